@@ -1,0 +1,19 @@
+"""The errors a user can mend; each is shown as one line, without a traceback."""
+
+
+class UnpromptedError(Exception):
+    """Something the user can mend. The message names the setting or row, the value and the way out."""
+
+    exit_code = 2
+
+
+class ConfigError(UnpromptedError):
+    """A setting is missing, misspelt or contradicts another one."""
+
+
+class DataError(UnpromptedError):
+    """A file of rows, answers or rules cannot be used as it is."""
+
+
+class SetupError(UnpromptedError):
+    """A package, a model or a server that the settings ask for is not there."""

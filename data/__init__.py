@@ -1,0 +1,1 @@
+"""Rows and answers on disk: readers of logs, cleaning, splits, and the crash-safe store."""

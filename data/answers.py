@@ -1,0 +1,28 @@
+"""An answer of one arm to one row, as stored in `answers/<arm>.jsonl`."""
+
+from typing import Literal
+
+from data.records import Record
+
+Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not fit, nothing asked
+
+
+class Answer(Record):
+    """One sampled answer, or the record that the row's prompt was too long to ask."""
+
+    key: str  # hash of everything that determines the answer
+    arm: str
+    row: str
+    sample: int  # 0 … n−1
+    text: str
+    token_ids: tuple[int, ...] = ()
+    finish: Finish
+    seed: int
+    prompt_tokens: int
+    logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
+    order: tuple[int, ...] | None = None  # order of the worked examples shown, when shuffled
+
+    @property
+    def usable(self) -> bool:
+        """Whether the answer is complete: neither cut by the token limit nor empty."""
+        return self.finish == "stop" and bool(self.text.strip())

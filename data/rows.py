@@ -1,0 +1,44 @@
+"""What a row is: one logged question with everything the logs say about it."""
+
+import re
+import unicodedata
+
+from data.records import Record
+
+
+class Context(Record):
+    """One retrieved passage."""
+
+    text: str
+    url: str | None = None  # where the passage is from, when the logs say it
+
+
+class FollowUp(Record):
+    """The clarified second turn of a conversation."""
+
+    question: str | None
+    answer: str | None
+    contexts: tuple[Context, ...] = ()
+
+
+class Row(Record):
+    """One logged question."""
+
+    id: str
+    question: str
+    contexts: tuple[Context, ...] = ()
+    tags: dict[str, str] = {}
+    answers: dict[str, str] = {}  # answering system → logged answer, cleaned of its footer
+    labels: tuple[str, ...] | None = None  # None: nobody labelled the row
+    comment: str | None = None
+    followup: FollowUp | None = None
+    origin: str = ""  # file and position that the row was read from
+
+
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+def normalised(question: str) -> str:
+    """The question without case, ё, punctuation and extra spaces: equal means the same question."""
+    folded = unicodedata.normalize("NFKC", question).casefold().replace("ё", "е")
+    return _NOT_WORD.sub(" ", folded).strip()

@@ -1,0 +1,158 @@
+"""Crash-safe files of records: an append-only JSONL store, and whole files replaced at once.
+
+Survives kill −9 at any byte: a torn last line is cut before the next append, and at most
+`SYNC_EVERY` records can be lost to a power cut. One process writes; a second one is refused.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from config.errors import DataError
+from data.records import Record
+
+SYNC_EVERY = 32  # records between two fsync calls
+
+_R = TypeVar("_R", bound=Record)
+
+
+def read_records(path: Path, kind: type[_R]) -> Iterator[_R]:
+    """The records of a JSONL file in order; a torn last line (no newline) is not one.
+
+    Raises DataError naming the line when one is not a `kind`.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield kind.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(map(str, first["loc"]))
+                raise DataError(
+                    f"{path}:{number}: {place or 'line'}: {first['msg']}; "
+                    "remove the file to make it again"
+                ) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file at once: a reader sees the old text or the new one, never a part.
+
+    Raises DataError with path and size when the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode()
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _full(path, len(data), error) from error
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Replaces a JSONL file at once."""
+    write_text(path, "".join(record.model_dump_json() + "\n" for record in records))
+
+
+def _full(path: Path, size: int, error: OSError) -> DataError:
+    return DataError(
+        f"{path}: cannot write {size} bytes: {error.strerror}; free some space and run again, "
+        "what is finished is kept"
+    )
+
+
+class Store(Generic[_R]):
+    """An append-only JSONL file that one process writes.
+
+    Opening locks the file (DataError names the holder) and cuts a torn last line.
+    """
+
+    def __init__(self, path: Path, kind: type[_R]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._lock = path.with_name(path.name + ".lock").open("a+")
+        self._claim()
+        self._file = path.open("ab")
+        self._cut_torn_tail()
+        self.records: list[_R] = list(read_records(path, kind))  # as found when opened
+        self._unsynced = 0
+
+    def _claim(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "unknown"
+            self._lock.close()
+            raise DataError(
+                f"{self.path}: process {holder} is writing it; wait for it or end it"
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+
+    def _cut_torn_tail(self) -> None:
+        with self.path.open("rb+") as file:
+            end = file.seek(0, os.SEEK_END)
+            position = end
+            while position:
+                start = max(0, position - 65536)
+                file.seek(start)
+                newline = file.read(position - start).rfind(b"\n")
+                if newline >= 0:
+                    position = start + newline + 1
+                    break
+                position = start
+            if position < end:
+                file.truncate(position)
+
+    def append(self, record: _R) -> None:
+        """Writes one record. Raises DataError when the disk is full; a torn line is cut later."""
+        line = record.model_dump_json().encode() + b"\n"
+        try:
+            self._file.write(line)
+            self._file.flush()
+            self._unsynced += 1
+            if self._unsynced >= SYNC_EVERY:
+                self._sync()
+        except OSError as error:
+            raise _full(self.path, len(line), error) from error
+
+    def _sync(self) -> None:
+        os.fsync(self._file.fileno())
+        self._unsynced = 0
+
+    def close(self) -> None:
+        """Syncs, closes and releases the lock."""
+        try:
+            self._sync()
+            self._file.close()
+        except OSError as error:
+            raise _full(self.path, 0, error) from error
+        finally:
+            self._lock.close()
+
+    def __enter__(self) -> "Store[_R]":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        self._lock.close()  # the error under way says more than a second one from closing

@@ -1,0 +1,1 @@
+"""The prompted model: candidate answers, the choice among them, and the audit of the ceiling."""
