@@ -80,10 +80,7 @@ def summaries(contexts: Sequence[str]) -> str:
 
 def user_text(prompt: Prompt, row: Row, contexts: Sequence[Context]) -> str:
     """The user turn of a row with these of its passages."""
-    texts = [
-        context.text if context.url is None else f"{context.text} ({context.url})"
-        for context in contexts
-    ]
+    texts = [context.text for context in contexts]
     tags = "".join(f"{tag}: {row.tags[tag]}\n" for tag in prompt.tags if tag in row.tags)
     return tags + _filled(prompt.user_template, row.question, summaries(texts))
 
