@@ -1,0 +1,73 @@
+"""What a backend is to the rest: token ids in, completions out as they finish."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from config.schema import Sampling
+from data.records import digest
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A trained adapter in a folder, as peft writes it."""
+
+    name: str
+    path: Path
+    sha256: str  # of its weights: part of every request's key
+
+
+@dataclass(frozen=True)
+class Request:
+    """One answer to be drawn. `key` is the hash of everything that determines it."""
+
+    key: str
+    prompt_ids: tuple[int, ...]
+    sampling: Sampling
+    seed: int
+    adapter: Adapter | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came back for the request of the same key."""
+
+    key: str
+    text: str
+    token_ids: tuple[int, ...]
+    finish: Literal["stop", "length"]
+    logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
+
+
+class Engine(Protocol):
+    """A model backend."""
+
+    @property
+    def identity(self) -> str:
+        """Hash of model and weights: answers of another identity are other answers."""
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that prompt and answer may have together."""
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yields the completions in the order in which they finish."""
+
+    def close(self) -> None:
+        """Frees the model; ends every process that the engine started."""
+
+
+def make_request(
+    identity: str,
+    prompt_ids: tuple[int, ...],
+    sampling: Sampling,
+    seed: int,
+    adapter: Adapter | None = None,
+) -> Request:
+    """A request with its key. At temperature 0 the seed decides nothing and is left out of it."""
+    drawn = seed if sampling.temperature > 0 else None
+    key = digest(
+        [identity, prompt_ids, sampling.model_dump(), drawn, adapter.sha256 if adapter else None]
+    )
+    return Request(key, prompt_ids, sampling, seed, adapter)
