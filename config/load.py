@@ -62,7 +62,9 @@ def read_yaml(path: Path) -> Any:
     try:
         return parse_yaml(path.read_text(encoding="utf-8-sig"), str(path))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the path from the folder you are in") from None
+        raise ConfigError(
+            f"{path}: no such file; give the path from the folder you are in"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
 
@@ -117,7 +119,9 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path}: extends itself through {' → '.join(map(str, chain))}")
     values = read_yaml(path)
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected settings as `key: value`, found {type(values).__name__}")
+        raise ConfigError(
+            f"{path}: expected settings as `key: value`, found {type(values).__name__}"
+        )
     parent = values.pop("extends", None)
     if parent is None:
         return values

@@ -66,7 +66,9 @@ class Renderer:
             turns.append({"role": "system", "content": self.prompt.system})
             examples = self.prompt.examples
             for index in range(len(examples)) if order is None else order:
-                turns.append({"role": "user", "content": example_text(self.prompt, examples[index])})
+                turns.append(
+                    {"role": "user", "content": example_text(self.prompt, examples[index])}
+                )
                 turns.append({"role": "assistant", "content": examples[index].answer})
         turns.append({"role": "user", "content": user_text(self.prompt, row, contexts)})
         return [{**turn, "content": self.neutral(turn["content"])} for turn in turns]

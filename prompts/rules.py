@@ -223,7 +223,9 @@ def load_rules(path: Path, system: str) -> RuleFile:
     judged = {rule.id for rule in rules.rules if isinstance(rule.check, Judged)}
     for rule in rules.rules:
         if rule.shadow_llm is not None and rule.shadow_llm not in judged:
-            raise DataError(f"{path}: rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is no llm rule")
+            raise DataError(
+                f"{path}: rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is no llm rule"
+            )
     return rules
 
 

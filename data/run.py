@@ -1,0 +1,61 @@
+"""Where things lie in a run's folder: the contract by which the commands meet on disk."""
+
+from pathlib import Path
+from typing import Literal
+
+from config.errors import DataError
+from config.schema import Config
+from data.rows import Row
+from data.store import read_records
+
+Split = Literal["train", "val", "hidden"]
+
+
+class Run:
+    """The paths of one run. Knows names only; whoever writes a file knows its content."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.yaml"
+        self.manifest = root / "manifest.json"
+        self.data = root / "data"
+        self.quality = self.data / "quality.json"
+        self.selected = root / "teacher" / "selected.jsonl"
+        self.selected_val = root / "teacher" / "selected_val.jsonl"
+        self.audit = root / "teacher" / "audit.json"
+        self.verdicts = root / "judge" / "verdicts.jsonl"
+        self.judge_calls = root / "judge" / "calls.jsonl"
+        self.scores = root / "judge" / "scores.json"
+        self.best = root / "best"
+        self.choice = self.best / "choice.json"
+
+    @classmethod
+    def of(cls, config: Config) -> "Run":
+        """The folder of an experiment."""
+        return cls(Path(config.runs) / config.name)
+
+    def split(self, name: Split) -> Path:
+        """Canonical rows of one split."""
+        return self.data / f"{name}.jsonl"
+
+    def rows(self, name: Split) -> list[Row]:
+        """The rows of one split; none for a hidden set that was not given.
+
+        Raises DataError when the data have not been prepared.
+        """
+        path = self.split(name)
+        if not self.split("train").exists():
+            raise DataError(f"{path}: not there; run `python -m pipeline` on the config first")
+        return list(read_records(path, Row)) if path.exists() else []
+
+    def answers(self, arm: str) -> Path:
+        """Answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …"""
+        return self.root / "answers" / f"{arm}.jsonl"
+
+    def student(self, name: str) -> Path:
+        """Folder of one student."""
+        return self.root / "student" / name
+
+    def report(self, suffix: str) -> Path:
+        """The report as html, md or json."""
+        return self.root / f"report.{suffix}"
