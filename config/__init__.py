@@ -1,1 +1,1 @@
-"""What an experiment is: the settings, how they are read from YAML, and the errors a user can mend."""
+"""The settings of an experiment, how they are read, and the errors a user can mend."""

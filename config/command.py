@@ -29,7 +29,7 @@ def add_changes(made: argparse.ArgumentParser) -> None:
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:
-    """Runs a command and exits: 2 with one line for what a user can mend, 143 and 130 on signals."""
+    """Runs a command and exits: 2 with one line for what a user can mend, 143/130 on signals."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = main()

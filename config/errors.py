@@ -2,7 +2,7 @@
 
 
 class UnpromptedError(Exception):
-    """Something the user can mend. The message names the setting or row, the value and the way out."""
+    """What the user can mend. The message names the setting or row, the value and the way out."""
 
     exit_code = 2
 

@@ -23,7 +23,7 @@ def settle_meaning(path: Path, meaning: Meaning, accept_changes: bool) -> bool:
     new = json.loads(text)  # compared as it will be read back: tuples are lists in JSON
     old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     changed = old is not None and old != new
-    if changed and not accept_changes:
+    if old is not None and changed and not accept_changes:
         raise DataError(
             f"{path.parent}: was made with other settings: {_diff(old, new)}; run with "
             "--accept-changes to make again what they change, or give the run another name"

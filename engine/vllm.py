@@ -6,7 +6,7 @@ vLLM aborts every request of a batch when one prompt is too long: callers check 
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from config.errors import SetupError
 from config.schema import Sampling
@@ -139,5 +139,5 @@ def _completion(output: Any) -> Completion:
         logprobs = tuple(
             place[token].logprob for place, token in zip(drawn.logprobs, token_ids, strict=True)
         )
-    finish = "stop" if drawn.finish_reason == "stop" else "length"
+    finish: Literal["stop", "length"] = "stop" if drawn.finish_reason == "stop" else "length"
     return Completion(output.request_id, drawn.text, token_ids, finish, logprobs)

@@ -60,7 +60,7 @@ class Renderer:
         prompted: bool,
         order: Sequence[int] | None = None,
     ) -> list[Message]:
-        """The chat of a row. Prompted: system prompt and worked examples (in `order`) come first."""
+        """The chat of a row. Prompted: the system prompt and worked examples (in `order`) lead."""
         turns: list[Message] = []
         if prompted:
             turns.append({"role": "system", "content": self.prompt.system})

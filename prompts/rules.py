@@ -148,7 +148,7 @@ class Conflict(Settings):
 
 
 class DueRule(Settings):
-    """A rule as it is scored; `undue`: scored where the rule is *not* due, passing if not obeyed."""
+    """A rule as it is scored; `undue`: where the rule is *not* due, passing if not obeyed."""
 
     id: str
     rule: Rule
@@ -206,8 +206,8 @@ def load_rules(path: Path, system: str) -> RuleFile:
     actual = prompt_sha256(system)
     if rules.prompt_sha256 != actual:
         raise DataError(
-            f"{path}: prompt_sha256 = {rules.prompt_sha256[:12]}…, but the prompt now has {actual}: "
-            "read the rules against the changed prompt, then write this hash"
+            f"{path}: prompt_sha256 = {rules.prompt_sha256[:12]}…, but the prompt has "
+            f"{actual} now: read the rules against the changed prompt, then write this hash"
         )
     prompt = _spaced(system)
     seen: set[str] = set()
@@ -217,8 +217,8 @@ def load_rules(path: Path, system: str) -> RuleFile:
         seen.add(due.id)
         if _spaced(due.rule.source) not in prompt:
             raise DataError(
-                f"{path}: rule {due.id}: source {due.rule.source[:60]!r} does not occur in the prompt; "
-                "quote it word for word"
+                f"{path}: rule {due.id}: source {due.rule.source[:60]!r} does not occur in the "
+                "prompt; quote it word for word"
             )
     judged = {rule.id for rule in rules.rules if isinstance(rule.check, Judged)}
     for rule in rules.rules:
