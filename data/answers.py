@@ -3,6 +3,7 @@
 from typing import Literal
 
 from data.records import Record
+from data.rows import Row
 
 Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not fit, nothing asked
 
@@ -20,9 +21,15 @@ class Answer(Record):
     seed: int
     prompt_tokens: int
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
+    dropped: int = 0  # passages of the row that did not fit and were not shown
     order: tuple[int, ...] | None = None  # order of the worked examples shown, when shuffled
 
     @property
     def usable(self) -> bool:
         """Whether the answer is complete: neither cut by the token limit nor empty."""
         return self.finish == "stop" and bool(self.text.strip())
+
+    def shown(self, row: Row) -> Row:
+        """The row with just the passages that this answer was given."""
+        kept = row.contexts[: len(row.contexts) - self.dropped]
+        return row.model_copy(update={"contexts": kept})

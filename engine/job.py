@@ -29,6 +29,7 @@ class Task:
     sample: int
     request: Request
     order: tuple[int, ...] | None = None  # of the worked examples, when shuffled
+    dropped: int = 0  # passages of the row that did not fit
 
     @property
     def place(self) -> Place:
@@ -113,8 +114,8 @@ def _record(store: Store[Answer], found: dict[Place, Answer], answer: Answer) ->
 
 
 def _copied(answer: Answer, task: Task) -> Answer:
-    own = {"arm": task.arm, "row": task.row, "sample": task.sample, "order": task.order}
-    return answer.model_copy(update=own)
+    own = {"arm": task.arm, "row": task.row, "sample": task.sample}
+    return answer.model_copy(update={**own, "order": task.order, "dropped": task.dropped})
 
 
 def _as_answer(task: Task, completion: Completion | None) -> Answer:
@@ -130,5 +131,6 @@ def _as_answer(task: Task, completion: Completion | None) -> Answer:
         seed=task.request.seed,
         prompt_tokens=len(task.request.prompt_ids),
         logprobs=completion.logprobs if completion else None,
+        dropped=task.dropped,
         order=task.order,
     )

@@ -1,0 +1,81 @@
+"""From an experiment's settings and rows to the tasks of an arm.
+
+The one place that decides which passages of a row are shown, so that every arm, the training rows
+and the judge see the same ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.schema import Config, Sampling
+from data.meaning import Meaning
+from data.records import digest
+from data.rows import Row
+from engine.job import Task
+from engine.models import load_tokenizer, model_identity, resolve_model
+from engine.protocol import Adapter, make_request
+from prompts.library import load_prompt
+from prompts.render import Kept, Renderer
+
+
+@dataclass(frozen=True)
+class View:
+    """How an arm sees a row."""
+
+    prompted: bool
+    adapter: Adapter | None = None
+    order: tuple[int, ...] | None = None  # of the worked examples; None: as written
+
+
+class Asking:
+    """Prompt, rules, tokenizer and token budget of one experiment."""
+
+    def __init__(self, config: Config, root: Path = Path()) -> None:
+        """Raises what `load_prompt`, `resolve_model` and `Renderer` raise."""
+        self.config = config
+        self.prompt, self.rules = load_prompt(config.prompt, root)
+        self.model = resolve_model(config.model.name)  # folder or hub id
+        self.identity = model_identity(self.model)
+        self.renderer = Renderer(
+            load_tokenizer(self.model), self.prompt, config.model.template_kwargs
+        )
+        longest = max(config.teacher.sampling.max_tokens, config.predict.sampling.max_tokens)
+        self.budget = config.model.max_length - longest  # tokens of the longest prompt
+        self._kept: dict[str, Kept] = {}
+
+    def kept(self, row: Row) -> Kept:
+        """The passages of a row that every view of it shows."""
+        if row.id not in self._kept:
+            self._kept[row.id] = self.renderer.kept_contexts(row, self.budget)
+        return self._kept[row.id]
+
+    def view_ids(self, row: Row, view: View) -> tuple[int, ...]:
+        """Token ids of a row as an arm sees it, ready for the answer."""
+        return self.renderer.view(row, self.kept(row).contexts, view.prompted, view.order)
+
+    def tasks(
+        self, arm: str, rows: Sequence[Row], view: View, sampling: Sampling, sample: int = 0
+    ) -> list[Task]:
+        """One task per row: the answer number `sample` of an arm."""
+        made = []
+        for row in rows:
+            seed = int(digest([self.config.seed, row.id, sample])[:8], 16)
+            ids = self.view_ids(row, view)
+            request = make_request(self.identity, ids, sampling, seed, view.adapter)
+            dropped = self.kept(row).dropped
+            made.append(Task(arm, row.id, sample, request, view.order, dropped))
+        return made
+
+    def meaning(self, view: View, sampling: Sampling, rows: Sequence[Row]) -> Meaning:
+        """What an arm's answers depend on, by name, for the refusal of silent changes."""
+        return {
+            "model": self.identity,
+            "chat template": self.renderer.template_sha256,
+            "prompt": self.prompt.sha256 if view.prompted else self.prompt.user_template,
+            "adapter": view.adapter.sha256 if view.adapter else None,
+            "sampling": sampling.model_dump(),
+            "seed": self.config.seed,
+            "rows": digest([[row.id, row.question, row.model_dump()["contexts"]] for row in rows]),
+            "budget": self.budget,
+        }

@@ -1,0 +1,60 @@
+"""`python -m teacher CONFIG generate|select`: candidates of the prompted model, and the choice."""
+
+from pathlib import Path
+
+from config.command import add_changes, parser, run_command
+from config.load import load_config
+from config.schema import Config
+from prompts.library import load_prompt
+from teacher.audit import audit
+from teacher.select import select_all
+
+
+def main() -> int:
+    """Runs one action of the teacher."""
+    made = parser("teacher", "The prompted model's answers, and the choice of those to learn.")
+    made.add_argument(
+        "action",
+        choices=("generate", "select"),
+        help="generate: ask the prompted model; select: choose by the code rules, write audit.json",
+    )
+    add_changes(made)
+    arguments = made.parse_args()
+    config = load_config(Path(arguments.config), arguments.overrides)
+    if arguments.action == "generate":
+        _generate(config, arguments.accept_changes)
+    else:
+        _select(config)
+    return 0
+
+
+def _generate(config: Config, accept_changes: bool) -> None:
+    from engine.vllm import VllmEngine  # heavy: only where it is used
+    from teacher.generate import generate
+
+    engine = VllmEngine(config.model.name, config.model.max_length)
+    try:
+        for arm, done in generate(config, engine, accept_changes).items():
+            print(
+                f"{arm}: {done.asked} asked, {done.reused} reused, "
+                f"{done.too_long} too long, {done.cut} cut"
+            )
+    finally:
+        engine.close()
+
+
+def _select(config: Config) -> None:
+    prompt, rules = load_prompt(config.prompt, Path())
+    selection = select_all(config, prompt, rules)
+    for split, done in selection.items():
+        print(
+            f"{split}: {done.kept} answers kept for {done.rows_kept} of {done.rows} rows, "
+            f"out of {done.candidates} candidates"
+        )
+    ceiling = audit(config, prompt, rules, selection).strict
+    if ceiling.one is not None and ceiling.any is not None:
+        print(f"ceiling: {ceiling.one:.0%} of candidates strict, {ceiling.any:.0%} of rows any")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,135 @@
+"""The choice among the candidates: the best answers that break no must-rule, per row.
+
+An answer cut by the token limit, an empty one or a copy of another candidate is never kept.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from config.schema import Config
+from data.answers import Answer
+from data.records import Record
+from data.rows import Row
+from data.run import Run
+from data.store import write_records
+from engine.job import read_answers
+from judge.checks import code_verdicts
+from judge.verdicts import Verdict
+from prompts.library import Prompt
+from prompts.rules import RuleFile
+
+Judged = tuple[Answer, list[Verdict]]
+
+
+class Selected(Record):
+    """An answer that the student learns, in the unprompted view of its row."""
+
+    row: str
+    sample: int
+    text: str
+    dropped: int  # passages of the row that are not shown
+
+
+class Selection(Record):
+    """What became of the candidates of one split, in counts."""
+
+    rows: int
+    rows_kept: int  # rows with at least one kept answer
+    candidates: int
+    cut: int  # by the token limit
+    empty: int
+    too_long: int  # prompts that do not fit
+    duplicates: int  # the same text as another candidate of the row
+    broke_a_rule: int
+    kept: int
+    broken_rules: dict[str, int]  # candidates by must-rule that they break
+    rows_without: tuple[str, ...]  # ids of the rows that nothing was kept for
+
+
+def judged_candidates(
+    answers: Sequence[Answer], rows: Mapping[str, Row], rules: RuleFile, prompt: Prompt
+) -> list[Judged]:
+    """Every answer with its verdicts by the code rules."""
+    return [
+        (answer, code_verdicts(rules, prompt, answer.shown(rows[answer.row]), answer))
+        for answer in answers
+    ]
+
+
+def select(
+    judged: Sequence[Judged], rules: RuleFile, keep: int
+) -> tuple[list[Selected], Selection]:
+    """At most `keep` answers per row, and what became of the rest."""
+    must = {due.id for due in rules.due_rules() if due.must}
+    by_row: dict[str, list[Judged]] = defaultdict(list)
+    for answer, verdicts in judged:
+        by_row[answer.row].append((answer, verdicts))
+    counts: Counter[str] = Counter()
+    broken: Counter[str] = Counter()
+    kept: list[Selected] = []
+    without = []
+    for row, candidates in by_row.items():
+        obedient = _obedient(candidates, must, counts, broken)
+        best = sorted(obedient, key=_rank)[:keep]
+        kept += [
+            Selected(row=row, sample=answer.sample, text=answer.text, dropped=answer.dropped)
+            for answer, _ in best
+        ]
+        if not best:
+            without.append(row)
+    return kept, Selection(
+        rows=len(by_row),
+        rows_kept=len(by_row) - len(without),
+        candidates=len(judged),
+        cut=counts["length"],
+        empty=counts["empty"],
+        too_long=counts["too_long"],
+        duplicates=counts["duplicate"],
+        broke_a_rule=counts["broke"],
+        kept=len(kept),
+        broken_rules=dict(broken.most_common()),
+        rows_without=tuple(without),
+    )
+
+
+def _obedient(
+    candidates: Sequence[Judged], must: set[str], counts: Counter[str], broken: Counter[str]
+) -> list[Judged]:
+    """The complete, distinct candidates that break no must-rule; counts the others."""
+    seen: set[str] = set()
+    obedient = []
+    for answer, verdicts in candidates:
+        failed = [v.rule for v in verdicts if v.outcome == "fail" and v.rule in must]
+        if not answer.usable:
+            counts[answer.finish if answer.finish != "stop" else "empty"] += 1
+        elif answer.text in seen:
+            counts["duplicate"] += 1
+        elif failed:
+            counts["broke"] += 1
+            broken.update(failed)
+        else:
+            obedient.append((answer, verdicts))
+        seen.add(answer.text)
+    return obedient
+
+
+def _rank(judged: Judged) -> tuple[int, float, int]:
+    """Fewest broken should-rules, then the answer that the model found most likely, then first."""
+    answer, verdicts = judged
+    failed = sum(verdict.outcome == "fail" for verdict in verdicts)
+    logprobs = answer.logprobs
+    likely = sum(logprobs) / len(logprobs) if logprobs else 0.0
+    return failed, -likely, answer.sample
+
+
+def select_all(config: Config, prompt: Prompt, rules: RuleFile) -> dict[str, Selection]:
+    """Writes the selected answers of train and of the val rows that have candidates."""
+    run = Run.of(config)
+    result = {}
+    for split, path in (("train", run.selected), ("val", run.selected_val)):
+        rows = {row.id: row for row in run.rows("train" if split == "train" else "val")}
+        answers = read_answers(run.answers(f"candidates/{split}"))
+        judged = judged_candidates(answers, rows, rules, prompt)
+        kept, result[split] = select(judged, rules, config.teacher.keep)
+        write_records(path, kept)
+    return result
