@@ -1,9 +1,11 @@
 """An answer of one arm to one row, as stored in `answers/<arm>.jsonl`."""
 
+from pathlib import Path
 from typing import Literal
 
 from data.records import Record
 from data.rows import Row
+from data.store import read_records
 
 Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not fit, nothing asked
 
@@ -33,3 +35,8 @@ class Answer(Record):
         """The row with just the passages that this answer was given."""
         kept = row.contexts[: len(row.contexts) - self.dropped]
         return row.model_copy(update={"contexts": kept})
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """The answers of one arm; none when it was never asked."""
+    return list(read_records(path, Answer)) if path.exists() else []

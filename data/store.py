@@ -41,13 +41,12 @@ def read_records(path: Path, kind: type[_R]) -> Iterator[_R]:
                 ) from None
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replaces a file at once: a reader sees the old text or the new one, never a part.
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replaces a file at once: a reader sees the old bytes or the new ones, never a part.
 
     Raises DataError with path and size when the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = text.encode()
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
@@ -58,6 +57,11 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise _full(path, len(data), error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `write_bytes`, of a text in UTF-8."""
+    write_bytes(path, text.encode())
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from data.answers import Answer, Finish
 from data.meaning import Meaning, settle_meaning
-from data.store import Store, read_records, write_records
+from data.store import Store, write_records
 from engine.protocol import Completion, Engine, Request
 
 Place = tuple[str, str, int]  # request key, row id, sample
@@ -70,11 +70,6 @@ def run_job(
             write_records(path, answers)
     finishes = [answer.finish for answer in answers]
     return Outcome(asked, reused, finishes.count("too_long"), finishes.count("length"))
-
-
-def read_answers(path: Path) -> list[Answer]:
-    """The answers of one arm; none when it was never asked."""
-    return list(read_records(path, Answer)) if path.exists() else []
 
 
 def _answer(

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from config.schema import Config
+from data.answers import read_answers
 from data.records import Record
 from data.run import Run
 from data.store import write_text
-from engine.job import read_answers
 from judge.scores import strict
 from prompts.library import Prompt
 from prompts.rules import RuleFile

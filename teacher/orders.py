@@ -10,7 +10,7 @@ import random
 
 def example_orders(count: int, candidates: int, seed: int) -> list[tuple[int, ...]]:
     """`candidates` orders of `count` examples; any `count` in a row end with different ones."""
-    rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    rng = random.Random(seed)
     lasts = list(range(count))
     rng.shuffle(lasts)
     orders = []

@@ -7,27 +7,18 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from config.schema import Config
-from data.answers import Answer
+from data.answers import Answer, read_answers
 from data.records import Record
 from data.rows import Row
 from data.run import Run
+from data.selected import Selected
 from data.store import write_records
-from engine.job import read_answers
 from judge.checks import code_verdicts
 from judge.verdicts import Verdict
 from prompts.library import Prompt
 from prompts.rules import RuleFile
 
 Judged = tuple[Answer, list[Verdict]]
-
-
-class Selected(Record):
-    """An answer that the student learns, in the unprompted view of its row."""
-
-    row: str
-    sample: int
-    text: str
-    dropped: int  # passages of the row that are not shown
 
 
 class Selection(Record):

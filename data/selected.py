@@ -1,0 +1,12 @@
+"""An answer that a student learns, as the teacher leaves it for the student."""
+
+from data.records import Record
+
+
+class Selected(Record):
+    """A kept candidate; the student sees it behind the unprompted view of its row."""
+
+    row: str
+    sample: int
+    text: str
+    dropped: int  # passages of the row that are not shown

@@ -1,0 +1,63 @@
+"""When a rule is due, as far as the row itself says it.
+
+A condition on labels decides nothing on a row that nobody labelled: three values, not two.
+"""
+
+import re
+from functools import lru_cache
+
+from config.errors import DataError
+from data.rows import Row
+from prompts.rules import Condition, Rule, When
+
+
+@lru_cache(maxsize=512)
+def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """The regular expression of a rule. Raises DataError when it is none."""
+    try:
+        return re.compile(pattern, flags)
+    except re.error as error:
+        raise DataError(f"rule file: pattern {pattern!r}: {error}; mend the expression") from None
+
+
+def asks_model(rule: Rule) -> bool:
+    """Whether only a language model can say if the rule is due."""
+    return isinstance(rule.applies, When) and rule.applies.llm is not None
+
+
+def applicable(rule: Rule, row: Row) -> bool | None:
+    """Whether the rule is due on the row; None when its labels would have to say and are missing.
+
+    Raises ValueError for a rule whose applicability is a question to a language model.
+    """
+    if rule.applies == "always":
+        return True
+    if asks_model(rule):
+        raise ValueError(f"rule {rule.id}: a language model decides when it is due")
+    decided = [_holds(condition, row) for condition in rule.applies.code]
+    if False in decided:  # one false condition settles it, whatever the unknown ones would say
+        return False
+    return None if None in decided else True
+
+
+def _holds(condition: Condition, row: Row) -> bool | None:
+    texts = _field(condition.field, row)
+    if texts is None:
+        return None
+    pattern = compiled(condition.matches, re.IGNORECASE)
+    return any(pattern.search(text) for text in texts) != condition.negate
+
+
+def _field(field: str, row: Row) -> list[str] | None:
+    """The texts of a row's field; a tag that the row lacks is an empty text."""
+    if field in ("labels", "comment") and row.labels is None:
+        return None
+    if field.startswith("tags."):
+        return [row.tags.get(field.removeprefix("tags."), "")]
+    texts = {
+        "question": [row.question],
+        "contexts": ["\n".join(context.text for context in row.contexts)],
+        "labels": list(row.labels or ()),
+        "comment": [row.comment or ""],
+    }
+    return texts[field]

@@ -1,0 +1,56 @@
+"""`python -m student CONFIG train|predict`: learn the answers, then give them without the prompt."""
+
+from pathlib import Path
+
+from config.command import add_changes, parser, run_command
+from config.errors import ConfigError
+from config.load import load_config
+from config.schema import Config
+
+
+def main() -> int:
+    """Runs one action of the student."""
+    made = parser("student", "Trains students on the selected answers, and asks them.")
+    made.add_argument("action", choices=("train", "predict"))
+    made.add_argument("--student", help="train only the student of this name")
+    add_changes(made)
+    arguments = made.parse_args()
+    config = load_config(Path(arguments.config), arguments.overrides)
+    if arguments.action == "train":
+        _train(config, arguments.student, arguments.accept_changes)
+    else:
+        _predict(config, arguments.accept_changes)
+    return 0
+
+
+def _train(config: Config, name: str | None, accept_changes: bool) -> None:
+    from student.train import train  # heavy: torch
+
+    names = [student.name for student in config.students]
+    if name is not None and name not in names:
+        raise ConfigError(f"--student {name}: no such student; the config has {', '.join(names)}")
+    for student in config.students:
+        if name in (None, student.name):
+            result = train(config, student, accept_changes)
+            print(
+                f"{student.name}: {result.steps} steps on {result.train_answers} answers in "
+                f"{result.seconds:.0f} s; best epoch {result.best_epoch:g}, "
+                f"strict {result.strict}, val loss {result.val_loss}"
+            )
+
+
+def _predict(config: Config, accept_changes: bool) -> None:
+    from engine.vllm import VllmEngine
+    from student.predict import predict
+
+    rank = max(student.method.rank for student in config.students)
+    engine = VllmEngine(config.model.name, config.model.max_length, max_lora_rank=rank)
+    try:
+        choice = predict(config, engine, accept_changes)
+    finally:
+        engine.close()
+    print(f"best: {choice.best} ({choice.why})")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,58 @@
+"""The look at val after an epoch: greedy answers of the model in training, by the code rules."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from config.schema import Config
+from data.answers import Answer
+from data.rows import Row
+from data.run import Run
+from engine.asking import Asking, View
+from judge.checks import code_verdicts
+from judge.scores import strict
+from student.model import greedy_answers
+from student.trainer import Adherence
+
+
+def look_at_val(config: Config, asking: Asking) -> Callable[[Any], Adherence]:
+    """A look at val: greedy answers of the model in training, scored by the code rules."""
+    rows = Run.of(config).rows("val")[: config.predict.epoch_rows]
+    rows = [row for row in rows if asking.kept(row).fits]
+    unprompted = View(prompted=False)
+    prompts = [asking.view_ids(row, unprompted) for row in rows]
+    end, limit = asking.renderer.end_of_turn, config.predict.sampling.max_tokens
+
+    def look(model: Any) -> Adherence:
+        drawn = greedy_answers(model, prompts, end, limit)
+        scores: list[bool | None] = []
+        passed: dict[str, list[bool]] = defaultdict(list)
+        for row, ids in zip(rows, drawn, strict=True):
+            answer = _answer(asking, row, ids, limit)
+            verdicts = code_verdicts(asking.rules, asking.prompt, answer.shown(row), answer)
+            scores.append(strict(verdicts, asking.rules))
+            for verdict in verdicts:
+                if verdict.outcome in ("pass", "fail"):
+                    passed[verdict.rule].append(verdict.outcome == "pass")
+        decided = [score for score in scores if score is not None]
+        share = sum(decided) / len(decided) if decided else None
+        rules = {rule: sum(values) / len(values) for rule, values in passed.items()}
+        return Adherence(share, rules, len(rows))
+
+    return look
+
+
+def _answer(asking: Asking, row: Row, ids: list[int], limit: int) -> Answer:
+    text = asking.renderer.tokenizer.decode(ids, skip_special_tokens=True)
+    return Answer(
+        key="",  # never stored
+        arm="student",
+        row=row.id,
+        sample=0,
+        text=str(text).strip(),
+        token_ids=tuple(ids),
+        finish="length" if len(ids) >= limit else "stop",
+        seed=0,
+        prompt_tokens=0,
+        dropped=asking.kept(row).dropped,
+    )

@@ -1,0 +1,76 @@
+"""The student: the base model with an adapter that is trained, and the base left as it was."""
+
+from typing import Any
+
+import torch
+
+from config.schema import LoraMethod
+
+Model = Any  # a peft model around a transformers one
+
+
+def load_student(resolved: str, method: LoraMethod, seed: int) -> Model:
+    """The base in bfloat16, frozen, with fresh float32 adapters drawn from `seed`."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(
+        resolved, dtype=torch.bfloat16, trust_remote_code=False, use_safetensors=True
+    )
+    torch.manual_seed(seed)  # the adapters' first weights
+    lora = LoraConfig(
+        r=method.rank,
+        lora_alpha=method.alpha,
+        lora_dropout=method.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(base, lora)
+
+
+def answer_logits(
+    model: Model, inputs: dict[str, torch.Tensor], positions: torch.Tensor
+) -> torch.Tensor:
+    """Logits [N, V] at the answer positions only; the rest is never projected to the vocabulary.
+
+    inputs: `input_ids` and `attention_mask`, each [B, T]; positions: [B, T-1] bool.
+    """
+    causal = model.get_base_model()
+    hidden = causal.model(
+        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+    ).last_hidden_state  # [B, T, D]
+    logits: torch.Tensor = causal.lm_head(hidden[:, :-1][positions])  # [N, V]
+    return logits
+
+
+@torch.no_grad()
+def greedy_answers(
+    model: Model, prompts: list[tuple[int, ...]], end: int, max_tokens: int, batch: int = 16
+) -> list[list[int]]:
+    """Token ids of the model's greedy answers, without the ending token, in the prompts' order.
+
+    An answer that reaches `max_tokens` has that many.
+    """
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    answers: list[list[int]] = [[] for _ in prompts]
+    device = next(model.parameters()).device
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        width = max(len(prompts[index]) for index in chosen)
+        # left-padded: every row's answer starts at the same position
+        ids = torch.tensor(
+            [[end] * (width - len(prompts[i])) + list(prompts[i]) for i in chosen], device=device
+        )  # [B, T]
+        lengths = torch.tensor([len(prompts[i]) for i in chosen], device=device)
+        mask = (torch.arange(width, device=device)[None] >= width - lengths[:, None]).long()
+        drawn = model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max_tokens,
+            do_sample=False,
+            eos_token_id=end,
+            pad_token_id=end,
+        )[:, width:]
+        for index, tokens in zip(chosen, drawn.tolist(), strict=True):
+            answers[index] = tokens[: tokens.index(end)] if end in tokens else tokens
+    return answers

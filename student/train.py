@@ -1,0 +1,203 @@
+"""Trains one student from the selected answers; resumes from its last complete checkpoint."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from config.errors import DataError
+from config.schema import Config, StudentSettings
+from data.meaning import settle_meaning
+from data.records import digest
+from data.rows import Row
+from data.run import Run
+from data.selected import Selected
+from data.store import read_records, write_text
+from engine.asking import Asking
+from engine.models import file_sha256
+from student.batches import Example, encode
+from student.look import look_at_val
+from student.model import load_student
+from student.records import Result, Step
+from student.trainer import COMPLETE, AnswerTrainer, Metrics
+
+MAX_LOST = 0.005  # share of selected answers that may be too long to learn
+WEIGHTS = "adapter_model.safetensors"
+
+
+def train(config: Config, student: StudentSettings, accept_changes: bool) -> Result:
+    """Trains `student` unless it is trained, and leaves its best adapter in `adapter/`.
+
+    Raises DataError when nothing was selected, when rows are too long, or when the settings have
+    changed since an earlier run (unless `accept_changes`: then it is trained anew).
+    """
+    run = Run.of(config)
+    folder = run.student(student.name)
+    asking = Asking(config)
+    examples = _examples(asking, run.rows("train"), run.selected)
+    if not examples:
+        raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
+    val = _examples(asking, run.rows("val"), run.selected_val)
+    changed = settle_meaning(
+        folder / "meaning.json", _meaning(config, student, asking, examples), accept_changes
+    )
+    if changed:
+        for stale in ("checkpoints", "adapter"):
+            shutil.rmtree(folder / stale, ignore_errors=True)
+        (folder / "result.json").unlink(missing_ok=True)
+    if (folder / "result.json").exists():
+        return read_result(folder)
+    return _train(config, student, asking, examples, val)
+
+
+def read_result(folder: Path) -> Result:
+    """The result of a trained student. Raises DataError when it is not trained."""
+    path = folder / "result.json"
+    if not path.exists():
+        raise DataError(f"{folder}: not trained yet; run `python -m student CONFIG train`")
+    return Result.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def _examples(asking: Asking, rows: Sequence[Row], selected: Path) -> list[Example]:
+    """The selected answers in the unprompted view; those over the model's length are refused."""
+    by_id = {row.id: row for row in rows}
+    records = list(read_records(selected, Selected))
+    examples = [encode(asking, by_id[record.row], record.text) for record in records]
+    limit = asking.config.model.max_length
+    lengths = sorted(len(e.prompt_ids) + len(e.answer_ids) for e in examples)
+    over = [length for length in lengths if length > limit]
+    if len(over) > MAX_LOST * len(lengths):
+        raise DataError(
+            f"{len(over)} of {len(lengths)} selected answers are longer than model.max_length = "
+            f"{limit} tokens (median {lengths[len(lengths) // 2]}, longest {lengths[-1]}); "
+            f"set it to {lengths[-1]}"
+        )
+    return [e for e in examples if len(e.prompt_ids) + len(e.answer_ids) <= limit]
+
+
+def _meaning(
+    config: Config, student: StudentSettings, asking: Asking, examples: Sequence[Example]
+) -> dict[str, object]:
+    """What the trained weights depend on, by name; the micro-batch is not among it."""
+    settings = student.model_dump(mode="json", exclude={"name", "micro_batch", "seed"})
+    return {
+        **settings,
+        "seed": config.seed_of(student),
+        "model": asking.identity,
+        "chat template": asking.renderer.template_sha256,
+        "prompt": asking.prompt.sha256,
+        "answers": digest([list(example) for example in examples]),
+    }
+
+
+def _train(
+    config: Config,
+    student: StudentSettings,
+    asking: Asking,
+    examples: Sequence[Example],
+    val: Sequence[Example],
+) -> Result:
+    from datasets import Dataset
+
+    run = Run.of(config)
+    folder = run.student(student.name)
+    checkpoints = folder / "checkpoints"
+    resume = last_complete(checkpoints)
+    model = load_student(asking.model, student.method, config.seed_of(student))
+    metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0)
+    trainer = AnswerTrainer(
+        model,
+        _arguments(config, student, checkpoints),
+        Dataset.from_list([example.features for example in examples]),
+        [example.features for example in val],
+        asking.renderer.tokenizer,
+        look_at_val(config, asking),
+    )
+    trainer.add_callback(metrics)
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    best = best_step(metrics.steps)
+    adapter = folder / "adapter"
+    shutil.rmtree(adapter, ignore_errors=True)
+    adapter.mkdir(parents=True)
+    for name in (WEIGHTS, "adapter_config.json"):
+        shutil.copy2(checkpoints / f"checkpoint-{best.step}" / name, adapter / name)
+    result = Result(
+        name=student.name,
+        best_step=best.step,
+        best_epoch=best.epoch,
+        strict=best.strict,
+        val_loss=best.val_loss,
+        steps=metrics.steps[-1].step,
+        train_answers=len(examples),
+        answer_tokens=sum(len(example.answer_ids) for example in examples),
+        seconds=metrics.steps[-1].seconds,
+        trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        adapter_sha256=file_sha256(adapter / WEIGHTS),
+    )
+    write_text(folder / "result.json", result.model_dump_json(indent=1) + "\n")
+    shutil.rmtree(checkpoints)  # optimiser states: large, and of no use once it is trained
+    return result
+
+
+def best_step(steps: Sequence[Step]) -> Step:
+    """The epoch with the highest strict adherence on val; val loss decides between equals."""
+    looks = [step for step in steps if step.val_rows is not None]
+    infinite = float("inf")
+    return max(
+        looks,
+        key=lambda step: (
+            -1.0 if step.strict is None else step.strict,
+            -(infinite if step.val_loss is None else step.val_loss),
+        ),
+    )
+
+
+def last_complete(checkpoints: Path) -> Path | None:
+    """The newest complete checkpoint; torn ones are removed, and said so."""
+    complete = []
+    for folder in checkpoints.glob("checkpoint-*"):
+        if (folder / COMPLETE).exists():
+            complete.append(folder)
+        else:
+            print(f"{folder.name}: was being saved when the run ended; removed")
+            shutil.rmtree(folder)
+    return max(complete, key=_step, default=None)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
+    import torch
+    from trl import SFTConfig
+
+    if config.wandb is not None:
+        os.environ["WANDB_MODE"] = config.wandb.mode
+        os.environ["WANDB_PROJECT"] = config.wandb.project
+        os.environ["WANDB_DIR"] = str(Run.of(config).root)
+        os.environ["WANDB_SILENT"] = "true"
+    return SFTConfig(
+        output_dir=str(checkpoints),
+        run_name=f"{config.name}/{student.name}",
+        per_device_train_batch_size=student.micro_batch,
+        gradient_accumulation_steps=student.batch_size // student.micro_batch,
+        num_train_epochs=student.epochs,
+        learning_rate=student.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=student.warmup_fraction,  # below 1: a share of all steps
+        seed=config.seed_of(student),
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        gradient_checkpointing=torch.cuda.is_available(),
+        logging_steps=1,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        report_to="wandb" if config.wandb is not None else "none",
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,  # lengths were checked; nothing is cut here
+        dataloader_pin_memory=False,
+        disable_tqdm=False,
+    )
