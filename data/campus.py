@@ -1,7 +1,6 @@
 """Reads the campus chat-bot's JSON, and its hidden set: the same keys less answers and labels.
 
-Knows the Russian keys and the Python repr in which the retrieved documents were logged; a row
-number stands in for a line, because one object spans many lines.
+Knows the Russian keys and the Python repr in which the retrieved documents were logged.
 """
 
 import ast
@@ -35,23 +34,51 @@ FOLLOWUP_CONTEXTS = "Ресурсы для ответа (уточнение)"
 
 
 def read_campus(path: Path) -> Iterator[Entry]:
-    """The objects of the file's list, numbered from 1.
+    """The objects of the file's list, each with the line that it begins on.
 
-    Raises DataError when the file is missing, is not JSON in UTF-8, or holds no list.
+    Raises DataError when the file is missing, is not JSON in UTF-8, or holds no list of rows.
     """
+    data = read_bytes(path)
     try:
-        listed = json.loads(read_bytes(path).decode("utf-8-sig"), object_pairs_hook=keyed_once)
+        text = data.decode("utf-8-sig")
+        found = list(_elements(text))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON in UTF-8: {error}; save it again as such") from None
-    if not isinstance(listed, list) or not listed:
-        raise DataError(f"{path}: expected a list of rows that is not empty; is it the right file?")
-    for index, value in enumerate(listed, 1):
+        raise DataError(
+            f"{path}: not a list of rows as JSON in UTF-8: {error}; is it the right file?"
+        ) from None
+    line, counted = 1, 0
+    for number, (begins, ends, value) in enumerate(found, 1):
+        line, counted = line + text.count("\n", counted, begins), begins
+        raw = text[begins:ends]
         if isinstance(value, dict):
-            yield Entry(index, index, "", value, None)
+            yield Entry(number, line, raw, value, None)
         elif isinstance(value, RepeatedKey):
-            yield Entry(index, index, "", None, f"key {value.key!r} is given twice")
+            yield Entry(number, line, raw, None, f"key {value.key!r} is given twice")
         else:
-            yield Entry(index, index, repr(value)[:200], None, "not an object")
+            yield Entry(number, line, raw, None, "not an object")
+
+
+def _elements(text: str) -> Iterator[tuple[int, int, object]]:
+    """Begin, end and value of each element of a JSON list. Raises ValueError when it is none."""
+    decoder = json.JSONDecoder(object_pairs_hook=keyed_once)
+    at = _skip_space(text, 0)
+    if text[at : at + 1] != "[":
+        raise ValueError("it does not begin with [")
+    while text[at] != "]":
+        begins = _skip_space(text, at + 1)
+        value, ends = decoder.raw_decode(text, begins)
+        yield begins, ends, value
+        at = _skip_space(text, ends)
+        if text[at : at + 1] not in (",", "]"):
+            raise ValueError(f"expected a comma or the list's end at character {at}")
+    if text[at + 1 :].strip():
+        raise ValueError(f"more text after the list, at character {at + 1}")
+
+
+def _skip_space(text: str, at: int) -> int:
+    while text[at : at + 1] in (" ", "\t", "\r", "\n"):
+        at += 1
+    return at
 
 
 def campus_row(values: dict[str, Any], identity: str, origin: str) -> Row:

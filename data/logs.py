@@ -1,8 +1,7 @@
 """Reads one file of logs, whatever its format: rows, and the records that cannot be one.
 
 Leaves the formats to `data.campus` and `data.tables`, and the decision whether too many are bad
-to `data.prepare`. Line numbers are those of the text file; Parquet and the campus JSON, whose
-objects span many lines, are numbered by row.
+to `data.prepare`.
 """
 
 import difflib
@@ -28,7 +27,7 @@ class Quarantined(Record):
     """A record of a log file that cannot be a row."""
 
     file: str
-    line: int  # 1-based; the row's number where the format has no lines
+    line: int  # 1-based; the row's number in Parquet, which has no lines
     reason: str
     excerpt: str  # at most 200 characters of the record
 

@@ -23,8 +23,8 @@ class Entry(NamedTuple):
     """One record as found: its values, or the problem that kept it from being read."""
 
     number: int  # 1-based number of the record
-    line: int  # 1-based line that it begins on; its number where the format has no lines
-    raw: str  # text as found, bytes that are not UTF-8 as surrogates; "" where there is none
+    line: int  # 1-based line that it begins on; in Parquet its number
+    raw: str  # text as found, bytes that are not UTF-8 as surrogates; "" in Parquet
     value: dict[str, Any] | None
     problem: str | None
 

@@ -1,4 +1,4 @@
-"""`python -m student CONFIG train|predict`: learn the answers, then give them without the prompt."""
+"""`python -m student CONFIG train|predict`: learn the answers, then give them unprompted."""
 
 from pathlib import Path
 

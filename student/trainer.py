@@ -14,13 +14,13 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is imported
-from trl import SFTConfig, SFTTrainer  # noqa: E402
+from trl import SFTConfig, SFTTrainer
 
-from data.store import read_records, write_records, write_text  # noqa: E402
-from student.batches import answers_of, collate  # noqa: E402
-from student.losses import cross_entropy  # noqa: E402
-from student.model import answer_logits  # noqa: E402
-from student.records import Step  # noqa: E402
+from data.store import read_records, write_records, write_text
+from student.batches import answers_of, collate
+from student.losses import cross_entropy
+from student.model import answer_logits
+from student.records import Step
 
 COMPLETE = "COMPLETE"  # in a checkpoint's folder once every file of it is on the disk
 

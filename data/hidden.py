@@ -1,0 +1,93 @@
+"""Gives the hidden set back in its own format, with one column of answers more.
+
+Leaves everything else as its owners wrote it: text formats are spliced, not rewritten, so even
+a record that could not be read comes back as it was.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from config.errors import DataError
+from config.schema import Logs
+from data.logs import outcomes
+from data.rows import Row
+from data.store import write_bytes
+from data.tables import Entry, read_bytes
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def write_hidden(
+    source: Logs, root: Path, answers: Mapping[str, str], column: str, out: Path
+) -> tuple[str, ...]:
+    """Writes the source file with `column`, the answer by row id, added to `out`.
+
+    Returns what got an empty text because it has no answer: a row's id, or `file:line` of a
+    record that is no row (text that is no JSON object stays as it is). Raises DataError when the column
+    exists already or an answer belongs to no row.
+    """
+    path = root / source.path
+    found = list(outcomes(source, root))
+    ids = [outcome.id if isinstance(outcome, Row) else None for _, outcome in found]
+    _refuse(path, column, [entry for entry, _ in found], set(answers).difference(ids))
+    texts = ["" if identity is None else answers.get(identity, "") for identity in ids]
+    entries = [entry for entry, _ in found]
+    if path.suffix.lower() == ".parquet":
+        from data.parquet import add_column  # pyarrow is heavy and only one format needs it
+
+        add_column(path, column, texts, out)
+    else:
+        write_bytes(out, _spliced(path, column, entries, texts))
+    return tuple(
+        identity or f"{source.path}:{entry.line}"
+        for identity, entry in zip(ids, entries, strict=True)
+        if identity is None or identity not in answers
+    )
+
+
+def _refuse(path: Path, column: str, entries: Sequence[Entry], strange: set[str]) -> None:
+    if any(entry.value is not None and column in entry.value for entry in entries):
+        raise DataError(f"{path}: column {column!r} is there already; name the new one differently")
+    if strange:
+        raise DataError(
+            f"{path}: {len(strange)} answers belong to no row of it, the first to "
+            f"{min(strange)!r}; answer this file's rows"
+        )
+
+
+def _spliced(path: Path, column: str, entries: Sequence[Entry], texts: Sequence[str]) -> bytes:
+    """The file's text with something put into each record, bytes that are not UTF-8 included."""
+    data = read_bytes(path)
+    text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
+    is_csv = path.suffix.lower() == ".csv"
+    parts: list[str] = []
+    position = 0
+    for entry, answer in zip(entries, texts, strict=True):
+        begins = text.index(entry.raw, position)
+        before = text[position:begins]  # blank lines; ahead of the first record, CSV's header
+        parts.append(_csv_field(before, column) if is_csv and not parts else before)
+        parts.append(
+            _csv_field(entry.raw, answer) if is_csv else _json_field(entry, column, answer)
+        )
+        position = begins + len(entry.raw)
+    parts.append(text[position:])
+    bom = _BOM if data.startswith(_BOM) else b""
+    return bom + "".join(parts).encode("utf-8", "surrogateescape")
+
+
+def _csv_field(raw: str, value: str) -> str:
+    body = raw.rstrip("\r\n")
+    quoted = '"' + value.replace('"', '""') + '"'
+    return f"{body},{quoted}{raw[len(body) :]}"
+
+
+def _json_field(entry: Entry, column: str, answer: str) -> str:
+    """The object with one key more, set off as its first key is."""
+    if entry.value is None:
+        return entry.raw
+    field = f"{json.dumps(column, ensure_ascii=False)}: {json.dumps(answer, ensure_ascii=False)}"
+    body = entry.raw.strip()[1:-1]
+    comma = "," + (body[: len(body) - len(body.lstrip())] or " ") if entry.value else ""
+    text = body.rstrip()
+    return entry.raw.replace(body, f"{text}{comma}{field}{body[len(text) :]}", 1)
