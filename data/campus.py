@@ -53,7 +53,7 @@ def read_campus(path: Path) -> Iterator[Entry]:
         if isinstance(value, dict):
             yield Entry(number, line, raw, value, None)
         elif isinstance(value, RepeatedKey):
-            yield Entry(number, line, raw, None, f"key {value.key!r} is given twice")
+            yield Entry(number, line, raw, None, f"key {value.key[:40]!r} is given twice")
         else:
             yield Entry(number, line, raw, None, "not an object")
 

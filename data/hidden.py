@@ -4,8 +4,10 @@ Leaves everything else as its owners wrote it: text formats are spliced, not rew
 a record that could not be read comes back as it was.
 """
 
+import io
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from config.errors import DataError
@@ -24,8 +26,8 @@ def write_hidden(
     """Writes the source file with `column`, the answer by row id, added to `out`.
 
     Returns what got an empty text because it has no answer: a row's id, or `file:line` of a
-    record that is no row (text that is no JSON object stays as it is). Raises DataError when the column
-    exists already or an answer belongs to no row.
+    record that is no row (what is no JSON object stays as it is). Raises DataError when the file
+    has no records, the column exists already, or an answer belongs to no row.
     """
     path = root / source.path
     found = list(outcomes(source, root))
@@ -47,6 +49,8 @@ def write_hidden(
 
 
 def _refuse(path: Path, column: str, entries: Sequence[Entry], strange: set[str]) -> None:
+    if not entries:
+        raise DataError(f"{path}: holds no rows; is it the right file?")
     if any(entry.value is not None and column in entry.value for entry in entries):
         raise DataError(f"{path}: column {column!r} is there already; name the new one differently")
     if strange:
@@ -61,19 +65,22 @@ def _spliced(path: Path, column: str, entries: Sequence[Entry], texts: Sequence[
     data = read_bytes(path)
     text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
     is_csv = path.suffix.lower() == ".csv"
-    parts: list[str] = []
-    position = 0
+    position = _above(text, entries[0].line) if is_csv else 0
+    parts = [_csv_field(text[:position], column)] if is_csv else []
     for entry, answer in zip(entries, texts, strict=True):
-        begins = text.index(entry.raw, position)
-        before = text[position:begins]  # blank lines; ahead of the first record, CSV's header
-        parts.append(_csv_field(before, column) if is_csv and not parts else before)
-        parts.append(
-            _csv_field(entry.raw, answer) if is_csv else _json_field(entry, column, answer)
-        )
+        begins = text.index(entry.raw, position)  # only blanks and commas lie between
+        parts.append(text[position:begins])
+        field = _csv_field(entry.raw, answer) if is_csv else _json_field(entry, column, answer)
+        parts.append(field)
         position = begins + len(entry.raw)
     parts.append(text[position:])
     bom = _BOM if data.startswith(_BOM) else b""
     return bom + "".join(parts).encode("utf-8", "surrogateescape")
+
+
+def _above(text: str, line: int) -> int:
+    """Length of what stands above a 1-based line: the header, and blank lines after it."""
+    return sum(len(part) for part in islice(io.StringIO(text, newline=""), line - 1))
 
 
 def _csv_field(raw: str, value: str) -> str:
@@ -87,7 +94,8 @@ def _json_field(entry: Entry, column: str, answer: str) -> str:
     if entry.value is None:
         return entry.raw
     field = f"{json.dumps(column, ensure_ascii=False)}: {json.dumps(answer, ensure_ascii=False)}"
-    body = entry.raw.strip()[1:-1]
-    comma = "," + (body[: len(body) - len(body.lstrip())] or " ") if entry.value else ""
+    opens, closes = entry.raw.index("{") + 1, entry.raw.rindex("}")
+    body = entry.raw[opens:closes]
     text = body.rstrip()
-    return entry.raw.replace(body, f"{text}{comma}{field}{body[len(text) :]}", 1)
+    comma = "," + (body[: len(body) - len(body.lstrip())] or " ") if entry.value else ""
+    return f"{entry.raw[:opens]}{text}{comma}{field}{body[len(text) :]}{entry.raw[closes:]}"

@@ -117,7 +117,7 @@ def _object(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets 10,000 deep
         raise Malformed(f"not JSON that can be read: {type(error).__name__}") from None
     if isinstance(value, RepeatedKey):
-        raise Malformed(f"key {value.key!r} is given twice")
+        raise Malformed(f"key {value.key[:40]!r} is given twice")
     if not isinstance(value, dict):
         raise Malformed(f"expected an object, found {type(value).__name__}")
     return value

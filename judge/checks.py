@@ -1,6 +1,7 @@
 """Decides the checks that are code: what an answer says, against what its rule demands.
 
-Leaves each kind of check to `judge.kinds` and the language model's verdicts to `judge.llm`. An empty answer obeys nothing.
+Leaves each kind of check to `judge.kinds` and the language model's verdicts to `judge.llm`.
+An empty answer obeys nothing.
 """
 
 from typing import NamedTuple

@@ -143,8 +143,9 @@ def _json(answer: str) -> Finding:
 def _no_leak(demand: NoLeak, row: Row, answer: str, context: CheckContext) -> Finding:
     own = [row.question, *(passage.text for passage in row.contexts)]
     quoted = {run for text in own for run in _runs(words(text), demand.words)}
+    secret = _secret(context, demand.words)
     for run in _runs(words(answer), demand.words):
-        if run in _secret(context, demand.words) and run not in quoted:
+        if run in secret and run not in quoted:
             return Finding(False, f"from the prompt: {' '.join(run)[:120]}")
     return Finding(True)
 

@@ -1,0 +1,146 @@
+"""Splitting by question, and questions that train shares with another split (reliability 13)."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from data.logs import read_logs
+from data.rows import Row
+from data.splits import leakage, question_key, remove_leaks, split
+from tests.data.places import HSE, LOGS, needs_hse
+
+WORDS = """как где когда можно получить оформить справку стипендию общежитие расписание экзамен
+пересдача куратор диплом практика библиотека пропуск корпус оплатить обучение договор перевод
+программа конкурс заявление деканат преподаватель семинар лекция зачёт ведомость академический
+отпуск восстановление грант проект курсовая научный руководитель кафедра лаборатория спортзал
+столовая медпункт страховка виза иностранный студент магистратура аспирантура бакалавриат майнор
+английский уровень олимпиада скидка рейтинг апелляция срок документы паспорт военный билет""".split()
+
+
+def _rows(questions: list[str], prefix: str) -> list[Row]:
+    return [Row(id=f"{prefix}{at}", question=text) for at, text in enumerate(questions)]
+
+
+def _questions(count: int, rng: random.Random) -> list[str]:
+    made: dict[str, None] = {}
+    while len(made) < count:
+        made[" ".join(rng.sample(WORDS, rng.randint(6, 11))).capitalize() + "?"] = None
+    return list(made)
+
+
+def _changed(text: str, at: int) -> str:
+    ways: list[Callable[[str], str]] = [
+        str.upper,
+        lambda said: said.replace("е", "ё").replace("Е", "Ё"),
+        lambda said: "«" + said.rstrip("?") + "» — …!",
+        lambda said: "  " + said.replace(" ", " \u00a0\t ") + "\n",
+    ]
+    return ways[at % len(ways)](text)
+
+
+def _near(text: str, at: int) -> str:
+    """A slip, another ending, a word more, a word less, two words swapped."""
+    words = text.rstrip("?").split()
+    long = max(range(len(words)), key=lambda place: len(words[place]))
+    match at % 5:
+        case 0:
+            words[long] = words[long][:3] + words[long][4:]
+        case 1:
+            words[long] = words[long][:-1] + "ах"
+        case 2:
+            words.append("пожалуйста")
+        case 3:
+            words.remove(min(words, key=len))
+        case _:
+            words[1:3] = words[2:0:-1]
+    return " ".join(words) + "?"
+
+
+def _planted(other: list[str], unrelated: list[str]) -> list[Row]:
+    changed = [_changed(text, at) for at, text in enumerate(other[40:60])]
+    near = [_near(text, at) for at, text in enumerate(other[60:80])]
+    return _rows(other[:40] + changed + near + unrelated, "t")
+
+
+def _assert_found(train: list[Row], other: list[Row]) -> None:
+    found = leakage(train, other, near=0.8)
+
+    assert [(pair.train, pair.other) for pair in found.exact if int(pair.train[1:]) < 60] == [
+        (f"t{at}", f"o{at}") for at in range(60)
+    ]
+    pairs = {(pair.train, pair.other) for pair in found.near}
+    assert len(pairs & {(f"t{at}", f"o{at}") for at in range(60, 80)}) >= 18
+    false = [pair for pair in (*found.exact, *found.near) if int(pair.train[1:]) >= 80]
+    assert len(false) <= 0.01 * len(train)
+    kept, removed = remove_leaks(train, [other])
+    assert removed == tuple(pair.train for pair in found.exact)
+    assert kept == [row for row in train if row.id not in removed]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_60_of_60_exact_and_18_of_20_near_are_found(seed: int) -> None:
+    questions = _questions(1220, random.Random(seed))
+    _assert_found(_planted(questions[:300], questions[300:]), _rows(questions[:300], "o"))
+
+
+@needs_hse
+def test_real_questions_leak_likewise() -> None:
+    questions = list(
+        {question_key(row): row.question for row in read_logs(LOGS, HSE).rows}.values()
+    )
+    questions.sort(key=lambda text: -len(text.split()))  # one-word questions have no near form
+    unrelated = questions[80:]
+    _assert_found(_planted(questions[:80], unrelated), _rows(questions[:80], "o"))
+
+
+@pytest.mark.parametrize("near", [0.0, 0.3, 0.6, 0.8, 1.0])
+def test_the_index_finds_what_comparing_all_pairs_finds(near: float) -> None:
+    rng = random.Random(1)
+    few = WORDS[:12]  # so that many pairs are alike
+    train = _rows([" ".join(rng.sample(few, rng.randint(1, 6))) for _ in range(60)], "t")
+    other = _rows([" ".join(rng.sample(few, rng.randint(1, 6))) for _ in range(40)], "o")
+
+    def alike(one: Row, two: Row) -> float:
+        best = 0.0
+        for cut in (str.split, lambda text: [f" {text} "[at : at + 3] for at in range(len(text))]):
+            a, b = set(cut(question_key(one))), set(cut(question_key(two)))
+            best = max(best, len(a & b) / len(a | b))
+        return best
+
+    held = {question_key(row) for row in other}
+    seen: set[str] = set()
+    expected = []
+    for row in train:
+        if question_key(row) in held | seen:
+            continue
+        seen.add(question_key(row))
+        best = max(alike(row, candidate) for candidate in other)
+        if best >= near and best > 0:  # sets that share nothing are never near
+            expected.append((row.id, round(best, 4)))
+    found = [(pair.train, pair.similarity) for pair in leakage(train, other, near).near]
+    assert found == expected
+
+
+def test_split_by_question() -> None:
+    rng = random.Random(0)
+    rows = _rows(
+        [rng.choice(("Где", "где", "Где же")) + f" касса {at % 100}" for at in range(500)], "r"
+    )
+
+    train, val = split(rows, 0.2, seed=7)
+
+    sides = [{question_key(row) for row in side} for side in (train, val)]
+    assert not sides[0] & sides[1]
+    assert len(sides[1]) == round(0.2 * len(sides[0] | sides[1]))
+    assert sorted(train + val, key=lambda row: int(row.id[1:])) == rows
+    shuffled = rng.sample(rows, len(rows))
+    assert {row.id for row in split(shuffled, 0.2, seed=7)[1]} == {row.id for row in val}
+    assert {row.id for row in split(rows, 0.2, seed=0)[1]} != {row.id for row in val}
+
+
+@pytest.mark.parametrize(("fraction", "held_out"), [(0.0, 0), (0.01, 1), (0.99, 4), (1.0, 5)])
+def test_neither_side_is_empty_unless_asked_for(fraction: float, held_out: int) -> None:
+    rows = _rows(["один", "два", "три", "четыре", "пять"], "r")
+    train, val = split(rows, fraction, seed=0)
+    assert (len(train), len(val)) == (5 - held_out, held_out)
