@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from data.records import Record
 from data.rows import Row, normalised
@@ -125,10 +126,11 @@ def _alike(
         for feature in _prefix(sets[key], near, counts):
             index[feature].append(key)
     for key in mine:
-        prefix = _prefix(sets[key], near, counts)
-        for match in sorted({match for feature in prefix for match in index.get(feature, ())}):
-            shared = len(sets[key] & sets[match])
-            similarity = shared / (len(sets[key]) + len(sets[match]) - shared)
+        found = sets[key]
+        looked_up = (index.get(feature, ()) for feature in _prefix(found, near, counts))
+        for match in dict.fromkeys(chain.from_iterable(looked_up)):  # each once, order kept
+            shared = len(found & sets[match])
+            similarity = shared / (len(found) + len(sets[match]) - shared)
             if similarity >= near:
                 yield key, match, similarity
 

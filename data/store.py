@@ -102,9 +102,13 @@ class Store(Generic[_R]):
             raise DataError(
                 f"{self.path}: process {holder} is writing it; wait for it or end it"
             ) from None
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
+        holder = str(os.getpid())
+        try:
+            self._lock.truncate(0)
+            self._lock.write(holder)
+            self._lock.flush()
+        except OSError as error:
+            raise _full(self.path, len(holder), error) from error
 
     def _cut_torn_tail(self) -> None:
         with self.path.open("rb+") as file:

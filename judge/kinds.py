@@ -25,6 +25,7 @@ from prompts.library import Prompt
 from prompts.rules import (
     Bare,
     CodeCheck,
+    Grounded,
     Length,
     NoLeak,
     Normalise,
@@ -113,6 +114,26 @@ def _foreign_numbers(answer: str, texts: list[str], known_urls: set[str]) -> lis
     return sorted(said.difference(*(numbers(without_links(text)) for text in texts)))
 
 
+_STEM = 5  # letters by which two forms of a word are taken for the same
+_LONG = 4  # letters from which a word says something
+
+
+def _grounded(demand: Grounded, row: Row, answer: str, context: CheckContext) -> Finding:
+    texts = [row.question] if "question" in demand.sources else []
+    if "contexts" in demand.sources:
+        texts += [passage.text for passage in row.contexts]
+    known = {word[:_STEM] for text in texts for word in words(text)}
+    said = fold(answer)
+    for phrase in context.phrases:
+        said = said.replace(fold(phrase), " ")
+    telling = [word for word in words(said) if len(word) >= _LONG or word.isdigit()]
+    if not telling:
+        return Finding(False, "says nothing beside the fixed phrases")
+    foreign = [word for word in telling if word[:_STEM] not in known]
+    share = 1 - len(foreign) / len(telling)
+    return Finding(share >= demand.min, f"{share:.2f} of the words; not: {' '.join(foreign)[:120]}")
+
+
 def _bare(demand: Bare, row: Row, answer: str, context: CheckContext) -> Finding:
     if demand.type == "json":
         return _json(answer)
@@ -180,6 +201,7 @@ _MET: dict[type, Callable[[Any, Row, str, CheckContext], Finding]] = {
     Pattern: _pattern,
     Length: _length,
     Sourced: _sourced,
+    Grounded: _grounded,
     Bare: _bare,
     NoLeak: _no_leak,
 }

@@ -73,9 +73,9 @@ def _by_cluster(values: Floats, clusters: Sequence[Hashable]) -> tuple[Floats, F
     """Sum (of the last axis) and size per cluster: values [..., n] → [..., G], [G]."""
     numbers: dict[Hashable, int] = {}
     index = np.array([numbers.setdefault(key, len(numbers)) for key in clusters], dtype=np.intp)
-    sums = np.zeros((*values.shape[:-1], len(numbers)))
-    np.add.at(sums, (..., index), values)
-    return sums, np.bincount(index, minlength=len(numbers)).astype(np.float64)
+    sums = np.zeros((len(numbers), *values.shape[:-1]))
+    np.add.at(sums, index, values.T)
+    return sums.T, np.bincount(index, minlength=len(numbers)).astype(np.float64)
 
 
 def rate(values: Sequence[bool], clusters: Sequence[Hashable]) -> Interval | None:

@@ -65,6 +65,18 @@ class Sourced(Settings):
     sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
 
 
+class Grounded(Settings):
+    """Share of the answer's longer words and numbers that occur in the row; fixed phrases aside.
+
+    Compared by their first letters, so that inflected forms count. Says nothing of the order of
+    the words: it finds answers from elsewhere, not every wrong one.
+    """
+
+    type: Literal["words_from"]
+    sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
+    min: Fraction
+
+
 class Bare(Settings):
     """No digits; no sentence said twice; one JSON value; none of these has a parameter."""
 
@@ -98,7 +110,7 @@ class Judged(Settings):
     examples: tuple[JudgedExample, ...] = ()
 
 
-CodeCheck = ScriptShare | Phrase | Pattern | Length | Sourced | Bare | NoLeak
+CodeCheck = ScriptShare | Phrase | Pattern | Length | Sourced | Grounded | Bare | NoLeak
 Check = Annotated[CodeCheck | Judged, Field(discriminator="type")]
 
 

@@ -1,0 +1,80 @@
+"""Students against teacher and base: paired differences, and how much of the gap is closed."""
+
+from collections.abc import Iterator
+
+from judge.board import STRICT, Board
+from judge.stats import Interval, gap_closed, holm, mcnemar, paired
+from judge.tables import Comparison, GapScore
+
+BASE, TEACHER = "base", "teacher"
+
+
+def students(board: Board) -> list[str]:
+    """The arms that are students."""
+    return [arm for arm in board.verdicts if arm.startswith("student/")]
+
+
+def comparisons(board: Board) -> Iterator[Comparison]:
+    """Every student against teacher and base, strict first, then rule by rule."""
+    for student in students(board):
+        for against in (TEACHER, BASE):
+            if against in board.verdicts:
+                yield _compared(board, student, against, STRICT)
+                yield from _by_rule(board, student, against)
+
+
+def _by_rule(board: Board, student: str, against: str) -> list[Comparison]:
+    found = [_compared(board, student, against, due.id) for due in board.rules.due_rules()]
+    tested = [comparison for comparison in found if comparison.p is not None]
+    adjusted = holm([comparison.p for comparison in tested if comparison.p is not None])
+    by_rule = {one.what: p for one, p in zip(tested, adjusted, strict=True)}
+    return [one.model_copy(update={"p_holm": by_rule.get(one.what)}) for one in found]
+
+
+def _compared(board: Board, student: str, against: str, what: str) -> Comparison:
+    ours, theirs = board.decided(student, what), board.decided(against, what)
+    units = [unit for unit in ours if unit in theirs]
+    better = sum(ours[unit] and not theirs[unit] for unit in units)
+    worse = sum(theirs[unit] and not ours[unit] for unit in units)
+    interval = paired(
+        [float(ours[unit]) for unit in units],
+        [float(theirs[unit]) for unit in units],
+        board.clusters(units),
+    )
+    return Comparison(
+        student=student,
+        against=against,
+        what=what,
+        n=len(units),
+        difference=(better - worse) / len(units) if units else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        better=better,
+        worse=worse,
+        p=mcnemar(better, worse) if units else None,
+        p_holm=None,
+    )
+
+
+def gaps(board: Board, seed: int) -> Iterator[GapScore]:
+    """The share of the gap that each student closes, on strict scores."""
+    for student in students(board):
+        arms = [arm for arm in (student, TEACHER, BASE) if arm in board.verdicts]
+        if len(arms) < 3:
+            yield _refused(student, 0, "needs the arms teacher and base")
+            continue
+        scores = [board.decided(arm, STRICT) for arm in arms]
+        units = [unit for unit in scores[0] if unit in scores[1] and unit in scores[2]]
+        ours, theirs, base = ([float(score[unit]) for unit in units] for score in scores)
+        found = gap_closed(ours, theirs, base, board.clusters(units), seed)
+        if isinstance(found, Interval):
+            value, low, high = found
+            yield GapScore(
+                student=student, n=len(units), value=value, low=low, high=high, refused=None
+            )
+        else:
+            yield _refused(student, len(units), found.reason)
+
+
+def _refused(student: str, n: int, reason: str) -> GapScore:
+    return GapScore(student=student, n=n, value=None, low=None, high=None, refused=reason)

@@ -1,0 +1,134 @@
+"""What a language model is asked: the messages of both stages, and the request around them.
+
+Text of rows and answers enters as fenced data, never as a template. In the order that lets a server
+reuse its prefix: role and form of reply, question and passages, answer, and the rule last.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from data.rows import Row
+from judge.fence import Part, cleaned, part
+from prompts.rules import Judged, Rule, When
+
+Mode = Literal["json_schema", "structured_outputs", "json_object", "plain"]
+Body = dict[str, Any]  # a request as the openai client takes it
+
+VERDICTS = ("pass", "fail", "cannot_judge")
+APPLIES = ("yes", "no", "cannot_judge")
+
+_FOLDER = Path(__file__).resolve().parent.parent / "prompts" / "judge"
+_ECHO = 1000  # characters of an unreadable reply that are shown to its author again
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing to be decided about one row or answer."""
+
+    rule: str
+    row: str
+    template: Literal["applies", "verdict"]
+    about: Rule
+    parts: tuple[Part, ...]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The verdicts to choose from."""
+        return APPLIES if self.template == "applies" else VERDICTS
+
+    def body(self, mode: Mode, model: str, max_tokens: int) -> Body:
+        """The request in an output mode."""
+        messages = [
+            {"role": "system", "content": render("role", mode=mode, options=self.options)},
+            {"role": "user", "content": render(self.template, rule=self.about, parts=self.parts)},
+        ]
+        return {
+            "model": model,
+            "messages": messages,
+            "temperature": 0,
+            "max_tokens": max_tokens,
+            **_form(mode, self.options),
+        }
+
+
+def applies_question(rule: Rule, row: Row) -> Question:
+    """Stage A: is the rule due on this row? Never sees an answer, so all arms share it."""
+    if not isinstance(rule.applies, When):
+        raise ValueError(f"rule {rule.id}: always due, there is nothing to ask")
+    return Question(rule.id, row.id, "applies", rule, _parts(rule.applies.sees, row, None))
+
+
+def verdict_question(rule: Rule, row: Row, answer: str) -> Question:
+    """Stage B: does this answer obey the rule?"""
+    if not isinstance(rule.check, Judged):
+        raise ValueError(f"rule {rule.id}: code decides it")
+    return Question(rule.id, row.id, "verdict", rule, _parts(rule.check.sees, row, answer))
+
+
+def _parts(sees: tuple[str, ...], row: Row, answer: str | None) -> tuple[Part, ...]:
+    passages = "\n\n".join(passage.text for passage in row.contexts)
+    texts = {"question": row.question, "contexts": passages or "(none)"}
+    if answer is not None:
+        texts["answer"] = answer
+    return tuple(part(name, text) for name, text in texts.items() if name in sees)
+
+
+def asked_again(body: Body, reply: str, problem: str, message: str) -> Body:
+    """The request that shows a reply to its author with what is wrong with it."""
+    said = cleaned(reply)[:_ECHO] or "(nothing)"
+    again = render("again", problem=problem, message=message)
+    turns = [{"role": "assistant", "content": said}, {"role": "user", "content": again}]
+    return {**body, "messages": [*body["messages"], *turns]}
+
+
+def with_more_room(body: Body) -> Body:
+    """The same request with twice the tokens for the reply."""
+    return {**body, "max_tokens": 2 * body["max_tokens"]}
+
+
+def _form(mode: Mode, options: tuple[str, ...]) -> Body:
+    if mode == "plain":
+        return {}
+    if mode == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    schema = _schema(options)
+    if mode == "structured_outputs":
+        return {"extra_body": {"structured_outputs": {"json": schema}}}
+    named = {"name": "verdict", "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def _schema(options: tuple[str, ...]) -> dict[str, Any]:
+    """Evidence, reasoning, verdict: a verdict that comes first is only defended afterwards."""
+    quote = {"type": "string", "maxLength": 160}
+    return {
+        "type": "object",
+        "properties": {
+            "evidence": {"type": "array", "items": quote, "maxItems": 2},
+            "reasoning": {"type": "string", "maxLength": 240},
+            "verdict": {"type": "string", "enum": list(options)},
+        },
+        "required": ["evidence", "reasoning", "verdict"],
+        "additionalProperties": False,
+    }
+
+
+@lru_cache(maxsize=1)
+def _environment() -> ImmutableSandboxedEnvironment:
+    return ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(_FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # plain text for a model; the report escapes what it shows
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """A template of prompts/judge/ with these values; an unknown name in it is an error."""
+    return _environment().get_template(f"{template}.j2").render(**values).strip()

@@ -1,0 +1,102 @@
+"""Reads a model's reply: only the schema counts, or in plain text the last verdict line.
+
+Knows the two forms of reply; leaves re-asking to `judge.dialogue`.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from data.records import Record
+from judge.questions import Mode
+from judge.text import fold
+
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)  # only in front of the reply
+_VERDICT = re.compile(r"^[ \t*_#>-]*VERDICT[ \t*_]*:[ \t*_\"`]*(\w+)", re.MULTILINE | re.IGNORECASE)
+_EVIDENCE = re.compile(r"^[ \t*_#>-]*EVIDENCE[ \t*_]*:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
+_REASONING = re.compile(r"^[ \t*_#>-]*REASONING[ \t*_]*:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
+_ELISION = re.compile(r"\.\.\.|…|\[…\]")
+
+
+class Unreadable(Exception):
+    """The reply is not in the form asked for; the message tells its author why."""
+
+
+class Judgement(Record):
+    """A reply as it was read."""
+
+    evidence: list[str]
+    reasoning: str
+    verdict: str
+
+
+def read_reply(text: str, mode: Mode, options: Sequence[str]) -> Judgement:
+    """The judgement in a reply. Raises Unreadable."""
+    plain = _THOUGHT.sub("", text, count=1).strip() if text.lstrip().startswith("<think>") else text
+    found = _read_plain(plain) if mode == "plain" else _read_json(plain.strip())
+    verdict = found.verdict.strip().casefold()
+    if verdict not in options:
+        raise Unreadable(f"verdict is {found.verdict[:40]!r}, expected {' or '.join(options)}")
+    return found.model_copy(update={"verdict": verdict})
+
+
+def _read_json(text: str) -> Judgement:
+    fenced = _FENCED.fullmatch(text)
+    try:
+        value = json.loads(
+            fenced.group(1) if fenced else text,
+            object_pairs_hook=_once,
+            parse_constant=_no_constant,
+        )
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not one JSON object: {error}"[:200]) from None
+    if not isinstance(value, dict):
+        raise Unreadable(f"expected a JSON object, found {type(value).__name__}")
+    try:
+        return Judgement.model_validate(value, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "object"
+        raise Unreadable(f"{place}: {first['msg']}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two equal keys either could be meant: neither is taken."""
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        raise ValueError(f"a key is given twice among {keys}")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _read_plain(text: str) -> Judgement:
+    verdicts = _VERDICT.findall(text)
+    if not verdicts:
+        raise Unreadable("there is no line that starts with VERDICT:")
+    quotes = [quote.strip().strip('"«»“”') for quote in _EVIDENCE.findall(text)]
+    reasoning = _REASONING.findall(text)
+    return Judgement(
+        evidence=[quote for quote in quotes if fold(quote) not in ("", "none", "(none)", "n/a")],
+        reasoning=reasoning[-1].strip() if reasoning else "",
+        verdict=verdicts[-1],
+    )
+
+
+def unfounded(evidence: Sequence[str], sources: str) -> str | None:
+    """The first piece of evidence that does not occur in the sources; None when all do.
+
+    Compared folded; a piece with an ellipsis must occur piece by piece.
+    """
+    known = fold(sources)
+    for quote in evidence:
+        pieces = [fold(piece).strip(' ".,;:') for piece in _ELISION.split(quote)]
+        if any(piece not in known for piece in pieces):
+            return quote
+    return None

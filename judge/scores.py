@@ -1,0 +1,126 @@
+"""From verdicts to scores: rates with intervals and bounds, comparisons, gap closed, slices.
+
+Leaves the mathematics to `judge.stats` and the decision of single verdicts to checks and judge. A
+missing verdict is counted and bounded, never taken for a fail or a pass.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from config.errors import DataError
+from data.answers import Answer
+from data.rows import Row
+from judge.board import Board, Unit, make_board, strict
+from judge.compare import comparisons, gaps
+from judge.reference import reference_score
+from judge.stats import rate, rule_of_three
+from judge.tables import ArmScore, RuleScore, Scores, SliceScore, StrictScore
+from judge.verdicts import Missing, Verdict
+from prompts.rules import DueRule, RuleFile
+
+__all__ = ["SLICE_ROWS", "score", "strict"]
+
+SLICE_ROWS = 10  # decided rows from which a slice is shown
+
+
+def score(
+    rules: RuleFile,
+    rows: Sequence[Row],
+    verdicts: Iterable[Verdict],
+    answers: Sequence[Answer] = (),
+    seed: int = 0,
+) -> Scores:
+    """The scores of every arm that has verdicts; `answers` add the reference metrics.
+
+    Raises DataError when a verdict names a row or rule that is not there, or a slice no field.
+    """
+    board = make_board(rules, rows, verdicts)
+    slices = list(_slices(board, rows))
+    shown = tuple(one for one in slices if one.strict.n >= SLICE_ROWS)
+    return Scores(
+        rows=len(rows),
+        arms={arm: _arm(board, arm, rows, answers) for arm in board.verdicts},
+        comparisons=tuple(comparisons(board)),
+        gaps=tuple(gaps(board, seed)),
+        slices=shown,
+        slices_hidden=len(slices) - len(shown),
+    )
+
+
+def _arm(board: Board, arm: str, rows: Sequence[Row], answers: Sequence[Answer]) -> ArmScore:
+    return ArmScore(
+        strict=_strict_score(board, arm, board.strict[arm]),
+        rules={due.id: _rule(board, arm, due) for due in board.rules.due_rules()},
+        reference=reference_score([a for a in answers if a.arm == arm], rows),
+    )
+
+
+def _rule(board: Board, arm: str, due: DueRule) -> RuleScore:
+    decided = board.decided(arm, due.id)
+    missing: Counter[Missing] = Counter(
+        by_rule[due.id].reason or "not_run"
+        for by_rule in board.verdicts[arm].values()
+        if by_rule[due.id].outcome == "missing"
+    )
+    interval = rate(list(decided.values()), board.clusters(decided))
+    passes, absent = sum(decided.values()), missing.total()
+    low_bound, high_bound = _bounds(passes, len(decided), absent)
+    flawless = bool(decided) and passes == len(decided)
+    return RuleScore(
+        must=due.must,
+        due=len(decided) + absent,
+        scored=len(decided),
+        passes=passes,
+        missing=dict(missing),
+        rate=interval.value if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        low_bound=low_bound,
+        high_bound=high_bound,
+        failures_at_most=rule_of_three(len(set(board.clusters(decided)))) if flawless else None,
+    )
+
+
+def _strict_score(board: Board, arm: str, units: Iterable[Unit]) -> StrictScore:
+    scores = {unit: board.strict[arm][unit] for unit in units}
+    decided = {unit: passed for unit, passed in scores.items() if passed is not None}
+    interval = rate(list(decided.values()), board.clusters(decided))
+    missing = len(scores) - len(decided)
+    low_bound, high_bound = _bounds(sum(decided.values()), len(decided), missing)
+    return StrictScore(
+        rate=interval.value if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        n=len(decided),
+        missing=missing,
+        low_bound=low_bound,
+        high_bound=high_bound,
+    )
+
+
+def _bounds(passes: int, scored: int, missing: int) -> tuple[float | None, float | None]:
+    """The rate if all missing verdicts failed, and if all passed."""
+    due = scored + missing
+    return (passes / due, (passes + missing) / due) if due else (None, None)
+
+
+def _slices(board: Board, rows: Sequence[Row]) -> Iterator[SliceScore]:
+    for field in board.rules.slices:
+        members: dict[str, set[str]] = {}
+        for row in rows:
+            for value in _values(field, row):
+                members.setdefault(value, set()).add(row.id)
+        for value, ids in sorted(members.items()):
+            for arm, units in board.verdicts.items():
+                inside = [unit for unit in units if unit[0] in ids]
+                found = _strict_score(board, arm, inside)
+                yield SliceScore(arm=arm, field=field, value=value, strict=found)
+
+
+def _values(field: str, row: Row) -> list[str]:
+    if field.startswith("tags."):
+        tag = row.tags.get(field.removeprefix("tags."))
+        return [] if tag is None else [tag]
+    if field == "labels":
+        return list(row.labels or ())
+    raise DataError(f"rule file: slices: {field!r} is no field to split by; use tags.… or labels")

@@ -1,0 +1,100 @@
+"""The records of `scores.json`: what was measured, on how many verdicts, and how surely.
+
+A number that the verdicts do not decide is None. Rates are shares, 0 … 1.
+"""
+
+from data.records import Record
+from judge.verdicts import Missing
+
+
+class RuleScore(Record):
+    """One rule on one arm. due = scored + missing; the rate is passes / scored."""
+
+    must: bool
+    due: int
+    scored: int
+    passes: int
+    missing: dict[Missing, int]  # reason → verdicts
+    rate: float | None
+    low: float | None  # 95 % interval of the rate
+    high: float | None
+    low_bound: float | None  # the rate if all missing verdicts failed …
+    high_bound: float | None  # … or all passed
+    failures_at_most: float | None  # 95 % upper bound of the failure rate when none was seen
+
+
+class StrictScore(Record):
+    """Share of rows on which every must-rule passes, over the `n` rows that are decided."""
+
+    rate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    missing: int
+    low_bound: float | None
+    high_bound: float | None
+
+
+class ReferenceScore(Record):
+    """Closeness to the best logged answer, 0 … 100, over the `n` rows that have one."""
+
+    chrf: float
+    bleu: float
+    n: int
+    chrf_signature: str  # sacrebleu's: what exactly was computed
+    bleu_signature: str
+
+
+class ArmScore(Record):
+    """Everything about one arm."""
+
+    strict: StrictScore
+    rules: dict[str, RuleScore]
+    reference: ReferenceScore | None = None
+
+
+class Comparison(Record):
+    """A student against another arm on the rows decided in both."""
+
+    student: str
+    against: str
+    what: str  # "strict", or the id of a rule
+    n: int
+    difference: float | None  # student − against, a share
+    low: float | None  # 95 % interval of the difference, clustered by question
+    high: float | None
+    better: int  # rows on which only the student passes
+    worse: int  # rows on which only the other arm passes
+    p: float | None  # exact McNemar
+    p_holm: float | None  # adjusted over the rules; None for strict, the one main question
+
+
+class GapScore(Record):
+    """(student − base) / (teacher − base) on strict scores, or why it is not stated."""
+
+    student: str
+    n: int  # rows decided in all three arms
+    value: float | None
+    low: float | None
+    high: float | None
+    refused: str | None
+
+
+class SliceScore(Record):
+    """The strict score on the rows with one value of a field: exploratory."""
+
+    arm: str
+    field: str
+    value: str
+    strict: StrictScore
+
+
+class Scores(Record):
+    """The scores of all arms on one set of rows."""
+
+    rows: int
+    arms: dict[str, ArmScore]
+    comparisons: tuple[Comparison, ...]
+    gaps: tuple[GapScore, ...]
+    slices: tuple[SliceScore, ...]
+    slices_hidden: int  # slices with fewer than ten decided rows, not shown

@@ -1,0 +1,88 @@
+"""The campus rules against the prompt that they were cut from, where that prompt lies."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.errors import DataError
+from config.load import read_yaml, validated
+from config.schema import PromptSettings
+from prompts.library import Prompt, load_prompt
+from prompts.rules import Judged, RuleFile, load_rules, sentences, uncovered
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "prompts/hse/rules.yaml"
+CAMPUS = ROOT.parent / "shared/hse/system_prompt.yaml"
+
+_EXAMPLE = re.compile(r"(?:ПРИМЕР: )?QUESTION: .*?(?=Если вопрос|Если в отрывках)")
+# Sentences that demand nothing: they tell the model what it is and what it is given.
+_ROLE = (
+    "Ты - система информационного поиска Национального исследовательского университета "
+    "«Высшая школа экономики» (НИУ ВШЭ).",
+    "Тебе дан вопрос и релевантные отрывки текста из нескольких документов.",
+)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.fixture(scope="module")
+def loaded() -> tuple[Prompt, RuleFile]:
+    """The campus prompt and its rules, loaded as a run loads them."""
+    if not CAMPUS.is_file():
+        pytest.skip(f"the campus prompt has no licence to be copied and is not at {CAMPUS}")
+    return load_prompt(PromptSettings(system=str(CAMPUS), rules=str(RULES)), ROOT)
+
+
+def test_rules_are_cut_from_this_prompt(loaded: tuple[Prompt, RuleFile]) -> None:
+    """Loading checks hash and quotes; twelve rules are what a useful judge needs at least."""
+    prompt, rules = loaded
+    assert len(rules.rules) >= 12
+    assert all(_spaced(rule.source) in _spaced(prompt.system) for rule in rules.rules)
+
+
+def test_changed_campus_prompt_is_refused(loaded: tuple[Prompt, RuleFile]) -> None:
+    """The owners may edit their prompt: rules cut from the old text must not score the new one."""
+    with pytest.raises(DataError, match="prompt_sha256"):
+        load_rules(RULES, loaded[0].system + " Отвечай стихами.")
+
+
+def test_every_demand_is_covered(loaded: tuple[Prompt, RuleFile]) -> None:
+    """Only the worked examples and two sentences about the model's role are left without a rule."""
+    prompt, rules = loaded
+    examples = _EXAMPLE.findall(_spaced(prompt.system))
+    assert len(examples) == 3
+    shown = "\n".join(examples)
+    left = [sentence for sentence in uncovered(rules, prompt.system) if sentence not in shown]
+    assert left == list(_ROLE)
+
+
+def test_no_demand_hides_in_the_examples(loaded: tuple[Prompt, RuleFile]) -> None:
+    """What is excused as an example holds no instruction: those are all outside of it."""
+    outside = _EXAMPLE.sub("\n", _spaced(loaded[0].system))
+    for demand in ("Не повторяй", "Если вопрос остался", "эмпатию", "Избегай", "ответь следующим"):
+        assert demand in outside
+    assert len(sentences(outside)) == 18
+
+
+def test_conflicts_quote_the_prompt_and_await_its_owners(loaded: tuple[Prompt, RuleFile]) -> None:
+    """A contradiction is only one if both places exist; its decision is not ours to make final."""
+    prompt, rules = loaded
+    assert len(rules.conflicts) >= 3
+    for conflict in rules.conflicts:
+        assert len(conflict.quotes) >= 2
+        assert all(_spaced(quote) in _spaced(prompt.system) for quote in conflict.quotes)
+        assert conflict.decision
+        assert conflict.by == "rule author; to be confirmed by the prompt's owners"
+
+
+def test_definitions_are_russian() -> None:
+    """The judge reads them beside Russian answers, and so do the prompt's owners."""
+    rules = validated(RuleFile, read_yaml(RULES), str(RULES))
+    judged = [rule.check for rule in rules.rules if isinstance(rule.check, Judged)]
+    assert judged
+    for check in judged:
+        assert re.search("[а-я]{5}", check.passes)
+        assert re.search("[а-я]{5}", check.fails)
