@@ -62,7 +62,7 @@ def prepared(settings: DataSettings, root: Path, seed: int) -> Prepared:
     cleaned = {name: clean(part, settings) for name, part in rows.items()}
     held_out = [part.rows for name, part in cleaned.items() if name != "train"]
     unleaked, leaks = remove_leaks(cleaned["train"].rows, held_out)
-    repeated = {found.row for found in cleaned["train"].counts.duplicates} - set(leaks)
+    repeated = {found.row for found in cleaned["train"].counts.duplicates}
     kept = {name: part.rows for name, part in cleaned.items()}
     kept["train"] = tuple(row for row in unleaked if row.id not in repeated)
     _refuse_empty(kept, len(leaks))

@@ -5,6 +5,7 @@ The id is a hash of the fenced text itself, so no text can hold its own closing 
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from data.records import digest
@@ -40,10 +41,17 @@ def cleaned(text: str) -> str:
         seen = shorter
 
 
-def part(name: str, text: str) -> Part:
-    """The text, cleaned, with the id of its fence."""
-    plain = cleaned(text)
-    identity = digest([name, plain])[:16]
-    while identity in plain:  # a fixed point of SHA-256 is not to be expected, but costs nothing
-        identity = digest(identity)[:16]
-    return Part(name, identity, plain)
+def parts(texts: Mapping[str, str]) -> tuple[Part, ...]:
+    """The texts by name, cleaned, each with the id of its fence.
+
+    The id of the question's fence depends on the question alone, so that a server can reuse the
+    prefix for all arms; an answer that guesses it only makes it change.
+    """
+    plain = {name: cleaned(text) for name, text in texts.items()}
+    found = []
+    for name, text in plain.items():
+        identity = digest([name, text])[:16]
+        while any(identity in other for other in plain.values()):
+            identity = digest(identity)[:16]
+        found.append(Part(name, identity, text))
+    return tuple(found)

@@ -13,7 +13,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.rows import Row
-from judge.fence import Part, cleaned, part
+from judge.fence import Part, cleaned, parts
 from prompts.rules import Judged, Rule, When
 
 Mode = Literal["json_schema", "structured_outputs", "json_object", "plain"]
@@ -75,7 +75,7 @@ def _parts(sees: tuple[str, ...], row: Row, answer: str | None) -> tuple[Part, .
     texts = {"question": row.question, "contexts": passages or "(none)"}
     if answer is not None:
         texts["answer"] = answer
-    return tuple(part(name, text) for name, text in texts.items() if name in sees)
+    return parts({name: text for name, text in texts.items() if name in sees})
 
 
 def asked_again(body: Body, reply: str, problem: str, message: str) -> Body:

@@ -23,7 +23,9 @@ _ELISION = re.compile(r"\.\.\.|…|\[…\]")
 
 
 class Unreadable(Exception):
-    """The reply is not in the form asked for; the message tells its author why."""
+    """The reply is not in the form asked for. The message tells its author why, in our own words:
+    what was quoted from the data must not come back as an instruction.
+    """
 
 
 class Judgement(Record):
@@ -40,7 +42,7 @@ def read_reply(text: str, mode: Mode, options: Sequence[str]) -> Judgement:
     found = _read_plain(plain) if mode == "plain" else _read_json(plain.strip())
     verdict = found.verdict.strip().casefold()
     if verdict not in options:
-        raise Unreadable(f"verdict is {found.verdict[:40]!r}, expected {' or '.join(options)}")
+        raise Unreadable(f"the verdict is none of {', '.join(options)}")
     return found.model_copy(update={"verdict": verdict})
 
 
@@ -60,7 +62,7 @@ def _read_json(text: str) -> Judgement:
         return Judgement.model_validate(value, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "object"
+        place = str(first["loc"][0])[:20] if first["loc"] else "object"
         raise Unreadable(f"{place}: {first['msg']}") from None
 
 
@@ -68,7 +70,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of two equal keys either could be meant: neither is taken."""
     keys = [key for key, _ in pairs]
     if len(set(keys)) != len(keys):
-        raise ValueError(f"a key is given twice among {keys}")
+        raise ValueError("a key is given twice")
     return dict(pairs)
 
 
@@ -89,14 +91,14 @@ def _read_plain(text: str) -> Judgement:
     )
 
 
-def unfounded(evidence: Sequence[str], sources: str) -> str | None:
-    """The first piece of evidence that does not occur in the sources; None when all do.
+def unfounded(evidence: Sequence[str], sources: str) -> int | None:
+    """The number, from 1, of the first piece that does not occur in the sources; None: all do.
 
     Compared folded; a piece with an ellipsis must occur piece by piece.
     """
     known = fold(sources)
-    for quote in evidence:
+    for number, quote in enumerate(evidence, 1):
         pieces = [fold(piece).strip(' ".,;:') for piece in _ELISION.split(quote)]
         if any(piece not in known for piece in pieces):
-            return quote
+            return number
     return None

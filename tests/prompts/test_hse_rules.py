@@ -9,7 +9,7 @@ from config.errors import DataError
 from config.load import read_yaml, validated
 from config.schema import PromptSettings
 from prompts.library import Prompt, load_prompt
-from prompts.rules import Judged, RuleFile, load_rules, sentences, uncovered
+from prompts.rules import Judged, Phrase, RuleFile, load_rules, uncovered
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "prompts/hse/rules.yaml"
@@ -64,7 +64,6 @@ def test_no_demand_hides_in_the_examples(loaded: tuple[Prompt, RuleFile]) -> Non
     outside = _EXAMPLE.sub("\n", _spaced(loaded[0].system))
     for demand in ("Не повторяй", "Если вопрос остался", "эмпатию", "Избегай", "ответь следующим"):
         assert demand in outside
-    assert len(sentences(outside)) == 18
 
 
 def test_conflicts_quote_the_prompt_and_await_its_owners(loaded: tuple[Prompt, RuleFile]) -> None:
@@ -76,6 +75,14 @@ def test_conflicts_quote_the_prompt_and_await_its_owners(loaded: tuple[Prompt, R
         assert all(_spaced(quote) in _spaced(prompt.system) for quote in conflict.quotes)
         assert conflict.decision
         assert conflict.by == "rule author; to be confirmed by the prompt's owners"
+
+
+def test_fixed_sentences_are_the_prompts_own(loaded: tuple[Prompt, RuleFile]) -> None:
+    """A slip of the pen in a demanded sentence would fail every answer that says it rightly."""
+    prompt, rules = loaded
+    demanded = [rule.check.text for rule in rules.rules if isinstance(rule.check, Phrase)]
+    assert len(demanded) == 4
+    assert all(text in _spaced(prompt.system) for text in demanded)
 
 
 def test_definitions_are_russian() -> None:

@@ -1,0 +1,24 @@
+"""What the judge leaves on disk: the scores, and what they rest on."""
+
+from data.records import Record
+from judge.agreement import Agreement
+from judge.tables import Scores
+
+
+class JudgeNote(Record):
+    """The language model that judged."""
+
+    model: str
+    mode: str  # how it was made to answer in a form: json_schema, …, text
+    calls: int  # asked in this run
+    same_as_base: bool  # it judges itself: shown as a warning
+    calibrated: bool  # against people's labels
+
+
+class JudgeResult(Record):
+    """judge/scores.json."""
+
+    scores: Scores
+    agreements: list[Agreement]
+    arms: list[str]  # judged by the language model
+    judge: JudgeNote | None  # None: code rules only
