@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import IO, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -76,6 +76,25 @@ def _full(path: Path, size: int, error: OSError) -> DataError:
     )
 
 
+def claim(path: Path) -> IO[str]:
+    """Locks `path` for this process until the returned file is closed, or the process ends.
+
+    Raises DataError with the number of the process that holds it.
+    """
+    lock = path.with_name(path.name + ".lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise DataError(f"{path}: process {holder} is writing it; wait for it or end it") from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
 class Store(Generic[_R]):
     """An append-only JSONL file that one process writes.
 
@@ -85,30 +104,11 @@ class Store(Generic[_R]):
     def __init__(self, path: Path, kind: type[_R]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._lock = path.with_name(path.name + ".lock").open("a+")
-        self._claim()
+        self._lock = claim(path)
         self._file = path.open("ab")
         self._cut_torn_tail()
         self.records: list[_R] = list(read_records(path, kind))  # as found when opened
         self._unsynced = 0
-
-    def _claim(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "unknown"
-            self._lock.close()
-            raise DataError(
-                f"{self.path}: process {holder} is writing it; wait for it or end it"
-            ) from None
-        holder = str(os.getpid())
-        try:
-            self._lock.truncate(0)
-            self._lock.write(holder)
-            self._lock.flush()
-        except OSError as error:
-            raise _full(self.path, len(holder), error) from error
 
     def _cut_torn_tail(self) -> None:
         with self.path.open("rb+") as file:

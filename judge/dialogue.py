@@ -94,7 +94,7 @@ def _ended(
     """No re-ask is left: a readable reply counts, flagged; without one the verdict is missing."""
     if readable is not None:
         return _ruled(readable, NO_EVIDENCE), replies
-    reason: Missing = "malformed" if problem in (None, "evidence") else problem
+    reason: Missing = "malformed" if problem is None or problem == "evidence" else problem
     return Ruling(None, reason, replies[-1][1].text[:_NOTE]), []
 
 

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from pydantic import TypeAdapter
+
 from config.schema import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
@@ -33,12 +35,7 @@ from prompts.rules import DueRule, Judged, RuleFile
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_MODES: dict[str, Mode] = {
-    "json_schema": "json_schema",
-    "structured_outputs": "structured_outputs",
-    "json_object": "json_object",
-    "plain": "plain",
-}
+_MODE: TypeAdapter[Mode] = TypeAdapter(Mode)
 
 
 class _Case(NamedTuple):
@@ -182,7 +179,7 @@ class _Asking:
         key = request_key({"mode of": probe.body("plain", self._model, 1)})
         stored = self._store.reply(key)
         if stored is not None:
-            return _MODES[stored.text]
+            return _MODE.validate_python(stored.text)
         mode = await settle_mode(self._transport.ask, self._model, self._transport.where)
         self._store.keep(probe.rule, probe.row, [(key, Reply(mode, "stop"))])
         return mode

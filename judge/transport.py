@@ -192,6 +192,7 @@ class Transport:
             self.gate.throttled()
         if code in (408, 409, 425, 429) or (code >= 500 and code != 501):
             return _Passing(f"HTTP {code}", _retry_after(error))
+        self.gate.answered()
         if code == 413 or _OVERFLOW.search(said):
             return Unanswered("overflow", f"HTTP {code}", rejected=True)
         if "content_filter" in said:

@@ -9,8 +9,8 @@ from data.answers import Answer
 from data.rows import Row
 from data.run import Run
 from engine.asking import Asking, View
+from judge.board import strict
 from judge.checks import code_verdicts
-from judge.scores import strict
 from student.model import greedy_answers
 from student.trainer import Adherence
 

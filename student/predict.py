@@ -13,8 +13,8 @@ from data.store import write_text
 from engine.asking import Asking, View
 from engine.job import Outcome, run_job
 from engine.protocol import Adapter, Engine
+from judge.board import strict
 from judge.checks import code_verdicts
-from judge.scores import strict
 from student.records import Choice, Ranked
 from student.train import read_result
 
@@ -63,7 +63,7 @@ def predict(config: Config, engine: Engine, accept_changes: bool) -> Choice:
     best = next(student for student in config.students if student.name == choice.best)
     adapter = predictor.adapter(best)
     predictor.answer(f"student/{best.name}+prompt", val, View(True, adapter))
-    _save(run, adapter, choice)
+    _save(run, adapter)
     hidden = run.rows("hidden")
     if hidden:
         arm = f"hidden/{best.name}"
@@ -113,7 +113,7 @@ def _strict_share(asking: Asking, rows: dict[str, Row], answers: Sequence[Answer
     return sum(decided) / len(decided) if decided else None
 
 
-def _save(run: Run, adapter: Adapter, choice: Choice) -> None:
+def _save(run: Run, adapter: Adapter) -> None:
     """The best adapter in `best/adapter`; the report adds the model card."""
     target = run.best / "adapter"
     shutil.rmtree(target, ignore_errors=True)
@@ -125,7 +125,7 @@ def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:
     assert source is not None  # there are hidden rows
     texts = {answer.row: answer.text for answer in read_answers(answers)}
     out = Run.of(config).best / f"hidden_answers{Path(source.path).suffix}"
-    unanswered = write_hidden(Path(source.path), texts, "answer", out)
+    unanswered = write_hidden(source, Path(), texts, "answer", out)
     print(f"hidden: {len(rows)} answers in {out}")
     if unanswered:
         print(f"hidden: without an answer, left empty: {', '.join(unanswered)}")

@@ -87,9 +87,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         metrics |= {f"eval_rule/{rule}": rate for rule, rate in seen.rules.items()}
         self.model.train()
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(
-            self.args, self.state, self.control, metrics
-        )
+        handler = self.callback_handler
+        self.control: Any = handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from data.answers import read_answers
 from data.records import Record
 from data.run import Run
 from data.store import write_text
-from judge.scores import strict
+from judge.board import strict
 from prompts.library import Prompt
 from prompts.rules import RuleFile
 from teacher.select import Judged, Selection, judged_candidates

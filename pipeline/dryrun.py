@@ -1,0 +1,94 @@
+"""What a run would do, without doing it: rows, lengths, cuts, calls and tokens."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from config.schema import Config
+from data.prepare import prepared
+from data.rows import Row
+from engine.asking import Asking, View
+
+_BINS = 8
+_BAR = 40  # characters of the longest bar
+
+
+def dry_run(config: Config) -> str:
+    """The resolved config, every row with its lengths, histograms, and what would be spent."""
+    rows = prepared(config.data, Path(), config.seed)
+    asking = Asking(config)
+    splits = {"train": rows.train, "val": rows.val, "hidden": rows.hidden or ()}
+    lines = [yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False)]
+    lengths: dict[str, list[int]] = {"prompted": [], "unprompted": []}
+    lines.append(f"{'row':<24} {'split':<7} {'prompted':>8} {'unprompted':>10}  tokens")
+    for split, members in splits.items():
+        for row in members:
+            prompted = len(asking.view_ids(row, View(prompted=True)))
+            unprompted = len(asking.view_ids(row, View(prompted=False)))
+            lengths["prompted"].append(prompted)
+            lengths["unprompted"].append(unprompted)
+            note = _note(asking, row)
+            lines.append(f"{row.id:<24} {split:<7} {prompted:>8} {unprompted:>10}  {note}".rstrip())
+    for view, values in lengths.items():
+        lines += ["", f"tokens of the {view} view", *_histogram(values)]
+    lines += ["", *_quality(config, rows.quality.model_dump())]
+    lines += ["", *_spending(config, asking, splits)]
+    return "\n".join(lines)
+
+
+def _note(asking: Asking, row: Row) -> str:
+    kept = asking.kept(row)
+    if not kept.fits:
+        return f"TOO LONG for {asking.budget} tokens even without passages: would not be asked"
+    return f"{kept.dropped} of {len(row.contexts)} passages would be dropped" * bool(kept.dropped)
+
+
+def _histogram(values: Sequence[int]) -> list[str]:
+    low, high = min(values), max(values)
+    width = max(1, -(-(high - low + 1) // _BINS))
+    counts = [0] * _BINS
+    for value in values:
+        counts[(value - low) // width] += 1
+    most = max(counts)
+    return [
+        f"{low + index * width:>7}–{low + (index + 1) * width - 1:<7} {count:>5} "
+        + "█" * round(_BAR * count / most)
+        for index, count in enumerate(counts)
+        if low + index * width <= high
+    ]
+
+
+def _quality(config: Config, quality: dict[str, object]) -> list[str]:
+    leaks, repeated = quality["leaks_removed"], quality["duplicates_removed"]
+    bad = quality["quarantined"]
+    assert (
+        isinstance(leaks, tuple) and isinstance(repeated, tuple) and isinstance(bad, tuple | list)
+    )
+    return [
+        f"removed from train: {len(leaks)} rows whose question val or hidden holds, "
+        f"{len(repeated)} duplicates; quarantined: {len(bad)}"
+    ]
+
+
+def _spending(config: Config, asking: Asking, splits: dict[str, Sequence[Row]]) -> list[str]:
+    train, val, hidden = (len(splits[name]) for name in ("train", "val", "hidden"))
+    looked = min(val, config.predict.epoch_rows)
+    drawn = config.teacher.candidates * (train + looked)
+    greedy = val * (3 + len(config.students)) + hidden  # base, teacher, best+prompt, students
+    prompted = [
+        len(asking.view_ids(row, View(prompted=True)))
+        for row in (*splits["train"], *splits["val"][:looked])
+    ]
+    read = config.teacher.candidates * sum(prompted)
+    most = drawn * config.teacher.sampling.max_tokens + greedy * config.predict.sampling.max_tokens
+    judged = [rule for rule in asking.rules.due_rules() if rule.rule.check.type == "llm"]
+    calls = 0 if config.judge.llm == "none" else len(judged) * val * (3 + len(config.students))
+    return [
+        f"candidates: {drawn} calls, {read} prompt tokens before prefix caching",
+        f"arms on val and hidden: {greedy} calls",
+        f"answer tokens: {most} at most",
+        f"training: {len(config.students)} students on at most "
+        f"{config.teacher.keep * train} answers each",
+        f"judge: {calls} calls at most",
+    ]

