@@ -81,6 +81,7 @@ def claim(path: Path) -> IO[str]:
 
     Raises DataError with the number of the process that holds it.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(path.name + ".lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,9 +90,12 @@ def claim(path: Path) -> IO[str]:
         holder = lock.read().strip() or "unknown"
         lock.close()
         raise DataError(f"{path}: process {holder} is writing it; wait for it or end it") from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+    try:
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+    except OSError as error:
+        raise _full(path, 0, error) from error
     return lock
 
 

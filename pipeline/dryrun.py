@@ -1,6 +1,6 @@
 """What a run would do, without doing it: rows, lengths, cuts, calls and tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -71,7 +71,7 @@ def _quality(config: Config, quality: dict[str, object]) -> list[str]:
     ]
 
 
-def _spending(config: Config, asking: Asking, splits: dict[str, Sequence[Row]]) -> list[str]:
+def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]]) -> list[str]:
     train, val, hidden = (len(splits[name]) for name in ("train", "val", "hidden"))
     looked = min(val, config.predict.epoch_rows)
     drawn = config.teacher.candidates * (train + looked)

