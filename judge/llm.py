@@ -7,7 +7,7 @@ once per answer and rule whether it is obeyed. What has no verdict is missing, w
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -64,7 +64,7 @@ class LlmJudge:
         self._due = [due for due in rules.due_rules() if by_model(due)]
         self._store_path = store_path
         self._patience = patience
-        self.mode: Mode | None = None  # None until a question needed one
+        self.mode: Mode | Literal["not asked"] = "not asked"  # until a question needs one
         self.calls = 0  # questions put to the server, the probe's among them
 
     def verdicts(self, pairs: Sequence[tuple[Row, Answer]]) -> list[Verdict]:
@@ -88,7 +88,8 @@ class LlmJudge:
         try:
             return await _each(cases, lambda case: self._case(case, asking), self._server)
         finally:
-            self.mode, self.calls = asking.mode, self.calls + transport.calls
+            self.mode = asking.mode or self.mode
+            self.calls += transport.calls
             await transport.close()
 
     async def _case(self, case: _Case, asking: "_Asking") -> Verdict:

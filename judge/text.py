@@ -18,10 +18,11 @@ _FOLDED = {**_QUOTES, **_DASHES, **_INVISIBLE, ord("ё"): "е"}
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _HOST_ENDS = "ru|рф|su|com|org|net|edu|gov|io|info|me|dev|app|ai|uk|de|eu|kz|by|ua|test|example"
 _URL = re.compile(
-    r"(?:https?://|www\.)(?:(?![,;]https?://)[^\s<>\[\]\"«»“”|`\\])+"
+    r"(?:https?://|www\.)(?:(?![,;]?https?://)[^\s<>\[\]\"«»“”|`\\])+"
     rf"|(?<![\w@./-])(?:[\w-]+\.)+(?:{_HOST_ENDS})(?![\w.-]*\w)(?:[/?#][^\s<>\[\]\"«»“”|`\\]*)?",
     re.IGNORECASE,
 )
+_ESCAPED = re.compile(r"\\([_*()~-])")  # Markdown's, as models write it inside links
 _LIST_MARKER = re.compile(r"^[ \t]*(?:[-*#>_]+[ \t]*)?\d{1,3}[.)](?=\s|[*_])", re.MULTILINE)
 _WORD = re.compile(r"\w+(?:-\w+)*")
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
@@ -50,7 +51,8 @@ def words(text: str) -> list[str]:
 
 def urls(text: str) -> list[str]:
     """The links as written, without the punctuation after them; Markdown's and bare hosts too."""
-    return [_trimmed(found.group()) for found in _URL.finditer(_EMAIL.sub(" ", text))]
+    plain = _EMAIL.sub(" ", _ESCAPED.sub(r"\1", text))
+    return [_trimmed(found.group()) for found in _URL.finditer(plain)]
 
 
 def _trimmed(url: str) -> str:
@@ -74,7 +76,7 @@ def same_url(url: str) -> str:
 
 def without_links(text: str) -> str:
     """The text without links and e-mail addresses."""
-    return _URL.sub(" ", _EMAIL.sub(" ", text))
+    return _URL.sub(" ", _EMAIL.sub(" ", _ESCAPED.sub(r"\1", text)))
 
 
 def without_list_markers(text: str) -> str:

@@ -9,14 +9,15 @@ import random
 
 
 def example_orders(count: int, candidates: int, seed: int) -> list[tuple[int, ...]]:
-    """`candidates` orders of `count` examples; any `count` in a row end with different ones."""
+    """`candidates` orders of `count` examples: as written, then one that ends with each example.
+
+    What comes before the last example is shuffled; past the last example it begins again.
+    """
     rng = random.Random(seed)
-    lasts = list(range(count))
-    rng.shuffle(lasts)
-    orders = []
-    for candidate in range(candidates):
-        last = lasts[candidate % count] if count else None
-        order = [index for index in range(count) if index != last]
-        rng.shuffle(order)
-        orders.append((*order, last) if last is not None else ())
+    orders = [tuple(range(count))]
+    for candidate in range(1, candidates):
+        last = (candidate - 1) % count if count else 0
+        rest = [index for index in range(count) if index != last]
+        rng.shuffle(rest)
+        orders.append((*rest, last) if count else ())
     return orders

@@ -27,6 +27,8 @@ def test_hyphenated_word_is_one() -> None:
         ("«https://a.ru/x»;", ["https://a.ru/x"]),
         ("https://a.ru/x,https://b.ru", ["https://a.ru/x", "https://b.ru"]),
         ("https://a.ru/x\\nПодробнее", ["https://a.ru/x"]),
+        (r"[тут](https://a.ru/aid\_x\_1)", ["https://a.ru/aid_x_1"]),
+        ("https://a.ruhttp://b.ru/sw .", ["https://a.ru", "http://b.ru/sw"]),
         ("на hse.ru/plan. Там", ["hse.ru/plan"]),
         ("на www.hse.ru!", ["www.hse.ru"]),
         ("пишите на a.b@hse.ru", []),

@@ -1,0 +1,14 @@
+"""The best student's model card, `best/README.md`."""
+
+from data.store import write_text
+from report.gather import Material
+from report.numbers import Numbers
+from report.render import render_card
+
+
+def write_card(material: Material, numbers: Numbers) -> bool:
+    """Writes the card; False when there is no best student to describe."""
+    if material.choice is None or material.adapter is None:
+        return False
+    write_text(material.run.best / "README.md", render_card(material, numbers))
+    return True

@@ -1,0 +1,84 @@
+"""How numbers and foreign text are written: percentages, durations, escaping for Markdown."""
+
+import re
+
+from markupsafe import Markup
+
+NONE = "–"  # stands where there is no number
+
+_MARKDOWN = re.compile(r"([\\`*_\[\]#|~$])")
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with one decimal."""
+    return NONE if share is None else f"{_signed(100 * share)} %"
+
+
+def interval(low: float | None, high: float | None) -> Markup:
+    """The ends of a share's interval, in percent."""
+    if low is None or high is None:
+        return Markup()
+    return Markup(f"[{_signed(100 * low)}, {_signed(100 * high)}]")  # brackets that are no link
+
+
+def points(difference: float | None) -> str:
+    """A difference of shares, in percentage points, with its sign."""
+    if difference is None:
+        return NONE
+    sign = "+" if difference > 0 else ""
+    return f"{sign}{_signed(100 * difference)} points"
+
+
+def _signed(value: float) -> str:
+    text = f"{value:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
+
+
+def p_value(p: float | None) -> str:
+    """A p-value, never as zero."""
+    if p is None:
+        return NONE
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A number with thousands set apart."""
+    return NONE if value is None else f"{value:,.{digits}f}".replace(",", "\u202f")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 90:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def short(text: str, limit: int) -> str:
+    """A text of at most `limit` characters; what was cut off is counted."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit].rstrip()} … ({len(text) - limit} characters more)"
+
+
+def markdown(value: object) -> str:
+    """A value as one line of plain Markdown text: what means something to Markdown is escaped.
+
+    For every expression of a Markdown template; text that is Markdown already comes as Markup.
+    """
+    if isinstance(value, Markup):
+        return str(value)
+    if isinstance(value, int | float):
+        return str(value)
+    line = re.sub(r"\s+", " ", str(value))
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\1", line)
+
+
+def fenced(text: str) -> Markup:
+    """A text as a Markdown code block that it cannot end."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Markup(f"{fence}\n{text}\n{fence}")

@@ -1,0 +1,145 @@
+"""Reads everything that a run has left on disk into one value.
+
+Knows where things lie and what they are. A part that is not there is None or empty: the report
+then says "not run"; what the parts mean is left to the other files of this folder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from config.errors import DataError
+from config.schema import Config
+from data.answers import Answer, read_answers
+from data.quality import Quality
+from data.rows import Row
+from data.run import Run
+from data.store import read_records
+from judge.result import JudgeResult
+from judge.verdicts import Verdict
+from prompts.library import Prompt, load_prompt
+from prompts.rules import RuleFile
+from student.records import Choice, Result, Step
+from teacher.audit import Audit
+
+BASE, TEACHER = "base", "teacher"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one student left about its training."""
+
+    steps: tuple[Step, ...]
+    result: Result | None
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """The adapter that is to be served."""
+
+    path: Path
+    base: str  # as the adapter's own config names it
+    rank: int
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run as found."""
+
+    config: Config
+    run: Run
+    prompt: Prompt
+    rules: RuleFile
+    manifest: Mapping[str, Any] | None
+    quality: Quality | None
+    rows: tuple[Row, ...] | None  # of val
+    answers: Mapping[str, tuple[Answer, ...]]  # arm → its answers to val; only arms that answered
+    audit: Audit | None
+    training: Mapping[str, Training]  # student → its training; only those that began
+    choice: Choice | None
+    adapter: Adapter | None
+    verdicts: tuple[Verdict, ...] | None
+    judged: JudgeResult | None
+    timings: Mapping[str, float] | None  # stage → seconds
+    hidden: Path | None  # the hidden set with the best student's answers
+
+    @property
+    def student(self) -> str | None:
+        """The arm of the best student."""
+        return None if self.choice is None else f"student/{self.choice.best}"
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that are compared, in the order in which they are shown everywhere."""
+        mine = self.student
+        return (BASE, TEACHER) if mine is None else (BASE, TEACHER, mine, f"{mine}+prompt")
+
+
+def gather(config: Config, root: Path = Path()) -> Material:
+    """The run of an experiment; the prompt's paths are relative to `root`.
+
+    Raises DataError when a file is there but is not what it should be.
+    """
+    run = Run.of(config)
+    prompt, rules = load_prompt(config.prompt, root)
+    verdicts = run.verdicts
+    return Material(
+        config=config,
+        run=run,
+        prompt=prompt,
+        rules=rules,
+        manifest=_json(run.manifest, TypeAdapter(dict[str, Any])),
+        quality=_json(run.quality, TypeAdapter(Quality)),
+        rows=tuple(run.rows("val")) if run.split("train").exists() else None,
+        answers=_answers(config, run),
+        audit=_json(run.audit, TypeAdapter(Audit)),
+        training=_training(config, run),
+        choice=_json(run.choice, TypeAdapter(Choice)),
+        adapter=_adapter(run),
+        verdicts=tuple(read_records(verdicts, Verdict)) if verdicts.exists() else None,
+        judged=_json(run.scores, TypeAdapter(JudgeResult)),
+        timings=_json(run.root / "timings.json", TypeAdapter(dict[str, float])),
+        hidden=next(iter(sorted(run.best.glob("hidden_answers.*"))), None),
+    )
+
+
+def _answers(config: Config, run: Run) -> dict[str, tuple[Answer, ...]]:
+    students = [f"student/{student.name}" for student in config.students]
+    arms = [BASE, TEACHER, *students, *(f"{arm}+prompt" for arm in students)]
+    found = {arm: tuple(read_answers(run.answers(arm))) for arm in arms}
+    return {arm: answers for arm, answers in found.items() if answers}
+
+
+def _training(config: Config, run: Run) -> dict[str, Training]:
+    found = {}
+    for student in config.students:
+        folder = run.student(student.name)
+        metrics = folder / "metrics.jsonl"
+        if metrics.exists():
+            result = _json(folder / "result.json", TypeAdapter(Result))
+            found[student.name] = Training(tuple(read_records(metrics, Step)), result)
+    return found
+
+
+def _adapter(run: Run) -> Adapter | None:
+    path = run.best / "adapter"
+    values = _json(path / "adapter_config.json", TypeAdapter(dict[str, Any]))
+    if values is None:
+        return None
+    return Adapter(path, str(values["base_model_name_or_path"]), int(values["r"]))
+
+
+def _json(path: Path, kind: TypeAdapter[_T]) -> _T | None:
+    """The value in a JSON file; None when there is none."""
+    if not path.exists():
+        return None
+    try:
+        return kind.validate_json(path.read_bytes())
+    except ValidationError as error:
+        line = str(error).splitlines()[0]
+        raise DataError(f"{path}: {line}; remove the file to make it again") from None

@@ -1,0 +1,69 @@
+"""The numbers of a report, as `report.json` keeps them for programs and as the pages show them.
+
+Knows which numbers belong to the report; leaves their measuring to the judge.
+"""
+
+from data.records import Record
+from judge.agreement import Agreement
+from judge.result import JudgeNote
+from judge.tables import ArmScore, Comparison, ReferenceScore
+from report.gather import Material
+from report.headline import Gap, gap_of, headline, warnings
+from report.tokens import Tokens, count_tokens
+from student.records import Ranked
+
+
+class Numbers(Record):
+    """report.json. Rates are shares, 0 … 1."""
+
+    name: str
+    headline: str
+    best: str | None  # name of the best student
+    gap_closed: Gap
+    arms: dict[str, ArmScore]
+    comparisons: tuple[Comparison, ...]  # of the best student, strict and by rule
+    references: dict[str, ReferenceScore]
+    tokens: Tokens | None
+    judge: JudgeNote | None
+    agreements: tuple[Agreement, ...]
+    students: tuple[Ranked, ...]  # best first
+    timings: dict[str, float] | None  # stage → seconds
+    warnings: tuple[str, ...]
+    not_run: tuple[str, ...]  # parts of the run that were not there
+
+
+def make_numbers(material: Material) -> Numbers:
+    """The numbers of a run; a part that was not run is None or empty, and named in `not_run`."""
+    gap = gap_of(material)
+    judged, choice, timings = material.judged, material.choice, material.timings
+    arms = judged.scores.arms if judged else {}
+    compared = judged.scores.comparisons if judged else ()
+    return Numbers(
+        name=material.config.name,
+        headline=headline(gap),
+        best=choice.best if choice else None,
+        gap_closed=gap,
+        arms=arms,
+        comparisons=tuple(one for one in compared if one.student == material.student),
+        references={arm: score.reference for arm, score in arms.items() if score.reference},
+        tokens=count_tokens(material),
+        judge=judged.judge if judged else None,
+        agreements=tuple(judged.agreements) if judged else (),
+        students=choice.ranked if choice else (),
+        timings=None if timings is None else dict(timings),
+        warnings=warnings(material),
+        not_run=_not_run(material),
+    )
+
+
+def _not_run(material: Material) -> tuple[str, ...]:
+    parts = {
+        "data": material.quality,
+        "manifest": material.manifest,
+        "teacher": material.audit,
+        "student training": material.training,
+        "student prediction": material.choice,
+        "judge": material.judged,
+        "timings": material.timings,
+    }
+    return tuple(name for name, part in parts.items() if not part)

@@ -1,0 +1,180 @@
+"""The tables of the pages, row by row, ready to be written: who is shown, in which order.
+
+Knows which numbers stand beside each other; leaves their writing to the templates.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from judge.stats import Interval, wilson
+from judge.tables import Comparison, RuleScore, StrictScore
+from prompts.rules import DueRule
+from report.gather import TEACHER, Material
+from report.headline import compared, llm_rules, rule_of, strict_of
+from student.records import Ranked, Step
+from teacher.audit import RuleAudit
+
+_LISTED = 12  # ids named before the rest is only counted
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One rule over the arms."""
+
+    due: DueRule
+    scores: tuple[RuleScore | None, ...]  # in the order of `Material.arms`
+    against_teacher: Comparison | None
+
+
+def rule_rows(material: Material) -> list[RuleRow]:
+    """The rules that code decides, and those that count for strict adherence."""
+    judged = {due.id for due in llm_rules(material) if not due.must}
+    return [_rule_row(material, d) for d in material.rules.due_rules() if d.id not in judged]
+
+
+def llm_rows(material: Material) -> list[RuleRow]:
+    """The rules that a language model decides."""
+    return [_rule_row(material, due) for due in llm_rules(material)]
+
+
+def _rule_row(material: Material, due: DueRule) -> RuleRow:
+    scores = tuple(rule_of(material, arm, due.id) for arm in material.arms)
+    return RuleRow(due, scores, compared(material, TEACHER, due.id))
+
+
+def logged(material: Material) -> list[tuple[str, StrictScore]]:
+    """The logged answers' strict scores by answering system: what users get today."""
+    arms = material.judged.scores.arms if material.judged else {}
+    return [(arm, score.strict) for arm, score in arms.items() if arm.startswith("logged/")]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One student that was tried."""
+
+    ranked: Ranked
+    differs: tuple[str, ...]  # its values of the settings in which the students differ
+    strict: StrictScore | None
+    trainable: int | None  # parameters
+
+
+@dataclass(frozen=True)
+class Students:
+    """The students that were tried, best first."""
+
+    columns: tuple[str, ...]  # settings in which they differ
+    rows: tuple[Tried, ...]
+    common: tuple[tuple[str, str], ...]  # settings in which they agree
+
+
+def students(material: Material) -> Students | None:
+    """None when none has been chosen yet."""
+    if material.choice is None:
+        return None
+    ranked = material.choice.ranked
+    settings = [dict(flat(one.settings)) for one in ranked]
+    keys = list(dict.fromkeys(key for values in settings for key in values))
+    columns = [key for key in keys if len({values.get(key) for values in settings}) > 1]
+    rows = []
+    for one, values in zip(ranked, settings, strict=True):
+        training = material.training.get(one.name)
+        result = training.result if training else None
+        rows.append(
+            Tried(
+                ranked=one,
+                differs=tuple(values.get(key, "") for key in columns),
+                strict=strict_of(material, f"student/{one.name}"),
+                trainable=result.trainable if result else None,
+            )
+        )
+    common = [(key, settings[0].get(key, "")) for key in keys if key not in columns]
+    return Students(tuple(columns), tuple(rows), tuple(common))
+
+
+def looks(material: Material) -> list[tuple[str, Step, Interval | None, bool]]:
+    """Student, its look at val, the interval of its strict share, whether that one was kept."""
+    found = []
+    for name, training in material.training.items():
+        kept = training.result.best_step if training.result else None
+        for step in training.steps:
+            if step.val_loss is not None or step.strict is not None:
+                found.append((name, step, share(step.strict, step.val_rows), step.step == kept))
+    return found
+
+
+def share(value: float | None, n: int | None) -> Interval | None:
+    """Wilson's interval of a share of which only the value and n were stored."""
+    return None if value is None or not n else wilson(round(value * n), n)
+
+
+def audit_rows(material: Material) -> list[tuple[str, RuleAudit, Interval | None]]:
+    """Strict first, then the rules that the audit could decide: with the interval of `any`."""
+    if material.audit is None:
+        return []
+    audited = {"strict": material.audit.strict, **material.audit.rules}
+    return [(name, one, share(one.any, one.due)) for name, one in audited.items() if one.due]
+
+
+def orders(material: Material) -> list[tuple[int, float, Interval | None]]:
+    """Number of each order of the worked examples, its strict share, the share's interval."""
+    if material.audit is None:
+        return []
+    train = material.audit.selection.get("train")
+    n = train.rows if train else None
+    return [(at, value, share(value, n)) for at, value in enumerate(material.audit.by_order, 1)]
+
+
+def missing_reasons(material: Material) -> list[tuple[str, str, Counter[str]]]:
+    """Arm, kind of rule and the reasons why verdicts are missing; those that miss none are out."""
+    judged = {due.id for due in llm_rules(material)}
+    found = []
+    for arm in material.arms:
+        score = material.judged.scores.arms.get(arm) if material.judged else None
+        for kind in ("code", "llm"):
+            reasons: Counter[str] = Counter()
+            for rule, one in score.rules.items() if score else ():
+                if (rule in judged) == (kind == "llm"):
+                    reasons.update({str(reason): count for reason, count in one.missing.items()})
+            if reasons:
+                found.append((arm, kind, reasons))
+    return found
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """The rows with one value of a field, over the arms."""
+
+    field: str
+    value: str
+    scores: tuple[StrictScore | None, ...]  # in the order of `Material.arms`
+
+
+def slice_rows(material: Material) -> list[SliceRow]:
+    """The slices of the arms that are shown."""
+    found: dict[tuple[str, str], dict[str, StrictScore]] = {}
+    for one in material.judged.scores.slices if material.judged else ():
+        found.setdefault((one.field, one.value), {})[one.arm] = one.strict
+    return [
+        SliceRow(field, value, tuple(scores.get(arm) for arm in material.arms))
+        for (field, value), scores in found.items()
+        if any(arm in scores for arm in material.arms)
+    ]
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values as (dotted key, text)."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{above}{key}.")
+        elif isinstance(value, list | tuple):
+            yield f"{above}{key}", ", ".join(map(str, value)) or "none"
+        else:
+            yield f"{above}{key}", "none" if value is None else str(value)
+
+
+def listed(ids: tuple[str, ...]) -> str:
+    """The first ids by name, the rest as a count."""
+    rest = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+    return ", ".join(ids[:_LISTED]) + rest

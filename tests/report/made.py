@@ -1,0 +1,246 @@
+"""A small run folder made of the real records, with any text in every place open to outsiders."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.schema import Config
+from data.answers import Answer
+from data.clean import CleanCounts
+from data.logs import Quarantined
+from data.quality import Quality, describe
+from data.records import Record
+from data.rows import Context, Row
+from data.run import Run
+from data.splits import Leakage
+from data.store import write_records, write_text
+from judge.agreement import agreements
+from judge.checks import code_verdicts
+from judge.result import JudgeNote, JudgeResult
+from judge.scores import score
+from judge.verdicts import Verdict
+from prompts.library import Prompt, load_prompt
+from prompts.rules import RuleFile, prompt_sha256
+from report.gather import Material, gather
+from student.records import Choice, Ranked, Result, Step
+from teacher.audit import Audit, RuleAudit
+from teacher.select import Selection
+
+ROWS = 24
+OFF_TOPIC = "off topic"
+STUDENT = "lora"
+
+
+def make_config(root: Path, text: str = "") -> Config:
+    """Writes prompt and rules under `root`; `text` goes into the prompt and a rule's source."""
+    system = f'Start with "Desk:". {text} Off topic, say: "No help."'
+    prompt = {"system_template": system, "user_template": "{summaries}\nQ: {question}"}
+    rules: list[dict[str, Any]] = [
+        {
+            "id": "opening",
+            "source": f'Start with "Desk:". {text}'.strip(),
+            "check": {"type": "starts_with", "text": "Desk:"},
+        },
+        {
+            "id": "refusal",
+            "source": 'Off topic, say: "No help."',
+            "applies": {"code": [{"field": "labels", "matches": OFF_TOPIC}]},
+            "check": {"type": "contains", "text": "No help."},
+            "converse": True,
+            "shadow_llm": "kind",
+        },
+        {
+            "id": "kind",
+            "source": 'Off topic, say: "No help."',
+            "severity": "should",
+            "check": {"type": "llm", "pass": "It declines.", "fail": "It helps."},
+        },
+    ]
+    file = {"version": 1, "prompt_sha256": prompt_sha256(system.strip()), "slices": ["tags.campus"]}
+    write_text(root / "prompt.yaml", yaml.safe_dump(prompt, allow_unicode=True))
+    write_text(root / "rules.yaml", yaml.safe_dump(file | {"rules": rules}, allow_unicode=True))
+    return Config.model_validate(
+        {
+            "name": "made",
+            "runs": str(root / "runs"),
+            "prompt": {"system": str(root / "prompt.yaml"), "rules": str(root / "rules.yaml")},
+            "data": {"train": {"kind": "campus", "path": "train.json"}},
+            "model": {"name": "some/base"},
+            "students": [{"name": STUDENT}, {"name": "other", "learning_rate": 0.001}],
+        }
+    )
+
+
+def make_rows(text: str = "") -> list[Row]:
+    """Every third question is off topic."""
+    return [
+        Row(
+            id=f"val-{number:04d}",
+            question=f"Question {number}? {text}",
+            contexts=(Context(text=f"Passage {number}. {text}"),),
+            tags={"campus": f"north {text}"},
+            answers={"production": f"Desk: the {number}. {text}"},
+            labels=(OFF_TOPIC,) if number % 3 == 0 else (f"good {text}",),
+        )
+        for number in range(ROWS)
+    ]
+
+
+def make_answers(arm: str, rows: Sequence[Row], obeys: int, text: str = "") -> list[Answer]:
+    """Answers of which the first `obeys` keep all rules and the rest break one."""
+    made = []
+    for number, row in enumerate(rows):
+        said = f"Desk: {'No help.' if row.labels == (OFF_TOPIC,) else 'Yes.'} {text}"
+        prompted = arm == "teacher" or arm.endswith("+prompt")
+        made.append(
+            Answer(
+                key=f"{arm}/{row.id}",
+                arm=arm,
+                row=row.id,
+                sample=0,
+                text=said if number < obeys else f"Well, no idea. {text}",
+                finish="stop",
+                seed=0,
+                prompt_tokens=(900 if prompted else 100) + number,
+            )
+        )
+    return made
+
+
+def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
+    """A whole run: the base obeys on 2 of 24 rows, the teacher on `teacher`, the student on 18."""
+    config = make_config(root, text)
+    run = Run.of(config)
+    rows = make_rows(text)
+    write_records(run.split("train"), rows[:1])
+    write_records(run.split("val"), rows)
+    obeys = {
+        "base": 2,
+        "teacher": teacher,
+        f"student/{STUDENT}": 18,
+        f"student/{STUDENT}+prompt": 19,
+        "student/other": 9,
+    }
+    answers = [a for arm, n in obeys.items() for a in make_answers(arm, rows, n, text)]
+    for arm in obeys:
+        write_records(run.answers(arm), [answer for answer in answers if answer.arm == arm])
+    _judge(run, rows, answers, load_prompt(config.prompt, Path()), text)
+    _data(run, rows, text)
+    _teacher(run, text)
+    _students(run, text)
+    return config
+
+
+def _write(path: Path, record: Record) -> None:
+    write_text(path, record.model_dump_json())
+
+
+def gathered(root: Path, text: str = "") -> Material:
+    """The material of a whole run."""
+    return gather(make_run(root, text))
+
+
+def _judge(
+    run: Run, rows: list[Row], answers: list[Answer], source: tuple[Prompt, RuleFile], text: str
+) -> None:
+    prompt, rules = source
+    by_id = {row.id: row for row in rows}
+    verdicts = [v for a in answers for v in code_verdicts(rules, prompt, by_id[a.row], a)]
+    verdicts = [v.model_copy(update={"note": f"{v.note} {text}"}) for v in verdicts]
+    for answer in answers:
+        if answer.arm == "teacher":
+            said = Verdict(arm="teacher", row=answer.row, rule="kind", outcome="fail", by="llm")
+            passes = {"outcome": "pass"} if "No help." in answer.text else {}
+            verdicts.append(said.model_copy(update={"note": text, **passes}))
+    write_records(run.verdicts, verdicts)
+    note = JudgeNote(
+        model=f"judge {text}", mode="text", calls=24, same_as_base=True, calibrated=False
+    )
+    result = JudgeResult(
+        scores=score(rules, rows, verdicts, answers),
+        agreements=agreements(verdicts, rules),
+        arms=["teacher"],
+        judge=note,
+    )
+    _write(run.scores, result)
+
+
+def _data(run: Run, rows: list[Row], text: str) -> None:
+    counts = CleanCounts(footers={"production": 1}, stubs={}, empty={}, cut={}, duplicates=())
+    quality = Quality(
+        splits=dict.fromkeys(("train", "val"), describe(rows, counts)),
+        leakage={"train-val": Leakage(exact=(), near=())},
+        leaks_removed=(),
+        duplicates_removed=("train-0001",),
+        records=49,
+        quarantined=(Quarantined(file="t.json", line=3, reason=f"bad {text}", excerpt=text),),
+    )
+    _write(run.quality, quality)
+
+
+def _teacher(run: Run, text: str) -> None:
+    one = RuleAudit(due=24, one=0.5, any=0.75)
+    selection = Selection(
+        rows=24,
+        rows_kept=20,
+        candidates=96,
+        cut=1,
+        empty=2,
+        too_long=0,
+        duplicates=5,
+        broke_a_rule=60,
+        kept=20,
+        broken_rules={"opening": 60},
+        rows_without=("val-0001", f"row {text}"),
+    )
+    audit = Audit(
+        rules={"opening": one, "refusal": one, "kind": RuleAudit(due=0, one=None, any=None)},
+        strict=one,
+        by_order=[0.5, 0.25],
+        selection={"train": selection},
+    )
+    _write(run.audit, audit)
+
+
+def _students(run: Run, text: str) -> None:
+    for name in (STUDENT, "other"):
+        steps = [Step(step=at, epoch=at / 2, seconds=at, loss=2.0 / at) for at in range(1, 5)]
+        looks = [
+            Step(step=at, epoch=at / 2, seconds=at, val_loss=1.5 / at, strict=0.2 * at, val_rows=20)
+            for at in (2, 4)
+        ]
+        write_records(run.student(name) / "metrics.jsonl", [*steps, *looks])
+        result = Result(
+            name=name,
+            best_step=4,
+            best_epoch=2,
+            strict=0.8,
+            val_loss=0.4,
+            steps=4,
+            train_answers=20,
+            answer_tokens=400,
+            seconds=4.0,
+            trainable=12345,
+            adapter_sha256="0" * 64,
+        )
+        _write(run.student(name) / "result.json", result)
+    ranked = [
+        Ranked(
+            name=name,
+            strict=strict,
+            val_loss=0.4,
+            best_epoch=2,
+            settings={"learning_rate": rate, "note": text, "method": {"kind": "lora"}},
+            seconds=4.0,
+        )
+        for name, strict, rate in ((STUDENT, 0.75, 1e-4), (f"other {text}".strip(), 0.4, 1e-3))
+    ]
+    _write(run.choice, Choice(best=STUDENT, why=f"the highest {text}", ranked=tuple(ranked)))
+    adapter = '{"base_model_name_or_path": "some/base", "r": 12}'
+    write_text(run.best / "adapter" / "adapter_config.json", adapter)
+    manifest = {"versions": {"torch": f"2 {text}"}, "unprompted_frame": f"<|im_start|>{text}"}
+    write_text(run.manifest, json.dumps(manifest))
+    write_text(run.root / "timings.json", '{"teacher generate": 100.5, "report": 2.0}')

@@ -1,0 +1,143 @@
+"""report.json and what the pages say of it, on a run whose numbers can be counted by hand."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.errors import DataError
+from data.run import Run
+from report.examples import choose_examples
+from report.formats import duration, fenced, markdown, p_value, percent, points, short
+from report.gather import gather
+from report.headline import headline
+from report.numbers import make_numbers
+from report.render import render_html
+from report.serving import serving
+from report.tables import students
+from tests.report.made import gathered, make_run
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_report_json_keeps_its_contract(tmp_path: Path) -> None:
+    """Base 2, student 18, teacher 20 of 24: 16/18 of the gap."""
+    found = json.loads(make_numbers(gathered(tmp_path)).model_dump_json())
+    gap = found["gap_closed"]
+    assert gap["value"] == pytest.approx(16 / 18)
+    assert gap["low"] < gap["value"] < gap["high"] + 1e-9
+    assert gap["refused"] is None
+    strict = found["arms"]["student/lora"]["strict"]
+    assert (strict["rate"], strict["n"], strict["missing"]) == (0.75, 24, 0)
+    assert strict["low"] < 0.75 < strict["high"]
+    rule = found["arms"]["teacher"]["rules"]["refusal"]
+    assert (rule["due"], rule["passes"]) == (8, 7)
+    assert found["best"] == "lora"
+    assert found["headline"].startswith("The student closes 88.9 % [")
+    assert found["tokens"]["saved"] == found["tokens"]["saved_least"] == 800
+    assert (found["tokens"]["prompted"], found["tokens"]["rows"]) == (911.5, 24)
+    assert found["judge"]["calibrated"] is False
+    assert set(found["references"]) >= {"base", "teacher", "student/lora"}
+    assert [one["name"] for one in found["students"]] == ["lora", "other"]
+    assert found["timings"]["teacher generate"] == 100.5
+    assert found["not_run"] == []
+    assert {one["student"] for one in found["comparisons"]} == {"student/lora"}
+
+
+def test_refused_gap_says_why(tmp_path: Path) -> None:
+    """A teacher that is no better than the base leaves no gap to close."""
+    material = gather(make_run(tmp_path, teacher=2))
+    numbers = make_numbers(material)
+    assert numbers.gap_closed.value is None
+    assert "not clearly above zero" in (numbers.gap_closed.refused or "")
+    assert "is not stated" in headline(numbers.gap_closed)
+    assert "not clearly above zero" in render_html(material, numbers)
+
+
+def test_choice_on_the_scored_rows_is_confessed(tmp_path: Path) -> None:
+    assert any("Selection optimism" in one for one in make_numbers(gathered(tmp_path)).warnings)
+
+
+def test_uncalibrated_judge_is_named(tmp_path: Path) -> None:
+    material = gathered(tmp_path)
+    page = render_html(material, make_numbers(material))
+    assert "This judge has not been calibrated against people; its verdicts" in page
+    assert "are shown for orientation and decide no strict score." in page
+    assert "it judges its own kind" in page
+
+
+def test_examples_are_few_distinct_and_of_each_kind(tmp_path: Path) -> None:
+    examples = choose_examples(gathered(tmp_path))
+    reasons = [example.reason for example in examples]
+    assert len({example.row.id for example in examples}) == len(examples) <= 8
+    assert reasons[:2] == [
+        "An ordinary question: no special rule is due",
+        "The rule “refusal” is due",
+    ]
+    assert any("student breaks" in reason for reason in reasons)
+    assert any("base does not" in reason for reason in reasons)
+    arms = {tuple(said.arm for said in example.said) for example in examples}
+    assert arms == {("base", "teacher", "student/lora")}
+
+
+def test_students_differ_in_the_settings_shown(tmp_path: Path) -> None:
+    found = students(gathered(tmp_path, "x"))
+    assert found is not None
+    assert found.columns == ("learning_rate",)
+    assert found.common == (("note", "x"), ("method.kind", "lora"))
+
+
+def test_serving_sends_no_system_message(tmp_path: Path) -> None:
+    found = serving(gathered(tmp_path, "it's"))
+    assert found is not None
+    assert "--max-lora-rank 16" in found.command  # rank 12: the next that vLLM offers
+    body = json.loads(found.request.split("<<'JSON'\n")[1].removesuffix("\nJSON"))
+    assert [message["role"] for message in body["messages"]] == ["user"]
+    assert body["model"] == "lora"
+    assert body["messages"][0]["content"].endswith("Q: Your question")
+
+
+def test_torn_file_is_named(tmp_path: Path) -> None:
+    config = make_run(tmp_path)
+    run = Run.of(config)
+    run.scores.write_text('{"scores": ')
+    with pytest.raises(DataError, match=r"scores\.json.*remove the file"):
+        gather(config)
+
+
+def test_command_writes_all_four_files(tmp_path: Path) -> None:
+    config = make_run(tmp_path)
+    path = tmp_path / "config.yaml"
+    path.write_text(config.model_dump_json())
+    command = [sys.executable, "-m", "report", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("The student closes")
+    run = Run.of(config)
+    assert run.report("html").exists()
+    assert run.report("md").exists()
+    assert json.loads(run.report("json").read_text())["best"] == "lora"
+    assert "# lora" in (run.best / "README.md").read_text()
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = "import report.__main__, sys; print({'torch', 'vllm', 'transformers'} & {*sys.modules})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_formats() -> None:
+    assert (percent(0.7325), percent(None), percent(-0.0001)) == ("73.2 %", "–", "0.0 %")
+    assert (points(0.039), points(-0.1)) == ("+3.9 points", "−10.0 points")
+    assert (p_value(0.0), p_value(0.0131)) == ("p < 0.001", "p = 0.013")
+    assert [duration(s) for s in (4.25, 72, 252, 7300)] == [
+        "4.2 s",
+        "72 s",
+        "4 min 12 s",
+        "2 h 1 min",
+    ]
+    assert short("abcdef", 3) == "abc … (3 characters more)"
+    assert markdown("a|b\n<c> [d](e)") == "a\\|b &lt;c&gt; \\[d\\](e)"
+    assert fenced("a\n```\nb").startswith("````\n")

@@ -1,0 +1,181 @@
+"""The pages: whatever a model, a log or a name says stays text; what was not run is said so."""
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from data.run import Run
+from report.gather import Material, gather
+from report.numbers import make_numbers
+from report.render import render_card, render_html, render_markdown
+from tests.report.made import gathered, make_config, make_run
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><script src=//evil.example/x.js></script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)>",
+    "<svg/onload=alert`1`>",
+    "</style><style>body{display:none}</style>",
+    '"><iframe src="javascript:alert(1)"></iframe>',
+    "'><a href='javascript:alert(1)'>x</a>",
+    "[x](javascript:alert(1))",
+    "![x](https://evil.example/pixel.png)",
+    "<!-- --!><img src=x onerror=alert(1)>",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "</title></head><body onload=alert(1)>",
+    "</text></svg><script>alert(1)</script>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "<base href=https://evil.example/>",
+    "<link rel=stylesheet href=https://evil.example/x.css>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "{{ m.config }} {% include 'x' %} {# #}",
+    "$\\frac{<b>}{x}$ `code` ``` | a | b |\n\n# heading\r\n| - | <form action=//evil.example>",
+)
+FETCHING = {"link", "img", "iframe", "script", "object", "embed", "form", "base"}
+
+
+class Tags(HTMLParser):
+    """Counts start tags with the names of their attributes, and keeps text and links."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.links: list[str] = []
+        self.policy = ""
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.counts[tag, *sorted(name for name, _ in attributes)] += 1
+        values = dict(attributes)
+        self.links += [values[name] or "" for name in values if name in LINKS]
+        if tag == "meta" and values.get("http-equiv") == "Content-Security-Policy":
+            self.policy = values["content"] or ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+LINKS = ("src", "href", "xlink:href", "action", "data", "poster", "srcset")
+
+
+def html_of(material: Material) -> str:
+    """The page."""
+    return render_html(material, make_numbers(material))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Tags:
+    """The page of a run in which nobody says anything strange."""
+    return Tags(html_of(gathered(tmp_path_factory.mktemp("plain"), "words")))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_adds_no_tag_and_no_attribute(plain: Tags, tmp_path: Path, text: str) -> None:
+    """The parser must see just the tags that it sees when the same places hold a plain word."""
+    page = Tags(html_of(gathered(tmp_path, text)))
+    assert page.counts == plain.counts
+    assert all(link.startswith("#") for link in page.links)
+    shown = " ".join(page.text.split())
+    assert shown.count(" ".join(text.split())) > 20  # it is there, as text
+
+
+def test_page_fetches_nothing(plain: Tags) -> None:
+    assert plain.policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert not FETCHING.intersection(tag for tag, *_ in plain.counts)
+    assert all(link.startswith("#") for link in plain.links)
+
+
+def test_style_reaches_nothing_outside(tmp_path: Path) -> None:
+    page = html_of(gathered(tmp_path))
+    assert "@import" not in page
+    assert set(re.findall(r"url\(\s*['\"]?(.)", page)) <= {"#"}
+
+
+def test_page_is_the_same_each_time(tmp_path: Path) -> None:
+    material = gathered(tmp_path)
+    assert html_of(material) == html_of(material)
+
+
+def _tables(markdown: str) -> list[list[str]]:
+    """The tables outside code blocks, as lines."""
+    tables: list[list[str]] = []
+    before = ""
+    for line in re.sub(r"(?ms)^(`{3,})$.*?^\1$", "", markdown).splitlines():
+        if line.startswith("|"):
+            if not before.startswith("|"):
+                tables.append([])
+            tables[-1].append(line)
+        before = line
+    return tables
+
+
+def _bars(line: str) -> int:
+    return len(re.findall(r"(?<!\\)(?:\\\\)*\|", line))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_breaks_no_markdown(tmp_path: Path, text: str) -> None:
+    """Every line of a table has as many cells as its head; no raw tag outside code blocks."""
+    material = gathered(tmp_path, text)
+    numbers = make_numbers(material)
+    for page in (render_markdown(material, numbers), render_card(material, numbers)):
+        tables = _tables(page)
+        assert tables
+        for table in tables:
+            assert {_bars(line) for line in table} == {_bars(table[0])}, table
+            assert re.fullmatch(r"[|-]+", table[1])
+        outside = re.sub(r"(?ms)^(`{3,})$.*?^\1$", "", page)
+        assert "<" not in outside
+        assert not re.search(r"(?<!\\)\]\(", outside)
+
+
+def test_markdown_has_a_heading_for_a_heading_only(tmp_path: Path) -> None:
+    material = gathered(tmp_path, HOSTILE[-1])
+    page = render_markdown(material, make_numbers(material))
+    plain = render_markdown(gathered(tmp_path / "b"), make_numbers(material))
+    assert re.findall(r"(?m)^#.*$", page) == re.findall(r"(?m)^#.*$", plain)
+
+
+def test_nothing_run(tmp_path: Path) -> None:
+    """A run of which nothing is there yet has a page that says so in every section."""
+    material = gather(make_config(tmp_path))
+    numbers = make_numbers(material)
+    page = html_of(material)
+    assert page.count("Not run: ") == 12
+    assert "not run" in numbers.headline
+    assert "Not run" in render_markdown(material, numbers)
+    assert "never due" not in page
+
+
+PARTS = (
+    "manifest.json",
+    "timings.json",
+    "judge/scores.json",
+    "judge/verdicts.jsonl",
+    "data/quality.json",
+    "data/val.jsonl",
+    "teacher/audit.json",
+    "best/choice.json",
+    "best/adapter/adapter_config.json",
+    "student/lora/result.json",
+    "student/lora/metrics.jsonl",
+    "answers/base.jsonl",
+    "answers/student/lora.jsonl",
+)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_one_part_missing(tmp_path: Path, part: str) -> None:
+    """Whatever is not there, the rest is reported."""
+    config = make_run(tmp_path)
+    path = Run.of(config).root / part
+    path.unlink()
+    material = gather(config)
+    assert "Rule by rule" in render_markdown(material, make_numbers(material))
+    assert "rule by rule" in html_of(material)
