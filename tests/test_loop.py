@@ -1,0 +1,83 @@
+"""The whole loop on a few rows: real model, vLLM, training and judge server, one command.
+
+The scores mean nothing at this size; that every stage meets the next one on disk does.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+SIZES = {"train": 24, "val": 6, "hidden": 3}
+
+
+def small_config(folder: Path) -> Path:
+    """The demo's settings on the first rows of each split, with one short student."""
+    for split, size in SIZES.items():
+        rows = json.loads((ROOT / f"data/lakeside/{split}.json").read_text("utf-8"))
+        (folder / f"{split}.json").write_text(json.dumps(rows[:size], ensure_ascii=False), "utf-8")
+    settings = {
+        "extends": str(ROOT / "config/demo.yaml"),
+        "name": "small",
+        "runs": str(folder / "runs"),
+        "data": {split: {"path": str(folder / f"{split}.json")} for split in SIZES},
+        "teacher": {"candidates": 3, "sampling": {"max_tokens": 48}},
+        "students": [{"name": "tiny", "method": {"rank": 8}, "epochs": 1, "batch_size": 8}],
+        "predict": {"sampling": {"max_tokens": 48}, "epoch_rows": 4},
+        "judge": {"arms": ["base"], "max_tokens": 96},
+        "wandb": {"mode": "offline"},
+    }
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(settings), "utf-8")
+    return path
+
+
+def run(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The pipeline as a user starts it."""
+    command = [sys.executable, "-m", "pipeline", str(config), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(540)
+def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
+    """One command makes all that the contract lists; a second one skips every stage."""
+    config = small_config(tmp_path)
+    dry = run(config, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert all(f"train-{number:04}" in dry.stdout for number in range(1, SIZES["train"] + 1))
+    assert not (tmp_path / "runs").exists(), "a dry run leaves nothing behind"
+
+    first = run(config)
+    assert first.returncode == 0, first.stdout + first.stderr
+    root = tmp_path / "runs/small"
+    report = json.loads((root / "report.json").read_text("utf-8"))
+    assert report["best"] is not None
+    assert {"base", "teacher", "student/tiny"} <= set(report["arms"])
+    for arm in ("base", "teacher", "student/tiny", "student/tiny+prompt"):
+        lines = (root / f"answers/{arm}.jsonl").read_text("utf-8").splitlines()
+        assert len(lines) == SIZES["val"], arm
+    hidden = json.loads((root / "best/hidden_answers.json").read_text("utf-8"))
+    source = json.loads((tmp_path / "hidden.json").read_text("utf-8"))
+    assert [{key: row[key] for key in row if key != "answer"} for row in hidden] == source
+    assert all("answer" in row for row in hidden)
+    assert (root / "best/adapter/adapter_model.safetensors").exists()
+    steps = [json.loads(line) for line in (root / "student/tiny/metrics.jsonl").open()]
+    assert any(step["loss"] is not None for step in steps)
+    assert any(step["val_rows"] == 4 for step in steps)
+    assert list(root.glob("wandb/offline-run-*")), "tracked offline, without a key"
+
+    start = time.monotonic()
+    second = run(config)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.count("unchanged, skipped") == 8
+    assert time.monotonic() - start < 15  # seconds; the issue's bound for a second run
+
+    changed = run(config, "teacher.sampling.temperature=0.5")
+    assert changed.returncode == 2
+    assert "sampling" in changed.stderr and "--accept-changes" in changed.stderr
