@@ -7,6 +7,7 @@ import yaml
 
 from config.schema import Config
 from data.prepare import prepared
+from data.quality import Quality
 from data.rows import Row
 from engine.asking import Asking, View
 
@@ -30,9 +31,9 @@ def dry_run(config: Config) -> str:
             lengths["unprompted"].append(unprompted)
             note = _note(asking, row)
             lines.append(f"{row.id:<24} {split:<7} {prompted:>8} {unprompted:>10}  {note}".rstrip())
+    lines += _removed(rows.quality)
     for view, values in lengths.items():
         lines += ["", f"tokens of the {view} view", *_histogram(values)]
-    lines += ["", *_quality(config, rows.quality.model_dump())]
     lines += ["", *_spending(config, asking, splits)]
     return "\n".join(lines)
 
@@ -59,16 +60,12 @@ def _histogram(values: Sequence[int]) -> list[str]:
     ]
 
 
-def _quality(config: Config, quality: dict[str, object]) -> list[str]:
-    leaks, repeated = quality["leaks_removed"], quality["duplicates_removed"]
-    bad = quality["quarantined"]
-    assert (
-        isinstance(leaks, tuple) and isinstance(repeated, tuple) and isinstance(bad, tuple | list)
-    )
-    return [
-        f"removed from train: {len(leaks)} rows whose question val or hidden holds, "
-        f"{len(repeated)} duplicates; quarantined: {len(bad)}"
-    ]
+def _removed(quality: Quality) -> list[str]:
+    """One line per row that was read and will not be used, and why."""
+    lines = [f"{row:<24} train   removed: val or hidden asks it" for row in quality.leaks_removed]
+    lines += [f"{row:<24} train   removed: asked before" for row in quality.duplicates_removed]
+    lines += [f"{bad.file}:{bad.line} quarantined: {bad.reason}" for bad in quality.quarantined]
+    return lines
 
 
 def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]]) -> list[str]:
