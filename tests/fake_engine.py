@@ -1,0 +1,61 @@
+"""A fake engine: requests in flight, finished in another order, and whatever fault is wanted."""
+
+import os
+import random
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from config.schema import Sampling
+from engine.job import Task
+from engine.protocol import Completion, Request, make_request
+
+IN_FLIGHT = 64
+
+
+class FakeEngine:
+    """Answers with the prompt's ids; may kill its own process after `dies_after` completions."""
+
+    identity = "fake"
+    max_length = 2048
+
+    def __init__(
+        self, seed: int, paid: Path, dies_after: int | None = None, cut: float = 0
+    ) -> None:
+        self._rng = random.Random(seed)
+        self._paid = paid
+        self._dies_after = dies_after
+        self._cut = cut
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """One byte a completion goes to `paid`: what the requests would have cost."""
+        waiting = list(requests)[::-1]
+        flying: list[Request] = []
+        done = 0
+        with self._paid.open("ab", buffering=0) as paid:
+            while waiting or flying:
+                while waiting and len(flying) < IN_FLIGHT:
+                    flying.append(waiting.pop())
+                request = flying.pop(self._rng.randrange(len(flying)))
+                paid.write(b"x")
+                if done == self._dies_after:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                done += 1
+                yield self._completion(request)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _completion(self, request: Request) -> Completion:
+        cut = random.Random(request.key).random() < self._cut
+        text = f"answer to {request.prompt_ids[0]}"
+        return Completion(request.key, text, request.prompt_ids[:3], "length" if cut else "stop")
+
+
+def fake_tasks(count: int, sampling: Sampling | None = None) -> list[Task]:
+    """One task a row, each with a prompt of its own."""
+    drawn = sampling or Sampling(max_tokens=8)
+    return [
+        Task("base", f"row-{n:05}", 0, make_request("fake", (n, 1, 2, 3), drawn, seed=n))
+        for n in range(count)
+    ]
