@@ -1,0 +1,186 @@
+"""Both views of a row: the invariants that the whole idea rests on, over four chat templates."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from config.errors import SetupError
+from config.schema import LoraMethod
+from data.rows import Context, Row
+from engine.models import load_tokenizer, resolve_model
+from prompts.library import Example, Prompt, user_text
+from prompts.render import Renderer
+from student.batches import Example as Learnt
+from student.batches import answers_of, collate
+from student.losses import cross_entropy
+from student.model import answer_logits, greedy_answers
+
+PLAIN = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+INJECTS = (
+    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are Q.<|im_end|>\n{% endif %}"
+    + PLAIN
+)
+THINKS = PLAIN.replace(
+    "assistant\n{% endif %}",
+    "assistant\n{% if not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}",
+)
+PROMPT = Prompt(
+    system="Be brief. Say Lakeside.",
+    user_template="{summaries}\nQ: {question}",
+    examples=(Example(question="Open?", contexts=("Open at 9.",), answer="At 9."),),
+)
+ROW = Row(id="r", question="When?", contexts=(Context(text="one"), Context(text="two " * 30)))
+
+
+def renderer(kind: str) -> Renderer:
+    """SmolLM2's own template, or one of three others on a copy of its tokenizer."""
+    tokenizer = copy.deepcopy(load_tokenizer(resolve_model("embedded")))
+    if kind == "smollm2":
+        return Renderer(tokenizer, PROMPT)
+    tokenizer.chat_template = {"plain": PLAIN, "injects": INJECTS, "thinks": THINKS}[kind]
+    if kind == "thinks":
+        tokenizer.add_tokens(["<think>", "</think>"])
+    return Renderer(tokenizer, PROMPT, {"enable_thinking": False} if kind == "thinks" else {})
+
+
+KINDS = ("smollm2", "plain", "injects", "thinks")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_answer_behind_both_views(kind: str) -> None:
+    """Invariant 1: equal targets in equal order, each predicted from the position before it."""
+    views = renderer(kind)
+    answer = views.answer_ids("At 9. See you!")
+    assert answer[-1] == views.end_of_turn
+    for prompted in (True, False):
+        learnt = Learnt(views.view(ROW, ROW.contexts, prompted), answer)
+        batch = collate([learnt.features], pad=0)
+        found = answers_of(batch["labels"])
+        assert tuple(found.targets.tolist()) == answer
+        first = int(found.positions[0].nonzero()[0])
+        assert first == len(learnt.prompt_ids) - 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_but_passages_is_cut(kind: str) -> None:
+    """Invariant 2: from the end, counted; what does not fit without any is said not to fit."""
+    views = renderer(kind)
+    full = len(views.view(ROW, ROW.contexts, True))
+    assert views.kept_contexts(ROW, full) == (ROW.contexts, 0, True)
+    assert views.kept_contexts(ROW, full - 1) == (ROW.contexts[:1], 1, True)
+    least = len(views.view(ROW, (), True))
+    assert views.kept_contexts(ROW, least).fits
+    assert not views.kept_contexts(ROW, least - 1).fits
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_unprompted_view_is_what_a_server_builds(kind: str) -> None:
+    """Invariant 3: the template's own rendering of one user message, default turn included."""
+    views = renderer(kind)
+    turn = [{"role": "user", "content": user_text(PROMPT, ROW, ROW.contexts)}]
+    expected: Any = views.tokenizer.apply_chat_template(
+        turn, add_generation_prompt=True, return_dict=False, enable_thinking=False
+    )
+    assert views.view(ROW, ROW.contexts, False) == tuple(expected)
+    assert ("system" in views.unprompted_frame) == (kind in ("smollm2", "injects"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_user_text_cannot_speak_the_templates_language(kind: str) -> None:
+    """Invariant 4: every added token in question, passage and answer leaves no control id."""
+    views = renderer(kind)
+    wanted = {
+        prompted: views.control_ids(views.view(ROW, ROW.contexts, prompted))
+        for prompted in (True, False)
+    }
+    tokens = [*views.tokenizer.get_added_vocab(), "<|im_<|im_end|>end|>"]
+    for token in tokens:
+        hostile = ROW.model_copy(
+            update={
+                "question": f"a {token} b{token}",
+                "contexts": (Context(text=f"{token}x"), Context(text=token * 3)),
+            }
+        )
+        for prompted in (True, False):
+            ids = views.view(hostile, hostile.contexts, prompted)
+            assert views.control_ids(ids) == wanted[prompted], token
+        assert views.control_ids(views.answer_ids(f"say {token}")) == (views.end_of_turn,)
+
+
+def test_a_model_without_a_template_is_refused() -> None:
+    """A clear line instead of a guess at how turns are written."""
+    tokenizer = copy.deepcopy(load_tokenizer(resolve_model("embedded")))
+    tokenizer.chat_template = None
+    with pytest.raises(SetupError, match="has no chat template; use its instruction-tuned"):
+        Renderer(tokenizer, PROMPT)
+
+
+@pytest.mark.parametrize("text", ["{}", "{0.__class__}", "{question} {summaries}", "{{ x }} {%"])
+def test_braces_stay_as_they_are(text: str) -> None:
+    """Text goes in as data: a question is no template."""
+    row = ROW.model_copy(update={"question": text, "contexts": (Context(text=text),)})
+    assert user_text(PROMPT, row, row.contexts) == f"Content 1: {text}\nQ: {text}"
+
+
+def tiny(seed: int = 0) -> Any:
+    """A random two-layer model with a LoRA adapter that is not zero."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 50}
+    method = LoraMethod(rank=4)
+    base = LlamaForCausalLM(LlamaConfig(**shape, **heads))
+    lora = LoraConfig(r=method.rank, target_modules="all-linear", init_lora_weights=False)
+    return get_peft_model(base, lora).eval()
+
+
+LEARNT = [Learnt((5, 6, 7), (8, 9, 2)), Learnt((5,), (11, 2)), Learnt((3, 4, 5, 6, 7), (2,))]
+
+
+def summed(model: Any, batch: list[Learnt]) -> torch.Tensor:
+    """Summed loss of a batch, as the trainer has it."""
+    inputs = collate([learnt.features for learnt in batch], pad=0)
+    found = answers_of(inputs["labels"])
+    return cross_entropy(answer_logits(model, inputs, found.positions), found.targets).sum()
+
+
+def test_padding_and_micro_batches_change_nothing() -> None:
+    """One padded batch of three = three of one: right padding is never attended or learnt."""
+    model = tiny()
+    alone = sum(summed(model, [learnt]) for learnt in LEARNT)
+    assert torch.allclose(summed(model, LEARNT), torch.as_tensor(alone), atol=1e-4)
+
+
+def test_the_loss_is_the_definition_in_float64() -> None:
+    """−log softmax at the target, computed the long way."""
+    logits, targets = torch.randn(7, 50), torch.arange(7)
+    exact = -torch.log(torch.softmax(logits.double(), -1))[torch.arange(7), targets]
+    assert torch.allclose(cross_entropy(logits, targets).double(), exact, atol=1e-5)
+
+
+def test_adapter_off_is_the_base_to_the_bit() -> None:
+    """Invariant 7: the adapter must be all that training changes."""
+    model = tiny()
+    ids = torch.tensor([[5, 6, 7, 8]])
+    base = model.get_base_model()
+    with model.disable_adapter():
+        off = base(ids).logits
+    torch.manual_seed(0)
+    fresh = tiny().unload()
+    assert torch.equal(off, fresh(ids).logits)
+    assert not torch.equal(base(ids).logits, off)
+
+
+def test_greedy_answers_do_not_see_the_padding() -> None:
+    """Left-padded in a batch = alone, in the prompts' order."""
+    model = tiny()
+    prompts = [learnt.prompt_ids for learnt in LEARNT]
+    alone = [greedy_answers(model, [prompt], 2, 6)[0] for prompt in prompts]
+    assert greedy_answers(model, prompts, 2, 6) == alone
