@@ -89,7 +89,7 @@ class Sampling(Settings):
 class TeacherSettings(Settings):
     """Candidates of the prompted model and the choice among them."""
 
-    candidates: PositiveInt = 4  # answers drawn per row
+    candidates: PositiveInt = 4  # answers drawn per row at most, until `keep` break no rule
     sampling: Sampling = Sampling(temperature=0.8)
     shuffle_examples: bool = True  # a new order of the worked examples for each candidate
     keep: PositiveInt = 1  # answers kept per row at most, of those that obey every must-rule

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from tqdm import tqdm
 
@@ -47,6 +48,90 @@ class Outcome:
     cut: int  # answers that reached the token limit
 
 
+class Job:
+    """One store of answers under way: asks what is missing, round after round.
+
+    Used as a context; ending it well leaves the file in the order of the tasks, ending it by an
+    error leaves every answer that came.
+    """
+
+    def __init__(
+        self, engine: Engine, path: Path, meaning: Meaning, accept_changes: bool = False
+    ) -> None:
+        """`meaning` names the settings behind the tasks; a change is refused with a diff
+        (DataError) unless accepted, and then only requests that it changes are asked again.
+        """
+        self._engine = engine
+        self._path = path
+        self._store = Store(path, Answer)
+        try:
+            settle_meaning(path.with_suffix(".meaning.json"), meaning, accept_changes)
+        except BaseException:
+            self._store.close()
+            raise
+        self._found = {_place_of(answer): answer for answer in self._store.records}
+        self._tasks: list[Task] = []
+        self._asked = self._reused = 0
+
+    def answers(self, tasks: Sequence[Task]) -> list[Answer]:
+        """The tasks' answers, in their order: stored ones, and the engine's for the rest."""
+        open_tasks = [task for task in tasks if task.place not in self._found]
+        self._tasks += tasks
+        self._reused += len(tasks) - len(open_tasks)
+        self._asked += self._ask(open_tasks, len(tasks))
+        return [self._found[task.place] for task in tasks]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What was done so far."""
+        finishes = [self._found[task.place].finish for task in self._tasks]
+        return Outcome(
+            self._asked, self._reused, finishes.count("too_long"), finishes.count("length")
+        )
+
+    def __enter__(self) -> "Job":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        answers = [] if error else [self._found[task.place] for task in self._tasks]
+        # finished out of order, or the store holds answers of other requests
+        if error is None and answers != self._store.records:
+            write_records(self._path, answers)
+        self._store.__exit__(kind, error, trace)
+
+    def _ask(self, tasks: Sequence[Task], total: int) -> int:
+        """Asks for `tasks`; returns how many requests the engine saw."""
+        waiting: dict[str, list[Task]] = defaultdict(list)
+        known = {answer.key: answer for answer in self._found.values()}
+        for task in tasks:
+            request = task.request
+            if len(request.prompt_ids) + request.sampling.max_tokens > self._engine.max_length:
+                self._record(_as_answer(task, None))
+            elif request.key in known:  # the same request for another row
+                self._record(_copied(known[request.key], task))
+            else:
+                waiting[request.key].append(task)
+        requests = [group[0].request for group in waiting.values()]
+        done = total - sum(map(len, waiting.values()))
+        label = tasks[0].arm if tasks else ""
+        bar = tqdm(total=total, initial=done, desc=label, unit=" answers", disable=not requests)
+        with bar:
+            for completion in self._engine.run(requests):
+                for task in waiting[completion.key]:
+                    self._record(_as_answer(task, completion))
+                    bar.update()
+        return len(requests)
+
+    def _record(self, answer: Answer) -> None:
+        self._store.append(answer)
+        self._found[_place_of(answer)] = answer
+
+
 def run_job(
     engine: Engine,
     tasks: Sequence[Task],
@@ -54,58 +139,14 @@ def run_job(
     meaning: Meaning,
     accept_changes: bool = False,
 ) -> Outcome:
-    """Answers every task into the store at `path` and leaves it in the order of the tasks.
-
-    `meaning` names the settings behind the tasks; a change is refused with a diff (DataError)
-    unless accepted, and then only requests that it changes are asked again.
-    """
-    with Store(path, Answer) as store:
-        settle_meaning(path.with_suffix(".meaning.json"), meaning, accept_changes)
-        found = {(answer.key, answer.row, answer.sample): answer for answer in store.records}
-        open_tasks = [task for task in tasks if task.place not in found]
-        reused = len(tasks) - len(open_tasks)
-        asked = _answer(engine, open_tasks, store, found, reused)
-        answers = [found[task.place] for task in tasks]
-        if answers != store.records:  # finished out of order, or holds answers of other requests
-            write_records(path, answers)
-    finishes = [answer.finish for answer in answers]
-    return Outcome(asked, reused, finishes.count("too_long"), finishes.count("length"))
+    """Answers every task into the store at `path`, in one round. Raises as `Job` does."""
+    with Job(engine, path, meaning, accept_changes) as job:
+        job.answers(tasks)
+        return job.outcome
 
 
-def _answer(
-    engine: Engine,
-    tasks: Sequence[Task],
-    store: Store[Answer],
-    found: dict[Place, Answer],
-    reused: int,
-) -> int:
-    """Asks the engine for `tasks`, each distinct request once; returns how many it asked."""
-    known = {answer.key: answer for answer in found.values()}
-    waiting: dict[str, list[Task]] = defaultdict(list)
-    for task in tasks:
-        request = task.request
-        if len(request.prompt_ids) + request.sampling.max_tokens > engine.max_length:
-            _record(store, found, _as_answer(task, None))
-        elif request.key in known:  # the same request for another row
-            _record(store, found, _copied(known[request.key], task))
-        else:
-            waiting[request.key].append(task)
-    requests = [group[0].request for group in waiting.values()]
-    total = reused + len(tasks)
-    label = tasks[0].arm if tasks else ""
-    done = total - sum(map(len, waiting.values()))
-    bar = tqdm(total=total, initial=done, desc=label, unit=" answers", disable=not requests)
-    with bar:
-        for completion in engine.run(requests):
-            for task in waiting[completion.key]:
-                _record(store, found, _as_answer(task, completion))
-                bar.update()
-    return len(requests)
-
-
-def _record(store: Store[Answer], found: dict[Place, Answer], answer: Answer) -> None:
-    store.append(answer)
-    found[answer.key, answer.row, answer.sample] = answer
+def _place_of(answer: Answer) -> Place:
+    return answer.key, answer.row, answer.sample
 
 
 def _copied(answer: Answer, task: Task) -> Answer:

@@ -1,15 +1,19 @@
 """The in-process vLLM backend: prefix caching, LoRA adapters, results as they finish.
 
 vLLM aborts every request of a batch when one prompt is too long: callers check lengths first.
+On CPU adapters are folded into the weights: vLLM's LoRA kernels for CPU copy the adapter once per
+token, and 40 answers of the embedded model take 67 s with them against 6 s without.
 """
 
 import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from dataclasses import replace
+from itertools import groupby, islice
 from typing import Any, Literal
 
 from config.errors import SetupError
 from config.schema import Sampling
+from engine.merge import merged_weights
 from engine.models import model_identity, resolve_model
 from engine.protocol import Adapter, Completion, Request
 
@@ -17,21 +21,34 @@ MAX_IN_FLIGHT = 512  # requests handed to vLLM at a time; it batches what fits
 
 
 class VllmEngine:
-    """One model in this process; adapters are loaded as requests name them."""
+    """One model in this process; adapters are loaded, or folded in, as requests name them."""
 
     def __init__(self, name: str, max_length: int, max_lora_rank: int = 0) -> None:
         """`max_length` in tokens; `max_lora_rank` 0: no adapters.
 
         Raises SetupError when vLLM is not installed or cannot load the model.
         """
-        resolved = resolve_model(name)
-        self.identity = model_identity(resolved)
+        self._resolved = resolve_model(name)
+        self.identity = model_identity(self._resolved)
         self.max_length = max_length
-        self._ranks: dict[str, int] = {}  # adapter sha256 → vLLM's number of it
-        self._llm = _start(resolved, max_length, max_lora_rank)
+        self._folds = not on_gpu()
+        self._folded: Adapter | None = None  # what the weights hold at present
+        self._numbers: dict[str, int] = {}  # adapter sha256 → vLLM's number of it
+        self._llm = _start(self._resolved, max_length, 0 if self._folds else max_lora_rank)
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yields the completions in the order in which they finish."""
+        """Yields the completions in the order in which they finish.
+
+        Where adapters are folded in, requests of one adapter in a row are answered together.
+        """
+        if not self._folds:
+            yield from self._answer(requests)
+            return
+        for adapter, group in groupby(requests, key=lambda request: request.adapter):
+            self._fold(adapter)
+            yield from self._answer(replace(request, adapter=None) for request in group)
+
+    def _answer(self, requests: Iterable[Request]) -> Iterator[Completion]:
         engine = self._llm.llm_engine
         waiting = iter(requests)
         keys: set[str] = set()
@@ -50,6 +67,17 @@ class VllmEngine:
             if keys:
                 engine.abort_request(list(keys))
 
+    def _fold(self, adapter: Adapter | None) -> None:
+        """Makes the weights those of the base with this adapter, rounded to bfloat16."""
+        if adapter == self._folded:
+            return
+        weights: dict[str, Any] = {"weights_path": self._resolved}
+        if adapter is not None:
+            weights = {"weights_iterator": iter(merged_weights(self._resolved, adapter.path))}
+        self._llm.collective_rpc("reload_weights", kwargs=weights)
+        self._llm.reset_prefix_cache()  # keys and values of the other weights
+        self._folded = adapter
+
     def close(self) -> None:
         """Ends vLLM."""
         self._llm.llm_engine.engine_core.shutdown()
@@ -64,7 +92,7 @@ class VllmEngine:
             return None
         from vllm.lora.request import LoRARequest
 
-        number = self._ranks.setdefault(adapter.sha256, len(self._ranks) + 1)
+        number = self._numbers.setdefault(adapter.sha256, len(self._numbers) + 1)
         return LoRARequest(adapter.name, number, str(adapter.path))
 
 

@@ -1,5 +1,6 @@
 """Runs one stage's command: its words go to a log, its progress bar to the terminal."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 
 _BAR = re.compile(r"([^\r\n]*\d+%\|[^\r\n]*)")  # a tqdm bar
 _TAIL = 4000  # bytes of the log in which the newest bar is looked for
+# glibc gives large blocks back to the kernel at once and faults every page in again at the next
+# tensor; keeping them makes generation and training a tenth faster on CPU.
+_KEEP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 36), "MALLOC_TRIM_THRESHOLD_": str(1 << 36)}
 _QUIET_S = 30.0  # seconds between progress lines when the output is no terminal
 
 
@@ -17,7 +21,10 @@ def run_child(command: Sequence[str], log: Path, label: str) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", *command], stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-u", "-m", *command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**_KEEP, **os.environ},
         )
         try:
             _watch(process, log, label)

@@ -82,7 +82,7 @@ def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]
     judged = [rule for rule in asking.rules.due_rules() if rule.rule.check.type == "llm"]
     calls = 0 if config.judge.llm == "none" else len(judged) * val * (3 + len(config.students))
     return [
-        f"candidates: {drawn} calls, {read} prompt tokens before prefix caching",
+        f"candidates: {drawn} calls at most, {read} prompt tokens before prefix caching",
         f"arms on val and hidden: {greedy} calls",
         f"answer tokens: {most} at most",
         f"training: {len(config.students)} students on at most "

@@ -14,7 +14,7 @@ from prompts.rules import DueRule
 from report.gather import TEACHER, Material
 from report.headline import compared, llm_rules, rule_of, strict_of
 from student.records import Ranked, Step
-from teacher.audit import RuleAudit
+from teacher.audit import OrderAudit, RuleAudit
 
 _LISTED = 12  # ids named before the rest is only counted
 
@@ -117,13 +117,12 @@ def audit_rows(material: Material) -> list[tuple[str, RuleAudit, Interval | None
     return [(name, one, share(one.any, one.due)) for name, one in audited.items() if one.due]
 
 
-def orders(material: Material) -> list[tuple[int, float, Interval | None]]:
-    """Number of each order of the worked examples, its strict share, the share's interval."""
+def orders(material: Material) -> list[tuple[int, OrderAudit, Interval | None]]:
+    """Number of each order of the worked examples, its candidates, their strict interval."""
     if material.audit is None:
         return []
-    train = material.audit.selection.get("train")
-    n = train.rows if train else None
-    return [(at, value, share(value, n)) for at, value in enumerate(material.audit.by_order, 1)]
+    found = enumerate(material.audit.by_order, 1)
+    return [(at, one, share(one.strict, one.asked)) for at, one in found]
 
 
 def missing_reasons(material: Material) -> list[tuple[str, str, Counter[str]]]:

@@ -1,5 +1,6 @@
 """The student: the base model with an adapter that is trained, and the base left as it was."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -45,17 +46,16 @@ def answer_logits(
 
 @torch.no_grad()
 def greedy_answers(
-    model: Model, prompts: list[tuple[int, ...]], end: int, max_tokens: int, batch: int = 16
+    model: Model, prompts: list[tuple[int, ...]], end: int, max_tokens: int, room: int = 32_768
 ) -> list[list[int]]:
     """Token ids of the model's greedy answers, without the ending token, in the prompts' order.
 
-    An answer that reaches `max_tokens` has that many.
+    An answer that reaches `max_tokens` has that many. A batch holds at most `room` tokens, padding
+    and answers included.
     """
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers: list[list[int]] = [[] for _ in prompts]
     device = next(model.parameters()).device
-    for start in range(0, len(order), batch):
-        chosen = order[start : start + batch]
+    for chosen in _batches([len(prompt) + max_tokens for prompt in prompts], room):
         width = max(len(prompts[index]) for index in chosen)
         # left-padded: every row's answer starts at the same position
         ids = torch.tensor(
@@ -74,3 +74,12 @@ def greedy_answers(
         for index, tokens in zip(chosen, drawn.tolist(), strict=True):
             answers[index] = tokens[: tokens.index(end)] if end in tokens else tokens
     return answers
+
+
+def _batches(lengths: list[int], room: int) -> Iterator[list[int]]:
+    """Indices by falling length, as many at a time as fit into `room` tokens; at least one."""
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    while order:
+        count = max(1, room // lengths[order[0]])
+        yield order[:count]
+        order = order[count:]

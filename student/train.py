@@ -189,6 +189,7 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         warmup_steps=student.warmup_fraction,  # below 1: a share of all steps
         seed=config.seed_of(student),
         bf16=True,
+        train_sampling_strategy="group_by_length",  # little padding; batches in random order
         use_cpu=not torch.cuda.is_available(),
         gradient_checkpointing=torch.cuda.is_available(),
         logging_steps=1,

@@ -80,7 +80,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         metrics: dict[str, Any] = {}
         if self.val:
             metrics["eval_loss"] = self._val_loss()
-        seen = self.adherence(self.model)
+        with self.compute_loss_context_manager():  # bfloat16, as the adapter will be served
+            seen = self.adherence(self.model)
         if seen.strict is not None:
             metrics["eval_strict"] = seen.strict
         metrics["eval_rows"] = seen.rows

@@ -52,8 +52,11 @@ def _select(config: Config) -> None:
             f"out of {done.candidates} candidates"
         )
     ceiling = audit(config, prompt, rules, selection).strict
-    if ceiling.one is not None and ceiling.any is not None:
-        print(f"ceiling: {ceiling.one:.0%} of candidates strict, {ceiling.any:.0%} of rows any")
+    if ceiling.first is not None and ceiling.any is not None:
+        print(
+            f"ceiling: the first candidate strict on {ceiling.first:.0%} of rows, "
+            f"any on {ceiling.any:.0%}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The ceiling: how often the prompted model obeys each rule, before any training."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from config.schema import Config
-from data.answers import read_answers
+from data.answers import Answer, read_answers
 from data.records import Record
 from data.run import Run
 from data.store import write_text
@@ -15,11 +15,18 @@ from teacher.select import Judged, Selection, judged_candidates
 
 
 class RuleAudit(Record):
-    """One rule over the candidates of the train rows, in rows."""
+    """One rule over the train rows on which it decides at least one candidate."""
 
-    due: int  # rows on which the rule decides at least one candidate
-    one: float | None  # share of candidates that obey it; None: never due
-    any: float | None  # share of due rows with at least one candidate that obeys it
+    due: int  # such rows
+    first: float | None  # share of rows whose first candidate obeys; None: never due
+    any: float | None  # share of rows with at least one candidate that obeys
+
+
+class OrderAudit(Record):
+    """The candidates of one order of the worked examples; later ones see only unsettled rows."""
+
+    asked: int
+    strict: float  # share of them that break no must-rule
 
 
 class Audit(Record):
@@ -27,7 +34,7 @@ class Audit(Record):
 
     rules: dict[str, RuleAudit]
     strict: RuleAudit
-    by_order: list[float]  # strict share of the candidates of each order of the worked examples
+    by_order: tuple[OrderAudit, ...]
     selection: dict[str, Selection]  # split → what became of its candidates
 
 
@@ -40,8 +47,8 @@ def audit(
     judged = judged_candidates(read_answers(run.answers("candidates/train")), rows, rules, prompt)
     result = Audit(
         rules={due.id: _rule(judged, due.id) for due in rules.due_rules()},
-        strict=_audited([(a.row, strict(v, rules)) for a, v in judged]),
-        by_order=_by_order(judged, rules),
+        strict=_audited([(a, strict(v, rules)) for a, v in judged]),
+        by_order=tuple(_by_order(judged, rules)),
         selection=selection,
     )
     write_text(run.audit, result.model_dump_json(indent=1) + "\n")
@@ -51,28 +58,31 @@ def audit(
 def _rule(judged: Sequence[Judged], rule: str) -> RuleAudit:
     outcomes = {"pass": True, "fail": False}
     return _audited(
-        [(a.row, outcomes.get(v.outcome)) for a, vs in judged for v in vs if v.rule == rule]
+        [(a, outcomes.get(v.outcome)) for a, vs in judged for v in vs if v.rule == rule]
     )
 
 
-def _audited(scores: Sequence[tuple[str, bool | None]]) -> RuleAudit:
-    """From (row, obeyed) pairs; None: nothing was decided there."""
-    by_row: dict[str, list[bool]] = defaultdict(list)
-    for row, obeyed in scores:
+def _audited(scores: Sequence[tuple[Answer, bool | None]]) -> RuleAudit:
+    """From (candidate, obeyed) pairs; None: nothing was decided there."""
+    first: dict[str, bool] = {}
+    any_of: dict[str, bool] = {}
+    for answer, obeyed in scores:
         if obeyed is not None:
-            by_row[row].append(obeyed)
-    if not by_row:
-        return RuleAudit(due=0, one=None, any=None)
-    decided = [obeyed for values in by_row.values() for obeyed in values]
+            any_of[answer.row] = any_of.get(answer.row, False) or obeyed
+            if answer.sample == 0:
+                first[answer.row] = obeyed
+    if not any_of:
+        return RuleAudit(due=0, first=None, any=None)
     return RuleAudit(
-        due=len(by_row),
-        one=sum(decided) / len(decided),
-        any=sum(map(any, by_row.values())) / len(by_row),
+        due=len(any_of),
+        first=sum(first.values()) / len(first) if first else None,
+        any=sum(any_of.values()) / len(any_of),
     )
 
 
-def _by_order(judged: Sequence[Judged], rules: RuleFile) -> list[float]:
+def _by_order(judged: Sequence[Judged], rules: RuleFile) -> Iterator[OrderAudit]:
     by_sample: dict[int, list[bool]] = defaultdict(list)
     for answer, verdicts in judged:
         by_sample[answer.sample].append(strict(verdicts, rules) is True)
-    return [sum(values) / len(values) for _, values in sorted(by_sample.items())]
+    for _, values in sorted(by_sample.items()):
+        yield OrderAudit(asked=len(values), strict=sum(values) / len(values))

@@ -47,6 +47,16 @@ def judged_candidates(
     ]
 
 
+def is_settled(judged: Sequence[Judged], keep: int) -> bool:
+    """Whether another candidate of a row would be in vain: `keep` break no rule, or none fits."""
+    flawless = {
+        answer.text
+        for answer, verdicts in judged
+        if answer.usable and not any(verdict.outcome == "fail" for verdict in verdicts)
+    }
+    return len(flawless) >= keep or any(answer.finish == "too_long" for answer, _ in judged)
+
+
 def select(
     judged: Sequence[Judged], rules: RuleFile, keep: int
 ) -> tuple[list[Selected], Selection]:

@@ -26,7 +26,7 @@ from prompts.library import Prompt, load_prompt
 from prompts.rules import RuleFile, prompt_sha256
 from report.gather import Material, gather
 from student.records import Choice, Ranked, Result, Step
-from teacher.audit import Audit, RuleAudit
+from teacher.audit import Audit, OrderAudit, RuleAudit
 from teacher.select import Selection
 
 ROWS = 24
@@ -182,7 +182,7 @@ def _data(run: Run, rows: list[Row], text: str) -> None:
 
 
 def _teacher(run: Run, text: str) -> None:
-    one = RuleAudit(due=24, one=0.5, any=0.75)
+    one = RuleAudit(due=24, first=0.5, any=0.75)
     selection = Selection(
         rows=24,
         rows_kept=20,
@@ -197,9 +197,9 @@ def _teacher(run: Run, text: str) -> None:
         rows_without=("val-0001", f"row {text}"),
     )
     audit = Audit(
-        rules={"opening": one, "refusal": one, "kind": RuleAudit(due=0, one=None, any=None)},
+        rules={"opening": one, "refusal": one, "kind": RuleAudit(due=0, first=None, any=None)},
         strict=one,
-        by_order=[0.5, 0.25],
+        by_order=(OrderAudit(asked=24, strict=0.5), OrderAudit(asked=12, strict=0.25)),
         selection={"train": selection},
     )
     _write(run.audit, audit)
