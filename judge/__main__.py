@@ -1,56 +1,41 @@
-"""`python -m judge CONFIG score`: every arm's answers, rule by rule."""
+"""`python -m judge CONFIG ACTION …`: what can be asked of the judge, an action each."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import argparse
 from pathlib import Path
+from typing import Protocol
 
 from config.command import add_changes, parser, run_command
 from config.load import load_config
-from config.schema import Config, ServerSettings
-from data.run import Run
-from judge.judging import judge_run
+from config.schema import Config
+from judge import scoring
 
-EMBEDDED_LENGTH = 2048  # tokens of a judge's question and verdict
+
+class Action(Protocol):
+    """A module that does one thing."""
+
+    ABOUT: str  # one line of --help
+
+    def add_arguments(self, made: argparse.ArgumentParser) -> None:
+        """Adds what only this action takes."""
+
+    def run(self, config: Config, arguments: argparse.Namespace) -> int:
+        """Does it; returns the exit code."""
+
+
+ACTIONS: dict[str, Action] = {"score": scoring}
 
 
 def main() -> int:
-    """Scores a run; 3 when too many strict scores are missing."""
-    made = parser("judge", "Scores the answers of every arm by the rules.")
-    made.add_argument("action", choices=("score",))
-    add_changes(made)
+    """Runs one action and returns its exit code."""
+    made = parser("judge", "Scores answers by the rules, and says how far the scores hold.")
+    actions = made.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, module in ACTIONS.items():
+        action = actions.add_parser(name, help=module.ABOUT, description=module.ABOUT)
+        module.add_arguments(action)
+        add_changes(action)
     arguments = made.parse_args()
     config = load_config(Path(arguments.config), arguments.overrides)
-    with _server(config) as server:
-        scores = judge_run(config, server).scores
-    worst = 0.0
-    for arm, score in scores.arms.items():
-        strict = score.strict
-        rate = "undecided" if strict.rate is None else f"{strict.rate:.1%}"
-        print(f"{arm}: strict {rate} on {strict.n} rows, {strict.missing} missing")
-        worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
-    if worst > config.judge.max_missing:
-        print(
-            f"inconclusive: {worst:.0%} of an arm's strict scores are missing, more than "
-            f"judge.max_missing = {config.judge.max_missing:g}; label the rows, or set judge.llm"
-        )
-        return 3
-    return 0
-
-
-@contextmanager
-def _server(config: Config) -> Iterator[ServerSettings | None]:
-    """The judging server: one that the settings name, the embedded model, or none."""
-    llm = config.judge.llm
-    if llm == "none":
-        yield None
-    elif llm == "embedded":
-        from engine.serve import served  # the only use of engine: to start that server
-
-        log = Run.of(config).root / "judge" / "server.log"
-        with served("embedded", EMBEDDED_LENGTH, log) as url:
-            yield ServerSettings(base_url=url, model="embedded", api_key_env="")
-    else:
-        yield llm
+    return ACTIONS[arguments.action].run(config, arguments)
 
 
 if __name__ == "__main__":
