@@ -93,6 +93,7 @@ class TeacherSettings(Settings):
     sampling: Sampling = Sampling(temperature=0.8)
     shuffle_examples: bool = True  # a new order of the worked examples for each candidate
     keep: PositiveInt = 1  # answers kept per row at most, of those that obey every must-rule
+    same_text: PositiveInt | None = None  # rows at most that learn one and the same text
 
 
 class LoraMethod(Settings):

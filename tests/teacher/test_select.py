@@ -73,6 +73,16 @@ def test_what_is_no_answer_is_never_kept() -> None:
     assert counts.rows_without == ("s",)
 
 
+def test_one_text_is_learnt_by_no_more_rows_than_allowed() -> None:
+    """Of ten rows with the fixed sentence four stay, evenly spread; other texts are untouched."""
+    judged = [candidate(f"r{row}", 0, text="fixed") for row in range(10)]
+    judged.insert(5, candidate("other", 0))
+    kept, counts = select(judged, RULES, keep=1, same_text=4)
+    assert [one.row for one in kept] == ["r0", "r2", "other", "r5", "r7"]
+    assert (counts.same_text, counts.kept) == (6, 5)
+    assert len(select(judged, RULES, keep=1)[0]) == 11
+
+
 def test_a_row_is_settled_by_enough_distinct_flawless_answers() -> None:
     """A broken should-rule, a missing must or a copy does not settle it; a prompt too long does."""
     flawless, other = candidate("r", 0), candidate("r", 1)
