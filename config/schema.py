@@ -180,6 +180,8 @@ class Config(Settings):
         names = [student.name for student in self.students]
         if len(set(names)) != len(names):
             raise ValueError(f"students: names must differ, found {names}")
+        if "base" in names:
+            raise ValueError("students: `base` is the arm without training; rename the student")
         return self
 
     def seed_of(self, student: StudentSettings) -> int:

@@ -1,6 +1,7 @@
 """`python -m judge CONFIG ACTION …`: what can be asked of the judge, an action each."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,15 +26,15 @@ class Action(Protocol):
 ACTIONS: dict[str, Action] = {"score": scoring}
 
 
-def main() -> int:
-    """Runs one action and returns its exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one action and returns its exit code; `argv` None: the process's own arguments."""
     made = parser("judge", "Scores answers by the rules, and says how far the scores hold.")
     actions = made.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, module in ACTIONS.items():
         action = actions.add_parser(name, help=module.ABOUT, description=module.ABOUT)
         module.add_arguments(action)
         add_changes(action)
-    arguments = made.parse_args()
+    arguments = made.parse_args(argv)
     config = load_config(Path(arguments.config), arguments.overrides)
     return ACTIONS[arguments.action].run(config, arguments)
 

@@ -111,6 +111,17 @@ def paired(
     return clustered([a - b for a, b in zip(first, second, strict=True)], clusters)
 
 
+def independent(first: Interval, second: Interval) -> Interval:
+    """First − second of two samples that share nothing, from the interval of each.
+
+    MOVER (Zou & Donner 2008); of two Wilson intervals it is Newcombe's method 10 (1998).
+    """
+    value = first.value - second.value
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    return Interval(value, value - below, value + above)
+
+
 def mcnemar(better: int, worse: int) -> float:
     """Exact two-sided p that rows change in either direction alike (McNemar 1947).
 

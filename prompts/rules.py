@@ -8,11 +8,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from config.errors import DataError
 from config.load import read_yaml, validated
 from config.schema import Fraction, Settings
+from data.records import digest
 
 Part = Literal["question", "contexts", "answer"]
 
@@ -204,6 +205,12 @@ def prompt_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def rules_sha256(rules: RuleFile) -> str:
+    """Hash of all that decides a verdict: scores are comparable where it is the same."""
+    said = rules.model_dump(mode="json", by_alias=True, exclude={"slices", "conflicts"})
+    return digest(said)
+
+
 def _spaced(text: str) -> str:
     return " ".join(text.split())
 
@@ -239,6 +246,18 @@ def load_rules(path: Path, system: str) -> RuleFile:
                 f"{path}: rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is no llm rule"
             )
     return rules
+
+
+def judged_rules(path: Path) -> RuleFile:
+    """The rules that a run was judged by, as the judge noted them in the run's folder.
+
+    Raises DataError when the file is not what the judge writes.
+    """
+    try:
+        return RuleFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        line = str(error).splitlines()[0]
+        raise DataError(f"{path}: {line}; run `python -m judge CONFIG score` again") from None
 
 
 def sentences(text: str) -> list[str]:
