@@ -9,7 +9,7 @@ from typing import Protocol
 from config.command import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
-from judge import leaderboard, scoring
+from judge import draft, leaderboard, scoring
 
 
 class Action(Protocol):
@@ -25,7 +25,7 @@ class Action(Protocol):
 
 
 COMPARE = "python -m judge compare"
-ACTIONS: dict[str, Action] = {"score": scoring}
+ACTIONS: dict[str, Action] = {"score": scoring, "draft-rules": draft}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

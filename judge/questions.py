@@ -52,7 +52,7 @@ class Question:
             "messages": messages,
             "temperature": 0,
             "max_tokens": max_tokens,
-            **_form(mode, self.options),
+            **form(mode, "verdict", _schema(self.options)),
         }
 
 
@@ -91,15 +91,15 @@ def with_more_room(body: Body) -> Body:
     return {**body, "max_tokens": 2 * body["max_tokens"]}
 
 
-def _form(mode: Mode, options: tuple[str, ...]) -> Body:
+def form(mode: Mode, name: str, schema: dict[str, Any]) -> Body:
+    """What a request says of the form of its reply: JSON by this schema, as far as `mode` can."""
     if mode == "plain":
         return {}
     if mode == "json_object":
         return {"response_format": {"type": "json_object"}}
-    schema = _schema(options)
     if mode == "structured_outputs":
         return {"extra_body": {"structured_outputs": {"json": schema}}}
-    named = {"name": "verdict", "strict": True, "schema": schema}
+    named = {"name": name, "strict": True, "schema": schema}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
