@@ -26,6 +26,7 @@ class Run:
         self.verdicts = root / "judge" / "verdicts.jsonl"
         self.judge_calls = root / "judge" / "calls.jsonl"
         self.scores = root / "judge" / "scores.json"
+        self.calibration = root / "judge" / "calibration.json"
         self.best = root / "best"
         self.choice = self.best / "choice.json"
 

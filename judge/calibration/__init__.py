@@ -1,0 +1,1 @@
+"""How far the judge can be trusted: against people's labels, broken answers and attacks."""
