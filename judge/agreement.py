@@ -58,9 +58,9 @@ def _agreement(code_rule: str, llm_rule: str, verdicts: Sequence[Verdict]) -> Ag
         false_pass=pairs[False, True],
         false_fail=pairs[True, False],
         true_fail=pairs[False, False],
-        accuracy=share(right, pairs.total()),
-        tpr=share(pairs[True, True], pairs[True, True] + pairs[True, False]),
-        tnr=share(pairs[False, False], pairs[False, False] + pairs[False, True]),
+        accuracy=_share(right, pairs.total()),
+        tpr=_share(pairs[True, True], pairs[True, True] + pairs[True, False]),
+        tnr=_share(pairs[False, False], pairs[False, False] + pairs[False, True]),
         kappa=_kappa(pairs),
     )
 
@@ -73,8 +73,7 @@ def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int
     }
 
 
-def share(part: int, whole: int) -> Share | None:
-    """`part` of `whole` with Wilson's interval; None of nothing."""
+def _share(part: int, whole: int) -> Share | None:
     found = wilson(part, whole)
     return Share(value=found.value, low=found.low, high=found.high) if found else None
 

@@ -101,7 +101,9 @@ class LlmJudge:
         work: Callable[[_T, "_Asking"], Awaitable[_R]],
         store: AskedStore,
     ) -> list[_R]:
-        transport = Transport(self._server, self._patience, self._settings.max_calls)
+        most = self._settings.max_calls
+        left = None if most is None else max(0, most - self.calls)
+        transport = Transport(self._server, self._patience, left)
         asking = _Asking(self._server.model, self._settings.max_tokens, store, transport)
         try:
             return await _each(items, lambda item: work(item, asking), self._server)

@@ -23,7 +23,7 @@ VERDICTS = ("pass", "fail", "cannot_judge")
 APPLIES = ("yes", "no", "cannot_judge")
 PAIR = ("first", "second", "cannot_judge")
 
-_FOLDER = Path(__file__).resolve().parent.parent / "prompts" / "judge"
+TEMPLATES = Path(__file__).resolve().parent.parent / "prompts" / "judge"
 _ECHO = 1000  # characters of an unreadable reply that are shown to its author again
 
 
@@ -130,7 +130,7 @@ def _schema(options: tuple[str, ...]) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

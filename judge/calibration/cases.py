@@ -4,14 +4,17 @@ Leaves the ways to break a rule to `judge.calibration.form` and `judge.calibrati
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from data.answers import Answer
 from data.records import digest
 from data.rows import Row
 from judge.kinds import CheckContext
 from judge.text import script_share
 from prompts.rules import Phrase, sentences
+
+Pairs = Sequence[tuple[Row, Answer]]
 
 
 class Case(NamedTuple):

@@ -15,20 +15,18 @@ from data.rows import Row
 from data.splits import question_key
 from judge.agreement import Share
 from judge.applies import applicable, asks_model
-from judge.calibration.cases import Breaker, Case, obeyed, retyped
+from judge.calibration.cases import Breaker, Case, Pairs, obeyed, retyped
 from judge.calibration.content import BREAKERS as CONTENT
 from judge.calibration.form import BREAKERS as FORM
 from judge.calibration.form import UNDUE
+from judge.calibration.shares import share_of
 from judge.checks import check_context, check_due, normalised_answer
 from judge.kinds import CheckContext
-from judge.stats import rate
 from prompts.library import Prompt
 from prompts.rules import DueRule, Judged, Phrase, RuleFile
 
 CASES = 20  # answers per rule at most
 BREAKERS: dict[str, dict[str, Breaker]] = {**FORM, **CONTENT}
-
-Pairs = Sequence[tuple[Row, Answer]]
 
 
 class Caught(Record):
@@ -87,7 +85,7 @@ def _score(
             "made": made,
             "ways": _by_way(due, broken),
             "copies": len(copies),
-            "specificity": _share(kept, cases),
+            "specificity": share_of(kept, _clusters(cases)),
             "also_broken": _also(due, others, broken),
         }
     )
@@ -145,7 +143,7 @@ def _by_way(due: DueRule, broken: Sequence[_Found]) -> dict[str, Caught]:
 
 def _caught(due: DueRule, broken: Sequence[_Found]) -> Caught:
     failed = [not _passes(due, one.case, one.text) for one in broken]
-    found = _share(failed, [one.case for one in broken])
+    found = share_of(failed, _clusters([one.case for one in broken]))
     return Caught(n=len(failed), caught=sum(failed), sensitivity=found)
 
 
@@ -161,6 +159,5 @@ def _also(due: DueRule, others: Sequence[DueRule], broken: Sequence[_Found]) -> 
     return {rule: count for rule, count in counts.items() if count}
 
 
-def _share(values: Sequence[bool], cases: Sequence[Case]) -> Share | None:
-    found = rate(values, [question_key(case.row) for case in cases]) if values else None
-    return Share(value=found.value, low=found.low, high=found.high) if found else None
+def _clusters(cases: Sequence[Case]) -> list[str]:
+    return [question_key(case.row) for case in cases]
