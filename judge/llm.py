@@ -59,6 +59,7 @@ class LlmJudge:
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
         self._server = server
+        self.model = server.model
         self._settings = settings
         self._context = check_context(rules, prompt)
         self._due = [due for due in rules.due_rules() if by_model(due)]

@@ -41,7 +41,6 @@ def llm_mutation_scores(
     pairs: Pairs,
     verdicts: Sequence[Verdict],
     judge: LlmJudge | None,
-    model: str,
 ) -> list[MutationScore]:
     """A score per llm rule; the answers that it is broken in are those that the model passed."""
     scores = []
@@ -57,7 +56,7 @@ def llm_mutation_scores(
             reason = "the model passed no logged answer"
             scores.append(blank.model_copy(update={"not_covered": reason}))
         else:
-            scores.append(_score(blank, (rule, demand), passed, judge, model))
+            scores.append(_score(blank, (rule, demand), passed, judge))
     return scores
 
 
@@ -76,12 +75,11 @@ def _score(
     judged: tuple[Rule, Judged],
     passed: Sequence[tuple[Row, str]],
     judge: LlmJudge,
-    model: str,
 ) -> MutationScore:
     rule, demand = judged
     examples = list(_examples(rule, demand, [row for row, _ in passed]))
     way = "its own example of a fail" if examples else "rewritten to break it"
-    broken = examples or list(_rewritten(rule, passed, judge, model))
+    broken = examples or list(_rewritten(rule, passed, judge))
     copies = [_Broken(row, retyped("llm", text), rule) for row, text in passed]
     failed = [(one, ruling) for one, ruling in _judged(broken, judge) if ruling.verdict]
     kept = [(one, ruling) for one, ruling in _judged(copies, judge) if ruling.verdict]
@@ -109,10 +107,8 @@ def _examples(rule: Rule, demand: Judged, rows: Sequence[Row]) -> Iterator[_Brok
         yield _Broken(row, example.answer, rule.model_copy(update={"check": check}))
 
 
-def _rewritten(
-    rule: Rule, passed: Sequence[tuple[Row, str]], judge: LlmJudge, model: str
-) -> Iterator[_Broken]:
-    replies = judge.replies([_rewrite_body(rule, text, model) for _, text in passed])
+def _rewritten(rule: Rule, passed: Sequence[tuple[Row, str]], judge: LlmJudge) -> Iterator[_Broken]:
+    replies = judge.replies([_rewrite_body(rule, text, judge.model) for _, text in passed])
     for (row, text), reply in zip(passed, replies, strict=True):
         said = reply.text.strip() if reply and reply.finish == "stop" else ""
         if said and said != text:
