@@ -1,0 +1,1 @@
+"""How far a judge can be trusted, and what its numbers are worth once that is known."""
