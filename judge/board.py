@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from config.errors import DataError
-from data.rows import Row, normalised
+from data.rows import Row, questions
 from judge.verdicts import Verdict
 from prompts.rules import RuleFile
 
@@ -62,12 +62,12 @@ def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
     A rule without a verdict on an answer that others judged is missing as `not_run`. Raises
     DataError when a verdict names a row or a rule that is not there.
     """
-    questions = {row.id: normalised(row.question) for row in rows}
+    asked = questions(rows)
     ids = [due.id for due in rules.due_rules()]
     known = set(ids)
     arms: dict[str, dict[Unit, dict[str, Verdict]]] = {}
     for verdict in verdicts:
-        _known(verdict, questions, known)
+        _known(verdict, asked, known)
         unit = (verdict.row, verdict.sample)
         arms.setdefault(verdict.arm, {}).setdefault(unit, {})[verdict.rule] = verdict
     for arm, units in arms.items():
@@ -79,7 +79,7 @@ def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
         arm: {unit: _strict(by_rule.values(), must) for unit, by_rule in units.items()}
         for arm, units in arms.items()
     }
-    return Board(rules, questions, arms, scores)
+    return Board(rules, asked, arms, scores)
 
 
 def _not_run(arm: str, row: str, sample: int, rule: str) -> Verdict:

@@ -43,7 +43,7 @@ def judge_run(config: Config, server: ServerSettings | None) -> JudgeResult:
     write_records(run.verdicts, verdicts)
     result = JudgeResult(
         scores=score(rules, rows, verdicts, answers, config.seed),
-        agreements=agreements(verdicts, rules),
+        agreements=agreements(verdicts, rules, rows, config.seed),
         arms=arms,
         judge=note,
     )

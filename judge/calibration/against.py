@@ -10,11 +10,10 @@ from typing import NamedTuple
 from data.records import Record
 from data.rows import Row
 from data.splits import question_key
-from judge.agreement import Share
+from judge.agreement import Share, as_share
 from judge.board import STRICT, Board
 from judge.calibration import raters
 from judge.calibration.gold import Gold, Half
-from judge.calibration.shares import as_share
 from judge.calibration.views import CODE_STRICT, must_rules
 
 SHOWN = 40  # disagreements listed

@@ -82,7 +82,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         gold=_counts(labels),
         scores={name: score_against(held, name) for name in held.boards},
         rules=tuple(rules_against(held)),
-        shadows=tuple(agreements(verdicts, rules)),
+        shadows=tuple(agreements(verdicts, rules, rows, config.seed)),
         mutations=(*by_code, *by_model),
         attacks=attacks,
         probes=probes,

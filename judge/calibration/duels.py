@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from data.rows import Row
 from data.splits import question_key
+from judge.agreement import as_share
 from judge.calibration.gold import Preference
+from judge.calibration.raters import prefers_longer
 from judge.calibration.shares import Probe, counted
 from judge.llm import LlmJudge
 from judge.questions import pair_question
@@ -26,9 +28,13 @@ def duel(row: Row, preference: Preference) -> Duel:
 
 def longer(chosen: Sequence[tuple[Duel, bool]]) -> Probe:
     """Of pairs with the choice (True: people's), how often it fell on the longer answer."""
-    kept = [(duel, better) for duel, better in chosen if len(duel.better) != len(duel.worse)]
-    values = [better == (len(duel.better) > len(duel.worse)) for duel, better in kept]
-    return counted(values, [question_key(duel.row) for duel, _ in kept])
+    lengths = [
+        (len(duel.better), len(duel.worse)) if better else (len(duel.worse), len(duel.better))
+        for duel, better in chosen
+    ]
+    share = prefers_longer(lengths, [question_key(duel.row) for duel, _ in chosen])
+    longest = [mine > other for mine, other in lengths if mine != other]
+    return Probe(n=len(longest), count=sum(longest), rate=as_share(share))
 
 
 def choices(duels: Sequence[Duel], judge: LlmJudge) -> tuple[list[tuple[Duel, bool]], Probe]:

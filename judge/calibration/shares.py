@@ -3,13 +3,8 @@
 from collections.abc import Hashable, Sequence
 
 from data.records import Record
-from judge.agreement import Share
-from judge.stats import Interval, rate
-
-
-def as_share(found: Interval | None) -> Share | None:
-    """An interval as it is written to disk."""
-    return Share(value=found.value, low=found.low, high=found.high) if found else None
+from judge.agreement import Share, as_share
+from judge.stats import rate
 
 
 def share_of(values: Sequence[bool], clusters: Sequence[Hashable]) -> Share | None:
