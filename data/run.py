@@ -35,6 +35,7 @@ class Run:
         self.judge_calls = root / "judge" / "calls.jsonl"
         self.rules = root / "judge" / "rules.json"  # the rules as they were judged
         self.scores = root / "judge" / "scores.json"
+        self.calibration = root / "judge" / "calibration.json"
         self.hidden_verdicts = root / "judge" / "hidden_verdicts.jsonl"
         self.hidden_scores = root / "judge" / "hidden.json"
         self.gate = root / "judge" / "gate.xml"

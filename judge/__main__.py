@@ -10,6 +10,7 @@ from config.command import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
 from judge import draft, leaderboard, scoring
+from judge.calibration import calibrate
 
 
 class Action(Protocol):
@@ -25,7 +26,11 @@ class Action(Protocol):
 
 
 COMPARE = "python -m judge compare"
-ACTIONS: dict[str, Action] = {"score": scoring, "draft-rules": draft}
+ACTIONS: dict[str, Action] = {
+    "score": scoring,
+    "calibrate": calibrate,
+    "draft-rules": draft,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from config.errors import DataError
-from data.rows import Row, normalised
+from data.rows import Row, questions
 from judge.applies import needs_label
 from judge.verdicts import Verdict
 from prompts.rules import RuleFile
@@ -66,12 +66,12 @@ def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
     A rule without a verdict on an answer that others judged is missing as `not_run`. Raises
     DataError when a verdict names a row or a rule that is not there.
     """
-    questions = {row.id: normalised(row.question) for row in rows}
+    asked = questions(rows)
     ids = [due.id for due in rules.due_rules()]
     known = set(ids)
     arms: dict[str, dict[Unit, dict[str, Verdict]]] = {}
     for verdict in verdicts:
-        _known(verdict, questions, known)
+        _known(verdict, asked, known)
         unit = (verdict.row, verdict.sample)
         arms.setdefault(verdict.arm, {}).setdefault(unit, {})[verdict.rule] = verdict
     for arm, units in arms.items():
@@ -82,7 +82,7 @@ def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
     free = {due.id for due in rules.due_rules() if due.must and not needs_label(due.rule)}
     return Board(
         rules,
-        questions,
+        asked,
         arms,
         {arm: _strict_of(units, must) for arm, units in arms.items()},
         {arm: _strict_of(units, free) for arm, units in arms.items()},

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from data.answers import Answer
-from data.rows import Row, normalised
+from data.rows import Row
 from judge.applies import applicable, asks_model, needs_label
 from judge.board import DECIDABLE, Board
 from judge.checks import normalised_answer
@@ -74,7 +74,7 @@ def _due(side: Side, due: DueRule) -> _Measure:
         clusters = [side.board.questions[row] for row in found]
         return _Measure(len(found), rate(list(found.values()), clusters))
     decided = [(row, applicable(due.rule, row)) for row in side.rows]
-    clusters = [normalised(row.question) for row, _ in decided]
+    clusters = [side.board.questions[row.id] for row, _ in decided]
     return _Measure(len(decided), rate([bool(holds) for _, holds in decided], clusters))
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from config.errors import ConfigError, DataError
 from config.schema import Config, ServerSettings
-from data.answers import Answer, read_answers
+from data.answers import Answer, logged_answers, read_answers
 from data.rows import Row
 from data.run import Run
 from data.store import read_records, write_records, write_text
@@ -53,7 +53,7 @@ def judge_run(config: Config, server: ServerSettings | None, split: Judged = "va
         )
     result = JudgeResult(
         scores=score(rules, rows, verdicts, answers, config.seed),
-        agreements=agreements(verdicts, rules),
+        agreements=agreements(verdicts, rules, rows, config.seed),
         arms=arms,
         judge=note,
     )
@@ -122,28 +122,11 @@ def _answers(config: Config, split: Judged) -> list[Answer]:
     ]
 
 
-def _logged(row: Row) -> list[Answer]:
-    """The row's logged answers as arms of their own: what users get today."""
-    return [
-        Answer(
-            key="",
-            arm=f"logged/{system}",
-            row=row.id,
-            sample=0,
-            text=text,
-            finish="stop",
-            seed=0,
-            prompt_tokens=0,
-        )
-        for system, text in row.answers.items()
-    ]
-
-
 def _pairs(rows: Sequence[Row], answers: Sequence[Answer]) -> list[tuple[Row, Answer]]:
     """Every answer with its row as the answer's author saw it."""
     by_id = {row.id: row for row in rows}
     asked = [(answer.shown(by_id[answer.row]), answer) for answer in answers]
-    return asked + [(row, answer) for row in rows for answer in _logged(row)]
+    return asked + [(row, answer) for row in rows for answer in logged_answers(row)]
 
 
 def llm_arms(config: Config, split: Judged) -> list[str]:

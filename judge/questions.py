@@ -21,8 +21,9 @@ Body = dict[str, Any]  # a request as the openai client takes it
 
 VERDICTS = ("pass", "fail", "cannot_judge")
 APPLIES = ("yes", "no", "cannot_judge")
+PAIR = ("first", "second", "cannot_judge")
 
-_FOLDER = Path(__file__).resolve().parent.parent / "prompts" / "judge"
+TEMPLATES = Path(__file__).resolve().parent.parent / "prompts" / "judge"
 _ECHO = 1000  # characters of an unreadable reply that are shown to its author again
 
 
@@ -32,14 +33,14 @@ class Question:
 
     rule: str
     row: str
-    template: Literal["applies", "verdict"]
-    about: Rule
+    template: Literal["applies", "verdict", "pair"]
+    about: Rule | None  # a pair is compared as a whole
     parts: tuple[Part, ...]
 
     @property
     def options(self) -> tuple[str, ...]:
         """The verdicts to choose from."""
-        return APPLIES if self.template == "applies" else VERDICTS
+        return {"applies": APPLIES, "verdict": VERDICTS, "pair": PAIR}[self.template]
 
     def body(self, mode: Mode, model: str, max_tokens: int) -> Body:
         """The request in an output mode."""
@@ -68,6 +69,14 @@ def verdict_question(rule: Rule, row: Row, answer: str) -> Question:
     if not isinstance(rule.check, Judged):
         raise ValueError(f"rule {rule.id}: code decides it")
     return Question(rule.id, row.id, "verdict", rule, _parts(rule.check.sees, row, answer))
+
+
+def pair_question(row: Row, first: str, second: str) -> Question:
+    """Which of two answers serves the user better? Asked in both orders to find a flip."""
+    passages = "\n\n".join(passage.text for passage in row.contexts)
+    texts = {"question": row.question, "contexts": passages or "(none)"}
+    answers = {"first": first, "second": second}
+    return Question("pair", row.id, "pair", None, parts({**texts, **answers}))
 
 
 def _parts(sees: tuple[str, ...], row: Row, answer: str | None) -> tuple[Part, ...]:
@@ -121,7 +130,7 @@ def _schema(options: tuple[str, ...]) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
