@@ -1,6 +1,6 @@
 """The stages in their order: what each one reads and writes, and the command that runs it.
 
-A stage is skipped when the settings it uses, the files it reads, its room's source and the files
+A stage is skipped when the settings it uses, the files it reads, the source it runs and the files
 it left are all as they were when it last ended.
 """
 
@@ -16,6 +16,8 @@ from data.run import Run
 from data.store import write_text
 
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
+ROOMS = ("config", "data", "prompts", "engine", "teacher", "student", "judge", "report", "pipeline")
+LAST_ROOMS = ("report", "pipeline")  # no other room uses these
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,12 @@ def _hidden_stages(
 def inputs_of(stage: Stage, config: Config) -> str:
     """Hash of everything that decides a stage's result."""
     values = config.model_dump(mode="json", include=set(stage.settings))
-    room = ROOT / stage.command[0].split(".")[0]
-    source = [path for path in room.rglob("*") if path.suffix in (".py", ".j2")]
+    # Rooms use each other, so a stage depends on the source of all but the last two. Running one
+    # again for nothing is cheap: answers are found by their keys, students by their settings.
+    own = stage.command[0].split(".")[0]
+    rooms = [room for room in ROOMS if room not in LAST_ROOMS or room == own]
+    files = [path for room in rooms for path in (ROOT / room).rglob("*")]
+    source = [path for path in files if path.suffix in (".py", ".j2")]
     return digest([values, contents(stage.reads), contents(source), stage.command, stage.extra])
 
 
