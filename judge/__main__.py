@@ -9,7 +9,7 @@ from typing import Protocol
 from config.command import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
-from judge import draft, leaderboard, scoring
+from judge import draft, gating, leaderboard, scoring
 from judge.calibration import calibrate
 
 
@@ -30,6 +30,7 @@ ACTIONS: dict[str, Action] = {
     "score": scoring,
     "calibrate": calibrate,
     "draft-rules": draft,
+    "gate": gating,
 }
 
 

@@ -15,6 +15,7 @@ from data.run import Run
 from data.store import read_records, write_records, write_text
 from judge.agreement import agreements
 from judge.board import make_board
+from judge.calibration.bound import Bound, Calibration, bound_to, load_calibration
 from judge.checks import code_verdicts
 from judge.drift import Side, drifts
 from judge.llm import LlmJudge
@@ -49,7 +50,7 @@ def judge_run(config: Config, server: ServerSettings | None, split: Judged = "va
             mode=judge.mode,
             calls=judge.calls,
             same_as_base=server.model == config.model.name,
-            calibrated=False,
+            calibrated=_calibrated(run, bound_to(rules, prompt, server.model, judge.mode)),
         )
     result = JudgeResult(
         scores=score(rules, rows, verdicts, answers, config.seed),
@@ -64,6 +65,12 @@ def judge_run(config: Config, server: ServerSettings | None, split: Judged = "va
         result = result.model_copy(update={"drift": drift})
     _write(run, split, rules, verdicts, result)
     return result
+
+
+def _calibrated(run: Run, bound: Bound) -> bool:
+    """Whether a calibration against people's labels holds for this very judge."""
+    found = load_calibration(run.calibration, bound)
+    return isinstance(found, Calibration) and found.by_people
 
 
 def _write(

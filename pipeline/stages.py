@@ -108,7 +108,10 @@ def stages(config: Config, commit: str) -> list[Stage]:
             "judge score",
             ("judge", "score"),
             ("judge", "prompt", "model", "students", "seed"),
-            (run.split("val"), *prompts, run.answers("teacher"), *answers, run.choice),
+            (
+                *(run.split("val"), *prompts, run.answers("teacher"), *answers),
+                *(run.choice, run.calibration),
+            ),
             (run.verdicts, run.rules, run.scores),
         ),
         *_hidden_stages(config, prompts, hidden),
@@ -133,7 +136,10 @@ def _hidden_stages(
             "judge hidden",
             ("judge", "score", "--split", "hidden"),
             ("judge", "prompt", "model", "students", "seed"),
-            (run.split("hidden"), *prompts, *answers, run.choice, run.verdicts, run.rules),
+            (
+                *(run.split("hidden"), *prompts, *answers, run.choice),
+                *(run.verdicts, run.rules, run.calibration),
+            ),
             (run.hidden_verdicts, run.hidden_scores),
         )
     ]

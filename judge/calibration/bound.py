@@ -14,7 +14,7 @@ from judge.calibration.probes import Probes
 from judge.questions import TEMPLATES
 from judge.stats import Refusal
 from prompts.library import Prompt
-from prompts.rules import RuleFile
+from prompts.rules import RuleFile, rules_sha256
 
 
 class Bound(Record):
@@ -62,7 +62,7 @@ def bound_to(rules: RuleFile, prompt: Prompt, model: str | None, mode: str | Non
     return Bound(
         model=model,
         mode=mode,
-        rules=digest(rules.model_dump(mode="json", by_alias=True)),
+        rules=rules_sha256(rules),
         prompt=prompt.sha256,
         templates=digest(templates),
     )

@@ -9,21 +9,14 @@ it.
 from collections.abc import Callable, Iterable, Sequence
 
 from data.rows import Row
+from judge.applies import needs_label
 from judge.board import STRICT, Board, make_board
 from judge.llm import by_model
 from judge.verdicts import Verdict
-from prompts.rules import DueRule, RuleFile, When
+from prompts.rules import DueRule, RuleFile
 
 CODE_STRICT = "code_strict"
 BLIND = "code_strict_blind"
-
-_LABELS = ("labels", "comment")
-
-
-def reads_labels(due: DueRule) -> bool:
-    """Whether the rule is due or not by what people wrote of the answers."""
-    applies = due.rule.applies
-    return isinstance(applies, When) and any(one.field in _LABELS for one in applies.code)
 
 
 def views(rules: RuleFile) -> dict[str, RuleFile]:
@@ -31,7 +24,7 @@ def views(rules: RuleFile) -> dict[str, RuleFile]:
     return {
         STRICT: rules,
         CODE_STRICT: _only(rules, lambda due: not by_model(due)),
-        BLIND: _only(rules, lambda due: not by_model(due) and not reads_labels(due)),
+        BLIND: _only(rules, lambda due: not by_model(due) and not needs_label(due.rule)),
     }
 
 
