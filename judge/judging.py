@@ -10,6 +10,7 @@ from data.rows import Row
 from data.run import Run
 from data.store import write_records, write_text
 from judge.agreement import agreements
+from judge.calibration.bound import Bound, Calibration, bound_to, load_calibration
 from judge.checks import code_verdicts
 from judge.llm import LlmJudge
 from judge.result import JudgeNote, JudgeResult
@@ -38,7 +39,7 @@ def judge_run(config: Config, server: ServerSettings | None) -> JudgeResult:
             mode=judge.mode,
             calls=judge.calls,
             same_as_base=server.model == config.model.name,
-            calibrated=False,
+            calibrated=_calibrated(run, bound_to(rules, prompt, server.model, judge.mode)),
         )
     write_records(run.verdicts, verdicts)
     result = JudgeResult(
@@ -49,6 +50,12 @@ def judge_run(config: Config, server: ServerSettings | None) -> JudgeResult:
     )
     write_text(run.scores, result.model_dump_json(indent=1) + "\n")
     return result
+
+
+def _calibrated(run: Run, bound: Bound) -> bool:
+    """Whether this very judge was held against people's labels."""
+    found = load_calibration(run.calibration, bound)
+    return isinstance(found, Calibration) and found.by_people
 
 
 def _val_answers(config: Config, run: Run) -> list[Answer]:
