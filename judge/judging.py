@@ -68,7 +68,7 @@ def judge_run(config: Config, server: ServerSettings | None, split: Judged = "va
 
 
 def _calibrated(run: Run, bound: Bound) -> bool:
-    """Whether a calibration against people's labels holds for this very judge."""
+    """Whether this very judge was held against people's labels."""
     found = load_calibration(run.calibration, bound)
     return isinstance(found, Calibration) and found.by_people
 

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from config.errors import DataError
 from data.records import Record, digest
 from judge.agreement import Agreement
+from judge.board import STRICT
 from judge.calibration.against import Disagreement, RuleAgainstGold, ScoreAgainstGold
 from judge.calibration.attacks import AttackReport
 from judge.calibration.mutations import MutationScore
@@ -54,6 +55,11 @@ class Calibration(Record):
     probes: Probes
     disagreeing: int  # answers with gold that the score sees differently
     disagreements: tuple[Disagreement, ...]  # the worst of them first
+
+    @property
+    def by_people(self) -> bool:
+        """Whether the strict score of any answer could be held against people's labels."""
+        return STRICT in self.scores and self.scores[STRICT].report.n > 0
 
 
 def bound_to(rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None) -> Bound:

@@ -41,7 +41,7 @@ def _number(demand: object, case: Case) -> str:
 
 
 def _changed_number(demand: Sourced, case: Case) -> str | None:
-    plain = re.search(r"(?<![\w./:#-])[1-9]\d{0,3}(?![\w./:)-])", case.answer)
+    plain = re.search(r"(?<=[^\W\d] )[1-9]\d{0,3}(?![\w/:)-]|[.,]\d)", case.answer)
     if plain is None:
         return None
     changed = _new_number(case, int(plain.group()) + 1)

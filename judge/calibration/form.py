@@ -7,7 +7,7 @@ import re
 
 from judge.calibration.cases import Breaker, Case, obeyed, russian, with_sentence
 from judge.calibration.patterns import forbidden, without_matches
-from judge.text import words
+from judge.text import fold, words
 from prompts.rules import Bare, Length, Pattern, Phrase, ScriptShare, sentences
 
 _RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюяё"
@@ -57,8 +57,8 @@ def _something_behind(demand: Phrase, case: Case) -> str:
     return f"{case.answer} {'Удачи в учёбе!' if russian(case.answer) else 'Good luck with it!'}"
 
 
-def _other_answer(demand: object, case: Case) -> str:
-    return case.other
+def _other_answer(demand: object, case: Case) -> str | None:
+    return case.other if fold(case.other) != fold(case.answer) else None
 
 
 # -- patterns ----------------------------------------------------------------------------------

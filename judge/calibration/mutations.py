@@ -105,8 +105,10 @@ def _cases(due: DueRule, pairs: Pairs, context: CheckContext) -> tuple[list[Case
     """Answers that obey the rule, and whether they had to be made to."""
     here = _due_pairs(due, pairs)
     said = [normalised_answer(answer.text, context.normalise) for _, answer in here]
+    others = sorted({(question_key(row), answer.text) for row, answer in pairs if answer.usable})
     all_cases = [
-        Case(row, said[at], _other(at, here, said), context) for at, (row, _) in enumerate(here)
+        Case(row, said[at], _other(at, question_key(row), others), context)
+        for at, (row, _) in enumerate(here)
     ]
     obey = [case for case in all_cases if case.answer and _passes(due, case, case.answer)]
     demand = due.rule.check
@@ -116,11 +118,10 @@ def _cases(due: DueRule, pairs: Pairs, context: CheckContext) -> tuple[list[Case
     return [case for case in made if _passes(due, case, case.answer)][:CASES], True
 
 
-def _other(at: int, here: Pairs, said: Sequence[str]) -> str:
+def _other(at: int, question: str, others: Sequence[tuple[str, str]]) -> str:
     """An answer to another question; "" when there is none."""
-    mine = question_key(here[at][0])
-    places = ((at + step) % len(here) for step in range(1, len(here)))
-    return next((said[p] for p in places if question_key(here[p][0]) != mine), "")
+    turned = (others[(at + step) % len(others)] for step in range(len(others)))
+    return next((text for asked, text in turned if asked != question), "")
 
 
 def _broken(due: DueRule, ways: dict[str, Breaker], cases: Sequence[Case]) -> Iterator[_Found]:
