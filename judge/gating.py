@@ -77,14 +77,15 @@ def _rule_cases(strict_min: float | None, measured: Measured) -> Iterator[Case]:
     or for a should-rule, the case only carries the numbers.
     """
     answers = measured.board.verdicts[measured.best]
-    allowed = len(answers) if strict_min is None else len(answers) * (1 - strict_min)
     for due in measured.board.rules.due_rules():
         failed = [by_rule[due.id] for by_rule in answers.values()]
         failed = [verdict for verdict in failed if verdict.outcome == "fail"]
-        yield _rule_case(due, failed, allowed, measured)
+        left = (len(answers) - len(failed)) / len(answers)
+        sinks = due.must and strict_min is not None and left < strict_min
+        yield _rule_case(due, failed, f"they alone leave {left:.1%}" if sinks else None, measured)
 
 
-def _rule_case(due: DueRule, failed: list[Verdict], allowed: float, measured: Measured) -> Case:
+def _rule_case(due: DueRule, failed: list[Verdict], sinks: str | None, measured: Measured) -> Case:
     found = measured.result.scores.arms[measured.best].rules[due.id]
     missing = ", ".join(f"{count} {reason}" for reason, count in found.missing.items())
     numbers = (
@@ -96,7 +97,7 @@ def _rule_case(due: DueRule, failed: list[Verdict], allowed: float, measured: Me
         details += f"\nand {len(failed) - LISTED} more"
     if not found.scored:
         return Case(due.id, "skipped", numbers if missing else "never due")
-    if due.must and len(failed) > allowed:
-        said = f"{numbers}; {len(failed)} failures, strict_min leaves room for {allowed:.0f}"
+    if sinks is not None:
+        said = f"{numbers}; {len(failed)} failures: {sinks}, below strict_min"
         return Case(due.id, "failure", said, details)
     return Case(due.id, "pass", numbers, details)

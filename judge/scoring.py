@@ -44,7 +44,8 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
         rate = share(strict.rate, strict.low, strict.high)
         what = DECIDABLE if hidden else STRICT
         print(f"{arm}: {what} {rate} on {strict.n} rows, {strict.missing} missing")
-        worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
+        if not arm.startswith("logged/"):  # no model was asked about them
+            worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
     if hidden:
         _say_hidden(load_prompt(config.prompt, Path())[1], result)
     if worst > config.judge.max_missing:
