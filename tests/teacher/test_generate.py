@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers
@@ -47,10 +48,10 @@ class ScriptedEngine:
         """Nothing to free."""
 
 
-def experiment(folder: Path, rounds: dict[str, int]) -> Config:
+def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
     """The demo's prompt and rules, with train rows that are answered well from a given round on."""
     config = load_config(
-        ROOT / "config/demo.yaml", ["name=t", f"runs={folder}", "teacher.candidates=4"]
+        ROOT / "config/demo.yaml", ["name=t", f"runs={folder}", "teacher.candidates=4", *changes]
     )
     run = Run.of(config)
     passage = (Context(text="The museum opens at ten in the morning."),)
@@ -113,6 +114,44 @@ def test_a_kill_in_the_second_round_loses_nothing(tmp_path: Path) -> None:
     done = generate(config, again, accept_changes=False)
     assert done["candidates/train"].reused == 4
     assert {(a.row, a.sample) for a in read_answers(path)} >= {("a", 0), ("b", 0), ("c", 0)}
+
+
+SEMANTIC = [
+    "seed=1",
+    "teacher.sampling.temperature=0.5",
+    "teacher.sampling.top_p=0.9",
+    "teacher.sampling.max_tokens=40",
+    "teacher.sampling.logprobs=false",
+    "teacher.candidates=5",
+    "teacher.shuffle_examples=false",
+    "predict.sampling.temperature=0.1",
+    "model.max_length=1900",
+    "model.template_kwargs.thinking=false",
+    "prompt.examples=null",
+    "prompt.tags=[campus]",
+]
+HARMLESS = [
+    "teacher.keep=2",
+    "students.0.learning_rate=0.1",
+    "students.0.micro_batch=1",
+    "judge.llm=none",
+    "wandb.project=other",
+]
+
+
+@pytest.mark.parametrize("change", [*SEMANTIC, *HARMLESS])
+def test_what_changes_answers_is_refused_and_the_rest_is_not(tmp_path: Path, change: str) -> None:
+    """12 semantic settings are refused with their name, 5 harmless ones go through."""
+    config = experiment(tmp_path, {"a": 0})
+    generate(config, ScriptedEngine(Asking(config)), accept_changes=False)
+    changed = experiment(tmp_path, {"a": 0}, change)
+    engine = ScriptedEngine(Asking(changed))
+    if change in HARMLESS:
+        generate(changed, engine, accept_changes=False)
+        return
+    with pytest.raises(DataError, match=r"was made with other settings: .* → .*--accept-changes"):
+        generate(changed, engine, accept_changes=False)
+    assert engine.asked.total() == 0
 
 
 def test_each_example_comes_last_once() -> None:
