@@ -144,6 +144,18 @@ class ServerSettings(Settings):
     timeout_s: PositiveFloat = 60.0
 
 
+class GateSettings(Settings):
+    """What the best student must reach on val for `judge gate` to pass; None: not asked."""
+
+    strict_min: Fraction | None = None  # strict adherence
+    gap_closed_min: PositiveFloat | None = None  # may ask for more than the teacher: above 1
+    # δ: strict adherence that may be lost against the teacher, as a share, judged by the lower
+    # one-sided 95 % bound of the difference
+    not_worse_than_teacher: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_missing: Fraction | None = None  # share of missing strict scores; None: the judge's own
+    calibrated: bool = False  # where a model decides a must-rule, a calibration must hold for it
+
+
 class JudgeSettings(Settings):
     """Who decides the LLM rules."""
 
@@ -152,6 +164,7 @@ class JudgeSettings(Settings):
     max_tokens: PositiveInt = 256  # tokens of a verdict
     max_calls: PositiveInt | None = None  # calls in one go; the rest stays missing as `budget`
     max_missing: Fraction = 0.2  # share of missing strict scores from which a run is inconclusive
+    gate: GateSettings = GateSettings()
 
 
 class WandbSettings(Settings):
@@ -181,6 +194,8 @@ class Config(Settings):
         names = [student.name for student in self.students]
         if len(set(names)) != len(names):
             raise ValueError(f"students: names must differ, found {names}")
+        if "base" in names:
+            raise ValueError("students: `base` is the arm without training; rename the student")
         return self
 
     def seed_of(self, student: StudentSettings) -> int:

@@ -59,6 +59,7 @@ class LlmJudge:
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
         self._server = server
+        self.model = server.model
         self._settings = settings
         self._context = check_context(rules, prompt)
         self._due = [due for due in rules.due_rules() if by_model(due)]
@@ -74,19 +75,39 @@ class LlmJudge:
         process judges into the same file.
         """
         cases = [_Case(row, answer, due) for row, answer in pairs for due in self._due]
-        if not cases:
+        return self._asked(cases, self._case)
+
+    def rulings(self, questions: Sequence[Question]) -> list[Ruling]:
+        """The rulings on questions of any kind, in that order. Raises as `verdicts` does."""
+        return self._asked(questions, lambda question, asking: asking.ruling(question))
+
+    def replies(self, bodies: Sequence[Body]) -> list[Reply | None]:
+        """The raw replies to requests, None where none came. Raises as `verdicts` does."""
+        return self._asked(bodies, lambda body, asking: asking.reply(body))
+
+    def _asked(
+        self, items: Sequence[_T], work: Callable[[_T, "_Asking"], Awaitable[_R]]
+    ) -> list[_R]:
+        if not items:
             return []
         store = AskedStore(self._store_path)
         try:
-            return asyncio.run(self._judged(cases, store))
+            return asyncio.run(self._each(items, work, store))
         finally:
             store.close()
 
-    async def _judged(self, cases: Sequence[_Case], store: AskedStore) -> list[Verdict]:
-        transport = Transport(self._server, self._patience, self._settings.max_calls)
+    async def _each(
+        self,
+        items: Sequence[_T],
+        work: Callable[[_T, "_Asking"], Awaitable[_R]],
+        store: AskedStore,
+    ) -> list[_R]:
+        most = self._settings.max_calls
+        left = None if most is None else max(0, most - self.calls)
+        transport = Transport(self._server, self._patience, left)
         asking = _Asking(self._server.model, self._settings.max_tokens, store, transport)
         try:
-            return await _each(cases, lambda case: self._case(case, asking), self._server)
+            return await _each(items, lambda item: work(item, asking), self._server)
         finally:
             self.mode = asking.mode or self.mode
             self.calls += transport.calls
@@ -159,6 +180,15 @@ class _Asking:
         if key not in self._rulings:
             self._rulings[key] = asyncio.ensure_future(self._decided(question, mode, body))
         return await self._rulings[key]
+
+    async def reply(self, body: Body) -> Reply | None:
+        """The raw reply to a request, of the store where it holds one."""
+        try:
+            found = await self._ask(body)
+        except Unanswered:
+            return None
+        self._store.keep("text", "", [(request_key(body), found)])
+        return found
 
     async def _decided(self, question: Question, mode: Mode, body: Body) -> Ruling:
         ruling, replies = await decide(question, mode, body, self._ask)

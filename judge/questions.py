@@ -21,8 +21,9 @@ Body = dict[str, Any]  # a request as the openai client takes it
 
 VERDICTS = ("pass", "fail", "cannot_judge")
 APPLIES = ("yes", "no", "cannot_judge")
+PAIR = ("first", "second", "cannot_judge")
 
-_FOLDER = Path(__file__).resolve().parent.parent / "prompts" / "judge"
+TEMPLATES = Path(__file__).resolve().parent.parent / "prompts" / "judge"
 _ECHO = 1000  # characters of an unreadable reply that are shown to its author again
 
 
@@ -32,14 +33,14 @@ class Question:
 
     rule: str
     row: str
-    template: Literal["applies", "verdict"]
-    about: Rule
+    template: Literal["applies", "verdict", "pair"]
+    about: Rule | None  # a pair is compared as a whole
     parts: tuple[Part, ...]
 
     @property
     def options(self) -> tuple[str, ...]:
         """The verdicts to choose from."""
-        return APPLIES if self.template == "applies" else VERDICTS
+        return {"applies": APPLIES, "verdict": VERDICTS, "pair": PAIR}[self.template]
 
     def body(self, mode: Mode, model: str, max_tokens: int) -> Body:
         """The request in an output mode."""
@@ -52,7 +53,7 @@ class Question:
             "messages": messages,
             "temperature": 0,
             "max_tokens": max_tokens,
-            **_form(mode, self.options),
+            **form(mode, "verdict", _schema(self.options)),
         }
 
 
@@ -68,6 +69,14 @@ def verdict_question(rule: Rule, row: Row, answer: str) -> Question:
     if not isinstance(rule.check, Judged):
         raise ValueError(f"rule {rule.id}: code decides it")
     return Question(rule.id, row.id, "verdict", rule, _parts(rule.check.sees, row, answer))
+
+
+def pair_question(row: Row, first: str, second: str) -> Question:
+    """Which of two answers serves the user better? Asked in both orders to find a flip."""
+    passages = "\n\n".join(passage.text for passage in row.contexts)
+    texts = {"question": row.question, "contexts": passages or "(none)"}
+    answers = {"first": first, "second": second}
+    return Question("pair", row.id, "pair", None, parts({**texts, **answers}))
 
 
 def _parts(sees: tuple[str, ...], row: Row, answer: str | None) -> tuple[Part, ...]:
@@ -91,15 +100,15 @@ def with_more_room(body: Body) -> Body:
     return {**body, "max_tokens": 2 * body["max_tokens"]}
 
 
-def _form(mode: Mode, options: tuple[str, ...]) -> Body:
+def form(mode: Mode, name: str, schema: dict[str, Any]) -> Body:
+    """What a request says of the form of its reply: JSON by this schema, as far as `mode` can."""
     if mode == "plain":
         return {}
     if mode == "json_object":
         return {"response_format": {"type": "json_object"}}
-    schema = _schema(options)
     if mode == "structured_outputs":
         return {"extra_body": {"structured_outputs": {"json": schema}}}
-    named = {"name": "verdict", "strict": True, "schema": schema}
+    named = {"name": name, "strict": True, "schema": schema}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
@@ -121,7 +130,7 @@ def _schema(options: tuple[str, ...]) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -41,7 +41,7 @@ class Stamp(Record):
 
 
 def stages(config: Config, commit: str) -> list[Stage]:
-    """All stages of an experiment."""
+    """All stages of an experiment; the hidden set is judged where there is one."""
     run = Run.of(config)
     prompt = [config.prompt.system, config.prompt.rules, config.prompt.examples]
     prompts = tuple(Path(path) for path in prompt if path is not None)
@@ -54,6 +54,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
     metrics = tuple(run.student(name) / "metrics.jsonl" for name in names)
     val_arms = [*(f"student/{name}" for name in names), "base"]
     answers = tuple(run.answers(arm) for arm in val_arms)
+    hidden = tuple(run.answers(f"hidden/{arm}") for arm in ("base", *names))
     adapters = tuple(run.student(name) / "adapter" for name in names)
     model = _stat_of(config.model.name)
     return [
@@ -100,16 +101,20 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("student", "predict"),
             ("model", "students", "predict", "prompt", "seed", "data"),
             (*splits, run.split("hidden"), *prompts, *results),
-            (*answers, run.choice, run.best / "adapter"),
+            (*answers, hidden[0], run.choice, run.best / "adapter"),
             model,
         ),
         Stage(
             "judge score",
             ("judge", "score"),
             ("judge", "prompt", "model", "students", "seed"),
-            (run.split("val"), *prompts, run.answers("teacher"), *answers, run.choice),
-            (run.verdicts, run.scores),
+            (
+                *(run.split("val"), *prompts, run.answers("teacher"), *answers),
+                *(run.choice, run.calibration),
+            ),
+            (run.verdicts, run.rules, run.scores),
         ),
+        *_hidden_stages(config, prompts, hidden),
         Stage(
             "report",
             ("report",),
@@ -117,6 +122,26 @@ def stages(config: Config, commit: str) -> list[Stage]:
             (run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),
+    ]
+
+
+def _hidden_stages(
+    config: Config, prompts: tuple[Path, ...], answers: tuple[Path, ...]
+) -> list[Stage]:
+    run = Run.of(config)
+    if config.data.hidden is None:
+        return []
+    return [
+        Stage(
+            "judge hidden",
+            ("judge", "score", "--split", "hidden"),
+            ("judge", "prompt", "model", "students", "seed"),
+            (
+                *(run.split("hidden"), *prompts, *answers, run.choice),
+                *(run.verdicts, run.rules, run.calibration),
+            ),
+            (run.hidden_verdicts, run.hidden_scores),
+        )
     ]
 
 

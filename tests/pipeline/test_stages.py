@@ -11,6 +11,7 @@ from data.store import write_text
 from pipeline.stages import Stage, inputs_of, is_done, stages, stamp
 
 ROOT = Path(__file__).parent.parent.parent
+JUDGED = ("judge score", "judge hidden")
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +56,10 @@ def test_nothing_has_run_and_then_everything_has(tmp_path: Path) -> None:
             "teacher.sampling.temperature=0.5",
             {"manifest", "teacher generate", "teacher select", "report"},
         ),
-        ("judge.max_tokens=99", {"manifest", "judge score", "report"}),
+        ("judge.max_tokens=99", {"manifest", *JUDGED, "report"}),
         (
             "students.0.method.rank=8",
-            {"manifest", "student train", "student predict", "judge score", "report"},
+            {"manifest", "student train", "student predict", *JUDGED, "report"},
         ),
         ("data.val_fraction=0.3", {"manifest", "data", "student predict", "report"}),
     ],
