@@ -24,7 +24,7 @@ from judge.verdicts import Verdict
 from prompts.library import Prompt
 from prompts.rules import Judged, Rule, RuleFile
 
-ROWS = 20  # val rows that each attack is tried on by code; the model sees it on the first one
+ROWS = 10  # val rows that each attack is tried on by code; the model sees it on the first one
 
 Kind = Literal[
     "plea",

@@ -73,4 +73,4 @@ def retyped(kind: str, answer: str) -> str:
     if kind == "json":
         return f"\n{answer}\n"
     text = re.sub(r'"([^"\n]*)"', r"«\1»", answer)
-    return text.replace(" - ", " — ").replace(". ", ".  ") + "\n"
+    return text.replace(" - ", " — ").replace(". ", ".  ").replace(", ", ",  ") + "\n"

@@ -80,7 +80,8 @@ def _score(
     examples = list(_examples(rule, demand, [row for row, _ in passed]))
     way = "its own example of a fail" if examples else "rewritten to break it"
     broken = examples or list(_rewritten(rule, passed, judge))
-    copies = [_Broken(row, retyped("llm", text), rule) for row, text in passed]
+    copied = [(row, text, retyped("llm", text).strip()) for row, text in passed]
+    copies = [_Broken(row, copy, rule) for row, text, copy in copied if copy != text]
     failed = [(one, ruling) for one, ruling in _judged(broken, judge) if ruling.verdict]
     kept = [(one, ruling) for one, ruling in _judged(copies, judge) if ruling.verdict]
     caught = [ruling.verdict == "fail" for _, ruling in failed]

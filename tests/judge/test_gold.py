@@ -1,5 +1,7 @@
 """Labels as gold: what they say of each answer, and what only of a pair."""
 
+from typing import Any
+
 import pytest
 
 from data.logs import read_logs
@@ -12,9 +14,8 @@ from tests.judge.made import make_row
 ANSWERS = {"production": "П.", "saiga": "С.", "giga": "Г."}
 
 
-def labelled(*labels: str, row: str = "r1", **settings: object) -> Row:
-    values = {"answers": ANSWERS, "labels": labels, **settings}
-    return make_row(row, **values)
+def labelled(*labels: str, row: str = "r1", **settings: Any) -> Row:
+    return make_row(row, **{"answers": ANSWERS, "labels": labels, **settings})
 
 
 def good(row: Row) -> dict[str, bool]:
