@@ -104,6 +104,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             (*answers, hidden[0], run.choice, run.best / "adapter"),
             model,
         ),
+        *_calibration_stages(config, prompts),
         Stage(
             "judge score",
             ("judge", "score"),
@@ -119,9 +120,30 @@ def stages(config: Config, commit: str) -> list[Stage]:
             "report",
             ("report",),
             tuple(Config.model_fields),
-            (run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
+            (
+                *(run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
+                *(run.calibration, run.hidden_scores, run.labels),
+            ),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),
+    ]
+
+
+def _calibration_stages(config: Config, prompts: tuple[Path, ...]) -> list[Stage]:
+    """The code rules against people's labels: seconds. A judging server's calibration asks it
+    thousands of questions, so its owner starts that: `python -m judge CONFIG calibrate`.
+    """
+    run = Run.of(config)
+    if config.judge.llm not in ("none", "embedded"):
+        return []
+    return [
+        Stage(
+            "judge calibrate",
+            ("judge", "calibrate", "--code"),
+            ("judge", "prompt", "seed"),
+            (run.split("train"), run.split("val"), *prompts),
+            (run.calibration,),
+        )
     ]
 
 

@@ -5,6 +5,7 @@ calibrated too.
 """
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 from config.schema import Config, ServerSettings
@@ -30,12 +31,13 @@ ABOUT = "hold the judge against people's labels, broken answers and attacks"
 
 
 def add_arguments(made: argparse.ArgumentParser) -> None:
-    """Nothing beside what every action takes."""
+    """The way to ask no model."""
+    made.add_argument("--code", action="store_true", help="by the code rules alone, no model asked")
 
 
 def run(config: Config, arguments: argparse.Namespace) -> int:
     """Writes judge/calibration.json and prints what it says. Returns 0."""
-    with judging_server(config) as server:
+    with nullcontext() if arguments.code else judging_server(config) as server:
         found = calibrate(config, server)
     path = Run.of(config).calibration
     write_text(path, found.model_dump_json(indent=1) + "\n")
