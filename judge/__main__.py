@@ -8,6 +8,7 @@ from config.command import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
 from judge import scoring
+from judge.calibration import exporting, importing
 
 
 class Action(Protocol):
@@ -22,7 +23,11 @@ class Action(Protocol):
         """Does it; returns the exit code."""
 
 
-ACTIONS: dict[str, Action] = {"score": scoring}
+ACTIONS: dict[str, Action] = {
+    "score": scoring,
+    "export-for-labelling": exporting,
+    "import-labels": importing,
+}
 
 
 def main() -> int:
