@@ -39,6 +39,7 @@ class Run:
         self.hidden_verdicts = root / "judge" / "hidden_verdicts.jsonl"
         self.hidden_scores = root / "judge" / "hidden.json"
         self.gate = root / "judge" / "gate.xml"
+        self.labels = root / "judge" / "labels.json"
         self.best = root / "best"
         self.choice = self.best / "choice.json"
 
@@ -80,6 +81,10 @@ class Run:
     def student(self, name: str) -> Path:
         """Folder of one student."""
         return self.root / "student" / name
+
+    def labelling(self, name: str) -> Path:
+        """A sheet for people to label; its name tells them nothing of the arm."""
+        return self.root / "judge" / "labelling" / f"{name}.csv"
 
     def report(self, suffix: str) -> Path:
         """The report as html, md or json."""

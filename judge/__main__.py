@@ -10,7 +10,7 @@ from config.command import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
 from judge import draft, gating, leaderboard, scoring
-from judge.calibration import calibrate
+from judge.calibration import calibrate, exporting, importing
 
 
 class Action(Protocol):
@@ -31,6 +31,8 @@ ACTIONS: dict[str, Action] = {
     "calibrate": calibrate,
     "draft-rules": draft,
     "gate": gating,
+    "export-for-labelling": exporting,
+    "import-labels": importing,
 }
 
 

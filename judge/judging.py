@@ -121,6 +121,15 @@ def answered(config: Config, split: Judged) -> dict[str, Path]:
     return there
 
 
+def asked_pairs(config: Config) -> list[tuple[Row, Answer]]:
+    """Every arm's answers to val that exist, each with its row as the answer's author saw it.
+
+    An answer whose prompt did not fit does not. Raises DataError when no arm has answered.
+    """
+    pairs = _pairs(Run.of(config).rows("val"), _answers(config, "val"))
+    return [pair for pair in pairs if pair[1].finish != "too_long"]
+
+
 def _answers(config: Config, split: Judged) -> list[Answer]:
     return [
         answer.model_copy(update={"arm": arm})

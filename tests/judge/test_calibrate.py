@@ -146,7 +146,7 @@ def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = run_of(tmp_path)
-    assert action.run(config, Namespace()) == 0
+    assert action.run(config, Namespace(code=False)) == 0
     path = Run.of(config).calibration
     prompt, rules = load_prompt(config.prompt, Path())
     found = load_calibration(path, bound_to(rules, prompt, None, None))
