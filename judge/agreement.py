@@ -33,7 +33,7 @@ class Agreement(Record):
     code_rule: str
     llm_rule: str
     n: int  # answers that both decided
-    missing: int  # answers that code decided and the model did not
+    missing: int  # answers of the arms it judged that code decided and the model did not
     true_pass: int
     false_pass: int  # code fails, the model passes
     false_fail: int  # code passes, the model fails
@@ -63,6 +63,7 @@ def _agreement(
     code_rule: str, llm_rule: str, verdicts: Sequence[Verdict], asked: Mapping[str, str], seed: int
 ) -> Agreement:
     decided, judged = _decided(code_rule, verdicts), _decided(llm_rule, verdicts)
+    arms = _judged_arms(llm_rule, verdicts)
     both = [unit for unit in decided if unit in judged]
     gold, model = [decided[unit] for unit in both], [judged[unit] for unit in both]
     counts = confusion(gold, model)
@@ -71,7 +72,7 @@ def _agreement(
         code_rule=code_rule,
         llm_rule=llm_rule,
         n=counts.n,
-        missing=len(decided) - counts.n,
+        missing=sum(arm in arms for arm, _, _ in decided) - counts.n,
         **counts._asdict(),
         accuracy=as_share(accuracy(counts)),
         tpr=as_share(tpr(counts)),
@@ -89,6 +90,11 @@ def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int
         for verdict in verdicts
         if verdict.rule == rule and verdict.outcome in ("pass", "fail")
     }
+
+
+def _judged_arms(llm_rule: str, verdicts: Iterable[Verdict]) -> set[str]:
+    """The arms that the model was asked to judge: elsewhere its silence is no missing verdict."""
+    return {one.arm for one in verdicts if one.rule == llm_rule and one.reason != "not_run"}
 
 
 def as_share(found: Interval | None) -> Share | None:

@@ -259,6 +259,22 @@ class TestAgreement:
         assert found.tnr is not None and found.tnr.value == 10 / 15
         assert found.tnr.low == pytest.approx(binomtest(10, 15).proportion_ci(method="wilson").low)
 
+    def test_an_arm_that_the_model_never_saw_misses_nothing(self) -> None:
+        """Code decides four answers of each arm; the model was asked about the teacher's alone."""
+        rules = make_rules(
+            make_rule({"type": "json"}, id="code", shadow_llm="llm"),
+            make_rule(llm_check(), id="llm"),
+        )
+        arms, rows = ("base", "teacher", "logged/a"), [f"r{number}" for number in range(4)]
+        verdicts = [said("pass", "code", row, arm) for arm in arms for row in rows]
+        verdicts += [said("pass", "llm", row, "teacher") for row in rows[:3]]
+        verdicts += [said("missing", "llm", rows[3], "teacher")]
+        unasked = [
+            said("missing", "llm", row).model_copy(update={"reason": "not_run"}) for row in rows
+        ]
+        (found,) = agreements(verdicts + unasked, rules)
+        assert (found.n, found.missing) == (3, 1)
+
     def test_undefined_is_none(self) -> None:
         rules = make_rules(
             make_rule({"type": "json"}, id="code", shadow_llm="llm"),
