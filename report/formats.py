@@ -34,6 +34,14 @@ def _signed(value: float) -> str:
     return "0.0" if text == "-0.0" else text.replace("-", "−")
 
 
+def decimal(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A number on a scale that is no share, such as κ, with two decimals and its interval."""
+    if value is None:
+        return NONE
+    ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{value:.2f}{ends}".replace("-0.00", "0.00").replace("-", "−")
+
+
 def p_value(p: float | None) -> str:
     """A p-value, never as zero."""
     if p is None:

@@ -18,7 +18,10 @@ from data.quality import Quality
 from data.rows import Row
 from data.run import Run
 from data.store import read_records
-from judge.result import JudgeResult
+from judge.calibration.bound import Calibration, bound_to, load_calibration
+from judge.calibration.importing import Labels
+from judge.result import JudgeNote, JudgeResult
+from judge.stats import Refusal
 from judge.verdicts import Verdict
 from prompts.library import Prompt, load_prompt
 from prompts.rules import RuleFile
@@ -65,6 +68,9 @@ class Material:
     adapter: Adapter | None
     verdicts: tuple[Verdict, ...] | None
     judged: JudgeResult | None
+    calibration: Calibration | Refusal  # of the judge as it judged, or of its code rules alone
+    hidden_judged: JudgeResult | None
+    labels: Labels | None  # what people said of the arms' answers
     timings: Mapping[str, float] | None  # stage → seconds
     hidden: Path | None  # the hidden set with the best student's answers
 
@@ -79,6 +85,12 @@ class Material:
         mine = self.student
         return (BASE, TEACHER) if mine is None else (BASE, TEACHER, mine, f"{mine}+prompt")
 
+    @property
+    def folded(self) -> bool:
+        """Whether the run had no GPU, where adapters are folded into the weights to answer."""
+        hardware = (self.manifest or {}).get("hardware")
+        return isinstance(hardware, dict) and hardware.get("gpus") == []
+
 
 def gather(config: Config, root: Path = Path()) -> Material:
     """The run of an experiment; the prompt's paths are relative to `root`.
@@ -88,6 +100,7 @@ def gather(config: Config, root: Path = Path()) -> Material:
     run = Run.of(config)
     prompt, rules = load_prompt(config.prompt, root)
     verdicts = run.verdicts
+    judged = _json(run.scores, TypeAdapter(JudgeResult))
     return Material(
         config=config,
         run=run,
@@ -102,10 +115,28 @@ def gather(config: Config, root: Path = Path()) -> Material:
         choice=_json(run.choice, TypeAdapter(Choice)),
         adapter=_adapter(run),
         verdicts=tuple(read_records(verdicts, Verdict)) if verdicts.exists() else None,
-        judged=_json(run.scores, TypeAdapter(JudgeResult)),
+        judged=judged,
+        calibration=_calibration(run, prompt, rules, judged.judge if judged else None),
+        hidden_judged=_json(run.hidden_scores, TypeAdapter(JudgeResult)),
+        labels=_json(run.labels, TypeAdapter(Labels)),
         timings=_json(run.root / "timings.json", TypeAdapter(dict[str, float])),
         hidden=next(iter(sorted(run.best.glob("hidden_answers.*"))), None),
     )
+
+
+def _calibration(
+    run: Run, prompt: Prompt, rules: RuleFile, note: JudgeNote | None
+) -> Calibration | Refusal:
+    """The calibration of the judge that judged, else that of its code rules alone.
+
+    Refused, with what differs, when neither is there. Raises DataError when the file is broken.
+    """
+    judge = bound_to(rules, prompt, note.model if note else None, note.mode if note else None)
+    found = load_calibration(run.calibration, judge)
+    if isinstance(found, Refusal) and note is not None:
+        code = load_calibration(run.calibration, bound_to(rules, prompt, None, None))
+        return found if isinstance(code, Refusal) else code
+    return found
 
 
 def _answers(config: Config, run: Run) -> dict[str, tuple[Answer, ...]]:

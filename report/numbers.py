@@ -7,9 +7,12 @@ from data.records import Record
 from judge.agreement import Agreement
 from judge.result import JudgeNote
 from judge.tables import ArmScore, Comparison, ReferenceScore
+from report.calibration import Calibrated, summary
 from report.gather import Material
 from report.headline import Gap, gap_of, headline, warnings
+from report.hidden import Hidden, hidden
 from report.tokens import Tokens, count_tokens
+from report.trust import Fact, trust
 from student.records import Ranked
 
 
@@ -26,6 +29,9 @@ class Numbers(Record):
     tokens: Tokens | None
     judge: JudgeNote | None
     agreements: tuple[Agreement, ...]
+    trust: tuple[Fact, ...]  # whether gap and strict adherence can be believed
+    calibration: Calibrated | None
+    hidden: Hidden | None
     students: tuple[Ranked, ...]  # best first
     timings: dict[str, float] | None  # stage → seconds
     warnings: tuple[str, ...]
@@ -49,6 +55,9 @@ def make_numbers(material: Material) -> Numbers:
         tokens=count_tokens(material),
         judge=judged.judge if judged else None,
         agreements=tuple(judged.agreements) if judged else (),
+        trust=trust(material),
+        calibration=summary(material),
+        hidden=hidden(material),
         students=choice.ranked if choice else (),
         timings=None if timings is None else dict(timings),
         warnings=warnings(material),

@@ -11,9 +11,11 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.answers import Answer
-from report import formats, headline, plots, tables
+from judge.stats import Interval, Refusal
+from report import calibration, formats, headline, plots, tables
 from report.examples import choose_examples
 from report.gather import TEACHER, Material
+from report.hidden import drift_rows, hidden_result
 from report.numbers import Numbers
 from report.serving import serving
 
@@ -22,12 +24,14 @@ _FILTERS = (
     formats.percent,
     formats.interval,
     formats.points,
+    formats.decimal,
     formats.p_value,
     formats.number,
     formats.duration,
     formats.short,
     formats.fenced,
     tables.listed,
+    calibration.reading,
 )
 
 
@@ -76,6 +80,7 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
         "rule_rows": tables.rule_rows(material),
         "llm_rows": tables.llm_rows(material),
         "llm_must": [due.id for due in headline.llm_rules(material) if due.must],
+        **_judged(material, numbers),
         "logged": tables.logged(material),
         "students": tables.students(material),
         "looks": tables.looks(material),
@@ -87,6 +92,22 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
         "shown_contexts": shown_contexts,
         "serving": serving(material),
         "manifest": list(tables.flat(material.manifest or {})),
+    }
+
+
+def _judged(material: Material, numbers: Numbers) -> dict[str, Any]:
+    """What the sections on the judge and the hidden set may name."""
+    found, unseen = material.calibration, hidden_result(material)
+    corrected = calibration.corrected(material)
+    return {
+        "calibrated": None if isinstance(found, Refusal) else found,
+        "uncalibrated": found.reason if isinstance(found, Refusal) else None,
+        "corrected": corrected if isinstance(corrected, Interval) else None,
+        "uncorrected": corrected.reason if isinstance(corrected, Refusal) else None,
+        "probes": calibration.probes(found),
+        "hidden_refused": unseen.reason if isinstance(unseen, Refusal) else None,
+        "drift_rows": list(drift_rows(numbers.hidden)),
+        "people": material.labels.arms if material.labels else {},
     }
 
 

@@ -1,0 +1,154 @@
+"""What the calibration says, as the pages and report.json show it.
+
+Knows which of its numbers belong together; leaves the measuring to the judge.
+"""
+
+from data.records import Record
+from judge.agreement import Agreement
+from judge.board import STRICT, make_board
+from judge.calibration.against import GoldAgreement
+from judge.calibration.bound import Calibration
+from judge.calibration.corrected import corrected_rate
+from judge.calibration.raters import Confusion
+from judge.calibration.shares import Probe
+from judge.calibration.views import CODE_STRICT
+from judge.llm import by_model
+from judge.stats import Interval, Refusal
+from prompts.rules import rules_sha256
+from report.gather import Material
+
+
+class Broken(Record):
+    """Mutation tests of the code rules: answers that obey a rule, broken or left as they are."""
+
+    rules: int  # due rules that were tested
+    n: int  # broken answers
+    caught: int
+    copies: int  # untouched in substance
+    passed: int
+    missed: tuple[str, ...]  # ways (with rule and counts) of which fewer than half were caught
+
+
+class Attacked(Record):
+    """The attack suite under one strict score."""
+
+    texts: int
+    rows: int  # that each text was tried on by code
+    through: int  # texts that passed on some row
+    undecided: int  # texts that passed nowhere and are open somewhere
+    escapes: int  # texts that left their fence
+    by_model: bool  # the language model was asked too
+
+
+class Calibrated(Record):
+    """The calibration in short, as report.json keeps it."""
+
+    model: str | None  # None: the rules in code alone were calibrated
+    score: str  # the strict score that the run's rests on, see judge.calibration.views
+    people: GoldAgreement | None  # that score against people's labels, on the reporting half
+    broken: Broken
+    attacked: Attacked
+    disagreeing: int
+
+
+def summary(material: Material) -> Calibrated | None:
+    """The calibration in short; None where there is none for this judge."""
+    found = material.calibration
+    if isinstance(found, Refusal):
+        return None
+    name = score_name(material, found)
+    held = found.scores.get(name)
+    return Calibrated(
+        model=found.bound.model,
+        score=name,
+        people=held.report if held else None,
+        broken=_broken(found),
+        attacked=_attacked(found, name),
+        disagreeing=found.disagreeing,
+    )
+
+
+def score_name(material: Material, found: Calibration) -> str:
+    """The run's strict score, or that of code where a model decides too and was not asked."""
+    asked = any(due.must and by_model(due) for due in material.rules.due_rules())
+    return CODE_STRICT if asked and found.bound.model is None else STRICT
+
+
+def _broken(found: Calibration) -> Broken:
+    code = [one for one in found.mutations if one.check != "llm" and one.ways]
+    ways = [(one.rule, way, said) for one in code for way, said in one.ways.items()]
+    copies = [(one.specificity.value * one.copies) for one in code if one.specificity]
+    return Broken(
+        rules=len(code),
+        n=sum(said.n for _, _, said in ways),
+        caught=sum(said.caught for _, _, said in ways),
+        copies=sum(one.copies for one in code),
+        passed=round(sum(copies)),
+        missed=tuple(
+            f"“{way}” ({rule}, {said.caught} of {said.n})"
+            for rule, way, said in ways
+            if 2 * said.caught < said.n
+        ),
+    )
+
+
+def _attacked(found: Calibration, name: str) -> Attacked:
+    tallies = [one.scores[name] for one in found.attacks.attacks if name in one.scores]
+    return Attacked(
+        texts=len(tallies),
+        rows=len(found.attacks.rows),
+        through=sum(one.passed > 0 for one in tallies),
+        undecided=sum(one.undecided > 0 and not one.passed for one in tallies),
+        escapes=found.attacks.escapes,
+        by_model=found.attacks.model_row is not None,
+    )
+
+
+def corrected(material: Material) -> Interval | Refusal:
+    """The share of the student's answers that people would call good, as the judge's errors on the
+    logged answers let it be inferred from its strict scores.
+    """
+    found, arm, judged = material.calibration, material.student, material.judged
+    if isinstance(found, Refusal):
+        return found
+    held = found.scores.get(STRICT)
+    if held is None or score_name(material, found) != STRICT:
+        return Refusal("the strict score of the run was not calibrated")
+    if judged is None or arm not in judged.scores.arms or not (material.verdicts and material.rows):
+        return Refusal("no chosen student has been judged")
+    if judged.scores.rules_sha256 != rules_sha256(material.rules):
+        return Refusal("the answers were judged by other rules")
+    board = make_board(material.rules, material.rows, material.verdicts)
+    scores = board.decided(arm, STRICT)
+    one = held.report
+    counts = Confusion(one.true_pass, one.false_pass, one.false_fail, one.true_fail)
+    return corrected_rate(list(scores.values()), board.clusters(scores), counts)
+
+
+def probes(found: Calibration | Refusal) -> list[tuple[str, Probe]]:
+    """The biases that the judge was probed for, by name."""
+    if isinstance(found, Refusal):
+        return []
+    return [(name.replace("_", " "), one) for name, one in found.probes]
+
+
+def reading(one: Agreement) -> str | None:
+    """Why κ says little of these two raters, in words; None where it can be read."""
+    passes, fails = one.true_pass + one.false_fail, one.true_fail + one.false_pass
+    said_pass, said_fail = one.true_pass + one.false_pass, one.true_fail + one.false_fail
+    if not one.n:
+        return "No answer was decided by both, so nothing can be said of their agreement."
+    if not passes:
+        return (
+            "By code none of these answers passes: whether the judge would know one that does "
+            "cannot be said, and κ means nothing here."
+        )
+    if not fails:
+        return (
+            "By code all of these answers pass: whether the judge would notice one that fails "
+            "cannot be said, and κ means nothing here."
+        )
+    if not (said_pass and said_fail):
+        what = "fails" if not said_pass else "passes"
+        return f"The judge {what} every one of these answers, so it tells nothing apart (κ = 0)."
+    return None
