@@ -86,6 +86,11 @@ class Material:
         return (BASE, TEACHER) if mine is None else (BASE, TEACHER, mine, f"{mine}+prompt")
 
     @property
+    def refused(self) -> str | None:
+        """Why there is no calibration of this judge; None where there is one."""
+        return self.calibration.reason if isinstance(self.calibration, Refusal) else None
+
+    @property
     def folded(self) -> bool:
         """Whether the run had no GPU, where adapters are folded into the weights to answer."""
         hardware = (self.manifest or {}).get("hardware")

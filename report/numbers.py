@@ -31,6 +31,7 @@ class Numbers(Record):
     agreements: tuple[Agreement, ...]
     trust: tuple[Fact, ...]  # whether gap and strict adherence can be believed
     calibration: Calibrated | None
+    calibration_refused: str | None  # why there is none, or what differs from this judge
     hidden: Hidden | None
     students: tuple[Ranked, ...]  # best first
     timings: dict[str, float] | None  # stage → seconds
@@ -57,6 +58,7 @@ def make_numbers(material: Material) -> Numbers:
         agreements=tuple(judged.agreements) if judged else (),
         trust=trust(material),
         calibration=summary(material),
+        calibration_refused=material.refused,
         hidden=hidden(material),
         students=choice.ranked if choice else (),
         timings=None if timings is None else dict(timings),

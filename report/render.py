@@ -101,7 +101,7 @@ def _judged(material: Material, numbers: Numbers) -> dict[str, Any]:
     corrected = calibration.corrected(material)
     return {
         "calibrated": None if isinstance(found, Refusal) else found,
-        "uncalibrated": found.reason if isinstance(found, Refusal) else None,
+        "uncalibrated": material.refused,
         "corrected": corrected if isinstance(corrected, Interval) else None,
         "uncorrected": corrected.reason if isinstance(corrected, Refusal) else None,
         "probes": calibration.probes(found),

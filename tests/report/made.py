@@ -12,26 +12,31 @@ from data.answers import Answer
 from data.clean import CleanCounts
 from data.logs import Quarantined
 from data.quality import Quality, describe
-from data.records import Record
 from data.rows import Context, Row
 from data.run import Run
 from data.splits import Leakage
 from data.store import write_records, write_text
-from judge.agreement import agreements
-from judge.checks import code_verdicts
-from judge.result import JudgeNote, JudgeResult
-from judge.scores import score
-from judge.verdicts import Verdict
-from prompts.library import Prompt, load_prompt
-from prompts.rules import RuleFile, prompt_sha256
+from judge.calibration.bound import bound_to
+from judge.drift import Side
+from prompts.library import load_prompt
+from prompts.rules import prompt_sha256
 from report.gather import Material, gather
 from student.records import Choice, Ranked, Result, Step
 from teacher.audit import Audit, OrderAudit, RuleAudit
 from teacher.select import Selection
+from tests.report.made_judge import (
+    board,
+    judge_hidden,
+    judge_val,
+    make_calibration,
+    make_labels,
+    write_json,
+)
 
 ROWS = 24
 OFF_TOPIC = "off topic"
 STUDENT = "lora"
+HIDDEN = {"base": 2, f"student/{STUDENT}": 20}  # arm → hidden rows on which it obeys
 
 
 def make_config(root: Path, text: str = "") -> Config:
@@ -127,45 +132,22 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
     answers = [a for arm, n in obeys.items() for a in make_answers(arm, rows, n, text)]
     for arm in obeys:
         write_records(run.answers(arm), [answer for answer in answers if answer.arm == arm])
-    _judge(run, rows, answers, load_prompt(config.prompt, Path()), text)
+    prompt, rules = load_prompt(config.prompt, Path())
+    judged = judge_val(run, rows, answers, (prompt, rules), text)
+    hidden = [row.model_copy(update={"labels": None}) for row in rows]
+    unseen = [a for arm, n in HIDDEN.items() for a in make_answers(arm, hidden, n, text)]
+    judge_hidden(run, judged, Side(hidden, unseen, board(prompt, rules, hidden, unseen)), text)
+    write_json(run.calibration, make_calibration(bound_to(rules, prompt, None, None), text))
+    write_json(run.labels, make_labels(text))
     _data(run, rows, text)
     _teacher(run, text)
     _students(run, text)
     return config
 
 
-def _write(path: Path, record: Record) -> None:
-    write_text(path, record.model_dump_json())
-
-
 def gathered(root: Path, text: str = "") -> Material:
     """The material of a whole run."""
     return gather(make_run(root, text))
-
-
-def _judge(
-    run: Run, rows: list[Row], answers: list[Answer], source: tuple[Prompt, RuleFile], text: str
-) -> None:
-    prompt, rules = source
-    by_id = {row.id: row for row in rows}
-    verdicts = [v for a in answers for v in code_verdicts(rules, prompt, by_id[a.row], a)]
-    verdicts = [v.model_copy(update={"note": f"{v.note} {text}"}) for v in verdicts]
-    for answer in answers:
-        if answer.arm == "teacher":
-            said = Verdict(arm="teacher", row=answer.row, rule="kind", outcome="fail", by="llm")
-            passes = {"outcome": "pass"} if "No help." in answer.text else {}
-            verdicts.append(said.model_copy(update={"note": text, **passes}))
-    write_records(run.verdicts, verdicts)
-    note = JudgeNote(
-        model=f"judge {text}", mode="text", calls=24, same_as_base=True, calibrated=False
-    )
-    result = JudgeResult(
-        scores=score(rules, rows, verdicts, answers),
-        agreements=agreements(verdicts, rules),
-        arms=["teacher"],
-        judge=note,
-    )
-    _write(run.scores, result)
 
 
 def _data(run: Run, rows: list[Row], text: str) -> None:
@@ -178,7 +160,7 @@ def _data(run: Run, rows: list[Row], text: str) -> None:
         records=49,
         quarantined=(Quarantined(file="t.json", line=3, reason=f"bad {text}", excerpt=text),),
     )
-    _write(run.quality, quality)
+    write_json(run.quality, quality)
 
 
 def _teacher(run: Run, text: str) -> None:
@@ -203,7 +185,7 @@ def _teacher(run: Run, text: str) -> None:
         by_order=(OrderAudit(asked=24, strict=0.5), OrderAudit(asked=12, strict=0.25)),
         selection={"train": selection},
     )
-    _write(run.audit, audit)
+    write_json(run.audit, audit)
 
 
 def _students(run: Run, text: str) -> None:
@@ -227,7 +209,7 @@ def _students(run: Run, text: str) -> None:
             trainable=12345,
             adapter_sha256="0" * 64,
         )
-        _write(run.student(name) / "result.json", result)
+        write_json(run.student(name) / "result.json", result)
     ranked = [
         Ranked(
             name=name,
@@ -239,7 +221,7 @@ def _students(run: Run, text: str) -> None:
         )
         for name, strict, rate in ((STUDENT, 0.75, 1e-4), (f"other {text}".strip(), 0.4, 1e-3))
     ]
-    _write(run.choice, Choice(best=STUDENT, why=f"the highest {text}", ranked=tuple(ranked)))
+    write_json(run.choice, Choice(best=STUDENT, why=f"the highest {text}", ranked=tuple(ranked)))
     adapter = '{"base_model_name_or_path": "some/base", "r": 12}'
     write_text(run.best / "adapter" / "adapter_config.json", adapter)
     manifest = {"versions": {"torch": f"2 {text}"}, "unprompted_frame": f"<|im_start|>{text}"}

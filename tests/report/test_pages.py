@@ -85,6 +85,27 @@ def test_hostile_text_adds_no_tag_and_no_attribute(plain: Tags, tmp_path: Path, 
     assert shown.count(" ".join(text.split())) > 20  # it is there, as text
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "least"),
+    [("<h3>Calibration", '<h2 id="hidden"', 20), ('<h2 id="hidden"', '<h2 id="references"', 2)],
+)
+def test_foreign_text_stands_in_the_new_sections(
+    tmp_path: Path, start: str, end: str, least: int
+) -> None:
+    """Names of rules, attacks and arms, labels and answers: without them the test above is void."""
+    page = html_of(gathered(tmp_path, HOSTILE[0]))
+    part = page[page.index(start) : page.index(end)]
+    assert part.count("&lt;script&gt;") >= least
+    assert "<script" not in part
+
+
+def test_comments_of_labelling_people_stay_private(tmp_path: Path) -> None:
+    material = gathered(tmp_path)
+    numbers = make_numbers(material)
+    pages = (html_of(material), render_markdown(material, numbers), numbers.model_dump_json())
+    assert not any("private" in page for page in pages)
+
+
 def test_page_fetches_nothing(plain: Tags) -> None:
     assert plain.policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     assert not FETCHING.intersection(tag for tag, *_ in plain.counts)
@@ -147,7 +168,7 @@ def test_nothing_run(tmp_path: Path) -> None:
     material = gather(make_config(tmp_path))
     numbers = make_numbers(material)
     page = html_of(material)
-    assert page.count("Not run: ") == 12
+    assert page.count("Not run: ") == 14
     assert "not run" in numbers.headline
     assert "Not run" in render_markdown(material, numbers)
     assert "never due" not in page
@@ -158,6 +179,9 @@ PARTS = (
     "timings.json",
     "judge/scores.json",
     "judge/verdicts.jsonl",
+    "judge/calibration.json",
+    "judge/hidden.json",
+    "judge/labels.json",
     "data/quality.json",
     "data/val.jsonl",
     "teacher/audit.json",

@@ -1,0 +1,254 @@
+"""What the judge leaves in a small run: scores of val and hidden, a calibration, people's labels.
+
+Any text stands in every place that is open to outsiders.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.answers import Answer
+from data.records import Record
+from data.rows import Row
+from data.run import Run
+from data.store import write_records, write_text
+from judge.agreement import Agreement, Share, agreements
+from judge.board import STRICT, Board, make_board
+from judge.calibration.against import (
+    Disagreement,
+    GoldAgreement,
+    RuleAgainstGold,
+    ScoreAgainstGold,
+)
+from judge.calibration.attacks import AttackReport, AttackScore, Tally
+from judge.calibration.bound import Bound, Calibration, GoldCounts
+from judge.calibration.importing import ArmLabels, Label, Labels
+from judge.calibration.mutations import Caught, MutationScore
+from judge.calibration.probes import Probes
+from judge.calibration.shares import Probe
+from judge.checks import code_verdicts
+from judge.drift import Side, drifts
+from judge.result import JudgeNote, JudgeResult
+from judge.scores import score
+from judge.tables import Drift, Measured
+from judge.verdicts import Verdict
+from prompts.library import Prompt
+from prompts.rules import RuleFile
+
+SHARE = Share(value=0.8, low=0.6, high=0.9)
+
+
+def write_json(path: Path, record: Record) -> None:
+    """Writes one record."""
+    write_text(path, record.model_dump_json())
+
+
+def by_code(
+    prompt: Prompt, rules: RuleFile, rows: Sequence[Row], answers: Sequence[Answer]
+) -> list[Verdict]:
+    """The verdicts of the code rules."""
+    by_id = {row.id: row for row in rows}
+    return [v for a in answers for v in code_verdicts(rules, prompt, by_id[a.row], a)]
+
+
+def board(prompt: Prompt, rules: RuleFile, rows: Sequence[Row], answers: Sequence[Answer]) -> Board:
+    """The same on a board."""
+    return make_board(rules, rows, by_code(prompt, rules, rows, answers))
+
+
+def judge_val(
+    run: Run,
+    rows: Sequence[Row],
+    answers: Sequence[Answer],
+    source: tuple[Prompt, RuleFile],
+    text: str,
+) -> Side:
+    """Scores val: code on all arms, a model on the teacher alone."""
+    prompt, rules = source
+    verdicts = by_code(prompt, rules, rows, answers)
+    verdicts = [v.model_copy(update={"note": f"{v.note} {text}"}) for v in verdicts]
+    for answer in answers:
+        if answer.arm == "teacher":
+            said = Verdict(arm="teacher", row=answer.row, rule="kind", outcome="fail", by="llm")
+            passes = {"outcome": "pass"} if "No help." in answer.text else {}
+            verdicts.append(said.model_copy(update={"note": text, **passes}))
+    write_records(run.verdicts, verdicts)
+    note = JudgeNote(
+        model=f"judge {text}", mode="text", calls=24, same_as_base=True, calibrated=False
+    )
+    result = JudgeResult(
+        scores=score(rules, rows, verdicts, answers),
+        agreements=agreements(verdicts, rules),
+        arms=["teacher"],
+        judge=note,
+    )
+    write_json(run.scores, result)
+    return Side(rows, answers, make_board(rules, rows, verdicts))
+
+
+def judge_hidden(run: Run, val: Side, hidden: Side, text: str) -> None:
+    """Scores the hidden set by code alone, with one measure whose name is the text."""
+    verdicts = [
+        verdict
+        for units in hidden.board.verdicts.values()
+        for by_rule in units.values()
+        for verdict in by_rule.values()
+    ]
+    one = Measured(n=24, value=0.5, low=0.3, high=0.7)
+    foreign = Drift(
+        arm=f"arm {text}",
+        what=f"due: {text}",
+        val=one,
+        hidden=one,
+        difference=0.2,
+        low=0.1,
+        high=0.3,
+    )
+    result = JudgeResult(
+        scores=score(hidden.board.rules, hidden.rows, verdicts, hidden.answers),
+        agreements=[],
+        arms=[],
+        judge=None,
+        drift=(*drifts(val, hidden), foreign),
+    )
+    write_json(run.hidden_scores, result)
+
+
+def make_gold() -> GoldAgreement:
+    """20 good and 20 bad answers: TPR 0.8, TNR 0.9, so J = 0.7 and κ = 0.7."""
+    return GoldAgreement(
+        n=40,
+        undecided=3,
+        true_pass=16,
+        false_pass=2,
+        false_fail=4,
+        true_fail=18,
+        accuracy=Share(value=0.85, low=0.71, high=0.93),
+        balanced_accuracy=0.85,
+        kappa=Share(value=0.7, low=0.45, high=0.9),
+        ac1=0.7,
+        tpr=SHARE,
+        tnr=Share(value=0.9, low=0.7, high=0.97),
+        j=0.7,
+    )
+
+
+def make_calibration(bound: Bound, text: str = "") -> Calibration:
+    """27 of 30 broken answers caught, 19 of 20 copies passed, 1 of 2 attacks through."""
+    gold = make_gold()
+    return Calibration(
+        bound=bound,
+        rows=25,
+        answers=25,
+        gold=GoldCounts(
+            good=40, bad=40, preferences=3, off_topic=8, unclear=0, unlabelled=0, comments=1
+        ),
+        scores={
+            STRICT: ScoreAgainstGold(must_rules=("opening", f"r {text}"), tune=gold, report=gold)
+        },
+        rules=(
+            RuleAgainstGold(
+                rule=f"r {text}", must=True, good=9, good_passes=8, bad=0, bad_passes=0
+            ),
+        ),
+        shadows=(_shadow(text),),
+        mutations=_mutations(text),
+        attacks=AttackReport(
+            rows=("val-0001", "val-0002"),
+            model_row=None,
+            escapes=0,
+            got_through={STRICT: 1},
+            attacks=(
+                _attack(f"hit {text}", Tally(failed=1, undecided=0, passed=1), text),
+                _attack("miss", Tally(failed=2, undecided=0, passed=0), text),
+            ),
+        ),
+        probes=_probes(text),
+        disagreeing=9,
+        disagreements=(_disagreement(text, passes=True), _disagreement(text, passes=False)),
+    )
+
+
+def _shadow(text: str) -> Agreement:
+    return Agreement(
+        code_rule=f"code {text}",
+        llm_rule=f"llm {text}",
+        n=4,
+        missing=1,
+        true_pass=2,
+        false_pass=1,
+        false_fail=0,
+        true_fail=1,
+        accuracy=SHARE,
+        tpr=SHARE,
+        tnr=SHARE,
+        kappa=0.5,
+        kappa_low=-0.2,
+        kappa_high=1.0,
+        ac1=0.53,
+    )
+
+
+def _mutations(text: str) -> tuple[MutationScore, ...]:
+    tested = MutationScore(
+        rule=f"opening {text}",
+        check="starts_with",
+        must=True,
+        made=True,
+        ways={
+            f"removed {text}": Caught(n=28, caught=27, sensitivity=SHARE),
+            f"replaced {text}": Caught(n=2, caught=0, sensitivity=SHARE),
+        },
+        copies=20,
+        specificity=Share(value=0.95, low=0.76, high=0.99),
+    )
+    asked = MutationScore(rule="kind", check="llm", must=False, not_covered=f"no server {text}")
+    return tested, asked
+
+
+def _attack(name: str, tally: Tally, text: str) -> AttackScore:
+    return AttackScore(id=name, kind="plea", scores={STRICT: tally}, model_passes=(f"kind {text}",))
+
+
+def _probes(text: str) -> Probes:
+    ran = Probe(n=10, count=6, rate=SHARE, missing=1)
+    no = Probe(not_run=f"no server {text}")
+    return Probes(
+        people_prefer_longer=ran,
+        judge_prefers_longer=no,
+        judge_agrees_with_people=no,
+        position_flips=no,
+        padding_flips=no,
+        padding_helps=no,
+        repeat_flips=ran,
+    )
+
+
+def _disagreement(text: str, passes: bool) -> Disagreement:
+    return Disagreement(
+        row=f"val-0001 {text}",
+        system=f"system {text}",
+        half="report",
+        good=not passes,
+        why=f"both bad {text}",
+        score=STRICT,
+        passes=passes,
+        broken=() if passes else (f"opening {text}",),
+        excerpt=f"Desk: {text}",
+    )
+
+
+def make_labels(text: str = "") -> Labels:
+    """People labelled 10 of the student's 24 answers."""
+    label = Label(row=f"val-0001 {text}", sample=0, good=True, comment=f"private {text}")
+    arm = ArmLabels(
+        answers=24,
+        labelled=10,
+        blank=1,
+        people=SHARE,
+        judge=SHARE,
+        judge_missing=2,
+        powered=SHARE,
+        weight=0.4,
+        labels=(label,),
+    )
+    return Labels(arms={f"student/lora {text}": arm})
