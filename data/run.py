@@ -27,6 +27,7 @@ class Run:
         self.judge_calls = root / "judge" / "calls.jsonl"
         self.scores = root / "judge" / "scores.json"
         self.calibration = root / "judge" / "calibration.json"
+        self.labels = root / "judge" / "labels.json"
         self.best = root / "best"
         self.choice = self.best / "choice.json"
 
@@ -56,6 +57,10 @@ class Run:
     def student(self, name: str) -> Path:
         """Folder of one student."""
         return self.root / "student" / name
+
+    def labelling(self, name: str) -> Path:
+        """A sheet for people to label; its name tells them nothing of the arm."""
+        return self.root / "judge" / "labelling" / f"{name}.csv"
 
     def report(self, suffix: str) -> Path:
         """The report as html, md or json."""

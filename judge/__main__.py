@@ -8,7 +8,7 @@ from config.command import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
 from judge import scoring
-from judge.calibration import calibrate
+from judge.calibration import calibrate, exporting, importing
 
 
 class Action(Protocol):
@@ -23,7 +23,12 @@ class Action(Protocol):
         """Does it; returns the exit code."""
 
 
-ACTIONS: dict[str, Action] = {"score": scoring, "calibrate": calibrate}
+ACTIONS: dict[str, Action] = {
+    "score": scoring,
+    "calibrate": calibrate,
+    "export-for-labelling": exporting,
+    "import-labels": importing,
+}
 
 
 def main() -> int:

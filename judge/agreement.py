@@ -21,6 +21,11 @@ class Share(Record):
     low: float
     high: float
 
+    @classmethod
+    def of(cls, found: Interval) -> "Share":
+        """The record of an interval."""
+        return cls(**found._asdict())
+
 
 class Agreement(Record):
     """The verdicts of an llm rule against those of the code rule that it shadows."""
@@ -88,4 +93,4 @@ def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int
 
 def as_share(found: Interval | None) -> Share | None:
     """An interval as it is written to disk."""
-    return None if found is None else Share(**found._asdict())
+    return None if found is None else Share.of(found)

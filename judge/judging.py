@@ -58,6 +58,15 @@ def _calibrated(run: Run, bound: Bound) -> bool:
     return isinstance(found, Calibration) and found.by_people
 
 
+def asked_pairs(config: Config, run: Run) -> list[tuple[Row, Answer]]:
+    """Every arm's answers to val that exist, each with its row as the answer's author saw it.
+
+    An answer whose prompt did not fit does not. Raises DataError when no arm has answered.
+    """
+    pairs = _pairs(run.rows("val"), _val_answers(config, run))
+    return [pair for pair in pairs if pair[1].finish != "too_long"]
+
+
 def _val_answers(config: Config, run: Run) -> list[Answer]:
     """The answers of base, teacher and students on val; DataError when nobody was asked."""
     names = [student.name for student in config.students]

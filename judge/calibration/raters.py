@@ -134,11 +134,11 @@ def kappa_interval(
     found = _kappas(times @ kinds.T)
     low = float(np.quantile(np.nan_to_num(found, nan=0.0), (1 - CONFIDENCE) / 2))
     high = float(np.quantile(np.nan_to_num(found, nan=1.0), (1 + CONFIDENCE) / 2))
-    if low < high:
-        return Interval(value, low, high)
     agreed = rate([a == b for a, b in zip(gold, judged, strict=True)], clusters)
+    if low < high or agreed is None:
+        return Interval(value, low, high)
     chance = _chance(whole) / whole.n**2
-    low, high = ((end - chance) / (1 - chance) for end in (agreed or Interval(0, 0, 1))[1:])
+    low, high = ((end - chance) / (1 - chance) for end in (agreed.low, agreed.high))
     return Interval(value, min(low, value), max(high, value))
 
 
