@@ -8,10 +8,9 @@ from typing import NamedTuple
 from benchmarks.items import PROMPT, RULES, Item
 from benchmarks.server import MODEL
 from config.schema import JudgeSettings, ServerSettings
-from data.store import read_records
-from judge.asked import Asked, AskedStore
+from data.store import Store, read_records
+from judge.asked import Asked
 from judge.llm import LlmJudge
-from judge.transport import Reply
 from judge.verdicts import Verdict
 
 REPEATS = 3  # runs of which the median counts
@@ -83,13 +82,11 @@ def _own_cpu_s(items: list[Item], url: str, in_flight: int, store: Path) -> floa
     """
     replies = list(read_records(store, Asked))
     took = _judge(items, url, in_flight, store, calls=0).cpu_s
-    begun = time.process_time()
     fresh = store.with_suffix(".again")
-    kept = AskedStore(fresh)
-    for asked in replies:
-        reply = Reply(asked.text, asked.finish, asked.prompt_tokens, asked.completion_tokens)
-        kept.keep(asked.rule, asked.row, [(asked.key, reply)])
-    kept.close()
+    begun = time.process_time()
+    with Store(fresh, Asked) as kept:
+        for reply in replies:
+            kept.append(reply)
     took += time.process_time() - begun
     fresh.unlink()
     return took
