@@ -22,6 +22,7 @@ class Ours(NamedTuple):
     wall_s: float  # median of the runs
     walls_s: tuple[float, ...]
     cpu_s: float  # of the judging process, HTTP client included; median too
+    waited_s: float  # for a core that other processes had; median too
     own_cpu_s: float  # of the same work without the server, see `_own_cpu_s`
     rescore_s: float
 
@@ -45,6 +46,7 @@ def measure_ours(items: list[Item], url: str, in_flight: int, folder: Path) -> O
         wall_s=statistics.median(walls),
         walls_s=tuple(walls),
         cpu_s=statistics.median(run.cpu_s for run in runs),
+        waited_s=statistics.median(run.waited_s for run in runs),
         own_cpu_s=statistics.median(own),
         rescore_s=statistics.median(again),
     )
@@ -53,15 +55,35 @@ def measure_ours(items: list[Item], url: str, in_flight: int, folder: Path) -> O
 class _Took(NamedTuple):
     wall_s: float
     cpu_s: float
+    waited_s: float
+
+
+class _Clock:
+    """Measures from its making on."""
+
+    def __init__(self) -> None:
+        self._begun = self._now()
+
+    def took(self) -> _Took:
+        """Seconds since then."""
+        return _Took(*(now - begun for now, begun in zip(self._now(), self._begun, strict=True)))
+
+    @staticmethod
+    def _now() -> _Took:
+        try:  # the second number: nanoseconds that this thread was ready to run and was not run
+            waited = int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+        except OSError:  # not Linux, or a kernel that does not count
+            waited = float("nan")
+        return _Took(time.perf_counter(), time.process_time(), waited)
 
 
 def _judge(items: list[Item], url: str, in_flight: int, store: Path, calls: int) -> _Took:
     """One run; `calls` is how many requests it has to make, a probe among them."""
     server = ServerSettings(base_url=url, model=MODEL, concurrency=in_flight, api_key_env="")
     judge = LlmJudge(server, JudgeSettings(), RULES, PROMPT, store)
-    begun, cpu = time.perf_counter(), time.process_time()
+    clock = _Clock()
     verdicts = judge.verdicts(items)
-    took = _Took(time.perf_counter() - begun, time.process_time() - cpu)
+    took = clock.took()
     _complete(verdicts, len(items))
     if judge.calls != calls:
         raise RuntimeError(f"{judge.calls} calls where {calls} were due")
@@ -83,10 +105,10 @@ def _own_cpu_s(items: list[Item], url: str, in_flight: int, store: Path) -> floa
     replies = list(read_records(store, Asked))
     took = _judge(items, url, in_flight, store, calls=0).cpu_s
     fresh = store.with_suffix(".again")
-    begun = time.process_time()
+    clock = _Clock()
     with Store(fresh, Asked) as kept:
         for reply in replies:
             kept.append(reply)
-    took += time.process_time() - begun
+    took += clock.took().cpu_s
     fresh.unlink()
     return took
