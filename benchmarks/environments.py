@@ -31,12 +31,19 @@ PEERS = (
 )
 
 
+class Took(NamedTuple):
+    """Seconds an item."""
+
+    wall_s: float
+    cpu_s: float
+
+
 class Unmeasured(Exception):
     """Why there is no figure of a peer."""
 
 
-def measure_peer(peer: Peer, items: list[Item], url: str, in_flight: int) -> float:
-    """Wall seconds an item. Raises Unmeasured when the peer cannot be installed or run."""
+def measure_peer(peer: Peer, items: list[Item], url: str, in_flight: int) -> Took:
+    """What an item took. Raises Unmeasured when the peer cannot be installed or run."""
     python = _python_of(peer)
     script = ROOT / "benchmarks" / "peers" / f"{peer.name}_judge.py"
     some = items[: peer.most_items]
@@ -47,7 +54,7 @@ def measure_peer(peer: Peer, items: list[Item], url: str, in_flight: int) -> flo
     found = json.loads(said.splitlines()[-1])
     if found["scored"] != len(some):
         raise Unmeasured(f"{peer.name} scored {found['scored']} of {len(some)}")
-    return float(found["wall_s"]) / len(some)
+    return Took(found["wall_s"] / len(some), found["cpu_s"] / len(some))
 
 
 def _python_of(peer: Peer) -> Path:

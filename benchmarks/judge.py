@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.environments import PEERS, Unmeasured, measure_peer
+from benchmarks.environments import PEERS, Took, Unmeasured, measure_peer
 from benchmarks.floor import Floor, measure_floor
 from benchmarks.items import Item, items
 from benchmarks.ours import REPEATS, Ours, measure_ours
@@ -49,7 +49,7 @@ class _Line(NamedTuple):
 
 class _PeerTook(NamedTuple):
     name: str
-    wall_s: float | None  # for all items
+    an_item: Took | None
     how: str
 
 
@@ -60,7 +60,8 @@ def run(count: int, skip_peers: bool) -> tuple[Figures, str]:
         floor = measure_floor(found, url, IN_FLIGHT)
         ours = measure_ours(found, url, IN_FLIGHT, Path(folder))
         peers = list(_peers(found, url, skip_peers))
-    vs = {peer.name: peer.wall_s / ours.wall_s if peer.wall_s else None for peer in peers}
+    ours_s = ours.wall_s / count
+    vs = {peer.name: peer.an_item and peer.an_item.wall_s / ours_s for peer in peers}
     figures = Figures(
         wall_over_ideal=ours.wall_s / _ideal_s(count),
         vs_inspect_ai=vs["inspect_ai"],
@@ -68,7 +69,9 @@ def run(count: int, skip_peers: bool) -> tuple[Figures, str]:
         ms_per_verdict=1000 * ours.own_cpu_s / count,
         rescore_s=ours.rescore_s,
     )
-    return figures, _table(figures, [*_ours(ours, count), *_others(peers), *_floor(floor, count)])
+    return figures, _table(
+        figures, [*_ours(ours, count), *_others(peers, count), *_floor(floor, count)]
+    )
 
 
 def _peers(found: list[Item], url: str, skip: bool) -> Iterator[_PeerTook]:
@@ -83,7 +86,7 @@ def _peers(found: list[Item], url: str, skip: bool) -> Iterator[_PeerTook]:
             continue
         scaled = f"scaled from {peer.most_items} items" if peer.most_items < len(found) else ""
         how = ", ".join(filter(None, (*peer.packages, "one run", scaled)))
-        yield _PeerTook(peer.name, an_item * len(found), how)
+        yield _PeerTook(peer.name, an_item, how)
 
 
 def _ideal_s(count: int) -> float:
@@ -103,13 +106,13 @@ def _ours(ours: Ours, count: int) -> list[_Line]:
     ]
 
 
-def _others(peers: list[_PeerTook]) -> list[_Line]:
-    return [
-        _Line(
-            f"{peer.name}'s wall, s", "—" if peer.wall_s is None else f"{peer.wall_s:.1f}", peer.how
-        )
-        for peer in peers
-    ]
+def _others(peers: list[_PeerTook], count: int) -> Iterator[_Line]:
+    for name, an_item, how in peers:
+        wall, cpu = "—", "—"
+        if an_item:
+            wall, cpu = f"{an_item.wall_s * count:.1f}", f"{1000 * an_item.cpu_s:.2f}"
+        yield _Line(f"{name}'s wall, s", wall, how)
+        yield _Line(f"{name}'s whole CPU, ms a verdict", cpu, "HTTP included")
 
 
 def _floor(floor: Floor, count: int) -> list[_Line]:

@@ -1,8 +1,8 @@
 """deepeval's GEval on the items: `python deepeval_judge.py ITEMS URL IN_FLIGHT`.
 
 The evaluation steps are given, so that a verdict is one call as everywhere else. Retries, timeouts
-and the cache that it writes are deepeval's defaults; telemetry is off. Prints {"wall_s", "scored"}
-for the last of two runs; the first, of few items, warms up.
+and the cache that it writes are deepeval's defaults; telemetry is off. Prints wall_s, cpu_s and
+scored as JSON for the last of two runs; the first, of few items, warms up.
 """
 
 import json
@@ -45,16 +45,17 @@ def judged(cases: list[LLMTestCase], criterion: str, url: str, in_flight: int) -
         model=LocalModel(model="fixed", base_url=url, api_key="none"),
         async_mode=True,
     )
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     result = evaluate(
         cases,
         [metric],
         async_config=AsyncConfig(run_async=True, max_concurrent=in_flight),
         display_config=QUIET,
     )
-    wall_s = time.perf_counter() - begun
+    wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu
     scores = [data.score for case in result.test_results for data in case.metrics_data or ()]
-    return {"wall_s": wall_s, "scored": sum(score is not None for score in scores)}
+    scored = sum(score is not None for score in scores)
+    return {"wall_s": wall_s, "cpu_s": cpu_s, "scored": scored}
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 The answers are there already, so an unscored log of them is made first, untimed, and `score` is
 timed: a third of the time that `eval` takes with the same scorer. Retries and caches are
-inspect_ai's defaults. Prints {"wall_s", "scored"} for the last of two runs; the first, of few
-items, warms up.
+inspect_ai's defaults. Prints wall_s, cpu_s and scored as JSON for the last of two runs; the
+first, of few items, warms up.
 """
 
 import json
@@ -50,13 +50,14 @@ def answered(samples: list[Sample]) -> EvalLog:
 
 def judged(log: EvalLog, grader: Model) -> dict[str, float]:
     """Seconds until the scored log is on disk, and samples with a grade."""
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     scored = score(log, model_graded_qa(model=grader), display="none")
     write_eval_log(scored, Path("scored.eval").absolute().as_posix())
-    wall_s = time.perf_counter() - begun
+    wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu
     if scored.status != "success":
         raise SystemExit(f"inspect_ai: {scored.status}: {scored.error}")
-    return {"wall_s": wall_s, "scored": scored.results.scores[0].scored_samples}
+    graded = scored.results.scores[0].scored_samples
+    return {"wall_s": wall_s, "cpu_s": cpu_s, "scored": graded}
 
 
 def main() -> None:
