@@ -140,7 +140,7 @@ def _calibration_stages(config: Config, prompts: tuple[Path, ...]) -> list[Stage
         Stage(
             "judge calibrate",
             ("judge", "calibrate", "--code"),
-            ("judge", "prompt", "seed"),
+            ("prompt", "seed"),
             (run.split("train"), run.split("val"), *prompts),
             (run.calibration,),
         )

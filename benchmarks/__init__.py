@@ -1,0 +1,1 @@
+"""Benchmarks: what a verdict costs, here and in the systems one would otherwise take."""
