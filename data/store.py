@@ -1,7 +1,8 @@
 """Crash-safe files of records: an append-only JSONL store, and whole files replaced at once.
 
 Survives kill −9 at any byte: a torn last line is cut before the next append, and at most
-`SYNC_EVERY` records can be lost to a power cut. One process writes; a second one is refused.
+`SYNC_EVERY` records can be lost to a power cut, if the store's owner says no other number. One
+process writes; a second one is refused.
 """
 
 import fcntl
@@ -105,13 +106,14 @@ class Store(Generic[_R]):
     Opening locks the file (DataError names the holder) and cuts a torn last line.
     """
 
-    def __init__(self, path: Path, kind: type[_R]) -> None:
+    def __init__(self, path: Path, kind: type[_R], sync_every: int = SYNC_EVERY) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._lock = claim(path)
         self._file = path.open("ab")
         self._cut_torn_tail()
         self.records: list[_R] = list(read_records(path, kind))  # as found when opened
+        self._sync_every = sync_every
         self._unsynced = 0
 
     def _cut_torn_tail(self) -> None:
@@ -136,7 +138,7 @@ class Store(Generic[_R]):
             self._file.write(line)
             self._file.flush()
             self._unsynced += 1
-            if self._unsynced >= SYNC_EVERY:
+            if self._unsynced >= self._sync_every:
                 self._sync()
         except OSError as error:
             raise _full(self.path, len(line), error) from error

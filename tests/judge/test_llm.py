@@ -106,14 +106,6 @@ class TestStore:
         verdicts, sent, _ = judged(after_probe(lambda body: verdict()), tmp_path, pairs)
         assert len(sent) == 1 and [v.arm for v in verdicts] == ["teacher", "student/a"]
 
-    def test_missing_is_asked_again(self, tmp_path: Path) -> None:
-        bad = after_probe(lambda b: Sent("?") if "Question r1?" in user(b) else verdict())
-        first, _, _ = judged(bad, tmp_path, pairs_of(3))
-        assert outcomes(first)[1] == ("missing", "malformed")
-        second, sent, _ = judged(after_probe(lambda b: verdict()), tmp_path, pairs_of(3))
-        assert outcomes(second) == [("pass", None)] * 3
-        assert len(sent) == 1 and "Question r1?" in user(sent[0])
-
     def test_raw_replies_are_kept(self, tmp_path: Path) -> None:
         judged(after_probe(lambda body: verdict("fail")), tmp_path, pairs_of(1))
         lines = [json.loads(line) for line in (tmp_path / "asked.jsonl").read_text().splitlines()]
@@ -130,11 +122,3 @@ class TestStore:
         with serving(lambda body: verdict()) as served, pytest.raises(DataError, match="process"):
             judge_at(served.url, tmp_path).verdicts(pairs_of(1))
         store.close()
-
-    def test_budget(self, tmp_path: Path) -> None:
-        respond = after_probe(lambda body: verdict())
-        first, _, judge = judged(respond, tmp_path, pairs_of(10), max_calls=5)
-        assert Counter(outcomes(first)) == {("pass", None): 4, ("missing", "budget"): 6}
-        assert judge.calls == 5
-        second, _, _ = judged(respond, tmp_path, pairs_of(10), max_calls=6)
-        assert set(outcomes(second)) == {("pass", None)}

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from judge.transport import Gate
+from judge.gate import Gate
 
 
 def test_starts_with_one_and_opens_with_the_first_reply() -> None:
