@@ -4,6 +4,7 @@ Every reply is kept as it comes, readable or not, and every refusal of a request
 request that got no reply is not. Of two records with one key the later counts.
 """
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from data.records import Record
@@ -12,7 +13,7 @@ from judge.completion import Reply
 from judge.transport import Unanswered
 from judge.verdicts import Missing
 
-SYNC_EVERY = 256  # replies between two fsync calls: each stops all requests for some milliseconds
+SYNC_EVERY = 32  # replies from which the disk is asked to write them, in a thread
 
 
 class Asked(Record):
@@ -33,7 +34,11 @@ class AskedStore:
 
     def __init__(self, path: Path, writable: bool = True) -> None:
         """Raises DataError when another process is writing the file; read only, none is needed."""
-        self._store = Store(path, Asked, SYNC_EVERY) if writable else None
+        self._store = Store(path, Asked, sync_every=None) if writable else None
+        # a busy disk takes seconds for a sync: meanwhile the requests go on
+        self._syncer = ThreadPoolExecutor(max_workers=1)
+        self._sync: Future[None] | None = None
+        self._unsynced = 0
         if self._store is not None:
             records = self._store.records
         else:
@@ -63,10 +68,18 @@ class AskedStore:
 
     def close(self) -> None:
         """Syncs and releases the file."""
+        self._syncer.shutdown()
         if self._store is not None:
             self._store.close()
 
     def _add(self, record: Asked) -> None:
         self._known[record.key] = record
-        if self._store is not None:
-            self._store.append(record)
+        if self._store is None:
+            return
+        self._store.append(record)
+        self._unsynced += 1
+        if self._unsynced >= SYNC_EVERY and (self._sync is None or self._sync.done()):
+            if self._sync is not None:
+                self._sync.result()  # raises when the disk was full
+            self._sync = self._syncer.submit(self._store.sync)
+            self._unsynced = 0

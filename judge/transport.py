@@ -92,6 +92,7 @@ class Transport:
         self.calls = 0  # questions put to the server; a retry of one is no new call
         self.prompt_tokens = 0  # as the server counts, or estimated where it does not
         self.completion_tokens = 0
+        self._refused: SetupError | None = None  # what only the user can mend, once it was said
         self._lost = 0  # of the latest questions, those undelivered in a row
         self._url = server.base_url.rstrip("/") + "/chat/completions"
         self._proxy = _proxy(self._url)
@@ -125,7 +126,9 @@ class Transport:
         Raises Unanswered when there is none, SetupError when only the user can mend it (401, 403,
         404, quota).
         """
-        self._check_limits()
+        most = self._limits.calls
+        if most is not None and self.calls >= most:
+            raise Unanswered("budget", f"judge.max_calls = {most} are spent")
         if self._lost >= GIVE_UP:
             raise Unanswered("transport", f"{GIVE_UP} questions in a row had no answer")
         self.calls += 1
@@ -134,17 +137,13 @@ class Transport:
         except _Passing as error:
             self._lost += 1
             raise Unanswered("transport", str(error)) from None
+        except Unanswered as error:
+            self.calls -= error.reason == "budget"  # it was not sent
+            raise
         self._lost = 0
         self.prompt_tokens += reply.prompt_tokens or estimated_tokens(request)
         self.completion_tokens += reply.completion_tokens or len(reply.text) // CHARACTERS
         return reply
-
-    def _check_limits(self) -> None:
-        most = self._limits
-        if most.calls is not None and self.calls >= most.calls:
-            raise Unanswered("budget", f"judge.max_calls = {most.calls} are spent")
-        if most.cost is not None and (self.cost or 0.0) >= most.cost:
-            raise Unanswered("budget", f"judge.max_cost = {most.cost:g} is spent")
 
     async def _tried(self, request: Request) -> Reply:
         # the first attempt by hand: tenacity's bookkeeping costs as much as a request itself
@@ -165,6 +164,11 @@ class Transport:
 
     async def _admitted(self, request: Request) -> Reply:
         async with self.gate.inside():
+            if self._refused is not None:  # those behind it at the gate need not hear it again
+                raise self._refused
+            most = self._limits.cost  # looked at here, where no other request is let past
+            if most is not None and (self.cost or 0.0) >= most:
+                raise Unanswered("budget", f"judge.max_cost = {most:g} is spent")
             return await self._once(request)
 
     async def _once(self, request: Request) -> Reply:
@@ -192,7 +196,8 @@ class Transport:
             or code in (401, 402, 403, 404)
             or (code == 429 and _QUOTA.search(said))
         ):
-            return self._unmendable(code)
+            self._refused = self._unmendable(code)
+            return self._refused
         if code == 429:
             self.gate.throttled()
         if code < 400 or code in (408, 409, 425, 429) or (code >= 500 and code != 501):
