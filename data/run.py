@@ -3,12 +3,20 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import BaseModel, ValidationError
+
 from config.errors import DataError
 from config.schema import Config
 from data.rows import Row
 from data.store import read_records
 
 Split = Literal["train", "val", "hidden"]
+
+
+class _Best(BaseModel):
+    """The one field of choice.json that more than its own room needs."""
+
+    best: str
 
 
 class Run:
@@ -25,7 +33,13 @@ class Run:
         self.audit = root / "teacher" / "audit.json"
         self.verdicts = root / "judge" / "verdicts.jsonl"
         self.judge_calls = root / "judge" / "calls.jsonl"
+        self.rules = root / "judge" / "rules.json"  # the rules as they were judged
         self.scores = root / "judge" / "scores.json"
+        self.calibration = root / "judge" / "calibration.json"
+        self.hidden_verdicts = root / "judge" / "hidden_verdicts.jsonl"
+        self.hidden_scores = root / "judge" / "hidden.json"
+        self.gate = root / "judge" / "gate.xml"
+        self.labels = root / "judge" / "labels.json"
         self.best = root / "best"
         self.choice = self.best / "choice.json"
 
@@ -52,9 +66,25 @@ class Run:
         """Answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …"""
         return self.root / "answers" / f"{arm}.jsonl"
 
+    def best_student(self) -> str:
+        """The name of the best student. Raises DataError when none has been chosen."""
+        try:
+            return _Best.model_validate_json(self.choice.read_bytes()).best
+        except FileNotFoundError:
+            raise DataError(
+                f"{self.choice}: not there; run `python -m student CONFIG predict` first"
+            ) from None
+        except ValidationError as error:
+            line = str(error).splitlines()[0]
+            raise DataError(f"{self.choice}: {line}; remove the file to make it again") from None
+
     def student(self, name: str) -> Path:
         """Folder of one student."""
         return self.root / "student" / name
+
+    def labelling(self, name: str) -> Path:
+        """A sheet for people to label; its name tells them nothing of the arm."""
+        return self.root / "judge" / "labelling" / f"{name}.csv"
 
     def report(self, suffix: str) -> Path:
         """The report as html, md or json."""

@@ -34,12 +34,23 @@ def read_records(path: Path, kind: type[_R]) -> Iterator[_R]:
             try:
                 yield kind.model_validate_json(line)
             except ValidationError as error:
-                first = error.errors()[0]
-                place = ".".join(map(str, first["loc"]))
-                raise DataError(
-                    f"{path}:{number}: {place or 'line'}: {first['msg']}; "
-                    "remove the file to make it again"
-                ) from None
+                raise _unfit(f"{path}:{number}", error) from None
+
+
+def read_record(path: Path, kind: type[_R]) -> _R:
+    """The one record of a JSON file. Raises DataError when it is not a `kind`."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise _unfit(str(path), error) from None
+
+
+def _unfit(where: str, error: ValidationError) -> DataError:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return DataError(
+        f"{where}: {place or 'line'}: {first['msg']}; remove the file to make it again"
+    )
 
 
 def write_bytes(path: Path, data: bytes) -> None:

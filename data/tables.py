@@ -123,7 +123,7 @@ def _object(line: bytes) -> dict[str, Any]:
     return value
 
 
-def read_csv(path: Path) -> Iterator[Entry]:
+def read_csv(path: Path, delimiter: str = ",") -> Iterator[Entry]:
     """One record per CSV row below the header; a byte that is not UTF-8 spoils only its row.
 
     Raises DataError when the header repeats a column or a quote is never closed.
@@ -131,7 +131,8 @@ def read_csv(path: Path) -> Iterator[Entry]:
     data = read_bytes(path).decode("utf-8-sig", "surrogateescape")
     csv.field_size_limit(_WIDEST)
     taken: list[str] = []
-    reader = csv.reader(_kept(io.StringIO(data, newline=""), taken), strict=True)
+    lines = _kept(io.StringIO(data, newline=""), taken)
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
     header = next(_csv_records(path, reader, taken), None)
     columns = [] if header is None or header[2] is None else header[2]
     if not columns or len(set(columns)) != len(columns):

@@ -9,7 +9,9 @@ def merged_weights(base: str, adapter: Path) -> list[tuple[str, Any]]:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(
         base, dtype=torch.bfloat16, trust_remote_code=False, use_safetensors=True
     )

@@ -132,6 +132,7 @@ def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
             max_model_len=max_length,
             enable_prefix_caching=True,
             disable_log_stats=True,
+            use_tqdm_on_load=False,  # its bar would stand where the answers' bar is looked for
             trust_remote_code=False,
             dtype="bfloat16",
             seed=0,

@@ -1,13 +1,16 @@
 """`python -m judge CONFIG ACTION …`: what can be asked of the judge, an action each."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from config.command import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
-from judge import scoring
+from judge import draft, gating, leaderboard, scoring
+from judge.calibration import calibrate, exporting, importing
 
 
 class Action(Protocol):
@@ -22,20 +25,38 @@ class Action(Protocol):
         """Does it; returns the exit code."""
 
 
-ACTIONS: dict[str, Action] = {"score": scoring}
+COMPARE = "python -m judge compare"
+ACTIONS: dict[str, Action] = {
+    "score": scoring,
+    "calibrate": calibrate,
+    "draft-rules": draft,
+    "gate": gating,
+    "export-for-labelling": exporting,
+    "import-labels": importing,
+}
 
 
-def main() -> int:
-    """Runs one action and returns its exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one action and returns its exit code; `argv` None: the process's own arguments."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["compare"]:  # of many runs: there is no one CONFIG
+        return _compare(words[1:])
     made = parser("judge", "Scores answers by the rules, and says how far the scores hold.")
+    made.epilog = f"without CONFIG: {COMPARE} RUN…  {leaderboard.ABOUT}"
     actions = made.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, module in ACTIONS.items():
         action = actions.add_parser(name, help=module.ABOUT, description=module.ABOUT)
         module.add_arguments(action)
         add_changes(action)
-    arguments = made.parse_args()
+    arguments = made.parse_args(words)
     config = load_config(Path(arguments.config), arguments.overrides)
     return ACTIONS[arguments.action].run(config, arguments)
+
+
+def _compare(words: Sequence[str]) -> int:
+    made = argparse.ArgumentParser(prog=COMPARE, description=leaderboard.ABOUT)
+    leaderboard.add_arguments(made)
+    return leaderboard.run(made.parse_args(words))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ A rule with `shadow_llm` is decided by code and, again, by an llm rule. Code is 
 so the model's error rates cost no human label.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from data.records import Record
-from judge.stats import wilson
+from data.rows import Row, questions
+from judge.calibration.raters import ac1, accuracy, confusion, kappa, kappa_interval, tnr, tpr
+from judge.stats import Interval
 from judge.verdicts import Verdict
 from prompts.rules import RuleFile
 
@@ -19,6 +20,11 @@ class Share(Record):
     value: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, found: Interval) -> "Share":
+        """The record of an interval."""
+        return cls(**found._asdict())
 
 
 class Agreement(Record):
@@ -35,33 +41,45 @@ class Agreement(Record):
     accuracy: Share | None
     tpr: Share | None  # of what passes, how much the model passes
     tnr: Share | None  # of what fails, how much the model fails
-    kappa: float | None  # Cohen 1960; None when chance alone would agree on everything
+    kappa: float | None  # Cohen's; None when chance alone would agree on everything
+    kappa_low: float | None = None  # 95 % interval, clustered by question
+    kappa_high: float | None = None
+    ac1: float | None = None  # Gwet's: does not fall to 0 where nearly all pass
 
 
-def agreements(verdicts: Sequence[Verdict], rules: RuleFile) -> list[Agreement]:
-    """One record per rule with `shadow_llm`, in the order of the rule file."""
+def agreements(
+    verdicts: Sequence[Verdict], rules: RuleFile, rows: Iterable[Row] = (), seed: int = 0
+) -> list[Agreement]:
+    """One record per rule with `shadow_llm`, in the order of the rule file.
+
+    Answers are clustered by the question of their row; a row that is not given is its own.
+    """
+    asked = questions(rows)
     shadowed = [(rule.id, rule.shadow_llm) for rule in rules.rules if rule.shadow_llm]
-    return [_agreement(code, llm, verdicts) for code, llm in shadowed]
+    return [_agreement(code, llm, verdicts, asked, seed) for code, llm in shadowed]
 
 
-def _agreement(code_rule: str, llm_rule: str, verdicts: Sequence[Verdict]) -> Agreement:
-    gold = _decided(code_rule, verdicts)
-    judged = _decided(llm_rule, verdicts)
-    pairs = Counter((gold[key], judged[key]) for key in gold if key in judged)
-    right = pairs[True, True] + pairs[False, False]
+def _agreement(
+    code_rule: str, llm_rule: str, verdicts: Sequence[Verdict], asked: Mapping[str, str], seed: int
+) -> Agreement:
+    decided, judged = _decided(code_rule, verdicts), _decided(llm_rule, verdicts)
+    both = [unit for unit in decided if unit in judged]
+    gold, model = [decided[unit] for unit in both], [judged[unit] for unit in both]
+    counts = confusion(gold, model)
+    interval = kappa_interval(gold, model, [asked.get(row, row) for _, row, _ in both], seed)
     return Agreement(
         code_rule=code_rule,
         llm_rule=llm_rule,
-        n=pairs.total(),
-        missing=len(gold) - pairs.total(),
-        true_pass=pairs[True, True],
-        false_pass=pairs[False, True],
-        false_fail=pairs[True, False],
-        true_fail=pairs[False, False],
-        accuracy=_share(right, pairs.total()),
-        tpr=_share(pairs[True, True], pairs[True, True] + pairs[True, False]),
-        tnr=_share(pairs[False, False], pairs[False, False] + pairs[False, True]),
-        kappa=_kappa(pairs),
+        n=counts.n,
+        missing=len(decided) - counts.n,
+        **counts._asdict(),
+        accuracy=as_share(accuracy(counts)),
+        tpr=as_share(tpr(counts)),
+        tnr=as_share(tnr(counts)),
+        kappa=kappa(counts),
+        kappa_low=interval.low if interval else None,
+        kappa_high=interval.high if interval else None,
+        ac1=ac1(counts),
     )
 
 
@@ -73,17 +91,6 @@ def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int
     }
 
 
-def _share(part: int, whole: int) -> Share | None:
-    found = wilson(part, whole)
-    return Share(value=found.value, low=found.low, high=found.high) if found else None
-
-
-def _kappa(pairs: Counter[tuple[bool, bool]]) -> float | None:
-    n = pairs.total()
-    gold = pairs[True, True] + pairs[True, False]
-    judged = pairs[True, True] + pairs[False, True]
-    chance = gold * judged + (n - gold) * (n - judged)  # × n²: whole numbers compare exactly
-    if chance == n * n:
-        return None
-    right = pairs[True, True] + pairs[False, False]
-    return (right * n - chance) / (n * n - chance)
+def as_share(found: Interval | None) -> Share | None:
+    """An interval as it is written to disk."""
+    return None if found is None else Share.of(found)

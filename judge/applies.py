@@ -10,6 +10,8 @@ from config.errors import DataError
 from data.rows import Row
 from prompts.rules import Condition, Rule, When
 
+_SAID = ("labels", "comment")  # fields that hold what people said of the row
+
 
 @lru_cache(maxsize=512)
 def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
@@ -23,6 +25,13 @@ def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
 def asks_model(rule: Rule) -> bool:
     """Whether only a language model can say if the rule is due."""
     return isinstance(rule.applies, When) and rule.applies.llm is not None
+
+
+def needs_label(rule: Rule) -> bool:
+    """Whether a row that nobody labelled may leave it open if the rule is due."""
+    return isinstance(rule.applies, When) and any(
+        condition.field in _SAID for condition in rule.applies.code
+    )
 
 
 def applicable(rule: Rule, row: Row) -> bool | None:
@@ -50,7 +59,7 @@ def _holds(condition: Condition, row: Row) -> bool | None:
 
 def _field(field: str, row: Row) -> list[str] | None:
     """The texts of a row's field; a tag that the row lacks is an empty text."""
-    if field in ("labels", "comment") and row.labels is None:
+    if field in _SAID and row.labels is None:
         return None
     if field.startswith("tags."):
         return [row.tags.get(field.removeprefix("tags."), "")]

@@ -19,7 +19,15 @@ from judge.asked import AskedStore
 from judge.completion import Reply
 from judge.dialogue import Ended, Ruling, decide
 from judge.modes import LADDER, probe_question, settle_mode
-from judge.questions import Mode, Question, Request, applies_question, request_of, verdict_question
+from judge.questions import (
+    Body,
+    Mode,
+    Question,
+    Request,
+    applies_question,
+    request_of,
+    verdict_question,
+)
 from judge.transport import Unanswered
 from judge.votes import majority
 from prompts.rules import Language, Rule
@@ -73,18 +81,30 @@ class Asking:
         place = rule.id, row.id
         if place not in self._due:
             question = applies_question(rule, row, self._language)
-            self._due[place] = asyncio.ensure_future(self._ruling(question, 0.0, 0))
+            self._due[place] = asyncio.ensure_future(self.sampled(question, 0.0, 0))
         return await self._due[place]
 
     async def verdict(self, rule: Rule, row: Row, answer: str) -> Ruling:
-        """Whether an answer obeys a rule, by the majority of the samples that the settings want."""
-        question = verdict_question(rule, row, answer, self._language)
-        samples = self._settings.samples_of(rule.severity == "must")
-        heat = self._settings.temperature
-        return majority([await self._ruling(question, heat, number) for number in range(samples)])
+        """Whether an answer obeys a rule."""
+        return await self.ruling(verdict_question(rule, row, answer, self._language))
 
-    async def _ruling(self, question: Question, temperature: float, sample: int) -> Ruling:
-        """Equal requests, under way at once or not, share one ruling."""
+    async def ruling(self, question: Question) -> Ruling:
+        """The majority of the samples that the settings want of such a question."""
+        must = question.about is not None and question.about.severity == "must"
+        samples = self._settings.samples_of(must)
+        heat = self._settings.temperature
+        return majority([await self.sampled(question, heat, number) for number in range(samples)])
+
+    async def reply(self, body: Body) -> Reply | None:
+        """The raw reply to a request of any kind; None: there is none."""
+        request = request_of(body)
+        try:
+            return self._store.reply(request.key) or await self._put("text", "", request)
+        except Unanswered:
+            return None
+
+    async def sampled(self, question: Question, temperature: float, sample: int) -> Ruling:
+        """One ruling. Equal requests, under way at once or not, share it."""
         try:
             mode = self.mode or await self._settled()
         except Unanswered as error:
@@ -130,13 +150,16 @@ class Asking:
         return stored or await self._ask_server(question, request)
 
     async def _ask_server(self, question: Question, request: Request) -> Reply:
+        return await self._put(question.rule, question.row, request)
+
+    async def _put(self, rule: str, row: str, request: Request) -> Reply:
         try:
             reply = await self._reached().ask(request)
         except Unanswered as error:
             if error.rejected:
-                self._store.keep_rejection(request.key, question.rule, question.row, error)
+                self._store.keep_rejection(request.key, rule, row, error)
             raise
-        self._store.keep(request.key, question.rule, question.row, reply)
+        self._store.keep(request.key, rule, row, reply)
         return reply
 
     async def _settled(self) -> Mode:

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from config.errors import DataError
-from data.rows import Row, normalised
+from data.rows import Row, questions
+from judge.applies import needs_label
 from judge.verdicts import Verdict
 from prompts.rules import RuleFile
 
 STRICT = "strict"
+DECIDABLE = "strict without labels"  # over the must-rules that need no label; never a rule's id
 
 Unit = tuple[str, int]  # row id and sample: one answer of an arm
 
@@ -40,11 +42,13 @@ class Board:
     questions: dict[str, str]  # row id → normalised question: what rows are clustered by
     verdicts: dict[str, dict[Unit, dict[str, Verdict]]]  # arm → unit → rule id → verdict
     strict: dict[str, dict[Unit, bool | None]]  # arm → unit → strict score
+    decidable: dict[str, dict[Unit, bool | None]]  # the same over rules that need no label
 
     def decided(self, arm: str, what: str) -> dict[Unit, bool]:
-        """Unit → passed, for the units on which `what` (STRICT or a rule id) is decided."""
-        if what == STRICT:
-            return {unit: ok for unit, ok in self.strict[arm].items() if ok is not None}
+        """Unit → passed, where `what` (STRICT, DECIDABLE or a rule id) is decided."""
+        if what in (STRICT, DECIDABLE):
+            scores = self.strict if what == STRICT else self.decidable
+            return {unit: ok for unit, ok in scores[arm].items() if ok is not None}
         return {
             unit: by_rule[what].outcome == "pass"
             for unit, by_rule in self.verdicts[arm].items()
@@ -62,12 +66,12 @@ def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
     A rule without a verdict on an answer that others judged is missing as `not_run`. Raises
     DataError when a verdict names a row or a rule that is not there.
     """
-    questions = {row.id: normalised(row.question) for row in rows}
+    asked = questions(rows)
     ids = [due.id for due in rules.due_rules()]
     known = set(ids)
     arms: dict[str, dict[Unit, dict[str, Verdict]]] = {}
     for verdict in verdicts:
-        _known(verdict, questions, known)
+        _known(verdict, asked, known)
         unit = (verdict.row, verdict.sample)
         arms.setdefault(verdict.arm, {}).setdefault(unit, {})[verdict.rule] = verdict
     for arm, units in arms.items():
@@ -75,11 +79,29 @@ def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
             for rule in ids:
                 by_rule.setdefault(rule, _not_run(arm, row, sample, rule))
     must = {due.id for due in rules.due_rules() if due.must}
-    scores = {
-        arm: {unit: _strict(by_rule.values(), must) for unit, by_rule in units.items()}
-        for arm, units in arms.items()
-    }
-    return Board(rules, questions, arms, scores)
+    free = {due.id for due in rules.due_rules() if due.must and not needs_label(due.rule)}
+    return Board(
+        rules,
+        asked,
+        arms,
+        {arm: _strict_of(units, must) for arm, units in arms.items()},
+        {arm: _strict_of(units, free) for arm, units in arms.items()},
+    )
+
+
+def _strict_of(units: dict[Unit, dict[str, Verdict]], must: set[str]) -> dict[Unit, bool | None]:
+    """The strict score of each unit of an arm over the rules `must`.
+
+    None for all of them when there is no such rule, or when one is unlabelled on every unit: an
+    answer could then fail but never pass, and the rate of the decided ones would be 0 by
+    construction.
+    """
+    blind = any(
+        all(by_rule[rule].reason == "unlabelled" for by_rule in units.values()) for rule in must
+    )
+    if blind or not must:
+        return dict.fromkeys(units)
+    return {unit: _strict(by_rule.values(), must) for unit, by_rule in units.items()}
 
 
 def _not_run(arm: str, row: str, sample: int, rule: str) -> Verdict:

@@ -68,9 +68,14 @@ def without_check(due: DueRule, applies: bool | None, answer: str) -> Verdictish
         return Verdictish("missing", "unlabelled")
     if applies == due.undue:
         return Verdictish("not_applicable")
-    if not answer.strip():
+    if not says_something(answer):
         return Verdictish("fail", note="empty answer")
     return None
+
+
+def says_something(answer: str) -> bool:
+    """Whether anything of an answer can be seen: zero-width signs alone are an empty answer."""
+    return any(sign.isprintable() and not sign.isspace() for sign in answer)
 
 
 def code_verdicts(rules: RuleFile, prompt: Prompt, row: Row, answer: Answer) -> list[Verdict]:

@@ -1,8 +1,8 @@
 """Students against teacher and base: paired differences, and how much of the gap is closed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from judge.board import STRICT, Board
+from judge.board import DECIDABLE, STRICT, Board
 from judge.stats import Interval, gap_closed, holm, mcnemar, paired
 from judge.tables import Comparison, GapScore
 
@@ -19,19 +19,22 @@ def comparisons(board: Board) -> Iterator[Comparison]:
     for student in students(board):
         for against in (TEACHER, BASE):
             if against in board.verdicts:
-                yield _compared(board, student, against, STRICT)
-                yield from _by_rule(board, student, against)
+                yield compared(board, student, against, STRICT)
+                yield compared(board, student, against, DECIDABLE)
+                rules = [due.id for due in board.rules.due_rules()]
+                yield from with_holm([compared(board, student, against, rule) for rule in rules])
 
 
-def _by_rule(board: Board, student: str, against: str) -> list[Comparison]:
-    found = [_compared(board, student, against, due.id) for due in board.rules.due_rules()]
-    tested = [comparison for comparison in found if comparison.p is not None]
-    adjusted = holm([comparison.p for comparison in tested if comparison.p is not None])
-    by_rule = {one.what: p for one, p in zip(tested, adjusted, strict=True)}
-    return [one.model_copy(update={"p_holm": by_rule.get(one.what)}) for one in found]
+def with_holm(found: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with their p-values adjusted for being so many."""
+    adjusted = iter(holm([one.p for one in found if one.p is not None]))
+    return [
+        one if one.p is None else one.model_copy(update={"p_holm": next(adjusted)}) for one in found
+    ]
 
 
-def _compared(board: Board, student: str, against: str, what: str) -> Comparison:
+def compared(board: Board, student: str, against: str, what: str) -> Comparison:
+    """One arm against another on the answers that are decided in both."""
     ours, theirs = board.decided(student, what), board.decided(against, what)
     units = [unit for unit in ours if unit in theirs]
     better = sum(ours[unit] and not theirs[unit] for unit in units)

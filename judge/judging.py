@@ -1,4 +1,7 @@
-"""Judges a run: reads answers, decides code rules, asks the model for the rest, writes scores."""
+"""Judges a run: reads answers, decides code rules, asks the model for the rest, writes scores.
+
+The split is a parameter: the hidden set is judged as val is, and then set beside it.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,20 +9,26 @@ from typing import Literal, NamedTuple
 
 from config.errors import ConfigError, DataError
 from config.schema import Config, ServerSettings
-from data.answers import Answer, read_answers
+from data.answers import Answer, logged_answers, read_answers
 from data.rows import Row
 from data.run import Run
-from data.store import write_records, write_text
+from data.store import read_records, write_records, write_text
 from judge.agreement import agreements
 from judge.asking import Asks
+from judge.board import make_board
+from judge.calibration.bound import Bound, Calibration, bound_to, load_calibration
 from judge.checks import code_verdicts
+from judge.drift import Side, drifts
 from judge.llm import LlmJudge
 from judge.modes import LADDER
 from judge.plan import Plan
 from judge.result import JudgeNote, JudgeResult
 from judge.scores import score
+from judge.verdicts import Verdict
 from prompts.library import Prompt, load_prompt
-from prompts.rules import RuleFile
+from prompts.rules import RuleFile, judged_rules, rules_sha256
+
+Judged = Literal["val", "hidden"]  # splits that arms answer
 
 
 class _Material(NamedTuple):
@@ -32,89 +41,143 @@ class _Material(NamedTuple):
     pairs: list[tuple[Row, Answer]]  # with the logged answers
 
 
-def judge_run(config: Config, server: ServerSettings | None, asks: Asks = "new") -> JudgeResult:
-    """Writes judge/verdicts.jsonl and judge/scores.json for all arms that answered val.
+def judge_run(
+    config: Config, server: ServerSettings | None, split: Judged = "val", asks: Asks = "new"
+) -> JudgeResult:
+    """Writes the verdicts and scores of all arms that answered the split.
 
-    With `asks` = none the server need not run. Raises DataError when no arm has answered.
+    For val judge/verdicts.jsonl, rules.json and scores.json; for the hidden set
+    hidden_verdicts.jsonl and hidden.json. With `asks` = none the server need not run. Raises
+    DataError when no arm has answered.
     """
     run = Run.of(config)
-    prompt, rules, rows, answers, pairs = _material(config, run)
+    prompt, rules, rows, answers, pairs = _material(config, split)
     verdicts = [v for row, answer in pairs for v in code_verdicts(rules, prompt, row, answer)]
     note = None
-    arms = _llm_arms(config, answers) if server is not None else []
+    arms = llm_arms(config, split) if server is not None else []
     if server is not None:
         judge = LlmJudge(server, config.judge, rules, prompt, run.judge_calls)
         verdicts += judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
-        note = _note(judge, server, config)
-    write_records(run.verdicts, verdicts)
+        bound = bound_to(rules, prompt, server.model, judge.mode)
+        note = _note(judge, config, calibrated=_calibrated(run, bound))
     result = JudgeResult(
         scores=score(rules, rows, verdicts, answers, config.seed),
-        agreements=agreements(verdicts, rules),
+        agreements=agreements(verdicts, rules, rows, config.seed),
         arms=arms,
         judge=note,
     )
-    write_text(run.scores, result.model_dump_json(indent=1) + "\n")
+    if split == "hidden":
+        hidden = Side(rows, answers, make_board(rules, rows, verdicts))
+        val = _judged_val(config, rules)
+        drift = tuple(drifts(val, hidden)) if val else None
+        result = result.model_copy(update={"drift": drift})
+    _write(run, split, rules, verdicts, result)
     return result
 
 
-def judge_plan(config: Config, server: ServerSettings, asks: Literal["new", "missing"]) -> Plan:
+def judge_plan(
+    config: Config,
+    server: ServerSettings,
+    split: Judged = "val",
+    asks: Literal["new", "missing"] = "new",
+) -> Plan:
     """The calls that `judge_run` would make; raises what it raises, writes nothing."""
-    run = Run.of(config)
-    prompt, rules, _, answers, pairs = _material(config, run)
-    arms = _llm_arms(config, answers)
-    judge = LlmJudge(server, config.judge, rules, prompt, run.judge_calls)
+    prompt, rules, _, _, pairs = _material(config, split)
+    arms = llm_arms(config, split)
+    judge = LlmJudge(server, config.judge, rules, prompt, Run.of(config).judge_calls)
     return judge.plan([pair for pair in pairs if pair[1].arm in arms], asks)
 
 
-def _material(config: Config, run: Run) -> _Material:
+def _material(config: Config, split: Judged) -> _Material:
     prompt, rules = load_prompt(config.prompt, Path())
-    rows = run.rows("val")
-    answers = _val_answers(config, run)
+    rows = Run.of(config).rows(split)
+    answers = _answers(config, split)
     return _Material(prompt, rules, rows, answers, _pairs(rows, answers))
 
 
-def _note(judge: LlmJudge, server: ServerSettings, config: Config) -> JudgeNote:
+def _note(judge: LlmJudge, config: Config, calibrated: bool) -> JudgeNote:
     return JudgeNote(
-        model=server.model,
+        model=judge.model,
         mode=judge.mode,
         fell={mode: judge.fell[mode] for mode in LADDER if judge.fell[mode]},
         unfounded=judge.unfounded,
-        calls=judge.calls,
-        prompt_tokens=judge.prompt_tokens,
-        completion_tokens=judge.completion_tokens,
-        cost=judge.cost,
-        same_as_base=server.model == config.model.name,
-        calibrated=False,
+        calls=judge.spent.calls,
+        prompt_tokens=judge.spent.prompt_tokens,
+        completion_tokens=judge.spent.completion_tokens,
+        cost=judge.spent.cost,
+        same_as_base=judge.model == config.model.name,
+        calibrated=calibrated,
     )
 
 
-def _val_answers(config: Config, run: Run) -> list[Answer]:
-    """The answers of base, teacher and students on val; DataError when nobody was asked."""
+def _calibrated(run: Run, bound: Bound) -> bool:
+    """Whether this very judge was held against people's labels."""
+    found = load_calibration(run.calibration, bound)
+    return isinstance(found, Calibration) and found.by_people
+
+
+def _write(
+    run: Run, split: Judged, rules: RuleFile, verdicts: Sequence[Verdict], result: JudgeResult
+) -> None:
+    hidden = split == "hidden"
+    write_records(run.hidden_verdicts if hidden else run.verdicts, verdicts)
+    if not hidden:
+        write_text(run.rules, rules.model_dump_json(by_alias=True, indent=1) + "\n")
+    path = run.hidden_scores if hidden else run.scores
+    write_text(path, result.model_dump_json(indent=1) + "\n")
+
+
+def _judged_val(config: Config, rules: RuleFile) -> Side | None:
+    """Val with its verdicts; None when it has not been judged by these rules."""
+    run = Run.of(config)
+    if not (run.verdicts.exists() and run.rules.exists()):
+        return None
+    if rules_sha256(judged_rules(run.rules)) != rules_sha256(rules):
+        return None
+    rows = run.rows("val")
+    verdicts = read_records(run.verdicts, Verdict)
+    return Side(rows, _answers(config, "val"), make_board(rules, rows, verdicts))
+
+
+def answered(config: Config, split: Judged) -> dict[str, Path]:
+    """The arms that have answered a split, each with its file.
+
+    Raises DataError when nobody was asked, or nobody knows whose hidden answers count.
+    """
+    run = Run.of(config)
     names = [student.name for student in config.students]
-    arms = ["base", "teacher", *(f"student/{name}" for name in names)]
-    arms += [f"student/{name}+prompt" for name in names]
-    answers = [answer for arm in arms for answer in read_answers(run.answers(arm))]
-    if not answers:
+    if split == "hidden":
+        best = run.best_student()
+        files = {
+            "base": run.answers("hidden/base"),
+            f"student/{best}": run.answers(f"hidden/{best}"),
+        }
+    else:
+        arms = ["base", "teacher", *(f"student/{name}" for name in names)]
+        arms += [f"student/{name}+prompt" for name in names]
+        files = {arm: run.answers(arm) for arm in arms}
+    there = {arm: path for arm, path in files.items() if path.exists()}
+    if not there:
         raise DataError(
-            f"{run.root / 'answers'}: no arm has answered; run the earlier stages first"
+            f"{run.root / 'answers'}: no arm has answered {split}; run the earlier stages first"
         )
-    return answers
+    return there
 
 
-def _logged(row: Row) -> list[Answer]:
-    """The row's logged answers as arms of their own: what users get today."""
+def asked_pairs(config: Config) -> list[tuple[Row, Answer]]:
+    """Every arm's answers to val that exist, each with its row as the answer's author saw it.
+
+    An answer whose prompt did not fit does not. Raises DataError when no arm has answered.
+    """
+    pairs = _pairs(Run.of(config).rows("val"), _answers(config, "val"))
+    return [pair for pair in pairs if pair[1].finish != "too_long"]
+
+
+def _answers(config: Config, split: Judged) -> list[Answer]:
     return [
-        Answer(
-            key="",
-            arm=f"logged/{system}",
-            row=row.id,
-            sample=0,
-            text=text,
-            finish="stop",
-            seed=0,
-            prompt_tokens=0,
-        )
-        for system, text in row.answers.items()
+        answer.model_copy(update={"arm": arm})
+        for arm, path in answered(config, split).items()
+        for answer in read_answers(path)
     ]
 
 
@@ -122,14 +185,17 @@ def _pairs(rows: Sequence[Row], answers: Sequence[Answer]) -> list[tuple[Row, An
     """Every answer with its row as the answer's author saw it."""
     by_id = {row.id: row for row in rows}
     asked = [(answer.shown(by_id[answer.row]), answer) for answer in answers]
-    return asked + [(row, answer) for row in rows for answer in _logged(row)]
+    return asked + [(row, answer) for row in rows for answer in logged_answers(row)]
 
 
-def _llm_arms(config: Config, answers: Sequence[Answer]) -> list[str]:
-    """The arms that the model judges: those of the settings, or all that were asked."""
-    there = list(dict.fromkeys(answer.arm for answer in answers))
-    wanted = config.judge.arms
-    unknown = [arm for arm in wanted or () if arm not in there]
-    if unknown:
+def llm_arms(config: Config, split: Judged) -> list[str]:
+    """The arms that the model judges: those of the settings, or all that were asked.
+
+    Raises ConfigError when the settings name an arm that did not answer val.
+    """
+    there = list(answered(config, split))
+    wanted = there if config.judge.arms is None else config.judge.arms
+    unknown = [arm for arm in wanted if arm not in there]
+    if unknown and split == "val":
         raise ConfigError(f"judge.arms: no answers of {unknown[0]!r}; there are {', '.join(there)}")
-    return there if wanted is None else list(wanted)
+    return [arm for arm in wanted if arm in there]

@@ -27,15 +27,17 @@ from judge.checks import (
     unasked,
     without_check,
 )
+from judge.completion import Reply
 from judge.dialogue import Ruling
 from judge.plan import Plan, Planning
-from judge.questions import Mode
-from judge.transport import Patience, Transport, limits_of
+from judge.questions import Body, Mode, Question
+from judge.transport import Patience, Spent, Transport, limits_of
 from judge.verdicts import Verdict
 from prompts.library import Prompt
 from prompts.rules import DueRule, Judged, RuleFile
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 
 Pairs = Sequence[tuple[Row, Answer]]
 
@@ -61,11 +63,15 @@ class LlmJudge:
         store_path: Path,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
-        """Raises ConfigError when the cost is limited and the server has no prices."""
+        """The limits hold for all that is asked of this judge, whichever way.
+
+        Raises ConfigError when the cost is limited and the server has no prices.
+        """
         self._server = server
+        self.model = server.model
         self._settings = settings
         self._limits = limits_of(settings, server)
-        self._language = rules.language
+        self.language = rules.language
         self._context = check_context(rules, prompt)
         self._due = [due for due in rules.due_rules() if by_model(due)]
         self._store_path = store_path
@@ -73,15 +79,7 @@ class LlmJudge:
         self.mode: Mode | Literal["not asked"] = "not asked"  # until a question needs one
         self.fell: Counter[Mode] = Counter()  # questions that a stricter mode failed, by mode
         self.unfounded = 0  # rulings that rest on evidence which is not in the data
-        self.calls = 0  # questions put to the server, the probe's among them
-        self.prompt_tokens = 0
-        self.completion_tokens = 0
-
-    @property
-    def cost(self) -> float | None:
-        """What the calls have cost; None when nobody has said what a token costs."""
-        prices = self._server.price_per_million
-        return prices.cost(self.prompt_tokens, self.completion_tokens) if prices else None
+        self.spent = Spent(server.price_per_million)
 
     def verdicts(self, pairs: Pairs, asks: Asks = "new") -> list[Verdict]:
         """A verdict per pair and rule that needs the model, in that order.
@@ -90,19 +88,33 @@ class LlmJudge:
         process judges into the same file.
         """
         cases = self._cases(pairs)
-        if not cases:
-            return []
-        store = AskedStore(self._store_path, writable=asks != "none")
-        try:
-            return asyncio.run(self._judged(cases, store, asks))
-        finally:
-            store.close()
+        return self._asked(cases, lambda asking: self._all(cases, asking), asks)
+
+    def rulings(self, questions: Sequence[Question]) -> list[Ruling]:
+        """The rulings on questions of any kind, in that order. Raises as `verdicts` does."""
+        return self._asked(questions, lambda asking: self._each(questions, asking.ruling))
+
+    def repeats(
+        self, questions: Sequence[Question], temperature: float, times: int
+    ) -> list[list[Ruling]]:
+        """So many independent rulings on each question. Raises as `verdicts` does."""
+        asked = [(question, number) for question in questions for number in range(times)]
+        found = self._asked(
+            asked,
+            lambda asking: self._each(
+                asked, lambda one: asking.sampled(one[0], temperature, one[1])
+            ),
+        )
+        return [found[place : place + times] for place in range(0, len(found), times)]
+
+    def replies(self, bodies: Sequence[Body]) -> list[Reply | None]:
+        """The raw replies to requests, None where none came. Raises as `verdicts` does."""
+        return self._asked(bodies, lambda asking: self._each(bodies, asking.reply))
 
     def plan(self, pairs: Pairs, asks: Literal["new", "missing"] = "new") -> Plan:
         """The calls that `verdicts` would make. Asks nothing and writes nothing."""
         store = AskedStore(self._store_path, writable=False)
-        server, language = self._server, self._language
-        planning = Planning(server.model, self._settings, language, store, asks)
+        planning = Planning(self.model, self._settings, self.language, store, asks)
         asyncio.run(self._all(self._cases(pairs), planning))
         return planning.plan
 
@@ -116,36 +128,53 @@ class LlmJudge:
             _Case(row, shared[row.id], answer, due) for row, answer in pairs for due in self._due
         ]
 
-    async def _judged(self, cases: Sequence[_Case], store: AskedStore, asks: Asks) -> list[Verdict]:
-        none = asks == "none"
-        transport = None if none else Transport(self._server, self._patience, self._limits)
-        model, language = self._server.model, self._language
-        asking = Asking(model, self._settings, language, store, transport, asks)
+    def _asked(
+        self,
+        items: Sequence[object],
+        work: Callable[[Asking], Awaitable[list[_R]]],
+        asks: Asks = "new",
+    ) -> list[_R]:
+        """What the work returns; without items there is nothing to open or to ask."""
+        if not items:
+            return []
+        store = AskedStore(self._store_path, writable=asks != "none")
         try:
-            return await self._all(cases, asking)
+            return asyncio.run(self._done(work, store, asks))
+        finally:
+            store.close()
+
+    async def _done(
+        self, work: Callable[[Asking], Awaitable[list[_R]]], store: AskedStore, asks: Asks
+    ) -> list[_R]:
+        none = asks == "none"
+        transport = (
+            None if none else Transport(self._server, self._patience, self._limits, self.spent)
+        )
+        asking = Asking(self.model, self._settings, self.language, store, transport, asks)
+        try:
+            return await work(asking)
         finally:
             self.mode = asking.mode or self.mode
             self.fell += asking.fell
             self.unfounded += asking.unfounded
             if transport is not None:
-                self.calls += transport.calls
-                self.prompt_tokens += transport.prompt_tokens
-                self.completion_tokens += transport.completion_tokens
                 await transport.close()
 
     async def _all(self, cases: Sequence[_Case], asking: Asking) -> list[Verdict]:
         # a row at a time, for the server's prefix cache and ours
         rows = {row: place for place, row in enumerate(dict.fromkeys(c.row.id for c in cases))}
         order = sorted(range(len(cases)), key=lambda place: rows[cases[place].row.id])
-        verdicts: dict[int, Verdict] = {}
+        found = await self._each(
+            [cases[place] for place in order], lambda case: self._verdict(case, asking)
+        )
+        places = dict(zip(order, found, strict=True))
+        return [places[place] for place in range(len(cases))]
 
-        async def judge(place: int) -> None:
-            case = cases[place]
-            found = await self._found(case, asking)
-            verdicts[place] = named(found, case.due, case.answer, by="llm")
+    async def _each(self, items: Sequence[_T], work: Callable[[_T], Awaitable[_R]]) -> list[_R]:
+        return await _each(items, work, 2 * self._server.concurrency)
 
-        await _each(order, judge, 2 * self._server.concurrency)
-        return [verdicts[place] for place in range(len(cases))]
+    async def _verdict(self, case: _Case, asking: Asking) -> Verdict:
+        return named(await self._found(case, asking), case.due, case.answer, by="llm")
 
     async def _found(self, case: _Case, asking: Asking) -> Verdictish:
         row, shared, answer, due = case
@@ -185,15 +214,16 @@ def _verdict(due: DueRule, ruling: Ruling) -> Verdictish:
     return Verdictish("pass" if obeyed != due.undue else "fail", note=ruling.note)
 
 
-async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[None]], workers: int) -> None:
-    """Works through the items in order, with a progress bar; the first error ends the rest."""
-    waiting = iter(items)
+async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], workers: int) -> list[_R]:
+    """The results in order, with a progress bar; the first error ends the rest."""
+    results: dict[int, _R] = {}
+    waiting = iter(enumerate(items))
     # a second of grace: what is stored is there at once and needs no bar
     bar = tqdm(total=len(items), desc="judge", unit=" verdicts", delay=1.0)
 
     async def worker() -> None:
-        for item in waiting:
-            await work(item)
+        for place, item in waiting:
+            results[place] = await work(item)
             bar.update()
 
     try:
@@ -203,3 +233,4 @@ async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[None]], work
                     group.create_task(worker())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+    return [results[place] for place in range(len(items))]

@@ -38,8 +38,9 @@ def request_of(body: Body) -> Request:
 
 VERDICTS = ("pass", "fail", "cannot_judge")
 APPLIES = ("yes", "no", "cannot_judge")
+PAIR = ("first", "second", "cannot_judge")
 
-_FOLDER = Path(__file__).resolve().parent.parent / "prompts" / "judge"
+TEMPLATES = Path(__file__).resolve().parent.parent / "prompts" / "judge"
 _NO_PASSAGES: dict[Language, str] = {"en": "(none)", "ru": "(нет)"}
 _ECHO = 1000  # characters of an unreadable reply that are shown to its author again
 
@@ -50,15 +51,15 @@ class Question:
 
     rule: str
     row: str
-    template: Literal["applies", "verdict"]
-    about: Rule
+    template: Literal["applies", "verdict", "pair"]
+    about: Rule | None  # a pair is compared as a whole
     parts: tuple[Part, ...]
     language: Language = "en"
 
     @property
     def options(self) -> tuple[str, ...]:
         """The verdicts to choose from."""
-        return APPLIES if self.template == "applies" else VERDICTS
+        return {"applies": APPLIES, "verdict": VERDICTS, "pair": PAIR}[self.template]
 
     def body(
         self, mode: Mode, model: str, max_tokens: int, temperature: float = 0, sample: int = 0
@@ -74,7 +75,7 @@ class Question:
             ],
             "temperature": temperature,
             "max_tokens": max_tokens,
-            **_form(mode, self.options),
+            **form(mode, "verdict", _schema(self.options)),
         }
         if temperature > 0 or sample > 0:  # else left out: some servers know no such key
             body["seed"] = sample
@@ -97,14 +98,25 @@ def verdict_question(rule: Rule, row: Row, answer: str, language: Language = "en
     return Question(rule.id, row.id, "verdict", rule, seen, language)
 
 
+def pair_question(row: Row, first: str, second: str, language: Language = "en") -> Question:
+    """Which of two answers serves the user better? Asked in both orders to find a flip."""
+    answers = {"first": first, "second": second}
+    seen = parts({**_texts(row, language), **answers})
+    return Question("pair", row.id, "pair", None, seen, language)
+
+
 def _parts(
     sees: tuple[str, ...], row: Row, answer: str | None, language: Language
 ) -> tuple[Part, ...]:
-    passages = "\n\n".join(passage.text for passage in row.contexts)
-    texts = {"question": row.question, "contexts": passages or _NO_PASSAGES[language]}
+    texts = _texts(row, language)
     if answer is not None:
         texts["answer"] = answer
     return parts({name: text for name, text in texts.items() if name in sees})
+
+
+def _texts(row: Row, language: Language) -> dict[str, str]:
+    passages = "\n\n".join(passage.text for passage in row.contexts)
+    return {"question": row.question, "contexts": passages or _NO_PASSAGES[language]}
 
 
 def asked_again(body: Body, language: Language, reply: str, problem: str, message: str) -> Body:
@@ -120,15 +132,15 @@ def with_more_room(body: Body) -> Body:
     return {**body, "max_tokens": 2 * body["max_tokens"]}
 
 
-def _form(mode: Mode, options: tuple[str, ...]) -> Body:
+def form(mode: Mode, name: str, schema: dict[str, Any]) -> Body:
+    """What a request says of the form of its reply: JSON by this schema, as far as `mode` can."""
     if mode == "plain":
         return {}
     if mode == "json_object":
         return {"response_format": {"type": "json_object"}}
-    schema = _schema(options)
     if mode == "structured_outputs":
         return {"structured_outputs": {"json": schema}}
-    named = {"name": "verdict", "strict": True, "schema": schema}
+    named = {"name": name, "strict": True, "schema": schema}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
@@ -150,7 +162,7 @@ def _schema(options: tuple[str, ...]) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -160,7 +172,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 @lru_cache(maxsize=1024)
-def _demand(language: Language, template: str, rule: Rule) -> str:
+def _demand(language: Language, template: str, rule: Rule | None) -> str:
     return render(language, template, rule=rule)
 
 

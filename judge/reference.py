@@ -17,17 +17,24 @@ PRODUCTION = "production"
 _BOTH = ("оба хорошо", "both good")
 
 
-def best_logged(row: Row) -> list[str]:
-    """The logged answers that the labels call best: one, two when both are, or none.
+def preferred(row: Row) -> list[str]:
+    """The rival systems that the labels call best: one, all when all are good, or none.
 
-    A label counts for every system whose name it holds ("GigaChat" → giga). Without such a label
-    the production answer stands in, where there is one.
+    A label counts for every system whose name it holds ("GigaChat" → giga).
     """
     labels = [fold(label) for label in row.labels or ()]
     rivals = [name for name in row.answers if name != PRODUCTION]
     both = any(phrase in label for label in labels for phrase in _BOTH)
-    best = [name for name in rivals if both or any(fold(name) in label for label in labels)]
-    texts = [row.answers[name] for name in best or [PRODUCTION] if name in row.answers]
+    return [name for name in rivals if both or any(fold(name) in label for label in labels)]
+
+
+def best_logged(row: Row) -> list[str]:
+    """The logged answers that the labels call best: one, two when both are, or none.
+
+    Without a label that names one the production answer stands in, where there is one.
+    """
+    names = preferred(row) or [PRODUCTION]
+    texts = [row.answers[name] for name in names if name in row.answers]
     return [text for text in texts if text.strip()]
 
 

@@ -40,15 +40,21 @@ class Judgement(Record):
 
 def read_reply(text: str, mode: Mode, options: Sequence[str]) -> Judgement:
     """The judgement in a reply. Raises Unreadable."""
-    plain = _THOUGHT.sub("", text, count=1).strip() if text.lstrip().startswith("<think>") else text
-    found = _read_plain(plain) if mode == "plain" else _read_json(plain.strip())
+    found = _read_plain(_said(text)) if mode == "plain" else _read_json(text)
     verdict = found.verdict.strip().casefold()
     if verdict not in options:
         raise Unreadable(f"the verdict is none of {', '.join(options)}")
     return found.model_copy(update={"verdict": verdict})
 
 
-def _read_json(text: str) -> Judgement:
+def _said(text: str) -> str:
+    """The reply without the thoughts in front of it."""
+    return _THOUGHT.sub("", text, count=1) if text.lstrip().startswith("<think>") else text
+
+
+def read_object(reply: str) -> dict[str, Any]:
+    """The one JSON object that a reply is. Raises Unreadable."""
+    text = _said(reply).strip()
     fenced = _FENCED.fullmatch(text)
     try:
         value = json.loads(
@@ -60,8 +66,12 @@ def _read_json(text: str) -> Judgement:
         raise Unreadable(f"not one JSON object: {error}"[:200]) from None
     if not isinstance(value, dict):
         raise Unreadable(f"expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def _read_json(text: str) -> Judgement:
     try:
-        return Judgement.model_validate(value, strict=True)
+        return Judgement.model_validate(read_object(text), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = str(first["loc"][0])[:20] if first["loc"] else "object"

@@ -2,7 +2,7 @@
 
 from data.records import Record
 from judge.agreement import Agreement
-from judge.tables import Scores
+from judge.tables import Drift, Scores
 
 
 class JudgeNote(Record):
@@ -21,9 +21,10 @@ class JudgeNote(Record):
 
 
 class JudgeResult(Record):
-    """judge/scores.json."""
+    """judge/scores.json of val, and judge/hidden.json of the rows that nobody labelled."""
 
     scores: Scores
     agreements: list[Agreement]
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
+    drift: tuple[Drift, ...] | None = None  # of the hidden set; None: val, or val is not judged

@@ -5,20 +5,20 @@ missing verdict is counted and bounded, never taken for a fail or a pass.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from config.errors import DataError
 from data.answers import Answer
 from data.rows import Row
-from judge.board import Board, Unit, make_board, strict
+from judge.board import DECIDABLE, STRICT, Board, Unit, make_board, strict
 from judge.compare import comparisons, gaps
 from judge.reference import reference_score
 from judge.stats import rate, rule_of_three
 from judge.tables import ArmScore, RuleScore, Scores, SliceScore, StrictScore
 from judge.verdicts import Missing, Verdict
-from prompts.rules import DueRule, RuleFile
+from prompts.rules import DueRule, RuleFile, rules_sha256
 
-__all__ = ["SLICE_ROWS", "score", "strict"]
+__all__ = ["SLICE_ROWS", "score", "strict", "strict_score"]
 
 SLICE_ROWS = 10  # decided rows from which a slice is shown
 
@@ -38,6 +38,7 @@ def score(
     slices = list(_slices(board, rows))
     shown = tuple(one for one in slices if one.strict.n >= SLICE_ROWS)
     return Scores(
+        rules_sha256=rules_sha256(rules),
         rows=len(rows),
         arms={arm: _arm(board, arm, rows, answers) for arm in board.verdicts},
         comparisons=tuple(comparisons(board)),
@@ -49,7 +50,8 @@ def score(
 
 def _arm(board: Board, arm: str, rows: Sequence[Row], answers: Sequence[Answer]) -> ArmScore:
     return ArmScore(
-        strict=_strict_score(board, arm, board.strict[arm]),
+        strict=strict_score(board, arm, board.strict[arm]),
+        decidable=strict_score(board, arm, board.strict[arm], DECIDABLE),
         rules={due.id: _rule(board, arm, due) for due in board.rules.due_rules()},
         reference=reference_score([a for a in answers if a.arm == arm], rows),
     )
@@ -81,11 +83,14 @@ def _rule(board: Board, arm: str, due: DueRule) -> RuleScore:
     )
 
 
-def _strict_score(board: Board, arm: str, units: Iterable[Unit]) -> StrictScore:
-    scores = {unit: board.strict[arm][unit] for unit in units}
-    decided = {unit: passed for unit, passed in scores.items() if passed is not None}
+def strict_score(
+    board: Board, arm: str, units: Collection[Unit], what: str = STRICT
+) -> StrictScore:
+    """The strict score (STRICT or DECIDABLE) of an arm on some of its answers."""
+    of_arm = board.decided(arm, what)
+    decided = {unit: of_arm[unit] for unit in units if unit in of_arm}
     interval = rate(list(decided.values()), board.clusters(decided))
-    missing = len(scores) - len(decided)
+    missing = len(units) - len(decided)
     low_bound, high_bound = _bounds(sum(decided.values()), len(decided), missing)
     return StrictScore(
         rate=interval.value if interval else None,
@@ -113,7 +118,7 @@ def _slices(board: Board, rows: Sequence[Row]) -> Iterator[SliceScore]:
         for value, ids in sorted(members.items()):
             for arm, units in board.verdicts.items():
                 inside = [unit for unit in units if unit[0] in ids]
-                found = _strict_score(board, arm, inside)
+                found = strict_score(board, arm, inside)
                 yield SliceScore(arm=arm, field=field, value=value, strict=found)
 
 

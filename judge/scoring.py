@@ -3,21 +3,35 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
 
 from config.load import validated
 from config.schema import Config, JudgeSettings, ServerSettings
 from data.run import Run
+from judge.applies import needs_label
 from judge.asking import Asks
-from judge.judging import judge_plan, judge_run
+from judge.board import DECIDABLE, STRICT
+from judge.judging import Judged, judge_plan, judge_run, llm_arms
+from judge.lines import points, share
 from judge.result import JudgeResult
+from judge.tables import Drift
 from judge.transport import limits_of
+from prompts.library import load_prompt
+from prompts.rules import RuleFile
 
 ABOUT = "score the answers of every arm by the rules; 3 when too many verdicts are missing"
 EMBEDDED_LENGTH = 2048  # tokens of a judge's question and verdict
 
 
 def add_arguments(made: argparse.ArgumentParser) -> None:
-    """Adds what is asked of the language model, and how much of it."""
+    """The split; what is asked of the language model, and how much of it."""
+    made.add_argument(
+        "--split",
+        choices=get_args(Judged),
+        default="val",
+        help="rows to score; of the hidden ones nothing that needs a label (default: val)",
+    )
     asks = made.add_mutually_exclusive_group()
     asks.add_argument(
         "--reparse",
@@ -39,12 +53,13 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
 def run(config: Config, arguments: argparse.Namespace) -> int:
     """Scores a run. Returns 0, or 3 when too many strict scores are missing."""
     config = _limited(config, arguments)
+    split: Judged = arguments.split
     asks: Asks = "missing" if arguments.retry_missing else "new"
     if arguments.reparse:
         asks = "none"
     if arguments.dry_run:
-        return _plan(config, asks)
-    return _report(config, _scored(config, asks))
+        return _plan(config, split, asks)
+    return _report(config, split, _scored(config, split, asks))
 
 
 def _limited(config: Config, arguments: argparse.Namespace) -> Config:
@@ -56,33 +71,43 @@ def _limited(config: Config, arguments: argparse.Namespace) -> Config:
     return config.model_copy(update={"judge": judge})
 
 
-def _plan(config: Config, asks: Asks) -> int:
-    server = stated_server(config)
+def _plan(config: Config, split: Judged, asks: Asks) -> int:
+    server = _asked_server(config, split)
     if server is None or asks == "none":
         print("judge: 0 calls")
         return 0
-    for line in judge_plan(config, server, asks).lines(server.price_per_million):
+    for line in judge_plan(config, server, split, asks).lines(server.price_per_million):
         print(line)
     return 0
 
 
-def _scored(config: Config, asks: Asks) -> JudgeResult:
-    server = stated_server(config)
+def _scored(config: Config, split: Judged, asks: Asks) -> JudgeResult:
+    server = _asked_server(config, split)
     if server is not None and config.judge.llm == "embedded" and asks != "none":
-        if judge_plan(config, server, asks).calls == 0:  # its server takes half a minute to start
-            return judge_run(config, server, "none")
+        if judge_plan(config, server, split, asks).calls == 0:  # its start takes half a minute
+            return judge_run(config, server, split, "none")
         with judging_server(config) as running:
-            return judge_run(config, running, asks)
-    return judge_run(config, server, asks)
+            return judge_run(config, running, split, asks)
+    return judge_run(config, server, split, asks)
 
 
-def _report(config: Config, result: JudgeResult) -> int:
+def _asked_server(config: Config, split: Judged) -> ServerSettings | None:
+    """The judging server where there is an arm to ask it about."""
+    return stated_server(config) if llm_arms(config, split) else None
+
+
+def _report(config: Config, split: Judged, result: JudgeResult) -> int:
+    hidden = split == "hidden"
     worst = 0.0
     for arm, score in result.scores.arms.items():
-        strict = score.strict
-        rate = "undecided" if strict.rate is None else f"{strict.rate:.1%}"
-        print(f"{arm}: strict {rate} on {strict.n} rows, {strict.missing} missing")
-        worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
+        strict = score.decidable if hidden else score.strict
+        rate = share(strict.rate, strict.low, strict.high)
+        what = DECIDABLE if hidden else STRICT
+        print(f"{arm}: {what} {rate} on {strict.n} rows, {strict.missing} missing")
+        if not arm.startswith("logged/"):  # no model was asked about them
+            worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
+    if hidden:
+        _say_hidden(load_prompt(config.prompt, Path())[1], result)
     if worst > config.judge.max_missing:
         print(
             f"inconclusive: {worst:.0%} of an arm's strict scores are missing, more than "
@@ -90,6 +115,36 @@ def _report(config: Config, result: JudgeResult) -> int:
         )
         return 3
     return 0
+
+
+def _say_hidden(rules: RuleFile, result: JudgeResult) -> None:
+    """What the hidden scores leave out, and where the hidden rows are unlike val."""
+    left_out = [due.id for due in rules.due_rules() if needs_label(due.rule)]
+    if left_out:
+        print(f"left out, they need labels: {', '.join(left_out)}")
+    if result.judge is not None and not result.judge.calibrated:
+        print(f"raw numbers: no calibration of {result.judge.model} holds for these rules")
+    if result.drift is None:
+        print("drift: not stated, val has not been judged by these rules")
+        return
+    far = [one for one in result.drift if one.low > 0 or one.high < 0]
+    print(
+        f"drift: {len(far)} of {len(result.drift)} measures differ from val beyond their 95 % "
+        f"intervals; chance alone makes {0.05 * len(result.drift):.0f}"
+    )
+    for one in far:
+        print(f"  {_drifted(one)}")
+
+
+def _drifted(one: Drift) -> str:
+    of = f"{one.arm}: " if one.arm else ""
+    if one.what == "words":
+        hidden, val = f"{one.hidden.value:.1f}", f"{one.val.value:.1f}"
+        difference = f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}]"
+    else:
+        hidden, val = share(one.hidden.value), share(one.val.value)
+        difference = points(one.difference, one.low, one.high)
+    return f"{of}{one.what} {hidden} of {one.hidden.n}, val {val} of {one.val.n}: {difference}"
 
 
 def stated_server(config: Config) -> ServerSettings | None:

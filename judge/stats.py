@@ -5,6 +5,7 @@ Knows nothing of rules and arms. A quantity that the numbers do not decide is No
 
 import math
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -32,8 +33,11 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def wilson(passes: int, n: int) -> Interval | None:
-    """Wilson's score interval of a rate (Wilson 1927); None without observations."""
+def wilson(passes: float, n: float) -> Interval | None:
+    """Wilson's score interval of a rate (Wilson 1927); None without observations.
+
+    The counts may be effective ones, and so no whole numbers.
+    """
     if n == 0:
         return None
     z = float(norm.ppf((1 + CONFIDENCE) / 2))
@@ -51,13 +55,29 @@ def rule_of_three(n: int) -> float:
     return min(1.0, 3 / n) if n else 1.0
 
 
-def clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval | None:
-    """Mean with an interval that allows for values of one cluster moving together.
+class ClusterMean(NamedTuple):
+    """A mean whose error allows for values of one cluster moving together."""
 
-    Cluster-robust standard error with the G/(G−1) correction and Student's t of G−1 degrees
-    (Miller 2024, arXiv 2411.00640, section 2.2). None with fewer than two clusters.
+    value: float
+    error: float  # standard error
+    groups: int  # clusters, at least 2
+
+    def bound(self, confidence: float) -> float:
+        """How far the mean may be off on one side: Student's t of groups − 1 degrees × error."""
+        return _t(confidence, self.groups - 1) * self.error
+
+
+@lru_cache(maxsize=256)  # scipy takes a hundred times as long as the rest of an interval
+def _t(confidence: float, degrees: int) -> float:
+    return float(t.ppf(confidence, degrees))
+
+
+def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> ClusterMean | None:
+    """Mean with a cluster-robust standard error, G/(G−1)-corrected; None below two clusters.
+
+    Miller 2024, arXiv 2411.00640, section 2.2.
     """
-    sums, sizes = _by_cluster(np.asarray(values, dtype=np.float64), clusters)
+    sums, sizes = by_cluster(np.asarray(values, dtype=np.float64), clusters)
     count = len(sizes)
     if count < 2:
         return None
@@ -65,11 +85,19 @@ def clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval
     mean = float(sums.sum() / n)
     residuals = sums - mean * sizes
     error = math.sqrt(count / (count - 1) * float(residuals @ residuals)) / n
-    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
-    return Interval(mean, mean - half, mean + half)
+    return ClusterMean(mean, error, count)
 
 
-def _by_cluster(values: Floats, clusters: Sequence[Hashable]) -> tuple[Floats, Floats]:
+def clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval | None:
+    """The mean and its two-sided interval by `cluster_mean`."""
+    found = cluster_mean(values, clusters)
+    if found is None:
+        return None
+    half = found.bound((1 + CONFIDENCE) / 2)
+    return Interval(found.value, found.value - half, found.value + half)
+
+
+def by_cluster(values: Floats, clusters: Sequence[Hashable]) -> tuple[Floats, Floats]:
     """Sum (of the last axis) and size per cluster: values [..., n] → [..., G], [G]."""
     numbers: dict[Hashable, int] = {}
     index = np.array([numbers.setdefault(key, len(numbers)) for key in clusters], dtype=np.intp)
@@ -109,6 +137,17 @@ def paired(
 ) -> Interval | None:
     """Mean of first − second over the same rows, with the clustered interval."""
     return clustered([a - b for a, b in zip(first, second, strict=True)], clusters)
+
+
+def independent(first: Interval, second: Interval) -> Interval:
+    """First − second of two samples that share nothing, from the interval of each.
+
+    MOVER (Zou & Donner 2008); of two Wilson intervals it is Newcombe's method 10 (1998).
+    """
+    value = first.value - second.value
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    return Interval(value, value - below, value + above)
 
 
 def mcnemar(better: int, worse: int) -> float:
@@ -152,7 +191,7 @@ def gap_closed(
             "clearly above zero"
         )
     arms = np.asarray([student, teacher, base], dtype=np.float64)  # [3, n]
-    sums, _ = _by_cluster(arms, clusters)  # [3, G]; the sizes cancel in the ratio
+    sums, _ = by_cluster(arms, clusters)  # [3, G]; the sizes cancel in the ratio
     ratios = _resampled_ratios(sums[0] - sums[2], sums[1] - sums[2], seed)
     low = float(np.quantile(ratios, (1 - CONFIDENCE) / 2, method="lower"))
     high = float(np.quantile(ratios, (1 + CONFIDENCE) / 2, method="higher"))

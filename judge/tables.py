@@ -49,6 +49,7 @@ class ArmScore(Record):
     """Everything about one arm."""
 
     strict: StrictScore
+    decidable: StrictScore  # over the must-rules that need no label: val and hidden rows alike
     rules: dict[str, RuleScore]
     reference: ReferenceScore | None = None
 
@@ -58,7 +59,7 @@ class Comparison(Record):
 
     student: str
     against: str
-    what: str  # "strict", or the id of a rule
+    what: str  # "strict", "strict without labels", or the id of a rule
     n: int
     difference: float | None  # student − against, a share
     low: float | None  # 95 % interval of the difference, clustered by question
@@ -66,7 +67,7 @@ class Comparison(Record):
     better: int  # rows on which only the student passes
     worse: int  # rows on which only the other arm passes
     p: float | None  # exact McNemar
-    p_holm: float | None  # adjusted over the rules; None for strict, the one main question
+    p_holm: float | None  # adjusted over the rules; None for the strict scores
 
 
 class GapScore(Record):
@@ -89,9 +90,31 @@ class SliceScore(Record):
     strict: StrictScore
 
 
+class Measured(Record):
+    """A quantity with its 95 % interval, from `n` observations."""
+
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+class Drift(Record):
+    """The hidden set against val: two samples of rows with nothing in common."""
+
+    arm: str | None  # None: of the rows themselves
+    what: str  # "due: RULE" (share of rows), "words" (per answer), a strict score, a rule's rate
+    val: Measured
+    hidden: Measured
+    difference: float  # hidden − val
+    low: float  # 95 % interval of the difference
+    high: float
+
+
 class Scores(Record):
     """The scores of all arms on one set of rows."""
 
+    rules_sha256: str  # of the rules as they were scored: what may be compared with what
     rows: int
     arms: dict[str, ArmScore]
     comparisons: tuple[Comparison, ...]

@@ -1,7 +1,7 @@
 """Brings one request to the server and its reply back, whatever goes wrong between.
 
 Retries what may pass, stops at once at what only the user can mend, slows down when told to, and
-spends no more than it may. Knows HTTP and OpenAI's form of it; nothing of rules and verdicts.
+spends no more than it may. Knows HTTP and the openai client; nothing of rules and verdicts.
 """
 
 import asyncio
@@ -9,14 +9,13 @@ import os
 import random
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from openai import APIError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from config.errors import ConfigError, SetupError
-from config.schema import JudgeSettings, ServerSettings
+from config.schema import JudgeSettings, Prices, ServerSettings
 from judge.completion import Reply, Unintelligible, read_completion
 from judge.gate import Gate
 from judge.questions import Request
@@ -40,6 +39,22 @@ class Patience:
     attempts: int = 6
     first_wait_s: float = 0.5  # doubles with each attempt, with full jitter
     longest_wait_s: float = 30.0  # also the most that a server's Retry-After is heeded
+
+
+@dataclass
+class Spent:
+    """What was asked of a server, and what it took."""
+
+    prices: Prices | None
+    calls: int = 0  # questions put to the server, the probe's among them; a retry is no new call
+    prompt_tokens: int = 0  # as the server counts, or estimated where it does not
+    completion_tokens: int = 0
+
+    @property
+    def cost(self) -> float | None:
+        """What the replies have cost; None when nobody has said what a token costs."""
+        prices = self.prices
+        return prices.cost(self.prompt_tokens, self.completion_tokens) if prices else None
 
 
 @dataclass(frozen=True)
@@ -83,24 +98,24 @@ class _Passing(Exception):
 class Transport:
     """One server. To be made and used inside one event loop."""
 
-    def __init__(self, server: ServerSettings, patience: Patience, limits: Limits) -> None:
+    def __init__(
+        self, server: ServerSettings, patience: Patience, limits: Limits, spent: Spent
+    ) -> None:
+        """`spent` goes on counting, and the limits hold for all of it."""
         self._server = server
         self.where = f"{server.base_url}, model {server.model}"
         self._patience = patience
         self._limits = limits
+        self._spent = spent
         self.gate = Gate(server.concurrency)
-        self.calls = 0  # questions put to the server; a retry of one is no new call
-        self.prompt_tokens = 0  # as the server counts, or estimated where it does not
-        self.completion_tokens = 0
         self._refused: SetupError | None = None  # what only the user can mend, once it was said
         self._lost = 0  # of the latest questions, those undelivered in a row
-        self._url = server.base_url.rstrip("/") + "/chat/completions"
-        self._proxy = _proxy(self._url)
-        key = os.environ.get(server.api_key_env) or "none"  # local servers want no key
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # the gate counts
-            timeout=aiohttp.ClientTimeout(total=server.timeout_s),
-            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        self._client = AsyncOpenAI(
+            base_url=server.base_url,
+            api_key=os.environ.get(server.api_key_env) or "none",  # local servers want no key
+            max_retries=0,  # tenacity retries, and counts
+            timeout=server.timeout_s,
+            http_client=DefaultAioHttpClient(),  # half the CPU time of the default one
         )
         again = AsyncRetrying(
             retry=retry_if_exception_type(_Passing),
@@ -112,13 +127,7 @@ class Transport:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._session.close()
-
-    @property
-    def cost(self) -> float | None:
-        """What the replies so far have cost; None when nobody has said what a token costs."""
-        prices = self._server.price_per_million
-        return prices.cost(self.prompt_tokens, self.completion_tokens) if prices else None
+        await self._client.close()
 
     async def ask(self, request: Request) -> Reply:
         """The reply to a request.
@@ -127,22 +136,22 @@ class Transport:
         404, quota).
         """
         most = self._limits.calls
-        if most is not None and self.calls >= most:
+        if most is not None and self._spent.calls >= most:
             raise Unanswered("budget", f"judge.max_calls = {most} are spent")
         if self._lost >= GIVE_UP:
             raise Unanswered("transport", f"{GIVE_UP} questions in a row had no answer")
-        self.calls += 1
+        self._spent.calls += 1
         try:
             reply = await self._tried(request)
         except _Passing as error:
             self._lost += 1
             raise Unanswered("transport", str(error)) from None
         except Unanswered as error:
-            self.calls -= error.reason == "budget"  # it was not sent
+            self._spent.calls -= error.reason == "budget"  # it was not sent
             raise
         self._lost = 0
-        self.prompt_tokens += reply.prompt_tokens or estimated_tokens(request)
-        self.completion_tokens += reply.completion_tokens or len(reply.text) // CHARACTERS
+        self._spent.prompt_tokens += reply.prompt_tokens or estimated_tokens(request)
+        self._spent.completion_tokens += reply.completion_tokens or len(reply.text) // CHARACTERS
         return reply
 
     async def _tried(self, request: Request) -> Reply:
@@ -167,24 +176,31 @@ class Transport:
             if self._refused is not None:  # those behind it at the gate need not hear it again
                 raise self._refused
             most = self._limits.cost  # looked at here, where no other request is let past
-            if most is not None and (self.cost or 0.0) >= most:
+            if most is not None and (self._spent.cost or 0.0) >= most:
                 raise Unanswered("budget", f"judge.max_cost = {most:g} is spent")
             return await self._once(request)
 
     async def _once(self, request: Request) -> Reply:
+        """One attempt: the bytes go as they were hashed, the reply comes as bytes."""
         try:
-            async with self._session.post(
-                self._url, data=request.data, proxy=self._proxy, allow_redirects=False
-            ) as response:
-                if response.status != 200:
-                    said = (await response.read()).decode(errors="replace")
-                    raise self._status(response.status, said, response.headers.get("retry-after"))
-                reply = read_completion(await response.read())
+            async with asyncio.timeout(self._server.timeout_s):  # the client limits single reads
+                raw = await self._client.post(
+                    "/chat/completions",
+                    content=request.data,
+                    cast_to=bytes,
+                    options={"follow_redirects": False},  # the key goes where the settings say
+                )
+            reply = read_completion(raw)
+        except APIStatusError as error:
+            response = error.response
+            raise self._status(
+                response.status_code, response.text, response.headers.get("retry-after")
+            ) from None
         except TimeoutError:
             raise _Passing(f"no reply within {self._server.timeout_s:g} s") from None
         except Unintelligible as error:
             raise _Passing(str(error)) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: of the address
+        except (APIError, aiohttp.ClientError, OSError, ValueError) as error:  # some come as is
             raise _Passing(type(error).__name__) from None
         self.gate.answered()
         return reply
@@ -228,16 +244,6 @@ def estimated_tokens(request: Request) -> int:
 
 def _error(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
-
-
-def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for an address. Not aiohttp's `trust_env`: that would
-    also put a password from ~/.netrc into the request.
-    """
-    parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.hostname):
-        return None
-    return getproxies().get(parts.scheme)
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 _BAR = re.compile(r"([^\r\n]*\d+%\|[^\r\n]*)")  # a tqdm bar
 _TAIL = 4000  # bytes of the log in which the newest bar is looked for
-# glibc gives large blocks back to the kernel at once and faults every page in again at the next
-# tensor; keeping them makes generation and training a tenth faster on CPU.
-_KEEP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 36), "MALLOC_TRIM_THRESHOLD_": str(1 << 36)}
+# glibc gives freed memory back to the kernel at once, and the next tensor faults every page in
+# again; keeping half a gigabyte makes generation and training a tenth faster on CPU.
+_KEEP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 29)}
 _QUIET_S = 30.0  # seconds between progress lines when the output is no terminal
 
 

@@ -72,7 +72,8 @@ def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]
     train, val, hidden = (len(splits[name]) for name in ("train", "val", "hidden"))
     looked = min(val, config.predict.epoch_rows)
     drawn = config.teacher.candidates * (train + looked)
-    greedy = val * (3 + len(config.students)) + hidden  # base, teacher, best+prompt, students
+    on_val = val * (3 + len(config.students))  # base, teacher, best+prompt, students
+    greedy = on_val + 2 * hidden  # base, best
     prompted = [
         len(asking.view_ids(row, View(prompted=True)))
         for row in (*splits["train"], *splits["val"][:looked])
@@ -80,7 +81,7 @@ def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]
     read = config.teacher.candidates * sum(prompted)
     most = drawn * config.teacher.sampling.max_tokens + greedy * config.predict.sampling.max_tokens
     judged = [rule for rule in asking.rules.due_rules() if rule.rule.check.type == "llm"]
-    calls = 0 if config.judge.llm == "none" else len(judged) * val * (3 + len(config.students))
+    calls = 0 if config.judge.llm == "none" else len(judged) * greedy
     return [
         f"candidates: {drawn} calls at most, {read} prompt tokens before prefix caching",
         f"arms on val and hidden: {greedy} calls",

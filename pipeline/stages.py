@@ -1,6 +1,6 @@
 """The stages in their order: what each one reads and writes, and the command that runs it.
 
-A stage is skipped when the settings it uses, the files it reads, its room's source and the files
+A stage is skipped when the settings it uses, the files it reads, the source it runs and the files
 it left are all as they were when it last ended.
 """
 
@@ -16,6 +16,8 @@ from data.run import Run
 from data.store import write_text
 
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
+ROOMS = ("config", "data", "prompts", "engine", "teacher", "student", "judge", "report", "pipeline")
+LAST_ROOMS = ("report", "pipeline")  # no other room uses these
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Stamp(Record):
 
 
 def stages(config: Config, commit: str) -> list[Stage]:
-    """All stages of an experiment."""
+    """All stages of an experiment; the hidden set is judged where there is one."""
     run = Run.of(config)
     prompt = [config.prompt.system, config.prompt.rules, config.prompt.examples]
     prompts = tuple(Path(path) for path in prompt if path is not None)
@@ -52,6 +54,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
     metrics = tuple(run.student(name) / "metrics.jsonl" for name in names)
     val_arms = [*(f"student/{name}" for name in names), "base"]
     answers = tuple(run.answers(arm) for arm in val_arms)
+    hidden = tuple(run.answers(f"hidden/{arm}") for arm in ("base", *names))
     adapters = tuple(run.student(name) / "adapter" for name in names)
     model = _stat_of(config.model.name)
     return [
@@ -98,31 +101,81 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("student", "predict"),
             ("model", "students", "predict", "prompt", "seed", "data"),
             (*splits, run.split("hidden"), *prompts, *results),
-            (*answers, run.choice, run.best / "adapter"),
+            (*answers, hidden[0], run.choice, run.best / "adapter"),
             model,
         ),
+        *_calibration_stages(config, prompts),
         Stage(
             "judge score",
             ("judge", "score"),
             ("judge", "prompt", "model", "students", "seed"),
-            (run.split("val"), *prompts, run.answers("teacher"), *answers, run.choice),
-            (run.verdicts, run.scores),
+            (
+                *(run.split("val"), *prompts, run.answers("teacher"), *answers),
+                *(run.choice, run.calibration),
+            ),
+            (run.verdicts, run.rules, run.scores),
         ),
+        *_hidden_stages(config, prompts, hidden),
         Stage(
             "report",
             ("report",),
             tuple(Config.model_fields),
-            (run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
+            (
+                *(run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
+                *(run.calibration, run.hidden_scores, run.labels),
+            ),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),
+    ]
+
+
+def _calibration_stages(config: Config, prompts: tuple[Path, ...]) -> list[Stage]:
+    """The code rules against people's labels: seconds. A judging server's calibration asks it
+    thousands of questions, so its owner starts that: `python -m judge CONFIG calibrate`.
+    """
+    run = Run.of(config)
+    if config.judge.llm not in ("none", "embedded"):
+        return []
+    return [
+        Stage(
+            "judge calibrate",
+            ("judge", "calibrate", "--code"),
+            ("prompt", "seed"),
+            (run.split("train"), run.split("val"), *prompts),
+            (run.calibration,),
+        )
+    ]
+
+
+def _hidden_stages(
+    config: Config, prompts: tuple[Path, ...], answers: tuple[Path, ...]
+) -> list[Stage]:
+    run = Run.of(config)
+    if config.data.hidden is None:
+        return []
+    return [
+        Stage(
+            "judge hidden",
+            ("judge", "score", "--split", "hidden"),
+            ("judge", "prompt", "model", "students", "seed"),
+            (
+                *(run.split("hidden"), *prompts, *answers, run.choice),
+                *(run.verdicts, run.rules, run.calibration),
+            ),
+            (run.hidden_verdicts, run.hidden_scores),
+        )
     ]
 
 
 def inputs_of(stage: Stage, config: Config) -> str:
     """Hash of everything that decides a stage's result."""
     values = config.model_dump(mode="json", include=set(stage.settings))
-    room = ROOT / stage.command[0].split(".")[0]
-    source = [path for path in room.rglob("*") if path.suffix in (".py", ".j2")]
+    # Rooms use each other, so a stage depends on the source of all but the last two. Running one
+    # again for nothing is cheap: answers are found by their keys, students by their settings.
+    own = stage.command[0].split(".")[0]
+    rooms = [room for room in ROOMS if room not in LAST_ROOMS or room == own]
+    files = [path for room in rooms for path in (ROOT / room).rglob("*")]
+    source = [path for path in files if path.suffix in (".py", ".j2")]
     return digest([values, contents(stage.reads), contents(source), stage.command, stage.extra])
 
 

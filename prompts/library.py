@@ -47,6 +47,15 @@ class Prompt(Settings):
 def load_prompt(settings: PromptSettings, root: Path) -> tuple[Prompt, RuleFile]:
     """The prompt that the settings name (paths relative to `root`), and its rules.
 
+    Raises what `read_prompt` and `load_rules` raise.
+    """
+    prompt = read_prompt(settings, root)
+    return prompt, load_rules(root / settings.rules, prompt.system)
+
+
+def read_prompt(settings: PromptSettings, root: Path) -> Prompt:
+    """The prompt alone, before there are rules for it.
+
     Raises DataError when the user template lacks a slot.
     """
     path = root / settings.system
@@ -64,13 +73,12 @@ def load_prompt(settings: PromptSettings, root: Path) -> tuple[Prompt, RuleFile]
             validated(Example, value, f"{examples_path}: example {number}")
             for number, value in enumerate(listed, 1)
         )
-    prompt = Prompt(
+    return Prompt(
         system=file.system_template.strip(),
         user_template=file.user_template,
         examples=examples,
         tags=settings.tags,
     )
-    return prompt, load_rules(root / settings.rules, prompt.system)
 
 
 def summaries(contexts: Sequence[str]) -> str:

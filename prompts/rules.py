@@ -8,11 +8,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from config.errors import DataError
 from config.load import read_yaml, validated
 from config.schema import Fraction, Settings
+from data.records import digest
 
 Part = Literal["question", "contexts", "answer"]
 Language = Literal["en", "ru"]
@@ -33,14 +34,14 @@ class Phrase(Settings):
     """
 
     type: Literal["starts_with", "ends_with", "contains", "equals"]
-    text: str
+    text: Annotated[str, Field(min_length=1)]
 
 
 class Pattern(Settings):
     """A regular expression occurs in the answer."""
 
     type: Literal["regex"]
-    pattern: str
+    pattern: Annotated[str, Field(min_length=1)]
 
     @model_validator(mode="after")
     def _compiles(self) -> "Pattern":
@@ -57,6 +58,12 @@ class Length(Settings):
     type: Literal["length"]
     max_sentences: int | None = None
     max_words: int | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Length":
+        if self.max_sentences is None and self.max_words is None:
+            raise ValueError("length: give max_sentences, max_words or both")
+        return self
 
 
 class Sourced(Settings):
@@ -144,7 +151,7 @@ class Rule(Settings):
     """One requirement of the system prompt."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    source: str
+    source: Annotated[str, Field(min_length=1)]
     severity: Literal["must", "should"] = "must"
     applies: Literal["always"] | When = "always"
     check: Check
@@ -206,8 +213,19 @@ def prompt_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def rules_sha256(rules: RuleFile) -> str:
+    """Hash of all that decides a verdict: scores are comparable where it is the same."""
+    said = rules.model_dump(mode="json", by_alias=True, exclude={"slices", "conflicts"})
+    return digest(said)
+
+
 def _spaced(text: str) -> str:
     return " ".join(text.split())
+
+
+def occurs(quote: str, text: str) -> bool:
+    """Whether a quote is in a text word for word, wherever the lines break."""
+    return bool(quote.split()) and _spaced(quote) in _spaced(text)
 
 
 def load_rules(path: Path, system: str) -> RuleFile:
@@ -223,13 +241,12 @@ def load_rules(path: Path, system: str) -> RuleFile:
             f"{path}: prompt_sha256 = {rules.prompt_sha256[:12]}…, but the prompt has "
             f"{actual} now: read the rules against the changed prompt, then write this hash"
         )
-    prompt = _spaced(system)
     seen: set[str] = set()
     for due in rules.due_rules():
         if due.id in seen:
             raise DataError(f"{path}: rule id {due.id!r} is given twice; rename one")
         seen.add(due.id)
-        if _spaced(due.rule.source) not in prompt:
+        if not occurs(due.rule.source, system):
             raise DataError(
                 f"{path}: rule {due.id}: source {due.rule.source[:60]!r} does not occur in the "
                 "prompt; quote it word for word"
@@ -241,6 +258,18 @@ def load_rules(path: Path, system: str) -> RuleFile:
                 f"{path}: rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is no llm rule"
             )
     return rules
+
+
+def judged_rules(path: Path) -> RuleFile:
+    """The rules that a run was judged by, as the judge noted them in the run's folder.
+
+    Raises DataError when the file is not what the judge writes.
+    """
+    try:
+        return RuleFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        line = str(error).splitlines()[0]
+        raise DataError(f"{path}: {line}; run `python -m judge CONFIG score` again") from None
 
 
 def sentences(text: str) -> list[str]:

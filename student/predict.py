@@ -66,6 +66,7 @@ def predict(config: Config, engine: Engine, accept_changes: bool) -> Choice:
     _save(run, adapter)
     hidden = run.rows("hidden")
     if hidden:
+        predictor.answer("hidden/base", hidden, View(prompted=False))  # to compare with
         arm = f"hidden/{best.name}"
         predictor.answer(arm, hidden, View(False, adapter))
         _write_hidden(config, hidden, run.answers(arm))

@@ -47,7 +47,7 @@ def audit(
     judged = judged_candidates(read_answers(run.answers("candidates/train")), rows, rules, prompt)
     result = Audit(
         rules={due.id: _rule(judged, due.id) for due in rules.due_rules()},
-        strict=_audited([(a, strict(v, rules)) for a, v in judged]),
+        strict=audited([(a, strict(v, rules)) for a, v in judged]),
         by_order=tuple(_by_order(judged, rules)),
         selection=selection,
     )
@@ -57,12 +57,10 @@ def audit(
 
 def _rule(judged: Sequence[Judged], rule: str) -> RuleAudit:
     outcomes = {"pass": True, "fail": False}
-    return _audited(
-        [(a, outcomes.get(v.outcome)) for a, vs in judged for v in vs if v.rule == rule]
-    )
+    return audited([(a, outcomes.get(v.outcome)) for a, vs in judged for v in vs if v.rule == rule])
 
 
-def _audited(scores: Sequence[tuple[Answer, bool | None]]) -> RuleAudit:
+def audited(scores: Sequence[tuple[Answer, bool | None]]) -> RuleAudit:
     """From (candidate, obeyed) pairs; None: nothing was decided there."""
     first: dict[str, bool] = {}
     any_of: dict[str, bool] = {}

@@ -25,13 +25,14 @@ class Selection(Record):
     """What became of the candidates of one split, in counts."""
 
     rows: int
-    rows_kept: int  # rows with at least one kept answer
+    rows_kept: int  # rows with at least one answer that could be kept
     candidates: int
     cut: int  # by the token limit
     empty: int
     too_long: int  # prompts that do not fit
     duplicates: int  # the same text as another candidate of the row
     broke_a_rule: int
+    same_text: int  # rows left out because enough others learn the very same text
     kept: int
     broken_rules: dict[str, int]  # candidates by must-rule that they break
     rows_without: tuple[str, ...]  # ids of the rows that nothing was kept for
@@ -58,9 +59,13 @@ def is_settled(judged: Sequence[Judged], keep: int) -> bool:
 
 
 def select(
-    judged: Sequence[Judged], rules: RuleFile, keep: int
+    judged: Sequence[Judged], rules: RuleFile, keep: int, same_text: int | None = None
 ) -> tuple[list[Selected], Selection]:
-    """At most `keep` answers per row, and what became of the rest."""
+    """At most `keep` answers per row and `same_text` copies of one text; what became of the rest.
+
+    A fixed sentence that many rows share is learnt first, and greedy decoding then prefers it to
+    answers that could begin in several ways: the student says it wherever it is unsure.
+    """
     must = {due.id for due in rules.due_rules() if due.must}
     by_row: dict[str, list[Judged]] = defaultdict(list)
     for answer, verdicts in judged:
@@ -78,6 +83,8 @@ def select(
         ]
         if not best:
             without.append(row)
+    enough = len(kept)
+    kept = _thinned(kept, same_text)
     return kept, Selection(
         rows=len(by_row),
         rows_kept=len(by_row) - len(without),
@@ -87,10 +94,23 @@ def select(
         too_long=counts["too_long"],
         duplicates=counts["duplicate"],
         broke_a_rule=counts["broke"],
+        same_text=enough - len(kept),
         kept=len(kept),
         broken_rules=dict(broken.most_common()),
         rows_without=tuple(without),
     )
+
+
+def _thinned(kept: Sequence[Selected], most: int | None) -> list[Selected]:
+    """At most `most` answers of one text, evenly over the rows in their order."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, one in enumerate(kept):
+        places[one.text].append(place)
+    chosen: set[int] = set()
+    for found in places.values():
+        count = len(found) if most is None else min(most, len(found))
+        chosen.update(found[index * len(found) // count] for index in range(count))
+    return [one for place, one in enumerate(kept) if place in chosen]
 
 
 def _obedient(
@@ -131,6 +151,6 @@ def select_all(config: Config, prompt: Prompt, rules: RuleFile) -> dict[str, Sel
         rows = {row.id: row for row in run.rows("train" if split == "train" else "val")}
         answers = read_answers(run.answers(f"candidates/{split}"))
         judged = judged_candidates(answers, rows, rules, prompt)
-        kept, result[split] = select(judged, rules, config.teacher.keep)
+        kept, result[split] = select(judged, rules, config.teacher.keep, config.teacher.same_text)
         write_records(path, kept)
     return result

@@ -29,7 +29,7 @@ def small_config(folder: Path) -> Path:
         "teacher": {"candidates": 3, "sampling": {"max_tokens": 48}},
         "students": [{"name": "tiny", "method": {"rank": 8}, "epochs": 1, "batch_size": 8}],
         "predict": {"sampling": {"max_tokens": 48}, "epoch_rows": 4},
-        "judge": {"arms": ["base"], "max_tokens": 96},
+        "judge": {"arms": ["teacher"], "max_tokens": 96},
         "wandb": {"mode": "offline"},
     }
     path = folder / "small.yaml"
@@ -59,6 +59,8 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     report = json.loads((root / "report.json").read_text("utf-8"))
     assert report["best"] is not None
     assert {"base", "teacher", "student/tiny"} <= set(report["arms"])
+    unlabelled = json.loads((root / "judge/hidden.json").read_text("utf-8"))
+    assert set(unlabelled["scores"]["arms"]) == {"base", "student/tiny"} and unlabelled["drift"]
     for arm in ("base", "teacher", "student/tiny", "student/tiny+prompt"):
         lines = (root / f"answers/{arm}.jsonl").read_text("utf-8").splitlines()
         assert len(lines) == SIZES["val"], arm
@@ -75,7 +77,7 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     start = time.monotonic()
     second = run(config)
     assert second.returncode == 0, second.stderr
-    assert second.stdout.count("unchanged, skipped") == 8
+    assert second.stdout.count("unchanged, skipped") == 10
     assert time.monotonic() - start < 15  # seconds; the bound for a second run
 
     changed = run(config, "teacher.sampling.temperature=0.5")

@@ -60,7 +60,7 @@ def test_extends_merges_and_refuses_a_circle(tmp_path: Path) -> None:
     child = tmp_path / "child.yaml"
     child.write_text(f"extends: {ROOT / 'config/demo.yaml'}\nname: other\nteacher: {{keep: 2}}\n")
     config = load_config(child)
-    assert (config.name, config.teacher.keep, config.teacher.candidates) == ("other", 2, 5)
+    assert (config.name, config.teacher.keep, config.model.name) == ("other", 2, "embedded")
     loop = tmp_path / "loop.yaml"
     loop.write_text("extends: loop.yaml\n")
     with pytest.raises(ConfigError, match="extends itself"):

@@ -31,7 +31,7 @@ def test_calls(tmp_path: Path) -> None:
     respond = after_probe(lambda body: verdict())
     first, _, judge = judged(respond, tmp_path, pairs_of(10), max_calls=5)
     assert Counter(outcomes(first)) == {("pass", None): 4, ("missing", "budget"): 6}
-    assert judge.calls == 5
+    assert judge.spent.calls == 5
     second, sent, _ = judged(respond, tmp_path, pairs_of(10), max_calls=6)
     assert set(outcomes(second)) == {("pass", None)} and len(sent) == 6
 
@@ -42,9 +42,12 @@ def test_cost(tmp_path: Path, concurrency: int) -> None:
     with serving(lambda body: verdict()) as served:
         judge = priced_judge(served.url, tmp_path, 9.5 * CALL, concurrency)
         found = Counter(outcomes(judge.verdicts(pairs_of(50))))
-        assert judge.cost == pytest.approx(judge.calls * CALL)
-        assert 10 <= judge.calls <= 10 + concurrency - 1
-        assert found == {("pass", None): judge.calls - 1, ("missing", "budget"): 51 - judge.calls}
+        assert judge.spent.cost == pytest.approx(judge.spent.calls * CALL)
+        assert 10 <= judge.spent.calls <= 10 + concurrency - 1
+        assert found == {
+            ("pass", None): judge.spent.calls - 1,
+            ("missing", "budget"): 51 - judge.spent.calls,
+        }
         assert priced_judge(served.url, tmp_path, None).verdicts(pairs_of(50))
         assert len(served.bodies) == 51  # the rest, once
 
@@ -55,8 +58,8 @@ def test_a_server_that_counts_no_tokens_still_costs(tmp_path: Path) -> None:
         judge = priced_judge(served.url, tmp_path, None)
         judge.verdicts(pairs_of(1))
         characters = sum(len(m["content"]) for body in served.bodies for m in body["messages"])
-    assert judge.prompt_tokens == pytest.approx(characters / 4, abs=2)
-    assert judge.cost is not None and judge.cost > 2.0 * characters / 4e6
+    assert judge.spent.prompt_tokens == pytest.approx(characters / 4, abs=2)
+    assert judge.spent.cost is not None and judge.spent.cost > 2.0 * characters / 4e6
 
 
 def test_cost_without_prices_is_refused(tmp_path: Path) -> None:
@@ -88,7 +91,7 @@ def test_the_plan_is_what_is_asked_when_every_rule_is_due(
     with serving(respond) as served:
         real = judge_at(served.url, tmp_path, TWO_STAGES, temperature=temperature)
         real.verdicts(pairs)
-        assert real.calls == plan.calls
+        assert real.spent.calls == plan.calls
         characters = sum(len(m["content"]) for body in served.bodies for m in body["messages"])
     assert plan.prompt_tokens == pytest.approx(characters / 4, abs=plan.calls)
     again = real.plan(pairs)
@@ -123,4 +126,6 @@ def test_probes_count_as_calls(tmp_path: Path) -> None:
     with serving(lambda body: verdict()) as served:
         judge = judge_at(served.url, tmp_path)
         judge.verdicts(pairs_of(3))
-        assert judge.calls == len(served.bodies) == 4 and sum(map(is_probe, served.bodies)) == 1
+        assert (
+            judge.spent.calls == len(served.bodies) == 4 and sum(map(is_probe, served.bodies)) == 1
+        )

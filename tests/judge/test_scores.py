@@ -247,6 +247,13 @@ class TestAgreement:
         )
         assert (found.n, found.missing) == (60, 3)
         assert found.kappa == pytest.approx(5 / 9)
+        assert found.ac1 == pytest.approx((5 / 6 - 3 / 8) / (1 - 3 / 8))  # ¾ of all say pass
+        assert found.kappa_low is not None and found.kappa_high is not None
+        assert found.kappa_low < 5 / 9 < found.kappa_high
+        same = [make_row(f"r{number}", question=f"{number % 6}") for number in range(65)]
+        (few,) = agreements(verdicts, rules, same)  # six questions in all
+        assert few.kappa == found.kappa
+        assert (few.kappa_low, few.kappa_high) != (found.kappa_low, found.kappa_high)
         assert found.accuracy is not None and found.accuracy.value == 50 / 60
         assert found.tpr is not None and found.tpr.value == 40 / 45
         assert found.tnr is not None and found.tnr.value == 10 / 15
@@ -258,6 +265,6 @@ class TestAgreement:
             make_rule(llm_check(), id="llm"),
         )
         (found,) = agreements([said("pass", "code"), said("pass", "llm")], rules)
-        assert found.kappa is None and found.tnr is None
+        assert found.kappa is None and found.tnr is None and found.kappa_low is None
         (nothing,) = agreements([], rules)
         assert nothing.n == 0 and nothing.accuracy is None and nothing.kappa is None

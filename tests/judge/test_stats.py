@@ -6,10 +6,15 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_1samp
+from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from judge.stats import (
     Interval,
     Refusal,
+    cluster_mean,
     clustered,
     gap_closed,
     holm,
@@ -29,6 +34,11 @@ def test_wilson_is_scipys(passes: int, n: int) -> None:
     assert ours == pytest.approx((passes / n, theirs.low, theirs.high), abs=1e-12)
 
 
+def test_wilson_of_effective_counts_is_statsmodels() -> None:
+    low, high = proportion_confint(12.3, 40.5, method="wilson")
+    assert wilson(12.3, 40.5) == pytest.approx((12.3 / 40.5, low, high))
+
+
 def test_wilson_of_nothing_is_missing() -> None:
     assert wilson(0, 0) is None
 
@@ -46,6 +56,25 @@ def test_clusters_of_one_are_the_t_interval() -> None:
     theirs = ttest_1samp(values, 0).confidence_interval(0.95)
     ours = clustered(values, range(6))
     assert ours == pytest.approx((np.mean(values), theirs.low, theirs.high), abs=1e-12)
+
+
+def test_clustered_is_the_robust_regression_on_a_constant() -> None:
+    """statsmodels' cluster-robust error of an intercept, uneven clusters, t of G − 1 degrees."""
+    random = np.random.default_rng(2)
+    names = random.integers(0, 12, 70).tolist()
+    values = (random.random(12)[names] + random.random(70)).tolist()
+    fit = OLS(values, np.ones(70)).fit(cov_type="cluster", cov_kwds={"groups": names}, use_t=True)
+    low, high = fit.conf_int()[0]
+    assert clustered(values, names) == pytest.approx((fit.params[0], low, high), rel=1e-9)
+    found = cluster_mean(values, names)
+    assert found is not None and found.error == pytest.approx(fit.bse[0])
+    other = random.random(70).tolist()
+    fit = OLS(np.subtract(values, other), np.ones(70)).fit(
+        cov_type="cluster", cov_kwds={"groups": names}, use_t=True
+    )
+    assert paired(values, other, names) == pytest.approx(
+        (fit.params[0], *fit.conf_int()[0]), rel=1e-9
+    )
 
 
 def test_repeating_every_row_adds_no_certainty() -> None:
@@ -96,6 +125,9 @@ def test_paired_difference_is_the_mean_difference() -> None:
 def test_mcnemar_is_the_exact_binomial(pair: tuple[int, int]) -> None:
     expected = binomtest(pair[0], sum(pair)).pvalue if sum(pair) else 1.0
     assert mcnemar(*pair) == pytest.approx(expected, rel=1e-9)
+    if sum(pair):
+        theirs = their_mcnemar([[7, pair[0]], [pair[1], 9]], exact=True).pvalue
+        assert mcnemar(*pair) == pytest.approx(theirs, rel=1e-9)
 
 
 def test_mcnemar_by_enumeration() -> None:
@@ -109,6 +141,11 @@ def test_holm_known_numbers() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_holm_is_statsmodels() -> None:
+    p = np.random.default_rng(1).random(30) ** 3
+    assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_holm_is_the_closed_test() -> None:
@@ -154,6 +191,16 @@ class TestGapClosed:
         found = gap_closed(self.student, self.teacher, self.base, range(20), 7)
         expected = np.quantile(ratios, [0.025, 0.975])
         assert found[1:] == pytest.approx(expected, abs=0.03)  # 4,000 loops: the tails move by 0.01
+
+    def test_covers(self) -> None:
+        """Base 0.1, teacher 0.7, student 0.55 on 40 rows: 0.75 of the gap, 95 % ± 3 × 2 points."""
+        random = np.random.default_rng(6)
+        arms = random.random((120, 3, 40)) < np.array([0.55, 0.7, 0.1])[:, None]
+        covered = 0
+        for student, teacher, base in arms.astype(float).tolist():
+            found = gap_closed(student, teacher, base, range(40), 0)
+            covered += isinstance(found, Interval) and found.low <= 0.75 <= found.high
+        assert covered / 120 >= 0.89
 
     def test_repeated_questions_widen(self) -> None:
         alone = gap_closed(self.student, self.teacher, self.base, range(20), 0)

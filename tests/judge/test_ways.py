@@ -57,13 +57,13 @@ def store(tmp_path: Path) -> Path:
 class TestNew:
     def test_asks_only_what_got_no_reply_or_was_never_asked(self, store: Path) -> None:
         verdicts, sent, judge = judged(lambda body: verdict(), store, pairs_of(8))
-        assert rows_of(sent) == ["r3", "r7"] and len(sent) == judge.calls == 2
+        assert rows_of(sent) == ["r3", "r7"] and len(sent) == judge.spent.calls == 2
         assert outcomes(verdicts) == [*FIRST[:3], ("pass", None), *FIRST[4:], ("pass", None)]
 
     def test_a_third_time_asks_nothing(self, store: Path) -> None:
         judged(lambda body: verdict(), store, pairs_of(8))
         _, sent, judge = judged(lambda body: verdict(), store, pairs_of(8))
-        assert (sent, judge.calls) == ([], 0)
+        assert (sent, judge.spent.calls) == ([], 0)
 
 
 class TestMissing:
@@ -89,7 +89,7 @@ class TestNone:
         not_run = ("missing", "not_run")
         expected = [*FIRST[:3], not_run, *FIRST[4:], not_run]
         assert outcomes(judge.verdicts(pairs_of(8), "none")) == expected
-        assert (judge.calls, judge.mode) == (0, "json_schema")
+        assert (judge.spent.calls, judge.mode) == (0, "json_schema")
         assert (store / "asked.jsonl").read_bytes() == before
 
     def test_reads_while_another_process_writes(self, store: Path) -> None:

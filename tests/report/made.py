@@ -192,6 +192,7 @@ def _teacher(run: Run, text: str) -> None:
         too_long=0,
         duplicates=5,
         broke_a_rule=60,
+        same_text=0,
         kept=20,
         broken_rules={"opening": 60},
         rows_without=("val-0001", f"row {text}"),

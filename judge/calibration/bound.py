@@ -1,0 +1,103 @@
+"""judge/calibration.json, and what it is bound to: it speaks of one judge, and of no other."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from config.errors import DataError
+from data.records import Record, digest
+from judge.agreement import Agreement
+from judge.board import STRICT
+from judge.calibration.against import Disagreement, RuleAgainstGold, ScoreAgainstGold
+from judge.calibration.attacks import AttackReport
+from judge.calibration.mutations import MutationScore
+from judge.calibration.probes import Probes
+from judge.questions import TEMPLATES
+from judge.stats import Refusal
+from prompts.library import Prompt
+from prompts.rules import RuleFile, rules_sha256
+
+
+class Bound(Record):
+    """Everything whose change makes it another judge."""
+
+    model: str | None  # None: code alone
+    mode: str | None  # form of the replies
+    rules: str  # hash of the rule file
+    prompt: str  # … of the prompt with its examples
+    templates: str  # … of prompts/judge/*/*.j2, those aside that do not judge
+
+
+class GoldCounts(Record):
+    """What the labels gave."""
+
+    good: int  # answers
+    bad: int
+    preferences: int  # pairs with a winner: no gold, kept for the probes
+    off_topic: int  # rows
+    unclear: int
+    unlabelled: int
+    comments: int
+
+
+class Calibration(Record):
+    """How far the judge can be trusted."""
+
+    bound: Bound
+    rows: int
+    answers: int  # logged answers that were scored
+    gold: GoldCounts
+    scores: dict[str, ScoreAgainstGold]  # by strict score, see judge.calibration.views
+    rules: tuple[RuleAgainstGold, ...]
+    shadows: tuple[Agreement, ...]  # llm rules against the code rules that shadow them
+    mutations: tuple[MutationScore, ...]
+    attacks: AttackReport
+    probes: Probes
+    disagreeing: int  # answers with gold that the score sees differently
+    disagreements: tuple[Disagreement, ...]  # the worst of them first
+
+    @property
+    def by_people(self) -> bool:
+        """Whether the strict score of any answer could be held against people's labels."""
+        return STRICT in self.scores and self.scores[STRICT].report.n > 0
+
+
+def bound_to(rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None) -> Bound:
+    """What a judge of these parts is bound to."""
+    templates = {
+        path.relative_to(TEMPLATES).as_posix(): path.read_text("utf-8")
+        for path in TEMPLATES.glob("*/*.j2")
+        if path.name != "draft.j2"
+    }
+    return Bound(
+        model=model,
+        mode=mode,
+        rules=rules_sha256(rules),
+        prompt=prompt.sha256,
+        templates=digest(templates),
+    )
+
+
+def load_calibration(path: Path, bound: Bound) -> Calibration | Refusal:
+    """The calibration of the judge that `bound` describes.
+
+    Refused, with the name of what differs, when it was made of another one, and when there is
+    none. Raises DataError when the file is broken.
+    """
+    if not path.exists():
+        return Refusal("the judge has not been calibrated; run `python -m judge CONFIG calibrate`")
+    try:
+        found = Calibration.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DataError(
+            f"{path}: {place or 'file'}: {first['msg']}; calibrate again to replace it"
+        ) from None
+    ours, theirs = bound.model_dump(), found.bound.model_dump()
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    if differing:
+        return Refusal(
+            f"{path} was made with another {', '.join(differing)}; calibrate this judge again"
+        )
+    return found

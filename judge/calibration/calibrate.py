@@ -1,0 +1,106 @@
+"""`python -m judge CONFIG calibrate`: how far the judge agrees with people, and can be fooled.
+
+Scores the logged answers of train and val. Works by code alone; with a judging server the model is
+calibrated too.
+"""
+
+import argparse
+from contextlib import nullcontext
+from pathlib import Path
+
+from config.schema import Config, ServerSettings
+from data.answers import logged_answers
+from data.run import Run
+from data.store import write_text
+from judge.agreement import agreements
+from judge.calibration.against import Held, disagreements, rules_against, score_against
+from judge.calibration.attacks import attack_report, load_attacks
+from judge.calibration.bound import Calibration, GoldCounts, bound_to
+from judge.calibration.gold import Labels, halves, read_labels
+from judge.calibration.mutations import mutation_scores
+from judge.calibration.probes import Judging, probe
+from judge.calibration.rewriting import llm_mutation_scores
+from judge.calibration.summary import lines
+from judge.calibration.views import boards
+from judge.checks import code_verdicts
+from judge.llm import LlmJudge
+from judge.scoring import judging_server
+from prompts.library import load_prompt
+
+ABOUT = "hold the judge against people's labels, broken answers and attacks"
+
+
+def add_arguments(made: argparse.ArgumentParser) -> None:
+    """The way to ask no model."""
+    made.add_argument("--code", action="store_true", help="by the code rules alone, no model asked")
+
+
+def run(config: Config, arguments: argparse.Namespace) -> int:
+    """Writes judge/calibration.json and prints what it says. Returns 0."""
+    with nullcontext() if arguments.code else judging_server(config) as server:
+        found = calibrate(config, server)
+    path = Run.of(config).calibration
+    write_text(path, found.model_dump_json(indent=1) + "\n")
+    print("\n".join(lines(found)))
+    print(f"calibration: {path}")
+    return 0
+
+
+def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
+    """The calibration of a run's judge on its train and val rows.
+
+    Raises DataError when the data have not been prepared, and as `LlmJudge.verdicts` does.
+    """
+    at = Run.of(config)
+    prompt, rules = load_prompt(config.prompt, Path())
+    val = at.rows("val")
+    rows = [*at.rows("train"), *val]
+    pairs = [(row, answer) for row in rows for answer in logged_answers(row)]
+    verdicts = [one for row, answer in pairs for one in code_verdicts(rules, prompt, row, answer)]
+    judge = None
+    if server is not None:
+        settings = config.judge.model_copy(update={"arms": None})  # logged answers are no such arm
+        judge = LlmJudge(server, settings, rules, prompt, at.judge_calls)
+        verdicts += judge.verdicts(pairs)
+    labels = read_labels(rows)
+    held = Held(
+        labels.gold,
+        boards(rules, rows, verdicts),
+        halves(rows, config.seed),
+        {row.id: row for row in rows},
+        config.seed,
+    )
+    by_code = mutation_scores(rules, prompt, pairs)
+    by_model = llm_mutation_scores(rules, pairs, verdicts, judge)
+    attacks = attack_report(load_attacks(), rules, prompt, val, judge)
+    judging = Judging(rules, pairs, verdicts, judge) if judge is not None else None
+    probes = probe(labels.preferences, rows, judging)
+    worst, disagreeing = disagreements(held)
+    model = server.model if server is not None else None
+    return Calibration(  # last: the judge knows its mode when it has been asked
+        bound=bound_to(rules, prompt, model, judge.mode if judge is not None else None),
+        rows=len(rows),
+        answers=len(pairs),
+        gold=_counts(labels),
+        scores={name: score_against(held, name) for name in held.boards},
+        rules=tuple(rules_against(held)),
+        shadows=tuple(agreements(verdicts, rules, rows, config.seed)),
+        mutations=(*by_code, *by_model),
+        attacks=attacks,
+        probes=probes,
+        disagreeing=disagreeing,
+        disagreements=tuple(worst),
+    )
+
+
+def _counts(labels: Labels) -> GoldCounts:
+    good = sum(one.good for one in labels.gold)
+    return GoldCounts(
+        good=good,
+        bad=len(labels.gold) - good,
+        preferences=len(labels.preferences),
+        off_topic=len(labels.off_topic),
+        unclear=len(labels.unclear),
+        unlabelled=len(labels.unlabelled),
+        comments=labels.comments,
+    )

@@ -1,0 +1,55 @@
+"""Labelled pairs of answers: which one people preferred, which one the judge, and by what."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from data.rows import Row
+from data.splits import question_key
+from judge.agreement import as_share
+from judge.calibration.gold import Preference
+from judge.calibration.raters import prefers_longer
+from judge.calibration.shares import Probe, counted
+from judge.llm import LlmJudge
+from judge.questions import pair_question
+
+
+class Duel(NamedTuple):
+    """A labelled pair: the answer that people preferred, and the other one."""
+
+    row: Row
+    better: str
+    worse: str
+
+
+def duel(row: Row, preference: Preference) -> Duel:
+    """The texts of a labelled pair."""
+    return Duel(row, row.answers[preference.better], row.answers[preference.worse])
+
+
+def longer(chosen: Sequence[tuple[Duel, bool]]) -> Probe:
+    """Of pairs with the choice (True: people's), how often it fell on the longer answer."""
+    lengths = [
+        (len(duel.better), len(duel.worse)) if better else (len(duel.worse), len(duel.better))
+        for duel, better in chosen
+    ]
+    share = prefers_longer(lengths, [question_key(duel.row) for duel, _ in chosen])
+    longest = [mine > other for mine, other in lengths if mine != other]
+    return Probe(n=len(longest), count=sum(longest), rate=as_share(share))
+
+
+def choices(duels: Sequence[Duel], judge: LlmJudge) -> tuple[list[tuple[Duel, bool]], Probe]:
+    """The pairs on which the judge keeps its choice in both orders, and the flips."""
+    language = judge.language
+    there = judge.rulings([pair_question(row, one, two, language) for row, one, two in duels])
+    back = judge.rulings([pair_question(row, two, one, language) for row, one, two in duels])
+    decided = [
+        (duel, one.verdict == "first", two.verdict == "second")
+        for duel, one, two in zip(duels, there, back, strict=True)
+        if one.verdict is not None and two.verdict is not None
+    ]
+    flips = counted(
+        [one != two for _, one, two in decided],
+        [question_key(duel.row) for duel, _, _ in decided],
+        len(duels) - len(decided),
+    )
+    return [(duel, one) for duel, one, two in decided if one == two], flips

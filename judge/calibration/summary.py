@@ -1,0 +1,64 @@
+"""A calibration in a few lines of text."""
+
+from collections.abc import Iterator
+
+from judge.agreement import Share
+from judge.calibration.against import GoldAgreement
+from judge.calibration.bound import Calibration
+from judge.calibration.mutations import MutationScore
+from judge.calibration.shares import Probe
+
+
+def lines(found: Calibration) -> Iterator[str]:
+    """What a calibration found, most telling first."""
+    gold = found.gold
+    yield (
+        f"gold: {gold.good} good and {gold.bad} bad of {found.answers} logged answers; "
+        f"{gold.preferences} pairs with a winner, {gold.off_topic} rows off topic, "
+        f"{gold.unclear} unclear, {gold.unlabelled} unlabelled"
+    )
+    for name, score in found.scores.items():
+        yield f"{name} ({len(score.must_rules)} must-rules), report half: {_gold(score.report)}"
+    yield from map(_mutation, found.mutations)
+    attacks = found.attacks
+    through = ", ".join(f"{name} {count}" for name, count in attacks.got_through.items())
+    yield (
+        f"attacks: {len(attacks.attacks)} on {len(attacks.rows)} rows; escapes {attacks.escapes}; "
+        f"passed on some row: {through}"
+    )
+    for name, value in found.probes:
+        yield f"{name.replace('_', ' ')}: {_probe(value)}"
+    yield f"disagreements: {found.disagreeing}, of which {len(found.disagreements)} are listed"
+
+
+def _share(share: Share | None) -> str:
+    if share is None:
+        return "undefined"
+    return f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
+
+
+def _gold(found: GoldAgreement) -> str:
+    if not found.n:
+        return f"nothing decided, {found.undecided} undecided"
+    left = (
+        f" ({found.undecided} undecided: no rule of theirs is broken, some have no verdict)"
+        if found.undecided
+        else ""
+    )
+    return (
+        f"agreement {_share(found.accuracy)} on {found.n} answers{left}; κ {_share(found.kappa)}, "
+        f"TPR {_share(found.tpr)}, TNR {_share(found.tnr)}"
+    )
+
+
+def _mutation(found: MutationScore) -> str:
+    if found.not_covered is not None:
+        return f"broken on purpose, {found.rule}: not covered, {found.not_covered}"
+    ways = ", ".join(f"{way} {one.caught}/{one.n}" for way, one in found.ways.items())
+    return f"broken on purpose, {found.rule}: {ways}; copies that pass {_share(found.specificity)}"
+
+
+def _probe(found: Probe) -> str:
+    if found.not_run is not None:
+        return f"not run: {found.not_run}"
+    return f"{found.count}/{found.n}, {_share(found.rate)}, {found.missing} undecided"

@@ -1,0 +1,145 @@
+"""Several judged runs brought to one board: the same rules, the rows that all of them have."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from config.errors import DataError
+from data.records import digest
+from data.rows import Row, normalised
+from data.run import Run
+from data.store import read_records
+from judge.board import Board, make_board
+from judge.result import JudgeResult
+from judge.verdicts import Verdict
+from prompts.rules import RuleFile, judged_rules, rules_sha256
+
+
+class JudgedRun(NamedTuple):
+    """A run as it was judged."""
+
+    name: str
+    rules: RuleFile
+    rows: list[Row]
+    verdicts: list[Verdict]
+    judge: str  # the language model, or "code"
+
+
+def read_runs(folders: Sequence[Path]) -> list[JudgedRun]:
+    """The runs as they were judged.
+
+    Raises DataError when one has not been judged, or two by different rules.
+    """
+    runs = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
+    _same_rules(folders, runs)
+    return runs
+
+
+def shared_board(runs: Sequence[JudgedRun]) -> Board:
+    """All arms, named run/arm, on the rows that every run has. Raises DataError without any."""
+    rows, verdicts = _merged(runs)
+    if not verdicts:
+        raise DataError(
+            "compare: the runs share no answered row; compare runs on the same val questions"
+        )
+    return make_board(runs[0].rules, rows, verdicts)
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' names, or their whole paths when two are called alike."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) == len(names):
+        return names
+    paths = [str(folder) for folder in folders]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise DataError(f"compare: a run is named twice in {', '.join(paths)}; name each once")
+    return paths
+
+
+def _read(folder: Path, name: str) -> JudgedRun:
+    found = Run(folder)
+    for path in (found.rules, found.verdicts, found.scores, found.split("val")):
+        if not path.exists():
+            raise DataError(f"{path}: not there; run `python -m judge CONFIG score` on that run")
+    try:
+        result = JudgeResult.model_validate_json(found.scores.read_bytes())
+    except ValidationError as error:
+        line = str(error).splitlines()[0]
+        raise DataError(
+            f"{found.scores}: {line}; run `python -m judge CONFIG score` again"
+        ) from None
+    rules = judged_rules(found.rules)
+    if rules_sha256(rules) != result.scores.rules_sha256:
+        raise DataError(
+            f"{found.rules}: not the rules of scores.json; run `python -m judge CONFIG score` again"
+        )
+    return JudgedRun(
+        name,
+        rules,
+        list(read_records(found.split("val"), Row)),
+        list(read_records(found.verdicts, Verdict)),
+        result.judge.model if result.judge else "code",
+    )
+
+
+def _same_rules(folders: Sequence[Path], runs: Sequence[JudgedRun]) -> None:
+    first = rules_sha256(runs[0].rules)
+    for folder, one in zip(folders, runs, strict=True):
+        other = rules_sha256(one.rules)
+        if other != first:
+            raise DataError(
+                f"compare: {folder} was judged by rules {other[:12]}…, {folders[0]} by "
+                f"{first[:12]}…; judge both by one rule file"
+            )
+
+
+def _merged(runs: Sequence[JudgedRun]) -> tuple[list[Row], list[Verdict]]:
+    """The common rows under common ids, and all verdicts on them, arms named run/arm."""
+    keys = _keys([one.rows for one in runs])
+    common = set(keys[0].values()).intersection(*(found.values() for found in keys[1:]))
+    rows = [
+        row.model_copy(update={"id": keys[0][row.id]})
+        for row in runs[0].rows
+        if keys[0][row.id] in common
+    ]
+    verdicts = []
+    for one, found in zip(runs, keys, strict=True):
+        for verdict in one.verdicts:
+            key = found.get(verdict.row)
+            if key is None:
+                raise DataError(
+                    f"compare: run {one.name}: a verdict is on row {verdict.row!r}, which val no "
+                    "longer has; run `python -m judge CONFIG score` again"
+                )
+            if key in common:
+                names = {"row": key, "arm": f"{one.name}/{verdict.arm}"}
+                verdicts.append(verdict.model_copy(update=names))
+    return rows, verdicts
+
+
+def _keys(runs: Sequence[Sequence[Row]]) -> list[dict[str, str]]:
+    """Per run, row id → a key that the same row has in every run.
+
+    The same row is the same question (normalised) with the same passages. Of several such rows the
+    ids tell which is which, as far as all runs have them; the rest are taken in order.
+    """
+    alike: list[dict[str, list[str]]] = []
+    for rows in runs:
+        ids: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            passages = [context.text for context in row.contexts]
+            ids[digest([normalised(row.question), passages])].append(row.id)
+        alike.append(ids)
+    keys = []
+    for found in alike:
+        of_run: dict[str, str] = {}
+        for content, mine in found.items():
+            shared = set(mine).intersection(*(other.get(content, ()) for other in alike))
+            of_run.update({row: f"{content}/{row}" for row in shared})
+            rest = [row for row in mine if row not in shared]
+            of_run.update({row: f"{content}#{n}" for n, row in enumerate(rest)})
+        keys.append(of_run)
+    return keys

@@ -1,0 +1,68 @@
+"""A run's folder as the earlier stages leave it, small enough to count by hand."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.load import validated
+from config.schema import Config
+from data.rows import Row
+from data.run import Run
+from data.store import write_records, write_text
+from prompts.rules import Rule, RuleFile, prompt_sha256
+from tests.judge.made import SYSTEM, make_answer, make_rule
+
+LINK = make_rule({"type": "contains", "text": "link"}, id="link")  # every answer says "link"
+REFUSE = make_rule(  # where the label says so, and nowhere else
+    {"type": "contains", "text": "no"},
+    id="refuse",
+    applies={"code": [{"field": "labels", "matches": "off"}]},
+)
+BRIEF = make_rule({"type": "length", "max_words": 3}, id="brief", severity="should")
+
+Answers = Mapping[str, Sequence[str]]  # arm → a text per row
+
+
+def make_run(folder: Path, rules: Sequence[Rule] = (LINK,), name: str = "run", **judge: Any) -> Run:
+    """A run with its settings, prompt and rules; `config.yaml` lies in its folder."""
+    run = Run(folder / name)
+    prompt, rule_file = run.root / "prompt.yaml", run.root / "rules.yaml"
+    user = "{summaries}{question}"
+    write_text(prompt, yaml.safe_dump({"system_template": SYSTEM, "user_template": user}))
+    made = RuleFile(version=1, prompt_sha256=prompt_sha256(SYSTEM), rules=tuple(rules))
+    write_text(rule_file, yaml.safe_dump(made.model_dump(mode="json", by_alias=True)))
+    settings = {
+        "name": name,
+        "runs": str(folder),
+        "prompt": {"system": str(prompt), "rules": str(rule_file)},
+        "data": {name: {"kind": "campus", "path": f"{name}.json"} for name in ("train", "hidden")},
+        "model": {"name": "embedded"},
+        "students": [{"name": "a"}, {"name": "b"}],
+        "judge": judge,
+    }
+    dumped = validated(Config, settings, "test").model_dump(mode="json")
+    write_text(run.config, yaml.safe_dump(dumped))
+    write_records(run.split("train"), [])
+    write_text(run.choice, '{"best": "a", "why": "", "ranked": []}\n')
+    return run
+
+
+def answer_val(run: Run, rows: Sequence[Row], answers: Answers) -> None:
+    """Writes val's rows and what the arms answered to them."""
+    write_records(run.split("val"), rows)
+    _answer(run, rows, answers)
+
+
+def answer_hidden(run: Run, rows: Sequence[Row], answers: Answers) -> None:
+    """Writes the hidden rows and the answers of `base`, and of students by their bare names."""
+    write_records(run.split("hidden"), rows)
+    _answer(run, rows, {f"hidden/{arm}": texts for arm, texts in answers.items()})
+
+
+def _answer(run: Run, rows: Sequence[Row], answers: Answers) -> None:
+    for arm, texts in answers.items():
+        pairs = zip(rows, texts, strict=True)
+        records = [make_answer(text, row.id, arm) for row, text in pairs]
+        write_records(run.answers(arm), records)

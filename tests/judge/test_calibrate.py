@@ -1,0 +1,281 @@
+"""The calibration of a run: agreement with people, what it is bound to, with a server or none."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.errors import DataError
+from config.load import load_config
+from config.schema import Config, ServerSettings
+from data.prepare import prepare
+from data.rows import Row
+from data.run import Run
+from data.store import write_records, write_text
+from judge.board import STRICT
+from judge.calibration import calibrate as action
+from judge.calibration.against import Held, disagreements, rules_against, score_against
+from judge.calibration.attacks import attack_report, load_attacks
+from judge.calibration.bound import Bound, Calibration, GoldCounts, bound_to, load_calibration
+from judge.calibration.calibrate import calibrate
+from judge.calibration.gold import Gold, halves
+from judge.calibration.probes import probe
+from judge.calibration.summary import lines
+from judge.calibration.views import BLIND, CODE_STRICT, boards, must_rules, views
+from judge.checks import code_verdicts
+from judge.judging import judge_run
+from judge.stats import Refusal
+from prompts.library import load_prompt
+from prompts.rules import RuleFile
+from tests.data.places import needs_hse
+from tests.judge.logged import ROOT
+from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
+from tests.judge.runs import after_probe
+from tests.judge.server import Sent, serving, user, verdict
+
+LABEL = {"code": [{"field": "labels", "matches": "плохо"}]}
+MIXED = make_rules(
+    make_rule({"type": "contains", "text": "да"}, id="blind"),
+    make_rule({"type": "contains", "text": "нет"}, id="by_label", applies=LABEL, converse=True),
+    make_rule(llm_check(), id="asked"),
+    make_rule({"type": "json"}, id="asked_when", applies={"llm": "Is it?"}),
+    make_rule({"type": "json"}, id="should", severity="should"),
+)
+
+
+def test_views_leave_out_what_they_say() -> None:
+    rested = {name: must_rules(view) for name, view in views(MIXED).items()}
+    assert rested == {
+        STRICT: ["blind", "by_label", "by_label_undue", "asked", "asked_when"],
+        CODE_STRICT: ["blind", "by_label", "by_label_undue"],
+        BLIND: ["blind"],
+    }
+    only = make_rules(make_rule(llm_check()))
+    assert set(boards(only, [], [])) == {STRICT}  # a score that rests on nothing is not stated
+
+
+def held(rules: RuleFile, texts: list[tuple[str, bool]]) -> Held:
+    """Answers of one system to as many questions, each with whether people call it good."""
+    rows: list[Row] = []
+    verdicts = []
+    for n, (text, _) in enumerate(texts):
+        rows.append(make_row(f"r{n}", answers={"saiga": text}, labels=("x",)))
+        answer = make_answer(text, f"r{n}", "logged/saiga")
+        verdicts += code_verdicts(rules, PROMPT, rows[-1], answer)
+    gold = [
+        Gold(row=f"r{n}", system="saiga", good=good, why="x") for n, (_, good) in enumerate(texts)
+    ]
+    by_id = {row.id: row for row in rows}
+    return Held(gold, boards(rules, rows, verdicts), halves(rows, 0), by_id, 0)
+
+
+YES = make_rules(make_rule({"type": "contains", "text": "да"}, id="yes"))
+
+
+class TestAgainstGold:
+    def test_a_perfect_judge(self) -> None:
+        found = score_against(held(YES, [("да", True), ("нет", False)] * 20), STRICT)
+        for half in (found.tune, found.report):
+            assert (half.n, half.accuracy and half.accuracy.value) == (20, 1)
+            assert (half.kappa and half.kappa.value, half.ac1, half.j) == (1, 1, 1)
+
+    def test_a_judge_that_is_always_wrong(self) -> None:
+        found = score_against(held(YES, [("нет", True), ("да", False)] * 20), STRICT).report
+        assert (found.j, found.true_pass, found.true_fail) == (-1, 0, 0)
+        assert found.tpr and found.tnr and (found.tpr.value, found.tnr.value) == (0, 0)
+
+    def test_a_judge_that_knows_nothing(self) -> None:
+        texts = [("да", True), ("да", False), ("нет", True), ("нет", False)] * 20
+        found = score_against(held(YES, texts), STRICT)
+        counts = [found.tune.true_pass + found.report.true_pass, found.tune.n + found.report.n]
+        assert counts == [20, 80]
+        assert found.report.kappa and found.report.kappa.low < 0 < found.report.kappa.high
+
+    def test_missing_verdicts_are_no_disagreement(self) -> None:
+        """Without a model only a broken code rule decides; code's own score decides everything."""
+        given = held(MIXED, [("да", True), ("ой", True)] * 10)
+        strict, code = score_against(given, STRICT), score_against(given, CODE_STRICT)
+        assert strict.tune.n + strict.report.n == strict.tune.false_fail + strict.report.false_fail
+        assert strict.tune.undecided + strict.report.undecided == 10
+        assert code.tune.n + code.report.n == 20 and code.report.undecided == 0
+
+    def test_rules_by_what_people_said(self) -> None:
+        found = rules_against(held(YES, [("да", True), ("да", False), ("нет", False)]))
+        one = found[0]
+        assert (one.rule, one.good, one.good_passes, one.bad, one.bad_passes) == ("yes", 1, 1, 2, 1)
+
+    def test_the_worst_come_first(self) -> None:
+        both = make_rules(
+            make_rule({"type": "contains", "text": "да"}, id="yes"),
+            make_rule({"type": "no_digits"}, id="bare"),
+        )
+        texts = [("да 1", True), ("нет 1", True), ("да", False), ("да", True), ("нет", False)]
+        found, count = disagreements(held(both, texts))
+        assert count == 3
+        assert [(one.row, one.passes, one.broken) for one in found] == [
+            ("r2", True, ()),
+            ("r1", False, ("yes", "bare")),
+            ("r0", False, ("bare",)),
+        ]
+        assert found[1].excerpt == "нет 1"
+
+
+def run_of(folder: Path, name: str = "demo", *overrides: str) -> Config:
+    config = load_config(
+        ROOT / f"config/{name}.yaml", [f"runs={folder}", "judge.llm=none", *overrides]
+    )
+    prepare(config.data, ROOT, Run.of(config).data, config.seed)
+    return config
+
+
+def small(folder: Path) -> Config:
+    """The demo's run with four rows of each split."""
+    config = run_of(folder, "demo", "judge.arms=null")
+    for split in ("train", "val"):
+        path = Run.of(config).data / f"{split}.jsonl"
+        path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:4]), "utf-8")
+    return config
+
+
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths in a configuration are relative to the folder that a command is run in."""
+    monkeypatch.chdir(ROOT)
+
+
+def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = run_of(tmp_path)
+    assert action.run(config, Namespace(code=False)) == 0
+    path = Run.of(config).calibration
+    prompt, rules = load_prompt(config.prompt, Path())
+    found = load_calibration(path, bound_to(rules, prompt, None, None))
+    assert isinstance(found, Calibration) and found.by_people
+    assert found.gold.good + found.gold.bad == sum(
+        half.n + half.undecided for half in (found.scores[STRICT].tune, found.scores[STRICT].report)
+    )
+    assert [one.rule for one in found.mutations if one.not_covered and one.check != "llm"] == []
+    assert {one.not_covered for one in found.mutations if one.check == "llm"} == {
+        "no judging server"
+    }
+    said = capsys.readouterr().out
+    assert "code_strict (12 must-rules)" in said and "not run: no judging server" in said
+    assert path.read_text("utf-8") == found.model_dump_json(indent=1) + "\n"
+
+
+def test_no_clock_and_no_chance(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    assert calibrate(config, None) == calibrate(config, None)
+
+
+@needs_hse
+def test_campus_by_code(tmp_path: Path) -> None:
+    """The strict score of the run stays open wherever code finds no fault."""
+    found = calibrate(run_of(tmp_path, "hse"), None)
+    strict, code = found.scores[STRICT], found.scores[CODE_STRICT]
+    assert (found.rows, found.gold.off_topic) == (79, 1)
+    for half, whole in ((strict.tune, code.tune), (strict.report, code.report)):
+        assert half.undecided > 0 and half.true_pass == half.false_pass == 0
+        assert whole.undecided == 0
+        assert half.n + half.undecided == whole.n
+    assert "partial_opening" in code.must_rules
+    assert "partial_opening" not in found.scores[BLIND].must_rules  # its condition is a comment
+    assert any("undecided" in line for line in lines(found))
+
+
+BOUND = Bound(model="m", mode="plain", rules="r", prompt="p", templates="t")
+
+
+@pytest.fixture(scope="module")
+def found() -> Calibration:
+    held_against = held(YES, [("да", True), ("нет", False)] * 4)
+    worst, disagreeing = disagreements(held_against)
+    return Calibration(
+        bound=BOUND,
+        rows=8,
+        answers=8,
+        gold=GoldCounts(
+            good=4, bad=4, preferences=0, off_topic=0, unclear=0, unlabelled=0, comments=0
+        ),
+        scores={STRICT: score_against(held_against, STRICT)},
+        rules=tuple(rules_against(held_against)),
+        shadows=(),
+        mutations=(),
+        attacks=attack_report(load_attacks()[:1], YES, PROMPT, [make_row()], None),
+        probes=probe([], [], None),
+        disagreeing=disagreeing,
+        disagreements=tuple(worst),
+    )
+
+
+class TestBound:
+    def test_the_same_judge(self, found: Calibration, tmp_path: Path) -> None:
+        path = tmp_path / "calibration.json"
+        path.write_text(found.model_dump_json(), "utf-8")
+        assert load_calibration(path, BOUND) == found
+
+    @pytest.mark.parametrize("field", list(Bound.model_fields))
+    def test_another_judge(self, found: Calibration, tmp_path: Path, field: str) -> None:
+        path = tmp_path / "calibration.json"
+        path.write_text(found.model_dump_json(), "utf-8")
+        refused = load_calibration(path, BOUND.model_copy(update={field: "x"}))
+        assert isinstance(refused, Refusal)
+        assert f"another {field};" in refused.reason
+
+    def test_none_and_broken(self, tmp_path: Path) -> None:
+        path = tmp_path / "calibration.json"
+        assert isinstance(load_calibration(path, BOUND), Refusal)
+        path.write_text('{"bound": 1}', "utf-8")
+        with pytest.raises(DataError, match=r"calibration\.json: bound: .*calibrate again"):
+            load_calibration(path, BOUND)
+
+    def test_hashes_follow_what_they_are_of(self) -> None:
+        first = bound_to(YES, PROMPT, None, None)
+        assert first == bound_to(YES, PROMPT, None, None)
+        assert first.rules != bound_to(MIXED, PROMPT, None, None).rules
+        other = PROMPT.model_copy(update={"system": "Another."})
+        assert first.prompt != bound_to(YES, other, None, None).prompt
+
+
+class TestWithServer:
+    def calibrated(
+        self, respond: Any, config: Config, **judge: Any
+    ) -> tuple[Calibration, list[dict[str, Any]]]:
+        settings = config.judge.model_copy(update=judge)
+        with serving(after_probe(respond)) as served:
+            server = ServerSettings(base_url=served.url, model="m", api_key_env="JUDGE_TEST_KEY")
+            return calibrate(config.model_copy(update={"judge": settings}), server), served.bodies
+
+    def test_everything_is_run(self, tmp_path: Path) -> None:
+        def kind(body: dict[str, Any]) -> Sent:
+            if body["messages"][0]["role"] == "user":
+                return Sent("Another answer.")
+            return verdict("first" if "begin first" in user(body) else "pass")
+
+        found, bodies = self.calibrated(kind, small(tmp_path), arms=("teacher",))
+        assert (found.bound.model, found.bound.mode) == ("m", "json_schema")
+        assert all(one.not_run is None for _, one in found.probes)
+        assert found.attacks.model_row is not None
+        covered = [one for one in found.mutations if one.check == "llm" and not one.not_covered]
+        assert "friendly" in [one.rule for one in covered]
+        assert len(bodies) > 100
+
+    def test_the_budget_is_one_for_all_of_it(self, tmp_path: Path) -> None:
+        found, bodies = self.calibrated(lambda body: verdict("pass"), small(tmp_path), max_calls=15)
+        assert len(bodies) == 15
+        assert sum(one.missing for _, one in found.probes) > 0
+
+    def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
+        """The same server, then one with another model: the calibration speaks of the first."""
+        config = small(tmp_path)
+        at = Run.of(config)
+        rows = at.rows("val")
+        write_records(at.answers("base"), [make_answer("Yes.", row.id) for row in rows])
+        with serving(after_probe(lambda body: verdict("pass"))) as served:
+            server = ServerSettings(base_url=served.url, model="m", api_key_env="JUDGE_TEST_KEY")
+            before = judge_run(config, server).judge
+            write_text(at.calibration, calibrate(config, server).model_dump_json())
+            after = judge_run(config, server).judge
+            other = judge_run(config, server.model_copy(update={"model": "n"})).judge
+        assert before and after and other
+        assert (before.calibrated, after.calibrated, other.calibrated) == (False, True, False)

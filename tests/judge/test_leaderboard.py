@@ -1,0 +1,164 @@
+"""Arms of several runs: matched row by row, ranked, compared in pairs, refused where unlike."""
+
+from pathlib import Path
+
+import pytest
+from scipy.stats import binomtest
+
+from config.errors import DataError
+from data.rows import Row
+from data.run import Run
+from judge.__main__ import main
+from judge.leaderboard import Leaderboard, leaderboard
+from judge.stats import holm
+from tests.judge.folders import BRIEF, LINK, answer_val, make_run
+from tests.judge.made import make_row
+
+ROWS = [make_row(f"r{n}", passages=(f"passage {n}",)) for n in range(20)]
+
+
+def texts(spelt: str) -> list[str]:
+    """p passes, f fails."""
+    return ["a link" if letter == "p" else "nothing" for letter in spelt]
+
+
+def judged_run(folder: Path, name: str, rows: list[Row], arms: dict[str, str]) -> Run:
+    """A run that has been judged; an arm's outcomes are spelt p and f, a letter a row."""
+    run = make_run(folder, name=name)
+    answer_val(run, rows, {arm: texts(spelt) for arm, spelt in arms.items()})
+    assert main([str(run.config), "score"]) == 0
+    return run
+
+
+def renamed(rows: list[Row]) -> list[Row]:
+    """The same rows as another run reads them: other ids, other case and dots, another order."""
+    return [
+        row.model_copy(update={"id": f"x{n}", "question": row.question.upper().strip("?")})
+        for n, row in enumerate(rows)
+    ][::-1]
+
+
+class TestRows:
+    def test_ids_and_order_do_not_matter(self, tmp_path: Path) -> None:
+        """The same answers to the same rows, read differently: every difference is zero."""
+        spelt = "ppfpfffpppfpfpfpffpp"
+        one = judged_run(tmp_path, "one", ROWS, {"base": spelt})
+        two = judged_run(tmp_path, "two", renamed(ROWS), {"base": spelt[::-1]})
+        board = leaderboard([one.root, two.root])
+        (behind,) = [place.behind for place in board.places if place.behind]
+        assert (board.rows, behind.n, behind.better, behind.worse) == (20, 20, 0, 0)
+        assert board.places[0].strict == board.places[1].strict
+
+    def test_only_common_rows_count(self, tmp_path: Path) -> None:
+        """Rows 5 … 14 are in both runs; another passage makes another row."""
+        one = judged_run(tmp_path, "one", ROWS[:15], {"base": "f" * 5 + "p" * 10})
+        other = [*ROWS[5:], make_row("r0", passages=("changed",))]
+        two = judged_run(tmp_path, "two", other, {"base": "p" * 5 + "f" * 11})
+        board = leaderboard([one.root, two.root])
+        assert board.rows == 10 and board.runs == {"one": 15, "two": 16}
+        assert [(p.arm, p.strict.rate, p.strict.n) for p in board.places] == [
+            ("one/base", 1.0, 10),
+            ("two/base", 0.5, 10),
+        ]
+
+    def test_rows_asked_twice_are_told_apart_by_id(self, tmp_path: Path) -> None:
+        """Two rows alike in words, answered differently, in one order here and another there."""
+        twice = [row.model_copy(update={"question": "Same?", "contexts": ()}) for row in ROWS[:2]]
+        one = judged_run(tmp_path, "one", twice, {"base": "pf"})
+        two = judged_run(tmp_path, "two", twice[::-1], {"base": "fp"})
+        (behind,) = [p.behind for p in leaderboard([one.root, two.root]).places if p.behind]
+        assert (behind.n, behind.better, behind.worse) == (2, 0, 0)
+
+    def test_nothing_in_common(self, tmp_path: Path) -> None:
+        one = judged_run(tmp_path, "one", ROWS[:5], {"base": "ppppp"})
+        two = judged_run(tmp_path, "two", ROWS[5:10], {"base": "ppppp"})
+        with pytest.raises(DataError, match="share no answered row"):
+            leaderboard([one.root, two.root])
+
+
+class TestTable:
+    @pytest.fixture
+    def runs(self, tmp_path: Path) -> list[Run]:
+        one = {"base": "f" * 20, "student/a": "p" * 18 + "ff"}
+        two = {"base": "f" * 19 + "p", "student/a": "f" * 4 + "p" * 16}
+        return [
+            judged_run(tmp_path, "one", ROWS, one),
+            judged_run(tmp_path, "two", renamed(ROWS), {a: s[::-1] for a, s in two.items()}),
+        ]
+
+    def test_ranks_and_holm(self, runs: list[Run]) -> None:
+        """Against 18 of 20: 16 (2 better, 4 worse), 1 (1 and 18), 0 (0 and 18)."""
+        board = leaderboard([run.root for run in runs])
+        assert [place.arm for place in board.places] == [
+            "one/student/a",
+            "two/student/a",
+            "two/base",
+            "one/base",
+        ]
+        behind = [place.behind for place in board.places if place.behind]
+        assert [(b.better, b.worse) for b in behind] == [(2, 4), (1, 18), (0, 18)]
+        p_values = [float(binomtest(b.better, b.better + b.worse).pvalue) for b in behind]
+        assert [b.p for b in behind] == pytest.approx(p_values)
+        assert [b.p_holm for b in behind] == pytest.approx(holm(p_values))
+        assert behind[1].p_holm == 2 * p_values[1] and behind[2].p_holm == 3 * p_values[2]
+
+    def test_command(self, runs: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
+        capsys.readouterr()
+        out = runs[0].root / "board.json"
+        assert main(["compare", *(str(run.root) for run in runs), "--json", str(out)]) == 0
+        board = Leaderboard.model_validate_json(out.read_bytes())
+        assert board == leaderboard([run.root for run in runs])
+        printed = capsys.readouterr().out.splitlines()
+        assert "20 rows in common" in printed[0]
+        assert printed[2].split()[:3] == ["1", "one/student/a", "90.0%"]
+        assert "-10.0 points" in printed[3] and "on 20 rows, p = 0.688" in printed[3]
+
+    def test_one_run_is_a_leaderboard_too(self, runs: list[Run]) -> None:
+        places = leaderboard([runs[0].root]).places
+        assert [place.arm for place in places] == ["one/student/a", "one/base"]
+
+    def test_equal_names_are_told_apart(self, runs: list[Run], tmp_path: Path) -> None:
+        other = judged_run(tmp_path / "more", "one", ROWS, {"base": "p" * 20})
+        board = leaderboard([runs[0].root, other.root])
+        assert board.places[0].arm == f"{other.root}/base"
+        with pytest.raises(DataError, match="named twice"):
+            leaderboard([runs[0].root, runs[0].root])
+
+
+class TestRefusals:
+    def test_other_rules(self, tmp_path: Path) -> None:
+        one = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
+        two = make_run(tmp_path, (LINK, BRIEF), name="two")
+        answer_val(two, ROWS, {"base": texts("p" * 20)})
+        assert main([str(two.config), "score"]) == 0
+        with pytest.raises(DataError, match=r"two was judged by rules \w{12}….*one rule file"):
+            main(["compare", str(one.root), str(two.root)])
+
+    def test_other_slices_are_the_same_rules(self, tmp_path: Path) -> None:
+        one = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
+        two = make_run(tmp_path, name="two")
+        path = two.root / "rules.yaml"
+        path.write_text(path.read_text("utf-8").replace("slices: []", "slices: [labels]"))
+        answer_val(two, ROWS, {"base": texts("p" * 20)})
+        assert main([str(two.config), "score"]) == 0
+        assert len(leaderboard([one.root, two.root]).places) == 2
+
+    def test_not_judged(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path)
+        with pytest.raises(DataError, match="judge CONFIG score"):
+            main(["compare", str(run.root)])
+
+    @pytest.mark.parametrize("file", ["rules", "scores"])
+    def test_torn_files(self, tmp_path: Path, file: str) -> None:
+        run = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
+        path = getattr(run, file)
+        path.write_bytes(path.read_bytes()[:-20])
+        with pytest.raises(DataError, match="again"):
+            leaderboard([run.root])
+
+    def test_verdicts_on_rows_that_are_gone(self, tmp_path: Path) -> None:
+        run = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
+        lines = run.split("val").read_text("utf-8").splitlines(keepends=True)
+        run.split("val").write_text("".join(lines[1:]))
+        with pytest.raises(DataError, match="'r0'"):
+            leaderboard([run.root])

@@ -1,0 +1,87 @@
+"""What makes a stage run again, and what does not."""
+
+from pathlib import Path
+
+import pytest
+
+from config.load import load_config
+from config.schema import Config
+from data.run import Run
+from data.store import write_text
+from pipeline.stages import Stage, inputs_of, is_done, stages, stamp
+
+ROOT = Path(__file__).parent.parent.parent
+JUDGED = ("judge score", "judge hidden")
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def demo(folder: Path, *changes: str) -> Config:
+    """The demo in a folder of its own."""
+    return load_config(ROOT / "config/demo.yaml", [f"runs={folder}", *changes])
+
+
+def done(config: Config, commit: str = "c") -> list[str]:
+    """The names of the stages that would be skipped."""
+    every = stages(config, commit)
+    run = Run.of(config)
+    return [one.name for one in every if is_done(run, one, inputs_of(one, config))]
+
+
+def finished(config: Config) -> list[Stage]:
+    """All stages as if they had run: every file that they write is there."""
+    every = stages(config, "c")
+    for one in every:
+        for path in one.writes:
+            write_text(path, one.name)
+    for one in every:
+        stamp(Run.of(config), one, inputs_of(one, config), 1.0)
+    return every
+
+
+def test_nothing_has_run_and_then_everything_has(tmp_path: Path) -> None:
+    """A stage without its stamp is never skipped; with unchanged inputs always."""
+    assert done(demo(tmp_path)) == []
+    every = finished(demo(tmp_path))
+    assert done(demo(tmp_path)) == [one.name for one in every]
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (
+            "teacher.sampling.temperature=0.5",
+            {"manifest", "teacher generate", "teacher select", "report"},
+        ),
+        ("judge.max_tokens=99", {"manifest", *JUDGED, "report"}),
+        (
+            "students.0.method.rank=8",
+            {"manifest", "student train", "student predict", *JUDGED, "report"},
+        ),
+        ("data.val_fraction=0.3", {"manifest", "data", "student predict", "report"}),
+    ],
+)
+def test_a_setting_reruns_the_stages_that_use_it(
+    tmp_path: Path, change: str, again: set[str]
+) -> None:
+    """And no other: later stages follow once the files that they read have changed."""
+    every = {one.name for one in finished(demo(tmp_path))}
+    assert every - set(done(demo(tmp_path, change))) == again
+
+
+def test_a_touched_result_is_made_again_and_what_reads_it(tmp_path: Path) -> None:
+    """Who edits selected.jsonl by hand gets it back, and a student that never saw the edit."""
+    config = demo(tmp_path)
+    every = {one.name for one in finished(config)}
+    write_text(Run.of(config).selected, "edited")
+    assert every - set(done(config)) == {"teacher select", "student train"}
+
+
+def test_another_commit_concerns_the_manifest_only(tmp_path: Path) -> None:
+    """A commit that changes no source (a README) asks no model anything."""
+    config = demo(tmp_path)
+    every = {one.name for one in finished(config)}
+    assert every - set(done(config, "other")) == {"manifest"}

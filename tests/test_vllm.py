@@ -1,0 +1,126 @@
+"""The real engine on the real model: what it says is what transformers says, adapter or not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from config.schema import LoraMethod, Sampling
+from engine.merge import merged_weights
+from engine.models import load_tokenizer, resolve_model
+from engine.protocol import Adapter, make_request
+from engine.vllm import VllmEngine, on_gpu
+from student.model import greedy_answers, load_student
+
+QUESTIONS = ("What is the capital of France?", "Name a colour.", "What is two plus two?", "Say hi.")
+GREEDY = Sampling(max_tokens=12, logprobs=True)
+BFLOAT16 = 0.15  # nats: 30 layers of 8-bit mantissas, two orders of summation; measured ≤ 0.06
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[VllmEngine]:
+    """One engine for all: starting it takes 15 s."""
+    made = VllmEngine("embedded", 512, max_lora_rank=8)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
+    """A random adapter that changes what the model says."""
+    folder = tmp_path_factory.mktemp("adapter")
+    student = load_student(resolve_model("embedded"), LoraMethod(rank=8, alpha=16), seed=0)
+    for name, weights in student.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights, std=0.02)
+    student.save_pretrained(folder)
+    return Adapter("random", folder, "sha")
+
+
+def prompts() -> list[tuple[int, ...]]:
+    """The questions as chats."""
+    tokenizer = load_tokenizer(resolve_model("embedded"))
+    turns = [[{"role": "user", "content": question}] for question in QUESTIONS]
+    chats = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    return [tuple(chat) for chat in chats]
+
+
+def answered(
+    engine: VllmEngine, adapter: Adapter | None = None
+) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:
+    """Ids and logprobs by request key, which is the same with and without adapter."""
+    requests = [make_request("m", ids, GREEDY, 0) for ids in prompts()]
+    asked = [
+        request.__class__(request.key, request.prompt_ids, GREEDY, 0, adapter)
+        for request in requests
+    ]
+    found = {done.key: (done.token_ids, done.logprobs or ()) for done in engine.run(asked)}
+    return {request.key: found[request.key] for request in requests}
+
+
+def forward_logprobs(
+    model: torch.nn.Module, prompt: tuple[int, ...], answer: tuple[int, ...]
+) -> list[float]:
+    """What transformers gives each answer token, in one forward pass."""
+    with torch.no_grad():
+        logits = model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1]
+    chosen = torch.log_softmax(logits.float(), -1).gather(1, torch.tensor(answer)[:, None])
+    return [float(value) for value in chosen[:, 0]]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(on_gpu(), reason="adapters are folded in on CPU only")
+def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: Adapter) -> None:
+    """Base and folded adapter: every answer token has the logprob of a plain forward pass.
+
+    And the base is back, to the bit, after an adapter was folded in and out.
+    """
+    resolved = resolve_model("embedded")
+    before = answered(engine)
+    folded = answered(engine, adapter)
+    after = answered(engine)
+    assert after == before
+    assert all(folded[key][0] != before[key][0] for key in before), "the adapter says other things"
+    base = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
+    merged = PeftModel.from_pretrained(base, str(adapter.path)).merge_and_unload()
+    plain = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
+    for model, answers in ((plain, before), (merged, folded)):
+        for prompt, (ids, logprobs) in zip(prompts(), answers.values(), strict=True):
+            expected = forward_logprobs(model, prompt, ids)
+            assert logprobs == pytest.approx(expected, abs=BFLOAT16)
+
+
+@pytest.mark.slow
+def test_folding_is_adding_the_adapter(adapter: Adapter) -> None:
+    """W + (α/r)·B·A in float32, rounded once to bfloat16, and nothing else changes."""
+    from safetensors.torch import load_file
+
+    resolved = resolve_model("embedded")
+    merged = dict(merged_weights(resolved, adapter.path))
+    base = load_file(Path(resolved) / "model.safetensors")
+    parts = load_file(adapter.path / "adapter_model.safetensors")
+    name = "model.layers.3.mlp.down_proj"
+    a, b = (parts[f"base_model.model.{name}.lora_{part}.weight"] for part in "AB")
+    expected = base[f"{name}.weight"].float() + 2.0 * (b @ a)
+    assert torch.allclose(merged[f"{name}.weight"].float(), expected, rtol=2**-7, atol=1e-3)
+    norm = "model.layers.3.input_layernorm.weight"
+    assert torch.equal(merged[norm], base[norm])
+    assert merged.keys() == base.keys()
+
+
+@pytest.mark.slow
+def test_the_look_at_val_says_what_the_engine_says(engine: VllmEngine) -> None:
+    """Greedy answers in training and in the engine agree where bfloat16 leaves no tie."""
+    resolved = resolve_model("embedded")
+    student = load_student(resolved, LoraMethod(rank=8, alpha=16), seed=0)  # B = 0: the base
+    end = load_tokenizer(resolved).convert_tokens_to_ids("<|im_end|>")
+    drawn = greedy_answers(student.eval(), prompts(), end, GREEDY.max_tokens)
+    said = [ids for ids, _ in answered(engine).values()]
+    equal = [
+        tuple(own) == tuple(i for i in ids if i != end)
+        for own, ids in zip(drawn, said, strict=True)
+    ]
+    assert sum(equal) >= len(equal) - 1
