@@ -1,7 +1,8 @@
 """Crash-safe files of records: an append-only JSONL store, and whole files replaced at once.
 
 Survives kill −9 at any byte: a torn last line is cut before the next append, and at most
-`SYNC_EVERY` records can be lost to a power cut. One process writes; a second one is refused.
+`SYNC_EVERY` records can be lost to a power cut, unless the store's owner does the syncing. One
+process writes; a second one is refused.
 """
 
 import fcntl
@@ -116,13 +117,15 @@ class Store(Generic[_R]):
     Opening locks the file (DataError names the holder) and cuts a torn last line.
     """
 
-    def __init__(self, path: Path, kind: type[_R]) -> None:
+    def __init__(self, path: Path, kind: type[_R], sync_every: int | None = SYNC_EVERY) -> None:
+        """`sync_every` = None: only `sync` and `close` make sure that the disk has it all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._lock = claim(path)
         self._file = path.open("ab")
         self._cut_torn_tail()
         self.records: list[_R] = list(read_records(path, kind))  # as found when opened
+        self._sync_every = sync_every
         self._unsynced = 0
 
     def _cut_torn_tail(self) -> None:
@@ -146,20 +149,24 @@ class Store(Generic[_R]):
         try:
             self._file.write(line)
             self._file.flush()
-            self._unsynced += 1
-            if self._unsynced >= SYNC_EVERY:
-                self._sync()
         except OSError as error:
             raise _full(self.path, len(line), error) from error
+        self._unsynced += 1
+        if self._sync_every is not None and self._unsynced >= self._sync_every:
+            self.sync()
 
-    def _sync(self) -> None:
-        os.fsync(self._file.fileno())
+    def sync(self) -> None:
+        """Waits until the disk has every record. Raises DataError when it is full."""
         self._unsynced = 0
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _full(self.path, 0, error) from error
 
     def close(self) -> None:
         """Syncs, closes and releases the lock."""
         try:
-            self._sync()
+            self.sync()
             self._file.close()
         except OSError as error:
             raise _full(self.path, 0, error) from error

@@ -4,7 +4,7 @@ Leaves each kind of check to `judge.kinds` and the language model's verdicts to 
 An empty answer obeys nothing.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from data.answers import Answer
 from data.rows import Row
@@ -103,8 +103,10 @@ def unasked(due: DueRule, applies: bool | None) -> Verdictish:
     return Verdictish("missing", "overflow")
 
 
-def named(found: Verdictish, due: DueRule, answer: Answer) -> Verdict:
-    """The record of a code rule's verdict."""
+def named(
+    found: Verdictish, due: DueRule, answer: Answer, by: Literal["code", "llm"] = "code"
+) -> Verdict:
+    """The record of a rule's verdict."""
     return Verdict(
         arm=answer.arm,
         row=answer.row,
@@ -112,5 +114,6 @@ def named(found: Verdictish, due: DueRule, answer: Answer) -> Verdict:
         rule=due.id,
         outcome=found.outcome,
         reason=found.reason,
+        by=by,
         note=found.note,
     )

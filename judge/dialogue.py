@@ -1,25 +1,25 @@
 """One question to the model until there is a verdict, or a reason why there is none.
 
 A reply is asked for again when it cannot be read, was cut, or quotes what the data do not hold;
-never because of what it decided.
+never because of what it decided. Where no re-ask is left, or the server refuses the form of reply,
+the question falls to the next looser form.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
 
-from judge.asked import request_key
-from judge.questions import Body, Mode, Question, asked_again, with_more_room
+from judge.completion import Reply
+from judge.questions import Mode, Question, Request, asked_again, request_of, with_more_room
 from judge.replies import Judgement, Unreadable, read_reply, unfounded
-from judge.transport import Reply, Unanswered
+from judge.transport import Unanswered
 from judge.verdicts import Missing
 
-Ask = Callable[[Body], Awaitable[Reply]]
-Replies = list[tuple[str, Reply]]  # by request key
+Ask = Callable[[Request], Awaitable[Reply]]
 Problem = Literal["malformed", "empty", "truncated", "refused", "evidence"]
 
 NO_EVIDENCE = "evidence not found"
 _NOTE = 300  # characters of the judge's words that a verdict carries
-_REASKS = {"form": 2, "room": 1, "evidence": 1}
+_REASKS = {"form": 1, "room": 1, "evidence": 1}  # of one question, whatever the form of reply
 _REASK_OF = {"malformed": "form", "empty": "form", "truncated": "room", "evidence": "evidence"}
 
 
@@ -29,6 +29,14 @@ class Ruling(NamedTuple):
     verdict: str | None
     reason: Missing | None = None
     note: str = ""
+    unfounded: bool = False  # its evidence is not in the data, and a re-ask did not mend that
+
+
+class Ended(NamedTuple):
+    """The ruling, and the forms of reply it took, of which the last one counts."""
+
+    ruling: Ruling
+    modes: Sequence[Mode]
 
 
 class _Reading(NamedTuple):
@@ -37,36 +45,63 @@ class _Reading(NamedTuple):
     message: str = ""  # tells the reply's author what is wrong with it
 
 
-async def decide(question: Question, mode: Mode, body: Body, ask: Ask) -> tuple[Ruling, Replies]:
-    """The ruling, and the replies that led to it: none when it is missing."""
+class _Talk(NamedTuple):
+    """How a conversation in one form of reply ended."""
+
+    ruling: Ruling
+    broken: bool = False  # the form was not kept, or is refused: a looser one may do
+
+
+async def decide(
+    question: Question, modes: Sequence[Mode], request_in: Callable[[Mode], Request], ask: Ask
+) -> Ended:
+    """The ruling on a question that is asked in the first of these modes, the others in reserve."""
     left = dict(_REASKS)
-    replies: Replies = []
+    broken: Ruling | None = None  # why the stricter modes did not do
+    for number, mode in enumerate(modes, 1):
+        talk = await _talk(question, request_in(mode), mode, ask, left)
+        if not talk.broken:
+            spent = talk.ruling.reason in ("overflow", "not_run")  # no reply in this mode to read
+            return Ended(broken if broken and spent else talk.ruling, modes[:number])
+        if broken is None or broken.reason == "transport":
+            broken = talk.ruling
+    if broken is None:
+        raise ValueError("no mode to ask in")
+    return Ended(broken, modes)
+
+
+async def _talk(
+    question: Question, request: Request, mode: Mode, ask: Ask, left: dict[str, int]
+) -> _Talk:
     readable: Judgement | None = None  # the latest, though its evidence is not in the data
     problem: Problem | None = None
-    request = body
+    said = ""
     while True:
         try:
             reply = await ask(request)
         except Unanswered as error:
-            if problem is None or error.reason != "overflow":
-                return Ruling(None, error.reason, str(error)), []
-            return _ended(problem, readable, replies)  # only the longer re-ask does not fit
-        replies.append((request_key(request), reply))
+            if problem is not None and (error.rejected or error.reason == "not_run"):
+                return _ended(problem, readable, said)  # only the re-ask cannot be had
+            refused = error.rejected and error.reason == "transport"
+            return _Talk(Ruling(None, error.reason, str(error)), broken=refused)
+        said = reply.text
         reading = _read(question, mode, reply)
         if reading.problem is None and reading.judgement is not None:
-            return _ruled(reading.judgement, ""), replies
+            return _Talk(_ruled(reading.judgement))
         problem, readable = reading.problem, reading.judgement or readable
         kind = _REASK_OF.get(problem or "")
         if kind is None or not left[kind]:
-            return _ended(problem, readable, replies)
+            return _ended(problem, readable, said)
         left[kind] -= 1
-        request = _again(request, reply, reading)
+        request = _again(question, request, reply, reading)
 
 
-def _again(request: Body, reply: Reply, reading: _Reading) -> Body:
+def _again(question: Question, request: Request, reply: Reply, reading: _Reading) -> Request:
     if reading.problem == "truncated":
-        return with_more_room(request)
-    return asked_again(request, reply.text, reading.problem or "", reading.message)
+        return request_of(with_more_room(request.body))
+    problem = reading.problem or ""
+    again = asked_again(request.body, question.language, reply.text, problem, reading.message)
+    return request_of(again)
 
 
 def _read(question: Question, mode: Mode, reply: Reply) -> _Reading:
@@ -82,24 +117,21 @@ def _read(question: Question, mode: Mode, reply: Reply) -> _Reading:
         found = read_reply(reply.text, mode, question.options)
     except Unreadable as error:
         return _Reading(None, "malformed", str(error))
-    number = unfounded(found.evidence, "\n".join(part.text for part in question.parts))
-    if number is None:
-        return _Reading(found)
-    return _Reading(found, "evidence", f"piece {number} of the evidence")
+    number = unfounded(found.evidence, [part.text for part in question.parts])
+    return _Reading(found) if number is None else _Reading(found, "evidence", str(number))
 
 
-def _ended(
-    problem: Problem | None, readable: Judgement | None, replies: Replies
-) -> tuple[Ruling, Replies]:
+def _ended(problem: Problem | None, readable: Judgement | None, said: str) -> _Talk:
     """No re-ask is left: a readable reply counts, flagged; without one the verdict is missing."""
     if readable is not None:
-        return _ruled(readable, NO_EVIDENCE), replies
+        return _Talk(_ruled(readable, unfounded=True))
     reason: Missing = "malformed" if problem is None or problem == "evidence" else problem
-    return Ruling(None, reason, replies[-1][1].text[:_NOTE]), []
+    return _Talk(Ruling(None, reason, said[:_NOTE]), broken=reason in ("malformed", "empty"))
 
 
-def _ruled(found: Judgement, flag: str) -> Ruling:
+def _ruled(found: Judgement, unfounded: bool = False) -> Ruling:
+    flag = NO_EVIDENCE if unfounded else ""
     note = "; ".join(filter(None, (flag, found.reasoning[:_NOTE])))
     if found.verdict == "cannot_judge":
-        return Ruling(None, "cannot_judge", note)
-    return Ruling(found.verdict, None, note)
+        return Ruling(None, "cannot_judge", note, unfounded)
+    return Ruling(found.verdict, None, note, unfounded)

@@ -18,6 +18,7 @@ from data.store import write_text
 from judge.drafting.ask import Replies, Unread, ask_for_rules
 from judge.drafting.sift import Sifted, sift
 from judge.fence import cleaned
+from judge.text import language_of
 from judge.transport import Patience
 from prompts.library import read_prompt
 from prompts.rules import Rule, RuleFile, prompt_sha256, uncovered
@@ -60,7 +61,12 @@ def draft(config: Config, out: Path, patience: Patience) -> RuleFile:
     notes = list(_notes(replies, sifted))
     if not sifted.rules:
         raise DataError(f"{server.model} drafted no usable rule: {'; '.join(notes)}")
-    rules = RuleFile(version=1, prompt_sha256=prompt_sha256(system), rules=sifted.rules)
+    rules = RuleFile(
+        version=1,
+        prompt_sha256=prompt_sha256(system),
+        language=language_of(system),
+        rules=sifted.rules,
+    )
     left = uncovered(rules, system)
     write_text(out, _text(rules, server.model, notes, left))
     print(f"rules drafted: {len(rules.rules)}, in {out}; {replies.asked} questions asked")
@@ -91,6 +97,7 @@ def _text(rules: RuleFile, model: str, notes: Sequence[str], left: Sequence[str]
     values = {
         "version": rules.version,
         "prompt_sha256": rules.prompt_sha256,
+        "language": rules.language,
         "rules": [_written(rule) for rule in rules.rules],
     }
     body = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=100)

@@ -5,7 +5,7 @@ The split is a parameter: the hidden set is judged as val is, and then set besid
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from config.errors import ConfigError, DataError
 from config.schema import Config, ServerSettings
@@ -14,44 +14,52 @@ from data.rows import Row
 from data.run import Run
 from data.store import read_records, write_records, write_text
 from judge.agreement import agreements
+from judge.asking import Asks
 from judge.board import make_board
 from judge.calibration.bound import Bound, Calibration, bound_to, load_calibration
 from judge.checks import code_verdicts
 from judge.drift import Side, drifts
 from judge.llm import LlmJudge
+from judge.modes import LADDER
+from judge.plan import Plan
 from judge.result import JudgeNote, JudgeResult
 from judge.scores import score
 from judge.verdicts import Verdict
-from prompts.library import load_prompt
+from prompts.library import Prompt, load_prompt
 from prompts.rules import RuleFile, judged_rules, rules_sha256
 
 Judged = Literal["val", "hidden"]  # splits that arms answer
 
 
-def judge_run(config: Config, server: ServerSettings | None, split: Judged = "val") -> JudgeResult:
+class _Material(NamedTuple):
+    """What is judged."""
+
+    prompt: Prompt
+    rules: RuleFile
+    rows: list[Row]
+    answers: list[Answer]  # of the arms that were asked
+    pairs: list[tuple[Row, Answer]]  # with the logged answers
+
+
+def judge_run(
+    config: Config, server: ServerSettings | None, split: Judged = "val", asks: Asks = "new"
+) -> JudgeResult:
     """Writes the verdicts and scores of all arms that answered the split.
 
     For val judge/verdicts.jsonl, rules.json and scores.json; for the hidden set
-    hidden_verdicts.jsonl and hidden.json. Raises DataError when no arm has answered.
+    hidden_verdicts.jsonl and hidden.json. With `asks` = none the server need not run. Raises
+    DataError when no arm has answered.
     """
     run = Run.of(config)
-    prompt, rules = load_prompt(config.prompt, Path())
-    rows = run.rows(split)
-    answers = _answers(config, split)
-    pairs = _pairs(rows, answers)
+    prompt, rules, rows, answers, pairs = _material(config, split)
     verdicts = [v for row, answer in pairs for v in code_verdicts(rules, prompt, row, answer)]
     note = None
     arms = llm_arms(config, split) if server is not None else []
     if server is not None:
         judge = LlmJudge(server, config.judge, rules, prompt, run.judge_calls)
-        verdicts += judge.verdicts([pair for pair in pairs if pair[1].arm in arms])
-        note = JudgeNote(
-            model=server.model,
-            mode=judge.mode,
-            calls=judge.calls,
-            same_as_base=server.model == config.model.name,
-            calibrated=_calibrated(run, bound_to(rules, prompt, server.model, judge.mode)),
-        )
+        verdicts += judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
+        bound = bound_to(rules, prompt, server.model, judge.mode)
+        note = _note(judge, config, calibrated=_calibrated(run, bound))
     result = JudgeResult(
         scores=score(rules, rows, verdicts, answers, config.seed),
         agreements=agreements(verdicts, rules, rows, config.seed),
@@ -65,6 +73,41 @@ def judge_run(config: Config, server: ServerSettings | None, split: Judged = "va
         result = result.model_copy(update={"drift": drift})
     _write(run, split, rules, verdicts, result)
     return result
+
+
+def judge_plan(
+    config: Config,
+    server: ServerSettings,
+    split: Judged = "val",
+    asks: Literal["new", "missing"] = "new",
+) -> Plan:
+    """The calls that `judge_run` would make; raises what it raises, writes nothing."""
+    prompt, rules, _, _, pairs = _material(config, split)
+    arms = llm_arms(config, split)
+    judge = LlmJudge(server, config.judge, rules, prompt, Run.of(config).judge_calls)
+    return judge.plan([pair for pair in pairs if pair[1].arm in arms], asks)
+
+
+def _material(config: Config, split: Judged) -> _Material:
+    prompt, rules = load_prompt(config.prompt, Path())
+    rows = Run.of(config).rows(split)
+    answers = _answers(config, split)
+    return _Material(prompt, rules, rows, answers, _pairs(rows, answers))
+
+
+def _note(judge: LlmJudge, config: Config, calibrated: bool) -> JudgeNote:
+    return JudgeNote(
+        model=judge.model,
+        mode=judge.mode,
+        fell={mode: judge.fell[mode] for mode in LADDER if judge.fell[mode]},
+        unfounded=judge.unfounded,
+        calls=judge.spent.calls,
+        prompt_tokens=judge.spent.prompt_tokens,
+        completion_tokens=judge.spent.completion_tokens,
+        cost=judge.spent.cost,
+        same_as_base=judge.model == config.model.name,
+        calibrated=calibrated,
+    )
 
 
 def _calibrated(run: Run, bound: Bound) -> bool:

@@ -5,17 +5,19 @@ once per answer and rule whether it is obeyed. What has no verdict is missing, w
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
-from pydantic import TypeAdapter
+from tqdm import tqdm
 
 from config.schema import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
 from judge.applies import applicable, asks_model
-from judge.asked import AskedStore, request_key
+from judge.asked import AskedStore
+from judge.asking import Asking, Asks
 from judge.checks import (
     Verdictish,
     check_context,
@@ -25,29 +27,32 @@ from judge.checks import (
     unasked,
     without_check,
 )
-from judge.dialogue import Ruling, decide
-from judge.modes import probe_question, settle_mode
-from judge.questions import Body, Mode, Question, applies_question, verdict_question
-from judge.transport import Patience, Reply, Transport, Unanswered
+from judge.completion import Reply
+from judge.dialogue import Ruling
+from judge.plan import Plan, Planning
+from judge.questions import Body, Mode, Question
+from judge.transport import Patience, Spent, Transport, limits_of
 from judge.verdicts import Verdict
 from prompts.library import Prompt
 from prompts.rules import DueRule, Judged, RuleFile
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_MODE: TypeAdapter[Mode] = TypeAdapter(Mode)
+
+Pairs = Sequence[tuple[Row, Answer]]
 
 
 class _Case(NamedTuple):
     """One verdict to be found."""
 
-    row: Row
+    row: Row  # as the answer's author saw it
+    shared: Row  # as stage A sees it: the same for all answers
     answer: Answer
     due: DueRule
 
 
 class LlmJudge:
-    """Judges by one server; keeps every reply, so that a second run asks only what is missing."""
+    """Judges by one server; keeps every reply, so that a second run asks only what is not there."""
 
     def __init__(  # the constructor is the seam that tests and the pipeline use
         self,
@@ -58,73 +63,127 @@ class LlmJudge:
         store_path: Path,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
+        """The limits hold for all that is asked of this judge, whichever way.
+
+        Raises ConfigError when the cost is limited and the server has no prices.
+        """
         self._server = server
         self.model = server.model
         self._settings = settings
+        self._limits = limits_of(settings, server)
+        self.language = rules.language
         self._context = check_context(rules, prompt)
         self._due = [due for due in rules.due_rules() if by_model(due)]
         self._store_path = store_path
         self._patience = patience
         self.mode: Mode | Literal["not asked"] = "not asked"  # until a question needs one
-        self.calls = 0  # questions put to the server, the probe's among them
+        self.fell: Counter[Mode] = Counter()  # questions that a stricter mode failed, by mode
+        self.unfounded = 0  # rulings that rest on evidence which is not in the data
+        self.spent = Spent(server.price_per_million)
 
-    def verdicts(self, pairs: Sequence[tuple[Row, Answer]]) -> list[Verdict]:
+    def verdicts(self, pairs: Pairs, asks: Asks = "new") -> list[Verdict]:
         """A verdict per pair and rule that needs the model, in that order.
 
         Raises SetupError when key, quota, address or model are wrong, DataError when another
         process judges into the same file.
         """
-        cases = [_Case(row, answer, due) for row, answer in pairs for due in self._due]
-        return self._asked(cases, self._case)
+        cases = self._cases(pairs)
+        return self._asked(cases, lambda asking: self._all(cases, asking), asks)
 
     def rulings(self, questions: Sequence[Question]) -> list[Ruling]:
         """The rulings on questions of any kind, in that order. Raises as `verdicts` does."""
-        return self._asked(questions, lambda question, asking: asking.ruling(question))
+        return self._asked(questions, lambda asking: self._each(questions, asking.ruling))
+
+    def repeats(
+        self, questions: Sequence[Question], temperature: float, times: int
+    ) -> list[list[Ruling]]:
+        """So many independent rulings on each question. Raises as `verdicts` does."""
+        asked = [(question, number) for question in questions for number in range(times)]
+        found = self._asked(
+            asked,
+            lambda asking: self._each(
+                asked, lambda one: asking.sampled(one[0], temperature, one[1])
+            ),
+        )
+        return [found[place : place + times] for place in range(0, len(found), times)]
 
     def replies(self, bodies: Sequence[Body]) -> list[Reply | None]:
         """The raw replies to requests, None where none came. Raises as `verdicts` does."""
-        return self._asked(bodies, lambda body, asking: asking.reply(body))
+        return self._asked(bodies, lambda asking: self._each(bodies, asking.reply))
+
+    def plan(self, pairs: Pairs, asks: Literal["new", "missing"] = "new") -> Plan:
+        """The calls that `verdicts` would make. Asks nothing and writes nothing."""
+        store = AskedStore(self._store_path, writable=False)
+        planning = Planning(self.model, self._settings, self.language, store, asks)
+        asyncio.run(self._all(self._cases(pairs), planning))
+        return planning.plan
+
+    def _cases(self, pairs: Pairs) -> list[_Case]:
+        shared: dict[str, Row] = {}  # with just the passages that every author saw
+        for row, _ in pairs:
+            known = shared.setdefault(row.id, row)
+            if len(row.contexts) < len(known.contexts):
+                shared[row.id] = row
+        return [
+            _Case(row, shared[row.id], answer, due) for row, answer in pairs for due in self._due
+        ]
 
     def _asked(
-        self, items: Sequence[_T], work: Callable[[_T, "_Asking"], Awaitable[_R]]
+        self,
+        items: Sequence[object],
+        work: Callable[[Asking], Awaitable[list[_R]]],
+        asks: Asks = "new",
     ) -> list[_R]:
+        """What the work returns; without items there is nothing to open or to ask."""
         if not items:
             return []
-        store = AskedStore(self._store_path)
+        store = AskedStore(self._store_path, writable=asks != "none")
         try:
-            return asyncio.run(self._each(items, work, store))
+            return asyncio.run(self._done(work, store, asks))
         finally:
             store.close()
 
-    async def _each(
-        self,
-        items: Sequence[_T],
-        work: Callable[[_T, "_Asking"], Awaitable[_R]],
-        store: AskedStore,
+    async def _done(
+        self, work: Callable[[Asking], Awaitable[list[_R]]], store: AskedStore, asks: Asks
     ) -> list[_R]:
-        most = self._settings.max_calls
-        left = None if most is None else max(0, most - self.calls)
-        transport = Transport(self._server, self._patience, left)
-        asking = _Asking(self._server.model, self._settings.max_tokens, store, transport)
+        none = asks == "none"
+        transport = (
+            None if none else Transport(self._server, self._patience, self._limits, self.spent)
+        )
+        asking = Asking(self.model, self._settings, self.language, store, transport, asks)
         try:
-            return await _each(items, lambda item: work(item, asking), self._server)
+            return await work(asking)
         finally:
             self.mode = asking.mode or self.mode
-            self.calls += transport.calls
-            await transport.close()
+            self.fell += asking.fell
+            self.unfounded += asking.unfounded
+            if transport is not None:
+                await transport.close()
 
-    async def _case(self, case: _Case, asking: "_Asking") -> Verdict:
-        found = await self._found(case, asking)
-        return named(found, case.due, case.answer).model_copy(update={"by": "llm"})
+    async def _all(self, cases: Sequence[_Case], asking: Asking) -> list[Verdict]:
+        # a row at a time, for the server's prefix cache and ours
+        rows = {row: place for place, row in enumerate(dict.fromkeys(c.row.id for c in cases))}
+        order = sorted(range(len(cases)), key=lambda place: rows[cases[place].row.id])
+        found = await self._each(
+            [cases[place] for place in order], lambda case: self._verdict(case, asking)
+        )
+        places = dict(zip(order, found, strict=True))
+        return [places[place] for place in range(len(cases))]
 
-    async def _found(self, case: _Case, asking: "_Asking") -> Verdictish:
-        row, answer, due = case
+    async def _each(self, items: Sequence[_T], work: Callable[[_T], Awaitable[_R]]) -> list[_R]:
+        return await _each(items, work, 2 * self._server.concurrency)
+
+    async def _verdict(self, case: _Case, asking: Asking) -> Verdict:
+        return named(await self._found(case, asking), case.due, case.answer, by="llm")
+
+    async def _found(self, case: _Case, asking: Asking) -> Verdictish:
+        row, shared, answer, due = case
         arms = self._settings.arms
         ours = arms is None or answer.arm in arms
         if asks_model(due.rule):
             if not ours:
                 return Verdictish("missing", "not_run")
-            ruling = await asking.ruling(applies_question(due.rule, row))
+            ruling = await asking.due(due.rule, shared)
             if ruling.verdict is None:
                 return Verdictish("missing", ruling.reason, f"when due: {ruling.note}")
             applies: bool | None = ruling.verdict == "yes"
@@ -140,7 +199,7 @@ class LlmJudge:
             return early
         if not ours:
             return Verdictish("missing", "not_run")
-        return _verdict(due, await asking.ruling(verdict_question(due.rule, row, said)))
+        return _verdict(due, await asking.verdict(due.rule, row, said))
 
 
 def by_model(due: DueRule) -> bool:
@@ -155,82 +214,23 @@ def _verdict(due: DueRule, ruling: Ruling) -> Verdictish:
     return Verdictish("pass" if obeyed != due.undue else "fail", note=ruling.note)
 
 
-class _Asking:
-    """Asks each different question once, of the store first and then of the server."""
-
-    def __init__(
-        self, model: str, max_tokens: int, store: AskedStore, transport: Transport
-    ) -> None:
-        self._model = model
-        self._max_tokens = max_tokens
-        self._store = store
-        self._transport = transport
-        self._rulings: dict[str, asyncio.Task[Ruling]] = {}
-        self._settling = asyncio.Lock()
-        self.mode: Mode | None = None
-
-    async def ruling(self, question: Question) -> Ruling:
-        """The ruling on a question; equal questions under way at once share one request."""
-        try:
-            mode = await self._settled()
-        except Unanswered as error:
-            return Ruling(None, error.reason, str(error))
-        body = question.body(mode, self._model, self._max_tokens)
-        key = request_key(body)
-        if key not in self._rulings:
-            self._rulings[key] = asyncio.ensure_future(self._decided(question, mode, body))
-        return await self._rulings[key]
-
-    async def reply(self, body: Body) -> Reply | None:
-        """The raw reply to a request, of the store where it holds one."""
-        try:
-            found = await self._ask(body)
-        except Unanswered:
-            return None
-        self._store.keep("text", "", [(request_key(body), found)])
-        return found
-
-    async def _decided(self, question: Question, mode: Mode, body: Body) -> Ruling:
-        ruling, replies = await decide(question, mode, body, self._ask)
-        self._store.keep(question.rule, question.row, replies)
-        return ruling
-
-    async def _ask(self, body: Body) -> Reply:
-        return self._store.reply(request_key(body)) or await self._transport.ask(body)
-
-    async def _settled(self) -> Mode:
-        """The output mode: as stored by an earlier run, or probed."""
-        async with self._settling:
-            if self.mode is None:
-                self.mode = await self._stored_or_probed()
-            return self.mode
-
-    async def _stored_or_probed(self) -> Mode:
-        probe = probe_question(1)
-        key = request_key({"mode of": probe.body("plain", self._model, 1)})
-        stored = self._store.reply(key)
-        if stored is not None:
-            return _MODE.validate_python(stored.text)
-        mode = await settle_mode(self._transport.ask, self._model, self._transport.where)
-        self._store.keep(probe.rule, probe.row, [(key, Reply(mode, "stop"))])
-        return mode
-
-
-async def _each(
-    items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], server: ServerSettings
-) -> list[_R]:
-    """The results in order; the first error ends the rest."""
+async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], workers: int) -> list[_R]:
+    """The results in order, with a progress bar; the first error ends the rest."""
     results: dict[int, _R] = {}
     waiting = iter(enumerate(items))
+    # a second of grace: what is stored is there at once and needs no bar
+    bar = tqdm(total=len(items), desc="judge", unit=" verdicts", delay=1.0)
 
     async def worker() -> None:
-        for number, item in waiting:
-            results[number] = await work(item)
+        for place, item in waiting:
+            results[place] = await work(item)
+            bar.update()
 
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(2 * server.concurrency):  # some wait for the gate, none for a worker
-                group.create_task(worker())
+        with bar:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(workers, len(items))):  # some wait for the gate, none for work
+                    group.create_task(worker())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return [results[number] for number in range(len(items))]
+    return [results[place] for place in range(len(items))]

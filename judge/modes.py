@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from config.errors import SetupError
 from data.rows import Context, Row
-from judge.questions import Body, Mode, Question, verdict_question
+from judge.completion import Reply
+from judge.questions import Mode, Question, Request, request_of, verdict_question
 from judge.replies import Unreadable, read_reply
-from judge.transport import Reply, Unanswered
+from judge.transport import Unanswered
 from prompts.rules import Judged, Rule
 
-LADDER: tuple[Mode, ...] = ("json_schema", "structured_outputs", "json_object")  # else plain
+LADDER: tuple[Mode, ...] = ("json_schema", "structured_outputs", "json_object", "plain")
 
 _PASSAGE = "The reading room is open from nine to six, and the desk answers letters by noon. "
 _REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, and less for a small model
@@ -28,13 +29,13 @@ def probe_question(repeats: int) -> Question:
     return verdict_question(rule, row, "It is open from nine to six. You are welcome.")
 
 
-async def settle_mode(ask: Callable[[Body], Awaitable[Reply]], model: str, where: str) -> Mode:
+async def settle_mode(ask: Callable[[Request], Awaitable[Reply]], model: str, where: str) -> Mode:
     """The strictest form that the server keeps to; plain text when it keeps to none.
 
     Raises SetupError when the server answers nothing at all, Unanswered when the budget is spent.
     """
     answered = False
-    for mode in LADDER:
+    for mode in LADDER[:-1]:  # plain text needs no trial
         kept, alive = await _keeps(mode, ask, model)
         if kept:
             return mode
@@ -47,12 +48,12 @@ async def settle_mode(ask: Callable[[Body], Awaitable[Reply]], model: str, where
 
 
 async def _keeps(
-    mode: Mode, ask: Callable[[Body], Awaitable[Reply]], model: str
+    mode: Mode, ask: Callable[[Request], Awaitable[Reply]], model: str
 ) -> tuple[bool, bool]:
     """Whether a reply in this form came, and whether the server said anything at all."""
-    for body, question in _bodies(mode, model):
+    for request, question in probes(mode, model):
         try:
-            reply = await ask(body)
+            reply = await ask(request)
         except Unanswered as error:
             if error.reason == "budget":
                 raise
@@ -63,10 +64,11 @@ async def _keeps(
     return False, True
 
 
-def _bodies(mode: Mode, model: str) -> Iterator[tuple[Body, Question]]:
+def probes(mode: Mode, model: str) -> Iterator[tuple[Request, Question]]:
+    """What is asked to try a mode: shorter each time, for models that the longer does not fit."""
     for repeats in _REPEATS:
         question = probe_question(repeats)
-        yield question.body(mode, model, _ROOM), question
+        yield request_of(question.body(mode, model, _ROOM)), question
 
 
 def _is_kept(reply: Reply, mode: Mode, question: Question) -> bool:

@@ -6,6 +6,7 @@ Knows the two forms of reply; leaves re-asking to `judge.dialogue`.
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ _THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)  # only in front of t
 _VERDICT = re.compile(r"^[ \t*_#>-]*VERDICT[ \t*_]*:[ \t*_\"`]*(\w+)", re.MULTILINE | re.IGNORECASE)
 _EVIDENCE = re.compile(r"^[ \t*_#>-]*EVIDENCE[ \t*_]*:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
 _REASONING = re.compile(r"^[ \t*_#>-]*REASONING[ \t*_]*:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
+_NOTHING = ("", "none", "(none)", "n/a", "нет", "(нет)")
 _ELISION = re.compile(r"\.\.\.|…|\[…\]")
 
 
@@ -95,20 +97,25 @@ def _read_plain(text: str) -> Judgement:
     quotes = [quote.strip().strip('"«»“”') for quote in _EVIDENCE.findall(text)]
     reasoning = _REASONING.findall(text)
     return Judgement(
-        evidence=[quote for quote in quotes if fold(quote) not in ("", "none", "(none)", "n/a")],
+        evidence=[quote for quote in quotes if fold(quote) not in _NOTHING],
         reasoning=reasoning[-1].strip() if reasoning else "",
         verdict=verdicts[-1],
     )
 
 
-def unfounded(evidence: Sequence[str], sources: str) -> int | None:
+def unfounded(evidence: Sequence[str], sources: Sequence[str]) -> int | None:
     """The number, from 1, of the first piece that does not occur in the sources; None: all do.
 
     Compared folded; a piece with an ellipsis must occur piece by piece.
     """
-    known = fold(sources)
+    if not evidence:
+        return None
+    known = " ".join(map(_folded, sources))
     for number, quote in enumerate(evidence, 1):
         pieces = [fold(piece).strip(' ".,;:') for piece in _ELISION.split(quote)]
         if any(piece not in known for piece in pieces):
             return number
     return None
+
+
+_folded = lru_cache(maxsize=1024)(fold)  # a row's texts come again with every rule

@@ -2,18 +2,21 @@
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
-from config.schema import Config, ServerSettings
+from config.load import validated
+from config.schema import Config, JudgeSettings, ServerSettings
 from data.run import Run
 from judge.applies import needs_label
+from judge.asking import Asks
 from judge.board import DECIDABLE, STRICT
-from judge.judging import Judged, judge_run, llm_arms
+from judge.judging import Judged, judge_plan, judge_run, llm_arms
 from judge.lines import points, share
 from judge.result import JudgeResult
 from judge.tables import Drift
+from judge.transport import limits_of
 from prompts.library import load_prompt
 from prompts.rules import RuleFile
 
@@ -22,22 +25,79 @@ EMBEDDED_LENGTH = 2048  # tokens of a judge's question and verdict
 
 
 def add_arguments(made: argparse.ArgumentParser) -> None:
-    """The split."""
+    """The split; what is asked of the language model, and how much of it."""
     made.add_argument(
         "--split",
         choices=get_args(Judged),
         default="val",
         help="rows to score; of the hidden ones nothing that needs a label (default: val)",
     )
+    asks = made.add_mutually_exclusive_group()
+    asks.add_argument(
+        "--reparse",
+        action="store_true",
+        help="ask nothing: read the stored replies again; no server is needed",
+    )
+    asks.add_argument(
+        "--retry-missing",
+        action="store_true",
+        help="also ask again what was answered and has no verdict all the same",
+    )
+    made.add_argument("--max-calls", type=int, metavar="N", help="as judge.max_calls=N")
+    made.add_argument("--max-cost", type=float, metavar="X", help="as judge.max_cost=X")
+    made.add_argument(
+        "--dry-run", action="store_true", help="print calls, tokens and cost; ask nothing"
+    )
 
 
 def run(config: Config, arguments: argparse.Namespace) -> int:
     """Scores a run. Returns 0, or 3 when too many strict scores are missing."""
+    config = _limited(config, arguments)
     split: Judged = arguments.split
+    asks: Asks = "missing" if arguments.retry_missing else "new"
+    if arguments.reparse:
+        asks = "none"
+    if arguments.dry_run:
+        return _plan(config, split, asks)
+    return _report(config, split, _scored(config, split, asks))
+
+
+def _limited(config: Config, arguments: argparse.Namespace) -> Config:
+    """The settings with the limits of the command line."""
+    given = {"max_calls": arguments.max_calls, "max_cost": arguments.max_cost}
+    changed = {name: value for name, value in given.items() if value is not None}
+    judge = validated(JudgeSettings, config.judge.model_dump() | changed, "judge")
+    limits_of(judge, stated_server(config))  # refused now, not after the embedded model's start
+    return config.model_copy(update={"judge": judge})
+
+
+def _plan(config: Config, split: Judged, asks: Asks) -> int:
+    server = _asked_server(config, split)
+    if server is None or asks == "none":
+        print("judge: 0 calls")
+        return 0
+    for line in judge_plan(config, server, split, asks).lines(server.price_per_million):
+        print(line)
+    return 0
+
+
+def _scored(config: Config, split: Judged, asks: Asks) -> JudgeResult:
+    server = _asked_server(config, split)
+    if server is not None and config.judge.llm == "embedded" and asks != "none":
+        if judge_plan(config, server, split, asks).calls == 0:  # its start takes half a minute
+            return judge_run(config, server, split, "none")
+        with judging_server(config) as running:
+            return judge_run(config, running, split, asks)
+    return judge_run(config, server, split, asks)
+
+
+def _asked_server(config: Config, split: Judged) -> ServerSettings | None:
+    """The judging server where there is an arm to ask it about."""
+    return stated_server(config) if llm_arms(config, split) else None
+
+
+def _report(config: Config, split: Judged, result: JudgeResult) -> int:
     hidden = split == "hidden"
-    asks = bool(llm_arms(config, split))
-    with judging_server(config) if asks else nullcontext() as server:
-        result = judge_run(config, server, split)
     worst = 0.0
     for arm, score in result.scores.arms.items():
         strict = score.decidable if hidden else score.strict
@@ -87,17 +147,25 @@ def _drifted(one: Drift) -> str:
     return f"{of}{one.what} {hidden} of {one.hidden.n}, val {val} of {one.val.n}: {difference}"
 
 
-@contextmanager
-def judging_server(config: Config) -> Iterator[ServerSettings | None]:
-    """The judging server: one that the settings name, the embedded model, or none."""
+def stated_server(config: Config) -> ServerSettings | None:
+    """The judging server as the settings name it; it need not run. None: no model judges."""
     llm = config.judge.llm
     if llm == "none":
-        yield None
-    elif llm == "embedded":
-        from engine.serve import served  # the only use of engine: to start that server
+        return None
+    if llm == "embedded":
+        return ServerSettings(base_url="", model="embedded", api_key_env="")
+    return llm
 
-        log = Run.of(config).root / "judge" / "server.log"
-        with served("embedded", EMBEDDED_LENGTH, log) as url:
-            yield ServerSettings(base_url=url, model="embedded", api_key_env="")
-    else:
-        yield llm
+
+@contextmanager
+def judging_server(config: Config) -> Iterator[ServerSettings | None]:
+    """The judging server, running: one that the settings name, the embedded model, or none."""
+    server = stated_server(config)
+    if server is None or config.judge.llm != "embedded":
+        yield server
+        return
+    from engine.serve import served  # the only use of engine: to start that server
+
+    log = Run.of(config).root / "judge" / "server.log"
+    with served("embedded", EMBEDDED_LENGTH, log) as url:
+        yield server.model_copy(update={"base_url": url})

@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from prompts.rules import Language
+
 _QUOTES = dict.fromkeys(map(ord, "«»„“”‟‘’‚‛‹›'`´″′"), '"')
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹘﹣－"), "-")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
@@ -121,3 +123,8 @@ def script_share(text: str, alphabet: str) -> float:
     letters = sum(letter.isalpha() for letter in plain)
     script = _CYRILLIC if alphabet == "cyrillic" else _LATIN
     return len(script.findall(plain)) / letters if letters else 0.0
+
+
+def language_of(text: str) -> Language:
+    """The language that a model is asked in about a text: Russian where most is Cyrillic."""
+    return "ru" if script_share(text, "cyrillic") > 0.5 else "en"

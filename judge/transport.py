@@ -1,33 +1,34 @@
 """Brings one request to the server and its reply back, whatever goes wrong between.
 
-Retries what may pass, stops at once at what only the user can mend, slows down when told to. Knows
-HTTP and the openai client; nothing of rules and verdicts.
+Retries what may pass, stops at once at what only the user can mend, slows down when told to, and
+spends no more than it may. Knows HTTP and the openai client; nothing of rules and verdicts.
 """
 
 import asyncio
 import os
 import random
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
 
-from openai import APIError, APIStatusError, AsyncOpenAI
-from openai.types.chat import ChatCompletion
+import aiohttp
+from openai import APIError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
-from config.errors import SetupError
-from config.schema import ServerSettings
-from judge.questions import Body
+from config.errors import ConfigError, SetupError
+from config.schema import JudgeSettings, Prices, ServerSettings
+from judge.completion import Reply, Unintelligible, read_completion
+from judge.gate import Gate
+from judge.questions import Request
 from judge.verdicts import Missing
 
 GIVE_UP = 20  # questions in a row that stay undelivered before the rest is no longer asked
+CHARACTERS = 4  # to a token, where nobody has counted: an estimate
 
 _OVERFLOW = re.compile(
     r"context.?length|maximum model length|max_model_len|prompt is too long|too many tokens",
     re.IGNORECASE,
 )
+_UNMENDABLE = frozenset((301, 302, 303, 307, 308, 401, 402, 403, 404))
 _QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
 
 
@@ -40,13 +41,41 @@ class Patience:
     longest_wait_s: float = 30.0  # also the most that a server's Retry-After is heeded
 
 
-class Reply(NamedTuple):
-    """What the server said; `finish` has to be read before the text."""
+@dataclass
+class Spent:
+    """What was asked of a server, and what it took."""
 
-    text: str
-    finish: str
-    prompt_tokens: int = 0
+    prices: Prices | None
+    calls: int = 0  # questions put to the server, the probe's among them; a retry is no new call
+    prompt_tokens: int = 0  # as the server counts, or estimated where it does not
     completion_tokens: int = 0
+
+    @property
+    def cost(self) -> float | None:
+        """What the replies have cost; None when nobody has said what a token costs."""
+        prices = self.prices
+        return prices.cost(self.prompt_tokens, self.completion_tokens) if prices else None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be spent in one go; None: no limit."""
+
+    calls: int | None = None
+    cost: float | None = None  # what is under way when it is reached is still paid
+
+
+def limits_of(settings: JudgeSettings, server: ServerSettings | None) -> Limits:
+    """The settings' limits.
+
+    Raises ConfigError when the cost is limited and nobody has said what a token costs.
+    """
+    if settings.max_cost is not None and (server is None or server.price_per_million is None):
+        raise ConfigError(
+            f"judge.max_cost = {settings.max_cost:g}: no prices to count with; add "
+            "judge.llm.price_per_million: {prompt: …, completion: …}, or limit --max-calls"
+        )
+    return Limits(settings.max_calls, settings.max_cost)
 
 
 class Unanswered(Exception):
@@ -66,132 +95,129 @@ class _Passing(Exception):
         self.wait_s = wait_s  # as the server asked
 
 
-class Gate:
-    """Lets so many requests through at a time: fewer after each 429, slowly more after that.
-
-    Starts with one, so that a wrong key costs one request and not a burst.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = float(most)
-        self._limit = 1.0
-        self._inside = 0
-        self._changed = asyncio.Condition()
-        self._opened = False
-
-    @property
-    def limit(self) -> int:
-        """Requests that may be under way at present."""
-        return max(1, int(self._limit))
-
-    @asynccontextmanager
-    async def inside(self) -> AsyncIterator[None]:
-        """Waits for a place and holds it."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._inside < self.limit)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            async with self._changed:
-                self._changed.notify_all()
-
-    def answered(self) -> None:
-        """A reply came."""
-        self._limit = min(self._most, self._limit + 1 / self._limit) if self._opened else self._most
-        self._opened = True
-
-    def throttled(self) -> None:
-        """The server said 429."""
-        self._limit = max(1.0, self._limit * 0.8)
-        self._opened = True
-
-
 class Transport:
-    """One server. To be used inside one event loop."""
+    """One server. To be made and used inside one event loop."""
 
-    def __init__(self, server: ServerSettings, patience: Patience, max_calls: int | None) -> None:
+    def __init__(
+        self, server: ServerSettings, patience: Patience, limits: Limits, spent: Spent
+    ) -> None:
+        """`spent` goes on counting, and the limits hold for all of it."""
         self._server = server
         self.where = f"{server.base_url}, model {server.model}"
         self._patience = patience
-        self._max_calls = max_calls
+        self._limits = limits
+        self._spent = spent
         self.gate = Gate(server.concurrency)
-        self.calls = 0  # questions put to the server; a retry of one is no new call
+        self._refused: SetupError | None = None  # what only the user can mend, once it was said
         self._lost = 0  # of the latest questions, those undelivered in a row
         self._client = AsyncOpenAI(
             base_url=server.base_url,
             api_key=os.environ.get(server.api_key_env) or "none",  # local servers want no key
             max_retries=0,  # tenacity retries, and counts
             timeout=server.timeout_s,
+            http_client=DefaultAioHttpClient(),  # half the CPU time of the default one
         )
+        again = AsyncRetrying(
+            retry=retry_if_exception_type(_Passing),
+            stop=stop_after_attempt(patience.attempts - 1),
+            wait=lambda state: self._pause_s(state.attempt_number + 1, _error(state)),
+            reraise=True,
+        )
+        self._retried = again.wraps(self._admitted)
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.close()
 
-    async def ask(self, body: Body) -> Reply:
+    async def ask(self, request: Request) -> Reply:
         """The reply to a request.
 
         Raises Unanswered when there is none, SetupError when only the user can mend it (401, 403,
         404, quota).
         """
-        if self._max_calls is not None and self.calls >= self._max_calls:
-            raise Unanswered("budget", f"judge.max_calls = {self._max_calls} are spent")
+        most = self._limits.calls
+        if most is not None and self._spent.calls >= most:
+            raise Unanswered("budget", f"judge.max_calls = {most} are spent")
         if self._lost >= GIVE_UP:
             raise Unanswered("transport", f"{GIVE_UP} questions in a row had no answer")
-        self.calls += 1
+        self._spent.calls += 1
         try:
-            reply = await self._retried(body)
+            reply = await self._tried(request)
         except _Passing as error:
             self._lost += 1
             raise Unanswered("transport", str(error)) from None
+        except Unanswered as error:
+            self._spent.calls -= error.reason == "budget"  # it was not sent
+            raise
         self._lost = 0
+        self._spent.prompt_tokens += reply.prompt_tokens or estimated_tokens(request)
+        self._spent.completion_tokens += reply.completion_tokens or len(reply.text) // CHARACTERS
         return reply
 
-    async def _retried(self, body: Body) -> Reply:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(_Passing),
-            stop=stop_after_attempt(self._patience.attempts),
-            wait=self._wait,
-            reraise=True,
-        ):
-            with attempt:
-                async with self.gate.inside():
-                    return await self._once(body)
-        raise AssertionError("tenacity ends by returning or raising")
+    async def _tried(self, request: Request) -> Reply:
+        # the first attempt by hand: tenacity's bookkeeping costs as much as a request itself
+        try:
+            return await self._admitted(request)
+        except _Passing as error:
+            if self._patience.attempts == 1:
+                raise
+            await asyncio.sleep(self._pause_s(1, error))
+        return await self._retried(request)
 
-    def _wait(self, state: RetryCallState) -> float:
-        """Seconds until the next attempt: what the server asked for, or a random share of 2ⁿ."""
+    def _pause_s(self, attempt: int, error: BaseException | None) -> float:
+        """Until the next attempt: what the server asked for, or a random share of 2ⁿ."""
         longest = self._patience.longest_wait_s
-        jitter = random.uniform(0, self._patience.first_wait_s * 2.0 ** (state.attempt_number - 1))
-        error = state.outcome.exception() if state.outcome else None
+        jitter = random.uniform(0, self._patience.first_wait_s * 2.0 ** (attempt - 1))
         asked = error.wait_s if isinstance(error, _Passing) else None
         return min(longest, jitter if asked is None else asked + 0.1 * jitter)
 
-    async def _once(self, body: Body) -> Reply:
+    async def _admitted(self, request: Request) -> Reply:
+        async with self.gate.inside():
+            if self._refused is not None:  # those behind it at the gate need not hear it again
+                raise self._refused
+            most = self._limits.cost  # looked at here, where no other request is let past
+            if most is not None and (self._spent.cost or 0.0) >= most:
+                raise Unanswered("budget", f"judge.max_cost = {most:g} is spent")
+            return await self._once(request)
+
+    async def _once(self, request: Request) -> Reply:
+        """One attempt: the bytes go as they were hashed, the reply comes as bytes."""
         try:
-            async with asyncio.timeout(self._server.timeout_s):  # httpx2 limits single reads only
-                found = await cast(Any, self._client.chat.completions).create(**body)
-            reply = _reply(found)
+            async with asyncio.timeout(self._server.timeout_s):  # the client limits single reads
+                raw = await self._client.post(
+                    "/chat/completions",
+                    content=request.data,
+                    cast_to=bytes,
+                    options={"follow_redirects": False},  # the key goes where the settings say
+                )
+            reply = read_completion(raw)
         except APIStatusError as error:
-            raise self._status(error) from None
+            response = error.response
+            raise self._status(
+                response.status_code, response.text, response.headers.get("retry-after")
+            ) from None
         except TimeoutError:
             raise _Passing(f"no reply within {self._server.timeout_s:g} s") from None
-        except (APIError, ValueError) as error:  # ValueError: a body that is no JSON
-            raise _Passing(f"{type(error).__name__}") from None
+        except Unintelligible as error:
+            raise _Passing(str(error)) from None
+        except (APIError, aiohttp.ClientError, OSError, ValueError) as error:  # some come as is
+            raise _Passing(type(error).__name__) from None
         self.gate.answered()
         return reply
 
-    def _status(self, error: APIStatusError) -> Exception:
+    def _status(self, code: int, said: str, wait: str | None) -> Exception:
         """What an HTTP status means. Never quotes the server on keys: it may echo the key."""
-        code, said = error.status_code, str(error.body)
-        if code in (401, 402, 403, 404) or (code == 429 and _QUOTA.search(said)):
-            return self._unmendable(code)
+        if (
+            300 <= code < 400
+            or code in (401, 402, 403, 404)
+            or (code == 429 and _QUOTA.search(said))
+        ):
+            self._refused = self._unmendable(code)
+            return self._refused
         if code == 429:
             self.gate.throttled()
-        if code in (408, 409, 425, 429) or (code >= 500 and code != 501):
-            return _Passing(f"HTTP {code}", _retry_after(error))
+        if code < 400 or code in (408, 409, 425, 429) or (code >= 500 and code != 501):
+            return _Passing(f"HTTP {code}", _seconds(wait))
         self.gate.answered()
         if code == 413 or _OVERFLOW.search(said):
             return Unanswered("overflow", f"HTTP {code}", rejected=True)
@@ -201,7 +227,7 @@ class Transport:
 
     def _unmendable(self, code: int) -> SetupError:
         server = self._server
-        if code == 404:
+        if code == 404 or code < 400:
             way_out = "the server knows neither address nor model; mend base_url or model"
         elif code in (402, 429):
             way_out = "the quota is spent; add to it, or judge with another server"
@@ -211,25 +237,18 @@ class Transport:
         return SetupError(f"judge.llm: {self.where}: HTTP {code}: {way_out}")
 
 
-def _reply(found: object) -> Reply:
-    if not isinstance(found, ChatCompletion) or not found.choices:
-        raise _Passing("the reply holds no choices")
-    choice = found.choices[0]
-    if choice.message is None:
-        raise _Passing("the reply holds no message")
-    refused = bool(getattr(choice.message, "refusal", None))
-    usage = found.usage
-    return Reply(
-        text=choice.message.content or "",
-        finish="content_filter" if refused else (choice.finish_reason or "stop"),
-        prompt_tokens=(usage.prompt_tokens or 0) if usage else 0,
-        completion_tokens=(usage.completion_tokens or 0) if usage else 0,
-    )
+def estimated_tokens(request: Request) -> int:
+    """Tokens of a request's messages, by their characters."""
+    return sum(len(message["content"]) for message in request.body["messages"]) // CHARACTERS
 
 
-def _retry_after(error: APIStatusError) -> float | None:
+def _error(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _seconds(retry_after: str | None) -> float | None:
     try:
-        seconds = float(error.response.headers.get("retry-after", ""))
+        seconds = float(retry_after or "")
     except ValueError:  # absent, or a date
         return None
     return seconds if 0 <= seconds < float("inf") else None

@@ -16,6 +16,7 @@ from config.schema import Fraction, Settings
 from data.records import digest
 
 Part = Literal["question", "contexts", "answer"]
+Language = Literal["en", "ru"]
 
 
 class ScriptShare(Settings):
@@ -191,6 +192,7 @@ class RuleFile(Settings):
 
     version: Literal[1]
     prompt_sha256: str
+    language: Language = "en"  # in which the judge is asked: that of the rules' own words
     normalise: Normalise = Normalise()
     slices: tuple[str, ...] = ()  # row fields by which the report splits the scores
     conflicts: tuple[Conflict, ...] = ()

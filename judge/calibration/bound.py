@@ -25,7 +25,7 @@ class Bound(Record):
     mode: str | None  # form of the replies
     rules: str  # hash of the rule file
     prompt: str  # … of the prompt with its examples
-    templates: str  # … of prompts/judge/*.j2
+    templates: str  # … of prompts/judge/*/*.j2, those aside that do not judge
 
 
 class GoldCounts(Record):
@@ -64,7 +64,11 @@ class Calibration(Record):
 
 def bound_to(rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None) -> Bound:
     """What a judge of these parts is bound to."""
-    templates = {path.name: path.read_text("utf-8") for path in TEMPLATES.glob("*.j2")}
+    templates = {
+        path.relative_to(TEMPLATES).as_posix(): path.read_text("utf-8")
+        for path in TEMPLATES.glob("*/*.j2")
+        if path.name != "draft.j2"
+    }
     return Bound(
         model=model,
         mode=mode,

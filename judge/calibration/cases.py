@@ -11,7 +11,7 @@ from data.answers import Answer
 from data.records import digest
 from data.rows import Row
 from judge.kinds import CheckContext
-from judge.text import script_share
+from judge.text import language_of
 from prompts.rules import Phrase, sentences
 
 Pairs = Sequence[tuple[Row, Answer]]
@@ -50,7 +50,7 @@ def with_sentence(answer: str, sentence: str) -> str:
 
 def russian(text: str) -> bool:
     """Whether most letters are Cyrillic."""
-    return script_share(text, "cyrillic") > 0.5
+    return language_of(text) == "ru"
 
 
 def say(case: Case, in_russian: str, in_english: str) -> str:

@@ -39,8 +39,9 @@ def longer(chosen: Sequence[tuple[Duel, bool]]) -> Probe:
 
 def choices(duels: Sequence[Duel], judge: LlmJudge) -> tuple[list[tuple[Duel, bool]], Probe]:
     """The pairs on which the judge keeps its choice in both orders, and the flips."""
-    there = judge.rulings([pair_question(row, better, worse) for row, better, worse in duels])
-    back = judge.rulings([pair_question(row, worse, better) for row, better, worse in duels])
+    language = judge.language
+    there = judge.rulings([pair_question(row, one, two, language) for row, one, two in duels])
+    back = judge.rulings([pair_question(row, two, one, language) for row, one, two in duels])
     decided = [
         (duel, one.verdict == "first", two.verdict == "second")
         for duel, one, two in zip(duels, there, back, strict=True)

@@ -4,7 +4,6 @@ Each probe asks the model about the same thing twice; without a judging server i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from data.records import Record, digest
@@ -17,7 +16,7 @@ from judge.calibration.rewriting import NO_SERVER
 from judge.calibration.shares import Probe, counted
 from judge.checks import normalised_answer
 from judge.llm import LlmJudge
-from judge.questions import Body, Mode, Question, verdict_question
+from judge.questions import Question, verdict_question
 from judge.verdicts import Verdict
 from prompts.rules import Judged, RuleFile
 
@@ -49,18 +48,6 @@ class Probes(Record):
     padding_flips: Probe  # verdicts that change when neutral sentences are added
     padding_helps: Probe  # of the fails, those that become a pass by it
     repeat_flips: Probe  # questions whose repeated verdicts at a temperature are not all the same
-
-
-@dataclass(frozen=True)
-class Repeat(Question):
-    """A question asked once more, at a temperature and with a seed of its own."""
-
-    seed: int = 0
-
-    def body(self, mode: Mode, model: str, max_tokens: int) -> Body:
-        """The request; another seed makes it another request."""
-        asked = super().body(mode, model, max_tokens)
-        return {**asked, "temperature": TEMPERATURE, "seed": self.seed}
 
 
 class Judging(NamedTuple):
@@ -131,7 +118,10 @@ def _verdicts(judging: Judging) -> list[_Verdict]:
     for one in decided[:CASES]:
         row, answer = answers[one.row, one.arm]
         said = normalised_answer(answer.text, judging.rules.normalise)
-        asked = [verdict_question(rules[one.rule], row, text) for text in (said, padded(said))]
+        asked = [
+            verdict_question(rules[one.rule], row, text, judging.rules.language)
+            for text in (said, padded(said))
+        ]
         found.append(_Verdict(asked[0], asked[1], one.outcome == "pass", question_key(row)))
     return found
 
@@ -159,15 +149,10 @@ def _padding(verdicts: Sequence[_Verdict], judge: LlmJudge) -> tuple[Probe, Prob
 
 
 def _repeats(verdicts: Sequence[_Verdict], judge: LlmJudge) -> Probe:
-    asked = [
-        Repeat(**{**vars(one.question), "seed": seed})
-        for one in verdicts
-        for seed in range(REPEATS)
-    ]
-    rulings = judge.rulings(asked)
+    rulings = judge.repeats([one.question for one in verdicts], TEMPERATURE, REPEATS)
     values, clusters = [], []
-    for at, one in enumerate(verdicts):
-        said = {ruling.verdict for ruling in rulings[at * REPEATS : (at + 1) * REPEATS]}
+    for one, repeats in zip(verdicts, rulings, strict=True):
+        said = {ruling.verdict for ruling in repeats}
         if None not in said:
             values.append(len(said) > 1)
             clusters.append(one.cluster)

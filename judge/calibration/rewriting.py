@@ -96,7 +96,9 @@ def _score(
 
 def _judged(broken: Sequence[_Broken], judge: LlmJudge) -> list[tuple[_Broken, Ruling]]:
     """The rulings; one without a verdict says nothing of sensitivity and is left out by callers."""
-    rulings = judge.rulings([verdict_question(one.rule, one.row, one.text) for one in broken])
+    language = judge.language
+    asked = [verdict_question(one.rule, one.row, one.text, language) for one in broken]
+    rulings = judge.rulings(asked)
     return list(zip(broken, rulings, strict=True))
 
 
@@ -109,18 +111,19 @@ def _examples(rule: Rule, demand: Judged, rows: Sequence[Row]) -> Iterator[_Brok
 
 
 def _rewritten(rule: Rule, passed: Sequence[tuple[Row, str]], judge: LlmJudge) -> Iterator[_Broken]:
-    replies = judge.replies([_rewrite_body(rule, text, judge.model) for _, text in passed])
+    replies = judge.replies([_rewrite_body(rule, text, judge) for _, text in passed])
     for (row, text), reply in zip(passed, replies, strict=True):
         said = reply.text.strip() if reply and reply.finish == "stop" else ""
         if said and said != text:
             yield _Broken(row, said, rule)
 
 
-def _rewrite_body(rule: Rule, text: str, model: str) -> Body:
-    turn = render("rewrite", rule=rule, parts=parts({"answer": text}))
+def _rewrite_body(rule: Rule, text: str, judge: LlmJudge) -> Body:
+    (answer,) = parts({"answer": text})
+    demand = render(judge.language, "rewrite", rule=rule)
     return {
-        "model": model,
-        "messages": [{"role": "user", "content": turn}],
+        "model": judge.model,
+        "messages": [{"role": "user", "content": f"{answer.fenced()}\n\n{demand}"}],
         "temperature": 0,
         "max_tokens": _ROOM,
     }

@@ -11,9 +11,11 @@ from config.schema import JudgeSettings, ServerSettings
 from judge.drafting.kinds import kinds, reply_schema
 from judge.fence import parts
 from judge.modes import settle_mode
-from judge.questions import Body, Mode, asked_again, form, render
+from judge.questions import Body, Mode, Request, asked_again, form, render, request_of
 from judge.replies import Unreadable, read_object
-from judge.transport import Patience, Transport, Unanswered
+from judge.text import language_of
+from judge.transport import Patience, Spent, Transport, Unanswered, limits_of
+from prompts.rules import Language
 
 PART = 2000  # characters of the prompt in one question: a reply of some fifteen rules
 _REASKS = 2
@@ -44,7 +46,9 @@ async def ask_for_rules(
 
     Raises SetupError when key, quota, address or model are wrong, or nothing answers at all.
     """
-    transport = Transport(server, patience, settings.max_calls)
+    spent = Spent(server.price_per_million)
+    transport = Transport(server, patience, limits_of(settings, server), spent)
+    language = language_of(system)
     drafted: list[Any] = []
     unread: list[Unread] = []
     waiting = list(reversed(cut(system, PART)))
@@ -52,7 +56,8 @@ async def ask_for_rules(
         mode = await settle_mode(transport.ask, server.model, transport.where)
         while waiting:
             part = waiting.pop()
-            found = await _part(part, mode, server.model, transport)
+            request = request_of(draft_body(part, mode, server.model, language))
+            found = await _part(request, language, transport)
             if isinstance(found, list):
                 drafted += found
             elif (
@@ -65,12 +70,11 @@ async def ask_for_rules(
         unread += [Unread(part, error.reason) for part in reversed(waiting)]
     finally:
         await transport.close()
-    return Replies(drafted, unread, transport.calls)
+    return Replies(drafted, unread, spent.calls)
 
 
-async def _part(part: str, mode: Mode, model: str, transport: Transport) -> list[Any] | str:
+async def _part(request: Request, language: Language, transport: Transport) -> list[Any] | str:
     """The rules of one part as the model wrote them, or the reason why there are none."""
-    request = draft_body(part, mode, model)
     for _ in range(1 + _REASKS):
         try:
             reply = await transport.ask(request)
@@ -83,18 +87,18 @@ async def _part(part: str, mode: Mode, model: str, transport: Transport) -> list
         try:
             return _read(reply.text)
         except Unreadable as error:
-            request = asked_again(request, reply.text, "malformed", str(error))
+            again = asked_again(request.body, language, reply.text, "malformed", str(error))
+            request = request_of(again)
     return "malformed"
 
 
-def draft_body(part: str, mode: Mode, model: str) -> Body:
+def draft_body(part: str, mode: Mode, model: str, language: Language) -> Body:
     """The request for the rules of one part of a prompt."""
-    fenced = parts({"prompt": part})[0]
+    asked = render(language, "draft", kinds=list(kinds()))
+    (fenced,) = parts({"prompt": part})
     return {
         "model": model,
-        "messages": [
-            {"role": "user", "content": render("draft", kinds=list(kinds()), part=fenced)},
-        ],
+        "messages": [{"role": "user", "content": f"{asked}\n\n{fenced.fenced()}"}],
         "temperature": 0,
         "max_tokens": max(_LEAST_ROOM, _ROOM * len(part)),
         **form(mode, "rules", reply_schema()),

@@ -7,6 +7,7 @@ from typing import Any
 from config.schema import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
+from judge.asking import Asks
 from judge.llm import LlmJudge
 from judge.transport import Patience
 from judge.verdicts import Verdict
@@ -30,12 +31,17 @@ def judge_at(url: str, path: Path, rules: RuleFile = POLITE, **settings: Any) ->
 
 
 def judged(
-    respond: Respond, path: Path, pairs: Pairs, rules: RuleFile = POLITE, **settings: Any
+    respond: Respond,
+    path: Path,
+    pairs: Pairs,
+    rules: RuleFile = POLITE,
+    asks: Asks = "new",
+    **settings: Any,
 ) -> tuple[list[Verdict], list[dict[str, Any]], LlmJudge]:
     """Verdicts, the requests that were sent (the probe's aside), the judge."""
     with serving(respond) as served:
         judge = judge_at(served.url, path, rules, **settings)
-        verdicts = judge.verdicts(pairs)
+        verdicts = judge.verdicts(pairs, asks)
         return verdicts, [body for body in served.bodies if not is_probe(body)], judge
 
 

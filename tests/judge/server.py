@@ -1,12 +1,11 @@
 """A local HTTP server that speaks /v1/chat/completions, well or badly, as a test wants it."""
 
+import asyncio
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Body = dict[str, Any]
@@ -78,46 +77,57 @@ def user(body: Body) -> str:
 
 @contextmanager
 def serving(respond: Respond) -> Iterator[Served]:
-    """Runs a server on a free port for the time of the block."""
-    lock = threading.Lock()
+    """Runs a server on a free port for the time of the block.
+
+    In one thread: with one for each connection they would mostly wait for each other's turn.
+    """
     served = Served("", [], [])
+    ready = threading.Event()
+    ends: list[Callable[[], object]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await _answered(reader, writer, respond, served):
+                pass
+        except (OSError, asyncio.IncompleteReadError):  # the client did not wait
+            pass
+        finally:
+            writer.close()
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            with lock:
-                served.bodies.append(body)
-                served.keys.append(self.headers["authorization"])
-                sent = respond(body)
-            time.sleep(sent.delay_s)
-            if sent.drop:
-                self.close_connection = True
-                return
-            payload = sent.payload()
-            try:
-                self.send_response(sent.status)
-                kind = {"content-type": "application/json"}
-                for name, value in {**kind, **sent.headers}.items():
-                    self.send_header(name.replace("_", "-"), value)
-                self.send_header("content-length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload)
-            except OSError:  # the client did not wait
-                self.close_connection = True
+    async def serve() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+            served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+            ends.append(lambda: loop.call_soon_threadsafe(stop.set))
+            ready.set()
+            await stop.wait()
 
-        def log_message(self, *args: object) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}/v1"
+    ready.wait()
     try:
         yield served
     finally:
-        server.shutdown()
+        ends[0]()
         thread.join()
-        server.server_close()
+
+
+async def _answered(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond, served: Served
+) -> bool:
+    """Answers one request; whether the connection stays open."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head)}
+    body = json.loads(await reader.readexactly(int(headers["content-length"])))
+    served.bodies.append(body)
+    served.keys.append(headers["authorization"])
+    sent = respond(body)
+    await asyncio.sleep(sent.delay_s)
+    if sent.drop:
+        return False
+    payload = sent.payload()
+    lines = {"content-type": "application/json", **sent.headers, "content-length": len(payload)}
+    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
+    writer.write(f"HTTP/1.1 {sent.status} X\r\n{fields}\r\n".encode() + payload)
+    await writer.drain()
+    return True

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from config.errors import ConfigError, DataError
 from judge.calibration.attacks import Attack, AttackReport, attack_report, escapes, load_attacks
 from judge.checks import code_verdicts
 from judge.text import script_share
+from prompts.rules import Language
 from tests.data.places import needs_hse
 from tests.judge.logged import logged
 from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
@@ -48,13 +50,14 @@ class TestSuite:
                 load_attacks(path)
 
 
+@pytest.mark.parametrize("language", get_args(Language))
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
-def test_no_attack_leaves_its_fence(attack: Attack) -> None:
+def test_no_attack_leaves_its_fence(attack: Attack, language: Language) -> None:
     """Two readings: the fence's own count, and what a reader finds outside the fences."""
     text = attack.text or ""
     assert not escapes(text)
     row = make_row(passages=("Отрывок.",))
-    assert structure(asked(row, text)) == structure(asked(row, "Да."))
+    assert structure(asked(row, text, language)) == structure(asked(row, "Да.", language))
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ class TestFaults:
         assert len(sent) <= 6 * (20 + 2 * 8)  # those under way when it gave up end as they must
 
     def test_thirty_percent_faults_of_eight_kinds(self, tmp_path: Path) -> None:
+        """Every one of 2,000 is scored or recorded, and none of them as a fail."""
         random_ = random.Random(9)
         kinds = [
             lambda: error(429, retry_after="0.005"),
@@ -126,15 +127,21 @@ class TestFaults:
         ]
 
         def respond(body: dict[str, Any]) -> Sent:
-            faulty = random_.random() < 0.3
-            return random_.choice(kinds)() if faulty else verdict(evidence=("пожалуйста",))
+            if random_.random() < 0.3:
+                return random_.choice(kinds)()
+            if "response_format" in body or "structured_outputs" in body:
+                return verdict(evidence=("пожалуйста",))
+            return Sent("REASONING: so\nVERDICT: pass")
 
-        verdicts, _, _ = judged(after_probe(respond), tmp_path, pairs_of(300))
+        verdicts, _, judge = judged(after_probe(respond), tmp_path, pairs_of(2000))
         found = Counter(outcomes(verdicts))
-        assert sum(found.values()) == 300
+        assert len(verdicts) == found.total() == 2000
         assert {outcome for outcome, _ in found} <= {"pass", "missing"}
         assert all(reason for outcome, reason in found if outcome == "missing")
-        assert found[("pass", None)] >= 290  # three bad replies in a row: 0.11³ of 300 is under one
-        again, sent, _ = judged(after_probe(lambda body: verdict()), tmp_path, pairs_of(300))
+        # lost: cut twice, 0.0375² of 2000 = 3; two bad replies fall to a looser form, 0.11² = 24
+        assert 1980 <= found[("pass", None)] < 2000
+        assert 5 <= judge.fell["structured_outputs"] <= 60
+        good = after_probe(lambda body: verdict())
+        again, sent, _ = judged(good, tmp_path, pairs_of(2000), asks="missing")
         assert set(outcomes(again)) == {("pass", None)}
-        assert len(sent) == 300 - found[("pass", None)]  # only what was missing
+        assert len(sent) == 2000 - found[("pass", None)]  # only what was missing

@@ -70,7 +70,7 @@ class TestPlain:
 
 
 def test_evidence_is_compared_folded() -> None:
-    data = "Приём — «с 10:00», ещё вечером."
+    data = ["Приём — «с 10:00»,", "ещё вечером."]
     assert unfounded(['прием - "с 10:00"', "ЕЩЁ ВЕЧЕРОМ"], data) is None
     assert unfounded(["Приём … вечером"], data) is None
     assert unfounded(["Приём", "с 11:00"], data) == 2
