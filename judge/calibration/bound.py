@@ -64,17 +64,23 @@ class Calibration(Record):
 
 def bound_to(rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None) -> Bound:
     """What a judge of these parts is bound to."""
-    templates = {
-        path.relative_to(TEMPLATES).as_posix(): path.read_text("utf-8")
-        for path in TEMPLATES.glob("*/*.j2")
-        if path.name != "draft.j2"
-    }
     return Bound(
         model=model,
         mode=mode,
         rules=rules_sha256(rules),
         prompt=prompt.sha256,
-        templates=digest(templates),
+        templates=templates_sha256(TEMPLATES),
+    )
+
+
+def templates_sha256(folder: Path) -> str:
+    """Hash of the templates that the judge asks with, in all languages; drafting judges nothing."""
+    return digest(
+        {
+            path.relative_to(folder).as_posix(): path.read_text("utf-8")
+            for path in folder.glob("*/*.j2")
+            if path.name != "draft.j2"
+        }
     )
 
 

@@ -1,5 +1,6 @@
 """The calibration of a run: agreement with people, what it is bound to, with a server or none."""
 
+import shutil
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,14 @@ from judge.board import STRICT
 from judge.calibration import calibrate as action
 from judge.calibration.against import Held, disagreements, rules_against, score_against
 from judge.calibration.attacks import attack_report, load_attacks
-from judge.calibration.bound import Bound, Calibration, GoldCounts, bound_to, load_calibration
+from judge.calibration.bound import (
+    Bound,
+    Calibration,
+    GoldCounts,
+    bound_to,
+    load_calibration,
+    templates_sha256,
+)
 from judge.calibration.calibrate import calibrate
 from judge.calibration.gold import Gold, halves
 from judge.calibration.probes import probe
@@ -25,6 +33,7 @@ from judge.calibration.summary import lines
 from judge.calibration.views import BLIND, CODE_STRICT, boards, must_rules, views
 from judge.checks import code_verdicts
 from judge.judging import judge_run
+from judge.questions import TEMPLATES
 from judge.stats import Refusal
 from prompts.library import load_prompt
 from prompts.rules import RuleFile
@@ -181,6 +190,22 @@ def test_campus_by_code(tmp_path: Path) -> None:
     assert "partial_opening" in code.must_rules
     assert "partial_opening" not in found.scores[BLIND].must_rules  # its condition is a comment
     assert any("undecided" in line for line in lines(found))
+
+
+def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> None:
+    folder = tmp_path / "judge"
+    shutil.copytree(TEMPLATES, folder)
+    before = templates_sha256(folder)
+    assert before == templates_sha256(TEMPLATES)
+    binding = set()
+    for path in folder.glob("**/*.j2"):
+        was = path.read_text("utf-8")
+        path.write_text(was + ".", "utf-8")
+        if templates_sha256(folder) != before:
+            binding.add(path.relative_to(folder).as_posix())
+        path.write_text(was, "utf-8")
+    names = ("again", "applies", "pair", "rewrite", "role", "verdict")
+    assert binding == {f"{language}/{name}.j2" for language in ("en", "ru") for name in names}
 
 
 BOUND = Bound(model="m", mode="plain", rules="r", prompt="p", templates="t")

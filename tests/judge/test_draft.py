@@ -178,6 +178,15 @@ class TestServer:
         assert f"rules drafted: 1, in {path}; 2 questions asked" in printed
         assert "- Answer in Russian only." in printed
 
+    def test_a_russian_prompt_is_asked_about_in_russian(self, tmp_path: Path) -> None:
+        """The re-ask too; and the judge will ask in the language of the draft."""
+        system = "Отвечай только по-русски. Не давай ссылок."
+        replies = iter([Sent("Да!"), rules(drafted(source="Не давай ссылок."))])
+        made, text, served = drafting(tmp_path, after_probe(lambda body: next(replies)), system)
+        assert made.language == "ru" and "language: ru\n" in text
+        first, again = (served.bodies[-1]["messages"][place]["content"] for place in (0, -1))
+        assert first.startswith("Вы разбираете") and "не удалось прочитать" in again
+
     def test_malformed_twice_then_good(self, tmp_path: Path) -> None:
         replies = iter([Sent("Sure!"), Sent('{"rules": 3}'), rules(drafted())])
         made, _, served = drafting(tmp_path, after_probe(lambda body: next(replies)))

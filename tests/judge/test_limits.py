@@ -36,6 +36,17 @@ def test_calls(tmp_path: Path) -> None:
     assert set(outcomes(second)) == {("pass", None)} and len(sent) == 6
 
 
+def test_the_limits_hold_for_all_that_one_judge_is_asked(tmp_path: Path) -> None:
+    """The probe and three verdicts of the first go leave one call for the second."""
+    with serving(after_probe(lambda body: verdict())) as served:
+        judge = judge_at(served.url, tmp_path, max_calls=5)
+        judge.verdicts(pairs_of(3))
+        second = Counter(outcomes(judge.verdicts(pairs_of(4, "Иначе."))))
+        assert second == {("pass", None): 1, ("missing", "budget"): 3}
+        assert judge.spent.calls == len(served.bodies) == 5
+        assert judge.replies([{"model": "m", "messages": []}]) == [None]
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_cost(tmp_path: Path, concurrency: int) -> None:
     """Over the limit by what was under way when it was reached, and by no more."""

@@ -69,6 +69,9 @@ class TestReasks:
             (error(503), "transport", 6),
             (Sent(raw=b"<html>oops</html>"), "transport", 6),
             (Sent(raw=b'{"choices": []}'), "transport", 6),
+            (Sent(headers={"content_encoding": "gzip"}), "transport", 6),
+            (Sent(headers={"transfer_encoding": "chunked"}), "transport", 6),  # what comes is not
+            (Sent(headers={"x y": "no header"}), "transport", 6),
             (Sent(drop=True), "transport", 6),
         ],
     )
