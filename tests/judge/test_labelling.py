@@ -28,7 +28,7 @@ from judge.judging import asked_pairs
 from judge.stats import rate
 from judge.verdicts import Verdict
 from tests.judge.made import make_answer, make_row
-from tests.report.made import make_run
+from tests.report.made import make_run as finished_run
 
 PAIRS = [(make_row(f"r{n}"), make_answer(f"answer {n}", f"r{n}")) for n in range(20)]
 
@@ -145,6 +145,13 @@ class TestReading:
         path = written(tmp_path / "s.csv", "id;verdict;comment\na1;good;да", "cp1251")
         with pytest.raises(DataError, match=r":2: comment: .* save the sheet as CSV in UTF-8"):
             read_sheet(path)
+
+
+def make_run(folder: Path) -> Config:
+    """A finished run that nobody has labelled yet."""
+    config = finished_run(folder)
+    Run.of(config).labels.unlink()
+    return config
 
 
 def exported(config: Config, arm: str = "teacher", rows: int = 12) -> Path:
