@@ -92,9 +92,10 @@ def said(comparison: Comparison | None) -> str:
 
 
 def _meaning(one: Comparison) -> str:
-    if one.low is not None and one.low > 0:
+    clear = one.p is not None and one.p < 0.05  # where interval and test disagree, neither wins
+    if clear and one.low is not None and one.low > 0:
         return f"The student is better than the {one.against} on rows like these."
-    if one.high is not None and one.high < 0:
+    if clear and one.high is not None and one.high < 0:
         return f"The student is worse than the {one.against} on rows like these."
     return "No clear difference; that is not proof that the two are equal."
 

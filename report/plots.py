@@ -120,7 +120,7 @@ def curves(material: Material) -> Markup | None:
             _draw_training(panels, name, material.training[name], colour)
         panels[2].set_ylim(-2, 102)
         for axes in panels[:2]:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # room for the topmost mark
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
         return _svg(figure)
