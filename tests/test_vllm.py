@@ -15,9 +15,13 @@ from engine.protocol import Adapter, make_request
 from engine.vllm import VllmEngine, on_gpu
 from student.model import greedy_answers, load_student
 
+Answers = dict[str, tuple[tuple[int, ...], tuple[float, ...]]]  # request key → ids, logprobs
+
 QUESTIONS = ("What is the capital of France?", "Name a colour.", "What is two plus two?", "Say hi.")
 GREEDY = Sampling(max_tokens=12, logprobs=True)
-BFLOAT16 = 0.15  # nats: 30 layers of 8-bit mantissas, two orders of summation; measured ≤ 0.06
+# Mean difference in nats of a token's logprob between two orders of summation over 30 layers with
+# 8-bit mantissas: measured 0.02–0.04; single tokens differ by up to 0.3, so no maximum is asked.
+BFLOAT16 = 0.08
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +37,10 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
     """A random adapter that changes what the model says."""
     folder = tmp_path_factory.mktemp("adapter")
     student = load_student(resolve_model("embedded"), LoraMethod(rank=8, alpha=16), seed=0)
+    torch.manual_seed(1)
     for name, weights in student.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(weights, std=0.02)
+            torch.nn.init.normal_(weights, std=0.12)
     student.save_pretrained(folder)
     return Adapter("random", folder, "sha")
 
@@ -48,9 +53,7 @@ def prompts() -> list[tuple[int, ...]]:
     return [tuple(chat) for chat in chats]
 
 
-def answered(
-    engine: VllmEngine, adapter: Adapter | None = None
-) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:
+def answered(engine: VllmEngine, adapter: Adapter | None = None) -> Answers:
     """Ids and logprobs by request key, which is the same with and without adapter."""
     requests = [make_request("m", ids, GREEDY, 0) for ids in prompts()]
     asked = [
@@ -71,6 +74,17 @@ def forward_logprobs(
     return [float(value) for value in chosen[:, 0]]
 
 
+def difference(model: torch.nn.Module, answers: Answers) -> float:
+    """Mean distance of the engine's logprobs from a plain forward pass over the same tokens."""
+    pairs = zip(prompts(), answers.values(), strict=True)
+    found = [
+        abs(own - other)
+        for prompt, (ids, logprobs) in pairs
+        for own, other in zip(logprobs, forward_logprobs(model, prompt, ids), strict=True)
+    ]
+    return sum(found) / len(found)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(on_gpu(), reason="adapters are folded in on CPU only")
 def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: Adapter) -> None:
@@ -87,10 +101,9 @@ def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: 
     base = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
     merged = PeftModel.from_pretrained(base, str(adapter.path)).merge_and_unload()
     plain = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
-    for model, answers in ((plain, before), (merged, folded)):
-        for prompt, (ids, logprobs) in zip(prompts(), answers.values(), strict=True):
-            expected = forward_logprobs(model, prompt, ids)
-            assert logprobs == pytest.approx(expected, abs=BFLOAT16)
+    assert difference(plain, before) < BFLOAT16
+    assert difference(merged, folded) < BFLOAT16
+    assert difference(plain, folded) > 2 * BFLOAT16, "and not those of the base"
 
 
 @pytest.mark.slow
