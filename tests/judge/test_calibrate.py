@@ -11,12 +11,11 @@ from config.errors import DataError
 from config.load import load_config
 from config.schema import Config, ServerSettings
 from data.prepare import prepare
-from data.rows import Row
 from data.run import Run
 from data.store import write_records, write_text
 from judge.board import STRICT
 from judge.calibration import calibrate as action
-from judge.calibration.against import Held, disagreements, rules_against, score_against
+from judge.calibration.against import disagreements, rules_against, score_against
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bound import (
     Bound,
@@ -27,107 +26,19 @@ from judge.calibration.bound import (
     templates_sha256,
 )
 from judge.calibration.calibrate import calibrate
-from judge.calibration.gold import Gold, halves
 from judge.calibration.probes import probe
 from judge.calibration.summary import lines
-from judge.calibration.views import BLIND, CODE_STRICT, boards, must_rules, views
-from judge.checks import code_verdicts
+from judge.calibration.views import BLIND, CODE_STRICT
 from judge.judging import judge_run
 from judge.questions import TEMPLATES
 from judge.stats import Refusal
 from prompts.library import load_prompt
-from prompts.rules import RuleFile
 from tests.data.places import needs_hse
+from tests.judge.held import MIXED, YES, held
 from tests.judge.logged import ROOT
-from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
+from tests.judge.made import PROMPT, make_answer, make_row
 from tests.judge.runs import after_probe
 from tests.judge.server import Sent, serving, user, verdict
-
-LABEL = {"code": [{"field": "labels", "matches": "плохо"}]}
-MIXED = make_rules(
-    make_rule({"type": "contains", "text": "да"}, id="blind"),
-    make_rule({"type": "contains", "text": "нет"}, id="by_label", applies=LABEL, converse=True),
-    make_rule(llm_check(), id="asked"),
-    make_rule({"type": "json"}, id="asked_when", applies={"llm": "Is it?"}),
-    make_rule({"type": "json"}, id="should", severity="should"),
-)
-
-
-def test_views_leave_out_what_they_say() -> None:
-    rested = {name: must_rules(view) for name, view in views(MIXED).items()}
-    assert rested == {
-        STRICT: ["blind", "by_label", "by_label_undue", "asked", "asked_when"],
-        CODE_STRICT: ["blind", "by_label", "by_label_undue"],
-        BLIND: ["blind"],
-    }
-    only = make_rules(make_rule(llm_check()))
-    assert set(boards(only, [], [])) == {STRICT}  # a score that rests on nothing is not stated
-
-
-def held(rules: RuleFile, texts: list[tuple[str, bool]]) -> Held:
-    """Answers of one system to as many questions, each with whether people call it good."""
-    rows: list[Row] = []
-    verdicts = []
-    for n, (text, _) in enumerate(texts):
-        rows.append(make_row(f"r{n}", answers={"saiga": text}, labels=("x",)))
-        answer = make_answer(text, f"r{n}", "logged/saiga")
-        verdicts += code_verdicts(rules, PROMPT, rows[-1], answer)
-    gold = [
-        Gold(row=f"r{n}", system="saiga", good=good, why="x") for n, (_, good) in enumerate(texts)
-    ]
-    by_id = {row.id: row for row in rows}
-    return Held(gold, boards(rules, rows, verdicts), halves(rows, 0), by_id, 0)
-
-
-YES = make_rules(make_rule({"type": "contains", "text": "да"}, id="yes"))
-
-
-class TestAgainstGold:
-    def test_a_perfect_judge(self) -> None:
-        found = score_against(held(YES, [("да", True), ("нет", False)] * 20), STRICT)
-        for half in (found.tune, found.report):
-            assert (half.n, half.accuracy and half.accuracy.value) == (20, 1)
-            assert (half.kappa and half.kappa.value, half.ac1, half.j) == (1, 1, 1)
-
-    def test_a_judge_that_is_always_wrong(self) -> None:
-        found = score_against(held(YES, [("нет", True), ("да", False)] * 20), STRICT).report
-        assert (found.j, found.true_pass, found.true_fail) == (-1, 0, 0)
-        assert found.tpr and found.tnr and (found.tpr.value, found.tnr.value) == (0, 0)
-
-    def test_a_judge_that_knows_nothing(self) -> None:
-        texts = [("да", True), ("да", False), ("нет", True), ("нет", False)] * 20
-        found = score_against(held(YES, texts), STRICT)
-        counts = [found.tune.true_pass + found.report.true_pass, found.tune.n + found.report.n]
-        assert counts == [20, 80]
-        assert found.report.kappa and found.report.kappa.low < 0 < found.report.kappa.high
-
-    def test_missing_verdicts_are_no_disagreement(self) -> None:
-        """Without a model only a broken code rule decides; code's own score decides everything."""
-        given = held(MIXED, [("да", True), ("ой", True)] * 10)
-        strict, code = score_against(given, STRICT), score_against(given, CODE_STRICT)
-        assert strict.tune.n + strict.report.n == strict.tune.false_fail + strict.report.false_fail
-        assert strict.tune.undecided + strict.report.undecided == 10
-        assert code.tune.n + code.report.n == 20 and code.report.undecided == 0
-
-    def test_rules_by_what_people_said(self) -> None:
-        found = rules_against(held(YES, [("да", True), ("да", False), ("нет", False)]))
-        one = found[0]
-        assert (one.rule, one.good, one.good_passes, one.bad, one.bad_passes) == ("yes", 1, 1, 2, 1)
-
-    def test_the_worst_come_first(self) -> None:
-        both = make_rules(
-            make_rule({"type": "contains", "text": "да"}, id="yes"),
-            make_rule({"type": "no_digits"}, id="bare"),
-        )
-        texts = [("да 1", True), ("нет 1", True), ("да", False), ("да", True), ("нет", False)]
-        found, count = disagreements(held(both, texts))
-        assert count == 3
-        assert [(one.row, one.passes, one.broken) for one in found] == [
-            ("r2", True, ()),
-            ("r1", False, ("yes", "bare")),
-            ("r0", False, ("bare",)),
-        ]
-        assert found[1].excerpt == "нет 1"
 
 
 def run_of(folder: Path, name: str = "demo", *overrides: str) -> Config:
