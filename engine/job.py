@@ -98,11 +98,13 @@ class Job:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        answers = [] if error else [self._found[task.place] for task in self._tasks]
-        # finished out of order, or the store holds answers of other requests
-        if error is None and answers != self._store.records:
-            write_records(self._path, answers)
-        self._store.__exit__(kind, error, trace)
+        try:
+            answers = [self._found[task.place] for task in self._tasks] if error is None else None
+            # finished out of order, or the store holds answers of other requests
+            if answers is not None and answers != self._store.records:
+                write_records(self._path, answers)
+        finally:
+            self._store.__exit__(kind, error, trace)
 
     def _ask(self, tasks: Sequence[Task], total: int) -> int:
         """Asks for `tasks`; returns how many requests the engine saw."""

@@ -103,7 +103,7 @@ def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: 
     plain = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
     assert difference(plain, before) < BFLOAT16
     assert difference(merged, folded) < BFLOAT16
-    assert difference(plain, folded) > 2 * BFLOAT16, "and not those of the base"
+    assert difference(plain, folded) > 3 * BFLOAT16, "and not those of the base"
 
 
 @pytest.mark.slow
