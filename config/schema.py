@@ -4,17 +4,14 @@ Knows nothing of how the settings are used. An unknown key is an error (`config.
 nearest known one).
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class Settings(BaseModel):
-    """Base of every settings class: immutable, and closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from config.methods import MAX_RANK, LowRank
+from config.settings import Fraction, Settings
+from config.students import StudentSettings
 
 
 class FieldMap(Settings):
@@ -83,7 +80,8 @@ class Sampling(Settings):
     temperature: Annotated[float, Field(ge=0)] = 0.0  # 0: greedy
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_tokens: PositiveInt = 512  # tokens of the answer
-    logprobs: bool = False  # keep the log-probability of each answer token
+    # keep the log-probability of each answer token, and those of so many most likely tokens
+    logprobs: NonNegativeInt | None = None
 
 
 class TeacherSettings(Settings):
@@ -96,41 +94,14 @@ class TeacherSettings(Settings):
     same_text: PositiveInt | None = None  # rows at most that learn one and the same text
 
 
-class LoraMethod(Settings):
-    """Low-rank adapters on every linear layer (Hu et al., arXiv 2106.09685)."""
-
-    kind: Literal["lora"] = "lora"
-    rank: PositiveInt = 32
-    alpha: PositiveFloat = 64  # the update is scaled by alpha / rank
-    dropout: Fraction = 0.0
-
-
-class StudentSettings(Settings):
-    """One student: how it is adapted and trained."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-    method: LoraMethod = LoraMethod()
-    learning_rate: PositiveFloat = 2e-4  # peak; linear decay to 0
-    warmup_fraction: Fraction = 0.03  # share of the optimiser steps
-    epochs: PositiveInt = 2
-    batch_size: PositiveInt = 32  # answers per optimiser step
-    micro_batch: PositiveInt = 8  # answers per forward pass
-    seed: int | None = None  # None: the experiment's seed
-
-    @model_validator(mode="after")
-    def _divides(self) -> "StudentSettings":
-        if self.batch_size % self.micro_batch:
-            raise ValueError(
-                f"batch_size {self.batch_size} is not a multiple of micro_batch {self.micro_batch}"
-            )
-        return self
-
-
 class PredictSettings(Settings):
     """How the compared arms answer val and hidden, and how often val is looked at in training."""
 
     sampling: Sampling = Sampling()
     epoch_rows: PositiveInt = 64  # val rows answered after each epoch, the same ones every time
+    # adapter: every student must be one that vLLM serves beside the base; auto: folded into the
+    # base's weights, or answered by transformers, where it is not
+    serve: Literal["auto", "adapter"] = "auto"
 
 
 class Prices(Settings):
@@ -225,6 +196,55 @@ class Config(Settings):
             raise ValueError("students: `base` is the arm without training; rename the student")
         return self
 
+    @model_validator(mode="after")
+    def _students_can_be_made(self) -> "Config":
+        earlier: dict[str, StudentSettings] = {}
+        for student in self.students:
+            _check_start(student, earlier)
+            _check_served(student, self.predict)
+            if student.learns_stored and not self.teacher.sampling.logprobs:
+                raise ValueError(
+                    f"student {student.name}: kl with teacher: stored needs the teacher's "
+                    "probabilities; set teacher.sampling.logprobs: 20, or teacher: adapter_off"
+                )
+            earlier[student.name] = student
+        return self
+
     def seed_of(self, student: StudentSettings) -> int:
         """Seed of one student: its own, or the experiment's."""
         return self.seed if student.seed is None else student.seed
+
+
+def _check_start(student: StudentSettings, earlier: Mapping[str, StudentSettings]) -> None:
+    if student.start is None:
+        return
+    if student.start not in earlier:
+        raise ValueError(
+            f"student {student.name}: start {student.start!r} is no student before it in the list"
+        )
+    if earlier[student.start].method != student.method:
+        raise ValueError(
+            f"student {student.name}: start {student.start!r} has another method; "
+            "a second stage goes on with the same one"
+        )
+
+
+def _check_served(student: StudentSettings, predict: PredictSettings) -> None:
+    method = student.method
+    if method.served == "live" and predict.sampling.temperature > 0:
+        raise ValueError(
+            f"student {student.name}: {method.kind} is answered by transformers, greedily; set "
+            "predict.sampling.temperature: 0"
+        )
+    if predict.serve != "adapter":
+        return
+    if method.served != "adapter" or (isinstance(method, LowRank) and method.init != "zero"):
+        raise ValueError(
+            f"student {student.name}: vLLM cannot serve {method.kind} as an adapter; use lora, "
+            "rslora or qlora with init: zero, or predict.serve: auto"
+        )
+    if isinstance(method, LowRank) and method.rank > MAX_RANK:
+        raise ValueError(
+            f"student {student.name}: rank {method.rank} is over {MAX_RANK}, the most that vLLM "
+            "serves as an adapter; lower it, or predict.serve: auto"
+        )

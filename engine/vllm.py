@@ -156,7 +156,7 @@ def _params(sampling: Sampling, seed: int) -> Any:
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
         seed=seed if sampling.temperature > 0 else None,
-        logprobs=0 if sampling.logprobs else None,  # 0: the drawn token's own
+        logprobs=sampling.logprobs,  # 0: the drawn token's own
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from config.schema import LoraMethod
+from config.methods import LoraMethod
 
 Model = Any  # a peft model around a transformers one
 

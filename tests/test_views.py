@@ -8,7 +8,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from config.errors import SetupError
-from config.schema import LoraMethod
+from config.methods import LoraMethod
 from data.rows import Context, Row
 from engine.models import load_tokenizer, resolve_model
 from prompts.library import Example, Prompt, user_text

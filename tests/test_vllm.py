@@ -8,7 +8,8 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from config.schema import LoraMethod, Sampling
+from config.methods import LoraMethod
+from config.schema import Sampling
 from engine.merge import merged_weights
 from engine.models import load_tokenizer, resolve_model
 from engine.protocol import Adapter, make_request
@@ -18,7 +19,7 @@ from student.model import greedy_answers, load_student
 Answers = dict[str, tuple[tuple[int, ...], tuple[float, ...]]]  # request key → ids, logprobs
 
 QUESTIONS = ("What is the capital of France?", "Name a colour.", "What is two plus two?", "Say hi.")
-GREEDY = Sampling(max_tokens=12, logprobs=True)
+GREEDY = Sampling(max_tokens=12, logprobs=0)
 # Mean difference in nats of a token's logprob between two orders of summation over 30 layers with
 # 8-bit mantissas: measured 0.02–0.04; single tokens differ by up to 0.3, so no maximum is asked.
 BFLOAT16 = 0.08

@@ -50,7 +50,7 @@ def experiment(folder: Path, model: Path) -> Path:
         "runs": str(folder),
         "model": {"name": str(model)},
         "students": [
-            {"name": "s", "method": {"rank": 4, "dropout": 0.1}, "batch_size": 4, "micro_batch": 2}
+            {"name": "s", "method": {"rank": 4, "dropout": 0.1}, "batch_size": 4}
             | {"epochs": 4, "learning_rate": 1.0e-2}
         ],
         "predict": {"sampling": {"max_tokens": 4}, "epoch_rows": 2},

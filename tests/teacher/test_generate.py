@@ -121,7 +121,7 @@ SEMANTIC = [
     "teacher.sampling.temperature=0.5",
     "teacher.sampling.top_p=0.9",
     "teacher.sampling.max_tokens=40",
-    "teacher.sampling.logprobs=false",
+    "teacher.sampling.logprobs=null",
     "teacher.candidates=5",
     "teacher.shuffle_examples=false",
     "predict.sampling.temperature=0.1",
@@ -133,7 +133,7 @@ SEMANTIC = [
 HARMLESS = [
     "teacher.keep=2",
     "students.0.learning_rate=0.1",
-    "students.0.micro_batch=1",
+    "students.0.micro_tokens=512",
     "judge.llm=none",
     "wandb.project=other",
 ]

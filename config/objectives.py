@@ -1,0 +1,48 @@
+"""What a student learns from: the teacher's text, its distribution, or its view of own answers."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat
+
+from config.settings import Fraction, Settings
+
+# forward: KL(teacher ‖ student), covers all that the teacher says · reverse: KL(student ‖ teacher),
+# keeps to what the teacher finds likely · jsd: their mean against the mixture of both
+Direction = Literal["forward", "reverse", "jsd"]
+
+
+class CrossEntropy(Settings):
+    """The text of the selected answers."""
+
+    kind: Literal["ce"] = "ce"
+
+
+class Distillation(Settings):
+    """The teacher's distribution at each token of the selected answers."""
+
+    kind: Literal["kl"] = "kl"
+    # stored: the most likely tokens as they came with the answers (teacher.sampling.logprobs = K)
+    # and one bucket for the rest · adapter_off: the base reads the prompted view in training
+    teacher: Literal["stored", "adapter_off"] = "stored"
+    direction: Direction = "forward"
+    temperature: PositiveFloat = 1.0  # both distributions are flattened by it
+    ce_weight: Fraction = 0.5  # share of the cross-entropy in the loss
+
+
+class OnPolicy(Settings):
+    """The student answers without the prompt, the prompted base says how likely each token was."""
+
+    kind: Literal["on_policy"] = "on_policy"
+    direction: Direction = "reverse"
+    temperature: PositiveFloat = 1.0  # as above; answers are always drawn at temperature 1
+
+
+Objective = Annotated[CrossEntropy | Distillation | OnPolicy, Field(discriminator="kind")]
+
+
+class Retention(Settings):
+    """KL to the base on questions that have nothing to do with the prompt, so that they stay."""
+
+    questions: str  # text file, one question a line; the base answers them once
+    weight: PositiveFloat = 0.05  # of the mean KL per token, beside the objective's
+    max_tokens: Annotated[int, Field(gt=0)] = 64  # of the base's answers
