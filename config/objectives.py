@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat
 
-from config.settings import Fraction, Settings
+from config.settings import Fraction, Settings, usual_kind
 
 # forward: KL(teacher ‖ student), covers all that the teacher says · reverse: KL(student ‖ teacher),
 # keeps to what the teacher finds likely · jsd: their mean against the mixture of both
@@ -37,7 +37,9 @@ class OnPolicy(Settings):
     temperature: PositiveFloat = 1.0  # as above; answers are always drawn at temperature 1
 
 
-Objective = Annotated[CrossEntropy | Distillation | OnPolicy, Field(discriminator="kind")]
+Objective = Annotated[
+    CrossEntropy | Distillation | OnPolicy, Field(discriminator="kind"), usual_kind("ce")
+]
 
 
 class Retention(Settings):

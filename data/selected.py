@@ -10,3 +10,5 @@ class Selected(Record):
     sample: int
     text: str
     dropped: int  # passages of the row that are not shown
+    key: str = ""  # of the teacher's answer
+    token_ids: tuple[int, ...] = ()  # as the teacher drew them, the turn's end among them

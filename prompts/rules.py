@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from config.errors import DataError
 from config.load import read_yaml, validated
-from config.schema import Fraction, Settings
+from config.settings import Fraction, Settings
 from data.records import digest
 
 Part = Literal["question", "contexts", "answer"]

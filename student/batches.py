@@ -1,66 +1,120 @@
-"""From selected answers to padded batches, and the one place that says which positions are learnt.
+"""From rows and their answers to padded batches: the one place that says what predicts what.
+
+A row stands once, with all its answers behind it: each answer sees the prompt and itself, and its
+positions start where the prompt ends, so it is predicted as if it stood there alone.
 
 Letters of shapes, used throughout this room: B rows, T positions, N answer tokens of a batch,
-V vocabulary, D width of the hidden states.
+K kept tokens of a stored distribution, V vocabulary, D width of the hidden states, P tokens of a
+prefix.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy
 import torch
 
-from data.rows import Row
-from engine.asking import Asking, View
+from data.topk import TopK
 
-IGNORE = -100  # the label of a position that is not learnt, as transformers has it
+PADDING = -1  # the segment of a position that holds no token
 
 
 class Example(NamedTuple):
-    """A row in one view, and the answer to learn: the same ids behind either view."""
+    """A row in one view, and the answers to learn: the same ids behind either view."""
 
     prompt_ids: tuple[int, ...]
-    answer_ids: tuple[int, ...]  # ends with the token that ends the turn
+    answers: tuple[tuple[int, ...], ...]  # each ends with the token that ends the turn
+    tops: tuple[TopK, ...] = ()  # the teacher's distribution at each token, answer by answer
+    prompted_ids: tuple[int, ...] = ()  # the prompt in the teacher's view, where it is asked
 
     @property
-    def features(self) -> dict[str, list[int]]:
-        """`input_ids` and `labels` of equal length; labels are IGNORE over the prompt."""
-        return {
-            "input_ids": [*self.prompt_ids, *self.answer_ids],
-            "labels": [IGNORE] * len(self.prompt_ids) + list(self.answer_ids),
-        }
+    def length(self) -> int:
+        """Positions that it takes: the last token of an answer predicts nothing and has none."""
+        return len(self.prompt_ids) + sum(len(answer) - 1 for answer in self.answers)
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens that are learnt."""
+        return sum(map(len, self.answers))
+
+    def prompted(self, skipped: int) -> "Example":
+        """The same answers behind the teacher's view, without its first `skipped` tokens."""
+        return Example(self.prompted_ids[skipped:], self.answers)
 
 
-class Answers(NamedTuple):
-    """The learnt tokens of a batch, and the positions whose hidden states predict them."""
+class Batch(NamedTuple):
+    """Rows as a model reads them, and which of their places predict which tokens."""
 
-    positions: torch.Tensor  # [B, T-1] bool: position t predicts token t+1 of the answer
-    targets: torch.Tensor  # [N] token ids, row by row
-
-
-def encode(asking: Asking, row: Row, answer: str, prompted: bool = False) -> Example:
-    """A row and its answer in one view, with the passages that every view of it shows."""
-    prompt_ids = asking.view_ids(row, View(prompted=prompted))
-    return Example(prompt_ids, asking.renderer.answer_ids(answer))
-
-
-def collate(features: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.Tensor]:
-    """Right-padded `input_ids`, `attention_mask` and `labels`, each [B, T]."""
-    width = max(len(feature["input_ids"]) for feature in features)
-
-    def padded(key: str, filler: int) -> torch.Tensor:
-        rows = [[*feature[key], *[filler] * (width - len(feature[key]))] for feature in features]
-        return torch.tensor(rows)  # [B, T]
-
-    lengths = torch.tensor([len(feature["input_ids"]) for feature in features])
-    return {
-        "input_ids": padded("input_ids", pad),
-        "attention_mask": (torch.arange(width)[None] < lengths[:, None]).long(),
-        "labels": padded("labels", IGNORE),
-    }
+    input_ids: torch.Tensor  # [B, T], padded on the right
+    segments: torch.Tensor  # [B, T] 0: prompt, k: k-th answer, PADDING
+    positions: torch.Tensor  # [B, T] from 0; those of every answer follow the prompt's
+    branched: bool  # whether a row has several answers; else a causal mask says it all
+    predictors: torch.Tensor  # [N] place among the B·T from which a token is predicted
+    targets: torch.Tensor  # [N] the token, row by row and answer by answer
+    top_ids: torch.Tensor | None  # [N, K] the teacher's most likely tokens
+    top_logprobs: torch.Tensor | None  # [N, K] float32
 
 
-def answers_of(labels: torch.Tensor) -> Answers:
-    """Which positions predict an answer token, and that token. labels: [B, T]."""
-    shifted = labels[:, 1:]  # [B, T-1]: the logits at t predict the token at t+1
-    positions = shifted != IGNORE
-    return Answers(positions, shifted[positions])
+class _Row(NamedTuple):
+    ids: list[int]
+    segments: list[int]
+    positions: list[int]
+    predictors: list[int]
+    targets: list[int]
+
+
+def _laid_out(example: Example) -> _Row:
+    size = len(example.prompt_ids)
+    row = _Row([*example.prompt_ids], [0] * size, [*range(size)], [], [])
+    for number, answer in enumerate(example.answers, 1):
+        seen = len(answer) - 1
+        begin = len(row.ids)
+        row.predictors.extend((size - 1, *range(begin, begin + seen)))
+        row.targets.extend(answer)
+        row.ids.extend(answer[:-1])
+        row.segments.extend([number] * seen)
+        row.positions.extend(range(size, size + seen))
+    return row
+
+
+def collate(examples: Sequence[Example], device: torch.device | None = None) -> Batch:
+    """Examples side by side, padded on the right to the longest."""
+    rows = [_laid_out(example) for example in examples]
+    width = max(len(row.ids) for row in rows)
+
+    def padded(parts: Sequence[list[int]], filler: int) -> torch.Tensor:
+        full = [[*part, *[filler] * (width - len(part))] for part in parts]
+        return torch.tensor(full, device=device)  # [B, T]
+
+    places = [place * width + one for place, row in enumerate(rows) for one in row.predictors]
+    tops = [top for example in examples for top in example.tops]
+    return Batch(
+        input_ids=padded([row.ids for row in rows], 0),
+        segments=padded([row.segments for row in rows], PADDING),
+        positions=padded([row.positions for row in rows], 0),
+        branched=any(len(example.answers) > 1 for example in examples),
+        predictors=torch.tensor(places, device=device),
+        targets=torch.tensor([one for row in rows for one in row.targets], device=device),
+        top_ids=_joined([top.ids for top in tops], torch.long, device),
+        top_logprobs=_joined([top.logprobs for top in tops], torch.float32, device),
+    )
+
+
+def _joined(
+    parts: Sequence[numpy.ndarray], dtype: torch.dtype, device: torch.device | None
+) -> torch.Tensor | None:
+    if not parts:
+        return None
+    return torch.from_numpy(numpy.concatenate(parts)).to(device=device, dtype=dtype)  # [N, K]
+
+
+def micro_batches(lengths: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Indices by falling length, as many at a time as fit into `room` tokens with their padding.
+
+    One that is longer than that is alone.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    while order:
+        count = max(1, room // lengths[order[0]])
+        yield order[:count]
+        order = order[count:]

@@ -1,6 +1,7 @@
 """The student: the base model with an adapter that is trained, and the base left as it was."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,14 +11,17 @@ from config.methods import LoraMethod
 Model = Any  # a peft model around a transformers one
 
 
-def load_student(resolved: str, method: LoraMethod, seed: int) -> Model:
-    """The base in bfloat16, frozen, with fresh float32 adapters drawn from `seed`."""
-    from peft import LoraConfig, get_peft_model
+def load_student(resolved: str, method: LoraMethod, seed: int, start: Path | None = None) -> Model:
+    """The base in bfloat16, frozen, with float32 adapters: those of `start`, or fresh ones drawn
+    from `seed`."""
+    from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import AutoModelForCausalLM
 
     base = AutoModelForCausalLM.from_pretrained(
         resolved, dtype=torch.bfloat16, trust_remote_code=False, use_safetensors=True
     )
+    if start is not None:
+        return PeftModel.from_pretrained(base, str(start), is_trainable=True)
     torch.manual_seed(seed)  # the adapters' first weights
     lora = LoraConfig(
         r=method.rank,
@@ -27,21 +31,6 @@ def load_student(resolved: str, method: LoraMethod, seed: int) -> Model:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(base, lora)
-
-
-def answer_logits(
-    model: Model, inputs: dict[str, torch.Tensor], positions: torch.Tensor
-) -> torch.Tensor:
-    """Logits [N, V] at the answer positions only; the rest is never projected to the vocabulary.
-
-    inputs: `input_ids` and `attention_mask`, each [B, T]; positions: [B, T-1] bool.
-    """
-    causal = model.get_base_model()
-    hidden = causal.model(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-    ).last_hidden_state  # [B, T, D]
-    logits: torch.Tensor = causal.lm_head(hidden[:, :-1][positions])  # [N, V]
-    return logits
 
 
 @torch.no_grad()

@@ -4,7 +4,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from config.schema import Config, StudentSettings
+from config.schema import Config
+from config.students import StudentSettings
 from data.answers import Answer, read_answers
 from data.hidden import write_hidden
 from data.rows import Row

@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import DataError
-from config.schema import Config, StudentSettings
+from config.schema import Config
+from config.students import StudentSettings
 from data.meaning import settle_meaning
-from data.records import digest
-from data.rows import Row
 from data.run import Run
-from data.selected import Selected
-from data.store import read_records, write_text
+from data.store import write_text
 from engine.asking import Asking
 from engine.models import file_sha256
-from student.batches import Example, encode
+from student.batches import Example
+from student.forward import Model, base_only
+from student.lessons import Material, material, unrelated
 from student.look import look_at_val
-from student.model import load_student
+from student.model import greedy_answers, load_student
+from student.objectives import Drawing, Teaching
+from student.prefix import shared_prefix
 from student.records import Result, Step
-from student.trainer import COMPLETE, AnswerTrainer, Metrics
+from student.trainer import COMPLETE, AnswerTrainer, Lessons, Metrics
 
-MAX_LOST = 0.005  # share of selected answers that may be too long to learn
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -35,12 +36,12 @@ def train(config: Config, student: StudentSettings, accept_changes: bool) -> Res
     run = Run.of(config)
     folder = run.student(student.name)
     asking = Asking(config)
-    examples = _examples(asking, run.rows("train"), run.selected)
-    if not examples:
-        raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
-    val = _examples(asking, run.rows("val"), run.selected_val)
+    found = material(config, student, asking)
+    start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
     changed = settle_meaning(
-        folder / "meaning.json", _meaning(config, student, asking, examples), accept_changes
+        folder / "meaning.json",
+        _meaning(config, student, asking, found.sha256, start),
+        accept_changes,
     )
     if changed:
         for stale in ("checkpoints", "adapter"):
@@ -48,7 +49,7 @@ def train(config: Config, student: StudentSettings, accept_changes: bool) -> Res
         (folder / "result.json").unlink(missing_ok=True)
     if (folder / "result.json").exists():
         return read_result(folder)
-    return _train(config, student, asking, examples, val)
+    return _train(config, student, asking, found)
 
 
 def read_result(folder: Path) -> Result:
@@ -59,58 +60,34 @@ def read_result(folder: Path) -> Result:
     return Result.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def _examples(asking: Asking, rows: Sequence[Row], selected: Path) -> list[Example]:
-    """The selected answers in the unprompted view; those over the model's length are refused."""
-    by_id = {row.id: row for row in rows}
-    records = list(read_records(selected, Selected))
-    examples = [encode(asking, by_id[record.row], record.text) for record in records]
-    limit = asking.config.model.max_length
-    lengths = sorted(len(e.prompt_ids) + len(e.answer_ids) for e in examples)
-    over = [length for length in lengths if length > limit]
-    if len(over) > MAX_LOST * len(lengths):
-        raise DataError(
-            f"{len(over)} of {len(lengths)} selected answers are longer than model.max_length = "
-            f"{limit} tokens (median {lengths[len(lengths) // 2]}, longest {lengths[-1]}); "
-            f"set it to {lengths[-1]}"
-        )
-    return [e for e in examples if len(e.prompt_ids) + len(e.answer_ids) <= limit]
-
-
 def _meaning(
-    config: Config, student: StudentSettings, asking: Asking, examples: Sequence[Example]
+    config: Config, student: StudentSettings, asking: Asking, learnt: str, start: str | None
 ) -> dict[str, object]:
-    """What the trained weights depend on, by name; the micro-batch is not among it."""
-    settings = student.model_dump(mode="json", exclude={"name", "micro_batch", "seed"})
+    """What the trained weights depend on, by name; how passes are filled is not among it."""
+    settings = student.model_dump(mode="json", exclude={"name", "micro_tokens", "seed", "start"})
     return {
         **settings,
+        "start": start,
         "seed": config.seed_of(student),
         "model": asking.identity,
         "chat template": asking.renderer.template_sha256,
         "prompt": asking.prompt.sha256,
-        "answers": digest([list(example) for example in examples]),
+        "answers": learnt,
     }
 
 
-def _train(
-    config: Config,
-    student: StudentSettings,
-    asking: Asking,
-    examples: Sequence[Example],
-    val: Sequence[Example],
-) -> Result:
-    from datasets import Dataset
-
+def _train(config: Config, student: StudentSettings, asking: Asking, found: Material) -> Result:
     run = Run.of(config)
     folder = run.student(student.name)
     checkpoints = folder / "checkpoints"
     resume = last_complete(checkpoints)
-    model = load_student(asking.model, student.method, config.seed_of(student))
+    start = run.student(student.start) / "adapter" if student.start else None
+    model = load_student(asking.model, student.method, config.seed_of(student), start)
     metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0)
     trainer = AnswerTrainer(
         model,
         _arguments(config, student, checkpoints),
-        Dataset.from_list([example.features for example in examples]),
-        [example.features for example in val],
+        _lessons(config, student, asking, found, model),
         asking.renderer.tokenizer,
         look_at_val(config, asking),
     )
@@ -129,8 +106,8 @@ def _train(
         strict=best.strict,
         val_loss=best.val_loss,
         steps=metrics.steps[-1].step,
-        train_answers=len(examples),
-        answer_tokens=sum(len(example.answer_ids) for example in examples),
+        train_answers=sum(len(example.answers) for example in found.train),
+        answer_tokens=sum(example.answer_tokens for example in found.train),
         seconds=metrics.steps[-1].seconds,
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         adapter_sha256=file_sha256(adapter / WEIGHTS),
@@ -138,6 +115,28 @@ def _train(
     write_text(folder / "result.json", result.model_dump_json(indent=1) + "\n")
     shutil.rmtree(checkpoints)  # optimiser states: large, and of no use once it is trained
     return result
+
+
+def _lessons(
+    config: Config, student: StudentSettings, asking: Asking, found: Material, model: Model
+) -> Lessons:
+    end, room = asking.renderer.end_of_turn, student.micro_tokens
+    prompts = [example.prompted_ids for example in found.train]
+    teaching = Teaching(
+        model=model,
+        objective=student.objective,
+        shared=shared_prefix(prompts) if all(prompts) else (),
+        drawing=Drawing(end, config.predict.sampling.max_tokens),
+        room=room,
+    )
+    kept = student.retention
+    if kept is None:
+        return Lessons(teaching, found.train, found.val, student.batch_size)
+    asked = unrelated(asking, Path(kept.questions))
+    with base_only(model):
+        answers = greedy_answers(model, asked, end, kept.max_tokens)
+    retained = [Example(ids, ((*answer, end),)) for ids, answer in zip(asked, answers, strict=True)]
+    return Lessons(teaching, found.train, found.val, student.batch_size, retained, kept.weight)
 
 
 def best_step(steps: Sequence[Step]) -> Step:
@@ -181,8 +180,7 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
     return SFTConfig(
         output_dir=str(checkpoints),
         run_name=f"{config.name}/{student.name}",
-        per_device_train_batch_size=student.micro_batch,
-        gradient_accumulation_steps=student.batch_size // student.micro_batch,
+        per_device_train_batch_size=student.batch_size,  # split into forward passes by us
         num_train_epochs=student.epochs,
         learning_rate=student.learning_rate,
         lr_scheduler_type="linear",

@@ -1,25 +1,27 @@
-"""TRL's SFTTrainer with our loss and our look at val: answer tokens only, adherence every epoch.
+"""TRL's SFTTrainer with our losses and our look at val: answer tokens only, adherence every epoch.
 
-TRL brings optimiser, schedule, accumulation and checkpoints; this file brings the loss (only answer
-positions are projected to the vocabulary), the metrics file and the completeness marker.
+TRL brings optimiser, schedule, checkpoints and trackers; this file brings what a step learns, the
+metrics file and the completeness marker.
 """
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from datasets import Dataset
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is imported
 from trl import SFTConfig, SFTTrainer
 
+from config.objectives import CrossEntropy
 from data.store import read_records, write_records, write_text
-from student.batches import answers_of, collate
-from student.losses import cross_entropy
-from student.model import answer_logits
+from student.batches import Example
+from student.objectives import Teaching, retention_losses
 from student.records import Step
 
 COMPLETE = "COMPLETE"  # in a checkpoint's folder once every file of it is on the disk
@@ -33,54 +35,93 @@ class Adherence(NamedTuple):
     rows: int
 
 
-class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
-    """Cross-entropy on answer tokens, averaged over all of them in an optimiser step."""
+@dataclass(frozen=True)
+class Lessons:
+    """What there is to learn, and how."""
 
-    loss_is_scaled_for_ga = True
+    teaching: Teaching
+    train: Sequence[Example]
+    val: Sequence[Example]
+    batch_size: int  # rows per optimiser step
+    retained: Sequence[Example] = ()  # unrelated questions with the base's own answers
+    retention_weight: float = 0.0
+
+    def retained_at(self, step: int) -> list[Example]:
+        """Those of one optimiser step: as many as it has rows, in turns."""
+        start = step * self.batch_size
+        count = len(self.retained)
+        return [self.retained[(start + n) % count] for n in range(min(self.batch_size, count))]
+
+
+class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
+    """Learns answer tokens only, averaged over all of them in an optimiser step.
+
+    A batch of the trainer is a whole optimiser step of rows; forward passes are filled by tokens.
+    """
 
     def __init__(
         self,
         model: Any,
         settings: SFTConfig,
-        train: Any,
-        val: Sequence[dict[str, list[int]]],
+        lessons: Lessons,
         tokenizer: Any,
         adherence: Callable[[Any], Adherence],
     ) -> None:
-        """`train`, `val`: features of `batches.Example`; `adherence` answers val and judges it."""
-        self.pad = tokenizer.eos_token_id
-        self.val = val
+        """`adherence` answers val and judges it."""
+        self.lessons = lessons
         self.adherence = adherence
+        lengths = [example.length for example in lessons.train]
+        rows = Dataset.from_dict({"row": range(len(lengths)), "length": lengths})
         super().__init__(
             model=model,
             args=settings,
-            train_dataset=train,
-            eval_dataset=train,  # never read: `evaluate` looks at `val`
+            train_dataset=rows,
+            eval_dataset=rows,  # never read: `evaluate` looks at `lessons.val`
             processing_class=tokenizer,
-            data_collator=lambda features: collate(features, self.pad),
+            data_collator=lambda rows: {"rows": torch.tensor([row["row"] for row in rows])},
         )
-        self.model_accepts_loss_kwargs = True  # so that answer tokens are counted per step
 
-    def compute_loss(
+    def training_step(
         self,
         model: Any,
         inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Summed cross-entropy over the answer tokens of the whole optimiser step."""
-        answers = answers_of(inputs["labels"])
-        logits = answer_logits(self.accelerator.unwrap_model(model), inputs, answers.positions)
-        losses = cross_entropy(logits, answers.targets)  # [N]
-        return losses.sum() / (num_items_in_batch or len(losses))
+        """The step's loss in nats per answer token; gradients are left in the parameters."""
+        model.train()
+        lessons = self.lessons
+        with self.compute_loss_context_manager():
+            examples = lessons.teaching.prepared(
+                [lessons.train[row] for row in inputs["rows"].tolist()]
+            )
+        tokens = sum(example.answer_tokens for example in examples)
+        mean = self._learn(lessons.teaching.losses(examples), tokens)
+        if lessons.retained:
+            chosen = lessons.retained_at(self.state.global_step)
+            kept = retention_losses(self.model, chosen, lessons.teaching.room)
+            tokens = sum(example.answer_tokens for example in chosen)
+            self._learn(kept, tokens / lessons.retention_weight)
+        return mean
+
+    def _learn(self, losses: Iterator[torch.Tensor], tokens: float) -> torch.Tensor:
+        """Backward through one forward pass after another; the mean loss of all."""
+        total = torch.zeros((), device=self.args.device)
+        while True:
+            with self.compute_loss_context_manager():  # bfloat16, forwards only
+                loss = next(losses, None)
+            if loss is None:
+                return total
+            mean = loss / tokens
+            self.accelerator.backward(mean)
+            total += mean.detach()
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
         """Val loss in nats per answer token, and adherence of generated val answers."""
         self.model.eval()
         metrics: dict[str, Any] = {}
-        if self.val:
-            metrics["eval_loss"] = self._val_loss()
-        with self.compute_loss_context_manager():  # bfloat16, as the adapter will be served
+        with self.compute_loss_context_manager(), torch.no_grad():  # as the adapter is served
+            if self.lessons.val:
+                metrics["eval_loss"] = self._val_loss()
             seen = self.adherence(self.model)
         if seen.strict is not None:
             metrics["eval_strict"] = seen.strict
@@ -92,19 +133,12 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         self.control: Any = handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    @torch.no_grad()
     def _val_loss(self) -> float:
-        total, count = 0.0, 0
-        size = self.args.per_device_train_batch_size
-        for start in range(0, len(self.val), size):
-            batch = collate(self.val[start : start + size], self.pad)
-            inputs = {key: value.to(self.args.device) for key, value in batch.items()}
-            answers = answers_of(inputs["labels"])
-            with self.compute_loss_context_manager():
-                logits = answer_logits(self.model, inputs, answers.positions)
-            losses = cross_entropy(logits, answers.targets)
-            total, count = total + float(losses.sum()), count + len(losses)
-        return total / count
+        """Cross-entropy of the selected val answers, whatever the objective is."""
+        val = self.lessons.val
+        text = replace(self.lessons.teaching, objective=CrossEntropy())
+        total = sum(float(loss) for loss in text.losses(val))
+        return total / sum(example.answer_tokens for example in val)
 
 
 class Metrics(TrainerCallback):  # type: ignore[misc]

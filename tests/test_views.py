@@ -4,19 +4,14 @@ import copy
 from typing import Any
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from config.errors import SetupError
-from config.methods import LoraMethod
 from data.rows import Context, Row
 from engine.models import load_tokenizer, resolve_model
 from prompts.library import Example, Prompt, user_text
 from prompts.render import Renderer
 from student.batches import Example as Learnt
-from student.batches import answers_of, collate
-from student.losses import cross_entropy
-from student.model import answer_logits, greedy_answers
+from student.batches import collate
 
 PLAIN = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
@@ -59,12 +54,11 @@ def test_the_same_answer_behind_both_views(kind: str) -> None:
     answer = views.answer_ids("At 9. See you!")
     assert answer[-1] == views.end_of_turn
     for prompted in (True, False):
-        learnt = Learnt(views.view(ROW, ROW.contexts, prompted), answer)
-        batch = collate([learnt.features], pad=0)
-        found = answers_of(batch["labels"])
-        assert tuple(found.targets.tolist()) == answer
-        first = int(found.positions[0].nonzero()[0])
-        assert first == len(learnt.prompt_ids) - 1
+        prompt = views.view(ROW, ROW.contexts, prompted)
+        batch = collate([Learnt(prompt, (answer,))])
+        assert tuple(batch.targets.tolist()) == answer
+        places = range(len(prompt) - 1, len(prompt) - 1 + len(answer))
+        assert batch.predictors.tolist() == list(places)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -126,61 +120,3 @@ def test_braces_stay_as_they_are(text: str) -> None:
     """Text goes in as data: a question is no template."""
     row = ROW.model_copy(update={"question": text, "contexts": (Context(text=text),)})
     assert user_text(PROMPT, row, row.contexts) == f"Content 1: {text}\nQ: {text}"
-
-
-def tiny(seed: int = 0) -> Any:
-    """A random two-layer model with a LoRA adapter that is not zero."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(seed)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 50}
-    method = LoraMethod(rank=4)
-    base = LlamaForCausalLM(LlamaConfig(**shape, **heads))
-    lora = LoraConfig(r=method.rank, target_modules="all-linear", init_lora_weights=False)
-    return get_peft_model(base, lora).eval()
-
-
-LEARNT = [Learnt((5, 6, 7), (8, 9, 2)), Learnt((5,), (11, 2)), Learnt((3, 4, 5, 6, 7), (2,))]
-
-
-def summed(model: Any, batch: list[Learnt]) -> torch.Tensor:
-    """Summed loss of a batch, as the trainer has it."""
-    inputs = collate([learnt.features for learnt in batch], pad=0)
-    found = answers_of(inputs["labels"])
-    return cross_entropy(answer_logits(model, inputs, found.positions), found.targets).sum()
-
-
-def test_padding_and_micro_batches_change_nothing() -> None:
-    """One padded batch of three = three of one: right padding is never attended or learnt."""
-    model = tiny()
-    alone = sum(summed(model, [learnt]) for learnt in LEARNT)
-    assert torch.allclose(summed(model, LEARNT), torch.as_tensor(alone), atol=1e-4)
-
-
-def test_the_loss_is_the_definition_in_float64() -> None:
-    """−log softmax at the target, computed the long way."""
-    logits, targets = torch.randn(7, 50), torch.arange(7)
-    exact = -torch.log(torch.softmax(logits.double(), -1))[torch.arange(7), targets]
-    assert torch.allclose(cross_entropy(logits, targets).double(), exact, atol=1e-5)
-
-
-def test_adapter_off_is_the_base_to_the_bit() -> None:
-    """Invariant 7: the adapter must be all that training changes."""
-    model = tiny()
-    ids = torch.tensor([[5, 6, 7, 8]])
-    base = model.get_base_model()
-    with model.disable_adapter():
-        off = base(ids).logits
-    torch.manual_seed(0)
-    fresh = tiny().unload()
-    assert torch.equal(off, fresh(ids).logits)
-    assert not torch.equal(base(ids).logits, off)
-
-
-def test_greedy_answers_do_not_see_the_padding() -> None:
-    """Left-padded in a batch = alone, in the prompts' order."""
-    model = tiny()
-    prompts = [learnt.prompt_ids for learnt in LEARNT]
-    alone = [greedy_answers(model, [prompt], 2, 6)[0] for prompt in prompts]
-    assert greedy_answers(model, prompts, 2, 6) == alone

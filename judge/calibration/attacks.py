@@ -11,7 +11,7 @@ from typing import Literal
 
 from config.errors import DataError
 from config.load import read_yaml, validated
-from config.schema import Settings
+from config.settings import Settings
 from data.answers import Answer
 from data.records import Record, digest
 from data.rows import Row

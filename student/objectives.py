@@ -1,0 +1,137 @@
+"""What an optimiser step learns from its rows: text, stored probabilities, or the prompted base.
+
+Knows which forward passes an objective needs and what is compared; sums over answer tokens, the
+trainer divides by their number.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
+from student.batches import Batch, Example, collate, micro_batches
+from student.draw import drawn_answers
+from student.forward import (
+    Model,
+    base_only,
+    base_states,
+    causal_of,
+    head_weight,
+    student_states,
+)
+from student.losses import (
+    cross_entropy,
+    divergence,
+    flattened,
+    kept_and_rest,
+    stored_and_rest,
+)
+from student.prefix import Prefix, can_share, read_prefix
+from student.projection import LossOf, summed_loss
+
+
+class Drawing(NamedTuple):
+    """How a student draws answers for itself: at temperature 1, from the whole vocabulary."""
+
+    end: int  # the token that ends a turn
+    max_tokens: int
+
+
+@dataclass
+class Teaching:
+    """One objective on one model."""
+
+    model: Model
+    objective: Objective
+    shared: tuple[int, ...]  # tokens that begin the teacher's view of every row
+    drawing: Drawing
+    room: int  # tokens per forward pass
+    _prefix: Prefix | None = None
+
+    def prepared(self, examples: Sequence[Example]) -> list[Example]:
+        """The rows with the answers that this step learns: drawn now, on policy."""
+        if not isinstance(self.objective, OnPolicy):
+            return list(examples)
+        prompts = [example.prompt_ids for example in examples]
+        drawn = drawn_answers(self.model, prompts, self.drawing.end, self.drawing.max_tokens)
+        pairs = zip(examples, drawn, strict=True)
+        return [example._replace(answers=(answer,)) for example, answer in pairs]
+
+    def losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
+        """Summed loss of one forward pass after another, over all `examples`."""
+        for chosen in micro_batches([self._size(example) for example in examples], self.room):
+            yield self._loss([examples[index] for index in chosen])
+
+    def _size(self, example: Example) -> int:
+        prompted = len(example.prompted_ids) - len(self.shared) if self._asks_base else 0
+        return max(example.length, example.length - len(example.prompt_ids) + prompted)
+
+    @property
+    def _asks_base(self) -> bool:
+        kind = self.objective
+        stored = isinstance(kind, Distillation) and kind.teacher == "stored"
+        return not (stored or isinstance(kind, CrossEntropy))
+
+    def _loss(self, examples: Sequence[Example]) -> torch.Tensor:
+        device = head_weight(self.model).device
+        batch = collate(examples, device)
+        prompted = self._teacher_states(examples, device) if self._asks_base else None
+        states = student_states(self.model, batch)
+        return summed_loss(states, head_weight(self.model), self._loss_of(batch, prompted))
+
+    def _teacher_states(self, examples: Sequence[Example], device: torch.device) -> torch.Tensor:
+        prefix = self._read()
+        batch = collate([one.prompted(prefix.length if prefix else 0) for one in examples], device)
+        return base_states(self.model, batch, prefix)  # [N, D]
+
+    def _read(self) -> Prefix | None:
+        if self._prefix is None and self.shared and can_share(causal_of(self.model).config):
+            with base_only(self.model):
+                self._prefix = read_prefix(causal_of(self.model), self.shared)
+        return self._prefix
+
+    def _loss_of(self, batch: Batch, teacher: torch.Tensor | None) -> LossOf:
+        kind, head = self.objective, head_weight(self.model)
+
+        def text(logits: torch.Tensor, part: slice) -> torch.Tensor:
+            return cross_entropy(logits, batch.targets[part])
+
+        if isinstance(kind, CrossEntropy):
+            return text
+
+        def view(logits: torch.Tensor, part: slice) -> torch.Tensor:
+            if teacher is None:
+                assert batch.top_ids is not None and batch.top_logprobs is not None
+                theirs = stored_and_rest(batch.top_logprobs[part])
+                ours = kept_and_rest(logits, batch.top_ids[part])
+            else:
+                with torch.no_grad():
+                    theirs = torch.nn.functional.linear(teacher[part], head)
+                ours = logits
+            heat = kind.temperature
+            apart = divergence(flattened(theirs, heat), flattened(ours, heat), kind.direction)
+            return apart * heat**2  # gradients keep their size (Hinton et al., arXiv 1503.02531)
+
+        if isinstance(kind, OnPolicy) or kind.ce_weight == 0:
+            return view
+        share = kind.ce_weight
+        return lambda logits, part: share * text(logits, part) + (1 - share) * view(logits, part)
+
+
+def retention_losses(
+    model: Model, examples: Sequence[Example], room: int
+) -> Iterator[torch.Tensor]:
+    """Summed KL(base ‖ student) on answers that the base gave itself, both without the prompt."""
+    device, head = head_weight(model).device, head_weight(model)
+    for chosen in micro_batches([example.length for example in examples], room):
+        batch = collate([examples[index] for index in chosen], device)
+        base = base_states(model, batch)
+
+        def apart(logits: torch.Tensor, part: slice, base: torch.Tensor = base) -> torch.Tensor:
+            with torch.no_grad():
+                theirs = torch.nn.functional.linear(base[part], head)
+            return divergence(flattened(theirs, 1.0), flattened(logits, 1.0), "forward")
+
+        yield summed_loss(student_states(model, batch), head, apart)
