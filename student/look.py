@@ -12,6 +12,7 @@ from engine.asking import Asking, View
 from judge.board import strict
 from judge.checks import code_verdicts
 from student.model import greedy_answers
+from student.processes import joined, share
 from student.trainer import Adherence
 
 
@@ -24,7 +25,7 @@ def look_at_val(config: Config, asking: Asking) -> Callable[[Any], Adherence]:
     end, limit = asking.renderer.end_of_turn, config.predict.sampling.max_tokens
 
     def look(model: Any) -> Adherence:
-        drawn = greedy_answers(model, prompts, end, limit)
+        drawn = joined(greedy_answers(model, share(prompts), end, limit))
         scores: list[bool | None] = []
         passed: dict[str, list[bool]] = defaultdict(list)
         for row, ids in zip(rows, drawn, strict=True):
@@ -35,9 +36,9 @@ def look_at_val(config: Config, asking: Asking) -> Callable[[Any], Adherence]:
                 if verdict.outcome in ("pass", "fail"):
                     passed[verdict.rule].append(verdict.outcome == "pass")
         decided = [score for score in scores if score is not None]
-        share = sum(decided) / len(decided) if decided else None
+        found = sum(decided) / len(decided) if decided else None
         rules = {rule: sum(values) / len(values) for rule, values in passed.items()}
-        return Adherence(share, rules, len(rows))
+        return Adherence(found, rules, len(rows))
 
     return look
 

@@ -21,6 +21,7 @@ from student.look import look_at_val
 from student.model import greedy_answers, load_student
 from student.objectives import Drawing, Teaching
 from student.prefix import shared_prefix
+from student.processes import rank, wait
 from student.records import Result, Step
 from student.trainer import COMPLETE, AnswerTrainer, Lessons, Metrics
 
@@ -37,19 +38,18 @@ def train(config: Config, student: StudentSettings, accept_changes: bool) -> Res
     folder = run.student(student.name)
     asking = Asking(config)
     found = material(config, student, asking)
+    arguments = _arguments(config, student, folder / "checkpoints")  # sets up several processes
     start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
-    changed = settle_meaning(
-        folder / "meaning.json",
-        _meaning(config, student, asking, found.sha256, start),
-        accept_changes,
-    )
-    if changed:
+    meaning = _meaning(config, student, asking, found.sha256, start)
+    if rank() == 0 and settle_meaning(folder / "meaning.json", meaning, accept_changes):
         for stale in ("checkpoints", "adapter"):
             shutil.rmtree(folder / stale, ignore_errors=True)
         (folder / "result.json").unlink(missing_ok=True)
-    if (folder / "result.json").exists():
-        return read_result(folder)
-    return _train(config, student, asking, found)
+    wait()
+    if not (folder / "result.json").exists():
+        _train(config, student, asking, found, arguments)
+        wait()
+    return read_result(folder)
 
 
 def read_result(folder: Path) -> Result:
@@ -76,45 +76,60 @@ def _meaning(
     }
 
 
-def _train(config: Config, student: StudentSettings, asking: Asking, found: Material) -> Result:
+def _train(
+    config: Config, student: StudentSettings, asking: Asking, found: Material, arguments: Any
+) -> None:
     run = Run.of(config)
     folder = run.student(student.name)
-    checkpoints = folder / "checkpoints"
+    checkpoints = Path(arguments.output_dir)
     resume = last_complete(checkpoints)
     start = run.student(student.start) / "adapter" if student.start else None
     model = load_student(asking.model, student.method, config.seed_of(student), start)
+    model.to(arguments.device)
     metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0)
     trainer = AnswerTrainer(
         model,
-        _arguments(config, student, checkpoints),
+        arguments,
         _lessons(config, student, asking, found, model),
         asking.renderer.tokenizer,
         look_at_val(config, asking),
     )
     trainer.add_callback(metrics)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    best = best_step(metrics.steps)
-    adapter = folder / "adapter"
+    if rank() == 0:
+        trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        result = _kept(student, found, metrics.steps, checkpoints, trainable)
+        write_text(folder / "result.json", result.model_dump_json(indent=1) + "\n")
+        shutil.rmtree(checkpoints)  # optimiser states: large, and of no use once it is trained
+
+
+def _kept(
+    student: StudentSettings,
+    found: Material,
+    steps: Sequence[Step],
+    checkpoints: Path,
+    trainable: int,
+) -> Result:
+    """The best checkpoint as the student's adapter."""
+    best = best_step(steps)
+    adapter = checkpoints.parent / "adapter"
     shutil.rmtree(adapter, ignore_errors=True)
     adapter.mkdir(parents=True)
     for name in (WEIGHTS, "adapter_config.json"):
         shutil.copy2(checkpoints / f"checkpoint-{best.step}" / name, adapter / name)
-    result = Result(
+    return Result(
         name=student.name,
         best_step=best.step,
         best_epoch=best.epoch,
         strict=best.strict,
         val_loss=best.val_loss,
-        steps=metrics.steps[-1].step,
+        steps=steps[-1].step,
         train_answers=sum(len(example.answers) for example in found.train),
         answer_tokens=sum(example.answer_tokens for example in found.train),
-        seconds=metrics.steps[-1].seconds,
-        trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        seconds=steps[-1].seconds,
+        trainable=trainable,
         adapter_sha256=file_sha256(adapter / WEIGHTS),
     )
-    write_text(folder / "result.json", result.model_dump_json(indent=1) + "\n")
-    shutil.rmtree(checkpoints)  # optimiser states: large, and of no use once it is trained
-    return result
 
 
 def _lessons(
@@ -158,7 +173,7 @@ def last_complete(checkpoints: Path) -> Path | None:
     for folder in checkpoints.glob("checkpoint-*"):
         if (folder / COMPLETE).exists():
             complete.append(folder)
-        else:
+        elif rank() == 0:
             print(f"{folder.name}: was being saved when the run ended; removed")
             shutil.rmtree(folder)
     return max(complete, key=_step, default=None)
@@ -187,7 +202,6 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         warmup_steps=student.warmup_fraction,  # below 1: a share of all steps
         seed=config.seed_of(student),
         bf16=True,
-        train_sampling_strategy="group_by_length",  # little padding; batches in random order
         use_cpu=not torch.cuda.is_available(),
         gradient_checkpointing=torch.cuda.is_available(),
         logging_steps=1,

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import torch
 from datasets import Dataset
+from torch.utils.data import DataLoader, Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is imported
 from trl import SFTConfig, SFTTrainer
@@ -22,6 +24,7 @@ from config.objectives import CrossEntropy
 from data.store import read_records, write_records, write_text
 from student.batches import Example
 from student.objectives import Teaching, retention_losses
+from student.processes import rank, share, sum_gradients, total, wait
 from student.records import Step
 
 COMPLETE = "COMPLETE"  # in a checkpoint's folder once every file of it is on the disk
@@ -70,8 +73,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """`adherence` answers val and judges it."""
         self.lessons = lessons
         self.adherence = adherence
-        lengths = [example.length for example in lessons.train]
-        rows = Dataset.from_dict({"row": range(len(lengths)), "length": lengths})
+        rows = Dataset.from_dict({"row": range(len(lessons.train))})
         super().__init__(
             model=model,
             args=settings,
@@ -79,6 +81,14 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             eval_dataset=rows,  # never read: `evaluate` looks at `lessons.val`
             processing_class=tokenizer,
             data_collator=lambda rows: {"rows": torch.tensor([row["row"] for row in rows])},
+        )
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Every process gets the whole step and takes its share: all steps are those of one."""
+        sampler = StepSampler(self)
+        size = self.lessons.batch_size
+        return DataLoader(
+            self.train_dataset, batch_size=size, sampler=sampler, collate_fn=self.data_collator
         )
 
     def training_step(
@@ -90,30 +100,34 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """The step's loss in nats per answer token; gradients are left in the parameters."""
         model.train()
         lessons = self.lessons
+        rows = share([lessons.train[row] for row in inputs["rows"].tolist()])
         with self.compute_loss_context_manager():
-            examples = lessons.teaching.prepared(
-                [lessons.train[row] for row in inputs["rows"].tolist()]
-            )
-        tokens = sum(example.answer_tokens for example in examples)
-        mean = self._learn(lessons.teaching.losses(examples), tokens)
+            examples = lessons.teaching.prepared(rows) if rows else []
+        mean = self._learn(lessons.teaching.losses(examples), examples)
         if lessons.retained:
-            chosen = lessons.retained_at(self.state.global_step)
+            chosen = share(lessons.retained_at(self.state.global_step))
             kept = retention_losses(self.model, chosen, lessons.teaching.room)
-            tokens = sum(example.answer_tokens for example in chosen)
-            self._learn(kept, tokens / lessons.retention_weight)
+            self._learn(kept, chosen, lessons.retention_weight)
+        sum_gradients(self.model.parameters())
         return mean
 
-    def _learn(self, losses: Iterator[torch.Tensor], tokens: float) -> torch.Tensor:
-        """Backward through one forward pass after another; the mean loss of all."""
-        total = torch.zeros((), device=self.args.device)
+    def _learn(
+        self, losses: Iterator[torch.Tensor], examples: Sequence[Example], weight: float = 1.0
+    ) -> torch.Tensor:
+        """Backward through one forward pass after another; the mean loss over all processes."""
+        tokens = total(self._count(examples))
+        summed = torch.zeros((), device=self.args.device)
         while True:
-            with self.compute_loss_context_manager():  # bfloat16, forwards only
+            with self.compute_loss_context_manager():  # bfloat16, forward passes only
                 loss = next(losses, None)
             if loss is None:
-                return total
-            mean = loss / tokens
-            self.accelerator.backward(mean)
-            total += mean.detach()
+                return total(summed) / tokens
+            torch.autograd.backward(loss * (weight / tokens))
+            summed += loss.detach()
+
+    def _count(self, examples: Sequence[Example]) -> torch.Tensor:
+        count = sum(example.answer_tokens for example in examples)
+        return torch.tensor(float(count), device=self.args.device)
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
         """Val loss in nats per answer token, and adherence of generated val answers."""
@@ -135,10 +149,32 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _val_loss(self) -> float:
         """Cross-entropy of the selected val answers, whatever the objective is."""
-        val = self.lessons.val
+        val = share(list(self.lessons.val))
         text = replace(self.lessons.teaching, objective=CrossEntropy())
-        total = sum(float(loss) for loss in text.losses(val))
-        return total / sum(example.answer_tokens for example in val)
+        summed = torch.zeros((), device=self.args.device)
+        for loss in text.losses(val):
+            summed += loss
+        return float(total(summed) / total(self._count(val)))
+
+
+class StepSampler(Sampler[int]):
+    """Rows in random order, those of one optimiser step alike in length: little is padding.
+
+    The order follows from seed and epoch alone: resumed or on many processes, it is the same.
+    """
+
+    def __init__(self, trainer: AnswerTrainer) -> None:
+        self._trainer = trainer
+
+    def __len__(self) -> int:
+        return len(self._trainer.lessons.train)
+
+    def __iter__(self) -> Iterator[int]:
+        trainer, lessons = self._trainer, self._trainer.lessons
+        epoch = int((trainer.state.epoch or 0.0) + 1e-6)
+        order = torch.Generator().manual_seed(trainer.args.seed * 1_000_003 + epoch)
+        lengths = [example.length for example in lessons.train]
+        return iter(get_length_grouped_indices(lengths, lessons.batch_size, generator=order))
 
 
 class Metrics(TrainerCallback):  # type: ignore[misc]
@@ -151,7 +187,9 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
         self.steps = [step for step in found if step.step <= resumed_at]
         self._before = self.steps[-1].seconds if self.steps else 0.0
         self._start = time.monotonic()
-        write_records(path, self.steps)
+        wait()  # all have read it
+        if rank() == 0:
+            write_records(path, self.steps)
 
     def on_log(
         self,
@@ -162,7 +200,7 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
         **rest: Any,
     ) -> None:
         """One line per log of the trainer."""
-        if logs is None or "train_runtime" in logs:
+        if logs is None or "train_runtime" in logs or rank() > 0:
             return
         rules = {
             key.removeprefix("eval_rule/"): value
@@ -193,6 +231,9 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
         **rest: Any,
     ) -> None:
         """The marker comes last, so a checkpoint without one is a torn one."""
+        wait()  # every process saves its random state
+        if rank() > 0:
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         for path in folder.iterdir():
             with path.open("rb") as file:
