@@ -1,0 +1,116 @@
+"""Losses against their definitions in float64, against each other, and against TRL's kernel."""
+
+import pytest
+import torch
+from trl.experimental.gkd import GKDTrainer
+
+from config.objectives import Direction
+from student.losses import (
+    cross_entropy,
+    divergence,
+    flattened,
+    kept_and_rest,
+    stored_and_rest,
+)
+
+DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse", "jsd")
+each_direction = pytest.mark.parametrize("direction", DIRECTIONS)
+
+
+def logits(rows: int, words: int, seed: int, sharp: float = 3.0) -> torch.Tensor:
+    """Made logits, as peaked as a model's."""
+    return torch.randn(rows, words, generator=torch.Generator().manual_seed(seed)) * sharp
+
+
+def test_cross_entropy_is_the_definition_in_float64() -> None:
+    """−log softmax at the target, computed the long way."""
+    made, targets = logits(7, 50, 0), torch.arange(7)
+    exact = -torch.log(torch.softmax(made.double(), -1))[torch.arange(7), targets]
+    assert torch.allclose(cross_entropy(made, targets).double(), exact, atol=1e-5)
+
+
+@each_direction
+def test_divergence_is_the_definition_in_float64(direction: Direction) -> None:
+    """Σ p log(p / q) with sums and products of probabilities, no logarithm shared with ours."""
+    p = torch.softmax(logits(6, 40, 1).double(), -1)
+    q = torch.softmax(logits(6, 40, 2).double(), -1)
+    m = (p + q) / 2
+    exact = {
+        "forward": (p * (p / q).log()).sum(-1),
+        "reverse": (q * (q / p).log()).sum(-1),
+        "jsd": ((p * (p / m).log()).sum(-1) + (q * (q / m).log()).sum(-1)) / 2,
+    }
+    found = divergence(p.log().float(), q.log().float(), direction)
+    assert torch.allclose(found.double(), exact[direction], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("direction", "beta"), [("forward", 0.0), ("reverse", 1.0), ("jsd", 0.5)])
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_divergence_is_trls_kernel(direction: Direction, beta: float, temperature: float) -> None:
+    """GKD's generalised JSD at the ends and the middle of its dial: loss and gradient."""
+    theirs, ours = logits(5, 60, 3), logits(5, 60, 4)
+    one, other = ours.clone().requires_grad_(), ours.clone().requires_grad_()
+    made = divergence(flattened(theirs, temperature), flattened(one, temperature), direction).sum()
+    peer = GKDTrainer.generalized_jsd_loss(
+        other[None], theirs[None], beta=beta, temperature=temperature, reduction="sum"
+    )
+    assert float(made.detach()) == pytest.approx(float(peer.detach()), rel=1e-5)
+    (of_ours,), (of_peer,) = torch.autograd.grad(made, one), torch.autograd.grad(peer, other)
+    assert torch.allclose(of_ours, of_peer, atol=1e-5)
+
+
+@each_direction
+@pytest.mark.parametrize("temperature", [1.0, 1.7])
+def test_kept_tokens_become_the_whole_vocabulary(direction: Direction, temperature: float) -> None:
+    """K → V: the distance to the full divergence falls, and is gone at K = V."""
+    theirs, ours = logits(8, 100, 5), logits(8, 100, 6)
+    full = divergence(flattened(theirs, temperature), flattened(ours, temperature), direction)
+    apart = []
+    for kept in (2, 10, 50, 100):
+        top = torch.log_softmax(theirs, -1).topk(kept)
+        found = divergence(
+            flattened(stored_and_rest(top.values), temperature),
+            flattened(kept_and_rest(ours, top.indices), temperature),
+            direction,
+        )
+        apart.append(float((found - full).abs().mean()))
+    assert apart[0] > apart[1] > apart[2] > apart[3]
+    # an empty bucket is taken to hold e⁻²⁷: flattened by 1.7 that is 1e-7
+    assert apart[3] < 1e-4
+
+
+def test_buckets_never_exceed_the_whole() -> None:
+    """Merging tokens into one bucket can only lose difference (data processing inequality)."""
+    theirs, ours = logits(50, 200, 7), logits(50, 200, 8)
+    full = divergence(flattened(theirs, 1.0), flattened(ours, 1.0), "forward")
+    top = torch.log_softmax(theirs, -1).topk(20)
+    found = divergence(stored_and_rest(top.values), kept_and_rest(ours, top.indices), "forward")
+    assert (found <= full + 1e-5).all() and (found > 0).all()
+
+
+def test_the_rest_is_right_where_little_is_left() -> None:
+    """A mass of 1e-9 outside the kept tokens, in float32, where 1 − Σ would say 0 or noise."""
+    made = torch.full((1, 1000), -20.7)  # e^-20.7 · 998 ≈ 1e-6 of the rest
+    made[0, :2] = torch.tensor([5.0, 4.0])
+    found = kept_and_rest(made, torch.tensor([[0, 1]]))[0, 2]
+    exact = torch.log_softmax(made.double(), -1)[0, 2:].logsumexp(-1)
+    assert float(found) == pytest.approx(float(exact), rel=1e-5)
+
+
+def test_half_precision_never_leaves_less_than_nothing() -> None:
+    """float16 rounds Σ p above 1: the rest is then nothing, and all still sums to 1."""
+    stored = torch.log(torch.tensor([[0.6, 0.4001]])).half().float()
+    found = stored_and_rest(stored)
+    assert torch.isfinite(found).all()
+    assert float(found.exp().sum()) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_equal_distributions_are_no_distance_apart() -> None:
+    """Every direction: 0 at equality, and symmetric only for jsd, at most log 2."""
+    p, q = torch.log_softmax(torch.randn(4, 9), -1), torch.log_softmax(torch.randn(4, 9), -1)
+    for direction in ("forward", "reverse", "jsd"):
+        assert torch.allclose(divergence(p, p, direction), torch.zeros(4), atol=1e-6)
+        assert (divergence(p, q, direction) > 0).all()
+    assert torch.allclose(divergence(p, q, "forward"), divergence(q, p, "reverse"))
+    assert torch.allclose(divergence(p, q, "jsd"), divergence(q, p, "jsd"))
+    assert (divergence(p, q, "jsd") < 0.6932).all()
