@@ -1,4 +1,4 @@
-"""Time and memory of steps that are compared: taken in turns, so that the machine's mood is shared."""
+"""Time and memory of steps that are compared: in turns, so that they share the machine's mood."""
 
 import statistics
 import time
