@@ -58,7 +58,8 @@ def judge_run(
     if server is not None:
         judge = LlmJudge(server, config.judge, rules, prompt, run.judge_calls)
         verdicts += judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
-        bound = bound_to(rules, prompt, server.model, judge.mode)
+        size = config.judge.rules_per_call
+        bound = bound_to(rules, prompt, server.model, judge.mode, size)
         note = _note(judge, config, calibrated=_calibrated(run, bound))
     result = JudgeResult(
         scores=score(rules, rows, verdicts, answers, config.seed),
@@ -99,6 +100,7 @@ def _note(judge: LlmJudge, config: Config, calibrated: bool) -> JudgeNote:
     return JudgeNote(
         model=judge.model,
         mode=judge.mode,
+        rules_per_call=config.judge.rules_per_call,
         fell={mode: judge.fell[mode] for mode in LADDER if judge.fell[mode]},
         unfounded=judge.unfounded,
         calls=judge.spent.calls,

@@ -18,7 +18,7 @@ from data.quality import Quality
 from data.rows import Row
 from data.run import Run
 from data.store import read_records
-from judge.calibration.bound import Calibration, bound_to, load_calibration
+from judge.calibration.bound import Calibration, bound_by, load_calibration
 from judge.calibration.importing import Labels
 from judge.result import JudgeNote, JudgeResult
 from judge.stats import Refusal
@@ -136,10 +136,9 @@ def _calibration(
 
     Refused, with what differs, when neither is there. Raises DataError when the file is broken.
     """
-    judge = bound_to(rules, prompt, note.model if note else None, note.mode if note else None)
-    found = load_calibration(run.calibration, judge)
+    found = load_calibration(run.calibration, bound_by(rules, prompt, note))
     if isinstance(found, Refusal) and note is not None:
-        code = load_calibration(run.calibration, bound_to(rules, prompt, None, None))
+        code = load_calibration(run.calibration, bound_by(rules, prompt, None))
         return found if isinstance(code, Refusal) else code
     return found
 

@@ -13,6 +13,7 @@ from judge.calibration.attacks import AttackReport
 from judge.calibration.mutations import MutationScore
 from judge.calibration.probes import Probes
 from judge.questions import TEMPLATES
+from judge.result import JudgeNote
 from judge.stats import Refusal
 from prompts.library import Prompt
 from prompts.rules import RuleFile, rules_sha256
@@ -23,6 +24,7 @@ class Bound(Record):
 
     model: str | None  # None: code alone
     mode: str | None  # form of the replies
+    rules_per_call: int = 1  # asked about together; of code alone, 1
     rules: str  # hash of the rule file
     prompt: str  # … of the prompt with its examples
     templates: str  # … of prompts/judge/*/*.j2, those aside that do not judge
@@ -62,11 +64,21 @@ class Calibration(Record):
         return STRICT in self.scores and self.scores[STRICT].report.n > 0
 
 
-def bound_to(rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None) -> Bound:
+def bound_by(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> Bound:
+    """What the judge that scored a run is bound to; without a note, it is code alone."""
+    if note is None:
+        return bound_to(rules, prompt, None, None)
+    return bound_to(rules, prompt, note.model, note.mode, note.rules_per_call)
+
+
+def bound_to(
+    rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None, rules_per_call: int = 1
+) -> Bound:
     """What a judge of these parts is bound to."""
     return Bound(
         model=model,
         mode=mode,
+        rules_per_call=rules_per_call,
         rules=rules_sha256(rules),
         prompt=prompt.sha256,
         templates=templates_sha256(TEMPLATES),

@@ -76,9 +76,11 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     judging = Judging(rules, pairs, verdicts, judge) if judge is not None else None
     probes = probe(labels.preferences, rows, judging)
     worst, disagreeing = disagreements(held)
-    model = server.model if server is not None else None
-    return Calibration(  # last: the judge knows its mode when it has been asked
-        bound=bound_to(rules, prompt, model, judge.mode if judge is not None else None),
+    bound = bound_to(rules, prompt, None, None)
+    if judge is not None:  # last: the judge knows its mode when it has been asked
+        bound = bound_to(rules, prompt, judge.model, judge.mode, config.judge.rules_per_call)
+    return Calibration(
+        bound=bound,
         rows=len(rows),
         answers=len(pairs),
         gold=_counts(labels),

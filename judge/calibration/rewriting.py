@@ -95,7 +95,10 @@ def _score(
 
 
 def _judged(broken: Sequence[_Broken], judge: LlmJudge) -> list[tuple[_Broken, Ruling]]:
-    """The rulings; one without a verdict says nothing of sensitivity and is left out by callers."""
+    """The rulings, each rule asked about alone whatever `judge.rules_per_call`.
+
+    One without a verdict says nothing of sensitivity and is left out by callers.
+    """
     language = judge.language
     asked = [verdict_question(one.rule, one.row, one.text, language) for one in broken]
     rulings = judge.rulings(asked)

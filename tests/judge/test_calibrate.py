@@ -115,7 +115,7 @@ def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> Non
         if templates_sha256(folder) != before:
             binding.add(path.relative_to(folder).as_posix())
         path.write_text(was, "utf-8")
-    names = ("again", "applies", "pair", "rewrite", "role", "verdict")
+    names = ("again", "applies", "pair", "rewrite", "role", "verdict", "verdicts")
     assert binding == {f"{language}/{name}.j2" for language in ("en", "ru") for name in names}
 
 
@@ -154,7 +154,8 @@ class TestBound:
     def test_another_judge(self, found: Calibration, tmp_path: Path, field: str) -> None:
         path = tmp_path / "calibration.json"
         path.write_text(found.model_dump_json(), "utf-8")
-        refused = load_calibration(path, BOUND.model_copy(update={field: "x"}))
+        other = 4 if field == "rules_per_call" else "x"
+        refused = load_calibration(path, BOUND.model_copy(update={field: other}))
         assert isinstance(refused, Refusal)
         assert f"another {field};" in refused.reason
 

@@ -17,7 +17,7 @@ from tests.judge.server import user, verdict
 
 FOLDER = Path("prompts/judge")
 LANGUAGES = get_args(Language)
-TEMPLATES = {"again", "applies", "draft", "pair", "rewrite", "role", "verdict"}
+TEMPLATES = {"again", "applies", "draft", "pair", "rewrite", "role", "verdict", "verdicts"}
 
 
 def used(path: Path) -> set[str]:
