@@ -15,6 +15,7 @@ from data.run import Run
 from data.store import read_records, write_records, write_text
 from judge.agreement import agreements
 from judge.asking import Asks
+from judge.bertscore import BertScorer
 from judge.board import make_board
 from judge.calibration.bound import Bound, Calibration, bound_to, load_calibration
 from judge.checks import code_verdicts
@@ -22,8 +23,10 @@ from judge.drift import Side, drifts
 from judge.llm import LlmJudge
 from judge.modes import LADDER
 from judge.plan import Plan
+from judge.reference import best_by_row, reference_scores
 from judge.result import JudgeNote, JudgeResult
 from judge.scores import score
+from judge.support import context_score
 from judge.verdicts import Verdict
 from prompts.library import Prompt, load_prompt
 from prompts.rules import RuleFile, judged_rules, rules_sha256
@@ -61,11 +64,14 @@ def judge_run(
         size = config.judge.rules_per_call
         bound = bound_to(rules, prompt, server.model, judge.mode, size)
         note = _note(judge, config, calibrated=_calibrated(run, bound))
+    bert = BertScorer(config.judge.bertscore) if config.judge.bertscore else None
+    references = reference_scores(answers, rows, _scored(config, split), bert)
     result = JudgeResult(
-        scores=score(rules, rows, verdicts, answers, config.seed),
+        scores=score(rules, rows, verdicts, references, config.seed),
         agreements=agreements(verdicts, rules, rows, config.seed),
         arms=arms,
         judge=note,
+        contexts=context_score(rows, best_by_row(rows)),
     )
     if split == "hidden":
         hidden = Side(rows, answers, make_board(rules, rows, verdicts))
@@ -181,6 +187,13 @@ def _answers(config: Config, split: Judged) -> list[Answer]:
         for arm, path in answered(config, split).items()
         for answer in read_answers(path)
     ]
+
+
+def _scored(config: Config, split: Judged) -> dict[str, list[Answer]]:
+    """The best logged answers with each arm's logprobs; hidden rows have none."""
+    run = Run.of(config)
+    arms = answered(config, split) if split == "val" else ()
+    return {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
 
 
 def _pairs(rows: Sequence[Row], answers: Sequence[Answer]) -> list[tuple[Row, Answer]]:

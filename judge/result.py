@@ -2,7 +2,7 @@
 
 from data.records import Record
 from judge.agreement import Agreement
-from judge.tables import Drift, Scores
+from judge.tables import ContextScore, Drift, Scores
 
 
 class JudgeNote(Record):
@@ -29,3 +29,4 @@ class JudgeResult(Record):
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
     drift: tuple[Drift, ...] | None = None  # of the hidden set; None: val, or val is not judged
+    contexts: ContextScore | None = None  # of the rows; None: none has passages and a reference

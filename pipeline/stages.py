@@ -53,7 +53,8 @@ def stages(config: Config, commit: str) -> list[Stage]:
     results = tuple(run.student(name) / "result.json" for name in names)
     metrics = tuple(run.student(name) / "metrics.jsonl" for name in names)
     val_arms = [*(f"student/{name}" for name in names), "base"]
-    answers = tuple(run.answers(arm) for arm in val_arms)
+    answers = tuple(run.answers(f"{kind}{arm}") for kind in ("", "scored/") for arm in val_arms)
+    teacher = (run.answers("teacher"), run.answers("scored/teacher"))
     hidden = tuple(run.answers(f"hidden/{arm}") for arm in ("base", *names))
     adapters = tuple(run.student(name) / "adapter" for name in names)
     model = _stat_of(config.model.name)
@@ -78,7 +79,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("teacher", "generate"),
             ("model", "teacher", "predict", "prompt", "seed"),
             (*splits, *prompts),
-            (*candidates, run.answers("teacher")),
+            (*candidates, *teacher),
             model,
         ),
         Stage(
@@ -110,7 +111,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("judge", "score"),
             ("judge", "prompt", "model", "students", "seed"),
             (
-                *(run.split("val"), *prompts, run.answers("teacher"), *answers),
+                *(run.split("val"), *prompts, *teacher, *answers),
                 *(run.choice, run.calibration),
             ),
             (run.verdicts, run.rules, run.scores),

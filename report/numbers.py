@@ -6,7 +6,7 @@ Knows which numbers belong to the report; leaves their measuring to the judge.
 from data.records import Record
 from judge.agreement import Agreement
 from judge.result import JudgeNote
-from judge.tables import ArmScore, Comparison, ReferenceScore
+from judge.tables import ArmScore, Comparison, ContextScore, ReferenceScore
 from report.calibration import Calibrated, summary
 from report.gather import Material
 from report.headline import Gap, gap_of, headline, warnings
@@ -26,6 +26,7 @@ class Numbers(Record):
     arms: dict[str, ArmScore]
     comparisons: tuple[Comparison, ...]  # of the best student, strict and by rule
     references: dict[str, ReferenceScore]
+    contexts: ContextScore | None  # the passages against the best logged answers
     tokens: Tokens | None
     judge: JudgeNote | None
     agreements: tuple[Agreement, ...]
@@ -53,6 +54,7 @@ def make_numbers(material: Material) -> Numbers:
         arms=arms,
         comparisons=tuple(one for one in compared if one.student == material.student),
         references={arm: score.reference for arm, score in arms.items() if score.reference},
+        contexts=judged.contexts if judged else None,
         tokens=count_tokens(material),
         judge=judged.judge if judged else None,
         agreements=tuple(judged.agreements) if judged else (),

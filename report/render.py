@@ -17,6 +17,7 @@ from report.examples import choose_examples
 from report.gather import TEACHER, Material
 from report.hidden import drift_rows, hidden_result
 from report.numbers import Numbers
+from report.references import references
 from report.serving import serving
 
 _FOLDER = Path(__file__).parent
@@ -75,7 +76,7 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
         "numbers": numbers,
         "arms": arms,
         "strict": {arm: headline.strict_of(material, arm) for arm in arms},
-        "references": {arm: headline.reference_of(material, arm) for arm in arms},
+        "references": references(material),
         "versus_teacher": headline.said(headline.compared(material, TEACHER)),
         "rule_rows": tables.rule_rows(material),
         "llm_rows": tables.llm_rows(material),

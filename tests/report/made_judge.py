@@ -27,6 +27,7 @@ from judge.calibration.probes import Probes
 from judge.calibration.shares import Probe
 from judge.checks import code_verdicts
 from judge.drift import Side, drifts
+from judge.reference import reference_scores
 from judge.result import JudgeNote, JudgeResult
 from judge.scores import score
 from judge.tables import Drift, Measured
@@ -76,7 +77,7 @@ def judge_val(
         model=f"judge {text}", mode="text", calls=24, same_as_base=True, calibrated=False
     )
     result = JudgeResult(
-        scores=score(rules, rows, verdicts, answers),
+        scores=score(rules, rows, verdicts, reference_scores(answers, rows, {})),
         agreements=agreements(verdicts, rules),
         arms=["teacher"],
         judge=note,
@@ -104,7 +105,7 @@ def judge_hidden(run: Run, val: Side, hidden: Side, text: str) -> None:
         high=0.3,
     )
     result = JudgeResult(
-        scores=score(hidden.board.rules, hidden.rows, verdicts, hidden.answers),
+        scores=score(hidden.board.rules, hidden.rows, verdicts),
         agreements=[],
         arms=[],
         judge=None,
