@@ -24,7 +24,7 @@ from judge.llm import LlmJudge
 from judge.modes import LADDER
 from judge.plan import Plan
 from judge.reference import best_by_row, reference_scores
-from judge.result import JudgeNote, JudgeResult
+from judge.result import Coverage, JudgeNote, JudgeResult, coverage_of
 from judge.scores import score
 from judge.support import context_score
 from judge.verdicts import Verdict
@@ -60,10 +60,11 @@ def judge_run(
     arms = llm_arms(config, split) if server is not None else []
     if server is not None:
         judge = LlmJudge(server, config.judge, rules, prompt, run.judge_calls)
-        verdicts += judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
+        asked = judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
+        verdicts += asked
         size = config.judge.rules_per_call
         bound = bound_to(rules, prompt, server.model, judge.mode, size)
-        note = _note(judge, config, calibrated=_calibrated(run, bound))
+        note = _note(judge, config, coverage_of(asked, judge.spent), _calibrated(run, bound))
     bert = BertScorer(config.judge.bertscore) if config.judge.bertscore else None
     references = reference_scores(answers, rows, _scored(config, split), bert)
     result = JudgeResult(
@@ -102,7 +103,7 @@ def _material(config: Config, split: Judged) -> _Material:
     return _Material(prompt, rules, rows, answers, _pairs(rows, answers))
 
 
-def _note(judge: LlmJudge, config: Config, calibrated: bool) -> JudgeNote:
+def _note(judge: LlmJudge, config: Config, coverage: Coverage, calibrated: bool) -> JudgeNote:
     return JudgeNote(
         model=judge.model,
         mode=judge.mode,
@@ -110,6 +111,7 @@ def _note(judge: LlmJudge, config: Config, calibrated: bool) -> JudgeNote:
         fell={mode: judge.fell[mode] for mode in LADDER if judge.fell[mode]},
         unfounded=judge.unfounded,
         calls=judge.spent.calls,
+        coverage=coverage,
         prompt_tokens=judge.spent.prompt_tokens,
         completion_tokens=judge.spent.completion_tokens,
         cost=judge.spent.cost,

@@ -106,6 +106,9 @@ def _report(config: Config, split: Judged, result: JudgeResult) -> int:
         print(f"{arm}: {what} {rate} on {strict.n} rows, {strict.missing} missing")
         if not arm.startswith("logged/"):  # no model was asked about them
             worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
+    note = result.judge
+    if note is not None and note.coverage is not None:
+        print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.said}")
     if hidden:
         _say_hidden(load_prompt(config.prompt, Path())[1], result)
     if worst > config.judge.max_missing:

@@ -13,7 +13,7 @@ from judge.calibration.attacks import AttackReport
 from judge.calibration.mutations import MutationScore
 from judge.calibration.probes import Probes
 from judge.questions import TEMPLATES
-from judge.result import JudgeNote
+from judge.result import Coverage, JudgeNote
 from judge.stats import Refusal
 from prompts.library import Prompt
 from prompts.rules import RuleFile, rules_sha256
@@ -48,6 +48,7 @@ class Calibration(Record):
     bound: Bound
     rows: int
     answers: int  # logged answers that were scored
+    coverage: Coverage | None = None  # of the model on them; None: not asked, or not noted then
     gold: GoldCounts
     scores: dict[str, ScoreAgainstGold]  # by strict score, see judge.calibration.views
     rules: tuple[RuleAgainstGold, ...]
@@ -60,8 +61,12 @@ class Calibration(Record):
 
     @property
     def by_people(self) -> bool:
-        """Whether the strict score of any answer could be held against people's labels."""
-        return STRICT in self.scores and self.scores[STRICT].report.n > 0
+        """Whether the strict score of most labelled answers could be held against the labels.
+
+        With fewer, mostly those are decided that break a rule in code: no sample of the judge.
+        """
+        held = self.scores[STRICT].report if STRICT in self.scores else None
+        return held is not None and held.n > held.undecided
 
 
 def bound_by(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> Bound:

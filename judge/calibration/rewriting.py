@@ -25,6 +25,7 @@ from prompts.rules import Judged, Rule, RuleFile
 
 CASES = 10  # answers per rule that the model passed, at most
 NO_SERVER = "no judging server"
+NO_VERDICT = "no verdict came on a broken answer or a copy"
 _ROOM = 512  # tokens of a rewritten answer
 
 
@@ -89,6 +90,8 @@ def _score(
     found = Caught(n=len(caught), caught=sum(caught), sensitivity=sensitivity)
     passes = [ruling.verdict == "pass" for _, ruling in kept]
     specificity = share_of(passes, [question_key(one.row) for one, _ in kept])
+    if not caught and not kept:
+        return blank.model_copy(update={"not_covered": NO_VERDICT})
     return blank.model_copy(
         update={"ways": {way: found}, "copies": len(kept), "specificity": specificity}
     )

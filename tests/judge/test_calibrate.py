@@ -201,6 +201,14 @@ class TestWithServer:
         found, bodies = self.calibrated(lambda body: verdict("pass"), small(tmp_path), max_calls=15)
         assert len(bodies) == 15
         assert sum(one.missing for _, one in found.probes) > 0
+        coverage = found.coverage
+        assert coverage is not None and coverage.due == 30
+        assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
+        assert coverage.unasked > 16
+        assert {one.not_covered for one in found.mutations if one.check == "llm"} <= {
+            "the model passed no logged answer",
+            "no verdict came on a broken answer or a copy",
+        }
 
     def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
         """The same server, then one with another model: the calibration speaks of the first."""
