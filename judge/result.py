@@ -2,7 +2,7 @@
 
 from data.records import Record
 from judge.agreement import Agreement
-from judge.tables import Drift, Scores
+from judge.tables import Scores
 
 
 class JudgeNote(Record):
@@ -27,4 +27,3 @@ class JudgeResult(Record):
     agreements: list[Agreement]
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
-    drift: tuple[Drift, ...] | None = None  # of the hidden set; None: val, or val is not judged
