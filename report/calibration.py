@@ -3,13 +3,16 @@
 Knows which of its numbers belong together; leaves the measuring to the judge.
 """
 
+from data.answers import logged_answers
 from data.records import Record
 from judge.agreement import Agreement
 from judge.board import STRICT
 from judge.calibration.against import GoldAgreement
 from judge.calibration.bound import Calibration
+from judge.calibration.importing import ArmLabels, Estimate, estimate
 from judge.calibration.shares import Probe
 from judge.calibration.views import CODE_STRICT
+from judge.drift import Side
 from judge.llm import by_model
 from judge.stats import Refusal
 from report.corrected import Corrected, corrected
@@ -102,6 +105,30 @@ def _attacked(found: Calibration, name: str) -> Attacked:
         escapes=found.attacks.escapes,
         by_model=found.attacks.model_row is not None,
     )
+
+
+class People(Record):
+    """What people's labels of an arm's answers say, or why nothing."""
+
+    estimate: Estimate | None
+    refused: str | None
+
+
+def people(material: Material) -> dict[str, People]:
+    """By labelled arm, from its answers and scores as they are now: labels may be older."""
+    labels = material.labels.arms if material.labels else {}
+    return {arm: _people(material.val, arm, said) for arm, said in labels.items()}
+
+
+def _people(side: Side | None, arm: str, said: ArmLabels) -> People:
+    if side is None:
+        return People(estimate=None, refused="val has not been judged by the rules of today")
+    every = [*side.answers, *(answer for row in side.rows for answer in logged_answers(row))]
+    answers = [one for one in every if one.arm == arm and one.finish != "too_long"]
+    found = estimate(arm, said, answers, side.board)
+    if isinstance(found, Refusal):
+        return People(estimate=None, refused=found.reason)
+    return People(estimate=found, refused=None)
 
 
 def probes(found: Calibration | Refusal) -> list[tuple[str, Probe]]:

@@ -105,7 +105,6 @@ def _judged(material: Material, numbers: Numbers) -> dict[str, Any]:
         "hidden_refused": unseen.reason if isinstance(unseen, Refusal) else None,
         "drift_rows": list(drift_rows(numbers.hidden)),
         "raw": raw(numbers.hidden),
-        "people": material.labels.arms if material.labels else {},
     }
 
 

@@ -22,6 +22,7 @@ from judge.calibration.against import (
 from judge.calibration.attacks import AttackReport, AttackScore, Tally
 from judge.calibration.bound import Bound, Calibration, GoldCounts
 from judge.calibration.importing import ArmLabels, Label, Labels
+from judge.calibration.labelling import answer_id
 from judge.calibration.mutations import Caught, MutationScore
 from judge.calibration.probes import Probes
 from judge.calibration.shares import Probe
@@ -231,18 +232,17 @@ def _disagreement(text: str, passes: bool) -> Disagreement:
     )
 
 
-def make_labels(text: str = "") -> Labels:
-    """People labelled 10 of the student's 24 answers."""
-    label = Label(row=f"val-0001 {text}", sample=0, good=True, comment=f"private {text}")
-    arm = ArmLabels(
-        answers=24,
-        labelled=10,
-        blank=1,
-        people=SHARE,
-        judge=SHARE,
-        judge_missing=2,
-        powered=SHARE,
-        weight=0.4,
-        labels=(label,),
+def make_labels(answers: Sequence[Answer], text: str = "") -> Labels:
+    """People labelled every second of these answers, the first four good; and an arm now gone."""
+    labels = tuple(
+        Label(
+            answer=answer_id(answer),
+            row=answer.row,
+            sample=0,
+            good=number < 4,
+            comment=f"private {text}",
+        )
+        for number, answer in enumerate(answers[::2])
     )
-    return Labels(arms={f"student/lora {text}": arm})
+    said = ArmLabels(labels=labels, blank=1)
+    return Labels(arms={answers[0].arm: said, f"gone {text}": said})
