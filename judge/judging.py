@@ -1,9 +1,10 @@
 """Judges a run: reads answers, decides code rules, asks the model for the rest, writes scores.
 
-The split is a parameter: the hidden set is judged as val is, and then set beside it.
+The split is a parameter: the hidden set is judged as val is. What the two have in common is told
+from both as they lie on disk, so that it is never older than either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,14 +13,14 @@ from config.schema import Config, ServerSettings
 from data.answers import Answer, logged_answers, read_answers
 from data.rows import Row
 from data.run import Run
-from data.store import read_records, write_records, write_text
+from data.store import read_record, read_records, write_records, write_text
 from judge.agreement import agreements
 from judge.asking import Asks
 from judge.bertscore import BertScorer
 from judge.board import make_board
 from judge.calibration.bound import Bound, Calibration, bound_to, load_calibration
 from judge.checks import code_verdicts
-from judge.drift import Side, drifts
+from judge.drift import Side
 from judge.llm import LlmJudge
 from judge.modes import LADDER
 from judge.plan import Plan
@@ -29,7 +30,7 @@ from judge.scores import score
 from judge.support import context_score
 from judge.verdicts import Verdict
 from prompts.library import Prompt, load_prompt
-from prompts.rules import RuleFile, judged_rules, rules_sha256
+from prompts.rules import RuleFile, rules_sha256
 
 Judged = Literal["val", "hidden"]  # splits that arms answer
 
@@ -74,11 +75,6 @@ def judge_run(
         judge=note,
         contexts=context_score(rows, best_by_row(rows)),
     )
-    if split == "hidden":
-        hidden = Side(rows, answers, make_board(rules, rows, verdicts))
-        val = _judged_val(config, rules)
-        drift = tuple(drifts(val, hidden)) if val else None
-        result = result.model_copy(update={"drift": drift})
     _write(run, split, rules, verdicts, result)
     return result
 
@@ -137,36 +133,36 @@ def _write(
     write_text(path, result.model_dump_json(indent=1) + "\n")
 
 
-def _judged_val(config: Config, rules: RuleFile) -> Side | None:
-    """Val with its verdicts; None when it has not been judged by these rules."""
-    run = Run.of(config)
-    if not (run.verdicts.exists() and run.rules.exists()):
+def judged_side(run: Run, split: Judged, rules: RuleFile) -> Side | None:
+    """A split as it was answered and judged; None when it was not, or by other rules.
+
+    Raises DataError when a file is broken, or a verdict is on a row that is no longer there.
+    """
+    hidden = split == "hidden"
+    scores = run.hidden_scores if hidden else run.scores
+    verdicts = run.hidden_verdicts if hidden else run.verdicts
+    if not all(path.exists() for path in (scores, verdicts, run.split(split))):
         return None
-    if rules_sha256(judged_rules(run.rules)) != rules_sha256(rules):
+    if read_record(scores, JudgeResult).scores.rules_sha256 != rules_sha256(rules):
         return None
-    rows = run.rows("val")
-    verdicts = read_records(run.verdicts, Verdict)
-    return Side(rows, _answers(config, "val"), make_board(rules, rows, verdicts))
+    rows = list(read_records(run.split(split), Row))
+    board = make_board(rules, rows, read_records(verdicts, Verdict))
+    return Side(rows, _read(run, split, board.verdicts), board)
 
 
-def answered(config: Config, split: Judged) -> dict[str, Path]:
-    """The arms that have answered a split, each with its file.
+def answered(config: Config, split: Judged) -> list[str]:
+    """The arms that have answered a split.
 
     Raises DataError when nobody was asked, or nobody knows whose hidden answers count.
     """
     run = Run.of(config)
     names = [student.name for student in config.students]
     if split == "hidden":
-        best = run.best_student()
-        files = {
-            "base": run.answers("hidden/base"),
-            f"student/{best}": run.answers(f"hidden/{best}"),
-        }
+        arms = ["base", f"student/{run.best_student()}"]
     else:
         arms = ["base", "teacher", *(f"student/{name}" for name in names)]
         arms += [f"student/{name}+prompt" for name in names]
-        files = {arm: run.answers(arm) for arm in arms}
-    there = {arm: path for arm, path in files.items() if path.exists()}
+    there = [arm for arm in arms if _file(run, split, arm).exists()]
     if not there:
         raise DataError(
             f"{run.root / 'answers'}: no arm has answered {split}; run the earlier stages first"
@@ -183,11 +179,20 @@ def asked_pairs(config: Config) -> list[tuple[Row, Answer]]:
     return [pair for pair in pairs if pair[1].finish != "too_long"]
 
 
+def _file(run: Run, split: Judged, arm: str) -> Path:
+    """Where an arm's answers to a split lie: to the hidden set, students under their bare names."""
+    return run.answers(f"hidden/{arm.removeprefix('student/')}" if split == "hidden" else arm)
+
+
 def _answers(config: Config, split: Judged) -> list[Answer]:
+    return _read(Run.of(config), split, answered(config, split))
+
+
+def _read(run: Run, split: Judged, arms: Iterable[str]) -> list[Answer]:
     return [
         answer.model_copy(update={"arm": arm})
-        for arm, path in answered(config, split).items()
-        for answer in read_answers(path)
+        for arm in arms
+        for answer in read_answers(_file(run, split, arm))
     ]
 
 
@@ -210,7 +215,7 @@ def llm_arms(config: Config, split: Judged) -> list[str]:
 
     Raises ConfigError when the settings name an arm that did not answer val.
     """
-    there = list(answered(config, split))
+    there = answered(config, split)
     wanted = there if config.judge.arms is None else config.judge.arms
     unknown = [arm for arm in wanted if arm not in there]
     if unknown and split == "val":

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from data.records import Record
 from judge.agreement import Agreement
-from judge.tables import ContextScore, Drift, Scores
+from judge.tables import ContextScore, Scores
 from judge.transport import Spent
 from judge.verdicts import Missing, Verdict
 
@@ -66,5 +66,4 @@ class JudgeResult(Record):
     agreements: list[Agreement]
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
-    drift: tuple[Drift, ...] | None = None  # of the hidden set; None: val, or val is not judged
     contexts: ContextScore | None = None  # of the rows; None: none has passages and a reference

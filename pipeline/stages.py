@@ -123,7 +123,8 @@ def stages(config: Config, commit: str) -> list[Stage]:
             tuple(Config.model_fields),
             (
                 *(run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
-                *(run.calibration, run.hidden_scores, run.labels),
+                *(run.hidden_scores, run.hidden_verdicts, run.calibration, run.labels),
+                *(*splits, run.split("hidden"), run.answers("teacher"), *answers, *hidden),
             ),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),
@@ -161,7 +162,7 @@ def _hidden_stages(
             ("judge", "prompt", "model", "students", "seed"),
             (
                 *(run.split("hidden"), *prompts, *answers, run.choice),
-                *(run.verdicts, run.rules, run.calibration),
+                run.calibration,
             ),
             (run.hidden_verdicts, run.hidden_scores),
         )

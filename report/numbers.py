@@ -7,7 +7,7 @@ from data.records import Record
 from judge.agreement import Agreement
 from judge.result import JudgeNote
 from judge.tables import ArmScore, Comparison, ContextScore, ReferenceScore
-from report.calibration import Calibrated, summary
+from report.calibration import Calibrated, People, people, summary
 from report.gather import Material
 from report.headline import Gap, gap_of, headline, warnings
 from report.hidden import Hidden, hidden
@@ -33,6 +33,7 @@ class Numbers(Record):
     trust: tuple[Fact, ...]  # whether gap and strict adherence can be believed
     calibration: Calibrated | None
     calibration_refused: str | None  # why there is none, or what differs from this judge
+    people: dict[str, People]  # labelled arm → what people's labels of its answers say
     hidden: Hidden | None
     students: tuple[Ranked, ...]  # best first
     timings: dict[str, float] | None  # stage → seconds
@@ -61,6 +62,7 @@ def make_numbers(material: Material) -> Numbers:
         trust=trust(material),
         calibration=summary(material),
         calibration_refused=material.refused,
+        people=people(material),
         hidden=hidden(material),
         students=choice.ranked if choice else (),
         timings=None if timings is None else dict(timings),

@@ -11,11 +11,11 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.answers import Answer
-from judge.stats import Interval, Refusal
+from judge.stats import Refusal
 from report import calibration, formats, headline, plots, tables
 from report.examples import choose_examples
 from report.gather import TEACHER, Material
-from report.hidden import drift_rows, hidden_result
+from report.hidden import drift_rows, hidden_result, raw
 from report.numbers import Numbers
 from report.references import references
 from report.serving import serving
@@ -99,16 +99,13 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
 def _judged(material: Material, numbers: Numbers) -> dict[str, Any]:
     """What the sections on the judge and the hidden set may name."""
     found, unseen = material.calibration, hidden_result(material)
-    corrected = calibration.corrected(material)
     return {
         "calibrated": None if isinstance(found, Refusal) else found,
         "uncalibrated": material.refused,
-        "corrected": corrected if isinstance(corrected, Interval) else None,
-        "uncorrected": corrected.reason if isinstance(corrected, Refusal) else None,
         "probes": calibration.probes(found),
         "hidden_refused": unseen.reason if isinstance(unseen, Refusal) else None,
         "drift_rows": list(drift_rows(numbers.hidden)),
-        "people": material.labels.arms if material.labels else {},
+        "raw": raw(numbers.hidden),
     }
 
 
