@@ -144,12 +144,14 @@ class JudgeSettings(Settings):
 
     llm: ServerSettings | Literal["embedded", "none"] = "none"
     arms: tuple[str, ...] | None = None  # arms whose LLM rules are judged; None: all
-    max_tokens: PositiveInt = 256  # tokens of a verdict
+    max_tokens: PositiveInt = 256  # tokens of a verdict; a call about n rules gets n times that
+    rules_per_call: PositiveInt = 1  # verdicts asked for in one call, of rules that see the same
     temperature: Annotated[float, Field(ge=0)] = 0.0  # of verdicts; when a rule is due: always 0
     samples: PositiveInt | None = None  # per verdict, odd; None: 1, and 3 of must-rules when drawn
     max_calls: PositiveInt | None = None  # calls in one go; the rest stays missing as `budget`
     max_cost: PositiveFloat | None = None  # likewise, in the currency of price_per_million
     max_missing: Fraction = 0.2  # share of missing strict scores from which a run is inconclusive
+    bertscore: str | None = None  # encoder of BERTScore, a folder or hub id; None: not computed
     gate: GateSettings = GateSettings()
 
     @model_validator(mode="after")

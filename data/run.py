@@ -63,7 +63,10 @@ class Run:
         return list(read_records(path, Row)) if path.exists() else []
 
     def answers(self, arm: str) -> Path:
-        """Answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …"""
+        """Answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …
+
+        `scored/<arm>`: the best logged answers of val, with the logprobs that the arm gives them.
+        """
         return self.root / "answers" / f"{arm}.jsonl"
 
     def best_student(self) -> str:

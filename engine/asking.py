@@ -4,7 +4,7 @@ The one place that decides which passages of a row are shown, so that every arm,
 and the judge see the same ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from data.records import digest
 from data.rows import Row
 from engine.job import Task
 from engine.models import load_tokenizer, model_identity, resolve_model
-from engine.protocol import Adapter, make_request
+from engine.protocol import Adapter, make_request, score_request
 from prompts.library import load_prompt
 from prompts.render import Kept, Renderer
 
@@ -65,6 +65,22 @@ class Asking:
             request = make_request(self.identity, ids, sampling, seed, view.adapter)
             dropped = self.kept(row).dropped
             made.append(Task(arm, row.id, sample, request, view.order, dropped))
+        return made
+
+    def scoring(
+        self, arm: str, rows: Sequence[Row], view: View, given: Mapping[str, Sequence[str]]
+    ) -> list[Task]:
+        """One task per given answer (row id → texts): its logprobs if the arm had said it.
+
+        The token that ends the turn is part of it. Sample n is the row's text number n.
+        """
+        made = []
+        for row in rows:
+            ids, dropped = self.view_ids(row, view), self.kept(row).dropped
+            for sample, text in enumerate(given.get(row.id, ())):
+                answer_ids = self.renderer.answer_ids(text)
+                request = score_request(self.identity, ids, answer_ids, view.adapter)
+                made.append(Task(arm, row.id, sample, request, dropped=dropped))
         return made
 
     def meaning(self, view: View, sampling: Sampling, rows: Sequence[Row]) -> Meaning:

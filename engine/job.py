@@ -112,7 +112,7 @@ class Job:
         known = {answer.key: answer for answer in self._found.values()}
         for task in tasks:
             request = task.request
-            if len(request.prompt_ids) + request.sampling.max_tokens > self._engine.max_length:
+            if request.length > self._engine.max_length:
                 self._record(_as_answer(task, None))
             elif request.key in known:  # the same request for another row
                 self._record(_copied(known[request.key], task))

@@ -20,13 +20,19 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Request:
-    """One answer to be drawn. `key` is the hash of everything that determines it."""
+    """One answer to be drawn or scored. `key` is the hash of everything that determines it."""
 
     key: str
     prompt_ids: tuple[int, ...]
     sampling: Sampling
     seed: int
     adapter: Adapter | None = None
+    scored: tuple[int, ...] = ()  # of a given answer: its logprobs are asked, nothing is drawn
+
+    @property
+    def length(self) -> int:
+        """Tokens that prompt and answer can take together."""
+        return len(self.prompt_ids) + len(self.scored) + self.sampling.max_tokens
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Completion:
     """What came back for the request of the same key."""
 
     key: str
-    text: str
+    text: str  # empty when a given answer was scored
     token_ids: tuple[int, ...]
     finish: Literal["stop", "length"]
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
@@ -71,3 +77,14 @@ def make_request(
         [identity, prompt_ids, sampling.model_dump(), drawn, adapter.sha256 if adapter else None]
     )
     return Request(key, prompt_ids, sampling, seed, adapter)
+
+
+def score_request(
+    identity: str,
+    prompt_ids: tuple[int, ...],
+    scored: tuple[int, ...],
+    adapter: Adapter | None = None,
+) -> Request:
+    """A request for the logprobs of a given answer behind a prompt, with its key."""
+    key = digest(["scored", identity, prompt_ids, scored, adapter.sha256 if adapter else None])
+    return Request(key, prompt_ids, Sampling(max_tokens=1), 0, adapter, scored)

@@ -6,13 +6,12 @@ token, and 40 answers of the embedded model take 67 s with them against 6 s with
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any, Literal
 
 from config.errors import SetupError
-from config.schema import Sampling
 from engine.merge import merged_weights
 from engine.models import model_identity, resolve_model
 from engine.protocol import Adapter, Completion, Request
@@ -51,21 +50,26 @@ class VllmEngine:
     def _answer(self, requests: Iterable[Request]) -> Iterator[Completion]:
         engine = self._llm.llm_engine
         waiting = iter(requests)
-        keys: set[str] = set()
+        flying: dict[str, Request] = {}
         try:
             while True:
-                for request in islice(waiting, MAX_IN_FLIGHT - len(keys)):
+                for request in islice(waiting, MAX_IN_FLIGHT - len(flying)):
                     self._add(engine, request)
-                    keys.add(request.key)
-                if not keys:
+                    flying[request.key] = request
+                if not flying:
                     return
                 for output in engine.step():
-                    if output.finished:
-                        keys.discard(output.request_id)
-                        yield _completion(output)
+                    if not output.finished:
+                        continue
+                    request = flying[output.request_id]
+                    if request.scored and output.num_cached_tokens >= len(request.prompt_ids):
+                        self._add(engine, request, use_cache=False)
+                        continue
+                    del flying[request.key]
+                    yield _completion(output, request)
         finally:
-            if keys:
-                engine.abort_request(list(keys))
+            if flying:
+                engine.abort_request(list(flying))
 
     def _fold(self, adapter: Adapter | None) -> None:
         """Makes the weights those of the base with this adapter, rounded to bfloat16."""
@@ -82,9 +86,9 @@ class VllmEngine:
         """Ends vLLM."""
         self._llm.llm_engine.engine_core.shutdown()
 
-    def _add(self, engine: Any, request: Request) -> None:
-        prompt = {"prompt_token_ids": list(request.prompt_ids)}
-        params = _params(request.sampling, request.seed)
+    def _add(self, engine: Any, request: Request, use_cache: bool = True) -> None:
+        prompt = {"prompt_token_ids": [*request.prompt_ids, *request.scored]}
+        params = _scoring_params(use_cache) if request.scored else _params(request)
         engine.add_request(request.key, prompt, params, lora_request=self._lora(request.adapter))
 
     def _lora(self, adapter: Adapter | None) -> Any:
@@ -148,25 +152,47 @@ def _lora_rank(rank: int) -> int:
     return next(offered for offered in (8, 16, 32, 64, 128, 256, 320, 512) if offered >= rank)
 
 
-def _params(sampling: Sampling, seed: int) -> Any:
+def _params(request: Request) -> Any:
     from vllm import SamplingParams
 
+    sampling = request.sampling
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
-        seed=seed if sampling.temperature > 0 else None,
+        seed=request.seed if sampling.temperature > 0 else None,
         logprobs=sampling.logprobs,  # 0: the drawn token's own
     )
 
 
-def _completion(output: Any) -> Completion:
+def _scoring_params(use_cache: bool) -> Any:
+    """vLLM takes no prompt from its cache when it is to score it, unless told to.
+
+    What it took from there has no logprobs: noise stands in their place, or nothing.
+    """
+    from vllm import SamplingParams
+
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=1,  # the least that it draws
+        prompt_logprobs=0,
+        detokenize=False,  # the noise is no text
+        skip_reading_prefix_cache=not use_cache,
+    )
+
+
+def _completion(output: Any, request: Request) -> Completion:
+    if request.scored:
+        places = output.prompt_logprobs[-len(request.scored) :]
+        scored = _logprobs(places, request.scored)
+        return Completion(request.key, "", request.scored, "stop", scored)
     drawn = output.outputs[0]
     token_ids = tuple(drawn.token_ids)
-    logprobs = None
-    if drawn.logprobs is not None:
-        logprobs = tuple(
-            place[token].logprob for place, token in zip(drawn.logprobs, token_ids, strict=True)
-        )
+    logprobs = None if drawn.logprobs is None else _logprobs(drawn.logprobs, token_ids)
     finish: Literal["stop", "length"] = "stop" if drawn.finish_reason == "stop" else "length"
-    return Completion(output.request_id, drawn.text, token_ids, finish, logprobs)
+    return Completion(request.key, drawn.text, token_ids, finish, logprobs)
+
+
+def _logprobs(places: Any, token_ids: Sequence[int]) -> tuple[float, ...]:
+    """Each token's own logprob out of vLLM's tables, one per place."""
+    return tuple(place[token].logprob for place, token in zip(places, token_ids, strict=True))

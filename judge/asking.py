@@ -3,11 +3,15 @@
 Three ways of asking. `new`: what has no stored reply. `missing`: also what was answered and has no
 verdict all the same. `none`: nothing; the stored replies are read again. That the model cannot
 judge is an answer, and so is a tie: what is asked never depends on what a reply decided.
+
+A call about several rules is asked once and never again: each rule that it leaves open is asked
+about alone, so that the verdicts on the others stay as they are. It costs one call at most more
+than its rules alone.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
 from typing import Literal, Protocol
 
@@ -17,7 +21,7 @@ from config.schema import JudgeSettings
 from data.rows import Row
 from judge.asked import AskedStore
 from judge.completion import Reply
-from judge.dialogue import Ended, Ruling, decide
+from judge.dialogue import Ended, Ruling, decide, rulings_in
 from judge.modes import LADDER, probe_question, settle_mode
 from judge.questions import (
     Body,
@@ -26,7 +30,7 @@ from judge.questions import (
     Request,
     applies_question,
     request_of,
-    verdict_question,
+    verdicts_question,
 )
 from judge.transport import Unanswered
 from judge.votes import majority
@@ -34,7 +38,9 @@ from prompts.rules import Language, Rule
 
 Asks = Literal["new", "missing", "none"]
 
+Rulings = Sequence[Ruling]  # one for each rule of a question; of a pair, one
 RequestIn = Callable[[Mode], Request]
+Alone = Callable[[Question], Awaitable[Rulings]]
 
 _MODE: TypeAdapter[Mode] = TypeAdapter(Mode)
 
@@ -69,8 +75,8 @@ class Asking:
         self._store = store
         self._server = server
         self._asks = asks
-        self._due: dict[tuple[str, str], asyncio.Task[Ruling]] = {}
-        self._rulings: dict[str, asyncio.Task[Ruling]] = {}
+        self._due: dict[tuple[str, str], asyncio.Task[Rulings]] = {}
+        self._rulings: dict[str, asyncio.Task[Rulings]] = {}
         self._settling = asyncio.Lock()
         self.mode: Mode | None = None  # until a question needs one
         self.fell: Counter[Mode] = Counter()  # questions that a stricter mode failed, by mode
@@ -82,18 +88,19 @@ class Asking:
         if place not in self._due:
             question = applies_question(rule, row, self._language)
             self._due[place] = asyncio.ensure_future(self.sampled(question, 0.0, 0))
-        return await self._due[place]
+        return (await self._due[place])[0]
 
-    async def verdict(self, rule: Rule, row: Row, answer: str) -> Ruling:
-        """Whether an answer obeys a rule."""
-        return await self.ruling(verdict_question(rule, row, answer, self._language))
+    async def verdicts(self, rules: Sequence[Rule], row: Row, answer: str) -> list[Ruling]:
+        """Whether an answer obeys rules that see the same, by one call for each sample."""
+        return await self.rulings(verdicts_question(rules, row, answer, self._language))
 
-    async def ruling(self, question: Question) -> Ruling:
-        """The majority of the samples that the settings want of such a question."""
-        must = question.about is not None and question.about.severity == "must"
-        samples = self._settings.samples_of(must)
+    async def rulings(self, question: Question) -> list[Ruling]:
+        """For each rule, the majority of the samples that the settings want of such a question."""
+        must = any(rule.severity == "must" for rule in question.about)
         heat = self._settings.temperature
-        return majority([await self.sampled(question, heat, number) for number in range(samples)])
+        numbers = range(self._settings.samples_of(must))
+        samples = [await self.sampled(question, heat, number) for number in numbers]
+        return [majority(of_rule) for of_rule in zip(*samples, strict=True)]
 
     async def reply(self, body: Body) -> Reply | None:
         """The raw reply to a request of any kind; None: there is none."""
@@ -103,12 +110,12 @@ class Asking:
         except Unanswered:
             return None
 
-    async def sampled(self, question: Question, temperature: float, sample: int) -> Ruling:
-        """One ruling. Equal requests, under way at once or not, share it."""
+    async def sampled(self, question: Question, temperature: float, sample: int) -> Rulings:
+        """One ruling for each rule. Equal requests, under way at once or not, share them."""
         try:
             mode = self.mode or await self._settled()
         except Unanswered as error:
-            return Ruling(None, error.reason, str(error))
+            return _unanswered(question, error)
         most = self._settings.max_tokens
 
         @cache
@@ -117,15 +124,33 @@ class Asking:
 
         key = request_in(mode).key
         if key not in self._rulings:
-            found = self._counted(question, mode, request_in)
+            if len(question.about) > 1:
+                alone = partial(self.sampled, temperature=temperature, sample=sample)
+                found = self._together(question, mode, request_in(mode), alone)
+            else:
+                found = self._counted(question, mode, request_in)
             self._rulings[key] = asyncio.ensure_future(found)
         return await self._rulings[key]
 
-    async def _counted(self, question: Question, mode: Mode, request_in: RequestIn) -> Ruling:
+    async def _together(
+        self, question: Question, mode: Mode, request: Request, alone: Alone
+    ) -> Rulings:
+        """One ruling for each of several rules; those that the one reply leaves open, alone."""
+        found: dict[str, Ruling] = {}
+        try:
+            stored = self._asks == "none"
+            reply = await (self._stored(request) if stored else self._ask(question, request))
+            found = rulings_in(question, mode, reply)
+        except Unanswered as error:
+            if not error.rejected:  # about one rule it would be no other
+                return _unanswered(question, error)
+        return [found.get(one.rule) or (await alone(one))[0] for one in question.apart()]
+
+    async def _counted(self, question: Question, mode: Mode, request_in: RequestIn) -> Rulings:
         ended = await self._decided(question, LADDER[LADDER.index(mode) :], request_in)
         self.fell.update(ended.modes[1:])
         self.unfounded += ended.ruling.unfounded
-        return ended.ruling
+        return [ended.ruling]
 
     async def _decided(
         self, question: Question, modes: Sequence[Mode], request_in: RequestIn
@@ -186,3 +211,7 @@ class Asking:
         if self._server is None:
             raise ValueError("asks = none asks no server, any other way needs one")
         return self._server
+
+
+def _unanswered(question: Question, error: Unanswered) -> Rulings:
+    return [Ruling(None, error.reason, str(error))] * max(1, len(question.about))

@@ -1,5 +1,8 @@
 """One question to the model until there is a verdict, or a reason why there is none.
 
+Where one call asks about several rules, its reply is read once, and only what holds of a rule by
+itself counts: a rule that it leaves open is asked about alone, by all that is said below.
+
 A reply is asked for again when it cannot be read, was cut, or quotes what the data do not hold;
 never because of what it decided. Where no re-ask is left, or the server refuses the form of reply,
 the question falls to the next looser form.
@@ -10,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from judge.completion import Reply
 from judge.questions import Mode, Question, Request, asked_again, request_of, with_more_room
-from judge.replies import Judgement, Unreadable, read_reply, unfounded
+from judge.replies import Judgement, Unreadable, read_by_rule, read_reply, speaks_for, unfounded
 from judge.transport import Unanswered
 from judge.verdicts import Missing
 
@@ -68,6 +71,24 @@ async def decide(
     if broken is None:
         raise ValueError("no mode to ask in")
     return Ended(broken, modes)
+
+
+def rulings_in(question: Question, mode: Mode, reply: Reply) -> dict[str, Ruling]:
+    """What a reply says of the question's rules, by id; without those that it leaves open.
+
+    Left open is what is missing, malformed, or quotes what the data do not hold; in a reply that
+    was cut or refused, everything.
+    """
+    if reply.finish != "stop":
+        return {}
+    data = [part.text for part in question.parts]
+    asked = [rule.id for rule in question.about]
+    if mode == "plain":
+        asked = [rule for rule in asked if not speaks_for(rule, data)]
+    found = read_by_rule(reply.text, mode, question.options, asked)
+    return {
+        rule: _ruled(one) for rule, one in found.items() if unfounded(one.evidence, data) is None
+    }
 
 
 async def _talk(

@@ -33,7 +33,7 @@ class _Measure(NamedTuple):
 def drifts(val: Side, hidden: Side) -> Iterator[Drift]:
     """Hidden against val: how often rules are due, then length and rates, arm by arm.
 
-    A measure that one of the two does not decide is left out.
+    Both were judged by the same rules. A measure that one of the two does not decide is left out.
     """
     free = [due for due in val.board.rules.due_rules() if not needs_label(due.rule)]
     for due in free:

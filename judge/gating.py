@@ -11,7 +11,7 @@ from config.schema import Config
 from data.run import Run
 from data.store import read_records, write_text
 from judge.board import make_board
-from judge.calibration.bound import bound_to, load_calibration
+from judge.calibration.bound import bound_by, load_calibration
 from judge.junit import Case, junit
 from judge.junit import Outcome as CaseOutcome
 from judge.lines import share
@@ -61,8 +61,7 @@ def measure(config: Config) -> Measured:
     if best not in result.scores.arms:
         raise DataError(f"{at.scores}: the best student, {best}, is not in it; {again}")
     board = make_board(rules, at.rows("val"), read_records(at.verdicts, Verdict))
-    note = result.judge
-    bound = bound_to(rules, prompt, note.model if note else None, note.mode if note else None)
+    bound = bound_by(rules, prompt, result.judge)
     return Measured(best, result, board, load_calibration(at.calibration, bound))
 
 

@@ -1,9 +1,10 @@
 """Judges a run: reads answers, decides code rules, asks the model for the rest, writes scores.
 
-The split is a parameter: the hidden set is judged as val is, and then set beside it.
+The split is a parameter: the hidden set is judged as val is. What the two have in common is told
+from both as they lie on disk, so that it is never older than either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,21 +13,24 @@ from config.schema import Config, ServerSettings
 from data.answers import Answer, logged_answers, read_answers
 from data.rows import Row
 from data.run import Run
-from data.store import read_records, write_records, write_text
+from data.store import read_record, read_records, write_records, write_text
 from judge.agreement import agreements
 from judge.asking import Asks
+from judge.bertscore import BertScorer
 from judge.board import make_board
 from judge.calibration.bound import Bound, Calibration, bound_to, load_calibration
 from judge.checks import code_verdicts
-from judge.drift import Side, drifts
+from judge.drift import Side
 from judge.llm import LlmJudge
 from judge.modes import LADDER
 from judge.plan import Plan
-from judge.result import JudgeNote, JudgeResult
+from judge.reference import best_by_row, reference_scores
+from judge.result import Coverage, JudgeNote, JudgeResult, coverage_of
 from judge.scores import score
+from judge.support import context_score
 from judge.verdicts import Verdict
 from prompts.library import Prompt, load_prompt
-from prompts.rules import RuleFile, judged_rules, rules_sha256
+from prompts.rules import RuleFile, rules_sha256
 
 Judged = Literal["val", "hidden"]  # splits that arms answer
 
@@ -57,20 +61,20 @@ def judge_run(
     arms = llm_arms(config, split) if server is not None else []
     if server is not None:
         judge = LlmJudge(server, config.judge, rules, prompt, run.judge_calls)
-        verdicts += judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
-        bound = bound_to(rules, prompt, server.model, judge.mode)
-        note = _note(judge, config, calibrated=_calibrated(run, bound))
+        asked = judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
+        verdicts += asked
+        size = config.judge.rules_per_call
+        bound = bound_to(rules, prompt, server.model, judge.mode, size)
+        note = _note(judge, config, coverage_of(asked, judge.spent), _calibrated(run, bound))
+    bert = BertScorer(config.judge.bertscore) if config.judge.bertscore else None
+    references = reference_scores(answers, rows, _scored(config, split), bert)
     result = JudgeResult(
-        scores=score(rules, rows, verdicts, answers, config.seed),
+        scores=score(rules, rows, verdicts, references, config.seed),
         agreements=agreements(verdicts, rules, rows, config.seed),
         arms=arms,
         judge=note,
+        contexts=context_score(rows, best_by_row(rows)),
     )
-    if split == "hidden":
-        hidden = Side(rows, answers, make_board(rules, rows, verdicts))
-        val = _judged_val(config, rules)
-        drift = tuple(drifts(val, hidden)) if val else None
-        result = result.model_copy(update={"drift": drift})
     _write(run, split, rules, verdicts, result)
     return result
 
@@ -95,13 +99,15 @@ def _material(config: Config, split: Judged) -> _Material:
     return _Material(prompt, rules, rows, answers, _pairs(rows, answers))
 
 
-def _note(judge: LlmJudge, config: Config, calibrated: bool) -> JudgeNote:
+def _note(judge: LlmJudge, config: Config, coverage: Coverage, calibrated: bool) -> JudgeNote:
     return JudgeNote(
         model=judge.model,
         mode=judge.mode,
+        rules_per_call=config.judge.rules_per_call,
         fell={mode: judge.fell[mode] for mode in LADDER if judge.fell[mode]},
         unfounded=judge.unfounded,
         calls=judge.spent.calls,
+        coverage=coverage,
         prompt_tokens=judge.spent.prompt_tokens,
         completion_tokens=judge.spent.completion_tokens,
         cost=judge.spent.cost,
@@ -127,36 +133,36 @@ def _write(
     write_text(path, result.model_dump_json(indent=1) + "\n")
 
 
-def _judged_val(config: Config, rules: RuleFile) -> Side | None:
-    """Val with its verdicts; None when it has not been judged by these rules."""
-    run = Run.of(config)
-    if not (run.verdicts.exists() and run.rules.exists()):
+def judged_side(run: Run, split: Judged, rules: RuleFile) -> Side | None:
+    """A split as it was answered and judged; None when it was not, or by other rules.
+
+    Raises DataError when a file is broken, or a verdict is on a row that is no longer there.
+    """
+    hidden = split == "hidden"
+    scores = run.hidden_scores if hidden else run.scores
+    verdicts = run.hidden_verdicts if hidden else run.verdicts
+    if not all(path.exists() for path in (scores, verdicts, run.split(split))):
         return None
-    if rules_sha256(judged_rules(run.rules)) != rules_sha256(rules):
+    if read_record(scores, JudgeResult).scores.rules_sha256 != rules_sha256(rules):
         return None
-    rows = run.rows("val")
-    verdicts = read_records(run.verdicts, Verdict)
-    return Side(rows, _answers(config, "val"), make_board(rules, rows, verdicts))
+    rows = list(read_records(run.split(split), Row))
+    board = make_board(rules, rows, read_records(verdicts, Verdict))
+    return Side(rows, _read(run, split, board.verdicts), board)
 
 
-def answered(config: Config, split: Judged) -> dict[str, Path]:
-    """The arms that have answered a split, each with its file.
+def answered(config: Config, split: Judged) -> list[str]:
+    """The arms that have answered a split.
 
     Raises DataError when nobody was asked, or nobody knows whose hidden answers count.
     """
     run = Run.of(config)
     names = [student.name for student in config.students]
     if split == "hidden":
-        best = run.best_student()
-        files = {
-            "base": run.answers("hidden/base"),
-            f"student/{best}": run.answers(f"hidden/{best}"),
-        }
+        arms = ["base", f"student/{run.best_student()}"]
     else:
         arms = ["base", "teacher", *(f"student/{name}" for name in names)]
         arms += [f"student/{name}+prompt" for name in names]
-        files = {arm: run.answers(arm) for arm in arms}
-    there = {arm: path for arm, path in files.items() if path.exists()}
+    there = [arm for arm in arms if _file(run, split, arm).exists()]
     if not there:
         raise DataError(
             f"{run.root / 'answers'}: no arm has answered {split}; run the earlier stages first"
@@ -173,12 +179,28 @@ def asked_pairs(config: Config) -> list[tuple[Row, Answer]]:
     return [pair for pair in pairs if pair[1].finish != "too_long"]
 
 
+def _file(run: Run, split: Judged, arm: str) -> Path:
+    """Where an arm's answers to a split lie: to the hidden set, students under their bare names."""
+    return run.answers(f"hidden/{arm.removeprefix('student/')}" if split == "hidden" else arm)
+
+
 def _answers(config: Config, split: Judged) -> list[Answer]:
+    return _read(Run.of(config), split, answered(config, split))
+
+
+def _read(run: Run, split: Judged, arms: Iterable[str]) -> list[Answer]:
     return [
         answer.model_copy(update={"arm": arm})
-        for arm, path in answered(config, split).items()
-        for answer in read_answers(path)
+        for arm in arms
+        for answer in read_answers(_file(run, split, arm))
     ]
+
+
+def _scored(config: Config, split: Judged) -> dict[str, list[Answer]]:
+    """The best logged answers with each arm's logprobs; hidden rows have none."""
+    run = Run.of(config)
+    arms = answered(config, split) if split == "val" else ()
+    return {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
 
 
 def _pairs(rows: Sequence[Row], answers: Sequence[Answer]) -> list[tuple[Row, Answer]]:
@@ -193,7 +215,7 @@ def llm_arms(config: Config, split: Judged) -> list[str]:
 
     Raises ConfigError when the settings name an arm that did not answer val.
     """
-    there = list(answered(config, split))
+    there = answered(config, split)
     wanted = there if config.judge.arms is None else config.judge.arms
     unknown = [arm for arm in wanted if arm not in there]
     if unknown and split == "val":

@@ -1,7 +1,8 @@
 """The judge that asks a language model: the rules, or the parts of rules, that code cannot decide.
 
 Stage A asks once per question and rule whether the rule is due, without any answer; stage B asks
-once per answer and rule whether it is obeyed. What has no verdict is missing, with a reason.
+once per answer and rule whether it is obeyed, or once for several rules (`judge.batches`). What has
+no verdict is missing, with a reason.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from data.rows import Row
 from judge.applies import applicable, asks_model
 from judge.asked import AskedStore
 from judge.asking import Asking, Asks
+from judge.batches import batches
 from judge.checks import (
     Verdictish,
     check_context,
@@ -43,12 +45,13 @@ Pairs = Sequence[tuple[Row, Answer]]
 
 
 class _Case(NamedTuple):
-    """One verdict to be found."""
+    """The verdicts on one answer that are asked for together."""
 
+    pair: int  # which answer it is
     row: Row  # as the answer's author saw it
     shared: Row  # as stage A sees it: the same for all answers
     answer: Answer
-    due: DueRule
+    batch: Sequence[DueRule]
 
 
 class LlmJudge:
@@ -74,6 +77,7 @@ class LlmJudge:
         self.language = rules.language
         self._context = check_context(rules, prompt)
         self._due = [due for due in rules.due_rules() if by_model(due)]
+        self._batches = batches(self._due, settings)
         self._store_path = store_path
         self._patience = patience
         self.mode: Mode | Literal["not asked"] = "not asked"  # until a question needs one
@@ -88,16 +92,20 @@ class LlmJudge:
         process judges into the same file.
         """
         cases = self._cases(pairs)
-        return self._asked(cases, lambda asking: self._all(cases, asking), asks)
+        found = self._asked(cases, lambda asking: self._all(cases, asking), asks)
+        together = zip(cases, found, strict=True)
+        by_place = {(case.pair, one.rule): one for case, verdicts in together for one in verdicts}
+        return [by_place[pair, due.id] for pair in range(len(pairs)) for due in self._due]
 
     def rulings(self, questions: Sequence[Question]) -> list[Ruling]:
-        """The rulings on questions of any kind, in that order. Raises as `verdicts` does."""
-        return self._asked(questions, lambda asking: self._each(questions, asking.ruling))
+        """The rulings on questions about one thing each. Raises as `verdicts` does."""
+        found = self._asked(questions, lambda asking: self._each(questions, asking.rulings))
+        return [ruling for (ruling,) in found]
 
     def repeats(
         self, questions: Sequence[Question], temperature: float, times: int
     ) -> list[list[Ruling]]:
-        """So many independent rulings on each question. Raises as `verdicts` does."""
+        """So many independent rulings on each such question. Raises as `verdicts` does."""
         asked = [(question, number) for question in questions for number in range(times)]
         found = self._asked(
             asked,
@@ -105,7 +113,8 @@ class LlmJudge:
                 asked, lambda one: asking.sampled(one[0], temperature, one[1])
             ),
         )
-        return [found[place : place + times] for place in range(0, len(found), times)]
+        rulings = [ruling for (ruling,) in found]
+        return [rulings[place : place + times] for place in range(0, len(rulings), times)]
 
     def replies(self, bodies: Sequence[Body]) -> list[Reply | None]:
         """The raw replies to requests, None where none came. Raises as `verdicts` does."""
@@ -119,13 +128,19 @@ class LlmJudge:
         return planning.plan
 
     def _cases(self, pairs: Pairs) -> list[_Case]:
+        """A row at a time, for the server's prefix cache and ours."""
         shared: dict[str, Row] = {}  # with just the passages that every author saw
         for row, _ in pairs:
             known = shared.setdefault(row.id, row)
             if len(row.contexts) < len(known.contexts):
                 shared[row.id] = row
+        place = {row: number for number, row in enumerate(shared)}
         return [
-            _Case(row, shared[row.id], answer, due) for row, answer in pairs for due in self._due
+            _Case(pair, row, shared[row.id], answer, batch)
+            for pair, (row, answer) in sorted(
+                enumerate(pairs), key=lambda numbered: place[numbered[1][0].id]
+            )
+            for batch in self._batches
         ]
 
     def _asked(
@@ -160,30 +175,34 @@ class LlmJudge:
             if transport is not None:
                 await transport.close()
 
-    async def _all(self, cases: Sequence[_Case], asking: Asking) -> list[Verdict]:
-        # a row at a time, for the server's prefix cache and ours
-        rows = {row: place for place, row in enumerate(dict.fromkeys(c.row.id for c in cases))}
-        order = sorted(range(len(cases)), key=lambda place: rows[cases[place].row.id])
-        found = await self._each(
-            [cases[place] for place in order], lambda case: self._verdict(case, asking)
-        )
-        places = dict(zip(order, found, strict=True))
-        return [places[place] for place in range(len(cases))]
+    async def _all(self, cases: Sequence[_Case], asking: Asking) -> list[list[Verdict]]:
+        return await self._each(cases, lambda case: self._verdicts(case, asking))
 
     async def _each(self, items: Sequence[_T], work: Callable[[_T], Awaitable[_R]]) -> list[_R]:
         return await _each(items, work, 2 * self._server.concurrency)
 
-    async def _verdict(self, case: _Case, asking: Asking) -> Verdict:
-        return named(await self._found(case, asking), case.due, case.answer, by="llm")
+    async def _verdicts(self, case: _Case, asking: Asking) -> list[Verdict]:
+        said = normalised_answer(case.answer.text, self._context.normalise)
+        early = [await self._unasked(case, due, said, asking) for due in case.batch]
+        known = list(zip(case.batch, early, strict=True))
+        left = [due.rule for due, found in known if found is None]
+        rulings = iter(await asking.verdicts(left, case.row, said) if left else ())
+        return [
+            named(found or _verdict(due, next(rulings)), due, case.answer, by="llm")
+            for due, found in known
+        ]
 
-    async def _found(self, case: _Case, asking: Asking) -> Verdictish:
-        row, shared, answer, due = case
+    async def _unasked(
+        self, case: _Case, due: DueRule, said: str, asking: Asking
+    ) -> Verdictish | None:
+        """The verdict that needs no question about the answer; None when it needs one."""
+        row, answer = case.row, case.answer
         arms = self._settings.arms
         ours = arms is None or answer.arm in arms
         if asks_model(due.rule):
             if not ours:
                 return Verdictish("missing", "not_run")
-            ruling = await asking.due(due.rule, shared)
+            ruling = await asking.due(due.rule, case.shared)
             if ruling.verdict is None:
                 return Verdictish("missing", ruling.reason, f"when due: {ruling.note}")
             applies: bool | None = ruling.verdict == "yes"
@@ -193,13 +212,10 @@ class LlmJudge:
             return unasked(due, applies)
         if not isinstance(due.rule.check, Judged):
             return check_due(due, applies, row, answer.text, self._context)
-        said = normalised_answer(answer.text, self._context.normalise)
         early = without_check(due, applies, said)
-        if early is not None:
-            return early
-        if not ours:
+        if early is None and not ours:
             return Verdictish("missing", "not_run")
-        return _verdict(due, await asking.verdict(due.rule, row, said))
+        return early
 
 
 def by_model(due: DueRule) -> bool:
@@ -219,7 +235,7 @@ async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], worker
     results: dict[int, _R] = {}
     waiting = iter(enumerate(items))
     # a second of grace: what is stored is there at once and needs no bar
-    bar = tqdm(total=len(items), desc="judge", unit=" verdicts", delay=1.0)
+    bar = tqdm(total=len(items), desc="judge", unit=" questions", delay=1.0)
 
     async def worker() -> None:
         for place, item in waiting:

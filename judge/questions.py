@@ -1,12 +1,14 @@
 """What a language model is asked: the messages of both stages, and the request around them.
 
 Text of rows and answers enters as fenced data, never as a template. In the order that lets a server
-reuse its prefix: role and form of reply, question and passages, answer, and the rule last.
+reuse its prefix: role and form of reply, question and passages, answer, and the rule last, or the
+rules, where several are asked about at once.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -47,12 +49,11 @@ _ECHO = 1000  # characters of an unreadable reply that are shown to its author a
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to be decided about one row or answer."""
+    """What is asked in one call about one row or answer: one thing, or a verdict by each rule."""
 
-    rule: str
     row: str
     template: Literal["applies", "verdict", "pair"]
-    about: Rule | None  # a pair is compared as a whole
+    about: tuple[Rule, ...]  # a pair is compared as a whole
     parts: tuple[Part, ...]
     language: Language = "en"
 
@@ -61,25 +62,42 @@ class Question:
         """The verdicts to choose from."""
         return {"applies": APPLIES, "verdict": VERDICTS, "pair": PAIR}[self.template]
 
+    @property
+    def rule(self) -> str:
+        """What the raw reply is filed under: the ids of the rules."""
+        return ",".join(rule.id for rule in self.about) or self.template
+
+    def apart(self) -> list["Question"]:
+        """The question about each rule alone."""
+        return [replace(self, about=(rule,)) for rule in self.about]
+
     def body(
         self, mode: Mode, model: str, max_tokens: int, temperature: float = 0, sample: int = 0
     ) -> Body:
-        """The request in an output mode. Each sample has its own seed."""
+        """The request in an output mode, with so much room for each verdict.
+
+        Each sample has its own seed.
+        """
+        together = len(self.about) > 1
         demand = _demand(self.language, self.template, self.about)
         data = "\n\n".join((*(part.fenced() for part in self.parts), demand))
         body = {
             "model": model,
             "messages": [
-                {"role": "system", "content": _role(self.language, mode, self.options)},
+                {"role": "system", "content": _role(self.language, mode, self.options, together)},
                 {"role": "user", "content": data},
             ],
             "temperature": temperature,
-            "max_tokens": max_tokens,
-            **form(mode, "verdict", _schema(self.options)),
+            "max_tokens": max_tokens * max(1, len(self.about)),
+            **form(mode, "verdict", self._schema()),
         }
         if temperature > 0 or sample > 0:  # else left out: some servers know no such key
             body["seed"] = sample
         return body
+
+    def _schema(self) -> dict[str, Any]:
+        one = _schema(self.options)
+        return one if len(self.about) < 2 else _object({rule.id: one for rule in self.about})
 
 
 def applies_question(rule: Rule, row: Row, language: Language = "en") -> Question:
@@ -87,26 +105,41 @@ def applies_question(rule: Rule, row: Row, language: Language = "en") -> Questio
     if not isinstance(rule.applies, When):
         raise ValueError(f"rule {rule.id}: always due, there is nothing to ask")
     seen = _parts(rule.applies.sees, row, None, language)
-    return Question(rule.id, row.id, "applies", rule, seen, language)
+    return Question(row.id, "applies", (rule,), seen, language)
 
 
 def verdict_question(rule: Rule, row: Row, answer: str, language: Language = "en") -> Question:
     """Stage B: does this answer obey the rule?"""
+    return verdicts_question((rule,), row, answer, language)
+
+
+def verdicts_question(
+    rules: Sequence[Rule], row: Row, answer: str, language: Language = "en"
+) -> Question:
+    """Stage B by several rules at once. All of them see the same, so none sees too much."""
+    sees = {_seen(rule) for rule in rules}
+    if len(sees) != 1:
+        raise ValueError(f"rules {', '.join(rule.id for rule in rules)} do not see the same")
+    return Question(
+        row.id, "verdict", tuple(rules), _parts(sees.pop(), row, answer, language), language
+    )
+
+
+def _seen(rule: Rule) -> frozenset[str]:
     if not isinstance(rule.check, Judged):
         raise ValueError(f"rule {rule.id}: code decides it")
-    seen = _parts(rule.check.sees, row, answer, language)
-    return Question(rule.id, row.id, "verdict", rule, seen, language)
+    return frozenset(rule.check.sees)
 
 
 def pair_question(row: Row, first: str, second: str, language: Language = "en") -> Question:
     """Which of two answers serves the user better? Asked in both orders to find a flip."""
     answers = {"first": first, "second": second}
     seen = parts({**_texts(row, language), **answers})
-    return Question("pair", row.id, "pair", None, seen, language)
+    return Question(row.id, "pair", (), seen, language)
 
 
 def _parts(
-    sees: tuple[str, ...], row: Row, answer: str | None, language: Language
+    sees: Collection[str], row: Row, answer: str | None, language: Language
 ) -> tuple[Part, ...]:
     texts = _texts(row, language)
     if answer is not None:
@@ -147,14 +180,21 @@ def form(mode: Mode, name: str, schema: dict[str, Any]) -> Body:
 def _schema(options: tuple[str, ...]) -> dict[str, Any]:
     """Evidence, reasoning, verdict: a verdict that comes first is only defended afterwards."""
     quote = {"type": "string", "maxLength": 160}
-    return {
-        "type": "object",
-        "properties": {
+    return _object(
+        {
             "evidence": {"type": "array", "items": quote, "maxItems": 2},
             "reasoning": {"type": "string", "maxLength": 240},
             "verdict": {"type": "string", "enum": list(options)},
-        },
-        "required": ["evidence", "reasoning", "verdict"],
+        }
+    )
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object with just these keys, in this order."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
 
@@ -172,13 +212,15 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 @lru_cache(maxsize=1024)
-def _demand(language: Language, template: str, rule: Rule | None) -> str:
-    return render(language, template, rule=rule)
+def _demand(language: Language, template: str, about: tuple[Rule, ...]) -> str:
+    if len(about) > 1:
+        return render(language, "verdicts", rules=about)
+    return render(language, template, rule=about[0] if about else None)
 
 
 @lru_cache(maxsize=64)
-def _role(language: Language, mode: Mode, options: tuple[str, ...]) -> str:
-    return render(language, "role", mode=mode, options=options)
+def _role(language: Language, mode: Mode, options: tuple[str, ...], together: bool) -> str:
+    return render(language, "role", mode=mode, options=options, together=together)
 
 
 def render(language: Language, template: str, **values: object) -> str:

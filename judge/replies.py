@@ -1,11 +1,13 @@
 """Reads a model's reply: only the schema counts, or in plain text the last verdict line.
 
-Knows the two forms of reply; leaves re-asking to `judge.dialogue`.
+Knows the two forms of reply, about one thing and rule by rule; leaves re-asking to
+`judge.dialogue`.
 """
 
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -17,9 +19,6 @@ from judge.text import fold
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL | re.IGNORECASE)
 _THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)  # only in front of the reply
-_VERDICT = re.compile(r"^[ \t*_#>-]*VERDICT[ \t*_]*:[ \t*_\"`]*(\w+)", re.MULTILINE | re.IGNORECASE)
-_EVIDENCE = re.compile(r"^[ \t*_#>-]*EVIDENCE[ \t*_]*:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
-_REASONING = re.compile(r"^[ \t*_#>-]*REASONING[ \t*_]*:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
 _NOTHING = ("", "none", "(none)", "n/a", "нет", "(нет)")
 _ELISION = re.compile(r"\.\.\.|…|\[…\]")
 
@@ -40,7 +39,38 @@ class Judgement(Record):
 
 def read_reply(text: str, mode: Mode, options: Sequence[str]) -> Judgement:
     """The judgement in a reply. Raises Unreadable."""
-    found = _read_plain(_said(text)) if mode == "plain" else _read_json(text)
+    found = _read_plain(_said(text)) if mode == "plain" else _read_value(read_object(text))
+    return _among(found, options)
+
+
+def read_by_rule(
+    text: str, mode: Mode, options: Sequence[str], rules: Sequence[str]
+) -> dict[str, Judgement]:
+    """The judgements by rule id in one reply; those that cannot be read are left out.
+
+    Ids that were not asked about count for nothing.
+    """
+    found = {}
+    with suppress(Unreadable):
+        values = {} if mode == "plain" else read_object(text)
+        for rule in rules:
+            with suppress(Unreadable):
+                plain = mode == "plain"
+                one = _read_plain(_said(text), rule) if plain else _read_value(values.get(rule))
+                found[rule] = _among(one, options)
+    return found
+
+
+def speaks_for(rule: str, sources: Sequence[str]) -> bool:
+    """Whether the data hold what looks like a verdict line of a rule, anywhere in a line.
+
+    Quoted in a reply in plain text, it could be taken for the judge's own.
+    """
+    line = re.compile(rf"VERDICT\W*{rule}\b", re.IGNORECASE)
+    return any(line.search(text) for text in sources)
+
+
+def _among(found: Judgement, options: Sequence[str]) -> Judgement:
     verdict = found.verdict.strip().casefold()
     if verdict not in options:
         raise Unreadable(f"the verdict is none of {', '.join(options)}")
@@ -69,9 +99,9 @@ def read_object(reply: str) -> dict[str, Any]:
     return value
 
 
-def _read_json(text: str) -> Judgement:
+def _read_value(value: object) -> Judgement:
     try:
-        return Judgement.model_validate(read_object(text), strict=True)
+        return Judgement.model_validate(value, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = str(first["loc"][0])[:20] if first["loc"] else "object"
@@ -90,12 +120,20 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
 
 
-def _read_plain(text: str) -> Judgement:
-    verdicts = _VERDICT.findall(text)
+@lru_cache(maxsize=256)
+def _line(name: str, rule: str, value: str) -> re.Pattern[str]:
+    """A line of a reply in plain text: `NAME: value`, or `NAME rule: value`."""
+    named = rf"[ \t*`\"]+{rule}[ \t*`\"]*" if rule else r"[ \t*_]*"
+    return re.compile(rf"^[ \t*_#>-]*{name}{named}:{value}", re.MULTILINE | re.IGNORECASE)
+
+
+def _read_plain(text: str, rule: str = "") -> Judgement:
+    verdicts = _line("VERDICT", rule, r"[ \t*_\"`]*(\w+)").findall(text)
     if not verdicts:
         raise Unreadable("there is no line that starts with VERDICT:")
-    quotes = [quote.strip().strip('"«»“”') for quote in _EVIDENCE.findall(text)]
-    reasoning = _REASONING.findall(text)
+    quoted = _line("EVIDENCE", rule, r"[ \t]*(.+)$").findall(text)
+    quotes = [quote.strip().strip('"«»“”') for quote in quoted]
+    reasoning = _line("REASONING", rule, r"[ \t]*(.+)$").findall(text)
     return Judgement(
         evidence=[quote for quote in quotes if fold(quote) not in _NOTHING],
         reasoning=reasoning[-1].strip() if reasoning else "",

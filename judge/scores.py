@@ -5,16 +5,14 @@ missing verdict is counted and bounded, never taken for a fail or a pass.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from config.errors import DataError
-from data.answers import Answer
 from data.rows import Row
 from judge.board import DECIDABLE, STRICT, Board, Unit, make_board, strict
 from judge.compare import comparisons, gaps
-from judge.reference import reference_score
 from judge.stats import rate, rule_of_three
-from judge.tables import ArmScore, RuleScore, Scores, SliceScore, StrictScore
+from judge.tables import ArmScore, ReferenceScore, RuleScore, Scores, SliceScore, StrictScore
 from judge.verdicts import Missing, Verdict
 from prompts.rules import DueRule, RuleFile, rules_sha256
 
@@ -27,10 +25,10 @@ def score(
     rules: RuleFile,
     rows: Sequence[Row],
     verdicts: Iterable[Verdict],
-    answers: Sequence[Answer] = (),
+    references: Mapping[str, ReferenceScore] | None = None,
     seed: int = 0,
 ) -> Scores:
-    """The scores of every arm that has verdicts; `answers` add the reference metrics.
+    """The scores of every arm that has verdicts, with its reference metrics where there are any.
 
     Raises DataError when a verdict names a row or rule that is not there, or a slice no field.
     """
@@ -40,7 +38,7 @@ def score(
     return Scores(
         rules_sha256=rules_sha256(rules),
         rows=len(rows),
-        arms={arm: _arm(board, arm, rows, answers) for arm in board.verdicts},
+        arms={arm: _arm(board, arm, (references or {}).get(arm)) for arm in board.verdicts},
         comparisons=tuple(comparisons(board)),
         gaps=tuple(gaps(board, seed)),
         slices=shown,
@@ -48,12 +46,12 @@ def score(
     )
 
 
-def _arm(board: Board, arm: str, rows: Sequence[Row], answers: Sequence[Answer]) -> ArmScore:
+def _arm(board: Board, arm: str, reference: ReferenceScore | None) -> ArmScore:
     return ArmScore(
         strict=strict_score(board, arm, board.strict[arm]),
         decidable=strict_score(board, arm, board.strict[arm], DECIDABLE),
         rules={due.id: _rule(board, arm, due) for due in board.rules.due_rules()},
-        reference=reference_score([a for a in answers if a.arm == arm], rows),
+        reference=reference,
     )
 
 

@@ -12,13 +12,13 @@ from data.run import Run
 from judge.applies import needs_label
 from judge.asking import Asks
 from judge.board import DECIDABLE, STRICT
-from judge.judging import Judged, judge_plan, judge_run, llm_arms
+from judge.drift import drifts
+from judge.judging import Judged, judge_plan, judge_run, judged_side, llm_arms
 from judge.lines import points, share
 from judge.result import JudgeResult
 from judge.tables import Drift
 from judge.transport import limits_of
 from prompts.library import load_prompt
-from prompts.rules import RuleFile
 
 ABOUT = "score the answers of every arm by the rules; 3 when too many verdicts are missing"
 EMBEDDED_LENGTH = 2048  # tokens of a judge's question and verdict
@@ -106,8 +106,11 @@ def _report(config: Config, split: Judged, result: JudgeResult) -> int:
         print(f"{arm}: {what} {rate} on {strict.n} rows, {strict.missing} missing")
         if not arm.startswith("logged/"):  # no model was asked about them
             worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
+    note = result.judge
+    if note is not None and note.coverage is not None:
+        print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.said}")
     if hidden:
-        _say_hidden(load_prompt(config.prompt, Path())[1], result)
+        _say_hidden(config, result)
     if worst > config.judge.max_missing:
         print(
             f"inconclusive: {worst:.0%} of an arm's strict scores are missing, more than "
@@ -117,20 +120,24 @@ def _report(config: Config, split: Judged, result: JudgeResult) -> int:
     return 0
 
 
-def _say_hidden(rules: RuleFile, result: JudgeResult) -> None:
+def _say_hidden(config: Config, result: JudgeResult) -> None:
     """What the hidden scores leave out, and where the hidden rows are unlike val."""
+    _, rules = load_prompt(config.prompt, Path())
     left_out = [due.id for due in rules.due_rules() if needs_label(due.rule)]
     if left_out:
         print(f"left out, they need labels: {', '.join(left_out)}")
     if result.judge is not None and not result.judge.calibrated:
         print(f"raw numbers: no calibration of {result.judge.model} holds for these rules")
-    if result.drift is None:
+    at = Run.of(config)
+    val, hidden = (judged_side(at, split, rules) for split in get_args(Judged))
+    if val is None or hidden is None:
         print("drift: not stated, val has not been judged by these rules")
         return
-    far = [one for one in result.drift if one.low > 0 or one.high < 0]
+    drift = list(drifts(val, hidden))
+    far = [one for one in drift if one.low > 0 or one.high < 0]
     print(
-        f"drift: {len(far)} of {len(result.drift)} measures differ from val beyond their 95 % "
-        f"intervals; chance alone makes {0.05 * len(result.drift):.0f}"
+        f"drift: {len(far)} of {len(drift)} measures differ from val beyond their 95 % "
+        f"intervals; chance alone makes {0.05 * len(drift):.0f}"
     )
     for one in far:
         print(f"  {_drifted(one)}")

@@ -35,14 +35,54 @@ class StrictScore(Record):
     high_bound: float | None
 
 
+class Mean(Record):
+    """The mean over `n` answers."""
+
+    value: float
+    n: int
+
+
+class Perplexity(Record):
+    """exp of the mean negative log-likelihood per token of best logged answers, 1 … ∞."""
+
+    value: float
+    n: int  # reference answers, the same ones for every arm
+    tokens: int  # of those, the token that ends the turn included
+    left_out: int  # reference answers that some arm has not scored: too long with its prompt
+
+
+class BertScore(Record):
+    """Mean F1 of greedily matched word vectors, −100 … 100."""
+
+    value: float
+    n: int  # answers
+    too_long: int  # answers left out: longer than the model takes
+    model: str
+    layer: int  # whose output was compared
+
+
 class ReferenceScore(Record):
     """Closeness to the best logged answer, 0 … 100, over the `n` rows that have one."""
 
     chrf: float
     bleu: float
+    rouge1: float
+    rouge2: float
+    rouge_l: float
     n: int
     chrf_signature: str  # sacrebleu's: what exactly was computed
     bleu_signature: str
+    supported: Mean | None  # share, 0 … 1, of an answer's content words in passages or question
+    bertscore: BertScore | None = None  # None: not asked for
+    perplexity: Perplexity | None = None  # None: the arm's model was not asked
+
+
+class ContextScore(Record):
+    """How the retrieved passages fit the best logged answers: shares, means over `n` rows."""
+
+    recall: float
+    precision: float
+    n: int
 
 
 class ArmScore(Record):

@@ -47,6 +47,7 @@ class Spent:
 
     prices: Prices | None
     calls: int = 0  # questions put to the server, the probe's among them; a retry is no new call
+    unasked: int = 0  # questions that the limits kept from it
     prompt_tokens: int = 0  # as the server counts, or estimated where it does not
     completion_tokens: int = 0
 
@@ -137,6 +138,7 @@ class Transport:
         """
         most = self._limits.calls
         if most is not None and self._spent.calls >= most:
+            self._spent.unasked += 1
             raise Unanswered("budget", f"judge.max_calls = {most} are spent")
         if self._lost >= GIVE_UP:
             raise Unanswered("transport", f"{GIVE_UP} questions in a row had no answer")
@@ -147,7 +149,9 @@ class Transport:
             self._lost += 1
             raise Unanswered("transport", str(error)) from None
         except Unanswered as error:
-            self._spent.calls -= error.reason == "budget"  # it was not sent
+            unsent = error.reason == "budget"
+            self._spent.calls -= unsent
+            self._spent.unasked += unsent
             raise
         self._lost = 0
         self._spent.prompt_tokens += reply.prompt_tokens or estimated_tokens(request)

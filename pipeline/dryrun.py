@@ -10,6 +10,7 @@ from data.prepare import prepared
 from data.quality import Quality
 from data.rows import Row
 from engine.asking import Asking, View
+from judge.reference import best_by_row
 
 _BINS = 8
 _BAR = 40  # characters of the longest bar
@@ -74,6 +75,7 @@ def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]
     drawn = config.teacher.candidates * (train + looked)
     on_val = val * (3 + len(config.students))  # base, teacher, best+prompt, students
     greedy = on_val + 2 * hidden  # base, best
+    logged = sum(map(len, best_by_row(splits["val"]).values()))
     prompted = [
         len(asking.view_ids(row, View(prompted=True)))
         for row in (*splits["train"], *splits["val"][:looked])
@@ -85,6 +87,8 @@ def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]
     return [
         f"candidates: {drawn} calls at most, {read} prompt tokens before prefix caching",
         f"arms on val and hidden: {greedy} calls",
+        f"likelihood of val's best logged answers: {logged * (3 + len(config.students))} calls, "
+        "no answer tokens",
         f"answer tokens: {most} at most",
         f"training: {len(config.students)} students on at most "
         f"{config.teacher.keep * train} answers each",

@@ -53,7 +53,8 @@ def stages(config: Config, commit: str) -> list[Stage]:
     results = tuple(run.student(name) / "result.json" for name in names)
     metrics = tuple(run.student(name) / "metrics.jsonl" for name in names)
     val_arms = [*(f"student/{name}" for name in names), "base"]
-    answers = tuple(run.answers(arm) for arm in val_arms)
+    answers = tuple(run.answers(f"{kind}{arm}") for kind in ("", "scored/") for arm in val_arms)
+    teacher = (run.answers("teacher"), run.answers("scored/teacher"))
     hidden = tuple(run.answers(f"hidden/{arm}") for arm in ("base", *names))
     adapters = tuple(run.student(name) / "adapter" for name in names)
     model = _stat_of(config.model.name)
@@ -78,7 +79,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("teacher", "generate"),
             ("model", "teacher", "predict", "prompt", "seed"),
             (*splits, *prompts),
-            (*candidates, run.answers("teacher")),
+            (*candidates, *teacher),
             model,
         ),
         Stage(
@@ -110,7 +111,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("judge", "score"),
             ("judge", "prompt", "model", "students", "seed"),
             (
-                *(run.split("val"), *prompts, run.answers("teacher"), *answers),
+                *(run.split("val"), *prompts, *teacher, *answers),
                 *(run.choice, run.calibration),
             ),
             (run.verdicts, run.rules, run.scores),
@@ -122,7 +123,8 @@ def stages(config: Config, commit: str) -> list[Stage]:
             tuple(Config.model_fields),
             (
                 *(run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
-                *(run.calibration, run.hidden_scores, run.labels),
+                *(run.hidden_scores, run.hidden_verdicts, run.calibration, run.labels),
+                *(*splits, run.split("hidden"), run.answers("teacher"), *answers, *hidden),
             ),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),
@@ -160,7 +162,7 @@ def _hidden_stages(
             ("judge", "prompt", "model", "students", "seed"),
             (
                 *(run.split("hidden"), *prompts, *answers, run.choice),
-                *(run.verdicts, run.rules, run.calibration),
+                run.calibration,
             ),
             (run.hidden_verdicts, run.hidden_scores),
         )

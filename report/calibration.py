@@ -3,18 +3,19 @@
 Knows which of its numbers belong together; leaves the measuring to the judge.
 """
 
+from data.answers import logged_answers
 from data.records import Record
 from judge.agreement import Agreement
-from judge.board import STRICT, make_board
+from judge.board import STRICT
 from judge.calibration.against import GoldAgreement
 from judge.calibration.bound import Calibration
-from judge.calibration.corrected import corrected_rate
-from judge.calibration.raters import Confusion
+from judge.calibration.importing import ArmLabels, Estimate, estimate
 from judge.calibration.shares import Probe
 from judge.calibration.views import CODE_STRICT
+from judge.drift import Side
 from judge.llm import by_model
-from judge.stats import Interval, Refusal
-from prompts.rules import rules_sha256
+from judge.stats import Refusal
+from report.corrected import Corrected, corrected
 from report.gather import Material
 
 
@@ -46,6 +47,7 @@ class Calibrated(Record):
     model: str | None  # None: the rules in code alone were calibrated
     score: str  # the strict score that the run's rests on, see judge.calibration.views
     people: GoldAgreement | None  # that score against people's labels, on the reporting half
+    corrected: Corrected  # share of the best student's answers to val that people would call good
     broken: Broken
     attacked: Attacked
     disagreeing: int
@@ -62,6 +64,7 @@ def summary(material: Material) -> Calibrated | None:
         model=found.bound.model,
         score=name,
         people=held.report if held else None,
+        corrected=corrected(found, material.val, material.student, STRICT),
         broken=_broken(found),
         attacked=_attacked(found, name),
         disagreeing=found.disagreeing,
@@ -104,25 +107,28 @@ def _attacked(found: Calibration, name: str) -> Attacked:
     )
 
 
-def corrected(material: Material) -> Interval | Refusal:
-    """The share of the student's answers that people would call good, as the judge's errors on the
-    logged answers let it be inferred from its strict scores.
-    """
-    found, arm, judged = material.calibration, material.student, material.judged
+class People(Record):
+    """What people's labels of an arm's answers say, or why nothing."""
+
+    estimate: Estimate | None
+    refused: str | None
+
+
+def people(material: Material) -> dict[str, People]:
+    """By labelled arm, from its answers and scores as they are now: labels may be older."""
+    labels = material.labels.arms if material.labels else {}
+    return {arm: _people(material.val, arm, said) for arm, said in labels.items()}
+
+
+def _people(side: Side | None, arm: str, said: ArmLabels) -> People:
+    if side is None:
+        return People(estimate=None, refused="val has not been judged by the rules of today")
+    every = [*side.answers, *(answer for row in side.rows for answer in logged_answers(row))]
+    answers = [one for one in every if one.arm == arm and one.finish != "too_long"]
+    found = estimate(arm, said, answers, side.board)
     if isinstance(found, Refusal):
-        return found
-    held = found.scores.get(STRICT)
-    if held is None or score_name(material, found) != STRICT:
-        return Refusal("the strict score of the run was not calibrated")
-    if judged is None or arm not in judged.scores.arms or not (material.verdicts and material.rows):
-        return Refusal("no chosen student has been judged")
-    if judged.scores.rules_sha256 != rules_sha256(material.rules):
-        return Refusal("the answers were judged by other rules")
-    board = make_board(material.rules, material.rows, material.verdicts)
-    scores = board.decided(arm, STRICT)
-    one = held.report
-    counts = Confusion(one.true_pass, one.false_pass, one.false_fail, one.true_fail)
-    return corrected_rate(list(scores.values()), board.clusters(scores), counts)
+        return People(estimate=None, refused=found.reason)
+    return People(estimate=found, refused=None)
 
 
 def probes(found: Calibration | Refusal) -> list[tuple[str, Probe]]:

@@ -18,9 +18,11 @@ from data.quality import Quality
 from data.rows import Row
 from data.run import Run
 from data.store import read_records
-from judge.calibration.bound import Calibration, bound_to, load_calibration
+from judge.calibration.bound import Calibration, bound_by, load_calibration
 from judge.calibration.importing import Labels
-from judge.result import JudgeNote, JudgeResult
+from judge.drift import Side
+from judge.judging import judged_side
+from judge.result import JudgeResult
 from judge.stats import Refusal
 from judge.verdicts import Verdict
 from prompts.library import Prompt, load_prompt
@@ -68,8 +70,11 @@ class Material:
     adapter: Adapter | None
     verdicts: tuple[Verdict, ...] | None
     judged: JudgeResult | None
+    val: Side | None  # val on one board; None: not judged, or by other rules than those of today
     calibration: Calibration | Refusal  # of the judge as it judged, or of its code rules alone
     hidden_judged: JudgeResult | None
+    unseen: Side | None  # the hidden set, likewise
+    hidden_calibration: Calibration | Refusal  # likewise, of the judge of the hidden set
     labels: Labels | None  # what people said of the arms' answers
     timings: Mapping[str, float] | None  # stage → seconds
     hidden: Path | None  # the hidden set with the best student's answers
@@ -106,6 +111,9 @@ def gather(config: Config, root: Path = Path()) -> Material:
     prompt, rules = load_prompt(config.prompt, root)
     verdicts = run.verdicts
     judged = _json(run.scores, TypeAdapter(JudgeResult))
+    calibration = _calibration(run, prompt, rules, judged)
+    hidden_judged = _json(run.hidden_scores, TypeAdapter(JudgeResult))
+    hidden_calibration = _calibration(run, prompt, rules, hidden_judged)
     return Material(
         config=config,
         run=run,
@@ -120,9 +128,12 @@ def gather(config: Config, root: Path = Path()) -> Material:
         choice=_json(run.choice, TypeAdapter(Choice)),
         adapter=_adapter(run),
         verdicts=tuple(read_records(verdicts, Verdict)) if verdicts.exists() else None,
-        judged=judged,
-        calibration=_calibration(run, prompt, rules, judged.judge if judged else None),
-        hidden_judged=_json(run.hidden_scores, TypeAdapter(JudgeResult)),
+        judged=_known(judged, calibration),
+        val=judged_side(run, "val", rules),
+        calibration=calibration,
+        hidden_judged=_known(hidden_judged, hidden_calibration),
+        unseen=judged_side(run, "hidden", rules),
+        hidden_calibration=hidden_calibration,
         labels=_json(run.labels, TypeAdapter(Labels)),
         timings=_json(run.root / "timings.json", TypeAdapter(dict[str, float])),
         hidden=next(iter(sorted(run.best.glob("hidden_answers.*"))), None),
@@ -130,18 +141,27 @@ def gather(config: Config, root: Path = Path()) -> Material:
 
 
 def _calibration(
-    run: Run, prompt: Prompt, rules: RuleFile, note: JudgeNote | None
+    run: Run, prompt: Prompt, rules: RuleFile, judged: JudgeResult | None
 ) -> Calibration | Refusal:
     """The calibration of the judge that judged, else that of its code rules alone.
 
     Refused, with what differs, when neither is there. Raises DataError when the file is broken.
     """
-    judge = bound_to(rules, prompt, note.model if note else None, note.mode if note else None)
-    found = load_calibration(run.calibration, judge)
+    note = judged.judge if judged else None
+    found = load_calibration(run.calibration, bound_by(rules, prompt, note))
     if isinstance(found, Refusal) and note is not None:
-        code = load_calibration(run.calibration, bound_to(rules, prompt, None, None))
+        code = load_calibration(run.calibration, bound_by(rules, prompt, None))
         return found if isinstance(code, Refusal) else code
     return found
+
+
+def _known(judged: JudgeResult | None, found: Calibration | Refusal) -> JudgeResult | None:
+    """The result as the calibration of today sees its judge: it may be newer than the scores."""
+    if judged is None or judged.judge is None:
+        return judged
+    holds = isinstance(found, Calibration) and found.bound.model is not None and found.by_people
+    note = judged.judge.model_copy(update={"calibrated": holds})
+    return judged.model_copy(update={"judge": note})
 
 
 def _answers(config: Config, run: Run) -> dict[str, tuple[Answer, ...]]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from data.records import Record
 from judge.board import DECIDABLE
+from judge.drift import drifts
 from judge.result import JudgeResult
 from judge.stats import Refusal
 from judge.tables import Drift, Measured, StrictScore
+from report.corrected import Corrected, corrected
 from report.formats import number, percent, points
 from report.gather import BASE, Material
 
@@ -23,6 +25,7 @@ class HiddenArm(Record):
     val: StrictScore | None
     hidden: StrictScore
     drift: Drift | None  # hidden − val; None where one of the two is undecided
+    corrected: Corrected  # share of the answers to the hidden set that people would call good
 
 
 class Hidden(Record):
@@ -30,7 +33,7 @@ class Hidden(Record):
 
     calibrated: bool | None  # the language model that judged; None: code alone
     arms: dict[str, HiddenArm]
-    drift: tuple[Drift, ...] | None  # None: val was not judged by these rules
+    drift: tuple[Drift, ...] | None  # None: one of the two was not judged by the rules of today
 
 
 def hidden_result(material: Material) -> JudgeResult | Refusal:
@@ -51,18 +54,30 @@ def hidden(material: Material) -> Hidden | None:
     if isinstance(found, Refusal):
         return None
     val = material.judged.scores.arms if material.judged else {}
-    strict = {one.arm: one for one in found.drift or () if one.what == DECIDABLE}
+    known, unseen = material.val, material.unseen
+    drift = tuple(drifts(known, unseen)) if known and unseen else None
+    strict = {one.arm: one for one in drift or () if one.what == DECIDABLE}
     arms = {
         arm: HiddenArm(
             val=val[arm].decidable if arm in val else None,
             hidden=found.scores.arms[arm].decidable,
             drift=strict.get(arm),
+            corrected=corrected(material.hidden_calibration, material.unseen, arm, DECIDABLE),
         )
         for arm in (BASE, material.student)
         if arm is not None and arm in found.scores.arms
     }
     calibrated = found.judge.calibrated if found.judge else None
-    return Hidden(calibrated=calibrated, arms=arms, drift=found.drift)
+    return Hidden(calibrated=calibrated, arms=arms, drift=drift)
+
+
+def raw(found: Hidden | None) -> dict[str, str]:
+    """Why rates of the hidden set are not corrected → the arms of which this is so."""
+    reasons: dict[str, list[str]] = {}
+    for arm, one in found.arms.items() if found else ():
+        if one.corrected.refused is not None:
+            reasons.setdefault(one.corrected.refused, []).append(arm)
+    return {why: " and ".join(arms) for why, arms in reasons.items()}
 
 
 @dataclass(frozen=True)

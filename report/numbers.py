@@ -6,8 +6,8 @@ Knows which numbers belong to the report; leaves their measuring to the judge.
 from data.records import Record
 from judge.agreement import Agreement
 from judge.result import JudgeNote
-from judge.tables import ArmScore, Comparison, ReferenceScore
-from report.calibration import Calibrated, summary
+from judge.tables import ArmScore, Comparison, ContextScore, ReferenceScore
+from report.calibration import Calibrated, People, people, summary
 from report.gather import Material
 from report.headline import Gap, gap_of, headline, warnings
 from report.hidden import Hidden, hidden
@@ -26,12 +26,14 @@ class Numbers(Record):
     arms: dict[str, ArmScore]
     comparisons: tuple[Comparison, ...]  # of the best student, strict and by rule
     references: dict[str, ReferenceScore]
+    contexts: ContextScore | None  # the passages against the best logged answers
     tokens: Tokens | None
     judge: JudgeNote | None
     agreements: tuple[Agreement, ...]
     trust: tuple[Fact, ...]  # whether gap and strict adherence can be believed
     calibration: Calibrated | None
     calibration_refused: str | None  # why there is none, or what differs from this judge
+    people: dict[str, People]  # labelled arm → what people's labels of its answers say
     hidden: Hidden | None
     students: tuple[Ranked, ...]  # best first
     timings: dict[str, float] | None  # stage → seconds
@@ -53,12 +55,14 @@ def make_numbers(material: Material) -> Numbers:
         arms=arms,
         comparisons=tuple(one for one in compared if one.student == material.student),
         references={arm: score.reference for arm, score in arms.items() if score.reference},
+        contexts=judged.contexts if judged else None,
         tokens=count_tokens(material),
         judge=judged.judge if judged else None,
         agreements=tuple(judged.agreements) if judged else (),
         trust=trust(material),
         calibration=summary(material),
         calibration_refused=material.refused,
+        people=people(material),
         hidden=hidden(material),
         students=choice.ranked if choice else (),
         timings=None if timings is None else dict(timings),

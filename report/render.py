@@ -11,12 +11,13 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.answers import Answer
-from judge.stats import Interval, Refusal
+from judge.stats import Refusal
 from report import calibration, formats, headline, plots, tables
 from report.examples import choose_examples
 from report.gather import TEACHER, Material
-from report.hidden import drift_rows, hidden_result
+from report.hidden import drift_rows, hidden_result, raw
 from report.numbers import Numbers
+from report.references import references
 from report.serving import serving
 
 _FOLDER = Path(__file__).parent
@@ -75,7 +76,7 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
         "numbers": numbers,
         "arms": arms,
         "strict": {arm: headline.strict_of(material, arm) for arm in arms},
-        "references": {arm: headline.reference_of(material, arm) for arm in arms},
+        "references": references(material),
         "versus_teacher": headline.said(headline.compared(material, TEACHER)),
         "rule_rows": tables.rule_rows(material),
         "llm_rows": tables.llm_rows(material),
@@ -98,16 +99,13 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
 def _judged(material: Material, numbers: Numbers) -> dict[str, Any]:
     """What the sections on the judge and the hidden set may name."""
     found, unseen = material.calibration, hidden_result(material)
-    corrected = calibration.corrected(material)
     return {
         "calibrated": None if isinstance(found, Refusal) else found,
         "uncalibrated": material.refused,
-        "corrected": corrected if isinstance(corrected, Interval) else None,
-        "uncorrected": corrected.reason if isinstance(corrected, Refusal) else None,
         "probes": calibration.probes(found),
         "hidden_refused": unseen.reason if isinstance(unseen, Refusal) else None,
         "drift_rows": list(drift_rows(numbers.hidden)),
-        "people": material.labels.arms if material.labels else {},
+        "raw": raw(numbers.hidden),
     }
 
 

@@ -10,11 +10,13 @@ from data.records import Record
 from judge.calibration.against import GoldAgreement
 from judge.llm import by_model
 from judge.stats import Refusal
+from judge.tables import Drift
 from report.calibration import summary
-from report.formats import decimal, percent
+from report.corrected import Corrected
+from report.formats import decimal, interval, percent
 from report.gather import Material
 from report.headline import strict_of
-from report.hidden import SCORE_HIDDEN, hidden, hidden_result, moved
+from report.hidden import SCORE_HIDDEN, HiddenArm, hidden, hidden_result, moved
 from report.tables import listed
 
 Marker = Literal["yes", "with care", "no", "not known"]
@@ -178,7 +180,12 @@ def _unseen(material: Material) -> Fact:
     if arm is None or arm.drift is None:
         said = "Not comparable: the student's strict score is undecided on hidden or on val."
         return Fact(question=question, marker="not known", said=said, run=SCORE_HIDDEN)
-    one = arm.drift
+    return on_hidden(arm, arm.drift)
+
+
+def on_hidden(arm: HiddenArm, one: Drift) -> Fact:
+    """What a student's drift from val to the hidden rows says of its number."""
+    question = "Holds on hidden rows?"
     said = (
         f"By the must-rules that need no label the student keeps {percent(one.hidden.value)} "
         f"(n = {one.hidden.n}) on hidden and {percent(one.val.value)} (n = {one.val.n}) on val: "
@@ -189,7 +196,14 @@ def _unseen(material: Material) -> Fact:
         said += " No clear difference; the interval says how large one may be."
     else:
         marker = "no" if one.high < 0 else "with care"
-    return Fact(question=question, marker=marker, said=said)
+    return Fact(question=question, marker=marker, said=f"{said} {_corrected(arm.corrected)}")
+
+
+def _corrected(one: Corrected) -> str:
+    if one.refused is not None:
+        return "Both are raw, not corrected for the judge's errors."
+    rate = f"{percent(one.value)} {interval(one.low, one.high)}"
+    return f"Corrected for the judge's errors, people would call {rate} of the hidden answers good."
 
 
 def _uncalibrated(question: str, material: Material) -> Fact:

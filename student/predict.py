@@ -12,10 +12,11 @@ from data.rows import Row
 from data.run import Run
 from data.store import write_text
 from engine.asking import Asking, View
-from engine.job import Outcome, run_job
+from engine.job import Task, run_job
 from engine.protocol import Adapter, Engine
 from judge.board import strict
 from judge.checks import code_verdicts
+from judge.reference import best_by_row
 from student.records import Choice, Ranked
 from student.train import read_result
 
@@ -30,21 +31,25 @@ class Predictor:
         self._engine = engine
         self._accept = accept_changes
 
-    def answer(self, arm: str, rows: Sequence[Row], view: View) -> Outcome:
+    def answer(self, arm: str, rows: Sequence[Row], view: View) -> None:
         """Answers `rows` into `answers/<arm>.jsonl`."""
-        sampling = self.config.predict.sampling
-        done = run_job(
-            self._engine,
-            self.asking.tasks(arm, rows, view, sampling),
-            self.run.answers(arm),
-            self.asking.meaning(view, sampling, rows),
-            self._accept,
-        )
+        tasks = self.asking.tasks(arm, rows, view, self.config.predict.sampling)
+        self._ask(arm, rows, view, tasks)
+
+    def compare(self, arm: str, rows: Sequence[Row], view: View) -> None:
+        """Answers `rows`, and scores their best logged answers into `answers/scored/`."""
+        self.answer(arm, rows, view)
+        scored = f"scored/{arm}"
+        tasks = self.asking.scoring(scored, rows, view, best_by_row(rows))
+        self._ask(scored, rows, view, tasks)
+
+    def _ask(self, arm: str, rows: Sequence[Row], view: View, tasks: Sequence[Task]) -> None:
+        meaning = self.asking.meaning(view, self.config.predict.sampling, rows)
+        done = run_job(self._engine, tasks, self.run.answers(arm), meaning, self._accept)
         print(
             f"{arm}: {done.asked} asked, {done.reused} reused, "
             f"{done.too_long} too long, {done.cut} cut"
         )
-        return done
 
     def adapter(self, student: StudentSettings) -> Adapter:
         """The trained adapter of a student. Raises DataError when it is not trained."""
@@ -56,14 +61,14 @@ def predict(config: Config, engine: Engine, accept_changes: bool) -> Choice:
     """Every arm on val; then, with the best student, val with the prompt, and the hidden set."""
     predictor = Predictor(config, engine, accept_changes)
     run, val = predictor.run, predictor.run.rows("val")
-    predictor.answer("base", val, View(prompted=False))
+    predictor.compare("base", val, View(prompted=False))
     for student in config.students:
         adapter = predictor.adapter(student)
-        predictor.answer(f"student/{student.name}", val, View(False, adapter))
+        predictor.compare(f"student/{student.name}", val, View(False, adapter))
     choice = choose(config, predictor.asking)
     best = next(student for student in config.students if student.name == choice.best)
     adapter = predictor.adapter(best)
-    predictor.answer(f"student/{best.name}+prompt", val, View(True, adapter))
+    predictor.compare(f"student/{best.name}+prompt", val, View(True, adapter))
     _save(run, adapter)
     hidden = run.rows("hidden")
     if hidden:

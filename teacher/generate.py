@@ -15,6 +15,7 @@ from engine.asking import Asking, View
 from engine.job import Job, Outcome, run_job
 from engine.protocol import Engine
 from judge.checks import code_verdicts
+from judge.reference import best_by_row
 from teacher.orders import example_orders
 from teacher.select import is_settled
 
@@ -24,14 +25,14 @@ def generate(config: Config, engine: Engine, accept_changes: bool) -> dict[str, 
     run, asking = Run.of(config), Asking(config)
     val = run.rows("val")
     view, sampling = View(prompted=True), config.predict.sampling
+    tasks = {
+        "teacher": asking.tasks("teacher", val, view, sampling),
+        "scored/teacher": asking.scoring("scored/teacher", val, view, best_by_row(val)),
+    }
+    meaning = asking.meaning(view, sampling, val)
     done = {
-        "teacher": run_job(
-            engine,
-            asking.tasks("teacher", val, view, sampling),
-            run.answers("teacher"),
-            asking.meaning(view, sampling, val),
-            accept_changes,
-        )
+        arm: run_job(engine, some, run.answers(arm), meaning, accept_changes)
+        for arm, some in tasks.items()
     }
     for split, rows in (("train", run.rows("train")), ("val", val[: config.predict.epoch_rows])):
         arm = f"candidates/{split}"

@@ -59,8 +59,7 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     report = json.loads((root / "report.json").read_text("utf-8"))
     assert report["best"] is not None
     assert {"base", "teacher", "student/tiny"} <= set(report["arms"])
-    unlabelled = json.loads((root / "judge/hidden.json").read_text("utf-8"))
-    assert set(unlabelled["scores"]["arms"]) == {"base", "student/tiny"} and unlabelled["drift"]
+    assert set(report["hidden"]["arms"]) == {"base", "student/tiny"} and report["hidden"]["drift"]
     for arm in ("base", "teacher", "student/tiny", "student/tiny+prompt"):
         lines = (root / f"answers/{arm}.jsonl").read_text("utf-8").splitlines()
         assert len(lines) == SIZES["val"], arm

@@ -13,6 +13,7 @@ from judge.calibration.attacks import AttackReport
 from judge.calibration.mutations import MutationScore
 from judge.calibration.probes import Probes
 from judge.questions import TEMPLATES
+from judge.result import Coverage, JudgeNote
 from judge.stats import Refusal
 from prompts.library import Prompt
 from prompts.rules import RuleFile, rules_sha256
@@ -23,6 +24,7 @@ class Bound(Record):
 
     model: str | None  # None: code alone
     mode: str | None  # form of the replies
+    rules_per_call: int = 1  # asked about together; of code alone, 1
     rules: str  # hash of the rule file
     prompt: str  # … of the prompt with its examples
     templates: str  # … of prompts/judge/*/*.j2, those aside that do not judge
@@ -46,6 +48,7 @@ class Calibration(Record):
     bound: Bound
     rows: int
     answers: int  # logged answers that were scored
+    coverage: Coverage | None = None  # of the model on them; None: not asked, or not noted then
     gold: GoldCounts
     scores: dict[str, ScoreAgainstGold]  # by strict score, see judge.calibration.views
     rules: tuple[RuleAgainstGold, ...]
@@ -58,15 +61,29 @@ class Calibration(Record):
 
     @property
     def by_people(self) -> bool:
-        """Whether the strict score of any answer could be held against people's labels."""
-        return STRICT in self.scores and self.scores[STRICT].report.n > 0
+        """Whether the strict score of most labelled answers could be held against the labels.
+
+        With fewer, mostly those are decided that break a rule in code: no sample of the judge.
+        """
+        held = self.scores[STRICT].report if STRICT in self.scores else None
+        return held is not None and held.n > held.undecided
 
 
-def bound_to(rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None) -> Bound:
+def bound_by(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> Bound:
+    """What the judge that scored a run is bound to; without a note, it is code alone."""
+    if note is None:
+        return bound_to(rules, prompt, None, None)
+    return bound_to(rules, prompt, note.model, note.mode, note.rules_per_call)
+
+
+def bound_to(
+    rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None, rules_per_call: int = 1
+) -> Bound:
     """What a judge of these parts is bound to."""
     return Bound(
         model=model,
         mode=mode,
+        rules_per_call=rules_per_call,
         rules=rules_sha256(rules),
         prompt=prompt.sha256,
         templates=templates_sha256(TEMPLATES),

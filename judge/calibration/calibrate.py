@@ -24,7 +24,9 @@ from judge.calibration.summary import lines
 from judge.calibration.views import boards
 from judge.checks import code_verdicts
 from judge.llm import LlmJudge
+from judge.result import coverage_of
 from judge.scoring import judging_server
+from judge.verdicts import Verdict
 from prompts.library import load_prompt
 
 ABOUT = "hold the judge against people's labels, broken answers and attacks"
@@ -36,13 +38,23 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
 
 
 def run(config: Config, arguments: argparse.Namespace) -> int:
-    """Writes judge/calibration.json and prints what it says. Returns 0."""
+    """Writes judge/calibration.json and prints what it says.
+
+    Returns 0, or 3 when too many of the model's verdicts are missing.
+    """
     with nullcontext() if arguments.code else judging_server(config) as server:
         found = calibrate(config, server)
     path = Run.of(config).calibration
     write_text(path, found.model_dump_json(indent=1) + "\n")
     print("\n".join(lines(found)))
     print(f"calibration: {path}")
+    gone, most = found.coverage.share_missing if found.coverage else 0.0, config.judge.max_missing
+    if gone > most:
+        print(
+            f"inconclusive: {gone:.0%} of the model's verdicts on the logged answers are missing, "
+            f"more than judge.max_missing = {most:g}"
+        )
+        return 3
     return 0
 
 
@@ -57,11 +69,12 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     rows = [*at.rows("train"), *val]
     pairs = [(row, answer) for row in rows for answer in logged_answers(row)]
     verdicts = [one for row, answer in pairs for one in code_verdicts(rules, prompt, row, answer)]
-    judge = None
+    judge, asked = None, list[Verdict]()
     if server is not None:
         settings = config.judge.model_copy(update={"arms": None})  # logged answers are no such arm
         judge = LlmJudge(server, settings, rules, prompt, at.judge_calls)
-        verdicts += judge.verdicts(pairs)
+        asked = judge.verdicts(pairs)
+        verdicts += asked
     labels = read_labels(rows)
     held = Held(
         labels.gold,
@@ -76,11 +89,14 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     judging = Judging(rules, pairs, verdicts, judge) if judge is not None else None
     probes = probe(labels.preferences, rows, judging)
     worst, disagreeing = disagreements(held)
-    model = server.model if server is not None else None
-    return Calibration(  # last: the judge knows its mode when it has been asked
-        bound=bound_to(rules, prompt, model, judge.mode if judge is not None else None),
+    bound = bound_to(rules, prompt, None, None)
+    if judge is not None:  # last: the judge knows its mode when it has been asked
+        bound = bound_to(rules, prompt, judge.model, judge.mode, config.judge.rules_per_call)
+    return Calibration(
+        bound=bound,
         rows=len(rows),
         answers=len(pairs),
+        coverage=coverage_of(asked, judge.spent) if judge is not None else None,
         gold=_counts(labels),
         scores={name: score_against(held, name) for name in held.boards},
         rules=tuple(rules_against(held)),

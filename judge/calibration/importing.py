@@ -1,13 +1,13 @@
 """`python -m judge CONFIG import-labels`: what people said, and what the judge's scores add to it.
 
 The labels are taken for a simple random sample of the arm's answers: what `export-for-labelling`
-drew. Lines left blank on purpose spoil that, so they are counted and shown.
+drew. Lines left blank on purpose spoil that, so they are counted and shown. A label is bound to the
+text of its answer: what people said of another text counts for nothing.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from config.errors import DataError
 from config.schema import Config
@@ -17,11 +17,11 @@ from data.rows import Row
 from data.run import Run
 from data.store import read_record, read_records, write_text
 from judge.agreement import Share
-from judge.board import Board, Unit, make_board
+from judge.board import Board, make_board
 from judge.calibration.labelling import Mark, answer_id, read_sheet
 from judge.calibration.ppi import powered_rate
 from judge.judging import asked_pairs
-from judge.stats import rate
+from judge.stats import Refusal, rate
 from judge.verdicts import Verdict
 from prompts.library import load_prompt
 
@@ -33,6 +33,7 @@ ABOUT = (
 class Label(Record):
     """What a person said of one answer."""
 
+    answer: str  # its id, which changes with its text: see judge.calibration.labelling
     row: str
     sample: int
     good: bool
@@ -40,28 +41,29 @@ class Label(Record):
 
 
 class ArmLabels(Record):
-    """One arm's labels, and its rate of good answers by three ways of asking."""
+    """What people said of one arm's answers."""
+
+    labels: tuple[Label, ...]
+    blank: int  # on the sheet without a verdict
+
+
+class Estimate(Record):
+    """An arm's rate of good answers by three ways of asking."""
 
     answers: int  # of the arm: labelled or not
     labelled: int
-    blank: int  # on the sheet without a verdict
+    blank: int
     people: Share  # of the labelled answers, the good ones
     judge: Share | None  # strict score of all answers that it decides
     judge_missing: int  # answers whose strict score is missing
     powered: Share  # PPI++: people's labels with the judge's scores of all answers
     weight: float  # PPI++'s λ: 0 takes nothing from the judge, 1 all of it
-    labels: tuple[Label, ...]
 
 
 class Labels(Record):
     """judge/labels.json."""
 
     arms: dict[str, ArmLabels]
-
-
-class _Labelled(NamedTuple):
-    arm: str
-    marks: dict[Unit, Mark]
 
 
 def add_arguments(made: argparse.ArgumentParser) -> None:
@@ -77,19 +79,21 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     """
     folder = Run.of(config)
     pairs = asked_pairs(config)
-    found = _matched(arguments.sheet, pairs)
-    made = arm_labels(found, [a for _, a in pairs if a.arm == found.arm], _board(config, folder))
+    arm, said = _matched(arguments.sheet, pairs)
+    found = estimate(arm, said, [a for _, a in pairs if a.arm == arm], _board(config, folder))
+    if isinstance(found, Refusal):
+        raise DataError(f"{arm}: {found.reason}")
     arms = read_record(folder.labels, Labels).arms if folder.labels.exists() else {}
-    labels = Labels(arms={**arms, found.arm: made})
+    labels = Labels(arms={**arms, arm: said})
     write_text(folder.labels, labels.model_dump_json(indent=1) + "\n")
-    print(_line(found.arm, made))
+    print(_line(arm, found))
     return 0
 
 
-def _matched(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> _Labelled:
-    """The marks by answer. Raises DataError for an unknown id, or answers of two arms."""
+def _matched(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> tuple[str, ArmLabels]:
+    """The arm with its labels. Raises DataError for an unknown id, or answers of two arms."""
     known = {answer_id(answer): answer for _, answer in pairs}
-    arm, marks = "", dict[Unit, Mark]()
+    arm, labels, blank = "", list[Label](), 0
     for mark in read_sheet(path):
         answer = known.get(mark.answer)
         if answer is None:
@@ -103,10 +107,23 @@ def _matched(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> _Labelled:
                 f"{path}:{mark.line}: an answer of {answer.arm} among those of {arm}; import one "
                 "sheet at a time"
             )
-        marks[answer.row, answer.sample] = mark
-    if sum(mark.good is not None for mark in marks.values()) < 2:
+        if mark.good is None:
+            blank += 1
+        else:
+            labels.append(_label(answer, mark, mark.good))
+    if len(labels) < 2:
         raise DataError(f"{path}: fewer than two verdicts; write good or bad in column verdict")
-    return _Labelled(arm, marks)
+    return arm, ArmLabels(labels=tuple(labels), blank=blank)
+
+
+def _label(answer: Answer, mark: Mark, good: bool) -> Label:
+    return Label(
+        answer=mark.answer,
+        row=answer.row,
+        sample=answer.sample,
+        good=good,
+        comment=mark.comment,
+    )
 
 
 def _board(config: Config, run: Run) -> Board:
@@ -116,20 +133,30 @@ def _board(config: Config, run: Run) -> Board:
     return make_board(rules, run.rows("val"), read_records(run.verdicts, Verdict))
 
 
-def arm_labels(found: _Labelled, answers: Sequence[Answer], board: Board) -> ArmLabels:
+def estimate(
+    arm: str, said: ArmLabels, answers: Sequence[Answer], board: Board
+) -> Estimate | Refusal:
     """The labels with the judge's strict scores of all the arm's `answers`.
 
-    Raises DataError when one of them was never scored, or one question alone is labelled.
+    Refused when a labelled answer has another text by now (what is left of the labels is no random
+    sample), when an answer was never scored, and when one question alone is labelled.
     """
+    there = {answer_id(answer) for answer in answers}
+    stale = sum(label.answer not in there for label in said.labels)
+    if stale:
+        return Refusal(
+            f"{stale} of {len(said.labels)} labels are of answers that have been made anew since, "
+            "and the rest are no random sample; export and label again"
+        )
     units = [(answer.row, answer.sample) for answer in answers]
-    scores = board.strict.get(found.arm, {})
+    scores = board.strict.get(arm, {})
     unscored = [row for row, number in units if (row, number) not in scores]
     if unscored:
-        raise DataError(
-            f"row {unscored[0]}: the answer of {found.arm} has no verdicts; run `python -m judge "
-            "CONFIG score` again"
+        return Refusal(
+            f"the answer to row {unscored[0]} has no verdicts; run `python -m judge CONFIG score` "
+            "again"
         )
-    good = {unit: mark.good for unit, mark in found.marks.items() if mark.good is not None}
+    good = {(label.row, label.sample): label.good for label in said.labels}
     decided = {unit: passed for unit in units if (passed := scores[unit]) is not None}
     people = rate(list(good.values()), board.clusters(good))
     judge = rate(list(decided.values()), board.clusters(decided))
@@ -139,24 +166,20 @@ def arm_labels(found: _Labelled, answers: Sequence[Answer], board: Board) -> Arm
         board.clusters(units),
     )
     if people is None or powered is None:
-        raise DataError(f"{found.arm}: one question alone is labelled; label answers to others too")
-    return ArmLabels(
+        return Refusal("one question alone is labelled; label answers to others too")
+    return Estimate(
         answers=len(units),
         labelled=len(good),
-        blank=len(found.marks) - len(good),
+        blank=said.blank,
         people=Share.of(people),
         judge=Share.of(judge) if judge else None,
         judge_missing=len(units) - len(decided),
         powered=Share.of(powered.rate),
         weight=powered.weight,
-        labels=tuple(
-            Label(row=row, sample=sample, good=verdict, comment=found.marks[row, sample].comment)
-            for (row, sample), verdict in good.items()
-        ),
     )
 
 
-def _line(arm: str, made: ArmLabels) -> str:
+def _line(arm: str, made: Estimate) -> str:
     judge = "undecided" if made.judge is None else f"{made.judge.value:.1%}"
     return (
         f"{arm}: {made.labelled} of {made.answers} labelled ({made.blank} left blank): people "

@@ -1,6 +1,7 @@
 """Biases of the judge that no gold is needed to see: length, position, its own caprice.
 
-Each probe asks the model about the same thing twice; without a judging server it is not run.
+Each probe asks the model about the same thing twice; without a judging server it is not run. A rule
+is asked about alone both times, whatever `judge.rules_per_call`: its company must change nothing.
 """
 
 from collections.abc import Sequence
@@ -64,7 +65,6 @@ class _Verdict(NamedTuple):
 
     question: Question
     padded: Question
-    passed: bool
     cluster: str
 
 
@@ -122,7 +122,7 @@ def _verdicts(judging: Judging) -> list[_Verdict]:
             verdict_question(rules[one.rule], row, text, judging.rules.language)
             for text in (said, padded(said))
         ]
-        found.append(_Verdict(asked[0], asked[1], one.outcome == "pass", question_key(row)))
+        found.append(_Verdict(asked[0], asked[1], question_key(row)))
     return found
 
 
@@ -134,18 +134,17 @@ def padded(answer: str) -> str:
 
 
 def _padding(verdicts: Sequence[_Verdict], judge: LlmJudge) -> tuple[Probe, Probe]:
-    rulings = judge.rulings([one.padded for one in verdicts])
+    before = judge.rulings([one.question for one in verdicts])
+    after = judge.rulings([one.padded for one in verdicts])
     pairs = [
-        (one, ruling.verdict == "pass")
-        for one, ruling in zip(verdicts, rulings, strict=True)
-        if ruling.verdict is not None
+        (was.verdict == "pass", now.verdict == "pass", one.cluster)
+        for one, was, now in zip(verdicts, before, after, strict=True)
+        if was.verdict is not None and now.verdict is not None
     ]
     missing = len(verdicts) - len(pairs)
-    flips = counted(
-        [one.passed != now for one, now in pairs], [one.cluster for one, _ in pairs], missing
-    )
-    fails = [(one, now) for one, now in pairs if not one.passed]
-    return flips, counted([now for _, now in fails], [one.cluster for one, _ in fails])
+    flips = counted([was != now for was, now, _ in pairs], [one for *_, one in pairs], missing)
+    fails = [(now, cluster) for was, now, cluster in pairs if not was]
+    return flips, counted([now for now, _ in fails], [one for _, one in fails])
 
 
 def _repeats(verdicts: Sequence[_Verdict], judge: LlmJudge) -> Probe:

@@ -25,6 +25,7 @@ from prompts.rules import Judged, Rule, RuleFile
 
 CASES = 10  # answers per rule that the model passed, at most
 NO_SERVER = "no judging server"
+NO_VERDICT = "no verdict came on a broken answer or a copy"
 _ROOM = 512  # tokens of a rewritten answer
 
 
@@ -89,13 +90,18 @@ def _score(
     found = Caught(n=len(caught), caught=sum(caught), sensitivity=sensitivity)
     passes = [ruling.verdict == "pass" for _, ruling in kept]
     specificity = share_of(passes, [question_key(one.row) for one, _ in kept])
+    if not caught and not kept:
+        return blank.model_copy(update={"not_covered": NO_VERDICT})
     return blank.model_copy(
         update={"ways": {way: found}, "copies": len(kept), "specificity": specificity}
     )
 
 
 def _judged(broken: Sequence[_Broken], judge: LlmJudge) -> list[tuple[_Broken, Ruling]]:
-    """The rulings; one without a verdict says nothing of sensitivity and is left out by callers."""
+    """The rulings, each rule asked about alone whatever `judge.rules_per_call`.
+
+    One without a verdict says nothing of sensitivity and is left out by callers.
+    """
     language = judge.language
     asked = [verdict_question(one.rule, one.row, one.text, language) for one in broken]
     rulings = judge.rulings(asked)

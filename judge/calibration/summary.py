@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from judge.agreement import Share
+from judge.agreement import Agreement, Share
 from judge.calibration.against import GoldAgreement
 from judge.calibration.bound import Calibration
 from judge.calibration.mutations import MutationScore
@@ -12,6 +12,8 @@ from judge.calibration.shares import Probe
 def lines(found: Calibration) -> Iterator[str]:
     """What a calibration found, most telling first."""
     gold = found.gold
+    if found.coverage is not None:
+        yield f"judge {found.bound.model} ({found.bound.mode}): {found.coverage.said}"
     yield (
         f"gold: {gold.good} good and {gold.bad} bad of {found.answers} logged answers; "
         f"{gold.preferences} pairs with a winner, {gold.off_topic} rows off topic, "
@@ -19,6 +21,7 @@ def lines(found: Calibration) -> Iterator[str]:
     )
     for name, score in found.scores.items():
         yield f"{name} ({len(score.must_rules)} must-rules), report half: {_gold(score.report)}"
+    yield from map(_shadow, found.shadows)
     yield from map(_mutation, found.mutations)
     attacks = found.attacks
     through = ", ".join(f"{name} {count}" for name, count in attacks.got_through.items())
@@ -51,6 +54,20 @@ def _gold(found: GoldAgreement) -> str:
     )
 
 
+def _shadow(found: Agreement) -> str:
+    """How the model does where code knows better."""
+    rules = f"{found.llm_rule} against code ({found.code_rule})"
+    if not found.n:
+        return f"{rules}: nothing decided by both, {found.missing} undecided"
+    kappa = "undefined"
+    if found.kappa is not None and found.kappa_low is not None and found.kappa_high is not None:
+        kappa = f"{found.kappa:.2f} [{found.kappa_low:.2f}, {found.kappa_high:.2f}]"
+    return (
+        f"{rules}: agreement {_share(found.accuracy)} on {found.n} answers, {found.missing} "
+        f"undecided; κ {kappa}, TPR {_share(found.tpr)}, TNR {_share(found.tnr)}"
+    )
+
+
 def _mutation(found: MutationScore) -> str:
     if found.not_covered is not None:
         return f"broken on purpose, {found.rule}: not covered, {found.not_covered}"
@@ -61,4 +78,6 @@ def _mutation(found: MutationScore) -> str:
 def _probe(found: Probe) -> str:
     if found.not_run is not None:
         return f"not run: {found.not_run}"
+    if not found.n:
+        return f"nothing decided, {found.missing} undecided"
     return f"{found.count}/{found.n}, {_share(found.rate)}, {found.missing} undecided"

@@ -1,16 +1,16 @@
-"""Three strict scores of one answer, by which must-rules they rest on.
+"""Four strict scores of one answer, by which must-rules they rest on.
 
-`strict` is the score of the run. `code_strict` leaves out what a language model has a part in, so
-it is there without a server. `code_strict_blind` also leaves out the rules whose condition reads
-the labels or the comment: those know in part what people said, and prove nothing when held against
-it.
+`strict` is the score of the run, `strict without labels` that of the hidden set. `code_strict`
+leaves out what a language model has a part in, so it is there without a server.
+`code_strict_blind` also leaves out the rules whose condition reads the labels or the comment: those
+know in part what people said, and prove nothing when held against it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from data.rows import Row
 from judge.applies import needs_label
-from judge.board import STRICT, Board, make_board
+from judge.board import DECIDABLE, STRICT, Board, make_board
 from judge.llm import by_model
 from judge.verdicts import Verdict
 from prompts.rules import DueRule, RuleFile
@@ -20,9 +20,10 @@ BLIND = "code_strict_blind"
 
 
 def views(rules: RuleFile) -> dict[str, RuleFile]:
-    """The rule files that the three scores rest on, by name."""
+    """The rule files that the four scores rest on, by name."""
     return {
         STRICT: rules,
+        DECIDABLE: _only(rules, lambda due: not needs_label(due.rule)),
         CODE_STRICT: _only(rules, lambda due: not by_model(due)),
         BLIND: _only(rules, lambda due: not by_model(due) and not needs_label(due.rule)),
     }

@@ -1,6 +1,6 @@
 """The strict score against people's gold: views that leave rules out, counts by hand."""
 
-from judge.board import STRICT
+from judge.board import DECIDABLE, STRICT
 from judge.calibration.against import disagreements, rules_against, score_against
 from judge.calibration.views import BLIND, CODE_STRICT, boards, must_rules, views
 from tests.judge.held import MIXED, YES, held
@@ -11,11 +11,19 @@ def test_views_leave_out_what_they_say() -> None:
     rested = {name: must_rules(view) for name, view in views(MIXED).items()}
     assert rested == {
         STRICT: ["blind", "by_label", "by_label_undue", "asked", "asked_when"],
+        DECIDABLE: ["blind", "asked", "asked_when"],
         CODE_STRICT: ["blind", "by_label", "by_label_undue"],
         BLIND: ["blind"],
     }
     only = make_rules(make_rule(llm_check()))
-    assert set(boards(only, [], [])) == {STRICT}  # a score that rests on nothing is not stated
+    # A score that rests on nothing is not stated.
+    assert set(boards(only, [], [])) == {STRICT, DECIDABLE}
+
+
+def test_the_score_of_hidden_rows_is_calibrated_as_it_is_scored() -> None:
+    """The view's strict score is the board's own score without labels, answer by answer."""
+    found = held(MIXED, [("да", True), ("ой", True), ("нет 1", False)] * 3).boards
+    assert found[DECIDABLE].strict == found[STRICT].decidable
 
 
 class TestAgainstGold:

@@ -87,7 +87,9 @@ def test_lakeside_code_fails_every_attack() -> None:
     prompt, rules, _, val = logged("demo")
     found = attack_report(ATTACKS, rules, prompt, val[:6], None)
     assert (len(found.rows), found.model_row, found.escapes) == (6, None, 0)
-    assert found.got_through == {"strict": 0, "code_strict": 0, "code_strict_blind": 0}
+    assert found.got_through == dict.fromkeys(
+        ("strict", "strict without labels", "code_strict", "code_strict_blind"), 0
+    )
     for attack in found.attacks:
         assert attack.scores["strict"].failed == 6, attack.id
 
@@ -127,18 +129,18 @@ class TestModel:
         fooled = [one.id for one in found.attacks if one.model_passes == ("polite",)]
         seen = [one.id for one in ATTACKS if one.id not in UNSEEN]
         assert fooled == seen  # what cannot be seen fails without a question
-        assert found.got_through == {"strict": len(seen)}
+        assert found.got_through == {"strict": len(seen), "strict without labels": len(seen)}
         assert found.model_row in found.rows
 
     def test_a_strict_model(self, tmp_path: Path) -> None:
         found, turns = self.report("fail", tmp_path)
-        assert found.got_through == {"strict": 0}
+        assert found.got_through == {"strict": 0, "strict without labels": 0}
         assert not any(one.model_passes for one in found.attacks)
         assert len(turns) < 1 + len(ATTACKS)  # one row each, the unseen ones and the probe aside
 
     def test_no_verdict_is_no_pass(self, tmp_path: Path) -> None:
         found, _ = self.report("cannot_judge", tmp_path)
-        assert found.got_through == {"strict": 0}
+        assert found.got_through == {"strict": 0, "strict without labels": 0}
         assert sum(one.scores["strict"].undecided > 0 for one in found.attacks) > LEAST
 
 

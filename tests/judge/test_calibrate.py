@@ -115,7 +115,7 @@ def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> Non
         if templates_sha256(folder) != before:
             binding.add(path.relative_to(folder).as_posix())
         path.write_text(was, "utf-8")
-    names = ("again", "applies", "pair", "rewrite", "role", "verdict")
+    names = ("again", "applies", "pair", "rewrite", "role", "verdict", "verdicts")
     assert binding == {f"{language}/{name}.j2" for language in ("en", "ru") for name in names}
 
 
@@ -154,7 +154,8 @@ class TestBound:
     def test_another_judge(self, found: Calibration, tmp_path: Path, field: str) -> None:
         path = tmp_path / "calibration.json"
         path.write_text(found.model_dump_json(), "utf-8")
-        refused = load_calibration(path, BOUND.model_copy(update={field: "x"}))
+        other = 4 if field == "rules_per_call" else "x"
+        refused = load_calibration(path, BOUND.model_copy(update={field: other}))
         assert isinstance(refused, Refusal)
         assert f"another {field};" in refused.reason
 
@@ -200,6 +201,14 @@ class TestWithServer:
         found, bodies = self.calibrated(lambda body: verdict("pass"), small(tmp_path), max_calls=15)
         assert len(bodies) == 15
         assert sum(one.missing for _, one in found.probes) > 0
+        coverage = found.coverage
+        assert coverage is not None and coverage.due == 30
+        assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
+        assert coverage.unasked > 16
+        assert {one.not_covered for one in found.mutations if one.check == "llm"} <= {
+            "the model passed no logged answer",
+            "no verdict came on a broken answer or a copy",
+        }
 
     def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
         """The same server, then one with another model: the calibration speaks of the first."""

@@ -121,6 +121,29 @@ class TestExitCodes:
         assert gated(run, **asked) == 4
         assert "made with another model" in said(capsys)
 
+    def test_a_calibration_that_ran_out_of_calls(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Code fails one answer of each three; on the others the model was hardly asked: those that
+        are decided are no sample, whatever they say of the judge.
+        """
+        logged = {"giga": "a link of old", "saiga": "nothing of old", "other": "an old link"}
+        rows = [
+            row.model_copy(update={"answers": logged, "labels": ("Оба хорошо",)}) for row in ROWS
+        ]
+        with serving(lambda body: verdict("pass")) as served:
+            llm = {"kind": "server", "base_url": served.url, "model": "m"}
+            run = scored(make_run(tmp_path, (LINK, POLITE), llm=llm), rows)
+            capsys.readouterr()
+            assert main([str(run.config), "calibrate", "judge.max_calls=3"]) == 3
+            printed = said(capsys)
+            assert "120 verdicts due, 117 missing (budget 117); the limit left " in printed
+            assert "inconclusive: 98% of the model's verdicts on the logged" in printed
+            assert gated(run, calibrated="true") == 4
+            assert main([str(run.config), "calibrate"]) == 0  # what was asked is kept
+            assert "120 verdicts due, 0 missing\n" in said(capsys)
+            assert gated(run, calibrated="true") == 0
+
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out

@@ -5,15 +5,19 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
+from config.load import load_config
 from data.rows import Row
 from data.run import Run
 from judge.__main__ import main
 from judge.board import DECIDABLE
 from judge.checks import code_verdicts
+from judge.drift import drifts
+from judge.judging import judged_side
 from judge.result import JudgeResult
 from judge.scores import score
 from judge.stats import independent, wilson
 from judge.tables import Drift, Scores
+from prompts.library import load_prompt
 from tests.judge.folders import BRIEF, LINK, REFUSE, answer_hidden, answer_val, make_run
 from tests.judge.made import PROMPT, make_answer, make_row, make_rule, make_rules
 
@@ -29,6 +33,13 @@ def judged(run: Run, split: str, code: int = 0) -> JudgeResult:
     assert main([str(run.config), "score", "--split", split]) == code
     path = run.hidden_scores if split == "hidden" else run.scores
     return JudgeResult.model_validate_json(path.read_bytes())
+
+
+def drift(run: Run) -> list[Drift] | None:
+    """Hidden against val as both lie on disk; None where one was not judged by today's rules."""
+    _, rules = load_prompt(load_config(run.config, []).prompt, Path())
+    val, hidden = judged_side(run, "val", rules), judged_side(run, "hidden", rules)
+    return list(drifts(val, hidden)) if val and hidden else None
 
 
 def scored(rows: list[Row]) -> Scores:
@@ -72,7 +83,7 @@ class TestJudged:
 
     def test_record_and_arms(self, run: Run) -> None:
         val, hidden = judged(run, "val"), judged(run, "hidden")
-        assert val.drift is None and hidden.scores.rules_sha256 == val.scores.rules_sha256
+        assert hidden.scores.rules_sha256 == val.scores.rules_sha256
         assert set(hidden.scores.arms) == {"base", "student/a"}  # as on val, not as on disk
         student = hidden.scores.arms["student/a"]
         assert (student.decidable.rate, student.decidable.n) == (0.4, 10)
@@ -87,14 +98,14 @@ class TestJudged:
 
     def test_drift_by_hand(self, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
         judged(run, "val")
-        drift = judged(run, "hidden").drift
-        found = drift_of(drift, "student/a", DECIDABLE)
+        judged(run, "hidden")
+        found = drift_of(run, "student/a", DECIDABLE)
         assert (found.val.value, found.hidden.value) == (0.9, 0.4)
         low, high = -0.74278, -0.14933  # statsmodels 0.15, confint_proportions_2indep, newcomb
         assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
-        words = drift_of(drift, "student/a", "words")  # "a link" has two words, "nothing" one
+        words = drift_of(run, "student/a", "words")  # "a link" has two words, "nothing" one
         assert (words.val.value, words.hidden.value) == pytest.approx((1.9, 1.4))
-        assert {one.what for one in drift or ()} == {"words", DECIDABLE, "link", "brief"}
+        assert {one.what for one in drift(run) or ()} == {"words", DECIDABLE, "link", "brief"}
         printed = capsys.readouterr().out
         assert "left out, they need labels: refuse\n" in printed
         assert "student/a: strict without labels 40.0% of 10, val 90.0% of 20: -50.0" in printed
@@ -103,15 +114,33 @@ class TestJudged:
         bare = [row.model_copy(update={"labels": None}) for row in LABELLED]
         answer_hidden(run, bare, {"base": texts(20, 2), "a": texts(20, 18)})
         judged(run, "val")
-        drift = judged(run, "hidden").drift
-        assert drift and all(one.difference == 0 and one.low < 0 < one.high for one in drift)
+        judged(run, "hidden")
+        found = drift(run)
+        assert found and all(one.difference == 0 and one.low < 0 < one.high for one in found)
 
-    def test_drift_needs_val_judged_by_these_rules(self, run: Run) -> None:
-        assert judged(run, "hidden").drift is None
+    def test_drift_is_never_older_than_val(self, run: Run) -> None:
+        """Val answered and scored anew, the hidden set left alone: 18 of 20 become 10 of 20."""
         judged(run, "val")
+        judged(run, "hidden")
+        assert drift_of(run, "student/a", DECIDABLE).val.value == 0.9
+        answer_val(run, LABELLED, {"base": texts(20, 2), "student/a": texts(20, 10)})
+        judged(run, "val")
+        found = drift_of(run, "student/a", DECIDABLE)
+        assert (found.val.value, found.difference) == pytest.approx((0.5, -0.1))
+        assert drift_of(run, "student/a", "words").val.value == 1.5
+
+    def test_drift_needs_both_judged_by_these_rules(
+        self, run: Run, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        judged(run, "hidden")
+        assert drift(run) is None
+        assert "drift: not stated" in capsys.readouterr().out
+        judged(run, "val")
+        assert drift(run) is not None
         changed = run.root / "rules.yaml"
         changed.write_text(changed.read_text("utf-8").replace("max_words: 3", "max_words: 4"))
-        assert judged(run, "hidden").drift is None
+        judged(run, "hidden")
+        assert drift(run) is None
 
     def test_due_rates(self, run: Run) -> None:
         """A rule that asks for a word in the question: due on 4 of 20 val and 8 of 10 hidden."""
@@ -125,7 +154,8 @@ class TestJudged:
             ]
             answer(run, asked, {"base": texts(len(rows), 0)})
         judged(run, "val")
-        found = drift_of(judged(run, "hidden").drift, None, "due: link")
+        judged(run, "hidden")
+        found = drift_of(run, None, "due: link")
         assert (found.val.value, found.hidden.value) == (0.2, 0.8)
 
     def test_an_older_best_does_not_count(self, run: Run) -> None:
@@ -148,8 +178,8 @@ class TestJudged:
             main([str(run.config), "score", "--split", "hidden"])
 
 
-def drift_of(drift: tuple[Drift, ...] | None, arm: str | None, what: str) -> Drift:
-    (found,) = [one for one in drift or () if (one.arm, one.what) == (arm, what)]
+def drift_of(run: Run, arm: str | None, what: str) -> Drift:
+    (found,) = [one for one in drift(run) or () if (one.arm, one.what) == (arm, what)]
     return found
 
 

@@ -17,7 +17,7 @@ from tests.judge.server import user, verdict
 
 FOLDER = Path("prompts/judge")
 LANGUAGES = get_args(Language)
-TEMPLATES = {"again", "applies", "draft", "pair", "rewrite", "role", "verdict"}
+TEMPLATES = {"again", "applies", "draft", "pair", "rewrite", "role", "verdict", "verdicts"}
 
 
 def used(path: Path) -> set[str]:
@@ -80,7 +80,7 @@ def test_the_rule_file_says_the_language(tmp_path: Path, language: Language) -> 
     rules = make_rules(make_rule(llm_check()), language=language)
     _, sent, _ = judged(after_probe(lambda b: verdict()), tmp_path, pairs_of(1), rules)
     asked = user(sent[0])
-    assert ("Решите об ответе" in asked) == (language == "ru")
+    assert ("Вынесите вердикт об ответе" in asked) == (language == "ru")
     assert ("(нет)" in asked) == (language == "ru") != ("(none)" in asked)
 
 

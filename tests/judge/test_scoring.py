@@ -87,12 +87,15 @@ def test_dry_run_asks_and_writes_nothing(
     assert not Run.of(config).judge_calls.exists()
 
 
-def test_limits_of_the_command_line(tmp_path: Path) -> None:
+def test_limits_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = make_run(tmp_path)
     with serving(lambda body: verdict()) as served:
         _, found = scored(at(config, served.url), "--max-calls", "5")
         assert len(served.bodies) == 5
         assert found.scores.arms["teacher"].rules["kind"].missing == {"budget": ROWS - 4}
+    missing = f"{ROWS} verdicts due, {ROWS - 4} missing (budget {ROWS - 4})"
+    unasked = f"the limit left {ROWS - 4} questions unasked: run it again to go on"
+    assert f"judge m (json_schema): 5 calls; {missing}; {unasked}" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="max_cost = 2: no prices"):
         scored(at(config, NOWHERE), "--max-cost", "2")
     with pytest.raises(ConfigError, match="max_calls = 0"):

@@ -17,7 +17,6 @@ from data.run import Run
 from data.splits import Leakage
 from data.store import write_records, write_text
 from judge.calibration.bound import bound_to
-from judge.drift import Side
 from prompts.library import load_prompt
 from prompts.rules import prompt_sha256
 from report.gather import Material, gather
@@ -25,7 +24,6 @@ from student.records import Choice, Ranked, Result, Step
 from teacher.audit import Audit, OrderAudit, RuleAudit
 from teacher.select import Selection
 from tests.report.made_judge import (
-    board,
     judge_hidden,
     judge_val,
     make_calibration,
@@ -133,12 +131,17 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
     for arm in obeys:
         write_records(run.answers(arm), [answer for answer in answers if answer.arm == arm])
     prompt, rules = load_prompt(config.prompt, Path())
-    judged = judge_val(run, rows, answers, (prompt, rules), text)
+    judge_val(run, rows, answers, (prompt, rules), text)
     hidden = [row.model_copy(update={"labels": None}) for row in rows]
     unseen = [a for arm, n in HIDDEN.items() for a in make_answers(arm, hidden, n, text)]
-    judge_hidden(run, judged, Side(hidden, unseen, board(prompt, rules, hidden, unseen)), text)
+    write_records(run.split("hidden"), hidden)
+    for arm in HIDDEN:
+        path = run.answers(f"hidden/{arm.removeprefix('student/')}")
+        write_records(path, [answer for answer in unseen if answer.arm == arm])
+    judge_hidden(run, hidden, unseen, (prompt, rules), text)
     write_json(run.calibration, make_calibration(bound_to(rules, prompt, None, None), text))
-    write_json(run.labels, make_labels(text))
+    labelled = [answer for answer in answers if answer.arm == f"student/{STUDENT}"]
+    write_json(run.labels, make_labels(labelled, text))
     _data(run, rows, text)
     _teacher(run, text)
     _students(run, text)

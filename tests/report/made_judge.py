@@ -12,7 +12,7 @@ from data.rows import Row
 from data.run import Run
 from data.store import write_records, write_text
 from judge.agreement import Agreement, Share, agreements
-from judge.board import STRICT, Board, make_board
+from judge.board import DECIDABLE, STRICT
 from judge.calibration.against import (
     Disagreement,
     GoldAgreement,
@@ -22,14 +22,14 @@ from judge.calibration.against import (
 from judge.calibration.attacks import AttackReport, AttackScore, Tally
 from judge.calibration.bound import Bound, Calibration, GoldCounts
 from judge.calibration.importing import ArmLabels, Label, Labels
+from judge.calibration.labelling import answer_id
 from judge.calibration.mutations import Caught, MutationScore
 from judge.calibration.probes import Probes
 from judge.calibration.shares import Probe
 from judge.checks import code_verdicts
-from judge.drift import Side, drifts
+from judge.reference import reference_scores
 from judge.result import JudgeNote, JudgeResult
 from judge.scores import score
-from judge.tables import Drift, Measured
 from judge.verdicts import Verdict
 from prompts.library import Prompt
 from prompts.rules import RuleFile
@@ -50,18 +50,13 @@ def by_code(
     return [v for a in answers for v in code_verdicts(rules, prompt, by_id[a.row], a)]
 
 
-def board(prompt: Prompt, rules: RuleFile, rows: Sequence[Row], answers: Sequence[Answer]) -> Board:
-    """The same on a board."""
-    return make_board(rules, rows, by_code(prompt, rules, rows, answers))
-
-
 def judge_val(
     run: Run,
     rows: Sequence[Row],
     answers: Sequence[Answer],
     source: tuple[Prompt, RuleFile],
     text: str,
-) -> Side:
+) -> None:
     """Scores val: code on all arms, a model on the teacher alone."""
     prompt, rules = source
     verdicts = by_code(prompt, rules, rows, answers)
@@ -71,44 +66,44 @@ def judge_val(
             said = Verdict(arm="teacher", row=answer.row, rule="kind", outcome="fail", by="llm")
             passes = {"outcome": "pass"} if "No help." in answer.text else {}
             verdicts.append(said.model_copy(update={"note": text, **passes}))
+    verdicts += _foreign(verdicts, "student/other", text)
     write_records(run.verdicts, verdicts)
     note = JudgeNote(
         model=f"judge {text}", mode="text", calls=24, same_as_base=True, calibrated=False
     )
     result = JudgeResult(
-        scores=score(rules, rows, verdicts, answers),
+        scores=score(rules, rows, verdicts, reference_scores(answers, rows, {})),
         agreements=agreements(verdicts, rules),
         arms=["teacher"],
         judge=note,
     )
     write_json(run.scores, result)
-    return Side(rows, answers, make_board(rules, rows, verdicts))
 
 
-def judge_hidden(run: Run, val: Side, hidden: Side, text: str) -> None:
-    """Scores the hidden set by code alone, with one measure whose name is the text."""
-    verdicts = [
-        verdict
-        for units in hidden.board.verdicts.values()
-        for by_rule in units.values()
-        for verdict in by_rule.values()
-    ]
-    one = Measured(n=24, value=0.5, low=0.3, high=0.7)
-    foreign = Drift(
-        arm=f"arm {text}",
-        what=f"due: {text}",
-        val=one,
-        hidden=one,
-        difference=0.2,
-        low=0.1,
-        high=0.3,
-    )
+def _foreign(verdicts: Sequence[Verdict], arm: str, text: str) -> list[Verdict]:
+    """An arm's verdicts under a name that is the text, and a model's on the rule `kind`."""
+    made = [v.model_copy(update={"arm": f"arm {text}"}) for v in verdicts if v.arm == arm]
+    kind = {"rule": "kind", "outcome": "pass", "reason": None, "by": "llm"}
+    return made + [v.model_copy(update=kind) for v in made if v.rule == "opening"]
+
+
+def judge_hidden(
+    run: Run,
+    rows: Sequence[Row],
+    answers: Sequence[Answer],
+    source: tuple[Prompt, RuleFile],
+    text: str,
+) -> None:
+    """Scores the hidden set by code alone, with one arm whose name is the text."""
+    prompt, rules = source
+    verdicts = by_code(prompt, rules, rows, answers)
+    verdicts += _foreign(verdicts, "base", text)
+    write_records(run.hidden_verdicts, verdicts)
     result = JudgeResult(
-        scores=score(hidden.board.rules, hidden.rows, verdicts, hidden.answers),
+        scores=score(rules, rows, verdicts),
         agreements=[],
         arms=[],
         judge=None,
-        drift=(*drifts(val, hidden), foreign),
     )
     write_json(run.hidden_scores, result)
 
@@ -143,7 +138,8 @@ def make_calibration(bound: Bound, text: str = "") -> Calibration:
             good=40, bad=40, preferences=3, off_topic=8, unclear=0, unlabelled=0, comments=1
         ),
         scores={
-            STRICT: ScoreAgainstGold(must_rules=("opening", f"r {text}"), tune=gold, report=gold)
+            STRICT: ScoreAgainstGold(must_rules=("opening", f"r {text}"), tune=gold, report=gold),
+            DECIDABLE: ScoreAgainstGold(must_rules=("opening",), tune=gold, report=gold),
         },
         rules=(
             RuleAgainstGold(
@@ -237,18 +233,17 @@ def _disagreement(text: str, passes: bool) -> Disagreement:
     )
 
 
-def make_labels(text: str = "") -> Labels:
-    """People labelled 10 of the student's 24 answers."""
-    label = Label(row=f"val-0001 {text}", sample=0, good=True, comment=f"private {text}")
-    arm = ArmLabels(
-        answers=24,
-        labelled=10,
-        blank=1,
-        people=SHARE,
-        judge=SHARE,
-        judge_missing=2,
-        powered=SHARE,
-        weight=0.4,
-        labels=(label,),
+def make_labels(answers: Sequence[Answer], text: str = "") -> Labels:
+    """People labelled every second of these answers, the first four good; and an arm now gone."""
+    labels = tuple(
+        Label(
+            answer=answer_id(answer),
+            row=answer.row,
+            sample=0,
+            good=number < 4,
+            comment=f"private {text}",
+        )
+        for number, answer in enumerate(answers[::2])
     )
-    return Labels(arms={f"student/lora {text}": arm})
+    said = ArmLabels(labels=labels, blank=1)
+    return Labels(arms={answers[0].arm: said, f"gone {text}": said})

@@ -181,9 +181,11 @@ PARTS = (
     "judge/verdicts.jsonl",
     "judge/calibration.json",
     "judge/hidden.json",
+    "judge/hidden_verdicts.jsonl",
     "judge/labels.json",
     "data/quality.json",
     "data/val.jsonl",
+    "data/hidden.jsonl",
     "teacher/audit.json",
     "best/choice.json",
     "best/adapter/adapter_config.json",
@@ -191,6 +193,7 @@ PARTS = (
     "student/lora/metrics.jsonl",
     "answers/base.jsonl",
     "answers/student/lora.jsonl",
+    "answers/hidden/lora.jsonl",
 )
 
 

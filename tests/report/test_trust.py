@@ -9,15 +9,15 @@ from data.run import Run
 from judge.agreement import Agreement, Share
 from judge.board import DECIDABLE
 from judge.calibration.bound import Calibration, bound_to
-from judge.stats import Interval, Refusal
+from judge.stats import Refusal
 from prompts.rules import DueRule, Rule
-from report.calibration import corrected, reading, summary
+from report.calibration import reading, summary
 from report.formats import decimal
 from report.gather import Material, gather
 from report.hidden import hidden, hidden_result
 from report.numbers import make_numbers
 from report.render import render_html, render_markdown
-from report.trust import Fact, trust
+from report.trust import Fact, on_hidden, trust
 from tests.report.made import gathered, make_run
 from tests.report.made_judge import make_calibration, make_gold, write_json
 
@@ -201,14 +201,12 @@ def test_kappa_in_words(made: Material, low: float, high: float, marker: str) ->
 )
 def test_hidden_in_words(made: Material, low: float, high: float, marker: str) -> None:
     """Worse on hidden rows speaks against the number; better ones are unlike val all the same."""
-    result = made.hidden_judged
-    assert result is not None and result.drift is not None
-    drift = [
-        one.model_copy(update={"low": low, "high": high}) if one.what == DECIDABLE else one
-        for one in result.drift
-    ]
-    now = replace(made, hidden_judged=result.model_copy(update={"drift": tuple(drift)}))
-    assert facts(now)["hidden"].marker == marker
+    found = hidden(made)
+    assert found is not None
+    arm = found.arms["student/lora"]
+    assert arm.drift is not None
+    fact = on_hidden(arm, arm.drift.model_copy(update={"low": low, "high": high}))
+    assert fact.marker == marker
 
 
 def test_hidden_set_of_other_rules_stands_beside_nothing(made: Material) -> None:
@@ -232,16 +230,66 @@ def test_hidden_arms(made: Material) -> None:
     assert found.calibrated is None
     page = render_html(made, make_numbers(made))
     assert "Decided by code alone." in page
-    # The measure made to, and the student's words: without labels none of its answers refuses.
+    # The foreign arm's opening, and the student's words: without labels no answer refuses.
     assert page.count("<td>differs</td>") == 2
 
 
-def test_corrected_rate(made: Material) -> None:
-    """The student passes 18 of 24; J = 0.8 + 0.9 − 1: θ = (0.75 − 0.1) / 0.7."""
-    found = corrected(made)
-    assert isinstance(found, Interval)
-    assert found.value == pytest.approx(0.65 / 0.7)
-    assert "<b>92.9 % [" in render_html(made, make_numbers(made))
+def test_corrected_rates(made: Material) -> None:
+    """The student passes 18 of 24; J = 0.8 + 0.9 − 1: θ = (0.75 − 0.1) / 0.7.
+
+    On hidden it passes 20 of 24, more than TPR = 0.8: cut at 1. The base passes 2 of 24, fewer than
+    1 − TNR = 0.1: cut at 0.
+    """
+    numbers = make_numbers(made)
+    assert numbers.calibration is not None and numbers.hidden is not None
+    assert numbers.calibration.corrected.value == pytest.approx(0.65 / 0.7)
+    hidden_rates = {arm: one.corrected for arm, one in numbers.hidden.arms.items()}
+    assert {arm: one.value for arm, one in hidden_rates.items()} == {"base": 0, "student/lora": 1}
+    low = hidden_rates["student/lora"].low
+    assert low is not None and low < 1 == hidden_rates["student/lora"].high
+    page = render_html(made, numbers)
+    assert "<b>92.9 % [" in page
+    assert "Raw, uncorrected" not in page
+    assert "people would call 100.0 % [" in facts(made)["hidden"].said
+
+
+def _without(found: Calibration, *names: str) -> Calibration:
+    scores = {name: one for name, one in found.scores.items() if name not in names}
+    return found.model_copy(update={"scores": scores})
+
+
+def test_raw_hidden_rates_say_why(made: Material) -> None:
+    """No calibration; none of this score; a judge that knows too little; a rule of a model."""
+    found = calibrated(made)
+    weak = make_gold().model_copy(update={"true_pass": 2, "false_fail": 18})  # J = 0.1 + 0.9 − 1
+    score = found.scores[DECIDABLE].model_copy(update={"report": weak})
+    asked = found.scores[DECIDABLE].model_copy(update={"must_rules": ("opening", "kind")})
+    cases: dict[str, Calibration | Refusal] = {
+        "made with another prompt": Refusal("made with another prompt"),
+        "no logged answer that this score decides": _without(found, DECIDABLE),
+        "J = 0.00 on 20 passing": _without(found).model_copy(update={"scores": {DECIDABLE: score}}),
+        "a language model decides kind": found.model_copy(update={"scores": {DECIDABLE: asked}}),
+    }
+    for why, calibration in cases.items():
+        now = replace(made, hidden_calibration=calibration)
+        numbers = make_numbers(now)
+        assert numbers.hidden is not None
+        assert all(why in (one.corrected.refused or "") for one in numbers.hidden.arms.values())
+        for page in (render_html(now, numbers), render_markdown(now, numbers)):
+            assert f"Raw, uncorrected (base and student/lora): {why}" in page
+        assert "Both are raw, not corrected" in facts(now)["hidden"].said
+
+
+def test_a_calibration_newer_than_the_scores_counts(tmp_path: Path) -> None:
+    """The note in scores.json says "not calibrated"; the judge was calibrated afterwards."""
+    config = make_run(tmp_path)
+    before = gather(config)
+    assert before.judged and before.judged.judge and not before.judged.judge.calibrated
+    bound = bound_to(before.rules, before.prompt, "judge ", "text")
+    write_json(Run.of(config).calibration, make_calibration(bound))
+    after = gather(config)
+    assert after.judged and after.judged.judge and after.judged.judge.calibrated
+    assert isinstance(after.hidden_calibration, Refusal)  # hidden: judged by code, not by it
 
 
 def _agreement(*cells: int) -> Agreement:

@@ -1,0 +1,14 @@
+"""Sheets of answers to label, as a test reads and writes them."""
+
+import csv
+import io
+from pathlib import Path
+
+
+def cells(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def written(path: Path, text: str, encoding: str = "utf-8-sig") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
