@@ -54,6 +54,11 @@ def logged_answers(row: Row) -> list[Answer]:
     ]
 
 
+def topk_path(path: Path) -> Path:
+    """Where the most likely tokens of a file of answers lie: beside it."""
+    return path.with_suffix(".arrow")
+
+
 def read_answers(path: Path) -> list[Answer]:
     """The answers of one arm; none when it was never asked."""
     return list(read_records(path, Answer)) if path.exists() else []

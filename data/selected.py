@@ -10,5 +10,5 @@ class Selected(Record):
     sample: int
     text: str
     dropped: int  # passages of the row that are not shown
-    key: str = ""  # of the teacher's answer
-    token_ids: tuple[int, ...] = ()  # as the teacher drew them, the turn's end among them
+    key: str = ""  # of the answer, under which its most likely tokens are stored
+    token_ids: tuple[int, ...] = ()  # as the teacher drew them, with the one that ends the turn

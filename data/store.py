@@ -1,4 +1,4 @@
-"""Crash-safe files of records: an append-only JSONL store, and whole files replaced at once.
+"""Crash-safe files: append-only ones, a store of JSONL records, and whole files replaced at once.
 
 Survives kill −9 at any byte: a torn last line is cut before the next append, and at most
 `SYNC_EVERY` records can be lost to a power cut, unless the store's owner does the syncing. One
@@ -53,7 +53,7 @@ def _unfit(where: str, error: ValidationError) -> DataError:
     )
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, *parts: bytes) -> None:
     """Replaces a file at once: a reader sees the old bytes or the new ones, never a part.
 
     Raises DataError with path and size when the disk is full.
@@ -62,13 +62,13 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise _full(path, len(data), error) from error
+        raise _full(path, sum(map(len, parts)), error) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -111,6 +111,44 @@ def claim(path: Path) -> IO[str]:
     return lock
 
 
+class Appender:
+    """A file that grows at its end, write by write, by one process."""
+
+    def __init__(self, path: Path, sync_every: int | None = SYNC_EVERY) -> None:
+        """`sync_every`, in writes; None: only `sync` and `close` make sure the disk has it all."""
+        self._path = path
+        self._file = path.open("ab")
+        self._sync_every = sync_every
+        self._unsynced = 0
+
+    def write(self, data: bytes) -> None:
+        """Raises DataError when the disk is full; then a part of `data` may stand at the end."""
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            raise _full(self._path, len(data), error) from error
+        self._unsynced += 1
+        if self._sync_every is not None and self._unsynced >= self._sync_every:
+            self.sync()
+
+    def sync(self) -> None:
+        """Waits until the disk has everything. Raises DataError when it is full."""
+        self._unsynced = 0
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _full(self._path, 0, error) from error
+
+    def close(self) -> None:
+        """Syncs and closes. Raises DataError when the disk is full."""
+        self.sync()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise _full(self._path, 0, error) from error
+
+
 class Store(Generic[_R]):
     """An append-only JSONL file that one process writes.
 
@@ -122,11 +160,10 @@ class Store(Generic[_R]):
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._lock = claim(path)
-        self._file = path.open("ab")
+        self._sync_every = sync_every
+        self._file = Appender(path, sync_every)
         self._cut_torn_tail()
         self.records: list[_R] = list(read_records(path, kind))  # as found when opened
-        self._sync_every = sync_every
-        self._unsynced = 0
 
     def _cut_torn_tail(self) -> None:
         with self.path.open("rb+") as file:
@@ -145,31 +182,23 @@ class Store(Generic[_R]):
 
     def append(self, record: _R) -> None:
         """Writes one record. Raises DataError when the disk is full; a torn line is cut later."""
-        line = record.model_dump_json().encode() + b"\n"
-        try:
-            self._file.write(line)
-            self._file.flush()
-        except OSError as error:
-            raise _full(self.path, len(line), error) from error
-        self._unsynced += 1
-        if self._sync_every is not None and self._unsynced >= self._sync_every:
-            self.sync()
+        self._file.write(record.model_dump_json().encode() + b"\n")
+
+    def replace(self, records: Iterable[_R]) -> None:
+        """Puts these records in the place of all others, at once; more may be appended."""
+        self.records = list(records)
+        write_records(self.path, self.records)
+        self._file.close()  # the file of that name is another one now
+        self._file = Appender(self.path, self._sync_every)
 
     def sync(self) -> None:
         """Waits until the disk has every record. Raises DataError when it is full."""
-        self._unsynced = 0
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _full(self.path, 0, error) from error
+        self._file.sync()
 
     def close(self) -> None:
         """Syncs, closes and releases the lock."""
         try:
-            self.sync()
             self._file.close()
-        except OSError as error:
-            raise _full(self.path, 0, error) from error
         finally:
             self._lock.close()
 

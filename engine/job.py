@@ -1,8 +1,9 @@
 """The resumable batch: every task answered once, whatever kills the process in between.
 
 Answers go to an append-only store keyed by the request's hash as they finish; a rerun asks only
-what is missing. Prompts that do not fit are recorded before the engine sees them, because a
-backend may refuse the whole batch for one of them.
+what is missing. Where a task wants the most likely tokens, they are written to a file beside the
+answers, before the answer itself. Prompts that do not fit are recorded before the engine sees them,
+because a backend may refuse the whole batch for one of them.
 """
 
 from collections import defaultdict
@@ -13,9 +14,10 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from data.answers import Answer, Finish
+from data.answers import Answer, Finish, topk_path
 from data.meaning import Meaning, settle_meaning
-from data.store import Store, write_records
+from data.store import Store
+from data.topk import TopKStore
 from engine.protocol import Completion, Engine, Request
 
 Place = tuple[str, str, int]  # request key, row id, sample
@@ -62,9 +64,10 @@ class Job:
         (DataError) unless accepted, and then only requests that it changes are asked again.
         """
         self._engine = engine
-        self._path = path
         self._store = Store(path, Answer)
         try:
+            stored = {answer.key for answer in self._store.records}
+            self._topk = TopKStore(topk_path(path), stored)
             settle_meaning(path.with_suffix(".meaning.json"), meaning, accept_changes)
         except BaseException:
             self._store.close()
@@ -75,6 +78,7 @@ class Job:
 
     def answers(self, tasks: Sequence[Task]) -> list[Answer]:
         """The tasks' answers, in their order: stored ones, and the engine's for the rest."""
+        self._forget_bare(tasks)
         open_tasks = [task for task in tasks if task.place not in self._found]
         self._tasks += tasks
         self._reused += len(tasks) - len(open_tasks)
@@ -102,9 +106,20 @@ class Job:
             answers = [self._found[task.place] for task in self._tasks] if error is None else None
             # finished out of order, or the store holds answers of other requests
             if answers is not None and answers != self._store.records:
-                write_records(self._path, answers)
+                self._store.replace(answers)
+            if answers is not None:
+                self._topk.finish({answer.key for answer in answers})
         finally:
             self._store.__exit__(kind, error, trace)
+
+    def _forget_bare(self, tasks: Sequence[Task]) -> None:
+        """Forgets answers whose most likely tokens are wanted and lost, so that they come anew."""
+        wanted = {task.request.key for task in tasks if task.request.sampling.logprobs}
+        bare = {key for key in wanted if key not in self._topk}
+        kept = [a for a in self._found.values() if a.key not in bare or a.finish == "too_long"]
+        if len(kept) < len(self._found):
+            self._found = {_place_of(answer): answer for answer in kept}
+            self._store.replace(kept)  # or a kill might pair an old answer with the new one's
 
     def _ask(self, tasks: Sequence[Task], total: int) -> int:
         """Asks for `tasks`; returns how many requests the engine saw."""
@@ -124,6 +139,8 @@ class Job:
         bar = tqdm(total=total, initial=done, desc=label, unit=" answers", disable=not requests)
         with bar:
             for completion in self._engine.run(requests):
+                if completion.topk is not None:
+                    self._topk.append(completion.key, completion.topk)
                 for task in waiting[completion.key]:
                     self._record(_as_answer(task, completion))
                     bar.update()

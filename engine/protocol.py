@@ -1,12 +1,13 @@
 """What a backend is to the rest: token ids in, completions out as they finish."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from config.schema import Sampling
 from data.records import digest
+from data.topk import TopK
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Completion:
     token_ids: tuple[int, ...]
     finish: Literal["stop", "length"]
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
+    topk: TopK | None = field(default=None, compare=False)  # where `sampling.logprobs` asks for it
 
 
 class Engine(Protocol):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.schema import Config
+from data.answers import topk_path
 from data.records import Record, digest
 from data.run import Run
 from data.store import write_text
@@ -50,6 +51,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
     splits = (run.split("train"), run.split("val"))
     names = [student.name for student in config.students]
     candidates = (run.answers("candidates/train"), run.answers("candidates/val"))
+    topk = tuple(map(topk_path, candidates))
     results = tuple(run.student(name) / "result.json" for name in names)
     metrics = tuple(run.student(name) / "metrics.jsonl" for name in names)
     val_arms = [*(f"student/{name}" for name in names), "base"]
@@ -79,7 +81,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("teacher", "generate"),
             ("model", "teacher", "predict", "prompt", "seed"),
             (*splits, *prompts),
-            (*candidates, *teacher),
+            (*candidates, *topk, *teacher),
             model,
         ),
         Stage(
@@ -93,7 +95,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             "student train",
             ("student", "train"),
             ("model", "students", "predict", "prompt", "seed", "wandb"),
-            (*splits, *prompts, run.selected, run.selected_val),
+            (*splits, *prompts, run.selected, run.selected_val, *topk),
             (*results, *metrics, *adapters),
             model,
         ),

@@ -77,10 +77,7 @@ def select(
     for row, candidates in by_row.items():
         obedient = _obedient(candidates, must, counts, broken)
         best = sorted(obedient, key=_rank)[:keep]
-        kept += [
-            Selected(row=row, sample=answer.sample, text=answer.text, dropped=answer.dropped)
-            for answer, _ in best
-        ]
+        kept += [_selected(answer) for answer, _ in best]
         if not best:
             without.append(row)
     enough = len(kept)
@@ -98,6 +95,17 @@ def select(
         kept=len(kept),
         broken_rules=dict(broken.most_common()),
         rows_without=tuple(without),
+    )
+
+
+def _selected(answer: Answer) -> Selected:
+    return Selected(
+        row=answer.row,
+        sample=answer.sample,
+        text=answer.text,
+        dropped=answer.dropped,
+        key=answer.key,
+        token_ids=answer.token_ids,
     )
 
 

@@ -6,7 +6,10 @@ import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from config.schema import Sampling
+from data.topk import TopK
 from engine.job import Task
 from engine.protocol import Completion, Request, make_request
 
@@ -49,7 +52,25 @@ class FakeEngine:
     def _completion(self, request: Request) -> Completion:
         cut = random.Random(request.key).random() < self._cut
         text = f"answer to {request.prompt_ids[0]}"
-        return Completion(request.key, text, request.prompt_ids[:3], "length" if cut else "stop")
+        ids, width = self._drawn(request), request.sampling.logprobs
+        topk = fake_topk(ids, width) if width else None
+        return Completion(request.key, text, ids, "length" if cut else "stop", topk=topk)
+
+    def _drawn(self, request: Request) -> tuple[int, ...]:
+        return request.prompt_ids[:3]
+
+
+class DrawingEngine(FakeEngine):
+    """Draws each answer anew, as a model does whose batches round differently: no two are equal."""
+
+    def _drawn(self, request: Request) -> tuple[int, ...]:
+        return tuple(self._rng.randrange(2**31) for _ in range(3))
+
+
+def fake_topk(ids: tuple[int, ...], width: int) -> TopK:
+    """`width` tokens per position, the drawn one first, which tells whose they are."""
+    likely = np.array([[token, *range(1, width)] for token in ids], np.int32)
+    return TopK(likely, np.full(likely.shape, -1.5, np.float16))
 
 
 def fake_tasks(count: int, sampling: Sampling | None = None) -> list[Task]:

@@ -65,13 +65,20 @@ def answered(engine: VllmEngine, adapter: Adapter | None = None) -> Answers:
     return {request.key: found[request.key] for request in requests}
 
 
+def forward(
+    model: torch.nn.Module, prompt: tuple[int, ...], answer: tuple[int, ...]
+) -> torch.Tensor:
+    """Logprobs of the whole vocabulary at each answer token, [T, V], in one forward pass."""
+    with torch.no_grad():
+        logits = model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1]
+    return torch.log_softmax(logits.float(), -1)
+
+
 def forward_logprobs(
     model: torch.nn.Module, prompt: tuple[int, ...], answer: tuple[int, ...]
 ) -> list[float]:
     """What transformers gives each answer token, in one forward pass."""
-    with torch.no_grad():
-        logits = model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1]
-    chosen = torch.log_softmax(logits.float(), -1).gather(1, torch.tensor(answer)[:, None])
+    chosen = forward(model, prompt, answer).gather(1, torch.tensor(answer)[:, None])
     return [float(value) for value in chosen[:, 0]]
 
 

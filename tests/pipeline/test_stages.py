@@ -6,6 +6,7 @@ import pytest
 
 from config.load import load_config
 from config.schema import Config
+from data.answers import topk_path
 from data.run import Run
 from data.store import write_text
 from pipeline.stages import Stage, inputs_of, is_done, stages, stamp
@@ -78,6 +79,18 @@ def test_a_touched_result_is_made_again_and_what_reads_it(tmp_path: Path) -> Non
     every = {one.name for one in finished(config)}
     write_text(Run.of(config).selected, "edited")
     assert every - set(done(config)) == {"teacher select", "student train"}
+
+
+def test_lost_probabilities_are_asked_for_again(tmp_path: Path) -> None:
+    """The teacher's stage left them and the student's reads them, of train and val."""
+    config = demo(tmp_path)
+    every = {one.name for one in finished(config)}
+    for split in ("train", "val"):
+        path = topk_path(Run.of(config).answers(f"candidates/{split}"))
+        whole = path.read_text("utf-8")
+        path.unlink()
+        assert every - set(done(config)) == {"teacher generate", "student train"}
+        write_text(path, whole)
 
 
 def test_another_commit_concerns_the_manifest_only(tmp_path: Path) -> None:

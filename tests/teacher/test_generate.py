@@ -9,15 +9,18 @@ import pytest
 from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
-from data.answers import read_answers
+from data.answers import read_answers, topk_path
 from data.rows import Context, Row
 from data.run import Run
-from data.store import write_records
+from data.selected import Selected
+from data.store import read_records, write_records
+from data.topk import read_topk
 from engine.asking import Asking
 from engine.protocol import Completion, Request
 from teacher.generate import generate
 from teacher.orders import example_orders
 from teacher.select import select_all
+from tests.fake_engine import fake_topk
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = "Lakeside desk: The museum opens at ten. Anything else?"
@@ -42,7 +45,9 @@ class ScriptedEngine:
             drawn = request.sampling.temperature > 0
             good = drawn and self.asked[question] >= int(question.rsplit(" ", 1)[1])
             self.asked[question] += drawn
-            yield Completion(request.key, GOOD if good else BAD, (1, 2), "stop")
+            width = request.sampling.logprobs
+            topk = fake_topk((1, 2), width) if width else None
+            yield Completion(request.key, GOOD if good else BAD, (1, 2), "stop", topk=topk)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -86,6 +91,11 @@ def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None
     assert [(a.row, a.sample) for a in answers[:4]] == [(r, 0) for r in ("a", "b", "c", "never")]
     selection = select_all(config, Asking(config).prompt, Asking(config).rules)["train"]
     assert (selection.kept, selection.rows_without) == (3, ("never",))
+    topk = read_topk(topk_path(Run.of(config).answers("candidates/train")))
+    assert set(topk) == {answer.key for answer in answers} and len(topk) == 11
+    selected = list(read_records(Run.of(config).selected, Selected))
+    assert [(one.token_ids, len(topk[one.key].ids)) for one in selected] == [((1, 2), 2)] * 3
+    assert not topk_path(Run.of(config).answers("teacher")).exists(), "none are wanted there"
 
 
 def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:

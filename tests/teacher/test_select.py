@@ -33,6 +33,7 @@ def candidate(
         row=row,
         sample=sample,
         text=text or f"answer {sample}",
+        token_ids=(sample, 9),
         finish=finish,
         seed=0,
         prompt_tokens=1,
@@ -55,6 +56,7 @@ def test_the_best_breaks_fewest_should_rules_and_is_then_the_likeliest() -> None
     ]
     kept, counts = select(judged, RULES, keep=2)
     assert [one.sample for one in kept] == [2, 1]
+    assert [(one.key, one.token_ids) for one in kept] == [("r2", (2, 9)), ("r1", (1, 9))]
     assert (counts.broke_a_rule, counts.broken_rules, counts.kept) == (1, {"must": 1}, 2)
 
 
