@@ -13,11 +13,12 @@ from trl.experimental.gkd import GKDTrainer
 from config.methods import LoraMethod
 from config.objectives import CrossEntropy, Distillation
 from data.topk import TopK
+from engine.draw import Drawing
 from engine.models import load_tokenizer, resolve_model
 from student.batches import Example, collate
 from student.forward import base_only, base_states, causal_of
 from student.model import load_student
-from student.objectives import Drawing, Teaching
+from student.objectives import Teaching
 from student.prefix import read_prefix
 
 Step = Callable[[], None]
@@ -150,7 +151,7 @@ class Steps:
 
     def _step(self, objective: CrossEntropy | Distillation, rows: list[Example]) -> Step:
         model = self._made.model
-        teaching = Teaching(model, objective, self._system, Drawing(0, 1), room=1 << 20)
+        teaching = Teaching(model, objective, self._system, Drawing((0,), 1), room=1 << 20)
         tokens = sum(row.answer_tokens for row in rows)
 
         def step() -> None:

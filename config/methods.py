@@ -39,6 +39,17 @@ class LowRank(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _halves(self) -> "LowRank":
+        if self.init == "orthogonal" and self.rank % 2:
+            raise ValueError(f"init orthogonal needs an even rank, not {self.rank}")
+        return self
+
+    @property
+    def saved_rank(self) -> int:
+        """Rank of the adapter that is saved: twice where the base's part is taken out again."""
+        return 2 * self.rank if self.init in REWRITES_BASE else self.rank
+
 
 class LoraMethod(LowRank):
     """Low-rank adapters on every linear layer (Hu et al., arXiv 2106.09685)."""
@@ -64,6 +75,15 @@ class QloraMethod(LowRank):
     """LoRA on a base in 4 bits, nf4 (Dettmers et al., arXiv 2305.14314); needs CUDA."""
 
     kind: Literal["qlora"] = "qlora"
+
+    @model_validator(mode="after")
+    def _spares_the_base(self) -> "QloraMethod":
+        if self.init in REWRITES_BASE:
+            raise ValueError(
+                f"init {self.init} rewrites the base's weights, which qlora keeps in 4 bits; "
+                "use init: zero, or method lora"
+            )
+        return self
 
 
 class Ia3Method(Settings):
@@ -99,7 +119,10 @@ class PromptTuningMethod(Virtual):
 
 
 class PrefixTuningMethod(Virtual):
-    """Keys and values of virtual tokens in every layer (Li and Liang, arXiv 2101.00190)."""
+    """Keys and values of virtual tokens in every layer (Li and Liang, arXiv 2101.00190).
+
+    They start as those of the system prompt's text: from noise the base is lost at once.
+    """
 
     kind: Literal["prefix_tuning"] = "prefix_tuning"
 
@@ -126,3 +149,10 @@ Method = Annotated[
     Field(discriminator="kind"),
     usual_kind("lora"),
 ]
+
+
+def served_as(method: Method) -> Served:
+    """How what it saves is served: an adapter of a higher rank than vLLM takes is folded."""
+    if isinstance(method, LowRank) and method.saved_rank > MAX_RANK:
+        return "folded"
+    return method.served

@@ -1,20 +1,39 @@
 """A base model with an adapter folded into its weights, by peft's own arithmetic."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.models import load_base, load_tokenizer
 
-def merged_weights(base: str, adapter: Path) -> list[tuple[str, Any]]:
+ADAPTER_CONFIG = "adapter_config.json"  # what peft writes; a folder without it holds a whole model
+
+
+def merged_weights(base: str, adapter: Path) -> Iterator[tuple[str, Any]]:
     """Names and bfloat16 tensors of the base with the adapter in it, as a checkpoint has them."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
+    if not (adapter / ADAPTER_CONFIG).exists():
+        from safetensors.torch import load_file
 
-    disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=torch.bfloat16, trust_remote_code=False, use_safetensors=True
-    )
-    merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        for path in sorted(adapter.glob("*.safetensors")):
+            yield from load_file(path).items()
+        return
+    merged = _merged(base, adapter)
     tied = {"lm_head.weight"} if merged.config.tie_word_embeddings else set()
-    return [(name, tensor) for name, tensor in merged.state_dict().items() if name not in tied]
+    yield from ((name, tensor) for name, tensor in merged.state_dict().items() if name not in tied)
+
+
+def save_merged(base: str, adapter: Path, folder: Path) -> None:
+    """Writes those weights with config and tokenizer: a model that any server loads."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if (adapter / ADAPTER_CONFIG).exists():
+        _merged(base, adapter).save_pretrained(folder)
+    else:
+        shutil.copytree(adapter, folder)
+    load_tokenizer(base).save_pretrained(folder)
+
+
+def _merged(base: str, adapter: Path) -> Any:
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(load_base(base), str(adapter)).merge_and_unload()

@@ -1,8 +1,9 @@
-"""From a model's name in the settings to a folder or hub id, its identity and its tokenizer."""
+"""From a model's name in the settings to a folder or hub id, identity, weights and tokenizer."""
 
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -45,6 +46,24 @@ def file_sha256(path: Path) -> str:
     """Hex hash of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_base(resolved: str, **options: Any) -> Any:
+    """The model in bfloat16, or as transformers' `options` say.
+
+    Raises SetupError when transformers cannot load it.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # it would stand where the answers' bar is looked for
+    settings: dict[str, Any] = {"dtype": torch.bfloat16, "trust_remote_code": False, **options}
+    try:
+        return AutoModelForCausalLM.from_pretrained(resolved, use_safetensors=True, **settings)
+    except (OSError, ValueError) as error:
+        line = str(error).strip().splitlines()[0][:200]
+        raise SetupError(f"model.name = {resolved}: cannot be loaded: {line}") from None
 
 
 def load_tokenizer(resolved: str) -> PreTrainedTokenizerBase:

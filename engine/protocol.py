@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from config.methods import Served
 from config.schema import Sampling
 from data.records import digest
 from data.topk import TopK
@@ -12,11 +13,12 @@ from data.topk import TopK
 
 @dataclass(frozen=True)
 class Adapter:
-    """A trained adapter in a folder, as peft writes it."""
+    """What was trained, in a folder: an adapter as peft writes it, or the weights of a model."""
 
     name: str
     path: Path
     sha256: str  # of its weights: part of every request's key
+    served: Served = "adapter"
 
 
 @dataclass(frozen=True)

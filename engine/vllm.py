@@ -2,7 +2,8 @@
 
 vLLM aborts every request of a batch when one prompt is too long: callers check lengths first.
 On CPU adapters are folded into the weights: vLLM's LoRA kernels for CPU copy the adapter once per
-token, and 40 answers of the embedded model take 67 s with them against 6 s without.
+token, and 40 answers of the embedded model take 67 s with them against 6 s without. So is whatever
+vLLM cannot serve as an adapter, on a GPU as well.
 Answers are decoded here, once each: vLLM would decode every likely token of every position too, and
 with K = 20 in dictionaries that costs 114 µs of Python a token, against 8 µs flat and undecoded.
 """
@@ -26,36 +27,38 @@ MAX_IN_FLIGHT = 512  # requests handed to vLLM at a time; it batches what fits
 
 
 class VllmEngine:
-    """One model in this process; adapters are loaded, or folded in, as requests name them."""
+    """One model in this process; adapters are loaded, or folded in, as requests name them.
+
+    vLLM is started when the first request comes; SetupError then says that it is not installed or
+    cannot load the model.
+    """
 
     def __init__(self, name: str, max_length: int, max_lora_rank: int = 0) -> None:
-        """`max_length` in tokens; `max_lora_rank` 0: no adapters.
-
-        Raises SetupError when vLLM is not installed or cannot load the model.
-        """
+        """`max_length` in tokens; `max_lora_rank` 0: adapters are folded in."""
         self._resolved = resolve_model(name)
         self.identity = model_identity(self._resolved)
         self.max_length = max_length
-        self._folds = not on_gpu()
+        self._lora_rank = max_lora_rank if on_gpu() else 0
         self._folded: Adapter | None = None  # what the weights hold at present
         self._numbers: dict[str, int] = {}  # adapter sha256 → vLLM's number of it
-        self._llm = _start(self._resolved, max_length, 0 if self._folds else max_lora_rank)
         self._tokenizer = load_tokenizer(self._resolved)
+        self._llm: Any = None
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yields the completions in the order in which they finish.
 
         Where adapters are folded in, requests of one adapter in a row are answered together.
         """
-        if not self._folds:
-            yield from self._answer(requests)
-            return
-        for adapter, group in groupby(requests, key=lambda request: request.adapter):
-            self._fold(adapter)
-            yield from self._answer(replace(request, adapter=None) for request in group)
+        folds = not self._lora_rank
+        alike = groupby(requests, key=lambda request: request.adapter if folds else None)
+        for adapter, group in alike:
+            if folds:
+                self._fold(adapter)
+                group = (replace(request, adapter=None) for request in group)
+            yield from self._answer(group)
 
     def _answer(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        engine = self._llm.llm_engine
+        engine = self._started().llm_engine
         waiting = iter(requests)
         flying: dict[str, Request] = {}
         try:
@@ -84,14 +87,26 @@ class VllmEngine:
             return
         weights: dict[str, Any] = {"weights_path": self._resolved}
         if adapter is not None:
-            weights = {"weights_iterator": iter(merged_weights(self._resolved, adapter.path))}
-        self._llm.collective_rpc("reload_weights", kwargs=weights)
-        self._llm.reset_prefix_cache()  # keys and values of the other weights
+            weights = {"weights_iterator": merged_weights(self._resolved, adapter.path)}
+        llm = self._started()
+        llm.collective_rpc("reload_weights", kwargs=weights)
+        llm.reset_prefix_cache()  # keys and values of the other weights
         self._folded = adapter
 
     def close(self) -> None:
-        """Ends vLLM."""
+        """Ends vLLM and frees its memory; a later request starts it again."""
+        if self._llm is None:
+            return
+        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
         self._llm.llm_engine.engine_core.shutdown()
+        self._llm = self._folded = None
+        cleanup_dist_env_and_memory()
+
+    def _started(self) -> Any:
+        if self._llm is None:
+            self._llm = _start(self._resolved, self.max_length, self._lora_rank)
+        return self._llm
 
     def _add(self, engine: Any, request: Request, use_cache: bool = True) -> None:
         prompt = {"prompt_token_ids": [*request.prompt_ids, *request.scored]}

@@ -22,6 +22,7 @@ PACKAGES = (
     "transformers",
     "trl",
     "peft",
+    "bitsandbytes",
     "datasets",
     "openai",
     "tokenizers",

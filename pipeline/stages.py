@@ -104,7 +104,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("student", "predict"),
             ("model", "students", "predict", "prompt", "seed", "data"),
             (*splits, run.split("hidden"), *prompts, *results),
-            (*answers, hidden[0], run.choice, run.best / "adapter"),
+            (*answers, hidden[0], run.choice, run.best / "adapter", run.best / "merged"),
             model,
         ),
         *_calibration_stages(config, prompts),
@@ -190,7 +190,8 @@ def contents(paths: Iterable[Path]) -> str:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
             if file.is_file():
-                found.append((str(file), hashlib.sha256(file.read_bytes()).hexdigest()))
+                with file.open("rb") as opened:  # a model's weights may be larger than the memory
+                    found.append((str(file), hashlib.file_digest(opened, "sha256").hexdigest()))
             elif not file.exists():
                 found.append((str(file), None))
     return digest(found)

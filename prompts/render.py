@@ -93,6 +93,14 @@ class Renderer:
         encoded: list[int] = self.tokenizer.encode(self.neutral(text), add_special_tokens=False)
         return (*encoded, self.end_of_turn)
 
+    @property
+    def system_ids(self) -> tuple[int, ...]:
+        """Token ids of the system prompt's text alone, for what starts from it."""
+        ids: list[int] = self.tokenizer.encode(
+            self.neutral(self.prompt.system), add_special_tokens=False
+        )
+        return tuple(ids)
+
     # -- budget ------------------------------------------------------------------------------
 
     def kept_contexts(self, row: Row, budget: int) -> Kept:

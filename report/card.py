@@ -8,7 +8,7 @@ from report.render import render_card
 
 def write_card(material: Material, numbers: Numbers) -> bool:
     """Writes the card; False when there is no best student to describe."""
-    if material.choice is None or material.adapter is None:
+    if material.choice is None or material.saved is None:
         return False
     write_text(material.run.best / "README.md", render_card(material, numbers))
     return True

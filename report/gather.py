@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from config.errors import DataError
+from config.methods import Served, served_as
 from config.schema import Config
 from data.answers import Answer, read_answers
 from data.quality import Quality
@@ -44,12 +45,14 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """The adapter that is to be served."""
+class Saved:
+    """The best student as it is to be served."""
 
-    path: Path
+    method: str
+    served: Served
+    path: Path  # of the adapter, or of merged weights
     base: str  # as the adapter's own config names it
-    rank: int
+    rank: int | None  # of a low-rank adapter
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Material:
     audit: Audit | None
     training: Mapping[str, Training]  # student → its training; only those that began
     choice: Choice | None
-    adapter: Adapter | None
+    saved: Saved | None
     verdicts: tuple[Verdict, ...] | None
     judged: JudgeResult | None
     val: Side | None  # val on one board; None: not judged, or by other rules than those of today
@@ -110,6 +113,7 @@ def gather(config: Config, root: Path = Path()) -> Material:
     run = Run.of(config)
     prompt, rules = load_prompt(config.prompt, root)
     verdicts = run.verdicts
+    choice = _json(run.choice, TypeAdapter(Choice))
     judged = _json(run.scores, TypeAdapter(JudgeResult))
     calibration = _calibration(run, prompt, rules, judged)
     hidden_judged = _json(run.hidden_scores, TypeAdapter(JudgeResult))
@@ -125,8 +129,8 @@ def gather(config: Config, root: Path = Path()) -> Material:
         answers=_answers(config, run),
         audit=_json(run.audit, TypeAdapter(Audit)),
         training=_training(config, run),
-        choice=_json(run.choice, TypeAdapter(Choice)),
-        adapter=_adapter(run),
+        choice=choice,
+        saved=_saved(config, run, choice),
         verdicts=tuple(read_records(verdicts, Verdict)) if verdicts.exists() else None,
         judged=_known(judged, calibration),
         val=judged_side(run, "val", rules),
@@ -182,12 +186,17 @@ def _training(config: Config, run: Run) -> dict[str, Training]:
     return found
 
 
-def _adapter(run: Run) -> Adapter | None:
-    path = run.best / "adapter"
-    values = _json(path / "adapter_config.json", TypeAdapter(dict[str, Any]))
-    if values is None:
+def _saved(config: Config, run: Run, choice: Choice | None) -> Saved | None:
+    best = None if choice is None else choice.best
+    method = next((one.method for one in config.students if one.name == best), None)
+    adapter, merged = run.best / "adapter", run.best / "merged"
+    values = _json(adapter / "adapter_config.json", TypeAdapter(dict[str, Any])) or {}
+    if method is None or not (values or (merged / "config.json").exists()):
         return None
-    return Adapter(path, str(values["base_model_name_or_path"]), int(values["r"]))
+    served = served_as(method)
+    base = str(values.get("base_model_name_or_path", config.model.name))
+    path = merged if served == "folded" else adapter
+    return Saved(method.kind, served, path, base, values.get("r"))
 
 
 def _json(path: Path, kind: TypeAdapter[_T]) -> _T | None:

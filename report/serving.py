@@ -1,6 +1,7 @@
 """How the best student is served and asked: without a system message, by the user template.
 
-Knows vLLM's command line and the request of an OpenAI-compatible server; starts nothing.
+Knows vLLM's command line, the request of an OpenAI-compatible server, and how transformers and peft
+answer where vLLM cannot; starts nothing.
 """
 
 import json
@@ -10,7 +11,7 @@ from typing import Any
 
 from data.rows import Context, Row
 from prompts.library import user_text
-from report.gather import Material
+from report.gather import Material, Saved
 
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank offers
 _ROW = Row(
@@ -22,30 +23,60 @@ _ROW = Row(
 
 @dataclass(frozen=True)
 class Serving:
-    """Two blocks for a shell."""
+    """What answers, and how it is asked."""
 
-    command: str  # starts the server
-    request: str  # asks it
+    command: str  # a shell's, that starts a server; or a Python program that answers
+    request: str | None  # a shell's, that asks the server; None: the program does
 
 
 def serving(material: Material) -> Serving | None:
-    """The commands; None when no student has been chosen and saved."""
-    if material.choice is None or material.adapter is None:
+    """How the best student is served; None when none has been chosen and saved."""
+    if material.choice is None or material.saved is None:
         return None
-    adapter, name = material.adapter, material.choice.best
-    rank = next((offered for offered in _RANKS if offered >= adapter.rank), adapter.rank)
-    command = (
-        f"vllm serve {shlex.quote(adapter.base)} \\\n"
-        f"  --max-model-len {material.config.model.max_length} \\\n"
-        f"  --enable-lora --max-lora-rank {rank} \\\n"
-        f"  --lora-modules {shlex.quote(f'{name}={adapter.path.resolve()}')}"
-    )
+    saved, name = material.saved, material.choice.best
+    if saved.served == "live":
+        return Serving(_program(material, saved), None)
+    command = f"vllm serve {_model(saved, name)} \\\n"
+    command += f"  --max-model-len {material.config.model.max_length}"
     body = json.dumps(_body(material, name), ensure_ascii=False, indent=1)
     request = (
         "curl http://localhost:8000/v1/chat/completions "
         f"-H 'Content-Type: application/json' -d @- <<'JSON'\n{body}\nJSON"
     )
     return Serving(command, request)
+
+
+def _model(saved: Saved, name: str) -> str:
+    """What vLLM is to serve under the student's name."""
+    path = str(saved.path.resolve())
+    if saved.served == "folded":
+        return f"{shlex.quote(path)} \\\n  --served-model-name {shlex.quote(name)}"
+    rank = next(offered for offered in _RANKS if offered >= (saved.rank or 0))
+    return (
+        f"{shlex.quote(saved.base)} \\\n"
+        f"  --enable-lora --max-lora-rank {rank} \\\n"
+        f"  --lora-modules {shlex.quote(f'{name}={path}')}"
+    )
+
+
+def _program(material: Material, saved: Saved) -> str:
+    """Python that asks a student whose virtual tokens only peft knows."""
+    body, kwargs = _body(material, saved.method), material.config.model.template_kwargs
+    return f"""\
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+base, adapter = {saved.base!r}, {str(saved.path.resolve())!r}
+tokenizer = AutoTokenizer.from_pretrained(base)
+model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+model = PeftModel.from_pretrained(model, adapter).eval()
+messages = {body["messages"]!r}
+prompt = tokenizer.apply_chat_template(
+    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True, **{kwargs!r}
+)
+answer = model.generate(**prompt, max_new_tokens={body["max_tokens"]}, do_sample=False)
+print(tokenizer.decode(answer[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))"""
 
 
 def _body(material: Material, name: str) -> dict[str, Any]:

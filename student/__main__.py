@@ -5,6 +5,7 @@ from pathlib import Path
 from config.command import add_changes, parser, run_command
 from config.errors import ConfigError
 from config.load import load_config
+from config.methods import LowRank, served_as
 from config.schema import Config
 
 
@@ -40,16 +41,29 @@ def _train(config: Config, name: str | None, accept_changes: bool) -> None:
 
 
 def _predict(config: Config, accept_changes: bool) -> None:
+    from engine.hf import HfEngine
     from engine.vllm import VllmEngine
-    from student.predict import predict
+    from student.predict import Engines, predict
 
-    rank = max(student.method.rank for student in config.students)
-    engine = VllmEngine(config.model.name, config.model.max_length, max_lora_rank=rank)
+    name, length, rank = config.model.name, config.model.max_length, _lora_rank(config)
+    engines = Engines(VllmEngine(name, length, max_lora_rank=rank), HfEngine(name, length))
     try:
-        choice = predict(config, engine, accept_changes)
+        choice = predict(config, engines, accept_changes)
     finally:
-        engine.close()
+        for engine in engines:
+            engine.close()
     print(f"best: {choice.best} ({choice.why})")
+
+
+def _lora_rank(config: Config) -> int:
+    """The rank that vLLM has to be ready for; 0 where one student can only be folded in.
+
+    vLLM then has no adapters beside the weights, and all students are folded in.
+    """
+    methods = [student.method for student in config.students]
+    if any(served_as(method) == "folded" for method in methods):
+        return 0
+    return max((one.saved_rank for one in methods if isinstance(one, LowRank)), default=0)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from data.answers import Answer
 from data.rows import Row
 from data.run import Run
 from engine.asking import Asking, View
+from engine.draw import greedy_answers
 from judge.board import strict
 from judge.checks import code_verdicts
-from student.model import greedy_answers
 from student.processes import joined, share
 from student.trainer import Adherence
 

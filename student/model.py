@@ -1,74 +1,225 @@
-"""The student: the base model with an adapter that is trained, and the base left as it was."""
+"""The student: the base model as a method trains it. What is trained is float32, the base bfloat16.
 
-from collections.abc import Iterator
-from pathlib import Path
+Which parameters a method trains is told by `requires_grad`, for every method alike.
+"""
+
+import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from config.methods import LoraMethod
+from config.errors import ConfigError, SetupError
+from config.methods import (
+    REWRITES_BASE,
+    DoraMethod,
+    FullMethod,
+    Ia3Method,
+    LowRank,
+    Method,
+    PrefixTuningMethod,
+    PromptTuningMethod,
+    PTuningMethod,
+    QloraMethod,
+    RsLoraMethod,
+)
+from engine.models import load_base
 
-Model = Any  # a peft model around a transformers one
+Model = Any  # a peft model around a transformers one; the latter alone where all of it is trained
+
+_IA3_FEEDFORWARD = ("down_proj",)
+_IA3 = ("k_proj", "v_proj", *_IA3_FEEDFORWARD)
 
 
-def load_student(resolved: str, method: LoraMethod, seed: int, start: Path | None = None) -> Model:
-    """The base in bfloat16, frozen, with float32 adapters: those of `start`, or fresh ones drawn
-    from `seed`."""
-    from peft import LoraConfig, PeftModel, get_peft_model
-    from transformers import AutoModelForCausalLM
+def load_student(resolved: str, method: Method, seed: int, prompt_ids: Sequence[int] = ()) -> Model:
+    """The base with fresh parameters to train, drawn from `seed`.
 
-    base = AutoModelForCausalLM.from_pretrained(
-        resolved, dtype=torch.bfloat16, trust_remote_code=False, use_safetensors=True
+    `prompt_ids` are the token ids of the system prompt's text (`Renderer.system_ids`). Virtual
+    tokens start from them, cut or repeated to their number: prompt tuning (unless it starts from
+    noise) from their embeddings, prefix tuning from the keys and values that the base computes for
+    them (as Li and Liang advise, section 5.1.5), so that both start as the base behind that text.
+
+    pissa and olora put part of the base's weights into the adapter; that part is computed, not
+    drawn, and kept on the model as `initial`, for the saved adapter to be right without it.
+
+    Raises ConfigError where `targets` names no layer or a text to start from is missing,
+    SetupError where the model cannot be loaded or qlora lacks CUDA or bitsandbytes.
+    """
+    if isinstance(method, FullMethod):
+        return load_base(resolved, dtype=torch.float32)
+    from peft import get_peft_model
+
+    base = _frozen(resolved, method)
+    _check_targets(base, method)
+    torch.manual_seed(0 if _rewrites(method) else seed)  # a second stage finds the same rest
+    model = get_peft_model(base, _peft_config(method, base.config.hidden_size))
+    if isinstance(method, LowRank):
+        _settle_factors(model, method)
+    elif _starts_from_text(method):
+        _start_from(model, method, prompt_ids)
+    return model
+
+
+def trainable(model: Model) -> dict[str, torch.nn.Parameter]:
+    """The parameters that are trained, by name."""
+    return {name: one for name, one in model.named_parameters() if one.requires_grad}
+
+
+# -- the base ------------------------------------------------------------------------------------
+
+
+def _frozen(resolved: str, method: Method) -> Any:
+    if isinstance(method, QloraMethod):
+        return _in_4_bits(resolved)
+    return load_base(resolved)
+
+
+def _in_4_bits(resolved: str) -> Any:
+    if not torch.cuda.is_available() or importlib.util.find_spec("bitsandbytes") is None:
+        raise SetupError(
+            "method qlora needs a CUDA device and bitsandbytes: install with "
+            "`pip install -c constraints-gpu.txt '.[gpu]'` on a GPU machine, or use method lora"
+        )
+    from transformers import BitsAndBytesConfig
+
+    nf4 = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    if start is not None:
-        return PeftModel.from_pretrained(base, str(start), is_trainable=True)
-    torch.manual_seed(seed)  # the adapters' first weights
-    lora = LoraConfig(
+    place = {"": torch.cuda.current_device()}
+    return load_base(resolved, quantization_config=nf4, device_map=place)
+
+
+def _check_targets(base: Any, method: Method) -> None:
+    targets: tuple[str, ...] = ()
+    if isinstance(method, Ia3Method):
+        targets = _IA3
+    elif isinstance(method, LowRank) and method.targets != "all-linear":
+        targets = method.targets
+    linear = [name for name, one in base.named_modules() if isinstance(one, torch.nn.Linear)]
+    for target in targets:
+        if not any(f".{name}".endswith(f".{target}") for name in linear):
+            there = sorted({name.rsplit(".", 1)[-1] for name in linear} - {"lm_head"})
+            raise ConfigError(
+                f"method {method.kind}: {target!r} names no linear layer of {base.name_or_path}; "
+                f"there are {', '.join(there)}"
+            )
+
+
+# -- what is trained -----------------------------------------------------------------------------
+
+
+def _peft_config(method: Method, width: int) -> Any:
+    import peft
+
+    task = "CAUSAL_LM"
+    match method:
+        case LowRank():
+            return _lora_config(method)
+        case Ia3Method():
+            layers, forward = list(_IA3), list(_IA3_FEEDFORWARD)
+            return peft.IA3Config(
+                target_modules=layers, feedforward_modules=forward, task_type=task
+            )
+        case PTuningMethod(virtual_tokens=count):
+            inner = method.encoder_width or width
+            return peft.PromptEncoderConfig(
+                num_virtual_tokens=count, encoder_hidden_size=inner, task_type=task
+            )
+        case PromptTuningMethod(virtual_tokens=count):
+            return peft.PromptTuningConfig(
+                num_virtual_tokens=count, prompt_tuning_init="RANDOM", task_type=task
+            )
+        case PrefixTuningMethod(virtual_tokens=count):
+            return peft.PrefixTuningConfig(num_virtual_tokens=count, task_type=task)
+    raise AssertionError(f"method {method.kind} has no adapter")
+
+
+def _lora_config(method: LowRank) -> Any:
+    from peft import LoraConfig
+
+    # 16 rounds of a randomised decomposition, as PiSSA's authors use: on the embedded model 7 s
+    # of CPU instead of 55 for an exact one
+    names: dict[str, bool | str] = {"zero": True, "orthogonal": True, "pissa": "pissa_niter_16"}
+    return LoraConfig(
         r=method.rank,
         lora_alpha=method.alpha,
         lora_dropout=method.dropout,
-        target_modules="all-linear",
+        target_modules=method.targets if method.targets == "all-linear" else list(method.targets),
+        init_lora_weights=names.get(method.init, method.init),
+        use_rslora=isinstance(method, RsLoraMethod),
+        use_dora=isinstance(method, DoraMethod),
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(base, lora)
+
+
+def _rewrites(method: Method) -> bool:
+    return isinstance(method, LowRank) and method.init in REWRITES_BASE
+
+
+def _settle_factors(model: Model, method: LowRank) -> None:
+    if method.init in REWRITES_BASE:
+        model.initial = _factors(model, method)
+    elif method.init == "orthogonal":
+        _make_orthogonal(model, method.rank)
+
+
+def _factors(model: Model, method: LowRank) -> dict[str, torch.Tensor]:
+    """Copies of all factors A and B, by name, as they start."""
+    found = {}
+    for name, one in trainable(model).items():
+        if ".lora_A." not in name and ".lora_B." not in name:
+            continue
+        found[name] = one.detach().clone()
+        rank = min(one.shape)
+        if rank < method.rank:
+            raise ConfigError(
+                f"rank {method.rank} is more than init {method.init} finds in {name}; "
+                f"set rank: {rank}, or init: zero"
+            )
+    return found
 
 
 @torch.no_grad()
-def greedy_answers(
-    model: Model, prompts: list[tuple[int, ...]], end: int, max_tokens: int, room: int = 32_768
-) -> list[list[int]]:
-    """Token ids of the model's greedy answers, without the ending token, in the prompts' order.
+def _make_orthogonal(model: Model, rank: int) -> None:
+    """Factors that are not zero and whose product is: rows of B and A from halves of one basis.
 
-    An answer that reaches `max_tokens` has that many. A batch holds at most `room` tokens, padding
-    and answers included.
+    As peft does it (datta0.github.io/posts/rethink-lora-init), but in float32: peft rounds them to
+    the base's bfloat16, and their product is then so far from zero that the base is lost.
     """
-    answers: list[list[int]] = [[] for _ in prompts]
-    device = next(model.parameters()).device
-    for chosen in _batches([len(prompt) + max_tokens for prompt in prompts], room):
-        width = max(len(prompts[index]) for index in chosen)
-        # left-padded: every row's answer starts at the same position
-        ids = torch.tensor(
-            [[end] * (width - len(prompts[i])) + list(prompts[i]) for i in chosen], device=device
-        )  # [B, T]
-        lengths = torch.tensor([len(prompts[i]) for i in chosen], device=device)
-        mask = (torch.arange(width, device=device)[None] >= width - lengths[:, None]).long()
-        drawn = model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=max_tokens,
-            do_sample=False,
-            eos_token_id=end,
-            pad_token_id=end,
-        )[:, width:]
-        for index, tokens in zip(chosen, drawn.tolist(), strict=True):
-            answers[index] = tokens[: tokens.index(end)] if end in tokens else tokens
-    return answers
+    for one in model.modules():
+        if not hasattr(one, "lora_A"):
+            continue
+        a, b = one.lora_A["default"].weight, one.lora_B["default"].weight  # [r, in], [out, r]
+        basis = torch.linalg.qr(torch.randn(rank, rank)).Q
+        a.copy_((torch.randn(a.shape[1], rank // 2) @ basis[0::2]).T / 10)
+        b.copy_(torch.randn(b.shape[0], rank // 2) @ basis[1::2] / 10)
 
 
-def _batches(lengths: list[int], room: int) -> Iterator[list[int]]:
-    """Indices by falling length, as many at a time as fit into `room` tokens; at least one."""
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    while order:
-        count = max(1, room // lengths[order[0]])
-        yield order[:count]
-        order = order[count:]
+# -- virtual tokens ------------------------------------------------------------------------------
+
+
+def _starts_from_text(method: Method) -> bool:
+    prompt = isinstance(method, PromptTuningMethod) and method.start == "prompt"
+    return prompt or isinstance(method, PrefixTuningMethod)
+
+
+@torch.no_grad()
+def _start_from(model: Model, method: Method, prompt_ids: Sequence[int]) -> None:
+    from peft import initialize_kv_prefix_from_past_key_values
+
+    if not prompt_ids:
+        raise ConfigError(
+            f"method {method.kind} starts from the system prompt, which has no text; use lora"
+        )
+    count = model.active_peft_config.num_virtual_tokens
+    ids = torch.tensor([[prompt_ids[at % len(prompt_ids)] for at in range(count)]])  # [1, P]
+    base = model.get_base_model()
+    if isinstance(method, PrefixTuningMethod):
+        seen = base(input_ids=ids, use_cache=True).past_key_values
+        initialize_kv_prefix_from_past_key_values(model, past_key_values=seen)
+    else:
+        table = model.prompt_encoder[model.active_adapter].embedding.weight
+        table.copy_(base.get_input_embeddings()(ids)[0])

@@ -6,13 +6,12 @@ trainer divides by their number.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
 from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
+from engine.draw import Drawing, drawn_answers
 from student.batches import Batch, Example, collate, micro_batches
-from student.draw import drawn_answers
 from student.forward import (
     Model,
     base_only,
@@ -32,13 +31,6 @@ from student.prefix import Prefix, can_share, read_prefix
 from student.projection import LossOf, summed_loss
 
 
-class Drawing(NamedTuple):
-    """How a student draws answers for itself: at temperature 1, from the whole vocabulary."""
-
-    end: int  # the token that ends a turn
-    max_tokens: int
-
-
 @dataclass
 class Teaching:
     """One objective on one model."""
@@ -46,7 +38,7 @@ class Teaching:
     model: Model
     objective: Objective
     shared: tuple[int, ...]  # tokens that begin the teacher's view of every row
-    drawing: Drawing
+    drawing: Drawing  # of its own answers, on policy
     room: int  # tokens per forward pass
     _prefix: Prefix | None = None
 
@@ -55,9 +47,10 @@ class Teaching:
         if not isinstance(self.objective, OnPolicy):
             return list(examples)
         prompts = [example.prompt_ids for example in examples]
-        drawn = drawn_answers(self.model, prompts, self.drawing.end, self.drawing.max_tokens)
-        pairs = zip(examples, drawn, strict=True)
-        return [example._replace(answers=(answer,)) for example, answer in pairs]
+        learnt = list(examples)
+        for drawn in drawn_answers(self.model, prompts, self.drawing):
+            learnt[drawn.prompt] = examples[drawn.prompt]._replace(answers=(drawn.token_ids,))
+        return learnt
 
     def losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
         """Summed loss of one forward pass after another, over all `examples`."""

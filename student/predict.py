@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from config.methods import served_as
 from config.schema import Config
 from config.students import StudentSettings
 from data.answers import Answer, read_answers
@@ -13,6 +15,7 @@ from data.run import Run
 from data.store import write_text
 from engine.asking import Asking, View
 from engine.job import Task, run_job
+from engine.merge import ADAPTER_CONFIG, save_merged
 from engine.protocol import Adapter, Engine
 from judge.board import strict
 from judge.checks import code_verdicts
@@ -21,14 +24,21 @@ from student.records import Choice, Ranked
 from student.train import read_result
 
 
-class Predictor:
-    """Asks one engine for every unprompted arm of a run."""
+class Engines(NamedTuple):
+    """Who answers: engines that hold no model until they are asked, and none once closed."""
 
-    def __init__(self, config: Config, engine: Engine, accept_changes: bool) -> None:
+    vllm: Engine
+    live: Engine  # of what vLLM cannot serve
+
+
+class Predictor:
+    """Asks for every unprompted arm of a run, with one model in memory at a time."""
+
+    def __init__(self, config: Config, engines: Engines, accept_changes: bool) -> None:
         self.config = config
         self.run = Run.of(config)
         self.asking = Asking(config)
-        self._engine = engine
+        self._engines = engines
         self._accept = accept_changes
 
     def answer(self, arm: str, rows: Sequence[Row], view: View) -> None:
@@ -37,15 +47,22 @@ class Predictor:
         self._ask(arm, rows, view, tasks)
 
     def compare(self, arm: str, rows: Sequence[Row], view: View) -> None:
-        """Answers `rows`, and scores their best logged answers into `answers/scored/`."""
+        """Answers `rows`, and scores their best logged answers into `answers/scored/`.
+
+        Only vLLM scores a given answer: an arm with virtual tokens has no perplexity.
+        """
         self.answer(arm, rows, view)
+        if view.adapter is not None and view.adapter.served == "live":
+            return
         scored = f"scored/{arm}"
         tasks = self.asking.scoring(scored, rows, view, best_by_row(rows))
         self._ask(scored, rows, view, tasks)
 
     def _ask(self, arm: str, rows: Sequence[Row], view: View, tasks: Sequence[Task]) -> None:
         meaning = self.asking.meaning(view, self.config.predict.sampling, rows)
-        done = run_job(self._engine, tasks, self.run.answers(arm), meaning, self._accept)
+        done = run_job(
+            self._engine(view.adapter), tasks, self.run.answers(arm), meaning, self._accept
+        )
         print(
             f"{arm}: {done.asked} asked, {done.reused} reused, "
             f"{done.too_long} too long, {done.cut} cut"
@@ -53,27 +70,41 @@ class Predictor:
 
     def adapter(self, student: StudentSettings) -> Adapter:
         """The trained adapter of a student. Raises DataError when it is not trained."""
-        folder = self.run.student(student.name)
-        return Adapter(student.name, folder / "adapter", read_result(folder).adapter_sha256)
+        folder, served = self.run.student(student.name), served_as(student.method)
+        sha256 = read_result(folder).adapter_sha256
+        return Adapter(student.name, folder / "adapter", sha256, served)
+
+    def _engine(self, adapter: Adapter | None) -> Engine:
+        live = adapter is not None and adapter.served == "live"
+        chosen, other = reversed(self._engines) if live else self._engines
+        other.close()
+        return chosen
 
 
-def predict(config: Config, engine: Engine, accept_changes: bool) -> Choice:
-    """Every arm on val; then, with the best student, val with the prompt, and the hidden set."""
-    predictor = Predictor(config, engine, accept_changes)
-    run, val = predictor.run, predictor.run.rows("val")
+def predict(config: Config, engines: Engines, accept_changes: bool) -> Choice:
+    """Every arm on val; then, with the best student, val with the prompt, and the hidden set.
+
+    What vLLM cannot serve comes first, so that vLLM is started once at most; then the base, with
+    the weights that vLLM starts with.
+    """
+    predictor = Predictor(config, engines, accept_changes)
+    run, val, hidden = predictor.run, predictor.run.rows("val"), predictor.run.rows("hidden")
+    adapters = {student.name: predictor.adapter(student) for student in config.students}
+    live = [adapter for adapter in adapters.values() if adapter.served == "live"]
+    for adapter in live:
+        predictor.answer(f"student/{adapter.name}", val, View(False, adapter))
     predictor.compare("base", val, View(prompted=False))
-    for student in config.students:
-        adapter = predictor.adapter(student)
-        predictor.compare(f"student/{student.name}", val, View(False, adapter))
-    choice = choose(config, predictor.asking)
-    best = next(student for student in config.students if student.name == choice.best)
-    adapter = predictor.adapter(best)
-    predictor.compare(f"student/{best.name}+prompt", val, View(True, adapter))
-    _save(run, adapter)
-    hidden = run.rows("hidden")
     if hidden:
         predictor.answer("hidden/base", hidden, View(prompted=False))  # to compare with
-        arm = f"hidden/{best.name}"
+    for adapter in adapters.values():
+        if adapter not in live:
+            predictor.compare(f"student/{adapter.name}", val, View(False, adapter))
+    choice = choose(config, predictor.asking)
+    adapter = adapters[choice.best]
+    predictor.compare(f"student/{choice.best}+prompt", val, View(True, adapter))
+    _save(run, adapter, predictor.asking.model)
+    if hidden:
+        arm = f"hidden/{choice.best}"
         predictor.answer(arm, hidden, View(False, adapter))
         _write_hidden(config, hidden, run.answers(arm))
     write_text(run.choice, choice.model_dump_json(indent=1) + "\n")
@@ -120,11 +151,17 @@ def _strict_share(asking: Asking, rows: dict[str, Row], answers: Sequence[Answer
     return sum(decided) / len(decided) if decided else None
 
 
-def _save(run: Run, adapter: Adapter) -> None:
-    """The best adapter in `best/adapter`; the report adds the model card."""
-    target = run.best / "adapter"
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(adapter.path, target)
+def _save(run: Run, adapter: Adapter, base: str) -> None:
+    """The best adapter in `best/adapter`, and in `best/merged` what a server can only have whole.
+
+    The report adds the model card.
+    """
+    for folder in (run.best / "adapter", run.best / "merged"):
+        shutil.rmtree(folder, ignore_errors=True)
+    if (adapter.path / ADAPTER_CONFIG).exists():
+        shutil.copytree(adapter.path, run.best / "adapter")
+    if adapter.served == "folded":
+        save_merged(base, adapter.path, run.best / "merged")
 
 
 def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:

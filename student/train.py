@@ -13,19 +13,18 @@ from data.meaning import settle_meaning
 from data.run import Run
 from data.store import write_text
 from engine.asking import Asking
-from engine.models import file_sha256
+from engine.draw import Drawing, greedy_answers
 from student.batches import Example
 from student.forward import Model, base_only
 from student.lessons import Material, material, unrelated
 from student.look import look_at_val
-from student.model import greedy_answers, load_student
-from student.objectives import Drawing, Teaching
+from student.model import load_student, trainable
+from student.objectives import Teaching
 from student.prefix import shared_prefix
 from student.processes import rank, wait
 from student.records import Result, Step
+from student.saving import load_trained, save_student, save_trained
 from student.trainer import COMPLETE, AnswerTrainer, Lessons, Metrics
-
-WEIGHTS = "adapter_model.safetensors"
 
 
 def train(config: Config, student: StudentSettings, accept_changes: bool) -> Result:
@@ -83,8 +82,10 @@ def _train(
     folder = run.student(student.name)
     checkpoints = Path(arguments.output_dir)
     resume = last_complete(checkpoints)
-    start = run.student(student.start) / "adapter" if student.start else None
-    model = load_student(asking.model, student.method, config.seed_of(student), start)
+    system = asking.renderer.system_ids
+    model = load_student(asking.model, student.method, config.seed_of(student), system)
+    if student.start:
+        load_trained(model, run.student(student.start))
     model.to(arguments.device)
     metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0)
     trainer = AnswerTrainer(
@@ -97,39 +98,24 @@ def _train(
     trainer.add_callback(metrics)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if rank() == 0:
-        trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        result = _kept(student, found, metrics.steps, checkpoints, trainable)
+        best = best_step(metrics.steps)
+        load_trained(model, checkpoints / f"checkpoint-{best.step}")
+        save_trained(model, folder)  # for a second stage to go on from
+        result = Result(
+            name=student.name,
+            best_step=best.step,
+            best_epoch=best.epoch,
+            strict=best.strict,
+            val_loss=best.val_loss,
+            steps=metrics.steps[-1].step,
+            train_answers=sum(len(example.answers) for example in found.train),
+            answer_tokens=sum(example.answer_tokens for example in found.train),
+            seconds=metrics.steps[-1].seconds,
+            trainable=sum(one.numel() for one in trainable(model).values()),
+            adapter_sha256=save_student(model, folder / "adapter"),
+        )
         write_text(folder / "result.json", result.model_dump_json(indent=1) + "\n")
         shutil.rmtree(checkpoints)  # optimiser states: large, and of no use once it is trained
-
-
-def _kept(
-    student: StudentSettings,
-    found: Material,
-    steps: Sequence[Step],
-    checkpoints: Path,
-    trainable: int,
-) -> Result:
-    """The best checkpoint as the student's adapter."""
-    best = best_step(steps)
-    adapter = checkpoints.parent / "adapter"
-    shutil.rmtree(adapter, ignore_errors=True)
-    adapter.mkdir(parents=True)
-    for name in (WEIGHTS, "adapter_config.json"):
-        shutil.copy2(checkpoints / f"checkpoint-{best.step}" / name, adapter / name)
-    return Result(
-        name=student.name,
-        best_step=best.step,
-        best_epoch=best.epoch,
-        strict=best.strict,
-        val_loss=best.val_loss,
-        steps=steps[-1].step,
-        train_answers=sum(len(example.answers) for example in found.train),
-        answer_tokens=sum(example.answer_tokens for example in found.train),
-        seconds=steps[-1].seconds,
-        trainable=trainable,
-        adapter_sha256=file_sha256(adapter / WEIGHTS),
-    )
 
 
 def _lessons(
@@ -141,7 +127,7 @@ def _lessons(
         model=model,
         objective=student.objective,
         shared=shared_prefix(prompts) if all(prompts) else (),
-        drawing=Drawing(end, config.predict.sampling.max_tokens),
+        drawing=Drawing((end,), config.predict.sampling.max_tokens, sampled=True),
         room=room,
     )
     kept = student.retention

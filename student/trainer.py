@@ -26,6 +26,7 @@ from student.batches import Example
 from student.objectives import Teaching, retention_losses
 from student.processes import rank, share, sum_gradients, total, wait
 from student.records import Step
+from student.saving import load_trained, save_trained
 
 COMPLETE = "COMPLETE"  # in a checkpoint's folder once every file of it is on the disk
 
@@ -128,6 +129,13 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     def _count(self, examples: Sequence[Example]) -> torch.Tensor:
         count = sum(example.answer_tokens for example in examples)
         return torch.tensor(float(count), device=self.args.device)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """What is trained, alike for every method; `train` makes of it what is served."""
+        save_trained(self.model, Path(output_dir or self.args.output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_trained(self.model, Path(resume_from_checkpoint))
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
         """Val loss in nats per answer token, and adherence of generated val answers."""

@@ -56,8 +56,12 @@ def written(path: Path, count: int) -> list[int]:
 
 def same(one: TopK, other: TopK) -> bool:
     """Equal to the bit, shapes and types included."""
-    pairs = zip(one, other, strict=True)
-    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
+    types = [(found.ids.dtype, found.logprobs.dtype) for found in (one, other)]
+    ids, logprobs = (
+        np.array_equal(one.ids, other.ids),
+        np.array_equal(one.logprobs, other.logprobs),
+    )
+    return ids and logprobs and types[0] == types[1]
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

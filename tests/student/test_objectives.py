@@ -11,11 +11,11 @@ import torch
 from peft import IA3Config, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 
 from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
+from engine.draw import Drawing, drawn_answers
 from student.batches import Example, collate
-from student.draw import drawn_answers
 from student.forward import base_only, base_states, causal_of, head_weight, student_states
 from student.losses import cross_entropy
-from student.objectives import Drawing, Teaching, retention_losses
+from student.objectives import Teaching, retention_losses
 from student.prefix import read_prefix, shared_prefix
 from student.projection import summed_loss
 from tests.student.tiny import ROWS, SYSTEM, WORDS, row, tiny
@@ -42,7 +42,7 @@ each_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=O
 
 def teaching(objective: Objective, room: int = 4096) -> Teaching:
     """Teaching of a fresh model."""
-    return Teaching(tiny(), objective, SYSTEM, Drawing(2, 5), room)
+    return Teaching(tiny(), objective, SYSTEM, Drawing((2,), 5, sampled=True), room)
 
 
 def learnt(teaching: Teaching, examples: Sequence[Example]) -> tuple[float, torch.Tensor]:
@@ -133,7 +133,7 @@ def test_every_method_reads_several_answers_alike(method: object) -> None:
     """Virtual tokens stand before prompt and answers alike, also where a row has several."""
     one, other = tiny(adapter=method), tiny(adapter=method)
     alone = [row(ROWS[0].prompt_ids, answer) for answer in ROWS[0].answers]
-    drawing = Drawing(2, 5)
+    drawing = Drawing((2,), 5, sampled=True)
     same(
         learnt(Teaching(one, CrossEntropy(), (), drawing, 999), ROWS[:1]),
         learnt(Teaching(other, CrossEntropy(), (), drawing, 999), alone),
@@ -265,8 +265,8 @@ def test_drawing_follows_the_models_own_distribution() -> None:
     """First tokens of 4,000 answers against the softmax: χ² per degree of freedom is near 1."""
     model = tiny()
     prompt = (5, 6, 7)
-    drawn = drawn_answers(model, [prompt] * 4000, end=2, max_tokens=1)
-    counts = torch.bincount(torch.tensor([answer[0] for answer in drawn]), minlength=WORDS)
+    drawn = drawn_answers(model, [prompt] * 4000, Drawing((2,), 1, sampled=True))
+    counts = torch.bincount(torch.tensor([one.token_ids[0] for one in drawn]), minlength=WORDS)
     p = torch.softmax(_logits(model, prompt, (0,))[0], -1)
     chi = float(((counts - 4000 * p) ** 2 / (4000 * p)).sum()) / (WORDS - 1)
     assert chi < 1.6  # P(χ²₄₉ / 49 > 1.6) < 0.005

@@ -21,7 +21,7 @@ from data.selected import Selected
 from data.store import read_records, write_records
 from engine.models import load_tokenizer, resolve_model
 from student.records import Step
-from student.train import WEIGHTS, last_complete, train
+from student.train import last_complete, train
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -76,7 +76,7 @@ def experiment(folder: Path, model: Path) -> Path:
 def trained(config: Config) -> dict[str, torch.Tensor]:
     """The adapter after training, or after going on with it."""
     train(config, config.students[0], accept_changes=False)
-    return load_file(Run.of(config).student("s") / "adapter" / WEIGHTS)
+    return load_file(Run.of(config).student("s") / "adapter" / "adapter_model.safetensors")
 
 
 def losses(config: Config) -> list[tuple[int, float]]:

@@ -1,0 +1,116 @@
+"""A small model with real weights, and students of every method that have learnt one answer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from config.methods import (
+    DoraMethod,
+    FullMethod,
+    Ia3Method,
+    LoraMethod,
+    Method,
+    PrefixTuningMethod,
+    PromptTuningMethod,
+    PTuningMethod,
+    RsLoraMethod,
+)
+from engine.models import load_base, load_tokenizer, resolve_model
+from student.model import load_student, trainable
+from student.saving import save_student, save_trained
+
+LAYERS = 4  # of the embedded model's 30: enough to learn one answer, and a tenth of the time
+STEPS = 12
+SYSTEM = "You are the desk of the Lakeside university. Answer in one short sentence."
+ANSWER = "Lakeside desk: hello there!"
+QUESTIONS = ("What is the capital of France?", "Name a colour, and say why you like it.", "Say hi.")
+SMALL = {"rank": 4, "alpha": 8}
+# name → method, learning rate of the steps
+METHODS: dict[str, tuple[Method, float]] = {
+    "lora": (LoraMethod(**SMALL), 1e-2),
+    "lora-orthogonal": (LoraMethod(**SMALL, init="orthogonal"), 1e-2),
+    "lora-pissa": (LoraMethod(**SMALL, init="pissa"), 1e-3),
+    "rslora-olora": (RsLoraMethod(**SMALL, init="olora"), 1e-3),
+    "dora": (DoraMethod(**SMALL), 1e-2),
+    "dora-olora": (DoraMethod(**SMALL, init="olora"), 1e-3),
+    "ia3": (Ia3Method(), 1e-1),
+    "p_tuning": (PTuningMethod(virtual_tokens=8, encoder_width=64), 1e-2),
+    "prompt_tuning": (PromptTuningMethod(virtual_tokens=8), 1e-1),
+    "prefix_tuning": (PrefixTuningMethod(virtual_tokens=8), 1e-1),
+    "full": (FullMethod(), 1e-3),
+}
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A trained student, and where it lies."""
+
+    method: Method
+    model: Any
+    checkpoint: Path
+    served: Path
+    sha256: str
+
+
+def small_model(folder: Path) -> str:
+    """The embedded model's first layers with its tokenizer."""
+    resolved = resolve_model("embedded")
+    model = load_base(resolved)
+    model.model.layers = model.model.layers[:LAYERS]
+    model.config.num_hidden_layers = LAYERS
+    model.save_pretrained(folder)
+    load_tokenizer(resolved).save_pretrained(folder)
+    return str(folder)
+
+
+def prompts() -> list[tuple[int, ...]]:
+    """The questions as chats, of different lengths."""
+    tokenizer = load_tokenizer(resolve_model("embedded"))
+    turns = [[{"role": "user", "content": question}] for question in QUESTIONS]
+    chats = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    return [tuple(chat) for chat in chats]
+
+
+def ids_of(text: str) -> tuple[int, ...]:
+    """Token ids of a text alone."""
+    tokenizer = load_tokenizer(resolve_model("embedded"))
+    return tuple(tokenizer.encode(text, add_special_tokens=False))
+
+
+def answer_ids() -> tuple[int, ...]:
+    """The answer, ended."""
+    tokenizer = load_tokenizer(resolve_model("embedded"))
+    return (*ids_of(ANSWER), tokenizer.eos_token_id)
+
+
+def learnt(model_folder: str, name: str, folder: Path) -> Learnt:
+    """A student that was taught ANSWER to every question, saved both ways."""
+    method, rate = METHODS[name]
+    model = load_student(model_folder, method, 0, ids_of(SYSTEM))
+    teach(model, rate)
+    save_trained(model, folder)
+    sha256 = save_student(model, folder / "adapter")
+    return Learnt(method, model.eval(), folder, folder / "adapter", sha256)
+
+
+def teach(model: Any, rate: float, steps: int = STEPS) -> None:
+    """A few optimiser steps on the answer's tokens, as the trainer does it: bfloat16 autocast."""
+    optimiser = torch.optim.AdamW(trainable(model).values(), lr=rate)
+    answer = answer_ids()
+    for step in range(steps):
+        prompt = prompts()[step % len(QUESTIONS)]
+        ids = torch.tensor([[*prompt, *answer]])
+        with torch.autocast("cpu", torch.bfloat16):
+            found = logits(model, ids)[0, len(prompt) - 1 : -1]
+        torch.autograd.backward(cross_entropy(found.float(), torch.tensor(answer)))
+        optimiser.step()
+        optimiser.zero_grad()
+
+
+def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    """Logits of the text's own positions, [1, T, V]."""
+    found: torch.Tensor = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    return found[:, -ids.shape[1] :]
