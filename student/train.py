@@ -1,10 +1,11 @@
 """Trains one student from the selected answers; resumes from its last complete checkpoint."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from transformers import ProgressCallback
 
 from config.errors import DataError
 from config.schema import Config
@@ -15,6 +16,7 @@ from data.store import write_text
 from engine.asking import Asking
 from engine.models import file_sha256
 from student.batches import Example
+from student.follow import Bar, trackers
 from student.forward import Model, base_only
 from student.lessons import Material, material, unrelated
 from student.look import look_at_val
@@ -22,16 +24,22 @@ from student.model import greedy_answers, load_student
 from student.objectives import Drawing, Teaching
 from student.prefix import shared_prefix
 from student.records import Result, Step
-from student.trainer import COMPLETE, AnswerTrainer, Lessons, Metrics
+from student.trainer import COMPLETE, AnswerTrainer, Follower, Lessons, Metrics
 
 WEIGHTS = "adapter_model.safetensors"
 
 
-def train(config: Config, student: StudentSettings, accept_changes: bool) -> Result:
+def train(
+    config: Config,
+    student: StudentSettings,
+    accept_changes: bool,
+    followers: Sequence[Follower] = (),
+) -> Result:
     """Trains `student` unless it is trained, and leaves its best adapter in `adapter/`.
 
-    Raises DataError when nothing was selected, when rows are too long, or when the settings have
-    changed since an earlier run (unless `accept_changes`: then it is trained anew).
+    What a follower raises ends the training. Raises DataError when nothing was selected, when rows
+    are too long, or when the settings have changed since an earlier run (unless `accept_changes`:
+    then it is trained anew).
     """
     run = Run.of(config)
     folder = run.student(student.name)
@@ -49,7 +57,8 @@ def train(config: Config, student: StudentSettings, accept_changes: bool) -> Res
         (folder / "result.json").unlink(missing_ok=True)
     if (folder / "result.json").exists():
         return read_result(folder)
-    return _train(config, student, asking, found)
+    with trackers(config, student) as tracking:
+        return _train(config, student, asking, found, [*tracking, *followers])
 
 
 def read_result(folder: Path) -> Result:
@@ -76,14 +85,20 @@ def _meaning(
     }
 
 
-def _train(config: Config, student: StudentSettings, asking: Asking, found: Material) -> Result:
+def _train(
+    config: Config,
+    student: StudentSettings,
+    asking: Asking,
+    found: Material,
+    followers: Sequence[Follower],
+) -> Result:
     run = Run.of(config)
     folder = run.student(student.name)
     checkpoints = folder / "checkpoints"
     resume = last_complete(checkpoints)
     start = run.student(student.start) / "adapter" if student.start else None
     model = load_student(asking.model, student.method, config.seed_of(student), start)
-    metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0)
+    metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0, followers)
     trainer = AnswerTrainer(
         model,
         _arguments(config, student, checkpoints),
@@ -92,6 +107,8 @@ def _train(config: Config, student: StudentSettings, asking: Asking, found: Mate
         look_at_val(config, asking),
     )
     trainer.add_callback(metrics)
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(Bar())
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     best = best_step(metrics.steps)
     adapter = folder / "adapter"
@@ -172,11 +189,6 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
     import torch
     from trl import SFTConfig
 
-    if config.wandb is not None:
-        os.environ["WANDB_MODE"] = config.wandb.mode
-        os.environ["WANDB_PROJECT"] = config.wandb.project
-        os.environ["WANDB_DIR"] = str(Run.of(config).root)
-        os.environ["WANDB_SILENT"] = "true"
     return SFTConfig(
         output_dir=str(checkpoints),
         run_name=f"{config.name}/{student.name}",
@@ -193,7 +205,7 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         logging_steps=1,
         eval_strategy="epoch",
         save_strategy="epoch",
-        report_to="wandb" if config.wandb is not None else "none",
+        report_to="none",  # trackers follow metrics.jsonl
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,  # lengths were checked; nothing is cut here
