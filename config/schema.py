@@ -194,7 +194,7 @@ class Config(Settings):
     judge: JudgeSettings = JudgeSettings()
     search: SearchSettings | None = None
     wandb: WandbSettings | None = None
-    trackio: TrackerSettings | None = None  # keeps a database in the run's folder
+    trackio: TrackerSettings | None = None  # local, in its own folder or TRACKIO_DIR
 
     @model_validator(mode="after")
     def _distinct_students(self) -> "Config":

@@ -111,23 +111,6 @@ def claim(path: Path, wait: bool = False) -> IO[str]:
     return lock
 
 
-def cut_torn_tail(path: Path) -> None:
-    """Removes what stands behind the last newline: the start of a line that was never finished."""
-    with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        position = end
-        while position:
-            start = max(0, position - 65536)
-            file.seek(start)
-            newline = file.read(position - start).rfind(b"\n")
-            if newline >= 0:
-                position = start + newline + 1
-                break
-            position = start
-        if position < end:
-            file.truncate(position)
-
-
 class Store(Generic[_R]):
     """An append-only JSONL file that one process writes.
 
@@ -140,10 +123,27 @@ class Store(Generic[_R]):
         self.path = path
         self._lock = claim(path)
         self._file = path.open("ab")
-        cut_torn_tail(path)
+        self.cut_torn_tail(path)
         self.records: list[_R] = list(read_records(path, kind))  # as found when opened
         self._sync_every = sync_every
         self._unsynced = 0
+
+    @staticmethod
+    def cut_torn_tail(path: Path) -> None:
+        """Removes the start of a line that was never finished."""
+        with path.open("rb+") as file:
+            end = file.seek(0, os.SEEK_END)
+            position = end
+            while position:
+                start = max(0, position - 65536)
+                file.seek(start)
+                newline = file.read(position - start).rfind(b"\n")
+                if newline >= 0:
+                    position = start + newline + 1
+                    break
+                position = start
+            if position < end:
+                file.truncate(position)
 
     def append(self, record: _R) -> None:
         """Writes one record. Raises DataError when the disk is full; a torn line is cut later."""

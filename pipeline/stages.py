@@ -91,7 +91,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
         Stage(
             "student train",
             ("student", "train"),
-            ("model", "students", "predict", "prompt", "seed", "wandb"),
+            ("model", "students", "predict", "prompt", "seed", "wandb", "trackio"),
             (*splits, *prompts, run.selected, run.selected_val),
             (*results, *metrics, *adapters),
             model,
@@ -122,7 +122,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             tuple(Config.model_fields),
             (
                 *(run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
-                *(run.calibration, run.hidden_scores, run.labels),
+                *(run.calibration, run.hidden_scores, run.labels, run.search),
             ),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),

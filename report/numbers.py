@@ -13,7 +13,7 @@ from report.headline import Gap, gap_of, headline, warnings
 from report.hidden import Hidden, hidden
 from report.tokens import Tokens, count_tokens
 from report.trust import Fact, trust
-from student.records import Ranked
+from student.records import Ranked, Searched
 
 
 class Numbers(Record):
@@ -34,6 +34,7 @@ class Numbers(Record):
     calibration_refused: str | None  # why there is none, or what differs from this judge
     hidden: Hidden | None
     students: tuple[Ranked, ...]  # best first
+    search: Searched | None  # None: nothing was searched
     timings: dict[str, float] | None  # stage → seconds
     warnings: tuple[str, ...]
     not_run: tuple[str, ...]  # parts of the run that were not there
@@ -61,6 +62,7 @@ def make_numbers(material: Material) -> Numbers:
         calibration_refused=material.refused,
         hidden=hidden(material),
         students=choice.ranked if choice else (),
+        search=material.search,
         timings=None if timings is None else dict(timings),
         warnings=warnings(material),
         not_run=_not_run(material),

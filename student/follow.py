@@ -22,7 +22,10 @@ from student.trainer import Follower
 
 @contextmanager
 def trackers(config: Config, student: StudentSettings) -> Iterator[list[Follower]]:
-    """The settings' trackers, each with a run of this student. Raises SetupError without trackio."""
+    """The settings' trackers, each with a run of this student.
+
+    Raises SetupError where trackio is asked for and not installed.
+    """
     with ExitStack() as stack:
         followers = []
         if config.wandb is not None:
@@ -53,11 +56,12 @@ def _wandb(config: Config, wanted: WandbSettings, student: StudentSettings) -> I
 def _trackio(
     config: Config, wanted: TrackerSettings, student: StudentSettings
 ) -> Iterator[Follower]:
-    os.environ.setdefault("TRACKIO_DIR", str(Run.of(config).root / "trackio"))  # read likewise
     try:
         import trackio
     except ImportError:
-        raise SetupError("trackio: run `pip install '.[trackio]'` first, or trackio: null") from None
+        raise SetupError(
+            "trackio: run `pip install '.[trackio]'` first, or trackio: null"
+        ) from None
     run = trackio.init(
         project=wanted.project,
         name=_name(config, student),
