@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from config.methods import MAX_RANK, LowRank
+from config.search import SearchSettings
 from config.settings import Fraction, Settings
 from config.students import StudentSettings
 
@@ -167,10 +168,16 @@ class JudgeSettings(Settings):
         return 3 if must and self.temperature > 0 else 1
 
 
-class WandbSettings(Settings):
-    """Weights & Biases; offline needs neither key nor network."""
+class TrackerSettings(Settings):
+    """A tracker that follows the training with the numbers of metrics.jsonl."""
 
     project: str = "unprompted"
+    samples: bool = False  # also some val questions with their answers: private text
+
+
+class WandbSettings(TrackerSettings):
+    """Weights & Biases; offline needs neither key nor network."""
+
     mode: Literal["offline", "online"] = "offline"
 
 
@@ -187,7 +194,9 @@ class Config(Settings):
     students: Annotated[tuple[StudentSettings, ...], Field(min_length=1)]
     predict: PredictSettings = PredictSettings()
     judge: JudgeSettings = JudgeSettings()
+    search: SearchSettings | None = None
     wandb: WandbSettings | None = None
+    trackio: TrackerSettings | None = None  # local, in its own folder or TRACKIO_DIR
 
     @model_validator(mode="after")
     def _distinct_students(self) -> "Config":
@@ -196,6 +205,8 @@ class Config(Settings):
             raise ValueError(f"students: names must differ, found {names}")
         if "base" in names:
             raise ValueError("students: `base` is the arm without training; rename the student")
+        if "search" in names:
+            raise ValueError("students: `search` is the search's folder; rename the student")
         return self
 
     @model_validator(mode="after")
@@ -211,6 +222,11 @@ class Config(Settings):
                 )
             earlier[student.name] = student
         return self
+
+    @property
+    def shows_samples(self) -> bool:
+        """Whether some val questions and answers may be shown beside the metrics."""
+        return any(one is not None and one.samples for one in (self.wandb, self.trackio))
 
     def seed_of(self, student: StudentSettings) -> int:
         """Seed of one student: its own, or the experiment's."""

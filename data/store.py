@@ -88,15 +88,15 @@ def _full(path: Path, size: int, error: OSError) -> DataError:
     )
 
 
-def claim(path: Path) -> IO[str]:
+def claim(path: Path, wait: bool = False) -> IO[str]:
     """Locks `path` for this process until the returned file is closed, or the process ends.
 
-    Raises DataError with the number of the process that holds it.
+    Raises DataError with the number of the process that holds it, unless it is to `wait` for it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(path.name + ".lock").open("a+")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         lock.seek(0)
         holder = lock.read().strip() or "unknown"
@@ -162,11 +162,13 @@ class Store(Generic[_R]):
         self._lock = claim(path)
         self._sync_every = sync_every
         self._file = Appender(path, sync_every)
-        self._cut_torn_tail()
+        self.cut_torn_tail(path)
         self.records: list[_R] = list(read_records(path, kind))  # as found when opened
 
-    def _cut_torn_tail(self) -> None:
-        with self.path.open("rb+") as file:
+    @staticmethod
+    def cut_torn_tail(path: Path) -> None:
+        """Removes the start of a line that was never finished."""
+        with path.open("rb+") as file:
             end = file.seek(0, os.SEEK_END)
             position = end
             while position:

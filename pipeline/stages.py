@@ -94,7 +94,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
         Stage(
             "student train",
             ("student", "train"),
-            ("model", "students", "predict", "prompt", "seed", "wandb"),
+            ("model", "students", "predict", "prompt", "seed", "wandb", "trackio"),
             (*splits, *prompts, run.selected, run.selected_val, *topk),
             (*results, *metrics, *adapters),
             model,
@@ -127,6 +127,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
                 *(run.scores, run.verdicts, run.quality, run.audit, run.choice, *metrics),
                 *(run.hidden_scores, run.hidden_verdicts, run.calibration, run.labels),
                 *(*splits, run.split("hidden"), run.answers("teacher"), *answers, *hidden),
+                run.search,
             ),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),

@@ -28,7 +28,7 @@ from judge.stats import Refusal
 from judge.verdicts import Verdict
 from prompts.library import Prompt, load_prompt
 from prompts.rules import RuleFile
-from student.records import Choice, Result, Step
+from student.records import Choice, Result, Searched, Step
 from teacher.audit import Audit
 
 BASE, TEACHER = "base", "teacher"
@@ -70,6 +70,7 @@ class Material:
     audit: Audit | None
     training: Mapping[str, Training]  # student → its training; only those that began
     choice: Choice | None
+    search: Searched | None
     saved: Saved | None
     verdicts: tuple[Verdict, ...] | None
     judged: JudgeResult | None
@@ -130,6 +131,7 @@ def gather(config: Config, root: Path = Path()) -> Material:
         audit=_json(run.audit, TypeAdapter(Audit)),
         training=_training(config, run),
         choice=choice,
+        search=_json(run.search, TypeAdapter(Searched)),
         saved=_saved(config, run, choice),
         verdicts=tuple(read_records(verdicts, Verdict)) if verdicts.exists() else None,
         judged=_known(judged, calibration),

@@ -123,9 +123,14 @@ def _selection(material: Material) -> Iterator[str]:
         return
     students = len(choice.ranked)
     epochs = max((student.epochs for student in material.config.students), default=1)
-    if students < 2 and epochs < 2:
+    tried = (
+        sum(trial.strict is not None for trial in material.search.trials) if material.search else 0
+    )
+    if max(students, tried, epochs) < 2:
         return
     what = f"best of {students} students" if students > 1 else "student's best epoch"
+    if tried > 1:
+        what += f", after {tried} trials of a search,"
     yield (
         f"Selection optimism: the {what} was chosen on the same val rows on which it is scored "
         f"here, so its number is somewhat too high. {_unseen(material)}"

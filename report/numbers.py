@@ -13,7 +13,7 @@ from report.headline import Gap, gap_of, headline, warnings
 from report.hidden import Hidden, hidden
 from report.tokens import Tokens, count_tokens
 from report.trust import Fact, trust
-from student.records import Ranked
+from student.records import Ranked, Searched
 
 
 class Numbers(Record):
@@ -36,6 +36,7 @@ class Numbers(Record):
     people: dict[str, People]  # labelled arm → what people's labels of its answers say
     hidden: Hidden | None
     students: tuple[Ranked, ...]  # best first
+    search: Searched | None  # None: nothing was searched
     timings: dict[str, float] | None  # stage → seconds
     warnings: tuple[str, ...]
     not_run: tuple[str, ...]  # parts of the run that were not there
@@ -65,6 +66,7 @@ def make_numbers(material: Material) -> Numbers:
         people=people(material),
         hidden=hidden(material),
         students=choice.ranked if choice else (),
+        search=material.search,
         timings=None if timings is None else dict(timings),
         warnings=warnings(material),
         not_run=_not_run(material),

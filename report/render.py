@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.answers import Answer
 from judge.stats import Refusal
-from report import calibration, formats, headline, plots, tables
+from report import calibration, formats, headline, plots, searching, tables
 from report.examples import choose_examples
 from report.gather import TEACHER, Material
 from report.hidden import drift_rows, hidden_result, raw
@@ -84,6 +84,7 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
         **_judged(material, numbers),
         "logged": tables.logged(material),
         "students": tables.students(material),
+        "search": searching.search(material),
         "looks": tables.looks(material),
         "audit_rows": tables.audit_rows(material),
         "orders": tables.orders(material),

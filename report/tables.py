@@ -4,8 +4,9 @@ Knows which numbers stand beside each other; leaves their writing to the templat
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from judge.stats import Interval, wilson
@@ -58,6 +59,7 @@ class Tried:
     differs: tuple[str, ...]  # its values of the settings in which the students differ
     strict: StrictScore | None
     trainable: int | None  # parameters
+    speed: float | None  # tokens per second that it read, the median of its steps
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def students(material: Material) -> Students | None:
     ranked = material.choice.ranked
     settings = [dict(flat(one.settings)) for one in ranked]
     keys = list(dict.fromkeys(key for values in settings for key in values))
-    columns = [key for key in keys if len({values.get(key) for values in settings}) > 1]
+    columns = differing(settings)
     rows = []
     for one, values in zip(ranked, settings, strict=True):
         training = material.training.get(one.name)
@@ -87,10 +89,22 @@ def students(material: Material) -> Students | None:
                 differs=tuple(values.get(key, "") for key in columns),
                 strict=strict_of(material, f"student/{one.name}"),
                 trainable=result.trainable if result else None,
+                speed=_speed(training.steps if training else ()),
             )
         )
     common = [(key, settings[0].get(key, "")) for key in keys if key not in columns]
     return Students(tuple(columns), tuple(rows), tuple(common))
+
+
+def differing(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """The keys whose values are not the same in all, in their order."""
+    keys = dict.fromkeys(key for values in settings for key in values)
+    return [key for key in keys if len({values.get(key) for values in settings}) > 1]
+
+
+def _speed(steps: Sequence[Step]) -> float | None:
+    speeds = [step.tokens_per_s for step in steps if step.tokens_per_s is not None]
+    return median(speeds) if speeds else None
 
 
 def looks(material: Material) -> list[tuple[str, Step, Interval | None, bool]]:

@@ -1,24 +1,27 @@
-"""`python -m student CONFIG train|predict`: learn the answers, then give them unprompted."""
+"""`python -m student CONFIG train|predict|search`: learn the answers, then give them unprompted."""
 
 from pathlib import Path
 
 from config.command import add_changes, parser, run_command
-from config.errors import ConfigError
+from config.errors import ConfigError, DataError
 from config.load import load_config
 from config.methods import LowRank, served_as
 from config.schema import Config
+from data.run import Run
 
 
 def main() -> int:
     """Runs one action of the student."""
     made = parser("student", "Trains students on the selected answers, and asks them.")
-    made.add_argument("action", choices=("train", "predict"))
+    made.add_argument("action", choices=("train", "predict", "search"))
     made.add_argument("--student", help="train only the student of this name")
     add_changes(made)
     arguments = made.parse_args()
     config = load_config(Path(arguments.config), arguments.overrides)
     if arguments.action == "train":
         _train(config, arguments.student, arguments.accept_changes)
+    elif arguments.action == "search":
+        _search(config, arguments.accept_changes)
     else:
         _predict(config, arguments.accept_changes)
     return 0
@@ -38,6 +41,18 @@ def _train(config: Config, name: str | None, accept_changes: bool) -> None:
                 f"{result.seconds:.0f} s; best epoch {result.best_epoch:g}, "
                 f"strict {result.strict}, val loss {result.val_loss}"
             )
+
+
+def _search(config: Config, accept_changes: bool) -> None:
+    from student.search import search  # heavy: optuna, torch
+    from student.tried import table
+
+    found = search(config, accept_changes)
+    print(table(found))
+    if found.best is None:
+        raise DataError(f"search: {found.why}")
+    print(f"best: {found.best} ({found.why})")
+    print(f"to go on with it: python -m pipeline {Run.of(config).search.with_name('best.yaml')}")
 
 
 def _predict(config: Config, accept_changes: bool) -> None:

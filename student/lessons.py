@@ -1,7 +1,7 @@
 """From the run's files to what a student learns: examples, in the views that it needs."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +38,10 @@ def material(config: Config, student: StudentSettings, asking: Asking) -> Materi
     records = list(read_records(run.selected, Selected))
     if not records:
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
-    tops = _tops(run, records, asking) if student.learns_stored else {}
+    tops: dict[str, TopK] = {}
+    if student.learns_stored:
+        stored = read_topk(run.answers("candidates/train").with_suffix(".arrow"))
+        tops = stored_tops(stored, records, asking)
     train = examples(asking, run.rows("train"), records, tops, prompted)
     val_records = list(read_records(run.selected_val, Selected))
     val = examples(asking, run.rows("val"), val_records, {}, False)
@@ -80,20 +83,33 @@ def answer_ids(asking: Asking, record: Selected) -> tuple[int, ...]:
     a template may use, or by another tokenizer."""
     drawn, end = record.token_ids, asking.renderer.end_of_turn
     if drawn and asking.renderer.control_ids(drawn) == (end,) and drawn[-1] == end:
-        return drawn
+        text = asking.renderer.tokenizer.decode(drawn[:-1], clean_up_tokenization_spaces=False)
+        if str(text).strip() == record.text:
+            return drawn
     return asking.renderer.answer_ids(record.text)
 
 
-def _tops(run: Run, records: Sequence[Selected], asking: Asking) -> dict[str, TopK]:
-    stored = read_topk(run.answers("candidates/train").with_suffix(".arrow"))
+def stored_tops(
+    stored: Mapping[str, TopK], records: Sequence[Selected], asking: Asking
+) -> dict[str, TopK]:
+    """The teacher's distribution at each token of the answers, by their keys.
+
+    Raises DataError where it lacks, or is one over the tokens of another model.
+    """
     found = {record.key: stored.get(record.key) for record in records}
     for record in records:
         top = found[record.key]
-        if top is None or len(top.ids) != len(answer_ids(asking, record)):
+        learnt = answer_ids(asking, record)
+        if top is None or len(top.ids) != len(learnt):
             raise DataError(
                 f"row {record.row}: no probabilities are stored for each token of its answer; "
                 "set teacher.sampling.logprobs and run `python -m teacher CONFIG generate` again, "
                 "or objective.teacher: adapter_off"
+            )
+        if learnt != record.token_ids:
+            raise DataError(
+                f"row {record.row}: {asking.config.model.name} has other tokens than the teacher, "
+                "whose probabilities are stored; use objective ce or teacher: adapter_off"
             )
     return {key: top for key, top in found.items() if top is not None}
 

@@ -13,11 +13,15 @@ from engine.draw import greedy_answers
 from judge.board import strict
 from judge.checks import code_verdicts
 from student.processes import joined, share
+from student.records import Sample
 from student.trainer import Adherence
+
+SAMPLES = 3  # val rows whose answers are shown, where a tracker may show any
 
 
 def look_at_val(config: Config, asking: Asking) -> Callable[[Any], Adherence]:
     """A look at val: greedy answers of the model in training, scored by the code rules."""
+    shown = SAMPLES if config.shows_samples else 0
     rows = Run.of(config).rows("val")[: config.predict.epoch_rows]
     rows = [row for row in rows if asking.kept(row).fits]
     unprompted = View(prompted=False)
@@ -26,10 +30,10 @@ def look_at_val(config: Config, asking: Asking) -> Callable[[Any], Adherence]:
 
     def look(model: Any) -> Adherence:
         drawn = joined(greedy_answers(model, share(prompts), end, limit))
+        answers = [_answer(asking, *pair, limit) for pair in zip(rows, drawn, strict=True)]
         scores: list[bool | None] = []
         passed: dict[str, list[bool]] = defaultdict(list)
-        for row, ids in zip(rows, drawn, strict=True):
-            answer = _answer(asking, row, ids, limit)
+        for row, answer in zip(rows, answers, strict=True):
             verdicts = code_verdicts(asking.rules, asking.prompt, answer.shown(row), answer)
             scores.append(strict(verdicts, asking.rules))
             for verdict in verdicts:
@@ -38,9 +42,14 @@ def look_at_val(config: Config, asking: Asking) -> Callable[[Any], Adherence]:
         decided = [score for score in scores if score is not None]
         found = sum(decided) / len(decided) if decided else None
         rules = {rule: sum(values) / len(values) for rule, values in passed.items()}
-        return Adherence(found, rules, len(rows))
+        samples = tuple(map(_sample, rows[:shown], answers))
+        return Adherence(found, rules, len(rows), samples)
 
     return look
+
+
+def _sample(row: Row, answer: Answer) -> Sample:
+    return Sample(row=row.id, question=row.question, answer=answer.text)
 
 
 def _answer(asking: Asking, row: Row, ids: list[int], limit: int) -> Answer:

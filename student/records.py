@@ -1,6 +1,16 @@
 """What a student leaves on disk about its training, and the choice of the best one."""
 
+from typing import Literal
+
 from data.records import Record
+
+
+class Sample(Record):
+    """A val question and what the student in training answers to it, without the prompt."""
+
+    row: str
+    question: str
+    answer: str
 
 
 class Step(Record):
@@ -12,10 +22,13 @@ class Step(Record):
     loss: float | None = None  # nats per answer token, since the last line
     learning_rate: float | None = None
     grad_norm: float | None = None
+    tokens_per_s: float | None = None  # positions that the student read, over the whole step
+    answer_tokens_per_s: float | None = None  # likewise, those that it learnt
     val_loss: float | None = None  # nats per answer token of the selected val answers
     strict: float | None = None  # share of the epoch's val rows, by the code rules
     rules: dict[str, float] | None = None  # adherence by rule on those rows
     val_rows: int | None = None
+    samples: tuple[Sample, ...] | None = None  # only where a tracker's settings ask for them
 
 
 class Result(Record):
@@ -51,3 +64,45 @@ class Choice(Record):
     best: str
     why: str
     ranked: tuple[Ranked, ...]  # best first
+
+
+# complete: trained to its end · pruned: stopped early, its val loss was above the median · refused:
+# its settings cannot work together, nothing was trained · failed: training broke
+TrialState = Literal["running", "complete", "pruned", "refused", "failed"]
+
+
+class Trial(Record):
+    """One trial of a search, as far as it got."""
+
+    name: str  # also of its student's folder
+    state: TrialState
+    model: str  # base, as in model.name
+    settings: dict[str, object]  # of the student
+    method: str  # kind
+    objective: str  # kind
+    strict: float | None = None  # the value: on the epoch's val rows, by the code rules, best epoch
+    val_rows: int | None = None
+    val_loss: float | None = None  # of that epoch; of the last look where it was stopped
+    best_epoch: float | None = None
+    seconds: float | None = None
+    reason: str | None = None  # why it was stopped, refused or failed
+
+
+class Cell(Record):
+    """The trials of one method on one base."""
+
+    model: str
+    method: str
+    best: str | None  # the best trial; None where none ended well
+    strict: float | None
+    val_loss: float | None
+    n: int  # trials that were trained, to their end or not
+
+
+class Searched(Record):
+    """search.json: what was tried, and which won."""
+
+    trials: tuple[Trial, ...]  # in the order in which they began
+    leaderboard: tuple[Cell, ...]  # models × methods
+    best: str | None  # name of the best trial
+    why: str

@@ -1,10 +1,11 @@
 """Trains one student from the selected answers; resumes from its last complete checkpoint."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from transformers import ProgressCallback
 
 from config.errors import DataError
 from config.schema import Config
@@ -15,6 +16,7 @@ from data.store import write_text
 from engine.asking import Asking
 from engine.draw import Drawing, greedy_answers
 from student.batches import Example
+from student.follow import Bar, trackers
 from student.forward import Model, base_only
 from student.lessons import Material, material, unrelated
 from student.look import look_at_val
@@ -24,14 +26,20 @@ from student.prefix import shared_prefix
 from student.processes import rank, wait
 from student.records import Result, Step
 from student.saving import load_trained, save_student, save_trained
-from student.trainer import COMPLETE, AnswerTrainer, Lessons, Metrics
+from student.trainer import COMPLETE, AnswerTrainer, Follower, Lessons, Metrics
 
 
-def train(config: Config, student: StudentSettings, accept_changes: bool) -> Result:
+def train(
+    config: Config,
+    student: StudentSettings,
+    accept_changes: bool,
+    followers: Sequence[Follower] = (),
+) -> Result:
     """Trains `student` unless it is trained, and leaves its best adapter in `adapter/`.
 
-    Raises DataError when nothing was selected, when rows are too long, or when the settings have
-    changed since an earlier run (unless `accept_changes`: then it is trained anew).
+    What a follower raises ends the training. Raises DataError when nothing was selected, when rows
+    are too long, or when the settings have changed since an earlier run (unless `accept_changes`:
+    then it is trained anew).
     """
     run = Run.of(config)
     folder = run.student(student.name)
@@ -46,7 +54,8 @@ def train(config: Config, student: StudentSettings, accept_changes: bool) -> Res
         (folder / "result.json").unlink(missing_ok=True)
     wait()
     if not (folder / "result.json").exists():
-        _train(config, student, asking, found, arguments)
+        with trackers(config, student) as tracking:
+            _train(config, student, asking, found, arguments, [*tracking, *followers])
         wait()
     return read_result(folder)
 
@@ -76,7 +85,12 @@ def _meaning(
 
 
 def _train(
-    config: Config, student: StudentSettings, asking: Asking, found: Material, arguments: Any
+    config: Config,
+    student: StudentSettings,
+    asking: Asking,
+    found: Material,
+    arguments: Any,
+    followers: Sequence[Follower],
 ) -> None:
     run = Run.of(config)
     folder = run.student(student.name)
@@ -87,7 +101,7 @@ def _train(
     if student.start:
         load_trained(model, run.student(student.start))
     model.to(arguments.device)
-    metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0)
+    metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0, followers)
     trainer = AnswerTrainer(
         model,
         arguments,
@@ -96,6 +110,8 @@ def _train(
         look_at_val(config, asking),
     )
     trainer.add_callback(metrics)
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(Bar())
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if rank() == 0:
         best = best_step(metrics.steps)
@@ -173,11 +189,6 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
     import torch
     from trl import SFTConfig
 
-    if config.wandb is not None:
-        os.environ["WANDB_MODE"] = config.wandb.mode
-        os.environ["WANDB_PROJECT"] = config.wandb.project
-        os.environ["WANDB_DIR"] = str(Run.of(config).root)
-        os.environ["WANDB_SILENT"] = "true"
     return SFTConfig(
         output_dir=str(checkpoints),
         run_name=f"{config.name}/{student.name}",
@@ -193,7 +204,7 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         logging_steps=1,
         eval_strategy="epoch",
         save_strategy="epoch",
-        report_to="wandb" if config.wandb is not None else "none",
+        report_to="none",  # trackers follow metrics.jsonl
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,  # lengths were checked; nothing is cut here

@@ -25,10 +25,12 @@ from data.store import read_records, write_records, write_text
 from student.batches import Example
 from student.objectives import Teaching, retention_losses
 from student.processes import rank, share, sum_gradients, total, wait
-from student.records import Step
+from student.records import Sample, Step
 from student.saving import load_trained, save_trained
 
 COMPLETE = "COMPLETE"  # in a checkpoint's folder once every file of it is on the disk
+
+Follower = Callable[[Step], None]  # sees every line of metrics.jsonl, those before a resume too
 
 
 class Adherence(NamedTuple):
@@ -37,6 +39,7 @@ class Adherence(NamedTuple):
     strict: float | None
     rules: dict[str, float]
     rows: int
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,13 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> torch.Tensor:
         """The step's loss in nats per answer token; gradients are left in the parameters."""
         model.train()
+        self._began = time.monotonic()
         lessons = self.lessons
         rows = share([lessons.train[row] for row in inputs["rows"].tolist()])
         with self.compute_loss_context_manager():
             examples = lessons.teaching.prepared(rows) if rows else []
+        self._read = sum(example.length for example in examples)
+        self._learnt = sum(example.answer_tokens for example in examples)
         mean = self._learn(lessons.teaching.losses(examples), examples)
         if lessons.retained:
             chosen = share(lessons.retained_at(self.state.global_step))
@@ -137,6 +143,14 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_trained(self.model, Path(resume_from_checkpoint))
 
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Says of an optimiser step how fast it was, its update included."""
+        if "loss" in logs:
+            seconds = time.monotonic() - self._began
+            logs["tokens_per_s"] = round(self._read / seconds, 1)
+            logs["answer_tokens_per_s"] = round(self._learnt / seconds, 1)
+        super().log(logs, start_time)
+
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
         """Val loss in nats per answer token, and adherence of generated val answers."""
         self.model.eval()
@@ -149,6 +163,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             metrics["eval_strict"] = seen.strict
         metrics["eval_rows"] = seen.rows
         metrics |= {f"eval_rule/{rule}": rate for rule, rate in seen.rules.items()}
+        if seen.samples:
+            metrics["eval_samples"] = [sample.model_dump() for sample in seen.samples]
         self.model.train()
         self.log(metrics)
         handler = self.callback_handler
@@ -188,7 +204,7 @@ class StepSampler(Sampler[int]):
 class Metrics(TrainerCallback):  # type: ignore[misc]
     """Writes metrics.jsonl, and marks checkpoints that are complete."""
 
-    def __init__(self, path: Path, resumed_at: int) -> None:
+    def __init__(self, path: Path, resumed_at: int, followers: Sequence[Follower] = ()) -> None:
         """Drops what a killed run logged after the checkpoint at step `resumed_at`."""
         self._path = path
         found = list(read_records(path, Step)) if path.exists() else []
@@ -198,6 +214,13 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
         wait()  # all have read it
         if rank() == 0:
             write_records(path, self.steps)
+        self._followers = followers
+        for step in self.steps:
+            self._follow(step)
+
+    def _follow(self, step: Step) -> None:
+        for follower in self._followers:
+            follower(step)
 
     def on_log(
         self,
@@ -222,14 +245,18 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
             loss=logs.get("loss"),
             learning_rate=logs.get("learning_rate"),
             grad_norm=logs.get("grad_norm"),
+            tokens_per_s=logs.get("tokens_per_s"),
+            answer_tokens_per_s=logs.get("answer_tokens_per_s"),
             val_loss=logs.get("eval_loss"),
             strict=logs.get("eval_strict"),
             rules=rules or None,
             val_rows=logs.get("eval_rows"),
+            samples=logs.get("eval_samples"),
         )
         self.steps.append(step)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(step.model_dump_json() + "\n")
+        self._follow(step)
 
     def on_save(
         self,

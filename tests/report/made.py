@@ -30,6 +30,7 @@ from tests.report.made_judge import (
     make_labels,
     write_json,
 )
+from tests.report.made_search import make_search
 
 ROWS = 24
 OFF_TOPIC = "off topic"
@@ -145,6 +146,7 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
     _data(run, rows, text)
     _teacher(run, text)
     _students(run, text)
+    make_search(run, text)
     return config
 
 
@@ -193,7 +195,10 @@ def _teacher(run: Run, text: str) -> None:
 
 def _students(run: Run, text: str) -> None:
     for name in (STUDENT, "other"):
-        steps = [Step(step=at, epoch=at / 2, seconds=at, loss=2.0 / at) for at in range(1, 5)]
+        steps = [
+            Step(step=at, epoch=at / 2, seconds=at, loss=2.0 / at, tokens_per_s=100.0 * at)
+            for at in range(1, 5)
+        ]
         looks = [
             Step(step=at, epoch=at / 2, seconds=at, val_loss=1.5 / at, strict=0.2 * at, val_rows=20)
             for at in (2, 4)

@@ -87,6 +87,7 @@ def test_students_differ_in_the_settings_shown(tmp_path: Path) -> None:
     assert found is not None
     assert found.columns == ("learning_rate",)
     assert found.common == (("note", "x"), ("method.kind", "lora"))
+    assert {row.speed for row in found.rows if row.ranked.name == "lora"} == {250.0}  # the median
 
 
 def test_serving_sends_no_system_message(tmp_path: Path) -> None:

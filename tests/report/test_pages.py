@@ -87,7 +87,11 @@ def test_hostile_text_adds_no_tag_and_no_attribute(plain: Tags, tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("start", "end", "least"),
-    [("<h3>Calibration", '<h2 id="hidden"', 20), ('<h2 id="hidden"', '<h2 id="references"', 2)],
+    [
+        ("<h3>Calibration", '<h2 id="hidden"', 20),
+        ('<h2 id="hidden"', '<h2 id="references"', 2),
+        ('<h3 id="tried"', '<h2 id="audit"', 6),
+    ],
 )
 def test_foreign_text_stands_in_the_new_sections(
     tmp_path: Path, start: str, end: str, least: int
@@ -174,7 +178,27 @@ def test_nothing_run(tmp_path: Path) -> None:
     assert "never due" not in page
 
 
+def test_what_was_tried_is_told(tmp_path: Path) -> None:
+    """Leaderboard with n, the winner and why, every trial with how it ended; nothing without it."""
+    material = gathered(tmp_path, "words")
+    numbers = make_numbers(material)
+    assert numbers.search is not None and numbers.search.best == "trial-001"
+    assert any("after 2 trials of a search" in warning for warning in numbers.warnings)
+    markdown = render_markdown(material, numbers).replace("\\_", "_")
+    for page, end in ((html_of(material), '<h2 id="audit"'), (markdown, "## The teacher")):
+        part = page[page.index("What was tried") : page.index(end)]
+        assert "the highest of 2 words" in part and "n = 2" in part and "n = 1" in part
+        assert part.count("trial-001") == 3  # as the winner, in the leaderboard, among all
+        for state in ("complete", "pruned", "refused", "failed", "running"):
+            assert state in part
+        assert "no base words" in part and "0.0002" in part
+    nothing = gather(make_config(tmp_path / "nothing"))
+    assert make_numbers(nothing).search is None
+    assert "What was tried" not in html_of(nothing)
+
+
 PARTS = (
+    "student/search.json",
     "manifest.json",
     "timings.json",
     "judge/scores.json",

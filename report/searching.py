@@ -1,0 +1,61 @@
+"""What a search has tried, ready to be written: the leaderboard, models × methods, and all trials.
+
+Leaves the choice to the search itself, whose words are shown.
+"""
+
+from dataclasses import dataclass
+
+from judge.stats import Interval
+from report.gather import Material
+from report.tables import differing, flat, share
+from student.records import Cell, Trial
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial."""
+
+    trial: Trial
+    differs: tuple[str, ...]  # its values of the settings in which the trials differ
+    interval: Interval | None  # of its strict share
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search."""
+
+    best: str | None
+    why: str
+    methods: tuple[str, ...]
+    board: tuple[tuple[str, tuple[Cell | None, ...]], ...]  # model, its cells by method
+    columns: tuple[str, ...]  # settings in which the trials differ
+    rows: tuple[TrialRow, ...]
+
+
+def search(material: Material) -> Search | None:
+    """None where nothing was searched."""
+    found = material.search
+    if found is None:
+        return None
+    cells = {(cell.model, cell.method): cell for cell in found.leaderboard}
+    models = dict.fromkeys(cell.model for cell in found.leaderboard)
+    methods = tuple(dict.fromkeys(cell.method for cell in found.leaderboard))
+    settings = [{"model": one.model, **dict(flat(one.settings))} for one in found.trials]
+    columns = differing(settings)
+    return Search(
+        best=found.best,
+        why=found.why,
+        methods=methods,
+        board=tuple(
+            (model, tuple(cells.get((model, method)) for method in methods)) for model in models
+        ),
+        columns=tuple(columns),
+        rows=tuple(
+            TrialRow(
+                one,
+                tuple(values.get(key, "") for key in columns),
+                share(one.strict, one.val_rows),
+            )
+            for one, values in zip(found.trials, settings, strict=True)
+        ),
+    )

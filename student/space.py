@@ -1,0 +1,91 @@
+"""From what a search may try to one trial's settings."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from optuna import Trial
+from pydantic import TypeAdapter
+
+from config.load import validated
+from config.methods import LowRank, Method
+from config.objectives import Objective
+from config.schema import Config
+from config.search import SearchSettings
+
+_METHOD: TypeAdapter[Method] = TypeAdapter(Method)
+_OBJECTIVE: TypeAdapter[Objective] = TypeAdapter(Objective)
+
+_T = TypeVar("_T", int, str)
+
+
+class Drawn(NamedTuple):
+    """What one trial is. Kept in the journal, so plain values."""
+
+    model: str  # base, as in model.name
+    student: dict[str, Any]  # StudentSettings, unchecked: see `experiment`
+
+
+def trial_name(number: int) -> str:
+    """The name of a trial and of its student."""
+    return f"trial-{number:03d}"
+
+
+def drawn(trial: Trial, config: Config, search: SearchSettings) -> Drawn:
+    """What this trial tries; one that goes on draws what it had drawn."""
+    base = config.students[0]
+    methods = [method.model_dump_json() for method in search.methods]
+    objectives = [objective.model_dump_json() for objective in search.objectives]
+    method = _choice(trial, "method", methods, base.method.model_dump_json())
+    objective = _choice(trial, "objective", objectives, base.objective.model_dump_json())
+    adapted = _ranked(trial, search, _METHOD.validate_json(method))
+    student = {
+        "name": trial_name(trial.number),
+        "method": adapted,
+        "objective": _OBJECTIVE.validate_json(objective).model_dump(mode="json"),
+        "learning_rate": _rate(trial, search, adapted["kind"], base.learning_rate),
+        "batch_size": _choice(trial, "batch_size", search.batch_size, base.batch_size),
+        "epochs": _choice(trial, "epochs", search.epochs, base.epochs),
+    }
+    model = _choice(trial, "model", search.models, config.model.name)
+    return Drawn(model, base.model_dump(mode="json") | student)
+
+
+def said(made: Drawn) -> str:
+    """A trial in words."""
+    student = made.student
+    rank = student["method"].get("rank")
+    return (
+        f"{student['method']['kind']}{f' of rank {rank}' if rank else ''}, "
+        f"objective {student['objective']['kind']}, learning rate {student['learning_rate']:.2g}, "
+        f"{student['batch_size']} rows a step, {student['epochs']} epochs, on {made.model}"
+    )
+
+
+def experiment(config: Config, made: Drawn) -> Config:
+    """The experiment with this trial as its only student. Raises ConfigError for what cannot work
+    together."""
+    values = config.model_dump(mode="json")
+    values["model"]["name"] = made.model
+    values |= {"students": [made.student], "search": None}
+    return validated(Config, values, made.student["name"])
+
+
+def _ranked(trial: Trial, search: SearchSettings, method: Method) -> dict[str, Any]:
+    values = method.model_dump(mode="json")
+    if search.rank and isinstance(method, LowRank):
+        rank = _choice(trial, "rank", search.rank, method.rank)
+        values |= {"rank": rank, "alpha": method.alpha * rank / method.rank}
+    return values
+
+
+def _rate(trial: Trial, search: SearchSettings, kind: str, otherwise: float) -> float:
+    own = search.learning_rate_of.get(kind)
+    span = own or search.learning_rate
+    if span is None:
+        return otherwise
+    name = f"learning_rate of {kind}" if own else "learning_rate"
+    return trial.suggest_float(name, span.low, span.high, log=True)
+
+
+def _choice(trial: Trial, name: str, choices: Sequence[_T], otherwise: _T) -> _T:
+    return trial.suggest_categorical(name, list(choices)) if choices else otherwise

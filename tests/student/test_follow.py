@@ -1,0 +1,168 @@
+"""What follows a training says what metrics.jsonl says, and no private text unless asked."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.load import load_config
+from config.schema import Config
+from data.run import Run
+from data.store import read_records
+from pipeline.child import newest_bar
+from student.records import Step
+from student.train import train
+from tests.student.test_resume import ROOT, experiment, tiny_model
+
+BLOCK, HEAD = 32768, 7  # bytes of LevelDB's log format, in which wandb writes
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def followed(folder: Path, **trackers: Any) -> Path:
+    """A config of two students to be followed."""
+    path = experiment(folder, tiny_model(folder / "model"))
+    values = yaml.safe_load(path.read_text("utf-8")) | trackers
+    values["students"][0]["epochs"] = 2
+    values["students"] = [values["students"][0] | {"name": name} for name in ("s", "other")]
+    path.write_text(yaml.safe_dump(values), "utf-8")
+    return path
+
+
+def tracked(folder: Path, **trackers: Any) -> Config:
+    """Two students, trained."""
+    config = load_config(followed(folder, **trackers))
+    for student in config.students:
+        train(config, student, accept_changes=False)
+    return config
+
+
+def lines(config: Config, student: str) -> list[Step]:
+    """metrics.jsonl."""
+    return list(read_records(Run.of(config).student(student) / "metrics.jsonl", Step))
+
+
+def said(steps: list[Step]) -> dict[tuple[int, str], float]:
+    """(step, name) → number, of everything that was measured."""
+    found: dict[tuple[int, str], float] = {}
+    for step in steps:
+        values = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
+        values |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
+        found |= {(step.step, key): value for key, value in values.items()}
+    return found
+
+
+def wandb_records(path: Path) -> Iterator[Any]:
+    """The records of an offline run. wandb 0.31 has no reader in Python."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, place, whole = path.read_bytes(), HEAD, b""
+    while place < len(data):
+        left = BLOCK - place % BLOCK
+        if left < HEAD:
+            place += left
+            continue
+        size, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
+        whole += data[place + HEAD : place + HEAD + size]
+        place += HEAD + size
+        if kind in (1, 4):  # full, or the last part
+            record = Record()
+            record.ParseFromString(whole)
+            whole = b""
+            yield record
+
+
+def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any], Path]:
+    """(step, name) → value of the one run of a student, and its folder."""
+    folders = []
+    for file in Run.of(config).root.glob("wandb/offline-run-*/*.wandb"):
+        records = list(wandb_records(file))
+        names = [record.run.display_name for record in records if record.HasField("run")]
+        if names and names[0] == f"{config.name}/{student}":
+            folders.append((records, file.parent))
+    assert len(folders) == 1, "one run per student"
+    found: dict[tuple[int, str], Any] = {}
+    for record in folders[0][0]:
+        values = {
+            "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+            for item in record.history.item
+        }
+        found |= {(values["_step"], key): value for key, value in values.items() if key[0] != "_"}
+    return found, folders[0][1]
+
+
+@pytest.mark.slow
+def test_wandb_says_what_the_file_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Offline, per student, every number to the last digit; no question, no answer; a bar with
+    name, time left and loss."""
+    config = tracked(tmp_path, wandb={"mode": "offline"})
+    for student in ("s", "other"):
+        steps = lines(config, student)
+        found, folder = wandb_run(config, student)
+        assert found == said(steps)
+        names = {name for _, name in found}
+        assert {"loss", "learning_rate", "grad_norm", "val_loss", "strict"} <= names
+        assert {"tokens_per_s", "answer_tokens_per_s", "rule/opening"} <= names
+        assert all(step.samples is None for step in steps)
+        assert not list(folder.glob("files/media/**/*.json"))
+    log = tmp_path / "log"
+    log.write_text(capfd.readouterr().err, "utf-8")
+    bar = newest_bar(log)
+    assert bar.startswith("t/other: 100% 12/12 [") and "<" in bar and "loss=" in bar
+
+
+@pytest.mark.slow
+def test_samples_only_where_asked(tmp_path: Path) -> None:
+    """Both val rows with their answers at each look, in the file and in wandb's table."""
+    config = tracked(tmp_path, wandb={"mode": "offline", "samples": True})
+    looks = [step.samples for step in lines(config, "s") if step.val_rows is not None]
+    assert len(looks) == 2 and all(looks)
+    assert looks[0] is not None and [one.row for one in looks[0]] == ["r0", "r1"]
+    assert looks[0][1].question == "word word "
+    _, folder = wandb_run(config, "s")
+    tables = [json.loads(path.read_text()) for path in folder.glob("files/media/**/*.json")]
+    expected = [[list(one.model_dump().values()) for one in look or ()] for look in looks]
+    assert sorted(table["data"] for table in tables) == sorted(expected)
+
+
+@pytest.mark.slow
+def test_trackio_says_what_the_file_says(tmp_path: Path) -> None:
+    """Likewise; in a process of its own, since trackio reads where to write when it is imported."""
+    pytest.importorskip("trackio")
+    path = followed(tmp_path, trackio={})
+    script = (
+        "import json, sys\n"
+        "sys.argv = ['student', sys.argv[1], 'train']\n"
+        "from student.__main__ import main\n"
+        "main()\n"
+        "from trackio.sqlite_storage import SQLiteStorage\n"
+        "rows = [SQLiteStorage.get_logs('unprompted', f't/{name}') for name in ('s', 'other')]\n"
+        "print('rows:' + json.dumps(rows))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        cwd=ROOT,
+        env={**os.environ, "TRACKIO_DIR": str(tmp_path / "trackio")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    stored = json.loads(done.stdout.split("rows:")[1].splitlines()[0])
+    for student, rows in zip(("s", "other"), stored, strict=True):
+        found = {
+            (row["step"], key): value
+            for row in rows
+            for key, value in row.items()
+            if key not in ("step", "timestamp")
+        }
+        assert found == said(lines(load_config(path), student))
