@@ -21,6 +21,7 @@ from judge.calibration.bound import (
     Bound,
     Calibration,
     GoldCounts,
+    bound_by,
     bound_to,
     load_calibration,
     templates_sha256,
@@ -211,7 +212,7 @@ class TestWithServer:
         }
 
     def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
-        """The same server, then one with another model: the calibration speaks of the first."""
+        """The same server, one with another model, rules in company: it speaks of the first."""
         config = small(tmp_path)
         at = Run.of(config)
         rows = at.rows("val")
@@ -222,5 +223,9 @@ class TestWithServer:
             write_text(at.calibration, calibrate(config, server).model_dump_json())
             after = judge_run(config, server).judge
             other = judge_run(config, server.model_copy(update={"model": "n"})).judge
-        assert before and after and other
-        assert (before.calibrated, after.calibrated, other.calibrated) == (False, True, False)
+            four = config.judge.model_copy(update={"rules_per_call": 4})
+            batched = judge_run(config.model_copy(update={"judge": four}), server).judge
+        assert before and after and other and batched and batched.rules_per_call == 4
+        assert (before.calibrated, after.calibrated) == (False, True)
+        assert (other.calibrated, batched.calibrated) == (False, False)
+        assert bound_by(YES, PROMPT, after) != bound_by(YES, PROMPT, batched)
