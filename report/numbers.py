@@ -11,6 +11,7 @@ from report.calibration import Calibrated, People, people, summary
 from report.gather import Material
 from report.headline import Gap, gap_of, headline, warnings
 from report.hidden import Hidden, hidden
+from report.slices import Slices, slices
 from report.tokens import Tokens, count_tokens
 from report.trust import Fact, trust
 from student.records import Ranked
@@ -25,6 +26,7 @@ class Numbers(Record):
     gap_closed: Gap
     arms: dict[str, ArmScore]
     comparisons: tuple[Comparison, ...]  # of the best student, strict and by rule
+    slices: Slices | None  # None: not judged, or the rule file names no field
     references: dict[str, ReferenceScore]
     tokens: Tokens | None
     judge: JudgeNote | None
@@ -53,6 +55,7 @@ def make_numbers(material: Material) -> Numbers:
         gap_closed=gap,
         arms=arms,
         comparisons=tuple(one for one in compared if one.student == material.student),
+        slices=slices(material),
         references={arm: score.reference for arm, score in arms.items() if score.reference},
         tokens=count_tokens(material),
         judge=judged.judge if judged else None,

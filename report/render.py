@@ -18,6 +18,7 @@ from report.gather import TEACHER, Material
 from report.hidden import drift_rows, hidden_result, raw
 from report.numbers import Numbers
 from report.serving import serving
+from report.slices import shade
 
 _FOLDER = Path(__file__).parent
 _FILTERS = (
@@ -32,6 +33,7 @@ _FILTERS = (
     formats.fenced,
     tables.listed,
     calibration.reading,
+    shade,
 )
 
 
@@ -87,7 +89,6 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
         "audit_rows": tables.audit_rows(material),
         "orders": tables.orders(material),
         "missing": tables.missing_reasons(material),
-        "slices": tables.slice_rows(material),
         "examples": choose_examples(material),
         "shown_contexts": shown_contexts,
         "serving": serving(material),
