@@ -8,6 +8,7 @@ from judge.agreement import Agreement
 from judge.result import JudgeNote
 from judge.tables import ArmScore, Comparison, ReferenceScore
 from report.calibration import Calibrated, People, people, summary
+from report.gates import Threshold, gates
 from report.gather import Material
 from report.headline import Gap, gap_of, headline, warnings
 from report.hidden import Hidden, hidden
@@ -32,6 +33,7 @@ class Numbers(Record):
     judge: JudgeNote | None
     agreements: tuple[Agreement, ...]
     trust: tuple[Fact, ...]  # whether gap and strict adherence can be believed
+    gates: tuple[Threshold, ...]  # of judge.gate; empty: none is set
     calibration: Calibrated | None
     calibration_refused: str | None  # why there is none, or what differs from this judge
     people: dict[str, People]  # labelled arm → what people's labels of its answers say
@@ -61,6 +63,7 @@ def make_numbers(material: Material) -> Numbers:
         judge=judged.judge if judged else None,
         agreements=tuple(judged.agreements) if judged else (),
         trust=trust(material),
+        gates=gates(material),
         calibration=summary(material),
         calibration_refused=material.refused,
         people=people(material),
