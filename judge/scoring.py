@@ -21,7 +21,7 @@ from judge.transport import limits_of
 from prompts.library import load_prompt
 
 ABOUT = "score the answers of every arm by the rules; 3 when too many verdicts are missing"
-EMBEDDED_LENGTH = 2048  # tokens of a judge's question and verdict
+EMBEDDED_LENGTH = 8192  # tokens of a judge's question and verdict: all that the model can hold
 
 
 def add_arguments(made: argparse.ArgumentParser) -> None:

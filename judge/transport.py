@@ -25,7 +25,7 @@ from judge.questions import Request
 from judge.verdicts import Missing
 
 GIVE_UP = 20  # questions in a row that stay undelivered before the rest is no longer asked
-CHARACTERS = 4  # to a token, where nobody has counted: an estimate
+BYTES = 4  # to a token, where nobody has counted: an estimate; a Russian letter has two
 
 _OVERFLOW = re.compile(
     r"context.?length|maximum model length|max_model_len|prompt is too long|too many tokens",
@@ -158,7 +158,9 @@ class Transport:
             raise
         self._lost = 0
         self._spent.prompt_tokens += reply.prompt_tokens or estimated_tokens(request)
-        self._spent.completion_tokens += reply.completion_tokens or len(reply.text) // CHARACTERS
+        self._spent.completion_tokens += (
+            reply.completion_tokens or len(reply.text.encode()) // BYTES
+        )
         return reply
 
     async def _tried(self, request: Request) -> Reply:
@@ -263,8 +265,8 @@ def _trusted(url: str) -> ssl.SSLContext | bool:
 
 
 def estimated_tokens(request: Request) -> int:
-    """Tokens of a request's messages, by their characters."""
-    return sum(len(message["content"]) for message in request.body["messages"]) // CHARACTERS
+    """Tokens of a request's messages, by their bytes in UTF-8."""
+    return sum(len(message["content"].encode()) for message in request.body["messages"]) // BYTES
 
 
 def _error(state: RetryCallState) -> BaseException | None:
