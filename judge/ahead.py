@@ -13,7 +13,7 @@ from data.run import Run
 from judge.judging import Judged
 from judge.llm import LlmJudge
 from judge.plan import Plan
-from judge.transport import CHARACTERS
+from judge.transport import BYTES
 from prompts.library import load_prompt
 
 
@@ -27,7 +27,7 @@ def plan_ahead(
     answer a question alike.
     """
     prompt, rules = load_prompt(config.prompt, Path())
-    room = config.predict.sampling.max_tokens * CHARACTERS
+    room = config.predict.sampling.max_tokens * BYTES
     pairs = [
         (row, _made_up(arm, row, room))
         for split, rows in shown.items()

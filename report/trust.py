@@ -201,9 +201,9 @@ def on_hidden(arm: HiddenArm, one: Drift) -> Fact:
 
 def _corrected(one: Corrected) -> str:
     if one.refused is not None:
-        return "Both are raw, not corrected for the judge's errors."
+        return "Both are raw, not corrected by people's labels."
     rate = f"{percent(one.value)} {interval(one.low, one.high)}"
-    return f"Corrected for the judge's errors, people would call {rate} of the hidden answers good."
+    return f"Corrected by people's labels, {rate} of the hidden answers are good."
 
 
 def _uncalibrated(question: str, material: Material) -> Fact:

@@ -250,7 +250,7 @@ def test_corrected_rates(made: Material) -> None:
     page = render_html(made, numbers)
     assert "<b>92.9 % [" in page
     assert "Raw, uncorrected" not in page
-    assert "people would call 100.0 % [" in facts(made)["hidden"].said
+    assert "Corrected by people's labels, 100.0 % [" in facts(made)["hidden"].said
 
 
 def _without(found: Calibration, *names: str) -> Calibration:
@@ -267,7 +267,9 @@ def test_raw_hidden_rates_say_why(made: Material) -> None:
     cases: dict[str, Calibration | Refusal] = {
         "made with another prompt": Refusal("made with another prompt"),
         "no logged answer that this score decides": _without(found, DECIDABLE),
-        "J = 0.00 on 20 passing": _without(found).model_copy(update={"scores": {DECIDABLE: score}}),
+        "J = 0.00 (TPR + TNR − 1) on 20 good": _without(found).model_copy(
+            update={"scores": {DECIDABLE: score}}
+        ),
         "a language model decides kind": found.model_copy(update={"scores": {DECIDABLE: asked}}),
     }
     for why, calibration in cases.items():
