@@ -160,7 +160,8 @@ def stated_server(config: Config) -> ServerSettings | None:
     if llm == "none":
         return None
     if llm == "embedded":
-        return ServerSettings(base_url="", model="embedded", api_key_env="")
+        # ours, and on a processor: a long prompt behind seven others takes its time
+        return ServerSettings(base_url="", model="embedded", api_key_env="", timeout_s=600.0)
     return llm
 
 
