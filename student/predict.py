@@ -67,7 +67,7 @@ def predict(config: Config, engine: Engine, accept_changes: bool) -> Choice:
     choice = choose(config, predictor.asking)
     best = next(student for student in config.students if student.name == choice.best)
     adapter = predictor.adapter(best)
-    predictor.compare(f"student/{best.name}+prompt", val, View(True, adapter))
+    predictor.answer(f"student/{best.name}+prompt", val, View(True, adapter))
     _save(run, adapter)
     hidden = run.rows("hidden")
     if hidden:
