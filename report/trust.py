@@ -60,7 +60,9 @@ def _decided(material: Material) -> Fact:
     known = "calibrated against people" if note and note.calibrated else "not calibrated"
     if not asked:
         said = f"All {len(must)} must-rules are decided by code and repeat to the letter."
-        spare = f" T{judge[1:]} is {known} and decides none of them." if note else ""
+        # the strict score that people were held against was code's own, whatever the model is
+        open_ = "" if note and note.calibrated else f"is {known} and "
+        spare = f" T{judge[1:]} {open_}decides none of them." if note else ""
         return Fact(question=question, marker="yes", said=said + spare)
     said = (
         f"{len(must) - len(asked)} of {len(must)} must-rules are decided by code and repeat to "

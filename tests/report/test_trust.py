@@ -188,6 +188,15 @@ def test_must_rules_of_a_model(made: Material, judge: bool | None, marker: str, 
     assert "polite" in found.said and words in found.said
 
 
+def test_a_calibrated_model_that_decides_no_must_rule_is_not_praised(made: Material) -> None:
+    """People were held against a score in which it has no part."""
+    judged = made.judged
+    assert judged is not None and judged.judge is not None
+    note = judged.judge.model_copy(update={"calibrated": True})
+    said = facts(replace(made, judged=judged.model_copy(update={"judge": note})))["code"].said
+    assert said.endswith(f"The LLM judge ({note.model}) decides none of them.")
+
+
 def test_code_is_held_against_people_where_a_model_rules_uncalibrated(made: Material) -> None:
     """A calibration by code alone leaves the strict score open: the score of code is shown."""
     found = summary(_with_model_rule(made, False))
