@@ -60,7 +60,8 @@ def draft(config: Config, out: Path, patience: Patience) -> RuleFile:
     sifted = sift(replies.drafted, system)
     notes = list(_notes(replies, sifted))
     if not sifted.rules:
-        raise DataError(f"{server.model} drafted no usable rule: {'; '.join(notes)}")
+        why = "; ".join(notes) or "every list of rules that it wrote is empty"
+        raise DataError(f"{server.model} drafted no usable rule: {why}")
     rules = RuleFile(
         version=1,
         prompt_sha256=prompt_sha256(system),

@@ -1,6 +1,7 @@
 """How many requests are under way at a time."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,14 +10,15 @@ class Gate:
     """Lets so many requests through at a time: fewer after each 429, slowly more after that.
 
     Starts with one, so that a wrong key costs one request and not a burst; the first reply opens
-    it to the full.
+    it to the full. Not a semaphore of asyncio, whose limit is fixed, and not a condition, which
+    wakes a task only for it to look whether it may go.
     """
 
     def __init__(self, most: int) -> None:
         self._most = float(most)
         self._limit = 1.0
         self._inside = 0
-        self._changed = asyncio.Condition()
+        self._waiting: deque[asyncio.Future[None]] = deque()  # the first came first
         self._opened = False
 
     @property
@@ -27,15 +29,33 @@ class Gate:
     @asynccontextmanager
     async def inside(self) -> AsyncIterator[None]:
         """Waits for a place and holds it."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._inside < self.limit)
+        if self._inside < self.limit and not self._waiting:
             self._inside += 1
+        else:
+            await self._turn()
         try:
             yield
         finally:
-            self._inside -= 1
-            async with self._changed:
-                self._changed.notify(max(1, self.limit - self._inside))  # not all: they are many
+            self._leave()
+
+    async def _turn(self) -> None:
+        """Waits for a place that another leaves."""
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():  # it was given just before
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        while self._waiting and self._inside < self.limit:
+            place = self._waiting.popleft()
+            if not place.done():  # cancelled
+                self._inside += 1
+                place.set_result(None)
 
     def answered(self) -> None:
         """A reply came."""

@@ -31,6 +31,7 @@ from judge.checks import (
 )
 from judge.completion import Reply
 from judge.dialogue import Ruling
+from judge.garbage import rarely_collected
 from judge.plan import Plan, Planning
 from judge.questions import Body, Mode, Question
 from judge.transport import Patience, Spent, Transport, limits_of
@@ -154,7 +155,8 @@ class LlmJudge:
             return []
         store = AskedStore(self._store_path, writable=asks != "none")
         try:
-            return asyncio.run(self._done(work, store, asks))
+            with rarely_collected():
+                return asyncio.run(self._done(work, store, asks))
         finally:
             store.close()
 

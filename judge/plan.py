@@ -11,7 +11,7 @@ from judge.completion import Reply
 from judge.dialogue import Ruling
 from judge.modes import LADDER, probes
 from judge.questions import Mode, Question, Request
-from judge.transport import CHARACTERS, Unanswered, estimated_tokens
+from judge.transport import BYTES, Unanswered, estimated_tokens
 from prompts.rules import Language, Rule
 
 
@@ -35,8 +35,8 @@ class Plan(NamedTuple):
         lines = [
             f"judge: {self.calls} calls at most: {self.due} whether a rule is due, "
             f"{self.verdicts} for verdicts{probe}; re-asks come on top",
-            f"tokens: about {self.prompt_tokens} of prompts, estimated as characters / "
-            f"{CHARACTERS}; at most {self.completion_tokens} of replies",
+            f"tokens: about {self.prompt_tokens} of prompts, estimated as bytes / "
+            f"{BYTES}; at most {self.completion_tokens} of replies",
         ]
         if prices is not None:
             cost = prices.cost(self.prompt_tokens, self.completion_tokens)

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic_core import to_json
 
 from data.rows import Row
 from judge.fence import Part, cleaned, parts
@@ -34,7 +35,10 @@ class Request(NamedTuple):
 
 def request_of(body: Body) -> Request:
     """The request with its key; serialised once."""
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    try:
+        data = to_json(body)  # the bytes that `json` makes, in an eighth of its time
+    except ValueError:  # half a character, which no UTF-8 can say
+        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return Request(hashlib.sha256(data).hexdigest(), body, data)
 
 

@@ -74,7 +74,7 @@ def _among(found: Judgement, options: Sequence[str]) -> Judgement:
     verdict = found.verdict.strip().casefold()
     if verdict not in options:
         raise Unreadable(f"the verdict is none of {', '.join(options)}")
-    return found.model_copy(update={"verdict": verdict})
+    return found if verdict == found.verdict else found.model_copy(update={"verdict": verdict})
 
 
 def _said(text: str) -> str:
@@ -87,11 +87,7 @@ def read_object(reply: str) -> dict[str, Any]:
     text = _said(reply).strip()
     fenced = _FENCED.fullmatch(text)
     try:
-        value = json.loads(
-            fenced.group(1) if fenced else text,
-            object_pairs_hook=_once,
-            parse_constant=_no_constant,
-        )
+        value = _DECODER.decode(fenced.group(1) if fenced else text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not one JSON object: {error}"[:200]) from None
     if not isinstance(value, dict):
@@ -118,6 +114,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
 
 
 @lru_cache(maxsize=256)

@@ -7,18 +7,16 @@ missing verdict is counted and bounded, never taken for a fail or a pass.
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from config.errors import DataError
 from data.rows import Row
 from judge.board import DECIDABLE, STRICT, Board, Unit, make_board, strict
 from judge.compare import comparisons, gaps
+from judge.slices import SLICE_ROWS, Slice, slices
 from judge.stats import rate, rule_of_three
 from judge.tables import ArmScore, ReferenceScore, RuleScore, Scores, SliceScore, StrictScore
 from judge.verdicts import Missing, Verdict
 from prompts.rules import DueRule, RuleFile, rules_sha256
 
-__all__ = ["SLICE_ROWS", "score", "strict", "strict_score"]
-
-SLICE_ROWS = 10  # decided rows from which a slice is shown
+__all__ = ["score", "strict", "strict_score"]
 
 
 def score(
@@ -33,8 +31,8 @@ def score(
     Raises DataError when a verdict names a row or rule that is not there, or a slice no field.
     """
     board = make_board(rules, rows, verdicts)
-    slices = list(_slices(board, rows))
-    shown = tuple(one for one in slices if one.strict.n >= SLICE_ROWS)
+    every = slices(rules.slices, rows)
+    shown = tuple(one for one in _slices(board, every) if one.strict.n >= SLICE_ROWS)
     return Scores(
         rules_sha256=rules_sha256(rules),
         rows=len(rows),
@@ -42,7 +40,7 @@ def score(
         comparisons=tuple(comparisons(board)),
         gaps=tuple(gaps(board, seed)),
         slices=shown,
-        slices_hidden=len(slices) - len(shown),
+        slices_hidden=len(every) - len({(one.field, one.value) for one in shown}),
     )
 
 
@@ -107,23 +105,9 @@ def _bounds(passes: int, scored: int, missing: int) -> tuple[float | None, float
     return (passes / due, (passes + missing) / due) if due else (None, None)
 
 
-def _slices(board: Board, rows: Sequence[Row]) -> Iterator[SliceScore]:
-    for field in board.rules.slices:
-        members: dict[str, set[str]] = {}
-        for row in rows:
-            for value in _values(field, row):
-                members.setdefault(value, set()).add(row.id)
-        for value, ids in sorted(members.items()):
-            for arm, units in board.verdicts.items():
-                inside = [unit for unit in units if unit[0] in ids]
-                found = strict_score(board, arm, inside)
-                yield SliceScore(arm=arm, field=field, value=value, strict=found)
-
-
-def _values(field: str, row: Row) -> list[str]:
-    if field.startswith("tags."):
-        tag = row.tags.get(field.removeprefix("tags."))
-        return [] if tag is None else [tag]
-    if field == "labels":
-        return list(row.labels or ())
-    raise DataError(f"rule file: slices: {field!r} is no field to split by; use tags.… or labels")
+def _slices(board: Board, every: Sequence[Slice]) -> Iterator[SliceScore]:
+    for one in every:
+        for arm, units in board.verdicts.items():
+            inside = [unit for unit in units if unit[0] in one.rows]
+            found = strict_score(board, arm, inside)
+            yield SliceScore(arm=arm, field=one.field, value=one.value, strict=found)

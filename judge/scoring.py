@@ -21,7 +21,7 @@ from judge.transport import limits_of
 from prompts.library import load_prompt
 
 ABOUT = "score the answers of every arm by the rules; 3 when too many verdicts are missing"
-EMBEDDED_LENGTH = 2048  # tokens of a judge's question and verdict
+EMBEDDED_LENGTH = 8192  # tokens of a judge's question and verdict: all that the model can hold
 
 
 def add_arguments(made: argparse.ArgumentParser) -> None:
@@ -160,7 +160,8 @@ def stated_server(config: Config) -> ServerSettings | None:
     if llm == "none":
         return None
     if llm == "embedded":
-        return ServerSettings(base_url="", model="embedded", api_key_env="")
+        # ours, and on a processor: a long prompt behind seven others takes its time
+        return ServerSettings(base_url="", model="embedded", api_key_env="", timeout_s=600.0)
     return llm
 
 

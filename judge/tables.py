@@ -139,6 +139,15 @@ class Measured(Record):
     high: float
 
 
+class RuleSlice(Record):
+    """One rule on the rows with one value of a field, of one arm: exploratory."""
+
+    field: str
+    value: str
+    rule: str
+    rate: Measured
+
+
 class Drift(Record):
     """The hidden set against val: two samples of rows with nothing in common."""
 
@@ -160,4 +169,4 @@ class Scores(Record):
     comparisons: tuple[Comparison, ...]
     gaps: tuple[GapScore, ...]
     slices: tuple[SliceScore, ...]
-    slices_hidden: int  # slices with fewer than ten decided rows, not shown
+    slices_hidden: int  # values of a field with fewer than ten decided rows in every arm

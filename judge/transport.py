@@ -1,34 +1,36 @@
 """Brings one request to the server and its reply back, whatever goes wrong between.
 
 Retries what may pass, stops at once at what only the user can mend, slows down when told to, and
-spends no more than it may. Knows HTTP and the openai client; nothing of rules and verdicts.
+spends no more than it may. Knows HTTP; nothing of rules and verdicts.
 """
 
 import asyncio
 import os
 import random
 import re
+import ssl
 from dataclasses import dataclass
 
 import aiohttp
-from openai import APIError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
+import httpx2
+from openai import AsyncOpenAI
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from config.errors import ConfigError, SetupError
 from config.schema import JudgeSettings, Prices, ServerSettings
 from judge.completion import Reply, Unintelligible, read_completion
 from judge.gate import Gate
+from judge.proxy import proxy_for
 from judge.questions import Request
 from judge.verdicts import Missing
 
 GIVE_UP = 20  # questions in a row that stay undelivered before the rest is no longer asked
-CHARACTERS = 4  # to a token, where nobody has counted: an estimate
+BYTES = 4  # to a token, where nobody has counted: an estimate; a Russian letter has two
 
 _OVERFLOW = re.compile(
     r"context.?length|maximum model length|max_model_len|prompt is too long|too many tokens",
     re.IGNORECASE,
 )
-_UNMENDABLE = frozenset((301, 302, 303, 307, 308, 401, 402, 403, 404))
 _QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
 
 
@@ -111,12 +113,13 @@ class Transport:
         self.gate = Gate(server.concurrency)
         self._refused: SetupError | None = None  # what only the user can mend, once it was said
         self._lost = 0  # of the latest questions, those undelivered in a row
-        self._client = AsyncOpenAI(
-            base_url=server.base_url,
-            api_key=os.environ.get(server.api_key_env) or "none",  # local servers want no key
-            max_retries=0,  # tenacity retries, and counts
-            timeout=server.timeout_s,
-            http_client=DefaultAioHttpClient(),  # half the CPU time of the default one
+        self._url, headers = _addressed(server)
+        self._session = aiohttp.ClientSession(
+            headers=headers,
+            connector=aiohttp.TCPConnector(limit=0, ssl=_trusted(self._url)),  # the gate limits
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=proxy_for(self._url),
+            timeout=aiohttp.ClientTimeout(total=server.timeout_s),
         )
         again = AsyncRetrying(
             retry=retry_if_exception_type(_Passing),
@@ -128,7 +131,7 @@ class Transport:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._client.close()
+        await self._session.close()
 
     async def ask(self, request: Request) -> Reply:
         """The reply to a request.
@@ -155,7 +158,9 @@ class Transport:
             raise
         self._lost = 0
         self._spent.prompt_tokens += reply.prompt_tokens or estimated_tokens(request)
-        self._spent.completion_tokens += reply.completion_tokens or len(reply.text) // CHARACTERS
+        self._spent.completion_tokens += (
+            reply.completion_tokens or len(reply.text.encode()) // BYTES
+        )
         return reply
 
     async def _tried(self, request: Request) -> Reply:
@@ -187,24 +192,21 @@ class Transport:
     async def _once(self, request: Request) -> Reply:
         """One attempt: the bytes go as they were hashed, the reply comes as bytes."""
         try:
-            async with asyncio.timeout(self._server.timeout_s):  # the client limits single reads
-                raw = await self._client.post(
-                    "/chat/completions",
-                    content=request.data,
-                    cast_to=bytes,
-                    options={"follow_redirects": False},  # the key goes where the settings say
-                )
+            async with self._session.post(
+                self._url,
+                data=request.data,
+                allow_redirects=False,  # the key goes where the settings say
+            ) as response:
+                raw = await response.read()
+            if response.status // 100 != 2:
+                wait = response.headers.get("retry-after")
+                raise self._status(response.status, raw.decode(errors="replace"), wait)
             reply = read_completion(raw)
-        except APIStatusError as error:
-            response = error.response
-            raise self._status(
-                response.status_code, response.text, response.headers.get("retry-after")
-            ) from None
         except TimeoutError:
             raise _Passing(f"no reply within {self._server.timeout_s:g} s") from None
         except Unintelligible as error:
             raise _Passing(str(error)) from None
-        except (APIError, aiohttp.ClientError, OSError, ValueError) as error:  # some come as is
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _Passing(type(error).__name__) from None
         self.gate.answered()
         return reply
@@ -241,9 +243,30 @@ class Transport:
         return SetupError(f"judge.llm: {self.where}: HTTP {code}: {way_out}")
 
 
+def _addressed(server: ServerSettings) -> tuple[str, dict[str, str]]:
+    """Where a chat completion is asked for, and with which headers: as the openai client says.
+
+    It knows what the environment adds to them (organisation, project, headers of the user's own).
+    It sends nothing: its way to the wire and back takes more CPU time than all else that we do.
+    """
+    client = AsyncOpenAI(
+        base_url=server.base_url,
+        api_key=os.environ.get(server.api_key_env) or "none",  # local servers want no key
+        http_client=httpx2.AsyncClient(transport=httpx2.AsyncBaseTransport()),  # which cannot send
+    )
+    headers = (*client.auth_headers.items(), *client.default_headers.items())  # the later counts
+    said = {name.lower(): value for name, value in headers if isinstance(value, str)}
+    return f"{client.base_url}chat/completions", said
+
+
+def _trusted(url: str) -> ssl.SSLContext | bool:
+    """Whose certificates count: as for the openai client. True: no matter, nothing is encrypted."""
+    return httpx2.create_ssl_context() if url.startswith("https:") else True
+
+
 def estimated_tokens(request: Request) -> int:
-    """Tokens of a request's messages, by their characters."""
-    return sum(len(message["content"]) for message in request.body["messages"]) // CHARACTERS
+    """Tokens of a request's messages, by their bytes in UTF-8."""
+    return sum(len(message["content"].encode()) for message in request.body["messages"]) // BYTES
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import yaml
 
@@ -9,8 +10,12 @@ from config.schema import Config
 from data.prepare import prepared
 from data.quality import Quality
 from data.rows import Row
+from data.run import Split
 from engine.asking import Asking, View
+from judge.ahead import plan_ahead
+from judge.judging import Judged
 from judge.reference import best_by_row
+from judge.scoring import stated_server
 
 _BINS = 8
 _BAR = 40  # characters of the longest bar
@@ -20,7 +25,11 @@ def dry_run(config: Config) -> str:
     """The resolved config, every row with its lengths, histograms, and what would be spent."""
     rows = prepared(config.data, Path(), config.seed)
     asking = Asking(config)
-    splits = {"train": rows.train, "val": rows.val, "hidden": rows.hidden or ()}
+    splits: dict[Split, Sequence[Row]] = {
+        "train": rows.train,
+        "val": rows.val,
+        "hidden": rows.hidden or (),
+    }
     lines = [yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False)]
     lengths: dict[str, list[int]] = {"prompted": [], "unprompted": []}
     lines.append(f"{'row':<24} {'split':<7} {'prompted':>8} {'unprompted':>10}  tokens")
@@ -69,8 +78,8 @@ def _removed(quality: Quality) -> list[str]:
     return lines
 
 
-def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]]) -> list[str]:
-    train, val, hidden = (len(splits[name]) for name in ("train", "val", "hidden"))
+def _spending(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Row]]) -> list[str]:
+    train, val, hidden = (len(splits[name]) for name in get_args(Split))
     looked = min(val, config.predict.epoch_rows)
     drawn = config.teacher.candidates * (train + looked)
     on_val = val * (3 + len(config.students))  # base, teacher, best+prompt, students
@@ -82,8 +91,6 @@ def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]
     ]
     read = config.teacher.candidates * sum(prompted)
     most = drawn * config.teacher.sampling.max_tokens + greedy * config.predict.sampling.max_tokens
-    judged = [rule for rule in asking.rules.due_rules() if rule.rule.check.type == "llm"]
-    calls = 0 if config.judge.llm == "none" else len(judged) * greedy
     return [
         f"candidates: {drawn} calls at most, {read} prompt tokens before prefix caching",
         f"arms on val and hidden: {greedy} calls",
@@ -92,5 +99,18 @@ def _spending(config: Config, asking: Asking, splits: Mapping[str, Sequence[Row]
         f"answer tokens: {most} at most",
         f"training: {len(config.students)} students on at most "
         f"{config.teacher.keep * train} answers each",
-        f"judge: {calls} calls at most",
+        *_judging(config, asking, splits),
     ]
+
+
+def _judging(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Row]]) -> list[str]:
+    server = stated_server(config)
+    if server is None:
+        return ["judge: 0 calls"]
+    shown: dict[Judged, list[Row]] = {
+        split: [
+            row.model_copy(update={"contexts": asking.kept(row).contexts}) for row in splits[split]
+        ]
+        for split in get_args(Judged)
+    }
+    return plan_ahead(config, server, shown).lines(server.price_per_million)

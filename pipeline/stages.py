@@ -9,12 +9,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from config.schema import Config
 from data.answers import topk_path
 from data.records import Record, digest
 from data.run import Run
-from data.store import write_text
+from data.store import read_record, write_text
 
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
 ROOMS = ("config", "data", "prompts", "engine", "teacher", "student", "judge", "report", "pipeline")
@@ -33,12 +34,20 @@ class Stage:
     extra: str = ""  # anything else that its result depends on
 
 
+class Inputs(NamedTuple):
+    """What decides a stage's result, as hashes."""
+
+    every: str  # the work, and the source that does it
+    work: str  # settings, files that are read, command
+
+
 class Stamp(Record):
     """What a stage was when it last ended well."""
 
     inputs: str
+    work: str = ""  # a stamp of old has none
     outputs: str
-    seconds: float
+    seconds: float  # of the longest run on this work: a shorter one found it done already
 
 
 def stages(config: Config, commit: str) -> list[Stage]:
@@ -172,8 +181,8 @@ def _hidden_stages(
     ]
 
 
-def inputs_of(stage: Stage, config: Config) -> str:
-    """Hash of everything that decides a stage's result."""
+def inputs_of(stage: Stage, config: Config) -> Inputs:
+    """Hashes of everything that decides a stage's result."""
     values = config.model_dump(mode="json", include=set(stage.settings))
     # Rooms use each other, so a stage depends on the source of all but the last two. Running one
     # again for nothing is cheap: answers are found by their keys, students by their settings.
@@ -181,7 +190,8 @@ def inputs_of(stage: Stage, config: Config) -> str:
     rooms = [room for room in ROOMS if room not in LAST_ROOMS or room == own]
     files = [path for room in rooms for path in (ROOT / room).rglob("*")]
     source = [path for path in files if path.suffix in (".py", ".j2")]
-    return digest([values, contents(stage.reads), contents(source), stage.command, stage.extra])
+    work = digest([values, contents(stage.reads), stage.command, stage.extra])
+    return Inputs(digest([work, contents(source)]), work)
 
 
 def contents(paths: Iterable[Path]) -> str:
@@ -203,29 +213,41 @@ def stamp_path(run: Run, stage: Stage) -> Path:
     return run.root / "stages" / f"{stage.name.replace(' ', '_')}.json"
 
 
-def is_done(run: Run, stage: Stage, inputs: str) -> bool:
+def is_done(run: Run, stage: Stage, inputs: Inputs) -> bool:
     """Whether the stage ended well on these inputs, and what it left is untouched."""
-    path = stamp_path(run, stage)
-    if not path.exists():
+    last = _stamped(run, stage)
+    if last is None:
         return False
-    stamp = Stamp.model_validate_json(path.read_text(encoding="utf-8"))
-    return stamp.inputs == inputs and stamp.outputs == contents(stage.writes)
+    return last.inputs == inputs.every and last.outputs == contents(stage.writes)
 
 
-def stamp(run: Run, stage: Stage, inputs: str, seconds: float) -> None:
-    """Notes that a stage has ended well."""
-    made = Stamp(inputs=inputs, outputs=contents(stage.writes), seconds=round(seconds, 1))
+def stamp(run: Run, stage: Stage, inputs: Inputs, seconds: float) -> None:
+    """Notes that a stage has ended well.
+
+    Answers are found by their keys and students by their settings, so a changed source alone makes
+    a run of seconds out of one of minutes: the longer time stays, it is what the result cost.
+    """
+    last = _stamped(run, stage)
+    if last is not None and last.work == inputs.work:
+        seconds = max(seconds, last.seconds)
+    made = Stamp(
+        inputs=inputs.every,
+        work=inputs.work,
+        outputs=contents(stage.writes),
+        seconds=round(seconds, 1),
+    )
     write_text(stamp_path(run, stage), made.model_dump_json() + "\n")
 
 
 def seconds_of(run: Run, all_stages: Sequence[Stage]) -> dict[str, float]:
-    """How long each stage took when it last ran."""
-    taken = {}
-    for stage in all_stages:
-        path = stamp_path(run, stage)
-        if path.exists():
-            taken[stage.name] = Stamp.model_validate_json(path.read_text("utf-8")).seconds
-    return taken
+    """How long the work of each stage took."""
+    stamps = {stage.name: _stamped(run, stage) for stage in all_stages}
+    return {name: last.seconds for name, last in stamps.items() if last is not None}
+
+
+def _stamped(run: Run, stage: Stage) -> Stamp | None:
+    path = stamp_path(run, stage)
+    return read_record(path, Stamp) if path.exists() else None
 
 
 def _stat_of(model: str) -> str:

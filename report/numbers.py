@@ -8,9 +8,11 @@ from judge.agreement import Agreement
 from judge.result import JudgeNote
 from judge.tables import ArmScore, Comparison, ContextScore, ReferenceScore
 from report.calibration import Calibrated, People, people, summary
+from report.gates import Threshold, gates
 from report.gather import Material
 from report.headline import Gap, gap_of, headline, warnings
 from report.hidden import Hidden, hidden
+from report.slices import Slices, slices
 from report.tokens import Tokens, count_tokens
 from report.trust import Fact, trust
 from student.records import Ranked, Searched
@@ -25,12 +27,14 @@ class Numbers(Record):
     gap_closed: Gap
     arms: dict[str, ArmScore]
     comparisons: tuple[Comparison, ...]  # of the best student, strict and by rule
+    slices: Slices | None  # None: not judged, or the rule file names no field
     references: dict[str, ReferenceScore]
     contexts: ContextScore | None  # the passages against the best logged answers
     tokens: Tokens | None
     judge: JudgeNote | None
     agreements: tuple[Agreement, ...]
     trust: tuple[Fact, ...]  # whether gap and strict adherence can be believed
+    gates: tuple[Threshold, ...]  # of judge.gate; empty: none is set
     calibration: Calibrated | None
     calibration_refused: str | None  # why there is none, or what differs from this judge
     people: dict[str, People]  # labelled arm → what people's labels of its answers say
@@ -55,12 +59,14 @@ def make_numbers(material: Material) -> Numbers:
         gap_closed=gap,
         arms=arms,
         comparisons=tuple(one for one in compared if one.student == material.student),
+        slices=slices(material),
         references={arm: score.reference for arm, score in arms.items() if score.reference},
         contexts=judged.contexts if judged else None,
         tokens=count_tokens(material),
         judge=judged.judge if judged else None,
         agreements=tuple(judged.agreements) if judged else (),
         trust=trust(material),
+        gates=gates(material),
         calibration=summary(material),
         calibration_refused=material.refused,
         people=people(material),

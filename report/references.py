@@ -4,7 +4,7 @@ A column that no arm has a value for is not shown: BERTScore is asked for, perpl
 that somebody logged.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from judge.tables import ReferenceScore
@@ -63,22 +63,26 @@ def references(material: Material) -> References | None:
     cells = {name: [cell(one) for one in scores.values()] for name, cell in _COLUMNS.items()}
     cells = {name: values for name, values in cells.items() if set(values) != {NONE}}
     rows = tuple(zip(scores, zip(*cells.values(), strict=True), strict=True))
-    first = next(iter(scores.values()))
-    return References(tuple(cells), rows, (*_notes(first), *_passages(material)))
+    notes = (*_notes(list(scores.values())), *_passages(material))
+    return References(tuple(cells), rows, notes)
 
 
-def _notes(one: ReferenceScore) -> Iterator[str]:
-    yield f"Without intervals. {one.chrf_signature}; {one.bleu_signature}; ROUGE: F1 of words."
-    if one.bertscore:
-        yield f"BERTScore: F1 × 100, {one.bertscore.model}, layer {one.bertscore.layer}."
-    if one.supported:
+def _notes(scores: Sequence[ReferenceScore]) -> Iterator[str]:
+    """How to read the columns; what holds for one arm holds for all that have the column."""
+    yield (
+        f"Without intervals. {scores[0].chrf_signature}; {scores[0].bleu_signature}; "
+        "ROUGE: F1 of words."
+    )
+    for bert in [one.bertscore for one in scores if one.bertscore][:1]:
+        yield f"BERTScore: F1 × 100, {bert.model}, layer {bert.layer}."
+    if any(one.supported for one in scores):
         yield "Words supported: how many of an answer's words its passages or the question hold."
-    if one.perplexity:
-        left_out = one.perplexity.left_out
+    for likely in [one.perplexity for one in scores if one.perplexity][:1]:
+        left_out = f"; {likely.left_out} answers too long for one of them are left out"
         yield (
             "Perplexity: of the best logged answers, under each arm's model and view; lower is "
-            f"likelier. The same {number(one.perplexity.tokens)} tokens for every arm"
-            + (f"; {left_out} answers too long for one of them are left out." if left_out else ".")
+            f"likelier. The same {number(likely.tokens)} tokens for every arm"
+            f"{left_out if likely.left_out else ''}."
         )
 
 

@@ -19,6 +19,7 @@ from report.hidden import drift_rows, hidden_result, raw
 from report.numbers import Numbers
 from report.references import references
 from report.serving import serving
+from report.slices import shade
 
 _FOLDER = Path(__file__).parent
 _FILTERS = (
@@ -33,6 +34,7 @@ _FILTERS = (
     formats.fenced,
     tables.listed,
     calibration.reading,
+    shade,
 )
 
 
@@ -89,7 +91,6 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
         "audit_rows": tables.audit_rows(material),
         "orders": tables.orders(material),
         "missing": tables.missing_reasons(material),
-        "slices": tables.slice_rows(material),
         "examples": choose_examples(material),
         "shown_contexts": shown_contexts,
         "serving": serving(material),

@@ -155,27 +155,6 @@ def missing_reasons(material: Material) -> list[tuple[str, str, Counter[str]]]:
     return found
 
 
-@dataclass(frozen=True)
-class SliceRow:
-    """The rows with one value of a field, over the arms."""
-
-    field: str
-    value: str
-    scores: tuple[StrictScore | None, ...]  # in the order of `Material.arms`
-
-
-def slice_rows(material: Material) -> list[SliceRow]:
-    """The slices of the arms that are shown."""
-    found: dict[tuple[str, str], dict[str, StrictScore]] = {}
-    for one in material.judged.scores.slices if material.judged else ():
-        found.setdefault((one.field, one.value), {})[one.arm] = one.strict
-    return [
-        SliceRow(field, value, tuple(scores.get(arm) for arm in material.arms))
-        for (field, value), scores in found.items()
-        if any(arm in scores for arm in material.arms)
-    ]
-
-
 def flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Nested values as (dotted key, text)."""
     for key, value in values.items():

@@ -60,7 +60,9 @@ def _decided(material: Material) -> Fact:
     known = "calibrated against people" if note and note.calibrated else "not calibrated"
     if not asked:
         said = f"All {len(must)} must-rules are decided by code and repeat to the letter."
-        spare = f" T{judge[1:]} is {known} and decides none of them." if note else ""
+        # the strict score that people were held against was code's own, whatever the model is
+        open_ = "" if note and note.calibrated else f"is {known} and "
+        spare = f" T{judge[1:]} {open_}decides none of them." if note else ""
         return Fact(question=question, marker="yes", said=said + spare)
     said = (
         f"{len(must) - len(asked)} of {len(must)} must-rules are decided by code and repeat to "
@@ -201,9 +203,9 @@ def on_hidden(arm: HiddenArm, one: Drift) -> Fact:
 
 def _corrected(one: Corrected) -> str:
     if one.refused is not None:
-        return "Both are raw, not corrected for the judge's errors."
+        return "Both are raw, not corrected by people's labels."
     rate = f"{percent(one.value)} {interval(one.low, one.high)}"
-    return f"Corrected for the judge's errors, people would call {rate} of the hidden answers good."
+    return f"Corrected by people's labels, {rate} of the hidden answers are good."
 
 
 def _uncalibrated(question: str, material: Material) -> Fact:

@@ -101,7 +101,7 @@ def predict(config: Config, engines: Engines, accept_changes: bool) -> Choice:
             predictor.compare(f"student/{adapter.name}", val, View(False, adapter))
     choice = choose(config, predictor.asking)
     adapter = adapters[choice.best]
-    predictor.compare(f"student/{choice.best}+prompt", val, View(True, adapter))
+    predictor.answer(f"student/{choice.best}+prompt", val, View(True, adapter))
     _save(run, adapter, predictor.asking.model)
     if hidden:
         arm = f"hidden/{choice.best}"

@@ -14,7 +14,7 @@ from config.schema import Sampling
 from data.answers import Answer, read_answers
 from data.store import Store
 from engine.job import Task, run_job
-from engine.protocol import make_request
+from engine.protocol import Adapter, make_request, score_request
 from prompts.rules import RuleFile
 from teacher.select import select
 from tests.fake_engine import FakeEngine, fake_tasks
@@ -143,3 +143,26 @@ def test_equal_requests_are_asked_once(tmp_path: Path) -> None:
     done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
     assert done.asked == 1
     assert [answer.row for answer in read_answers(tmp_path / "a.jsonl")] == ["a", "b"]
+
+
+def test_a_given_answer_needs_room_behind_its_prompt(tmp_path: Path) -> None:
+    """Of 2048 tokens one is drawn: 2047 of prompt and answer fit, 2048 do not and are recorded."""
+    requests = [score_request("fake", (1,) * 1000, (2,) * more) for more in (1047, 1048)]
+    tasks = [Task("scored/base", f"r{at}", 0, one) for at, one in enumerate(requests)]
+    done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
+    assert (done.asked, done.too_long) == (1, 1)
+    assert [one.finish for one in read_answers(tmp_path / "a.jsonl")] == ["stop", "too_long"]
+
+
+def test_what_a_given_answers_likelihood_depends_on() -> None:
+    """Five requests that differ in one thing each, and the border between prompt and answer."""
+    adapter = Adapter("a", Path(), "sha")
+    keys = {
+        score_request("m", (1, 2), (3,)).key,
+        score_request("n", (1, 2), (3,)).key,
+        score_request("m", (1,), (2, 3)).key,
+        score_request("m", (1, 2), (4,)).key,
+        score_request("m", (1, 2), (3,), adapter).key,
+        make_request("m", (1, 2, 3), Sampling(max_tokens=1), 0).key,
+    }
+    assert len(keys) == 6

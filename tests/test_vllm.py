@@ -13,16 +13,17 @@ from config.schema import Sampling
 from engine.draw import greedy_answers
 from engine.merge import merged_weights
 from engine.models import load_tokenizer, resolve_model
-from engine.protocol import Adapter, make_request
+from engine.protocol import Adapter, make_request, score_request
 from engine.vllm import VllmEngine, on_gpu
 from student.model import load_student
 
 Answers = dict[str, tuple[tuple[int, ...], tuple[float, ...]]]  # request key → ids, logprobs
 
+ROOT = Path(__file__).parent.parent
 QUESTIONS = ("What is the capital of France?", "Name a colour.", "What is two plus two?", "Say hi.")
 GREEDY = Sampling(max_tokens=12, logprobs=0)
 # Mean difference in nats of a token's logprob between two orders of summation over 30 layers with
-# 8-bit mantissas: measured 0.02–0.04; single tokens differ by up to 0.3, so no maximum is asked.
+# 8-bit mantissas: measured 0.02–0.06; single tokens differ by up to 0.3, so no maximum is asked.
 BFLOAT16 = 0.08
 
 
@@ -113,6 +114,38 @@ def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: 
     assert difference(plain, before) < BFLOAT16
     assert difference(merged, folded) < BFLOAT16
     assert difference(plain, folded) > 3 * BFLOAT16, "and not those of the base"
+
+
+def scored(engine: VllmEngine, given: tuple[int, ...], adapter: Adapter | None = None) -> Answers:
+    """A given answer's ids and logprobs behind each prompt."""
+    requests = [score_request("m", ids, given, adapter) for ids in prompts()]
+    found = {done.key: (done.token_ids, done.logprobs or ()) for done in engine.run(requests)}
+    return {request.key: found[request.key] for request in requests}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(on_gpu(), reason="adapters are folded in on CPU only")
+def test_the_likelihood_of_a_given_answer_is_transformers_own(
+    engine: VllmEngine, adapter: Adapter
+) -> None:
+    """Base and folded adapter; and also where vLLM's cache holds the answer itself.
+
+    Of cached tokens vLLM has no logprobs and leaves noise in their place. The answer is longer than
+    two of its blocks (128 tokens on CPU), so the second time its beginning is in the cache.
+    """
+    resolved = resolve_model("embedded")
+    tokenizer = load_tokenizer(resolved)
+    text = (ROOT / "prompts/lakeside/examples.yaml").read_text("utf-8")
+    given = tuple(tokenizer.encode(text, add_special_tokens=False)[:300])
+    plain = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
+    for _ in range(2):
+        answers = scored(engine, given)
+        assert all(ids == given and len(own) == len(given) for ids, own in answers.values())
+        assert difference(plain, answers) < BFLOAT16
+    folded = scored(engine, given, adapter)
+    merged = PeftModel.from_pretrained(plain, str(adapter.path)).merge_and_unload()
+    assert difference(merged, folded) < BFLOAT16
+    assert difference(merged, answers) > 3 * BFLOAT16, "and not those of the base"
 
 
 @pytest.mark.slow

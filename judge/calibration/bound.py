@@ -61,12 +61,14 @@ class Calibration(Record):
 
     @property
     def by_people(self) -> bool:
-        """Whether the strict score of most labelled answers could be held against the labels.
+        """Whether the strict score of most labelled answers could be held against the labels, and
+        the model, where one was asked, gave most of its verdicts on the logged answers.
 
         With fewer, mostly those are decided that break a rule in code: no sample of the judge.
         """
         held = self.scores[STRICT].report if STRICT in self.scores else None
-        return held is not None and held.n > held.undecided
+        answered = self.coverage is None or self.coverage.share_missing < 0.5
+        return held is not None and held.n > held.undecided and answered
 
 
 def bound_by(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> Bound:

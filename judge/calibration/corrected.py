@@ -35,9 +35,9 @@ def corrected_rate(
     adjusted = tpr.rate + tnr.rate - 1
     if min(index, adjusted) < MIN_J:
         return Refusal(
-            f"J = {index:.2f} on {calibration.passes} passing and {calibration.fails} failing "
-            f"answers ({adjusted:.2f} adjusted for their number) is below {MIN_J:g}: the judge "
-            "knows too little"
+            f"J = {index:.2f} (TPR + TNR − 1) on {calibration.passes} good and "
+            f"{calibration.fails} bad answers, {adjusted:.2f} adjusted for their number, is below "
+            f"{MIN_J:g}: the score hardly tells one from the other"
         )
     n = effective_number(passed, clusters)
     if n is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from judge.agreement import Agreement, Share
 from judge.calibration.against import GoldAgreement
+from judge.calibration.attacks import AttackReport
 from judge.calibration.bound import Calibration
 from judge.calibration.mutations import MutationScore
 from judge.calibration.shares import Probe
@@ -27,11 +28,17 @@ def lines(found: Calibration) -> Iterator[str]:
     through = ", ".join(f"{name} {count}" for name, count in attacks.got_through.items())
     yield (
         f"attacks: {len(attacks.attacks)} on {len(attacks.rows)} rows; escapes {attacks.escapes}; "
-        f"passed on some row: {through}"
+        f"passed on some row: {through}{_by_model(attacks)}"
     )
     for name, value in found.probes:
         yield f"{name.replace('_', ' ')}: {_probe(value)}"
     yield f"disagreements: {found.disagreeing}, of which {len(found.disagreements)} are listed"
+
+
+def _by_model(attacks: AttackReport) -> str:
+    """How many texts the model passed by a rule of its own, which need not be a must-rule."""
+    passed = sum(bool(one.model_passes) for one in attacks.attacks)
+    return f"; the model passed {passed} by some rule, tried on one row" if passed else ""
 
 
 def _share(share: Share | None) -> str:
@@ -60,7 +67,9 @@ def _shadow(found: Agreement) -> str:
     if not found.n:
         return f"{rules}: nothing decided by both, {found.missing} undecided"
     kappa = "undefined"
-    if found.kappa is not None and found.kappa_low is not None and found.kappa_high is not None:
+    if found.tpr is None or found.tnr is None:  # chance alone decides it then
+        kappa = f"says nothing, code {'fails' if found.tpr is None else 'passes'} all of them"
+    elif found.kappa is not None and found.kappa_low is not None and found.kappa_high is not None:
         kappa = f"{found.kappa:.2f} [{found.kappa_low:.2f}, {found.kappa_high:.2f}]"
     return (
         f"{rules}: agreement {_share(found.accuracy)} on {found.n} answers, {found.missing} "

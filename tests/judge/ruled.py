@@ -52,7 +52,7 @@ def lines(rule: str, word: str) -> str:
 def reply(body: Body, say: Say) -> Sent:
     """A well-formed reply in the form that was asked for."""
     asked = rules_of(body)
-    row = _ROW.findall(user(body))[0]
+    row = (_ROW.findall(user(body)) or [""])[0]  # not every rule sees the question
     words = {rule: say(row, rule) for rule in asked}
     plain = form(body) == "plain"
     if len(asked) > 1 and plain:

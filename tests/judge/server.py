@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ class Sent:
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     drop: bool = False  # close the connection without a word
+    halfway_s: float | None = None  # send half of the reply, wait so long, close the connection
 
     def payload(self) -> bytes:
         if self.text is None and self.refusal is None:
@@ -52,6 +54,8 @@ class Served:
     url: str
     bodies: list[Body]
     keys: list[str]
+    heads: list[dict[str, str]] = field(default_factory=list)  # the first line is a name too
+    connections: int = 0
 
 
 def verdict(word: str = "pass", evidence: tuple[str, ...] = ()) -> Sent:
@@ -76,7 +80,7 @@ def user(body: Body) -> str:
 
 
 @contextmanager
-def serving(respond: Respond) -> Iterator[Served]:
+def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
     """Runs a server on a free port for the time of the block.
 
     In one thread: with one for each connection they would mostly wait for each other's turn.
@@ -86,6 +90,7 @@ def serving(respond: Respond) -> Iterator[Served]:
     ends: list[Callable[[], object]] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.connections += 1
         try:
             while await _answered(reader, writer, respond, served):
                 pass
@@ -96,8 +101,10 @@ def serving(respond: Respond) -> Iterator[Served]:
 
     async def serve() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
-            served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls) as server:
+            served.url = (
+                f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+            )
             ends.append(lambda: loop.call_soon_threadsafe(stop.set))
             ready.set()
             await stop.wait()
@@ -121,6 +128,7 @@ async def _answered(
     body = json.loads(await reader.readexactly(int(headers["content-length"])))
     served.bodies.append(body)
     served.keys.append(headers["authorization"])
+    served.heads.append(headers)
     sent = respond(body)
     await asyncio.sleep(sent.delay_s)
     if sent.drop:
@@ -128,6 +136,11 @@ async def _answered(
     payload = sent.payload()
     lines = {"content-type": "application/json", **sent.headers, "content-length": len(payload)}
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
-    writer.write(f"HTTP/1.1 {sent.status} X\r\n{fields}\r\n".encode() + payload)
+    reply = f"HTTP/1.1 {sent.status} X\r\n{fields}\r\n".encode() + payload
+    if sent.halfway_s is not None:
+        writer.write(reply[: -len(payload) // 2])
+        await asyncio.sleep(sent.halfway_s)
+        return False
+    writer.write(reply)
     await writer.drain()
     return True

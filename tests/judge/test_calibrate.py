@@ -21,6 +21,7 @@ from judge.calibration.bound import (
     Bound,
     Calibration,
     GoldCounts,
+    bound_by,
     bound_to,
     load_calibration,
     templates_sha256,
@@ -29,6 +30,7 @@ from judge.calibration.calibrate import calibrate
 from judge.calibration.probes import probe
 from judge.calibration.summary import lines
 from judge.calibration.views import BLIND, CODE_STRICT
+from judge.checks import says_something
 from judge.judging import judge_run
 from judge.questions import TEMPLATES
 from judge.stats import Refusal
@@ -196,6 +198,15 @@ class TestWithServer:
         covered = [one for one in found.mutations if one.check == "llm" and not one.not_covered]
         assert "friendly" in [one.rule for one in covered]
         assert len(bodies) > 100
+        said = "\n".join(lines(found))
+        assert (
+            f"judge m (json_schema): {found.coverage and found.coverage.due} verdicts due, 0 mi"
+            in said
+        )
+        # every text that is seen at all is passed: `friendly` is always due
+        seen = sum(says_something(attack.text or "") for attack in load_attacks())
+        assert f"the model passed {seen} by some rule" in said
+        assert "refusal_judged against code (refusal): " in said
 
     def test_the_budget_is_one_for_all_of_it(self, tmp_path: Path) -> None:
         found, bodies = self.calibrated(lambda body: verdict("pass"), small(tmp_path), max_calls=15)
@@ -205,13 +216,14 @@ class TestWithServer:
         assert coverage is not None and coverage.due == 30
         assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
         assert coverage.unasked > 16
+        assert not found.by_people  # though code alone decides every must-rule
         assert {one.not_covered for one in found.mutations if one.check == "llm"} <= {
             "the model passed no logged answer",
             "no verdict came on a broken answer or a copy",
         }
 
     def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
-        """The same server, then one with another model: the calibration speaks of the first."""
+        """The same server, one with another model, rules in company: it speaks of the first."""
         config = small(tmp_path)
         at = Run.of(config)
         rows = at.rows("val")
@@ -222,5 +234,9 @@ class TestWithServer:
             write_text(at.calibration, calibrate(config, server).model_dump_json())
             after = judge_run(config, server).judge
             other = judge_run(config, server.model_copy(update={"model": "n"})).judge
-        assert before and after and other
-        assert (before.calibrated, after.calibrated, other.calibrated) == (False, True, False)
+            four = config.judge.model_copy(update={"rules_per_call": 4})
+            batched = judge_run(config.model_copy(update={"judge": four}), server).judge
+        assert before and after and other and batched and batched.rules_per_call == 4
+        assert (before.calibrated, after.calibrated) == (False, True)
+        assert (other.calibrated, batched.calibrated) == (False, False)
+        assert bound_by(YES, PROMPT, after) != bound_by(YES, PROMPT, batched)

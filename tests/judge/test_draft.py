@@ -201,6 +201,11 @@ class TestServer:
             drafting(tmp_path, after_probe(lambda body: Sent(text)))
         assert not (tmp_path / "draft.yaml").exists()
 
+    def test_no_rule_at_all(self, tmp_path: Path) -> None:
+        """A small model writes an empty list, which is valid: the message must say so."""
+        with pytest.raises(DataError, match=r"m drafted no usable rule: every list .* is empty"):
+            drafting(tmp_path, after_probe(lambda body: rules()))
+
     def test_fenced_and_thought_over(self, tmp_path: Path) -> None:
         text = "<think>{}</think>\n```json\n" + str(rules(drafted()).text) + "\n```"
         made, _, _ = drafting(tmp_path, after_probe(lambda body: Sent(text)))

@@ -9,6 +9,8 @@ from config.errors import ConfigError
 from config.schema import JudgeSettings, Prices, ServerSettings
 from judge.asking import Asks
 from judge.llm import LlmJudge
+from judge.questions import request_of
+from judge.transport import estimated_tokens
 from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.runs import POLITE, QUICK, after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.server import Sent, is_probe, serving, user, verdict
@@ -68,9 +70,17 @@ def test_a_server_that_counts_no_tokens_still_costs(tmp_path: Path) -> None:
     with serving(lambda body: Sent(raw=raw)) as served:
         judge = priced_judge(served.url, tmp_path, None)
         judge.verdicts(pairs_of(1))
-        characters = sum(len(m["content"]) for body in served.bodies for m in body["messages"])
-    assert judge.spent.prompt_tokens == pytest.approx(characters / 4, abs=2)
-    assert judge.spent.cost is not None and judge.spent.cost > 2.0 * characters / 4e6
+        sent = sum(len(m["content"].encode()) for body in served.bodies for m in body["messages"])
+    assert judge.spent.prompt_tokens == pytest.approx(sent / 4, abs=2)
+    assert judge.spent.cost is not None and judge.spent.cost > 2.0 * sent / 4e6
+
+
+def test_a_russian_letter_counts_as_two_bytes() -> None:
+    """Tokenizers cut Russian finer than English: by characters it would look half as dear."""
+    english, russian = (
+        request_of({"messages": [{"content": text}]}) for text in ("word" * 100, "слов" * 100)
+    )
+    assert (estimated_tokens(english), estimated_tokens(russian)) == (100, 200)
 
 
 def test_cost_without_prices_is_refused(tmp_path: Path) -> None:
@@ -103,8 +113,8 @@ def test_the_plan_is_what_is_asked_when_every_rule_is_due(
         real = judge_at(served.url, tmp_path, TWO_STAGES, temperature=temperature)
         real.verdicts(pairs)
         assert real.spent.calls == plan.calls
-        characters = sum(len(m["content"]) for body in served.bodies for m in body["messages"])
-    assert plan.prompt_tokens == pytest.approx(characters / 4, abs=plan.calls)
+        sent = sum(len(m["content"].encode()) for body in served.bodies for m in body["messages"])
+    assert plan.prompt_tokens == pytest.approx(sent / 4, abs=plan.calls)
     again = real.plan(pairs)
     assert (again.calls, again.prompt_tokens, again.completion_tokens) == (0, 0, 0)
 
@@ -129,7 +139,7 @@ def test_the_plan_of_either_way_of_asking(tmp_path: Path, asks: Asks, calls: int
 def test_the_plan_in_words(tmp_path: Path) -> None:
     lines = judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).lines(PRICES)
     assert "3 calls at most: 0 whether a rule is due, 2 for verdicts, 1 (or a few)" in lines[0]
-    assert "characters / 4" in lines[1] and lines[2].startswith("cost: about 0.0")
+    assert "bytes / 4" in lines[1] and lines[2].startswith("cost: about 0.0")
     assert len(judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).lines(None)) == 2
 
 

@@ -160,6 +160,9 @@ def test_slices_below_ten_rows_are_hidden() -> None:
     found = only_must({"base": "p" * 10 + "m" + "f" * 9}, rows, rules)
     assert [(one.value, one.strict.n, one.strict.rate) for one in found.slices] == [("A", 10, 1.0)]
     assert found.slices_hidden == 1
+    two = only_must({"base": "p" * 20, "teacher": "p" * 9 + "m" * 11}, rows, rules)
+    assert [one.arm for one in two.slices] == ["base"]
+    assert two.slices_hidden == 1  # one value, however many arms have too few rows of it
     with pytest.raises(DataError, match="answers"):
         only_must({"base": "p" * 20}, rows, make_rules(MUST, slices=("answers",)))
 

@@ -82,7 +82,7 @@ def test_dry_run_asks_and_writes_nothing(
         assert served.bodies == []
     said = capsys.readouterr().out
     assert f"{ROWS + 1} calls at most: 0 whether a rule is due, {ROWS} for verdicts" in said
-    assert "characters / 4" in said and "cost: about" in said
+    assert "bytes / 4" in said and "cost: about" in said
     assert Run.of(config).scores.read_bytes() == before
     assert not Run.of(config).judge_calls.exists()
 

@@ -53,6 +53,50 @@ def test_holds_its_limit() -> None:
     assert asyncio.run(crowd()) == 3
 
 
+def test_who_waits_is_let_through_in_order_and_the_cancelled_take_no_place() -> None:
+    """A place is lost neither by one who is cancelled before it is given, nor just after."""
+
+    async def crowd() -> list[int]:
+        gate = Gate(1)
+        came: list[int] = []
+
+        async def visit(number: int) -> None:
+            async with gate.inside():
+                came.append(number)
+                await asyncio.sleep(0)
+
+        async with gate.inside():
+            tasks = [asyncio.create_task(visit(number)) for number in range(6)]
+            await asyncio.sleep(0)  # all wait now
+            tasks[1].cancel()
+        tasks[0].cancel()  # the place was given to it, and it has not run since
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in done[:2]] == [asyncio.CancelledError] * 2
+        async with asyncio.timeout(1), gate.inside():  # all places are free again
+            return came
+
+    assert asyncio.run(crowd()) == [2, 3, 4, 5]
+
+
+def test_nobody_passes_those_who_wait() -> None:
+    async def crowd() -> list[str]:
+        gate = Gate(1)
+        came = []
+
+        async def visit(name: str) -> None:
+            async with gate.inside():
+                came.append(name)
+
+        async with gate.inside():
+            first = asyncio.create_task(visit("first"))
+            await asyncio.sleep(0)
+        await visit("second")  # the place is free and promised
+        await first
+        return came
+
+    assert asyncio.run(crowd()) == ["first", "second"]
+
+
 def test_the_proxy_of_the_environment_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from config.schema import Config
 from data.answers import topk_path
 from data.run import Run
 from data.store import write_text
-from pipeline.stages import Stage, inputs_of, is_done, stages, stamp
+from pipeline.stages import Stage, inputs_of, is_done, seconds_of, stages, stamp
 
 ROOT = Path(__file__).parent.parent.parent
 JUDGED = ("judge score", "judge hidden")
@@ -91,6 +91,21 @@ def test_lost_probabilities_are_asked_for_again(tmp_path: Path) -> None:
         path.unlink()
         assert every - set(done(config)) == {"teacher generate", "student train"}
         write_text(path, whole)
+
+
+def test_a_run_that_finds_its_work_done_does_not_hide_what_it_cost(tmp_path: Path) -> None:
+    """410 s, then 8 s after a change of source alone: 410. Other settings: what these took."""
+    config = demo(tmp_path)
+    run, every = Run.of(config), finished(config)
+    one = next(stage for stage in every if stage.name == "student train")
+    for source, seconds, kept in (("a", 410.0, 410.0), ("b", 8.0, 410.0), ("c", 500.0, 500.0)):
+        inputs = inputs_of(one, config)._replace(every=source)
+        stamp(run, one, inputs, seconds)
+        assert is_done(run, one, inputs)
+        assert seconds_of(run, every)["student train"] == kept
+    other = demo(tmp_path, "students.0.learning_rate=0.01")
+    stamp(run, one, inputs_of(one, other), 8.0)
+    assert seconds_of(run, every)["student train"] == 8.0
 
 
 def test_another_commit_concerns_the_manifest_only(tmp_path: Path) -> None:

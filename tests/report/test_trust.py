@@ -9,6 +9,7 @@ from data.run import Run
 from judge.agreement import Agreement, Share
 from judge.board import DECIDABLE
 from judge.calibration.bound import Calibration, bound_to
+from judge.result import Coverage
 from judge.stats import Refusal
 from prompts.rules import DueRule, Rule
 from report.calibration import reading, summary
@@ -72,6 +73,37 @@ def test_box_stands_under_the_cards_on_every_page(made: Material) -> None:
         assert marker in page
     assert "| with care | Breaches caught? |" in render_markdown(made, numbers)
     assert [fact.marker for fact in numbers.trust] == [fact.marker for fact in trust(made)]
+
+
+def test_why_texts_that_answer_nothing_pass_the_rules_in_code(made: Material) -> None:
+    """One of two got through; with a rule that looks at the passages it is not for lack of one."""
+    why = "No rule in code compares an answer’s words with its passages"
+    grounded = Rule.model_validate(
+        {"id": "grounded", "source": "It is.", "check": {"type": "words_from", "min": 0.5}}
+    )
+    rules = made.rules.model_copy(update={"rules": (*made.rules.rules, grounded)})
+    held = replace(made, rules=rules)
+    for render in (render_html, render_markdown):
+        assert why in render(made, make_numbers(made))
+        assert why not in render(held, make_numbers(held))
+
+
+def test_a_calibration_says_what_the_model_left_open(tmp_path: Path) -> None:
+    config = make_run(tmp_path)
+    before = gather(config)
+    assert before.judged is not None and before.judged.judge is not None
+    note = before.judged.judge
+    bound = calibrated(before).bound.model_copy(update={"model": note.model, "mode": note.mode})
+    coverage = Coverage(due=9, missing={"budget": 3, "truncated": 1}, unasked=7)
+    found = make_calibration(bound).model_copy(update={"coverage": coverage})
+    write_json(Run.of(config).calibration, found)
+    material = gather(config)
+    said = (
+        "9 verdicts due, 4 missing (budget 3, truncated 1); the limit left 7 questions unasked: "
+        "run it again to go on."
+    )
+    for render in (render_html, render_markdown):
+        assert said in render(material, make_numbers(material))
 
 
 def test_what_was_not_run_names_its_command(tmp_path: Path) -> None:
@@ -154,6 +186,15 @@ def test_must_rules_of_a_model(made: Material, judge: bool | None, marker: str, 
     assert found.marker == marker
     assert "3 of 4 must-rules are decided by code" in found.said
     assert "polite" in found.said and words in found.said
+
+
+def test_a_calibrated_model_that_decides_no_must_rule_is_not_praised(made: Material) -> None:
+    """People were held against a score in which it has no part."""
+    judged = made.judged
+    assert judged is not None and judged.judge is not None
+    note = judged.judge.model_copy(update={"calibrated": True})
+    said = facts(replace(made, judged=judged.model_copy(update={"judge": note})))["code"].said
+    assert said.endswith(f"The LLM judge ({note.model}) decides none of them.")
 
 
 def test_code_is_held_against_people_where_a_model_rules_uncalibrated(made: Material) -> None:
@@ -250,7 +291,7 @@ def test_corrected_rates(made: Material) -> None:
     page = render_html(made, numbers)
     assert "<b>92.9 % [" in page
     assert "Raw, uncorrected" not in page
-    assert "people would call 100.0 % [" in facts(made)["hidden"].said
+    assert "Corrected by people's labels, 100.0 % [" in facts(made)["hidden"].said
 
 
 def _without(found: Calibration, *names: str) -> Calibration:
@@ -267,7 +308,9 @@ def test_raw_hidden_rates_say_why(made: Material) -> None:
     cases: dict[str, Calibration | Refusal] = {
         "made with another prompt": Refusal("made with another prompt"),
         "no logged answer that this score decides": _without(found, DECIDABLE),
-        "J = 0.00 on 20 passing": _without(found).model_copy(update={"scores": {DECIDABLE: score}}),
+        "J = 0.00 (TPR + TNR − 1) on 20 good": _without(found).model_copy(
+            update={"scores": {DECIDABLE: score}}
+        ),
         "a language model decides kind": found.model_copy(update={"scores": {DECIDABLE: asked}}),
     }
     for why, calibration in cases.items():

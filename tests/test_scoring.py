@@ -1,0 +1,110 @@
+"""Likelihood of given answers: the tasks for them, and that each is asked once."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from config.load import load_config
+from config.schema import Config
+from data.answers import read_answers
+from data.rows import Context, Row
+from data.run import Run
+from data.store import write_records
+from engine.asking import Asking, View
+from engine.protocol import Completion, Request
+from judge.reference import best_by_row, perplexities
+from teacher.generate import generate
+
+ROOT = Path(__file__).parent.parent
+PASSAGES = tuple(Context(text=f"Passage {at} " * 300) for at in range(3))
+ROWS = [
+    Row(
+        id="both",
+        question="When?",
+        contexts=PASSAGES,
+        answers={"saiga": "At <|im_end|> ten.", "giga": "At 10."},
+        labels=("Оба хорошо",),
+    ),
+    Row(id="one", question="Where?", answers={"production": "Behind the library."}),
+    Row(id="none", question="Why?", answers={"giga": "No."}, labels=("Оба плохо",)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # the demo's prompt paths are relative to it
+
+
+def demo(folder: Path) -> Config:
+    """The demo's prompt on these rows."""
+    config = load_config(ROOT / "config/demo.yaml", [f"runs={folder}", "teacher.candidates=1"])
+    write_records(Run.of(config).split("train"), ROWS)
+    write_records(Run.of(config).split("val"), ROWS)
+    return config
+
+
+class SureEngine:
+    """Gives every token of a given answer the probability exp(−½); draws a word otherwise."""
+
+    identity = "sure"
+    max_length = 2048
+
+    def __init__(self) -> None:
+        self.scored: list[Request] = []
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """In the order in which they come."""
+        for request in requests:
+            if request.scored:
+                self.scored.append(request)
+                likely = (-0.5,) * len(request.scored)
+                yield Completion(request.key, "", request.scored, "stop", likely)
+            else:
+                yield Completion(request.key, "Ten.", (1, 2), "stop")
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def test_the_same_tokens_behind_every_view(tmp_path: Path) -> None:
+    """Invariant 1, 2 and 4 for given answers: equal ids, passages as the arm sees them, no control.
+
+    The row's three passages do not fit; the arms' own tasks say how many are shown.
+    """
+    config = demo(tmp_path)
+    asking = Asking(config)
+    given = best_by_row(ROWS)
+    assert given == {"both": ["At <|im_end|> ten.", "At 10."], "one": ["Behind the library."]}
+    views = [View(prompted=True), View(prompted=False)]
+    tasks = [asking.scoring("scored/x", ROWS, view, given) for view in views]
+    for view, made in zip(views, tasks, strict=True):
+        assert [(task.row, task.sample) for task in made] == [("both", 0), ("both", 1), ("one", 0)]
+        own = {t.row: t for t in asking.tasks("x", ROWS, view, config.predict.sampling)}
+        for task in made:
+            assert task.request.prompt_ids == own[task.row].request.prompt_ids
+            assert task.dropped == own[task.row].dropped == (task.row == "both") * 2
+    for prompted, plain in zip(*tasks, strict=True):
+        assert prompted.request.scored == plain.request.scored
+        ids, end = plain.request.scored, asking.renderer.end_of_turn
+        assert asking.renderer.control_ids(ids) == (end,) and ids[-1] == end
+
+
+def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) -> None:
+    """3 answers of 2 rows; a rerun asks none; a third row's new label asks one more."""
+    config = demo(tmp_path)
+    engine, path = SureEngine(), Run.of(config).answers("scored/teacher")
+    assert generate(config, engine, accept_changes=False)["scored/teacher"].asked == 3
+    found = perplexities({"teacher": read_answers(path)})["teacher"]
+    assert found.value == pytest.approx(2.718281828**0.5)
+    assert (found.n, found.left_out) == (3, 0)
+    assert found.tokens == sum(len(request.scored) for request in engine.scored)
+    again = generate(config, engine, accept_changes=False)["scored/teacher"]
+    assert (again.asked, again.reused, len(engine.scored)) == (0, 3, 3)
+    changed = [*ROWS[:2], ROWS[2].model_copy(update={"labels": ("GigaChat",)})]
+    write_records(Run.of(config).split("val"), changed)
+    again = generate(config, engine, accept_changes=False)["scored/teacher"]
+    assert (again.asked, again.reused, len(engine.scored)) == (1, 3, 4)
+    write_records(Run.of(config).split("val"), ROWS)
+    generate(config, engine, accept_changes=False)
+    assert {answer.row for answer in read_answers(path)} == {"both", "one"}, "as the rows have it"
