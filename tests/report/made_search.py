@@ -1,5 +1,7 @@
 """A search as it may lie on disk: two bases, two methods, every way in which a trial may end."""
 
+from typing import Any
+
 from data.run import Run
 from student.records import Cell, Searched, Trial
 from tests.report.made_judge import write_json
@@ -10,7 +12,7 @@ BEST = "trial-001"
 def make_search(run: Run, text: str) -> None:
     """Writes search.json; names of models, reasons and the choice come from outside."""
     other = f"other/base {text}"
-    ends = [
+    ends: list[dict[str, Any]] = [
         {"model": "some/base", "method": "lora", "state": "complete", "strict": 0.6},
         {"model": other, "method": "dora", "state": "complete", "strict": 0.75},
         {"model": "some/base", "method": "lora", "state": "pruned", "reason": f"above {text}"},

@@ -53,7 +53,7 @@ def lines(config: Config, student: str) -> list[Step]:
 
 def said(steps: list[Step]) -> dict[tuple[int, str], float]:
     """(step, name) → number, of everything that was measured."""
-    found = {}
+    found: dict[tuple[int, str], float] = {}
     for step in steps:
         values = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
         values |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
@@ -90,14 +90,13 @@ def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any],
         if names and names[0] == f"{config.name}/{student}":
             folders.append((records, file.parent))
     assert len(folders) == 1, "one run per student"
-    found = {}
+    found: dict[tuple[int, str], Any] = {}
     for record in folders[0][0]:
         values = {
             "/".join(item.nested_key) or item.key: json.loads(item.value_json)
             for item in record.history.item
         }
-        step = values.get("_step")
-        found |= {(step, key): value for key, value in values.items() if key[0] != "_"}
+        found |= {(values["_step"], key): value for key, value in values.items() if key[0] != "_"}
     return found, folders[0][1]
 
 
