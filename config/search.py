@@ -25,7 +25,8 @@ class Range(Settings):
 class SearchSettings(Settings):
     """How often and among what; what is empty stays as the first student of the list has it."""
 
-    trials: PositiveInt = 20  # that are trained; what cannot work together is not counted
+    # that are trained; what cannot work together or was tried before is not counted
+    trials: PositiveInt = 20
     seed: Annotated[int, Field(ge=0)] = 0  # of what is drawn; a trial's own is the student's
     learning_rate: Range | None = None
     learning_rate_of: dict[str, Range] = {}  # kind of method → its own range

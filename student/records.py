@@ -67,7 +67,7 @@ class Choice(Record):
 
 
 # complete: trained to its end · pruned: stopped early, its val loss was above the median · refused:
-# its settings cannot work together, nothing was trained · failed: training broke
+# not trained, its settings cannot work together or were tried before · failed: training broke
 TrialState = Literal["running", "complete", "pruned", "refused", "failed"]
 
 

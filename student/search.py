@@ -25,7 +25,7 @@ from data.store import claim, write_text
 from engine.asking import Asking
 from engine.models import file_sha256
 from student.records import Searched
-from student.space import Drawn, drawn, experiment, said, trial_name
+from student.space import Drawn, drawn, drawn_before, experiment, note, said, trial_name
 from student.study import Watch, opened_study, sampler
 from student.train import train
 from student.tried import REFUSED, outcome, searched
@@ -100,13 +100,16 @@ class _Worker:
 
     def _taken(self, trial: optuna.Trial, lock: IO[str]) -> _Taken:
         made = drawn(trial, self.config, self.wanted)
-        for key, value in made._asdict().items():
-            trial.set_user_attr(key, value)
+        note(trial, made)
         return _Taken(trial, made, lock)
 
     def try_out(self, taken: _Taken) -> None:
         """Trains one trial and tells the study how it ended, whatever that is."""
         trial, epochs = taken.trial, taken.made.student["epochs"]
+        before = self._tried_before(taken)
+        if before is not None:  # as failed: the sampler must not learn that it was bad
+            self._end(trial, TrialState.FAIL, REFUSED, f"tried before, as {before}")
+            return
         try:
             config = experiment(self.config, taken.made)
             result = train(config, config.students[0], True, [Watch(trial, epochs)])
@@ -125,6 +128,18 @@ class _Worker:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         gc.collect()  # a trainer and its model refer to each other
         torch.cuda.empty_cache()
+
+    def _tried_before(self, taken: _Taken) -> str | None:
+        """The name of an earlier trial with the same settings."""
+        for other in self.study.get_trials(deepcopy=False)[: taken.trial.number]:
+            made = drawn_before(other)
+            if (
+                made is not None
+                and REFUSED not in other.user_attrs
+                and made.tried == taken.made.tried
+            ):
+                return trial_name(other.number)
+        return None
 
     def _end(self, trial: optuna.Trial, state: TrialState, key: str, why: str) -> None:
         trial.set_user_attr(key, why)
@@ -146,7 +161,7 @@ class _Worker:
             return found
 
     def _write_best(self, found: Searched) -> None:
-        """The experiment with the best trial as its student, which is trained already."""
+        """The experiment with the best trial as its student; on the same base it is trained."""
         best = next(trial for trial in found.trials if trial.name == found.best)
         made = Drawn(best.model, {"name": best.name, **best.settings})
         values = experiment(self.config, made).model_dump(mode="json")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from optuna import Trial
+from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter
 
 from config.load import validated
@@ -23,6 +24,11 @@ class Drawn(NamedTuple):
 
     model: str  # base, as in model.name
     student: dict[str, Any]  # StudentSettings, unchecked: see `experiment`
+
+    @property
+    def tried(self) -> dict[str, Any]:
+        """All but its name: of two that are equal, both would end the same."""
+        return {**self.student, "name": None, "model": self.model}
 
 
 def trial_name(number: int) -> str:
@@ -48,6 +54,18 @@ def drawn(trial: Trial, config: Config, search: SearchSettings) -> Drawn:
     }
     model = _choice(trial, "model", search.models, config.model.name)
     return Drawn(model, base.model_dump(mode="json") | student)
+
+
+def note(trial: Trial, made: Drawn) -> None:
+    """Keeps in the journal what a trial is."""
+    for key, value in made._asdict().items():
+        trial.set_user_attr(key, value)
+
+
+def drawn_before(trial: FrozenTrial) -> Drawn | None:
+    """What a trial of the journal is; None where its process ended while it was drawn."""
+    notes = trial.user_attrs
+    return Drawn(notes["model"], notes["student"]) if "student" in notes else None
 
 
 def said(made: Drawn) -> str:

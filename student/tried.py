@@ -9,7 +9,7 @@ from optuna.trial import TrialState as Optuna
 from data.run import Run
 from data.store import read_records
 from student.records import Cell, Result, Searched, Step, Trial, TrialState
-from student.space import trial_name
+from student.space import Drawn, drawn_before, trial_name
 
 REFUSED = "refused"  # attribute of a trial that was not trained: why
 
@@ -22,7 +22,9 @@ _STATES: dict[Optuna, TrialState] = {
 
 def searched(run: Run, found: Iterable[FrozenTrial]) -> Searched:
     """The state of a search."""
-    trials = tuple(_trial(run, one) for one in found if "student" in one.user_attrs)
+    trials = tuple(
+        _trial(run, one, made) for one in found if (made := drawn_before(one)) is not None
+    )
     ended = ranked(trials)
     best = ended[0] if ended else None
     return Searched(
@@ -46,14 +48,13 @@ def ranked(trials: Iterable[Trial]) -> list[Trial]:
     )
 
 
-def _trial(run: Run, found: FrozenTrial) -> Trial:
-    name, notes = trial_name(found.number), found.user_attrs
-    student = notes["student"]
+def _trial(run: Run, found: FrozenTrial, drawn: Drawn) -> Trial:
+    name, notes, student = trial_name(found.number), found.user_attrs, drawn.student
     state: TrialState = "refused" if REFUSED in notes else _STATES.get(found.state, "running")
     made = Trial(
         name=name,
         state=state,
-        model=notes["model"],
+        model=drawn.model,
         settings={key: value for key, value in student.items() if key != "name"},
         method=student["method"]["kind"],
         objective=student["objective"]["kind"],
@@ -149,7 +150,7 @@ def _why(ended: Sequence[Trial], trials: Sequence[Trial]) -> str:
 
 _SAID: dict[TrialState, str] = {
     "pruned": "stopped early by val loss",
-    "refused": "refused, their settings cannot work together",
+    "refused": "not trained, as they cannot work or were tried before",
     "failed": "failed",
     "running": "still running",
 }

@@ -141,12 +141,14 @@ def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
     with journal.open("ab") as file:
         file.write(b'{"op_code":5,"wor')
     first = (run.student("trial-000") / "metrics.jsonl").read_bytes()
-    lines = len((second / "metrics.jsonl").read_bytes().splitlines())
+    begun = (second / "metrics.jsonl").read_bytes().splitlines()
 
     found = search(config, False)
     assert _measured(found) == _measured(whole)
     assert (run.student("trial-000") / "metrics.jsonl").read_bytes() == first
-    assert 0 < lines < len((second / "metrics.jsonl").read_bytes().splitlines())
+    ended = (second / "metrics.jsonl").read_bytes().splitlines()
+    assert ended[:7] == begun[:7], "six steps and a look, with the seconds that they took: kept"
+    assert len(ended) == 21
     assert search(config, False) == found, "nothing is left to try"
 
     more = load_config(path, ["search.trials=4"])
