@@ -8,6 +8,7 @@ from typing import NamedTuple
 from config.errors import DataError
 from config.schema import Config
 from config.students import StudentSettings
+from data.answers import topk_path
 from data.records import digest
 from data.rows import Row
 from data.run import Run
@@ -40,7 +41,7 @@ def material(config: Config, student: StudentSettings, asking: Asking) -> Materi
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
     tops: dict[str, TopK] = {}
     if student.learns_stored:
-        stored = read_topk(run.answers("candidates/train").with_suffix(".arrow"))
+        stored = read_topk(topk_path(run.answers("candidates/train")))
         tops = stored_tops(stored, records, asking)
     train = examples(asking, run.rows("train"), records, tops, prompted)
     val_records = list(read_records(run.selected_val, Selected))
