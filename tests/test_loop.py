@@ -59,6 +59,10 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     report = json.loads((root / "report.json").read_text("utf-8"))
     assert report["best"] is not None
     assert {"base", "teacher", "student/tiny"} <= set(report["arms"])
+    arms = ("base", "teacher", "student/tiny")
+    likely = [report["references"][arm]["perplexity"] for arm in arms]
+    assert all(one["n"] > 0 and one["value"] > 1 for one in likely)
+    assert len({(one["n"], one["tokens"]) for one in likely}) == 1, "the same answers for every arm"
     unlabelled = json.loads((root / "judge/hidden.json").read_text("utf-8"))
     assert set(unlabelled["scores"]["arms"]) == {"base", "student/tiny"} and unlabelled["drift"]
     for arm in ("base", "teacher", "student/tiny", "student/tiny+prompt"):
