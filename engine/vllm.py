@@ -73,6 +73,7 @@ class VllmEngine:
                         continue
                     request = flying[output.request_id]
                     if request.scored and output.num_cached_tokens >= len(request.prompt_ids):
+                        # part of the answer came from the cache: see _scoring_params
                         self._add(engine, request, use_cache=False)
                         continue
                     del flying[request.key]

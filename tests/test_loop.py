@@ -60,6 +60,10 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     assert report["best"] is not None
     assert {"base", "teacher", "student/tiny"} <= set(report["arms"])
     assert set(report["hidden"]["arms"]) == {"base", "student/tiny"} and report["hidden"]["drift"]
+    arms = ("base", "teacher", "student/tiny")
+    likely = [report["references"][arm]["perplexity"] for arm in arms]
+    assert all(one["n"] > 0 and one["value"] > 1 for one in likely)
+    assert len({(one["n"], one["tokens"]) for one in likely}) == 1, "the same answers for every arm"
     for arm in ("base", "teacher", "student/tiny", "student/tiny+prompt"):
         lines = (root / f"answers/{arm}.jsonl").read_text("utf-8").splitlines()
         assert len(lines) == SIZES["val"], arm

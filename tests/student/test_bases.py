@@ -92,7 +92,8 @@ def test_probabilities_over_other_tokens_are_refused(askings: tuple[Asking, Aski
     tops = {"k": TopK(numpy.zeros((count, 3), numpy.int32), numpy.zeros((count, 3), numpy.float16))}
     assert list(stored_tops(tops, [record], same)) == ["k"]
     as_long = len(answer_ids(other, record))
-    tops = {"k": TopK(numpy.zeros((as_long, 3), numpy.int32), numpy.zeros((as_long, 3), numpy.float16))}
+    size = (as_long, 3)
+    tops = {"k": TopK(numpy.zeros(size, numpy.int32), numpy.zeros(size, numpy.float16))}
     with pytest.raises(DataError, match="has other tokens than the teacher"):
         stored_tops(tops, [record], other)
     with pytest.raises(DataError, match="no probabilities are stored"):
