@@ -47,15 +47,18 @@ def load_student(resolved: str, method: Method, seed: int, prompt_ids: Sequence[
     """
     if isinstance(method, FullMethod):
         return load_base(resolved, dtype=torch.float32)
-    from peft import get_peft_model
-
-    base = _frozen(resolved, method)
+    base = _in_4_bits(resolved) if isinstance(method, QloraMethod) else load_base(resolved)
     _check_targets(base, method)
-    torch.manual_seed(0 if _rewrites(method) else seed)  # a second stage finds the same rest
-    model = get_peft_model(base, _peft_config(method, base.config.hidden_size))
-    if isinstance(method, LowRank):
-        _settle_factors(model, method)
-    elif _starts_from_text(method):
+    if isinstance(method, LowRank) and method.init in REWRITES_BASE:
+        torch.manual_seed(0)  # a second stage must find the same rest of the base
+        model = _adapted_exactly(base, method)
+        model.initial = _factors(model, method)
+        return model
+    torch.manual_seed(seed)
+    if isinstance(method, LowRank) and method.init == "orthogonal":
+        return _adapted_exactly(base, method)
+    model = _adapted(base, method)
+    if _starts_from_text(method):
         _start_from(model, method, prompt_ids)
     return model
 
@@ -66,12 +69,6 @@ def trainable(model: Model) -> dict[str, torch.nn.Parameter]:
 
 
 # -- the base ------------------------------------------------------------------------------------
-
-
-def _frozen(resolved: str, method: Method) -> Any:
-    if isinstance(method, QloraMethod):
-        return _in_4_bits(resolved)
-    return load_base(resolved)
 
 
 def _in_4_bits(resolved: str) -> Any:
@@ -111,6 +108,27 @@ def _check_targets(base: Any, method: Method) -> None:
 # -- what is trained -----------------------------------------------------------------------------
 
 
+def _adapted(base: Any, method: Method) -> Model:
+    from peft import get_peft_model
+
+    return get_peft_model(base, _peft_config(method, base.config.hidden_size))
+
+
+def _adapted_exactly(base: Any, method: Method) -> Model:
+    """With a base that is float32 meanwhile.
+
+    peft rounds an adapter's first weights to the base's type. Where they have to cancel out, among
+    themselves or with what was taken from the base, bfloat16 leaves so much that the base is lost.
+    """
+    types = [(weights, weights.dtype) for weights in base.parameters()]
+    for weights, _ in types:
+        weights.data = weights.data.float()
+    model = _adapted(base, method)
+    for weights, dtype in types:
+        weights.data = weights.data.to(dtype)
+    return model
+
+
 def _peft_config(method: Method, width: int) -> Any:
     import peft
 
@@ -142,7 +160,7 @@ def _lora_config(method: LowRank) -> Any:
 
     # 16 rounds of a randomised decomposition, as PiSSA's authors use: on the embedded model 7 s
     # of CPU instead of 55 for an exact one
-    names: dict[str, bool | str] = {"zero": True, "orthogonal": True, "pissa": "pissa_niter_16"}
+    names: dict[str, bool | str] = {"zero": True, "pissa": "pissa_niter_16"}
     return LoraConfig(
         r=method.rank,
         lora_alpha=method.alpha,
@@ -153,17 +171,6 @@ def _lora_config(method: LowRank) -> Any:
         use_dora=isinstance(method, DoraMethod),
         task_type="CAUSAL_LM",
     )
-
-
-def _rewrites(method: Method) -> bool:
-    return isinstance(method, LowRank) and method.init in REWRITES_BASE
-
-
-def _settle_factors(model: Model, method: LowRank) -> None:
-    if method.init in REWRITES_BASE:
-        model.initial = _factors(model, method)
-    elif method.init == "orthogonal":
-        _make_orthogonal(model, method.rank)
 
 
 def _factors(model: Model, method: LowRank) -> dict[str, torch.Tensor]:
@@ -180,22 +187,6 @@ def _factors(model: Model, method: LowRank) -> dict[str, torch.Tensor]:
                 f"set rank: {rank}, or init: zero"
             )
     return found
-
-
-@torch.no_grad()
-def _make_orthogonal(model: Model, rank: int) -> None:
-    """Factors that are not zero and whose product is: rows of B and A from halves of one basis.
-
-    As peft does it (datta0.github.io/posts/rethink-lora-init), but in float32: peft rounds them to
-    the base's bfloat16, and their product is then so far from zero that the base is lost.
-    """
-    for one in model.modules():
-        if not hasattr(one, "lora_A"):
-            continue
-        a, b = one.lora_A["default"].weight, one.lora_B["default"].weight  # [r, in], [out, r]
-        basis = torch.linalg.qr(torch.randn(rank, rank)).Q
-        a.copy_((torch.randn(a.shape[1], rank // 2) @ basis[0::2]).T / 10)
-        b.copy_(torch.randn(b.shape[0], rank // 2) @ basis[1::2] / 10)
 
 
 # -- virtual tokens ------------------------------------------------------------------------------

@@ -85,7 +85,11 @@ def _less(name: str, factor: torch.Tensor, initial: dict[str, torch.Tensor]) -> 
 
 
 def _save_model(model: Any, folder: Path) -> Path:
-    state = {name: tensor.to(torch.bfloat16) for name, tensor in model.state_dict().items()}
+    halves: dict[int, torch.Tensor] = {}  # by place in memory: what was tied stays tied
+    state = {
+        name: halves.setdefault(tensor.data_ptr(), tensor.to(torch.bfloat16))
+        for name, tensor in model.state_dict().items()
+    }
     model.save_pretrained(folder, state_dict=state, max_shard_size="1TB")  # one file: one hash
     config = copy.deepcopy(model.config)
     config.dtype = torch.bfloat16  # servers read it; save_pretrained notes the type in training

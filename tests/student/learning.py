@@ -1,6 +1,7 @@
-"""A small model with real weights, and students of every method that have learnt one answer."""
+"""A small model with real weights, and students of every method that were taught one answer."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,14 @@ def small_model(folder: Path) -> str:
     return str(folder)
 
 
+@cache
+def _tokenizer() -> Any:
+    return load_tokenizer(resolve_model("embedded"))
+
+
 def prompts() -> list[tuple[int, ...]]:
     """The questions as chats, of different lengths."""
-    tokenizer = load_tokenizer(resolve_model("embedded"))
+    tokenizer = _tokenizer()
     turns = [[{"role": "user", "content": question}] for question in QUESTIONS]
     chats = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
     return [tuple(chat) for chat in chats]
@@ -76,14 +82,12 @@ def prompts() -> list[tuple[int, ...]]:
 
 def ids_of(text: str) -> tuple[int, ...]:
     """Token ids of a text alone."""
-    tokenizer = load_tokenizer(resolve_model("embedded"))
-    return tuple(tokenizer.encode(text, add_special_tokens=False))
+    return tuple(_tokenizer().encode(text, add_special_tokens=False))
 
 
 def answer_ids() -> tuple[int, ...]:
     """The answer, ended."""
-    tokenizer = load_tokenizer(resolve_model("embedded"))
-    return (*ids_of(ANSWER), tokenizer.eos_token_id)
+    return (*ids_of(ANSWER), _tokenizer().eos_token_id)
 
 
 def learnt(model_folder: str, name: str, folder: Path) -> Learnt:
@@ -96,21 +100,21 @@ def learnt(model_folder: str, name: str, folder: Path) -> Learnt:
     return Learnt(method, model.eval(), folder, folder / "adapter", sha256)
 
 
-def teach(model: Any, rate: float, steps: int = STEPS) -> None:
+def teach(model: Any, rate: float) -> None:
     """A few optimiser steps on the answer's tokens, as the trainer does it: bfloat16 autocast."""
     optimiser = torch.optim.AdamW(trainable(model).values(), lr=rate)
-    answer = answer_ids()
-    for step in range(steps):
-        prompt = prompts()[step % len(QUESTIONS)]
-        ids = torch.tensor([[*prompt, *answer]])
+    for step in range(STEPS):
         with torch.autocast("cpu", torch.bfloat16):
-            found = logits(model, ids)[0, len(prompt) - 1 : -1]
-        torch.autograd.backward(cross_entropy(found.float(), torch.tensor(answer)))
+            found = answer_logits(model, prompts()[step % len(QUESTIONS)], answer_ids())
+        torch.autograd.backward(cross_entropy(found.float(), torch.tensor(answer_ids())))
         optimiser.step()
         optimiser.zero_grad()
 
 
-def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """Logits of the text's own positions, [1, T, V]."""
-    found: torch.Tensor = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-    return found[:, -ids.shape[1] :]
+def answer_logits(model: Any, prompt: tuple[int, ...], answer: tuple[int, ...]) -> torch.Tensor:
+    """Logits [N, V] where the answer's tokens are predicted, in a plain forward pass."""
+    device = next(model.parameters()).device
+    ids = torch.tensor([[*prompt, *answer]], device=device)
+    mask = torch.ones_like(ids)
+    found = model(input_ids=ids, attention_mask=mask, logits_to_keep=len(answer) + 1).logits
+    return found[0, :-1]  # type: ignore[no-any-return]
