@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.methods import served_as
-from config.schema import Config, StudentSettings
+from config.schema import Config
+from config.students import StudentSettings
 from data.answers import Answer, read_answers
 from data.hidden import write_hidden
 from data.rows import Row

@@ -10,13 +10,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from config.errors import SetupError
 from config.methods import LoraMethod
 from data.rows import Context, Row
+from engine.draw import greedy_answers
 from engine.models import load_tokenizer, resolve_model
 from prompts.library import Example, Prompt, user_text
 from prompts.render import Renderer
 from student.batches import Example as Learnt
 from student.batches import answers_of, collate
 from student.losses import cross_entropy
-from student.model import answer_logits, greedy_answers
+from student.model import answer_logits
 
 PLAIN = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
