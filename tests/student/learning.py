@@ -28,6 +28,13 @@ STEPS = 12
 SYSTEM = "You are the desk of the Lakeside university. Answer in one short sentence."
 ANSWER = "Lakeside desk: hello there!"
 QUESTIONS = ("What is the capital of France?", "Name a colour, and say why you like it.", "Say hi.")
+REWRITING = ("lora-pissa", "rslora-olora", "dora-olora")
+LIVE = ("p_tuning", "prompt_tuning", "prefix_tuning")
+END = 2  # <|im_end|>
+# Mean distance in nats of a token's logprob that rounding to bfloat16 once more or once less makes:
+# measured 0.08–0.11 on these layers, as between the base in float32 and in bfloat16 (0.10); what
+# was learnt moves it by 7 and more.
+ROUNDING = 0.2
 SMALL = {"rank": 4, "alpha": 8}
 # name → method, learning rate of the steps
 METHODS: dict[str, tuple[Method, float]] = {
@@ -118,3 +125,15 @@ def answer_logits(model: Any, prompt: tuple[int, ...], answer: tuple[int, ...]) 
     mask = torch.ones_like(ids)
     found = model(input_ids=ids, attention_mask=mask, logits_to_keep=len(answer) + 1).logits
     return found[0, :-1]  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def seen(model: Any) -> torch.Tensor:
+    """Log-probabilities over a question and the answer, where the answer is predicted."""
+    found = answer_logits(model.eval(), prompts()[0], answer_ids())
+    return torch.log_softmax(found.float(), -1)
+
+
+def distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Mean distance of log-probabilities, in nats."""
+    return float((one - other).abs().mean())

@@ -1,0 +1,150 @@
+"""Who answers for a trained student: vLLM with folded weights, or transformers."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from config.methods import served_as
+from config.schema import Sampling
+from config.students import StudentSettings
+from data.run import Run
+from engine.draw import Drawing, drawn_answers
+from engine.hf import HfEngine
+from engine.models import load_base, load_tokenizer
+from engine.protocol import Adapter, Completion, make_request
+from engine.vllm import VllmEngine
+from report.gather import gather
+from report.serving import serving
+from student.model import load_student
+from student.saving import load_trained
+from tests.report.made import STUDENT, make_run
+from tests.student.conftest import Learn
+from tests.student.learning import (
+    END,
+    LIVE,
+    METHODS,
+    ROUNDING,
+    SYSTEM,
+    answer_logits,
+    ids_of,
+    prompts,
+)
+
+LIMIT = 8  # tokens of an answer
+
+
+@pytest.fixture(scope="module")
+def vllm(small: str) -> Iterator[VllmEngine]:
+    """One engine for all: starting it takes longer than all that it answers."""
+    engine = VllmEngine(small, 256)
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in LIVE])
+def test_vllm_answers_as_the_trained_model(
+    small: str, learn: Learn, vllm: VllmEngine, name: str
+) -> None:
+    """Folded in: each token of an answer is as likely as a forward pass of the trained model says.
+
+    By their mean, as in tests/test_vllm.py; and they are not the base's answers.
+    """
+    student = learn(name)
+    adapter = Adapter(name, student.served, student.sha256, served_as(student.method))
+    found = answered(vllm, adapter)
+    assert surprise(student.model, found) < ROUNDING
+    assert surprise(load_base(small), found) > 10 * ROUNDING
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_transformers_answers_as_the_trained_model(small: str, learn: Learn, name: str) -> None:
+    """With virtual tokens: the same tokens as the model in memory, and their words."""
+    student = learn(name)
+    engine = HfEngine(small, 256)
+    found = answered(engine, Adapter(name, student.served, student.sha256, "live"))
+    assert answered(engine, None) != found
+    engine.close()
+    drawn = drawn_answers(student.model, prompts(), Drawing((END,), LIMIT))
+    trained = {answer.prompt: answer.token_ids for answer in drawn}
+    assert [completion.token_ids for completion in found] == [trained[at] for at in range(3)]
+    assert surprise(student.model, found) < ROUNDING
+    tokenizer = load_tokenizer(small)
+    for completion in found:
+        assert completion.text == tokenizer.decode(completion.token_ids, skip_special_tokens=True)
+        assert (completion.finish == "stop") == (completion.token_ids[-1] == END)
+
+
+def surprise(model: Any, found: list[Completion]) -> float:
+    """Mean distance of the engine's logprobs from a plain forward pass over the same tokens."""
+    gaps = []
+    for prompt, completion in zip(prompts(), found, strict=True):
+        with torch.no_grad():
+            plain = answer_logits(model.eval(), prompt, completion.token_ids)
+        chosen = torch.tensor(completion.token_ids)[:, None]
+        expected = torch.log_softmax(plain.float(), -1).gather(1, chosen)[:, 0]
+        gaps.append((torch.tensor(completion.logprobs) - expected).abs())
+    return float(torch.cat(gaps).mean())
+
+
+def answered(engine: HfEngine | VllmEngine, adapter: Adapter | None) -> list[Completion]:
+    """Completions in the order of the questions."""
+    sampling = Sampling(max_tokens=LIMIT, logprobs=0)
+    requests = [make_request("m", ids, sampling, 0, adapter) for ids in prompts()]
+    found = {completion.key: completion for completion in engine.run(requests)}
+    return [found[request.key] for request in requests]
+
+
+def test_both_engines_end_and_write_answers_alike(small: str, vllm: VllmEngine) -> None:
+    """The base in both: same text of the same ids, cut at the same length, like logprobs."""
+    engine = HfEngine(small, 256)
+    pairs = list(zip(answered(engine, None), answered(vllm, None), strict=True))
+    alike = [pair for pair in pairs if pair[0].token_ids == pair[1].token_ids]
+    assert len(alike) >= 2, "bfloat16 leaves a tie now and then"
+    for own, other in alike:
+        assert (own.text, own.finish) == (other.text, other.finish)
+        assert own.logprobs == pytest.approx(other.logprobs, abs=0.3)
+    engine.close()
+    assert answered(engine, None) == [own for own, _ in pairs], "closed, and loaded again"
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_virtual_tokens_stand_right_before_the_text(small: str, learn: Learn, name: str) -> None:
+    """An answer does not depend on what it is batched with: in float32, where nothing hides it."""
+    student = learn(name)
+    model = load_student(small, student.method, 0, ids_of(SYSTEM))
+    load_trained(model, student.checkpoint)
+    model.float()
+    how = Drawing((END,), LIMIT, logprobs=True)
+    together = {drawn.prompt: drawn for drawn in drawn_answers(model, prompts(), how)}
+    for at, prompt in enumerate(prompts()):
+        (alone,) = drawn_answers(model, [prompt], how)
+        assert together[at].token_ids == alone.token_ids
+        assert together[at].logprobs == pytest.approx(alone.logprobs, abs=1e-3)
+        with torch.no_grad():
+            plain = answer_logits(model, prompt, alone.token_ids).log_softmax(-1)
+        assert plain.amax(-1).tolist() == pytest.approx(alone.logprobs, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_the_programs_answer_is_ours(learn: Learn, tmp_path: Path, name: str) -> None:
+    """What the report tells to run, with peft's own `generate`: the tokens that we draw."""
+    student = learn(name)
+    config = make_run(tmp_path)
+    best = StudentSettings(name=STUDENT, method=student.method)
+    sampling = config.predict.sampling.model_copy(update={"max_tokens": LIMIT})
+    predict = config.predict.model_copy(update={"sampling": sampling})
+    config = config.model_copy(update={"students": (best,), "predict": predict})
+    adapter = Run.of(config).best / "adapter"
+    shutil.rmtree(adapter)
+    shutil.copytree(student.served, adapter)
+    found = serving(gather(config))
+    assert found is not None
+    names: dict[str, Any] = {}
+    exec(found.command, names)
+    prompt = tuple(names["prompt"]["input_ids"][0].tolist())
+    (drawn,) = drawn_answers(student.model, [prompt], Drawing((END,), LIMIT))
+    assert tuple(names["answer"][0, len(prompt) :].tolist()) == drawn.token_ids
