@@ -29,7 +29,7 @@ class Gate:
     @asynccontextmanager
     async def inside(self) -> AsyncIterator[None]:
         """Waits for a place and holds it."""
-        if self._inside < self.limit and not self._waiting:
+        if self._inside < self.limit:  # then nobody waits
             self._inside += 1
         else:
             await self._turn()

@@ -26,6 +26,7 @@ from judge.verdicts import Missing
 
 GIVE_UP = 20  # questions in a row that stay undelivered before the rest is no longer asked
 BYTES = 4  # to a token, where nobody has counted: an estimate; a Russian letter has two
+_IDLE_S = 4.0  # after which we close a connection; vLLM does after 5, and would cut a request off
 
 _OVERFLOW = re.compile(
     r"context.?length|maximum model length|max_model_len|prompt is too long|too many tokens",
@@ -116,7 +117,11 @@ class Transport:
         self._url, headers = _addressed(server)
         self._session = aiohttp.ClientSession(
             headers=headers,
-            connector=aiohttp.TCPConnector(limit=0, ssl=_trusted(self._url)),  # the gate limits
+            connector=aiohttp.TCPConnector(
+                limit=0,  # the gate limits
+                keepalive_timeout=_IDLE_S,
+                ssl=_trusted(self._url),
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=proxy_for(self._url),
             timeout=aiohttp.ClientTimeout(total=server.timeout_s),

@@ -45,6 +45,7 @@ def test_by_scheme(
         (".example", "judge.example", False),
         ("other.example", "judge.example", True),
         ("10.0.0.0/8", "10.1.2.3:8000", False),
+        ("10.1.0.0/8", "10.9.2.3", False),  # named by an address in it
         ("10.0.0.0/8", "11.1.2.3", True),
         ("10.0.0.0/8", "judge.example", True),  # a name lies in no network
         ("fd00::/8", "[fd00::1]:8000", False),

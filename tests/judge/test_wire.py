@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ def test_connections_are_used_again(tmp_path: Path) -> None:
 
 def test_cookies_are_not_kept(tmp_path: Path) -> None:
     with serving(lambda body: Sent(verdict().text, headers={"set-cookie": "a=b"})) as served:
-        judge_at(served.url, tmp_path).verdicts(pairs_of(2))
+        named = served.url.replace("127.0.0.1", "localhost")  # no client keeps cookies of a number
+        judge_at(named, tmp_path).verdicts(pairs_of(2))
         assert len(served.heads) == 3 and not any("cookie" in head for head in served.heads)
 
 
@@ -87,7 +89,7 @@ def test_a_reply_of_megabytes_is_read_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stays_s", "status"), [(0.0, 200), (0.0, 400), (3.0, 200)], ids=["cut", "cut 400", "stalled"]
+    ("stays_s", "status"), [(0.0, 200), (0.0, 400), (60.0, 200)], ids=["cut", "cut 400", "stalled"]
 )
 def test_half_a_reply_is_none(tmp_path: Path, stays_s: float, status: int) -> None:
     """The connection ends, or stays open in silence beyond the two seconds that a reply may take.
@@ -96,8 +98,10 @@ def test_half_a_reply_is_none(tmp_path: Path, stays_s: float, status: int) -> No
     """
     halves = iter([Sent(verdict("fail").text, status=status, halfway_s=stays_s)])
     respond = after_probe(lambda body: next(halves, verdict()))
+    begun = time.monotonic()
     verdicts, sent, _ = judged(respond, tmp_path, pairs_of(1))
     assert outcomes(verdicts) == [("pass", None)] and len(sent) == 2
+    assert time.monotonic() - begun < 20
 
 
 class TestTls:
