@@ -91,7 +91,7 @@ def test_students_differ_in_the_settings_shown(tmp_path: Path) -> None:
 
 def test_serving_sends_no_system_message(tmp_path: Path) -> None:
     found = serving(gathered(tmp_path, "it's"))
-    assert found is not None
+    assert found is not None and found.request is not None
     assert "--max-lora-rank 16" in found.command  # rank 12: the next that vLLM offers
     body = json.loads(found.request.split("<<'JSON'\n")[1].removesuffix("\nJSON"))
     assert [message["role"] for message in body["messages"]] == ["user"]
