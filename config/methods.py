@@ -72,7 +72,10 @@ class DoraMethod(LowRank):
 
 
 class QloraMethod(LowRank):
-    """LoRA on a base in 4 bits, nf4 (Dettmers et al., arXiv 2305.14314); needs CUDA."""
+    """LoRA on a base in 4 bits, nf4 (Dettmers et al., arXiv 2305.14314); needs CUDA.
+
+    It is served, and so scored, on the base in bfloat16, which it was not trained on.
+    """
 
     kind: Literal["qlora"] = "qlora"
 

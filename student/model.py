@@ -4,6 +4,7 @@ Which parameters a method trains is told by `requires_grad`, for every method al
 """
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from engine.models import load_base
 
 Model = Any  # a peft model around a transformers one; the latter alone where all of it is trained
 
+_FACTOR = re.compile(r"\.lora_[AB]\.")
 _IA3_FEEDFORWARD = ("down_proj",)
 _IA3 = ("k_proj", "v_proj", *_IA3_FEEDFORWARD)
 
@@ -42,17 +44,19 @@ def load_student(resolved: str, method: Method, seed: int, prompt_ids: Sequence[
     pissa and olora put part of the base's weights into the adapter; that part is computed, not
     drawn, and kept on the model as `initial`, for the saved adapter to be right without it.
 
-    Raises ConfigError where `targets` names no layer or a text to start from is missing,
-    SetupError where the model cannot be loaded or qlora lacks CUDA or bitsandbytes.
+    Raises ConfigError where `targets` names no layer, a layer has not the rank to be taken out of
+    it, or a text to start from is missing; SetupError where the model cannot be loaded, or qlora
+    lacks CUDA or bitsandbytes.
     """
     if isinstance(method, FullMethod):
         return load_base(resolved, dtype=torch.float32)
     base = _in_4_bits(resolved) if isinstance(method, QloraMethod) else load_base(resolved)
     _check_targets(base, method)
     if isinstance(method, LowRank) and method.init in REWRITES_BASE:
+        _check_rank(base, method)
         torch.manual_seed(0)  # a second stage must find the same rest of the base
         model = _adapted_exactly(base, method)
-        model.initial = _factors(model, method)
+        model.initial = _factors(model)
         return model
     torch.manual_seed(seed)
     if isinstance(method, LowRank) and method.init == "orthogonal":
@@ -95,14 +99,34 @@ def _check_targets(base: Any, method: Method) -> None:
         targets = _IA3
     elif isinstance(method, LowRank) and method.targets != "all-linear":
         targets = method.targets
-    linear = [name for name, one in base.named_modules() if isinstance(one, torch.nn.Linear)]
     for target in targets:
-        if not any(f".{name}".endswith(f".{target}") for name in linear):
-            there = sorted({name.rsplit(".", 1)[-1] for name in linear} - {"lm_head"})
+        if not _layers(base, (target,)):
+            there = sorted({name.rsplit(".", 1)[-1] for name in _layers(base, "all-linear")})
             raise ConfigError(
                 f"method {method.kind}: {target!r} names no linear layer of {base.name_or_path}; "
                 f"there are {', '.join(there)}"
             )
+
+
+def _check_rank(base: Any, method: LowRank) -> None:
+    for name, layer in _layers(base, method.targets).items():
+        most = min(layer.in_features, layer.out_features)
+        if method.rank > most:
+            raise ConfigError(
+                f"rank {method.rank} is more than init {method.init} can take out of {name}; "
+                f"set rank: {most}, or init: zero"
+            )
+
+
+def _layers(base: Any, targets: str | tuple[str, ...]) -> dict[str, torch.nn.Linear]:
+    """The linear layers that peft adapts, by name: their names end with a target."""
+    return {
+        name: layer
+        for name, layer in base.named_modules()
+        if isinstance(layer, torch.nn.Linear)
+        and layer is not base.get_output_embeddings()
+        and (targets == "all-linear" or any(f".{name}".endswith(f".{one}") for one in targets))
+    }
 
 
 # -- what is trained -----------------------------------------------------------------------------
@@ -111,7 +135,7 @@ def _check_targets(base: Any, method: Method) -> None:
 def _adapted(base: Any, method: Method) -> Model:
     from peft import get_peft_model
 
-    return get_peft_model(base, _peft_config(method, base.config.hidden_size))
+    return get_peft_model(base, _peft_config(method, base.get_input_embeddings().embedding_dim))
 
 
 def _adapted_exactly(base: Any, method: Method) -> Model:
@@ -173,20 +197,10 @@ def _lora_config(method: LowRank) -> Any:
     )
 
 
-def _factors(model: Model, method: LowRank) -> dict[str, torch.Tensor]:
+def _factors(model: Model) -> dict[str, torch.Tensor]:
     """Copies of all factors A and B, by name, as they start."""
-    found = {}
-    for name, one in trainable(model).items():
-        if ".lora_A." not in name and ".lora_B." not in name:
-            continue
-        found[name] = one.detach().clone()
-        rank = min(one.shape)
-        if rank < method.rank:
-            raise ConfigError(
-                f"rank {method.rank} is more than init {method.init} finds in {name}; "
-                f"set rank: {rank}, or init: zero"
-            )
-    return found
+    found = trainable(model).items()
+    return {name: one.detach().clone() for name, one in found if _FACTOR.search(name)}
 
 
 # -- virtual tokens ------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ On the first layers of the embedded model, so that real words and a real templat
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -191,10 +191,11 @@ def test_targets_that_name_no_layer_are_refused(small: str) -> None:
     assert {name.split(".")[-4] for name in trainable(only)} == {"q_proj"}
 
 
-def test_a_rank_that_pissa_cannot_fill_is_refused(small: str) -> None:
-    """k_proj has 192 rows: no more singular vectors are there."""
-    with pytest.raises(ConfigError, match=r"rank 200 is more than init olora .* set rank: 192"):
-        load_student(small, RsLoraMethod(rank=200, init="olora", targets=("k_proj",)), 0)
+@pytest.mark.parametrize("init", ["pissa", "olora"])
+def test_a_rank_that_no_layer_has_is_refused(small: str, init: Literal["pissa", "olora"]) -> None:
+    """k_proj has 192 rows: no more singular vectors are there to be taken out."""
+    with pytest.raises(ConfigError, match=rf"rank 200 is more than init {init} .* set rank: 192"):
+        load_student(small, RsLoraMethod(rank=200, init=init), 0)
 
 
 @pytest.mark.skipif(on_gpu(), reason="it works there")
@@ -207,15 +208,20 @@ def test_qlora_without_a_gpu_says_what_is_missing(small: str) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not on_gpu(), reason="bitsandbytes needs CUDA here")
 def test_qlora_is_served_as_trained(small: str, tmp_path: Path) -> None:
-    """Its adapter on the same 4-bit base: the trained model's; on the bfloat16 one: near it."""
-    student = load_student(small, QloraMethod(rank=4, alpha=8), 0)
+    """Its adapter in a fresh 4-bit base is the trained model, up to the order of summation."""
+    method = QloraMethod(rank=4, alpha=8)
+    student = load_student(small, method, 0)
     assert student.get_base_model().is_loaded_in_4bit
+    before = seen(student)
     optimiser = torch.optim.AdamW(trainable(student).values(), lr=1e-2)
-    with torch.autocast("cuda", torch.bfloat16):
-        found = answer_logits(student, prompts()[0], answer_ids())
-    torch.autograd.backward(found.float().square().mean())
-    optimiser.step()
+    for _ in range(3):
+        with torch.autocast("cuda", torch.bfloat16):
+            found = answer_logits(student, prompts()[0], answer_ids())
+        torch.autograd.backward(found.float().square().mean())
+        optimiser.step()
+        optimiser.zero_grad()
     save_student(student, tmp_path / "adapter")
-    base = load_student(small, QloraMethod(rank=4, alpha=8), 1).unload()
-    again = PeftModel.from_pretrained(base, str(tmp_path / "adapter")).eval()
-    assert torch.equal(seen(again), seen(student))
+    fresh = load_student(small, method, 1).unload()
+    again = PeftModel.from_pretrained(fresh, str(tmp_path / "adapter"))
+    assert distance(seen(again), seen(student)) < ROUNDING
+    assert distance(seen(again), before) > 10 * ROUNDING
