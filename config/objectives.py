@@ -1,6 +1,6 @@
 """What a student learns from: the teacher's text, its distribution, or its view of own answers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
 
@@ -13,6 +13,8 @@ Direction = Literal["forward", "reverse", "jsd"]
 
 class CrossEntropy(Settings):
     """The text of the selected answers."""
+
+    asks_base: ClassVar[bool] = False  # whether the prompted base reads the rows in training
 
     kind: Literal["ce"] = "ce"
 
@@ -28,9 +30,16 @@ class Distillation(Settings):
     temperature: PositiveFloat = 1.0  # both distributions are flattened by it
     ce_weight: Fraction = 0.5  # share of the cross-entropy in the loss
 
+    @property
+    def asks_base(self) -> bool:
+        """Whether the prompted base reads the rows in training."""
+        return self.teacher == "adapter_off"
+
 
 class OnPolicy(Settings):
     """The student answers without the prompt, the prompted base says how likely each token was."""
+
+    asks_base: ClassVar[bool] = True
 
     kind: Literal["on_policy"] = "on_policy"
     direction: Direction = "reverse"

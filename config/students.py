@@ -32,8 +32,7 @@ class StudentSettings(Settings):
     @property
     def needs_adapter_off(self) -> bool:
         """Whether the untouched base is asked while the student is trained."""
-        text_only = isinstance(self.objective, CrossEntropy)
-        return self.retention is not None or not (self.learns_stored or text_only)
+        return self.retention is not None or self.objective.asks_base
 
     @model_validator(mode="after")
     def _base_stays(self) -> "StudentSettings":

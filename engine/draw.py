@@ -46,7 +46,7 @@ def drawn_answers(
     try:
         front = _virtual_tokens(model)
         lengths = [front + len(prompt) + how.max_tokens for prompt in prompts]
-        for chosen in _batches(lengths, how.room):
+        for chosen in batches(lengths, how.room):
             yield from _draw(model, chosen, [prompts[index] for index in chosen], how)
     finally:
         model.train(training)
@@ -62,8 +62,11 @@ def greedy_answers(
     return answers
 
 
-def _batches(lengths: list[int], room: int) -> Iterator[list[int]]:
-    """Indices by falling length, as many at a time as fit into `room` tokens; at least one."""
+def batches(lengths: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Indices by falling length, as many at a time as fit into `room` tokens with their padding.
+
+    One that is longer than that is alone.
+    """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     while order:
         count = max(1, room // lengths[order[0]])

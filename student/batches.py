@@ -8,7 +8,7 @@ K kept tokens of a stored distribution, V vocabulary, D width of the hidden stat
 prefix.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy
@@ -106,15 +106,3 @@ def _joined(
     if not parts:
         return None
     return torch.from_numpy(numpy.concatenate(parts)).to(device=device, dtype=dtype)  # [N, K]
-
-
-def micro_batches(lengths: Sequence[int], room: int) -> Iterator[list[int]]:
-    """Indices by falling length, as many at a time as fit into `room` tokens with their padding.
-
-    One that is longer than that is alone.
-    """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    while order:
-        count = max(1, room // lengths[order[0]])
-        yield order[:count]
-        order = order[count:]

@@ -5,7 +5,7 @@ virtual tokens of prompt methods itself, and a prefix that was read before.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -46,9 +46,8 @@ def base_only(model: Model) -> Iterator[None]:
     gradient checkpointing."""
     training = model.training
     model.eval()
-    off = nullcontext() if _is_virtual(model) else model.disable_adapter()
     try:
-        with off:
+        with model.disable_adapter():
             yield
     finally:
         model.train(training)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
-from engine.draw import Drawing, drawn_answers
-from student.batches import Batch, Example, collate, micro_batches
+from config.objectives import CrossEntropy, Objective, OnPolicy
+from engine.draw import Drawing, batches, drawn_answers
+from student.batches import Batch, Example, collate
 from student.forward import (
     Model,
     base_only,
@@ -54,23 +54,17 @@ class Teaching:
 
     def losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
         """Summed loss of one forward pass after another, over all `examples`."""
-        for chosen in micro_batches([self._size(example) for example in examples], self.room):
+        for chosen in batches([self._size(example) for example in examples], self.room):
             yield self._loss([examples[index] for index in chosen])
 
     def _size(self, example: Example) -> int:
-        prompted = len(example.prompted_ids) - len(self.shared) if self._asks_base else 0
+        prompted = len(example.prompted_ids) - len(self.shared) if self.objective.asks_base else 0
         return max(example.length, example.length - len(example.prompt_ids) + prompted)
-
-    @property
-    def _asks_base(self) -> bool:
-        kind = self.objective
-        stored = isinstance(kind, Distillation) and kind.teacher == "stored"
-        return not (stored or isinstance(kind, CrossEntropy))
 
     def _loss(self, examples: Sequence[Example]) -> torch.Tensor:
         device = head_weight(self.model).device
         batch = collate(examples, device)
-        prompted = self._teacher_states(examples, device) if self._asks_base else None
+        prompted = self._teacher_states(examples, device) if self.objective.asks_base else None
         states = student_states(self.model, batch)
         return summed_loss(states, head_weight(self.model), self._loss_of(batch, prompted))
 
@@ -118,7 +112,7 @@ def retention_losses(
 ) -> Iterator[torch.Tensor]:
     """Summed KL(base ‖ student) on answers that the base gave itself, both without the prompt."""
     device, head = head_weight(model).device, head_weight(model)
-    for chosen in micro_batches([example.length for example in examples], room):
+    for chosen in batches([example.length for example in examples], room):
         batch = collate([examples[index] for index in chosen], device)
         base = base_states(model, batch)
 

@@ -8,13 +8,14 @@ from typing import Any
 from transformers import ProgressCallback
 
 from config.errors import DataError
+from config.methods import PrefixTuningMethod
 from config.schema import Config
 from config.students import StudentSettings
 from data.meaning import settle_meaning
 from data.run import Run
 from data.store import write_text
 from engine.asking import Asking
-from engine.draw import Drawing, greedy_answers
+from engine.draw import Drawing, drawn_answers
 from student.batches import Example
 from student.follow import Bar, trackers
 from student.forward import Model, base_only
@@ -109,6 +110,8 @@ def _train(
         asking.renderer.tokenizer,
         look_at_val(config, asking),
     )
+    for one in trainable(model).values():  # TRL makes them bfloat16 on a base in 4 bits
+        one.data = one.data.float()
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(Bar())
@@ -151,8 +154,8 @@ def _lessons(
         return Lessons(teaching, found.train, found.val, student.batch_size)
     asked = unrelated(asking, Path(kept.questions))
     with base_only(model):
-        answers = greedy_answers(model, asked, end, kept.max_tokens)
-    retained = [Example(ids, ((*answer, end),)) for ids, answer in zip(asked, answers, strict=True)]
+        drawn = drawn_answers(model, asked, Drawing((end,), kept.max_tokens))
+        retained = [Example(asked[one.prompt], (one.token_ids,)) for one in drawn]
     return Lessons(teaching, found.train, found.val, student.batch_size, retained, kept.weight)
 
 
@@ -200,7 +203,9 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         seed=config.seed_of(student),
         bf16=True,
         use_cpu=not torch.cuda.is_available(),
-        gradient_checkpointing=torch.cuda.is_available(),
+        # a prefix is keys and values, which checkpointing drops
+        gradient_checkpointing=torch.cuda.is_available()
+        and not isinstance(student.method, PrefixTuningMethod),
         logging_steps=1,
         eval_strategy="epoch",
         save_strategy="epoch",

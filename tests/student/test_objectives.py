@@ -150,6 +150,17 @@ def test_with_the_adapter_off_it_is_the_base(method: object) -> None:
     assert not torch.allclose(off, student_states(model, batch), atol=1e-3)
 
 
+@each_method
+def test_with_the_adapter_off_it_answers_as_the_base(method: object) -> None:
+    """Retention learns from these answers: virtual tokens must not stand before them either."""
+    model, prompts = tiny(adapter=method), [example.prompt_ids for example in ROWS]
+    greedy = Drawing((2,), 8)
+    with base_only(model):
+        off = list(drawn_answers(model, prompts, greedy))
+    assert off == list(drawn_answers(tiny().unload(), prompts, greedy))
+    assert off != list(drawn_answers(model, prompts, greedy))
+
+
 def test_the_loss_is_the_long_way_in_float64() -> None:
     """kl with the adapter off, by peft's whole forward on whole prompts, one answer at a time."""
     teacher = teaching(Distillation(teacher="adapter_off", ce_weight=0.25))
