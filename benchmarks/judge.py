@@ -5,16 +5,13 @@ last line, the figures as JSON; with the peers measured too, the table replaces 
 """
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.circumstances import circumstances
 from benchmarks.environments import PEERS, Took, Unmeasured, measure_peer
 from benchmarks.floor import Floor, measure_floor
 from benchmarks.items import Item, items
@@ -22,7 +19,6 @@ from benchmarks.ours import REPEATS, Ours, measure_ours
 from benchmarks.server import ROOT, serving
 from data.records import Record
 from data.store import write_text
-from pipeline.git import commit
 
 COUNT = 2000
 IN_FLIGHT = 64
@@ -158,26 +154,17 @@ def _table(figures: Figures, more: list[_Line]) -> str:
     return "\n".join(lines)
 
 
-def _circumstances(load: float) -> str:
-    """Date, machine, versions: what the figures hold for."""
-    packages = ("aiohttp", "jinja2", "pydantic")
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} CPU cores ({platform.machine()}), load "
-        f"{load:.1f} from other processes at the start, Python {platform.python_version()}, "
-        f"{versions}, commit {commit()[:12]}.\n"
-        f"{COUNT} items made from lakeside's rows, {IN_FLIGHT} in flight, {1000 * LATENCY_S:g} ms."
-    )
-
-
 def main(argv: list[str] | None = None) -> int:
     """Measures and prints."""
     made = argparse.ArgumentParser(prog="python -m benchmarks.judge", description=__doc__)
     made.add_argument("--skip-peers", action="store_true", help="measure only our judge")
     skip_peers = made.parse_args(argv).skip_peers
-    circumstances = _circumstances(os.getloadavg()[0])
+    measured = (
+        f"{circumstances(('aiohttp', 'jinja2', 'pydantic'))}\n{COUNT} items made from lakeside's "
+        f"rows, {IN_FLIGHT} in flight, {1000 * LATENCY_S:g} ms."
+    )
     figures, table = run(COUNT, skip_peers)
-    text = f"# What a verdict costs\n\n{circumstances}\n\n{table}\n"
+    text = f"# What a verdict costs\n\n{measured}\n\n{table}\n"
     print(text)
     if not skip_peers:
         write_text(RESULTS, text)

@@ -2,25 +2,21 @@
 
 Campus-like lengths on the embedded model's weights: 1,300 tokens of system prompt, 300 of the row's
 own, answers of 64, 8 rows a step. The ids are random: a step's time does not depend on them. Prints
-a table and, on the last line, the figures as JSON; the table replaces results/student.md.
+a table and, on the last line, the figures as JSON; the table replaces results/student-DEVICE.md.
 """
 
 import argparse
-import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import NamedTuple
 
+from benchmarks.circumstances import circumstances
 from benchmarks.server import ROOT
 from benchmarks.steps import Lengths, Made, Steps
 from benchmarks.stopwatch import alternated, extra_peak_mb
 from config.objectives import CrossEntropy, Distillation
 from data.records import Record
 from data.store import write_text
-from pipeline.git import commit
 
 RESULTS = ROOT / "benchmarks" / "results" / "student.md"
 CAMPUS = Lengths(system=1300, own=300, answer=64, rows=8)
@@ -108,27 +104,19 @@ def table(figures: Figures, times: Sequence[Timed], remarks: Sequence[str]) -> s
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)])
 
 
-def _circumstances(load: float) -> str:
-    packages = ("torch", "transformers", "peft", "trl")
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} CPU cores ({platform.machine()}), load "
-        f"{load:.1f} from other processes at the start, Python {platform.python_version()}, "
-        f"{versions}, commit {commit()[:12]}.\n"
-        f"{CAMPUS.system} tokens of prompt, {CAMPUS.own} own, {CAMPUS.answer} of an answer, "
-        f"{CAMPUS.rows} rows a step, LoRA r 32 in bfloat16."
-    )
-
-
 def main(argv: list[str] | None = None) -> int:
     """Measures and prints."""
     made = argparse.ArgumentParser(prog="python -m benchmarks.student", description=__doc__)
     made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     made.add_argument("--repeats", type=int, default=3, help="of which the median counts")
     arguments = made.parse_args(argv)
-    circumstances = _circumstances(os.getloadavg()[0])
+    measured = (
+        f"{circumstances(('torch', 'transformers', 'peft', 'trl'))}\n{CAMPUS.system} tokens of "
+        f"prompt, {CAMPUS.own} own, {CAMPUS.answer} of an answer, {CAMPUS.rows} rows a step, LoRA "
+        "r 32 in bfloat16."
+    )
     figures, times, remarks = measure(Made.embedded(arguments.device), CAMPUS, arguments.repeats)
-    text = f"# What a training step costs\n\n{circumstances}\n\n{table(figures, times, remarks)}\n"
+    text = f"# What a training step costs\n\n{measured}\n\n{table(figures, times, remarks)}\n"
     if arguments.device == "cuda":
         from benchmarks.cards import card_table
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy
 import pytest
-import torch
 import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from config.errors import DataError
 from config.load import load_config
@@ -19,7 +18,7 @@ from engine.asking import Asking
 from engine.models import load_tokenizer, resolve_model
 from student.lessons import answer_ids, stored_tops
 from student.search import search
-from tests.student.test_resume import ROOT, experiment, tiny_model
+from tests.student.test_resume import ROOT, experiment, saved_model, tiny_model
 
 TEXT = "Lakeside desk: the library opens at nine."
 
@@ -44,12 +43,7 @@ def other_model(folder: Path) -> Path:
     made.train_from_iterator([TEXT * 5], trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|im_end|>")
     tokenizer.chat_template = embedded.chat_template
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer)}
-    LlamaForCausalLM(LlamaConfig(**shape, **heads)).save_pretrained(folder)
-    return folder
+    return saved_model(folder, tokenizer)
 
 
 def asking(folder: Path, model: Path) -> Asking:

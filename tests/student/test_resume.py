@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from config.load import load_config
 from config.schema import Config
@@ -33,7 +33,11 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tiny_model(folder: Path) -> Path:
     """A random two-layer model with the embedded model's tokenizer."""
-    tokenizer = load_tokenizer(resolve_model("embedded"))
+    return saved_model(folder, load_tokenizer(resolve_model("embedded")))
+
+
+def saved_model(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Path:
+    """A random two-layer model with that tokenizer."""
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}

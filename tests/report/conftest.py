@@ -1,0 +1,12 @@
+"""A whole run, made once."""
+
+import pytest
+
+from report.gather import Material
+from tests.report.made import gathered
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """A whole run."""
+    return gathered(tmp_path_factory.mktemp("made"))
