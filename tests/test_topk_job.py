@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import signal
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -84,7 +85,7 @@ def test_a_full_disk_leaves_no_answer_without_its_tokens(tmp_path: Path) -> None
         child = os.fork()
         if child == 0:
             # what is captured of a test goes to a file too, and the limit would stop its bar
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            sys.stderr = open(os.devnull, "w")
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
             ended = 1
             try:
