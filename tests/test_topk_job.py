@@ -3,6 +3,7 @@
 The engine draws every answer anew, so that tokens paired with another draw's would be seen.
 """
 
+import io
 import os
 import random
 import resource
@@ -85,7 +86,7 @@ def test_a_full_disk_leaves_no_answer_without_its_tokens(tmp_path: Path) -> None
         child = os.fork()
         if child == 0:
             # what is captured of a test goes to a file too, and the limit would stop its bar
-            sys.stderr = open(os.devnull, "w")
+            sys.stderr = io.StringIO()
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
             ended = 1
             try:
