@@ -68,7 +68,7 @@ def write_bytes(path: Path, *parts: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise _full(path, sum(map(len, parts)), error) from error
+        raise unwritten(path, sum(map(len, parts)), error) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -81,9 +81,12 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
     write_text(path, "".join(record.model_dump_json() + "\n" for record in records))
 
 
-def _full(path: Path, size: int, error: OSError) -> DataError:
+def unwritten(path: Path, size: int, error: Exception) -> DataError:
+    """What to raise where a file of `size` bytes could not be written."""
+    system = error.strerror if isinstance(error, OSError) else None
+    reason = system or (str(error).splitlines() or [type(error).__name__])[0]
     return DataError(
-        f"{path}: cannot write {size} bytes: {error.strerror}; free some space and run again, "
+        f"{path}: cannot write {size} bytes: {reason}; free some space and run again, "
         "what is finished is kept"
     )
 
@@ -107,7 +110,7 @@ def claim(path: Path, wait: bool = False) -> IO[str]:
         lock.write(str(os.getpid()))
         lock.flush()
     except OSError as error:
-        raise _full(path, 0, error) from error
+        raise unwritten(path, 0, error) from error
     return lock
 
 
@@ -127,7 +130,7 @@ class Appender:
             self._file.write(data)
             self._file.flush()
         except OSError as error:
-            raise _full(self._path, len(data), error) from error
+            raise unwritten(self._path, len(data), error) from error
         self._unsynced += 1
         if self._sync_every is not None and self._unsynced >= self._sync_every:
             self.sync()
@@ -138,7 +141,7 @@ class Appender:
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise _full(self._path, 0, error) from error
+            raise unwritten(self._path, 0, error) from error
 
     def close(self) -> None:
         """Syncs and closes. Raises DataError when the disk is full."""
@@ -146,7 +149,7 @@ class Appender:
         try:
             self._file.close()
         except OSError as error:
-            raise _full(self._path, 0, error) from error
+            raise unwritten(self._path, 0, error) from error
 
 
 class Store(Generic[_R]):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from config.command import add_changes, parser, run_command
 from config.load import load_config
+from config.schema import Config
 from data.store import write_text
 from report.card import write_card
 from report.gather import gather
@@ -16,7 +17,13 @@ def main() -> int:
     made = parser("report", "Writes the report of a run from what its folder holds.")
     add_changes(made)
     arguments = made.parse_args()
-    material = gather(load_config(Path(arguments.config), arguments.overrides))
+    write_report(load_config(Path(arguments.config), arguments.overrides))
+    return 0
+
+
+def write_report(config: Config) -> None:
+    """Writes all its files. Raises DataError when the disk is full; each file is old or new."""
+    material = gather(config)
     numbers, run = make_numbers(material), material.run
     write_text(run.report("json"), numbers.model_dump_json(indent=1) + "\n")
     write_text(run.report("md"), render_markdown(material, numbers))
@@ -26,7 +33,6 @@ def main() -> int:
     if numbers.not_run:
         print(f"not run: {', '.join(numbers.not_run)}")
     print(f"report: {run.report('html')}")
-    return 0
 
 
 if __name__ == "__main__":

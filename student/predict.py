@@ -21,6 +21,7 @@ from judge.board import strict
 from judge.checks import code_verdicts
 from judge.reference import best_by_row
 from student.records import Choice, Ranked
+from student.saving import writing
 from student.train import read_result
 
 
@@ -47,13 +48,8 @@ class Predictor:
         self._ask(arm, rows, view, tasks)
 
     def compare(self, arm: str, rows: Sequence[Row], view: View) -> None:
-        """Answers `rows`, and scores their best logged answers into `answers/scored/`.
-
-        Only vLLM scores a given answer: an arm with virtual tokens has no perplexity.
-        """
+        """Answers `rows`, and scores their best logged answers into `answers/scored/`."""
         self.answer(arm, rows, view)
-        if view.adapter is not None and view.adapter.served == "live":
-            return
         scored = f"scored/{arm}"
         tasks = self.asking.scoring(scored, rows, view, best_by_row(rows))
         self._ask(scored, rows, view, tasks)
@@ -92,7 +88,7 @@ def predict(config: Config, engines: Engines, accept_changes: bool) -> Choice:
     adapters = {student.name: predictor.adapter(student) for student in config.students}
     live = [adapter for adapter in adapters.values() if adapter.served == "live"]
     for adapter in live:
-        predictor.answer(f"student/{adapter.name}", val, View(False, adapter))
+        predictor.compare(f"student/{adapter.name}", val, View(False, adapter))
     predictor.compare("base", val, View(prompted=False))
     if hidden:
         predictor.answer("hidden/base", hidden, View(prompted=False))  # to compare with
@@ -158,10 +154,12 @@ def _save(run: Run, adapter: Adapter, base: str) -> None:
     """
     for folder in (run.best / "adapter", run.best / "merged"):
         shutil.rmtree(folder, ignore_errors=True)
-    if (adapter.path / ADAPTER_CONFIG).exists():
-        shutil.copytree(adapter.path, run.best / "adapter")
-    if adapter.served == "folded":
-        save_merged(base, adapter.path, run.best / "merged")
+    size = sum(path.stat().st_size for path in adapter.path.iterdir())
+    with writing(run.best, size):
+        if (adapter.path / ADAPTER_CONFIG).exists():
+            shutil.copytree(adapter.path, run.best / "adapter")
+        if adapter.served == "folded":
+            save_merged(base, adapter.path, run.best / "merged")
 
 
 def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:

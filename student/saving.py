@@ -5,24 +5,43 @@ Both are the same for every method, so the trainer's checkpoints need not know w
 
 import copy
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from config.errors import DataError
+from data.store import unwritten
 from engine.models import file_sha256
 from student.model import Model, trainable
 
 TRAINED = "trained.safetensors"  # in a checkpoint: every trained parameter in its own type
 
 
+@contextmanager
+def writing(folder: Path, size: int) -> Iterator[None]:
+    """Raises DataError with path and size where torch, safetensors or peft find the disk full."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise unwritten(folder, size, error) from error
+
+
 def save_trained(model: Model, folder: Path) -> None:
     """Writes the trained parameters into `folder`, to go on from."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: one.detach().cpu().contiguous() for name, one in trainable(model).items()}
-    save_file(state, folder / TRAINED, metadata={"format": "pt"})
+    with writing(folder / TRAINED, size_of(model)):
+        save_file(state, folder / TRAINED, metadata={"format": "pt"})
+
+
+def size_of(model: Model) -> int:
+    """Bytes of what is trained."""
+    return sum(one.nbytes for one in trainable(model).values())
 
 
 @torch.no_grad()
@@ -50,9 +69,9 @@ def save_student(model: Model, folder: Path) -> str:
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    if isinstance(model, PeftModel):
-        return file_sha256(_save_adapter(model, folder))
-    return file_sha256(_save_model(model, folder))
+    save = _save_adapter if isinstance(model, PeftModel) else _save_model
+    with writing(folder, size_of(model)):
+        return file_sha256(save(model, folder))
 
 
 def _save_adapter(model: Any, folder: Path) -> Path:

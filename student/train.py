@@ -179,8 +179,8 @@ def last_complete(checkpoints: Path) -> Path | None:
         if (folder / COMPLETE).exists():
             complete.append(folder)
         elif rank() == 0:
-            print(f"{folder.name}: was being saved when the run ended; removed")
             shutil.rmtree(folder)
+            print(f"{folder.name}: was being saved when the run ended; removed")
     return max(complete, key=_step, default=None)
 
 

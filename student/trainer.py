@@ -21,12 +21,12 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is impor
 from trl import SFTConfig, SFTTrainer
 
 from config.objectives import CrossEntropy
-from data.store import read_records, write_records, write_text
+from data.store import Appender, read_records, write_records, write_text
 from student.batches import Example
 from student.objectives import Teaching, retention_losses
 from student.processes import rank, share, sum_gradients, total, wait
 from student.records import Sample, Step
-from student.saving import load_trained, save_trained
+from student.saving import load_trained, save_trained, size_of, writing
 
 COMPLETE = "COMPLETE"  # in a checkpoint's folder once every file of it is on the disk
 
@@ -108,8 +108,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         rows = share([lessons.train[row] for row in inputs["rows"].tolist()])
         with self.compute_loss_context_manager():
             examples = lessons.teaching.prepared(rows) if rows else []
-        self._read = sum(example.length for example in examples)
-        self._learnt = sum(example.answer_tokens for example in examples)
+        read = torch.tensor(sum(example.length for example in examples), device=self.args.device)
+        self._read, self._learnt = float(total(read)), float(total(self._count(examples)))
         mean = self._learn(lessons.teaching.losses(examples), examples)
         if lessons.retained:
             chosen = share(lessons.retained_at(self.state.global_step))
@@ -135,6 +135,12 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     def _count(self, examples: Sequence[Example]) -> torch.Tensor:
         count = sum(example.answer_tokens for example in examples)
         return torch.tensor(float(count), device=self.args.device)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Raises DataError when the disk is full; what was written then is a torn checkpoint."""
+        size = 3 * size_of(self.model)  # AdamW keeps two numbers beside each
+        with writing(Path(self.args.output_dir), size):
+            super()._save_checkpoint(model, trial)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """What is trained, alike for every method; `train` makes of it what is served."""
@@ -214,6 +220,7 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
         wait()  # all have read it
         if rank() == 0:
             write_records(path, self.steps)
+        self._file = Appender(path) if rank() == 0 else None
         self._followers = followers
         for step in self.steps:
             self._follow(step)
@@ -254,9 +261,16 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
             samples=logs.get("eval_samples"),
         )
         self.steps.append(step)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(step.model_dump_json() + "\n")
+        assert self._file is not None  # only the first process logs
+        self._file.write(step.model_dump_json().encode() + b"\n")
         self._follow(step)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
+    ) -> None:
+        """All lines are on the disk."""
+        if self._file is not None:
+            self._file.close()
 
     def on_save(
         self,
@@ -270,7 +284,8 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
         if rank() > 0:
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        for path in folder.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+        with writing(folder, 0):
+            for path in folder.iterdir():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
         write_text(folder / COMPLETE, "")
