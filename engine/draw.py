@@ -62,6 +62,22 @@ def greedy_answers(
     return answers
 
 
+@torch.no_grad()
+def given_logprobs(model: Model, prompt: Sequence[int], answer: Sequence[int]) -> tuple[float, ...]:
+    """The log-probability of each token of a given answer behind a prompt."""
+    training = model.training
+    model.eval()
+    try:
+        device = next(model.parameters()).device
+        ids = torch.tensor([[*prompt, *answer]], device=device)  # [1, T]
+        mask = torch.ones_like(ids)  # peft puts that of its virtual tokens before it
+        found = model(input_ids=ids, attention_mask=mask, logits_to_keep=len(answer) + 1)
+    finally:
+        model.train(training)
+    logprobs = torch.log_softmax(found.logits[0, :-1].float(), -1)  # [N, V]
+    return tuple(logprobs.gather(1, ids[0, -len(answer) :, None])[:, 0].tolist())
+
+
 def batches(lengths: Sequence[int], room: int) -> Iterator[list[int]]:
     """Indices by falling length, as many at a time as fit into `room` tokens with their padding.
 

@@ -1,4 +1,4 @@
-"""The transformers backend: greedy answers of adapters that vLLM does not know, virtual tokens.
+"""The transformers backend: answers of adapters that vLLM does not know, virtual tokens.
 
 Holds nothing until the first request comes; loads the base once, an adapter as requests name it.
 """
@@ -26,17 +26,29 @@ class HfEngine:
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yields the completions batch by batch; requests of one adapter in a row share batches.
+        An answer that is given is scored, one after another.
 
         Raises ConfigError when an answer is to be drawn at a temperature.
         """
-        alike = groupby(requests, key=lambda request: (request.adapter, request.sampling))
-        for (adapter, sampling), group in alike:
+        alike = groupby(requests, key=lambda one: (one.adapter, one.sampling, bool(one.scored)))
+        for (adapter, sampling, scored), group in alike:
+            if scored:
+                yield from self._score(group, adapter)
+                continue
             if sampling.temperature > 0:
                 raise ConfigError(
                     f"temperature {sampling.temperature:g}: transformers answers greedily here; "
                     "set predict.sampling.temperature: 0"
                 )
             yield from self._answer(list(group), adapter, sampling)
+
+    def _score(self, requests: Iterable[Request], adapter: Adapter | None) -> Iterator[Completion]:
+        from engine.draw import given_logprobs
+
+        model = self._loaded(adapter)
+        for request in requests:
+            logprobs = given_logprobs(model, request.prompt_ids, request.scored)
+            yield Completion(request.key, "", request.scored, "stop", logprobs)
 
     def _answer(
         self, requests: list[Request], adapter: Adapter | None, sampling: Sampling

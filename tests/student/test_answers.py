@@ -15,7 +15,7 @@ from data.run import Run
 from engine.draw import Drawing, drawn_answers
 from engine.hf import HfEngine
 from engine.models import load_base, load_tokenizer
-from engine.protocol import Adapter, Completion, make_request
+from engine.protocol import Adapter, Completion, make_request, score_request
 from engine.vllm import VllmEngine
 from report.gather import gather
 from report.serving import serving
@@ -76,6 +76,24 @@ def test_transformers_answers_as_the_trained_model(small: str, learn: Learn, nam
     for completion in found:
         assert completion.text == tokenizer.decode(completion.token_ids, skip_special_tokens=True)
         assert (completion.finish == "stop") == (completion.token_ids[-1] == END)
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_transformers_scores_what_it_drew(small: str, learn: Learn, name: str) -> None:
+    """Given back, an answer is as likely as when it was drawn; to the base it is unlikely."""
+    student = learn(name)
+    engine = HfEngine(small, 256)
+    adapter = Adapter(name, student.served, student.sha256, "live")
+    found = answered(engine, adapter)
+    pairs = list(zip(prompts(), found, strict=True))
+    scores = {}
+    for who in (adapter, None):
+        asked = [score_request("m", ids, one.token_ids, who) for ids, one in pairs]
+        scores[who] = [torch.tensor(one.logprobs) for one in engine.run(asked)]
+    engine.close()
+    drawn = torch.cat([torch.tensor(one.logprobs) for one in found])
+    assert float((torch.cat(scores[adapter]) - drawn).abs().mean()) < ROUNDING
+    assert float((torch.cat(scores[None]) - drawn).abs().mean()) > 10 * ROUNDING
 
 
 def surprise(model: Any, found: list[Completion]) -> float:
