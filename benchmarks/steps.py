@@ -16,7 +16,7 @@ from data.topk import TopK
 from engine.draw import Drawing
 from engine.models import load_tokenizer, resolve_model
 from student.batches import Example, collate
-from student.forward import base_only, base_states, causal_of
+from student.forward import base_only, base_states, causal_of, head_weight
 from student.model import load_student
 from student.objectives import Teaching
 from student.prefix import read_prefix
@@ -34,8 +34,8 @@ class Lengths(NamedTuple):
 
     @property
     def prompted(self) -> int:
-        """Tokens of a row in the teacher's view."""
-        return self.system + self.own + self.answer
+        """Tokens that the teacher's pass reads of a row: prompt, and own ones with the answer."""
+        return self.system + self.own
 
     @property
     def four_alone(self) -> int:
@@ -82,13 +82,18 @@ class Steps:
         return self._step(CrossEntropy(), [self._row(4) for _ in range(self._lengths.rows // 4)])
 
     def teacher(self, reuses: bool) -> Step:
-        """The base's pass over the prompted rows, whole or behind the prefix."""
+        """The base's pass over prompted rows, whole or behind the prefix.
+
+        Behind the prefix stand `own` tokens, the answer among them.
+        """
         model, prefix = self._made.model, None
         if reuses:
             with base_only(model), torch.no_grad(), self._autocast():
                 prefix = read_prefix(causal_of(model), self._system)
         skipped = len(self._system) if reuses else 0
-        batch = collate([row.prompted(skipped) for row in self._rows], self._made.device)
+        asked = self._lengths.prompted - self._lengths.answer
+        rows = [row._replace(prompted_ids=row.prompted_ids[:asked]) for row in self._rows]
+        batch = collate([row.prompted(skipped) for row in rows], self._made.device)
 
         def step() -> None:
             with self._autocast():
@@ -116,6 +121,32 @@ class Steps:
 
         return step
 
+    def losses(self) -> tuple[Step, Step]:
+        """Loss and backward pass alone, from hidden states on: of ours from stored probabilities,
+        and TRL's from the logits of both."""
+        head = head_weight(self._made.model)
+        tokens, width = self._lengths.rows * self._lengths.answer, head.shape[1]
+        batch = collate(self._rows, self._made.device)
+        made = torch.Generator().manual_seed(0)
+        states = [torch.randn(tokens, width, generator=made).to(head) for _ in range(2)]  # [N, D]
+        model, kind = self._made.model, Distillation(direction="forward")
+        teaching = Teaching(model, kind, (), Drawing((0,), 1), room=1)
+
+        def ours() -> None:
+            hidden = states[0].clone().requires_grad_()
+            torch.autograd.backward(teaching.loss_of_states(hidden, batch, None))
+
+        def trl() -> None:
+            hidden = states[0].clone().requires_grad_()
+            logits, theirs = (torch.nn.functional.linear(one, head) for one in (hidden, states[1]))
+            shape = (self._lengths.rows, self._lengths.answer, -1)
+            loss = GKDTrainer.generalized_jsd_loss(
+                logits.view(shape), theirs.detach().view(shape), beta=0.0
+            )
+            torch.autograd.backward(loss)
+
+        return ours, trl
+
     def sft(self, answers: int) -> Step:
         """SFTTrainer's own step: as many answers as ours, each a row of its own, none padded."""
         rows = self._rows
@@ -141,7 +172,7 @@ class Steps:
             processing_class=self._made.tokenizer,
         )
         batch = next(iter(trainer.get_train_dataloader()))
-        trainer.optimizer = None
+        trainer.current_gradient_accumulation_steps = 1  # as its loop sets it
 
         def step() -> None:
             trainer.training_step(self._made.model, dict(batch))

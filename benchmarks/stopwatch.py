@@ -1,5 +1,6 @@
 """Time and memory of steps that are compared: in turns, so that they share the machine's mood."""
 
+import ctypes
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -26,13 +27,16 @@ def alternated(steps: Sequence[Callable[[], None]], repeats: int) -> list[float]
 def extra_peak_mb(step: Callable[[], None]) -> float:
     """The most memory that a step held beside what was held before it, in 10⁶ bytes.
 
-    On CPU the process's own resident peak, which Linux lets a process reset.
+    On CPU the process's own resident peak, which Linux lets a process reset. What earlier steps
+    have freed is given back to the system first, or this one would find its memory there already.
     """
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         step()
         return (torch.cuda.max_memory_allocated() - before) / 1e6
+    step()  # libraries set up what they keep
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     before = _resident()["VmRSS"]
     step()

@@ -45,7 +45,7 @@ LIMITS: dict[str, tuple[bool, float]] = {
 _HOW = {
     "kl_over_ce": "kl from 20 stored probabilities ÷ ce, the same rows",
     "kl_vs_trl": "TRL's GKD loss with the prompted view read in the step ÷ kl from stored ones",
-    "kl_peak_memory_vs_trl": "extra peak of forward and backward, ours ÷ TRL's",
+    "kl_peak_memory_vs_trl": "extra peak of loss and backward, from hidden states on, ours ÷ TRL's",
     "prefix_reuse": "base's pass over prompted rows, whole ÷ behind the prefix read once",
     "shared_prompt_vs_sft": "4 answers to a row, prompt read once, against SFTTrainer on 4 rows",
     "ce_vs_sft": "1 answer to a row, against SFTTrainer on rows of equal length: no padding",
@@ -70,7 +70,7 @@ def measure(made: Made, lengths: Lengths, repeats: int) -> tuple[Figures, list[T
     )
     c = _times(repeats, ("ce, 4 answers", steps.branched()), ("SFT, 4 answers", steps.sft(4)))
     d = _times(repeats, ("ce, 1 answer", ce), ("SFT, 1 answer", steps.sft(1)))
-    ours_mb, gkd_mb = extra_peak_mb(kl), extra_peak_mb(gkd)
+    ours_mb, gkd_mb = map(extra_peak_mb, steps.losses())
     figures = Figures(
         kl_over_ce=a[1].seconds / a[0].seconds,
         kl_vs_trl=a[2].seconds / a[1].seconds,
@@ -79,9 +79,9 @@ def measure(made: Made, lengths: Lengths, repeats: int) -> tuple[Figures, list[T
         shared_prompt_vs_sft=c[1].seconds / c[0].seconds,
         ce_vs_sft=d[1].seconds / d[0].seconds,
     )
-    whole, behind = lengths.prompted, lengths.own + lengths.answer
+    whole, behind = lengths.prompted, lengths.own
     remarks = [
-        f"extra peak: ours {ours_mb:.0f} MB, TRL's {gkd_mb:.0f} MB",
+        f"extra peak of loss and backward: ours {ours_mb:.0f} MB, TRL's {gkd_mb:.0f} MB",
         f"limit of prefix reuse by token count: {whole / behind:.2f}",
         f"limit of 4 answers by token count: {lengths.four_alone / lengths.four_shared:.2f}",
     ]

@@ -65,7 +65,12 @@ class Teaching:
         device = head_weight(self.model).device
         batch = collate(examples, device)
         prompted = self._teacher_states(examples, device) if self.objective.asks_base else None
-        states = student_states(self.model, batch)
+        return self.loss_of_states(student_states(self.model, batch), batch, prompted)
+
+    def loss_of_states(
+        self, states: torch.Tensor, batch: Batch, prompted: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The summed loss of the student's hidden states [N, D], and of the prompted base's."""
         return summed_loss(states, head_weight(self.model), self._loss_of(batch, prompted))
 
     def _teacher_states(self, examples: Sequence[Example], device: torch.device) -> torch.Tensor:

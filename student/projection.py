@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-CHUNK = 128  # positions projected at a time: 75 MiB of float32 logits at 152k words
+CHUNK = 64  # positions projected at a time: 37 MiB of float32 logits at 152k words
 
 # logits [n, V] of some positions, and which of the N they are → losses [n]
 LossOf = Callable[[torch.Tensor, slice], torch.Tensor]
