@@ -109,6 +109,7 @@ def _draw(
         no_repeat_ngram_size=0,
         eos_token_id=list(how.ends),
         pad_token_id=how.ends[0],
+        synced_gpus=False,  # weights in shares are put together before
         logits_processor=LogitsProcessorList([noted] if how.logprobs else []),
     )
     start = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0

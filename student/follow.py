@@ -16,9 +16,9 @@ from config.errors import SetupError
 from config.schema import Config, TrackerSettings, WandbSettings
 from config.students import StudentSettings
 from data.run import Run
+from student.metrics import Follower
 from student.processes import rank
 from student.records import Step
-from student.trainer import Follower
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from peft import PeftModel
 
 from student.batches import PADDING, Batch
 from student.prefix import Prefix
+from student.sharding import parts
 
 Model = Any  # a peft model around a transformers one, or the latter alone
 
@@ -80,17 +81,21 @@ def _virtual(model: Model, rows: int) -> _Before:
 
 def _states(causal: Any, batch: Batch, before: _Before) -> torch.Tensor:
     width = batch.input_ids.shape[1]
-    inputs = causal.get_input_embeddings()(batch.input_ids)  # [B, T, D]
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids}
     if before.embeddings is not None:
-        inputs = torch.cat([before.embeddings.to(inputs.dtype), inputs], 1)
-    hidden = causal.model(
-        inputs_embeds=inputs,
-        attention_mask=_mask(batch, before) if batch.branched else None,
-        position_ids=_positions(batch, before) if batch.branched else None,
-        past_key_values=before.cache,
-        use_cache=False,
-    ).last_hidden_state[:, -width:]  # [B, T, D]
-    states: torch.Tensor = hidden.flatten(0, 1)[batch.predictors]  # [N, D]
+        own = causal.get_input_embeddings()(batch.input_ids)  # [B, T, D]
+        inputs = {"inputs_embeds": torch.cat([before.embeddings.to(own.dtype), own], 1)}
+    inputs |= {"past_key_values": before.cache, "use_cache": False}
+    if batch.branched:
+        inputs |= {"attention_mask": _mask(batch, before)}
+        inputs |= {"position_ids": _positions(batch, before)}
+    if parts(causal):  # only the whole model's forward pass puts all of it together
+        nowhere = torch.empty(0, dtype=torch.long, device=batch.input_ids.device)
+        seen = causal(**inputs, logits_to_keep=nowhere, output_hidden_states=True)
+        hidden = seen.hidden_states[-1]
+    else:
+        hidden = causal.model(**inputs).last_hidden_state
+    states: torch.Tensor = hidden[:, -width:].flatten(0, 1)[batch.predictors]  # [N, D]
     return states
 
 

@@ -25,6 +25,7 @@ from config.methods import (
     RsLoraMethod,
 )
 from engine.models import load_base
+from student.sharding import load_shared
 
 Model = Any  # a peft model around a transformers one; the latter alone where all of it is trained
 
@@ -49,7 +50,7 @@ def load_student(resolved: str, method: Method, seed: int, prompt_ids: Sequence[
     lacks CUDA or bitsandbytes.
     """
     if isinstance(method, FullMethod):
-        return load_base(resolved, dtype=torch.float32)
+        return load_shared(resolved)
     base = _in_4_bits(resolved) if isinstance(method, QloraMethod) else load_base(resolved)
     _check_targets(base, method)
     if isinstance(method, LowRank) and method.init in REWRITES_BASE:

@@ -57,6 +57,10 @@ class Teaching:
         for chosen in batches([self._size(example) for example in examples], self.room):
             yield self._loss([examples[index] for index in chosen])
 
+    def passes(self, examples: Sequence[Example]) -> int:
+        """How many forward passes `losses` makes."""
+        return sum(1 for _ in batches([self._size(example) for example in examples], self.room))
+
     def _size(self, example: Example) -> int:
         prompted = len(example.prompted_ids) - len(self.shared) if self.objective.asks_base else 0
         return max(example.length, example.length - len(example.prompt_ids) + prompted)

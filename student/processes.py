@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 from torch import distributed
+from torch.distributed.tensor import DTensor
 
 _T = TypeVar("_T")
 
@@ -52,15 +53,26 @@ def total(value: torch.Tensor) -> torch.Tensor:
     return value
 
 
+def most(count: int) -> int:
+    """The highest of all processes' counts."""
+    if not several():
+        return count
+    counts = [0] * distributed.get_world_size()
+    distributed.all_gather_object(counts, count)
+    return max(counts)
+
+
 def sum_gradients(weights: Iterable[torch.nn.Parameter]) -> None:
     """Every gradient becomes the sum over all processes, in one exchange per type and device.
 
     A process that had no row of a step has no gradients and adds nothing. DistributedDataParallel
-    would exchange them in its own forward pass, which ours goes past.
+    would exchange them in its own forward pass, which ours goes past. Weights in shares have
+    theirs summed as they come.
     """
     if not several():
         return
-    trained = [weight for weight in weights if weight.requires_grad]
+    whole = (weight for weight in weights if not isinstance(weight, DTensor))
+    trained = [weight for weight in whole if weight.requires_grad]
     for weight in trained:
         if weight.grad is None:
             weight.grad = torch.zeros_like(weight)

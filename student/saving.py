@@ -18,6 +18,8 @@ from config.errors import DataError
 from data.store import unwritten
 from engine.models import file_sha256
 from student.model import Model, trainable
+from student.processes import rank
+from student.sharding import put, whole
 
 TRAINED = "trained.safetensors"  # in a checkpoint: every trained parameter in its own type
 
@@ -32,9 +34,15 @@ def writing(folder: Path, size: int) -> Iterator[None]:
 
 
 def save_trained(model: Model, folder: Path) -> None:
-    """Writes the trained parameters into `folder`, to go on from."""
+    """Writes the trained parameters into `folder`, to go on from; the first process does.
+
+    Where weights are in shares, all processes must call this.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: one.detach().cpu().contiguous() for name, one in trainable(model).items()}
+    found = {name: whole(one.detach()) for name, one in trainable(model).items()}
+    if rank() > 0:
+        return
+    state = {name: one.cpu().contiguous() for name, one in found.items()}
     with writing(folder / TRAINED, size_of(model)):
         save_file(state, folder / TRAINED, metadata={"format": "pt"})
 
@@ -56,7 +64,7 @@ def load_trained(model: Model, folder: Path) -> None:
     if shapes[0] != shapes[1]:
         raise DataError(f"{path}: not what this method trains; remove {folder} to train it again")
     for name, one in own.items():
-        one.copy_(state[name])
+        put(one, state[name])
 
 
 def save_student(model: Model, folder: Path) -> str:

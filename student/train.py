@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import ProgressCallback
 
 from config.errors import DataError
-from config.methods import PrefixTuningMethod
+from config.methods import FullMethod, PrefixTuningMethod
 from config.schema import Config
 from config.students import StudentSettings
 from data.meaning import settle_meaning
@@ -16,18 +17,21 @@ from data.run import Run
 from data.store import write_text
 from engine.asking import Asking
 from engine.draw import Drawing, drawn_answers
+from engine.models import load_base
 from student.batches import Example
 from student.follow import Bar, trackers
 from student.forward import Model, base_only
 from student.lessons import Material, material, unrelated
 from student.look import look_at_val
+from student.metrics import COMPLETE, Follower, Metrics
 from student.model import load_student, trainable
 from student.objectives import Teaching
 from student.prefix import shared_prefix
-from student.processes import rank, wait
+from student.processes import rank, several, wait
 from student.records import Result, Step
 from student.saving import load_trained, save_student, save_trained
-from student.trainer import COMPLETE, AnswerTrainer, Follower, Lessons, Metrics
+from student.sharding import parts
+from student.trainer import AnswerTrainer, Lessons
 
 
 def train(
@@ -101,7 +105,8 @@ def _train(
     model = load_student(asking.model, student.method, config.seed_of(student), system)
     if student.start:
         load_trained(model, run.student(student.start))
-    model.to(arguments.device)
+    if not parts(model):
+        model.to(arguments.device)
     metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0, followers)
     trainer = AnswerTrainer(
         model,
@@ -110,14 +115,17 @@ def _train(
         asking.renderer.tokenizer,
         look_at_val(config, asking),
     )
-    for one in trainable(model).values():  # TRL makes them bfloat16 on a base in 4 bits
-        one.data = one.data.float()
+    for one in trainable(model).values():
+        if one.dtype != torch.float32:  # TRL makes them bfloat16 on a base in 4 bits
+            one.data = one.data.float()
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(Bar())
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if rank() == 0:
         best = best_step(metrics.steps)
+        if parts(model):  # this process alone goes on
+            model = load_base(asking.model, dtype=torch.float32)
         load_trained(model, checkpoints / f"checkpoint-{best.step}")
         save_trained(model, folder)  # for a second stage to go on from
         result = Result(
@@ -189,10 +197,9 @@ def _step(checkpoint: Path) -> int:
 
 
 def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
-    import torch
     from trl import SFTConfig
 
-    return SFTConfig(
+    made = SFTConfig(
         output_dir=str(checkpoints),
         run_name=f"{config.name}/{student.name}",
         per_device_train_batch_size=student.batch_size,  # split into forward passes by us
@@ -216,3 +223,5 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         dataloader_pin_memory=False,
         disable_tqdm=False,
     )
+    made.save_only_model = isinstance(student.method, FullMethod) and several()  # the rest by us
+    return made

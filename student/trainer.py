@@ -1,7 +1,7 @@
 """TRL's SFTTrainer with our losses and our look at val: answer tokens only, adherence every epoch.
 
-TRL brings optimiser, schedule, checkpoints and trackers; this file brings what a step learns, the
-metrics file and the completeness marker.
+TRL brings optimiser, schedule and checkpoints; this file brings what a step learns, and what stands
+in a checkpoint.
 """
 
 import os
@@ -14,23 +14,18 @@ from typing import Any, NamedTuple
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is imported
 from trl import SFTConfig, SFTTrainer
 
 from config.objectives import CrossEntropy
-from data.store import Appender, read_records, write_records, write_text
 from student.batches import Example
 from student.objectives import Teaching, retention_losses
-from student.processes import rank, share, sum_gradients, total, wait
-from student.records import Sample, Step
+from student.processes import most, share, sum_gradients, total
+from student.records import Sample
 from student.saving import load_trained, save_trained, size_of, writing
-
-COMPLETE = "COMPLETE"  # in a checkpoint's folder once every file of it is on the disk
-
-Follower = Callable[[Step], None]  # sees every line of metrics.jsonl, those before a resume too
+from student.sharding import load_progress, parts, put_together, save_progress
 
 
 class Adherence(NamedTuple):
@@ -110,13 +105,24 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             examples = lessons.teaching.prepared(rows) if rows else []
         read = torch.tensor(sum(example.length for example in examples), device=self.args.device)
         self._read, self._learnt = float(total(read)), float(total(self._count(examples)))
-        mean = self._learn(lessons.teaching.losses(examples), examples)
+        mean = self._learn(self._together(examples), examples)
         if lessons.retained:
             chosen = share(lessons.retained_at(self.state.global_step))
             kept = retention_losses(self.model, chosen, lessons.teaching.room)
             self._learn(kept, chosen, lessons.retention_weight)
         sum_gradients(self.model.parameters())
         return mean
+
+    def _together(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
+        """The losses; where weights are in shares, every process takes part in every pass, so one
+        that has nothing left to learn reads a short row for nothing."""
+        teaching = self.lessons.teaching
+        yield from teaching.losses(examples)
+        if parts(self.model):
+            own = teaching.passes(examples)
+            idle = min(self.lessons.train, key=lambda example: example.length)
+            for _ in range(most(own) - own):
+                yield from (loss * 0 for loss in teaching.losses([idle]))
 
     def _learn(
         self, losses: Iterator[torch.Tensor], examples: Sequence[Example], weight: float = 1.0
@@ -141,6 +147,10 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         size = 3 * size_of(self.model)  # AdamW keeps two numbers beside each
         with writing(Path(self.args.output_dir), size):
             super()._save_checkpoint(model, trial)
+            if parts(self.model):
+                folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+                save_progress(self.model, self.optimizer, self.lr_scheduler, folder)
+                self._save_rng_state(str(folder))
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """What is trained, alike for every method; `train` makes of it what is served."""
@@ -148,6 +158,12 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_trained(self.model, Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and parts(self.model):
+            load_progress(self.model, self.optimizer, self.lr_scheduler, Path(checkpoint))
+        else:
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
         """Says of an optimiser step how fast it was, its update included."""
@@ -161,7 +177,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """Val loss in nats per answer token, and adherence of generated val answers."""
         self.model.eval()
         metrics: dict[str, Any] = {}
-        with self.compute_loss_context_manager(), torch.no_grad():  # as the adapter is served
+        # as the adapter is served
+        with self.compute_loss_context_manager(), torch.no_grad(), put_together(self.model):
             if self.lessons.val:
                 metrics["eval_loss"] = self._val_loss()
             seen = self.adherence(self.model)
@@ -205,87 +222,3 @@ class StepSampler(Sampler[int]):
         order = torch.Generator().manual_seed(trainer.args.seed * 1_000_003 + epoch)
         lengths = [example.length for example in lessons.train]
         return iter(get_length_grouped_indices(lengths, lessons.batch_size, generator=order))
-
-
-class Metrics(TrainerCallback):  # type: ignore[misc]
-    """Writes metrics.jsonl, and marks checkpoints that are complete."""
-
-    def __init__(self, path: Path, resumed_at: int, followers: Sequence[Follower] = ()) -> None:
-        """Drops what a killed run logged after the checkpoint at step `resumed_at`."""
-        self._path = path
-        found = list(read_records(path, Step)) if path.exists() else []
-        self.steps = [step for step in found if step.step <= resumed_at]
-        self._before = self.steps[-1].seconds if self.steps else 0.0
-        self._start = time.monotonic()
-        wait()  # all have read it
-        if rank() == 0:
-            write_records(path, self.steps)
-        self._file = Appender(path) if rank() == 0 else None
-        self._followers = followers
-        for step in self.steps:
-            self._follow(step)
-
-    def _follow(self, step: Step) -> None:
-        for follower in self._followers:
-            follower(step)
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **rest: Any,
-    ) -> None:
-        """One line per log of the trainer."""
-        if logs is None or "train_runtime" in logs or rank() > 0:
-            return
-        rules = {
-            key.removeprefix("eval_rule/"): value
-            for key, value in logs.items()
-            if key.startswith("eval_rule/")
-        }
-        step = Step(
-            step=state.global_step,
-            epoch=round(float(state.epoch or 0), 4),
-            seconds=round(self._before + time.monotonic() - self._start, 1),
-            loss=logs.get("loss"),
-            learning_rate=logs.get("learning_rate"),
-            grad_norm=logs.get("grad_norm"),
-            tokens_per_s=logs.get("tokens_per_s"),
-            answer_tokens_per_s=logs.get("answer_tokens_per_s"),
-            val_loss=logs.get("eval_loss"),
-            strict=logs.get("eval_strict"),
-            rules=rules or None,
-            val_rows=logs.get("eval_rows"),
-            samples=logs.get("eval_samples"),
-        )
-        self.steps.append(step)
-        assert self._file is not None  # only the first process logs
-        self._file.write(step.model_dump_json().encode() + b"\n")
-        self._follow(step)
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
-    ) -> None:
-        """All lines are on the disk."""
-        if self._file is not None:
-            self._file.close()
-
-    def on_save(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **rest: Any,
-    ) -> None:
-        """The marker comes last, so a checkpoint without one is a torn one."""
-        wait()  # every process saves its random state
-        if rank() > 0:
-            return
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        with writing(folder, 0):
-            for path in folder.iterdir():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        write_text(folder / COMPLETE, "")

@@ -31,18 +31,19 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def tiny_model(folder: Path) -> Path:
+def tiny_model(folder: Path, tied: bool = False) -> Path:
     """A random two-layer model with the embedded model's tokenizer."""
-    return saved_model(folder, load_tokenizer(resolve_model("embedded")))
+    return saved_model(folder, load_tokenizer(resolve_model("embedded")), tied)
 
 
-def saved_model(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Path:
-    """A random two-layer model with that tokenizer."""
+def saved_model(folder: Path, tokenizer: PreTrainedTokenizerBase, tied: bool = False) -> Path:
+    """A random two-layer model with that tokenizer; tied: its embeddings are its head."""
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer)}
-    LlamaForCausalLM(LlamaConfig(**shape, **heads)).save_pretrained(folder)
+    settings = LlamaConfig(**shape, **heads, tie_word_embeddings=tied)
+    LlamaForCausalLM(settings).save_pretrained(folder)
     return folder
 
 
