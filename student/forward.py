@@ -13,7 +13,7 @@ from peft import PeftModel
 
 from student.batches import PADDING, Batch
 from student.prefix import Prefix
-from student.sharding import parts
+from student.sharding import in_shares
 
 Model = Any  # a peft model around a transformers one, or the latter alone
 
@@ -89,7 +89,7 @@ def _states(causal: Any, batch: Batch, before: _Before) -> torch.Tensor:
     if batch.branched:
         inputs |= {"attention_mask": _mask(batch, before)}
         inputs |= {"position_ids": _positions(batch, before)}
-    if parts(causal):  # only the whole model's forward pass puts all of it together
+    if in_shares(causal):  # only the whole model's forward pass puts all of it together
         nowhere = torch.empty(0, dtype=torch.long, device=batch.input_ids.device)
         seen = causal(**inputs, logits_to_keep=nowhere, output_hidden_states=True)
         hidden = seen.hidden_states[-1]

@@ -40,13 +40,18 @@ def load_shared(resolved: str) -> Model:
 
     shares = DistributedConfig(fsdp_size=distributed.get_world_size())
     model = load_base(resolved, dtype=torch.float32, distributed_config=shares)
-    for part in parts(model):
+    for part in _parts(model):
         part.set_gradient_divide_factor(1.0)
         part.set_force_sum_reduction_for_comms(True)
     return model
 
 
-def parts(model: Model) -> list[Any]:
+def in_shares(model: Model) -> bool:
+    """Whether each process holds a part of every weight."""
+    return isinstance(model, FSDPModule)
+
+
+def _parts(model: Model) -> list[Any]:
     """The modules that are put together and taken apart as one; none of a model that is whole."""
     return [module for module in model.modules() if isinstance(module, FSDPModule)]
 
@@ -54,7 +59,7 @@ def parts(model: Model) -> list[Any]:
 @contextmanager
 def put_together(model: Model) -> Iterator[None]:
     """All weights in every process: each may then read as many batches as it likes."""
-    cut = parts(model)
+    cut = _parts(model)
     layers = set(model.model.layers) if cut else set()
     for part in cut:
         part.unshard()
@@ -92,7 +97,7 @@ def save_progress(model: Model, optimiser: Any, schedule: Any, folder: Path) -> 
 
 
 def load_progress(model: Model, optimiser: Any, schedule: Any, folder: Path) -> None:
-    """Likewise, into this process's part."""
+    """Likewise, into this process's part. The processes may be more or fewer than they were."""
     found = torch.load(folder / PROGRESS, map_location="cpu", weights_only=True)
     options = StateDictOptions(full_state_dict=True)
     state = found["optimiser"]

@@ -30,7 +30,7 @@ from student.prefix import shared_prefix
 from student.processes import rank, several, wait
 from student.records import Result, Step
 from student.saving import load_trained, save_student, save_trained
-from student.sharding import parts
+from student.sharding import in_shares
 from student.trainer import AnswerTrainer, Lessons
 
 
@@ -105,7 +105,7 @@ def _train(
     model = load_student(asking.model, student.method, config.seed_of(student), system)
     if student.start:
         load_trained(model, run.student(student.start))
-    if not parts(model):
+    if not in_shares(model):
         model.to(arguments.device)
     metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0, followers)
     trainer = AnswerTrainer(
@@ -124,7 +124,7 @@ def _train(
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if rank() == 0:
         best = best_step(metrics.steps)
-        if parts(model):  # this process alone goes on
+        if in_shares(model):  # this process alone goes on
             model = load_base(asking.model, dtype=torch.float32)
         load_trained(model, checkpoints / f"checkpoint-{best.step}")
         save_trained(model, folder)  # for a second stage to go on from

@@ -19,13 +19,14 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is imported
 from trl import SFTConfig, SFTTrainer
 
+from config.errors import DataError
 from config.objectives import CrossEntropy
 from student.batches import Example
 from student.objectives import Teaching, retention_losses
 from student.processes import most, share, sum_gradients, total
 from student.records import Sample
 from student.saving import load_trained, save_trained, size_of, writing
-from student.sharding import load_progress, parts, put_together, save_progress
+from student.sharding import PROGRESS, in_shares, load_progress, put_together, save_progress
 
 
 class Adherence(NamedTuple):
@@ -118,7 +119,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         that has nothing left to learn reads a short row for nothing."""
         teaching = self.lessons.teaching
         yield from teaching.losses(examples)
-        if parts(self.model):
+        if in_shares(self.model):
             own = teaching.passes(examples)
             idle = min(self.lessons.train, key=lambda example: example.length)
             for _ in range(most(own) - own):
@@ -147,7 +148,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         size = 3 * size_of(self.model)  # AdamW keeps two numbers beside each
         with writing(Path(self.args.output_dir), size):
             super()._save_checkpoint(model, trial)
-            if parts(self.model):
+            if in_shares(self.model):
                 folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
                 save_progress(self.model, self.optimizer, self.lr_scheduler, folder)
                 self._save_rng_state(str(folder))
@@ -160,7 +161,13 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         load_trained(self.model, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None and parts(self.model):
+        shares = in_shares(self.model)
+        if checkpoint is not None and (Path(checkpoint) / PROGRESS).exists() != shares:
+            raise DataError(
+                f"{checkpoint}: was saved by {'one process' if shares else 'several processes'}; "
+                "start as many again, or remove the folder to train anew"
+            )
+        if checkpoint is not None and shares:
             load_progress(self.model, self.optimizer, self.lr_scheduler, Path(checkpoint))
         else:
             super()._load_optimizer_and_scheduler(checkpoint)

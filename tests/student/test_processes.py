@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
 from data.run import Run
@@ -95,9 +96,14 @@ def test_every_weight_in_two_shares(
     while not list(folder.glob("checkpoints/*/COMPLETE")):
         assert killed.poll() is None
         time.sleep(0.01)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    workers = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
+    assert len(workers) == 2, "they are in sessions of their own, and outlive their launcher"
+    for worker in workers:
+        os.kill(int(worker), signal.SIGKILL)
+    assert killed.wait(60) != 0
     assert not (folder / "result.json").exists(), "it ended before it was killed"
+    with pytest.raises(DataError, match="saved by several processes; start as many again"):
+        train(two, two.students[0], accept_changes=False)
     again = started(command)
     assert again.wait(200) == 0
 
@@ -121,9 +127,9 @@ def test_every_weight_in_two_shares(
 
 
 def started(command: list[str]) -> subprocess.Popen[bytes]:
-    """Two processes with a core each, in a group of their own."""
+    """Two processes with a core each."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
 def steps(config: Config) -> list[Step]:
