@@ -12,7 +12,7 @@ import torch
 from peft import PeftModel
 
 from student.batches import PADDING, Batch
-from student.prefix import Prefix
+from student.prefix import Prefix, behind
 from student.sharding import in_shares
 
 Model = Any  # a peft model around a transformers one, or the latter alone
@@ -36,9 +36,9 @@ def student_states(model: Model, batch: Batch) -> torch.Tensor:
 
 def base_states(model: Model, batch: Batch, prefix: Prefix | None = None) -> torch.Tensor:
     """The untouched base's, likewise; `batch` follows the prefix. Without gradients."""
-    with base_only(model), torch.no_grad():
-        before = _Before(None, prefix.cache(), prefix.length) if prefix else _NOTHING
-        return _states(causal_of(model), batch, before)
+    causal, skipped = causal_of(model), prefix.length if prefix else 0
+    with base_only(model), torch.no_grad(), behind(causal, prefix):
+        return _states(causal, batch, _NOTHING, skipped)
 
 
 @contextmanager
@@ -79,7 +79,8 @@ def _virtual(model: Model, rows: int) -> _Before:
     return _Before(None, prompt, length)
 
 
-def _states(causal: Any, batch: Batch, before: _Before) -> torch.Tensor:
+def _states(causal: Any, batch: Batch, before: _Before, skipped: int = 0) -> torch.Tensor:
+    """[N, D]; `skipped` tokens of every row are seen by the attention alone."""
     width = batch.input_ids.shape[1]
     inputs: dict[str, Any] = {"input_ids": batch.input_ids}
     if before.embeddings is not None:
@@ -88,7 +89,8 @@ def _states(causal: Any, batch: Batch, before: _Before) -> torch.Tensor:
     inputs |= {"past_key_values": before.cache, "use_cache": False}
     if batch.branched:
         inputs |= {"attention_mask": _mask(batch, before)}
-        inputs |= {"position_ids": _positions(batch, before)}
+    if batch.branched or skipped:
+        inputs |= {"position_ids": _positions(batch, before) + skipped}
     if in_shares(causal):  # only the whole model's forward pass puts all of it together
         nowhere = torch.empty(0, dtype=torch.long, device=batch.input_ids.device)
         seen = causal(**inputs, logits_to_keep=nowhere, output_hidden_states=True)
