@@ -13,6 +13,7 @@ from trl.experimental.gkd import GKDTrainer
 from config.methods import LoraMethod
 from config.objectives import CrossEntropy, Distillation
 from data.topk import TopK
+from engine.device import has_bfloat16
 from engine.draw import Drawing
 from engine.models import load_tokenizer, resolve_model
 from student.batches import Example, collate
@@ -158,7 +159,7 @@ class Steps:
         settings = SFTConfig(
             output_dir=tempfile.mkdtemp(),
             per_device_train_batch_size=len(rows),
-            bf16=True,
+            bf16=has_bfloat16(),
             use_cpu=self._made.device.type == "cpu",
             max_length=None,
             report_to="none",
@@ -214,4 +215,4 @@ class Steps:
         return torch.tensor(rows, device=self._made.device)  # [B, T]
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._made.device.type, torch.bfloat16)
+        return torch.autocast(self._made.device.type, torch.bfloat16, enabled=has_bfloat16())

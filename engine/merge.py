@@ -11,7 +11,7 @@ ADAPTER_CONFIG = "adapter_config.json"  # what peft writes; a folder without it 
 
 
 def merged_weights(base: str, adapter: Path) -> Iterator[tuple[str, Any]]:
-    """Names and bfloat16 tensors of the base with the adapter in it, as a checkpoint has them."""
+    """Names and tensors of the base with the adapter in it, as a checkpoint has them."""
     if not (adapter / ADAPTER_CONFIG).exists():
         from safetensors.torch import load_file
 
@@ -27,13 +27,16 @@ def save_merged(base: str, adapter: Path, folder: Path) -> None:
     """Writes those weights with config and tokenizer: a model that any server loads."""
     shutil.rmtree(folder, ignore_errors=True)
     if (adapter / ADAPTER_CONFIG).exists():
-        _merged(base, adapter).save_pretrained(folder)
+        import torch
+
+        # as models are served, whatever this machine computes in
+        _merged(base, adapter, dtype=torch.bfloat16).save_pretrained(folder)
     else:
         shutil.copytree(adapter, folder)
     load_tokenizer(base).save_pretrained(folder)
 
 
-def _merged(base: str, adapter: Path) -> Any:
+def _merged(base: str, adapter: Path, **options: Any) -> Any:
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(load_base(base), str(adapter)).merge_and_unload()
+    return PeftModel.from_pretrained(load_base(base, **options), str(adapter)).merge_and_unload()

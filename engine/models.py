@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from config.errors import SetupError
 from data.records import digest
+from engine.device import precision
 from engine.embedded import NAME, embedded_model
 
 
@@ -49,16 +50,15 @@ def file_sha256(path: Path) -> str:
 
 
 def load_base(resolved: str, **options: Any) -> Any:
-    """The model in bfloat16, or as transformers' `options` say.
+    """The model in this machine's precision, or as transformers' `options` say.
 
     Raises SetupError when transformers cannot load it.
     """
-    import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # it would stand where the answers' bar is looked for
-    settings: dict[str, Any] = {"dtype": torch.bfloat16, "trust_remote_code": False, **options}
+    settings: dict[str, Any] = {"dtype": precision(), "trust_remote_code": False, **options}
     try:
         return AutoModelForCausalLM.from_pretrained(resolved, use_safetensors=True, **settings)
     except (OSError, ValueError) as error:

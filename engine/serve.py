@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from config.errors import SetupError
+from engine.device import on_gpu, precision
 from engine.models import resolve_model
-from engine.vllm import on_gpu
 
 START_S = 300  # seconds that a server may take until it answers
 
@@ -49,7 +49,7 @@ def _command(resolved: str, name: str, port: int, max_length: int) -> list[str]:
     # `vllm serve` asks for a package of that name, which the CPU build is not
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", resolved, "--served-model-name", name, "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--max-model-len", str(max_length), "--dtype", "bfloat16"]
+    command += ["--port", str(port), "--max-model-len", str(max_length), "--dtype", precision()]
     # without this a small model writes spaces for ever inside a schema
     outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
     command += ["--structured-outputs-config", json.dumps(outputs)]

@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from config.errors import SetupError
 from data.topk import TopK
+from engine.device import on_gpu, precision
 from engine.merge import merged_weights
 from engine.models import load_tokenizer, model_identity, resolve_model
 from engine.protocol import Adapter, Completion, Request
@@ -83,7 +84,7 @@ class VllmEngine:
                 engine.abort_request(list(flying))
 
     def _fold(self, adapter: Adapter | None) -> None:
-        """Makes the weights those of the base with this adapter, rounded to bfloat16."""
+        """Makes the weights those of the base with this adapter."""
         if adapter == self._folded:
             return
         weights: dict[str, Any] = {"weights_path": self._resolved}
@@ -123,13 +124,6 @@ class VllmEngine:
         return LoRARequest(adapter.name, number, str(adapter.path))
 
 
-def on_gpu() -> bool:
-    """Whether a CUDA device is there."""
-    import torch
-
-    return torch.cuda.is_available()
-
-
 def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # no child to be left behind
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -162,7 +156,7 @@ def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
             disable_log_stats=True,
             use_tqdm_on_load=False,  # its bar would stand where the answers' bar is looked for
             trust_remote_code=False,
-            dtype="bfloat16",
+            dtype=precision(),
             seed=0,
             **options,
         )

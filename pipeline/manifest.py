@@ -13,6 +13,7 @@ from config.schema import Config
 from data.run import Run
 from data.store import write_text
 from engine.asking import Asking
+from engine.device import precision
 from pipeline.git import commit
 
 PACKAGES = (
@@ -79,7 +80,12 @@ def _hardware() -> dict[str, Any]:
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cpus": os.cpu_count(), "memory_gib": round(pages / 2**30, 1), "gpus": gpus}
+    return {
+        "cpus": os.cpu_count(),
+        "memory_gib": round(pages / 2**30, 1),
+        "gpus": gpus,
+        "precision": precision(),
+    }
 
 
 if __name__ == "__main__":

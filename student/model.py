@@ -1,4 +1,5 @@
-"""The student: the base model as a method trains it. What is trained is float32, the base bfloat16.
+"""The student: the base model as a method trains it. What is trained is float32, the base as this
+machine computes fastest.
 
 Which parameters a method trains is told by `requires_grad`, for every method alike.
 """

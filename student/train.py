@@ -16,6 +16,7 @@ from data.meaning import settle_meaning
 from data.run import Run
 from data.store import write_text
 from engine.asking import Asking
+from engine.device import has_bfloat16
 from engine.draw import Drawing, drawn_answers
 from engine.models import load_base
 from student.batches import Example
@@ -208,7 +209,7 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         lr_scheduler_type="linear",
         warmup_steps=student.warmup_fraction,  # below 1: a share of all steps
         seed=config.seed_of(student),
-        bf16=True,
+        bf16=has_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         # a prefix is keys and values, which checkpointing drops
         gradient_checkpointing=torch.cuda.is_available()

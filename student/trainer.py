@@ -132,7 +132,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         tokens = total(self._count(examples))
         summed = torch.zeros((), device=self.args.device)
         while True:
-            with self.compute_loss_context_manager():  # bfloat16, forward passes only
+            with self.compute_loss_context_manager():  # mixed precision, forward passes only
                 loss = next(losses, None)
             if loss is None:
                 return total(summed) / tokens

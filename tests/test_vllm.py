@@ -10,11 +10,12 @@ from transformers import AutoModelForCausalLM
 
 from config.methods import LoraMethod
 from config.schema import Sampling
+from engine.device import on_gpu
 from engine.draw import greedy_answers
 from engine.merge import merged_weights
 from engine.models import load_tokenizer, resolve_model
 from engine.protocol import Adapter, make_request, score_request
-from engine.vllm import VllmEngine, on_gpu
+from engine.vllm import VllmEngine
 from student.model import load_student
 
 Answers = dict[str, tuple[tuple[int, ...], tuple[float, ...]]]  # request key → ids, logprobs

@@ -19,6 +19,7 @@ from config.methods import (
     PTuningMethod,
     RsLoraMethod,
 )
+from engine.device import has_bfloat16
 from engine.models import load_base, load_tokenizer, resolve_model
 from student.model import load_student, trainable
 from student.saving import save_student, save_trained
@@ -108,10 +109,10 @@ def learnt(model_folder: str, name: str, folder: Path) -> Learnt:
 
 
 def teach(model: Any, rate: float) -> None:
-    """A few optimiser steps on the answer's tokens, as the trainer does it: bfloat16 autocast."""
+    """A few optimiser steps on the answer's tokens, as the trainer does it: mixed precision."""
     optimiser = torch.optim.AdamW(trainable(model).values(), lr=rate)
     for step in range(STEPS):
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             found = answer_logits(model, prompts()[step % len(QUESTIONS)], answer_ids())
         torch.autograd.backward(cross_entropy(found.float(), torch.tensor(answer_ids())))
         optimiser.step()
