@@ -102,8 +102,17 @@ class Material:
     @property
     def folded(self) -> bool:
         """Whether the run had no GPU, where adapters are folded into the weights to answer."""
+        return self._hardware.get("gpus") == []
+
+    @property
+    def precision(self) -> str:
+        """The type in which the run computed."""
+        return str(self._hardware.get("precision", "bfloat16"))
+
+    @property
+    def _hardware(self) -> dict[str, Any]:
         hardware = (self.manifest or {}).get("hardware")
-        return isinstance(hardware, dict) and hardware.get("gpus") == []
+        return hardware if isinstance(hardware, dict) else {}
 
 
 def gather(config: Config, root: Path = Path()) -> Material:

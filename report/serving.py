@@ -69,7 +69,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 base, adapter = {saved.base!r}, {str(saved.path.resolve())!r}
 tokenizer = AutoTokenizer.from_pretrained(base)
-model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.{material.precision})
 model = PeftModel.from_pretrained(model, adapter).eval()
 messages = {body["messages"]!r}
 prompt = tokenizer.apply_chat_template(

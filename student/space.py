@@ -71,11 +71,12 @@ def drawn_before(trial: FrozenTrial) -> Drawn | None:
 def said(made: Drawn) -> str:
     """A trial in words."""
     student = made.student
-    rank = student["method"].get("rank")
+    rank, epochs = student["method"].get("rank"), student["epochs"]
     return (
         f"{student['method']['kind']}{f' of rank {rank}' if rank else ''}, "
         f"objective {student['objective']['kind']}, learning rate {student['learning_rate']:.2g}, "
-        f"{student['batch_size']} rows a step, {student['epochs']} epochs, on {made.model}"
+        f"{student['batch_size']} rows a step, {epochs} epoch{'' if epochs == 1 else 's'}, "
+        f"on {made.model}"
     )
 
 

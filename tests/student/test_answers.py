@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from config.methods import served_as
 from config.schema import Sampling
 from config.students import StudentSettings
 from data.run import Run
+from engine.device import precision
 from engine.draw import Drawing, drawn_answers
 from engine.hf import HfEngine
 from engine.models import load_base, load_tokenizer
@@ -159,7 +161,8 @@ def test_the_programs_answer_is_ours(learn: Learn, tmp_path: Path, name: str) ->
     adapter = Run.of(config).best / "adapter"
     shutil.rmtree(adapter)
     shutil.copytree(student.served, adapter)
-    found = serving(gather(config))
+    here = {"hardware": {"precision": precision()}}
+    found = serving(replace(gather(config), manifest=here))
     assert found is not None
     names: dict[str, Any] = {}
     exec(found.command, names)

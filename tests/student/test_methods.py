@@ -73,7 +73,7 @@ def test_what_is_served_is_what_was_trained(small: str, learn: Learn, name: str)
         rounded = load_student(small, student.method, 0)
         load_trained(rounded, student.checkpoint)
         for weights in rounded.parameters():  # and no buffer: positions stay in float32
-            weights.data = weights.data.to(torch.bfloat16)
+            weights.data = weights.data.to(torch.bfloat16).to(getattr(torch, precision()))
         assert torch.equal(found, seen(rounded))
     elif name in REWRITING:
         assert distance(found, trained) < ROUNDING
