@@ -44,7 +44,7 @@ def run(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(540)
+@pytest.mark.timeout(1200)
 def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     """One command makes all that the contract lists; a second one skips every stage."""
     config = small_config(tmp_path)
