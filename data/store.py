@@ -1,23 +1,26 @@
-"""Crash-safe files: append-only ones, a store of JSONL records, and whole files replaced at once.
+"""Crash-safe files: append-only ones, JSONL records in one, and whole files replaced at once.
 
-Survives kill −9 at any byte: a torn last line is cut before the next append, and at most
-`SYNC_EVERY` records can be lost to a power cut, unless the store's owner does the syncing. One
-process writes; a second one is refused.
+Survives kill −9 at any byte: a torn last line is cut before the next append, and a power cut can
+cost at most `SYNC_EVERY` records, or those of `SYNC_SECONDS` where they come faster, unless the
+store's owner does the syncing. One process writes; a second one is refused.
 """
 
 import fcntl
 import os
+import time
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Generic, TypeVar
+from typing import IO, Generic, Self, TypeVar
 
 from pydantic import ValidationError
 
 from config.errors import DataError
 from data.records import Record
 
-SYNC_EVERY = 32  # records between two fsync calls
+SYNC_EVERY = 32  # records between two fsync calls, at least
+SYNC_SECONDS = 0.1  # likewise: a sync takes milliseconds, a record microseconds
 
 _R = TypeVar("_R", bound=Record)
 
@@ -27,14 +30,21 @@ def read_records(path: Path, kind: type[_R]) -> Iterator[_R]:
 
     Raises DataError naming the line when one is not a `kind`.
     """
+    return (record for _, record in _placed(path, kind))
+
+
+def _placed(path: Path, kind: type[_R]) -> Iterator[tuple[int, _R]]:
+    """The records with the byte at which each one's line begins."""
+    start = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
             try:
-                yield kind.model_validate_json(line)
+                yield start, kind.model_validate_json(line)
             except ValidationError as error:
                 raise _unfit(f"{path}:{number}", error) from None
+            start += len(line)
 
 
 def read_record(path: Path, kind: type[_R]) -> _R:
@@ -58,6 +68,11 @@ def write_bytes(path: Path, *parts: bytes) -> None:
 
     Raises DataError with path and size when the disk is full.
     """
+    replace_file(path, parts, sum(map(len, parts)))
+
+
+def replace_file(path: Path, parts: Iterable[bytes], size: int) -> None:
+    """As `write_bytes`, of parts that are made one by one; `size`: of all, for the error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -68,7 +83,7 @@ def write_bytes(path: Path, *parts: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise unwritten(path, sum(map(len, parts)), error) from error
+        raise unwritten(path, size, error) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -123,6 +138,7 @@ class Appender:
         self._file = path.open("ab")
         self._sync_every = sync_every
         self._unsynced = 0
+        self._synced = 0.0  # when
 
     def write(self, data: bytes) -> None:
         """Raises DataError when the disk is full; then a part of `data` may stand at the end."""
@@ -132,7 +148,9 @@ class Appender:
         except OSError as error:
             raise unwritten(self._path, len(data), error) from error
         self._unsynced += 1
-        if self._sync_every is not None and self._unsynced >= self._sync_every:
+        if self._sync_every is None or self._unsynced < self._sync_every:
+            return
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
             self.sync()
 
     def sync(self) -> None:
@@ -142,6 +160,7 @@ class Appender:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise unwritten(self._path, 0, error) from error
+        self._synced = time.monotonic()
 
     def close(self) -> None:
         """Syncs and closes. Raises DataError when the disk is full."""
@@ -152,8 +171,8 @@ class Appender:
             raise unwritten(self._path, 0, error) from error
 
 
-class Store(Generic[_R]):
-    """An append-only JSONL file that one process writes.
+class Lines(Generic[_R]):
+    """An append-only JSONL file that one process writes, read record by record and never held.
 
     Opening locks the file (DataError names the holder) and cuts a torn last line.
     """
@@ -162,11 +181,16 @@ class Store(Generic[_R]):
         """`sync_every` = None: only `sync` and `close` make sure that the disk has it all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._kind = kind
         self._lock = claim(path)
         self._sync_every = sync_every
-        self._file = Appender(path, sync_every)
-        self.cut_torn_tail(path)
-        self.records: list[_R] = list(read_records(path, kind))  # as found when opened
+        self._open()
+
+    def _open(self) -> None:
+        self._file = Appender(self.path, self._sync_every)
+        self.cut_torn_tail(self.path)
+        self._end = self.path.stat().st_size
+        self._reader = self.path.open("rb")
 
     @staticmethod
     def cut_torn_tail(path: Path) -> None:
@@ -185,16 +209,51 @@ class Store(Generic[_R]):
             if position < end:
                 file.truncate(position)
 
-    def append(self, record: _R) -> None:
-        """Writes one record. Raises DataError when the disk is full; a torn line is cut later."""
-        self._file.write(record.model_dump_json().encode() + b"\n")
+    def placed(self) -> Iterator[tuple[int, _R]]:
+        """The records with the byte at which each one's line begins.
 
-    def replace(self, records: Iterable[_R]) -> None:
-        """Puts these records in the place of all others, at once; more may be appended."""
-        self.records = list(records)
-        write_records(self.path, self.records)
+        Raises DataError naming the line when one is not of this kind.
+        """
+        return _placed(self.path, self._kind)
+
+    def read(self, start: int) -> _R:
+        """The record whose line begins at this byte."""
+        return self._kind.model_validate_json(self._line(start))
+
+    def append(self, record: _R) -> int:
+        """Writes one record; returns the byte at which its line begins.
+
+        Raises DataError when the disk is full; a torn line is cut later.
+        """
+        line, start = record.model_dump_json().encode() + b"\n", self._end
+        self._file.write(line)
+        self._end += len(line)
+        return start
+
+    def arrange(self, starts: Iterable[int]) -> "array[int]":
+        """Leaves just the lines that begin at these bytes, in this order, at once.
+
+        Returns where they begin now. Needs the disk space of a second file for as long as it takes.
+        """
+        moved = array("q")
+
+        def lines() -> Iterator[bytes]:
+            end = 0
+            for start in starts:
+                line = self._line(start)
+                moved.append(end)
+                end += len(line)
+                yield line
+
+        replace_file(self.path, lines(), self._end)
         self._file.close()  # the file of that name is another one now
-        self._file = Appender(self.path, self._sync_every)
+        self._reader.close()
+        self._open()
+        return moved
+
+    def _line(self, start: int) -> bytes:
+        self._reader.seek(start)
+        return self._reader.readline()
 
     def sync(self) -> None:
         """Waits until the disk has every record. Raises DataError when it is full."""
@@ -205,9 +264,10 @@ class Store(Generic[_R]):
         try:
             self._file.close()
         finally:
+            self._reader.close()
             self._lock.close()
 
-    def __enter__(self) -> "Store[_R]":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -219,4 +279,14 @@ class Store(Generic[_R]):
         if error is None:
             self.close()
             return
+        self._reader.close()
         self._lock.close()  # the error under way says more than a second one from closing
+
+
+class Store(Lines[_R]):
+    """Such a file whose records, as found when it was opened, are held."""
+
+    def __init__(self, path: Path, kind: type[_R], sync_every: int | None = SYNC_EVERY) -> None:
+        """Raises DataError naming the line when one is not a `kind`."""
+        super().__init__(path, kind, sync_every)
+        self.records: list[_R] = list(read_records(path, kind))

@@ -6,7 +6,7 @@ A key comes once, whatever crashes and power cuts lie behind the file.
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,11 +66,11 @@ class TopKFile(Mapping[str, TopK]):
     def __len__(self) -> int:
         return len(self._spans)
 
-    def end(self, keys: Collection[str]) -> int:
+    def end(self, keys: Container[str]) -> int:
         """Bytes up to the end of the last whole record of one of these keys."""
         return max((span.end for key, span in self._spans.items() if key in keys), default=0)
 
-    def parts(self, keys: Collection[str]) -> list[Any]:
+    def parts(self, keys: Container[str]) -> list[Any]:
         """The bytes of a file with just these keys' records, uncopied; of none: no bytes."""
         found = [self._slice(span) for key, span in self._spans.items() if key in keys]
         return [_HEAD, *found] if found else []
@@ -98,7 +98,7 @@ class TopKStore:
     The file is made by the first append.
     """
 
-    def __init__(self, path: Path, keys: Collection[str]) -> None:
+    def __init__(self, path: Path, keys: Container[str]) -> None:
         """`keys`: of the stored answers. A torn record is cut, and so is one whose answer a crash
         kept from being stored: the answer will be drawn again, and may be another one.
 
@@ -116,6 +116,9 @@ class TopKStore:
     def __contains__(self, key: str) -> bool:
         return key in self._keys
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def append(self, key: str, topk: TopK) -> None:
         """Writes one answer's record. Raises DataError when the disk is full."""
         data = _message(key, topk)
@@ -124,7 +127,7 @@ class TopKStore:
         self._file.write(data if self._keys else _HEAD + data)
         self._keys.add(key)
 
-    def finish(self, keys: Collection[str]) -> None:
+    def finish(self, keys: Container[str]) -> None:
         """Closes, and drops the records of other keys. Raises DataError when the disk is full."""
         if self._file is not None:
             self._file.close()
@@ -132,7 +135,7 @@ class TopKStore:
             _keep(self._path, keys)
 
 
-def _keep(path: Path, keys: Collection[str]) -> None:
+def _keep(path: Path, keys: Container[str]) -> None:
     """Replaces the file by one with just these keys' records, unless it is that already."""
     parts = TopKFile(path).parts(keys)
     if not parts:

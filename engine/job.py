@@ -1,26 +1,33 @@
 """The resumable batch: every task answered once, whatever kills the process in between.
 
-Answers go to an append-only store keyed by the request's hash as they finish; a rerun asks only
-what is missing. Where a task wants the most likely tokens, they are written to a file beside the
-answers, before the answer itself. Prompts that do not fit are recorded before the engine sees them,
-because a backend may refuse the whole batch for one of them.
+Answers go to an append-only file as they finish; a rerun asks only what is missing, by the
+request's hash. Tasks are taken as the engine wants them and answers are let go of once written, so
+that a batch may be of any size. Where a task wants the most likely tokens, they are written to a
+file beside the answers, before the answer itself. Prompts that do not fit are recorded before the
+engine sees them, because a backend may refuse the whole batch for one of them.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
+from typing import NoReturn
 
 from tqdm import tqdm
 
+from config.errors import DataError
 from data.answers import Answer, Finish, topk_path
 from data.meaning import Meaning, settle_meaning
-from data.store import Store
 from data.topk import TopKStore
+from engine.ledger import Ledger
 from engine.protocol import Completion, Engine, Request
 
-Place = tuple[str, str, int]  # request key, row id, sample
+_OPEN = -1  # the number of an answer that has not come yet
+_NAMED = 5  # rows in the line about unanswered ones
+_COUNTED = 1000  # unanswered requests that are looked for behind those that the engine took
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,6 @@ class Task:
     order: tuple[int, ...] | None = None  # of the worked examples, when shuffled
     dropped: int = 0  # passages of the row that did not fit
 
-    @property
-    def place(self) -> Place:
-        """What tells this task's answer from any other."""
-        return self.request.key, self.row, self.sample
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -50,8 +52,19 @@ class Outcome:
     cut: int  # answers that reached the token limit
 
 
+class Unanswered(DataError):
+    """The engine is done and has left requests without an answer."""
+
+    def __init__(self, path: Path, rows: list[str], more: bool) -> None:
+        """`rows`: their ids; `more`: there may be others."""
+        named = ", ".join(rows[:_NAMED]) + (", …" if len(rows) > _NAMED else "")
+        count = f"{len(rows)} rows{' or more' if more else ''}"
+        super().__init__(f"{path}: {count} without an answer: {named}; run again to ask them")
+        self.rows = rows
+
+
 class Job:
-    """One store of answers under way: asks what is missing, round after round.
+    """One file of answers under way: asks what is missing, round after round.
 
     Used as a context; ending it well leaves the file in the order of the tasks, ending it by an
     error leaves every answer that came.
@@ -64,34 +77,53 @@ class Job:
         (DataError) unless accepted, and then only requests that it changes are asked again.
         """
         self._engine = engine
-        self._store = Store(path, Answer)
+        self._path = path
+        self._stored = Ledger(path)
         try:
-            stored = {answer.key for answer in self._store.records}
-            self._topk = TopKStore(topk_path(path), stored)
+            self._topk = TopKStore(topk_path(path), self._stored)
             settle_meaning(path.with_suffix(".meaning.json"), meaning, accept_changes)
         except BaseException:
-            self._store.close()
+            self._stored.close()
             raise
-        self._found = {_place_of(answer): answer for answer in self._store.records}
-        self._tasks: list[Task] = []
+        self._order = array("q")  # place among the tasks → number of its answer
+        self._flying: dict[str, list[tuple[int, Task]]] = {}  # request → its tasks, their places
         self._asked = self._reused = 0
+        self._bare_dropped = False
+        self._lock = Lock()  # an engine may take requests in a thread of its own
+        self._bar: tqdm[NoReturn] | None = None
 
-    def answers(self, tasks: Sequence[Task]) -> list[Answer]:
-        """The tasks' answers, in their order: stored ones, and the engine's for the rest."""
-        self._forget_bare(tasks)
-        open_tasks = [task for task in tasks if task.place not in self._found]
-        self._tasks += tasks
-        self._reused += len(tasks) - len(open_tasks)
-        self._asked += self._ask(open_tasks, len(tasks))
-        return [self._found[task.place] for task in tasks]
+    def ask(self, tasks: Iterable[Task]) -> None:
+        """Gets the tasks their answers: stored ones, and the engine's for the rest.
+
+        Raises Unanswered when the engine leaves some out.
+        """
+        requests = self._requests(tasks, len(tasks) if isinstance(tasks, Sized) else None)
+        try:
+            for completion in self._engine.run(requests):
+                with self._lock:
+                    self._take(completion)
+            for _ in islice(requests, _COUNTED):  # that the engine has not even taken
+                pass
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+                self._bar = None
+        if self._flying:
+            rows = (task.row for group in self._flying.values() for _, task in group)
+            more = len(self._flying) >= _COUNTED
+            raise Unanswered(self._path, list(dict.fromkeys(rows)), more)
+
+    def answers(self, tasks: Iterable[Task]) -> list[Answer]:
+        """As `ask`, and returns the answers in the order of the tasks."""
+        begin = len(self._order)
+        self.ask(tasks)
+        return [self._stored.read(number) for number in self._order[begin:]]
 
     @property
     def outcome(self) -> Outcome:
         """What was done so far."""
-        finishes = [self._found[task.place].finish for task in self._tasks]
-        return Outcome(
-            self._asked, self._reused, finishes.count("too_long"), finishes.count("length")
-        )
+        ended = [self._stored.finish(number) for number in self._order if number != _OPEN]
+        return Outcome(self._asked, self._reused, ended.count("too_long"), ended.count("length"))
 
     def __enter__(self) -> "Job":
         return self
@@ -103,69 +135,84 @@ class Job:
         trace: TracebackType | None,
     ) -> None:
         try:
-            answers = [self._found[task.place] for task in self._tasks] if error is None else None
-            # finished out of order, or the store holds answers of other requests
-            if answers is not None and answers != self._store.records:
-                self._store.replace(answers)
-            if answers is not None:
-                self._topk.finish({answer.key for answer in answers})
+            if error is None:
+                # finished out of order, or the store holds answers of other requests
+                self._stored.arrange(self._order)
+                self._topk.finish(self._stored)
         finally:
-            self._store.__exit__(kind, error, trace)
+            self._stored.end(kind, error, trace)
 
-    def _forget_bare(self, tasks: Sequence[Task]) -> None:
-        """Forgets answers whose most likely tokens are wanted and lost, so that they come anew."""
-        wanted = {task.request.key for task in tasks if task.request.sampling.logprobs}
-        bare = {key for key in wanted if key not in self._topk}
-        kept = [a for a in self._found.values() if a.key not in bare or a.finish == "too_long"]
-        if len(kept) < len(self._found):
-            self._found = {_place_of(answer): answer for answer in kept}
-            self._store.replace(kept)  # or a kill might pair an old answer with the new one's
-
-    def _ask(self, tasks: Sequence[Task], total: int) -> int:
-        """Asks for `tasks`; returns how many requests the engine saw."""
-        waiting: dict[str, list[Task]] = defaultdict(list)
-        known = {answer.key: answer for answer in self._found.values()}
+    def _requests(self, tasks: Iterable[Task], total: int | None) -> Iterator[Request]:
+        """What is to be asked, while the engine takes it."""
+        begin = len(self._order)
         for task in tasks:
-            request = task.request
-            if request.length > self._engine.max_length:
-                self._record(_as_answer(task, None))
-            elif request.key in known:  # the same request for another row
-                self._record(_copied(known[request.key], task))
-            else:
-                waiting[request.key].append(task)
-        requests = [group[0].request for group in waiting.values()]
-        done = total - sum(map(len, waiting.values()))
-        label = tasks[0].arm if tasks else ""
-        bar = tqdm(total=total, initial=done, desc=label, unit=" answers", disable=not requests)
-        with bar:
-            for completion in self._engine.run(requests):
-                if completion.topk is not None:
-                    self._topk.append(completion.key, completion.topk)
-                for task in waiting[completion.key]:
-                    self._record(_as_answer(task, completion))
-                    bar.update()
-        return len(requests)
+            with self._lock:
+                number = self._number(task)
+                flying = self._flying.setdefault(task.request.key, []) if number is None else None
+                if flying is not None:
+                    flying.append((len(self._order), task))
+                self._order.append(_OPEN if number is None else number)
+            if flying is not None and len(flying) == 1:
+                self._asked += 1
+                if self._bar is None:  # none where nothing is to be asked
+                    done = len(self._order) - begin - 1
+                    self._bar = tqdm(total=total, initial=done, desc=task.arm, unit=" answers")
+                yield task.request
+            elif number is not None and self._bar is not None:
+                self._bar.update()
 
-    def _record(self, answer: Answer) -> None:
-        self._store.append(answer)
-        self._found[_place_of(answer)] = answer
+    def _number(self, task: Task) -> int | None:
+        """The number of a task's answer; None: it has to be asked for."""
+        key = task.request.key
+        if task.request.sampling.logprobs and not self._bare_dropped:
+            self._drop_bare()
+        number = self._stored.find(key, task.row, task.sample)
+        if number is not None:
+            self._reused += 1
+            return number
+        if task.request.length > self._engine.max_length:
+            return self._stored.append(_as_answer(task, None))
+        same = self._stored.first(key)  # of the same request for another row
+        if same is None:
+            return None
+        return self._stored.append(_copied(self._stored.read(same), task))
+
+    def _take(self, completion: Completion) -> None:
+        if completion.topk is not None:
+            self._topk.append(completion.key, completion.topk)
+        for place, task in self._flying.pop(completion.key):
+            self._order[place] = self._stored.append(_as_answer(task, completion))
+            if self._bar is not None:
+                self._bar.update()
+
+    def _drop_bare(self) -> None:
+        """Drops answers whose most likely tokens are lost, now that they are wanted.
+
+        They come anew; if they stayed, a kill might pair an old answer with the new one's tokens.
+        Those that a task has been given already stay.
+        """
+        self._bare_dropped = True
+        if self._stored.drawn() == len(self._topk):
+            return
+        given = set(self._order)
+        self._stored.drop(
+            lambda number, answer: (
+                answer.key not in self._topk and answer.finish != "too_long" and number not in given
+            )
+        )
 
 
 def run_job(
     engine: Engine,
-    tasks: Sequence[Task],
+    tasks: Iterable[Task],
     path: Path,
     meaning: Meaning,
     accept_changes: bool = False,
 ) -> Outcome:
     """Answers every task into the store at `path`, in one round. Raises as `Job` does."""
     with Job(engine, path, meaning, accept_changes) as job:
-        job.answers(tasks)
+        job.ask(tasks)
         return job.outcome
-
-
-def _place_of(answer: Answer) -> Place:
-    return answer.key, answer.row, answer.sample
 
 
 def _copied(answer: Answer, task: Task) -> Answer:

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,14 @@ class FakeEngine:
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """One byte a completion goes to `paid`: what the requests would have cost."""
-        waiting = list(requests)[::-1]
+        waiting = iter(requests)
         flying: list[Request] = []
         done = 0
         with self._paid.open("ab", buffering=0) as paid:
-            while waiting or flying:
-                while waiting and len(flying) < IN_FLIGHT:
-                    flying.append(waiting.pop())
+            while True:
+                flying += islice(waiting, IN_FLIGHT - len(flying))
+                if not flying:
+                    return
                 request = flying.pop(self._rng.randrange(len(flying)))
                 paid.write(b"x")
                 if done == self._dies_after:
