@@ -1,4 +1,4 @@
-"""A chat completion as a server sends it, read down to what the judge needs."""
+"""A chat completion as a server sends it, read down to what is needed of it."""
 
 from typing import NamedTuple
 
