@@ -102,7 +102,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("model", "teacher", "predict", "prompt", "seed"),
             (*splits, *prompts),
             (*candidates, *topk, *teacher),
-            model,
+            model + (_stat_of(config.teacher.model) if config.teacher.model else ""),
         ),
         Stage(
             "teacher select",
