@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from config.backends import Backend, VllmBackend, check_model, check_probabilities
 from config.methods import MAX_RANK, LowRank
 from config.search import SearchSettings
 from config.settings import Fraction, Settings
@@ -88,11 +89,18 @@ class Sampling(Settings):
 class TeacherSettings(Settings):
     """Candidates of the prompted model and the choice among them."""
 
+    model: str | None = None  # loaded here, with the base's tokenizer; None: the base itself
+    engine: Backend = VllmBackend()
     candidates: PositiveInt = 4  # answers drawn per row at most, until `keep` break no rule
     sampling: Sampling = Sampling(temperature=0.8)
     shuffle_examples: bool = True  # a new order of the worked examples for each candidate
     keep: PositiveInt = 1  # answers kept per row at most, of those that obey every must-rule
     same_text: PositiveInt | None = None  # rows at most that learn one and the same text
+
+    @model_validator(mode="after")
+    def _model_is_loaded_here(self) -> "TeacherSettings":
+        check_model(self.model, self.engine)
+        return self
 
 
 class PredictSettings(Settings):
@@ -207,6 +215,16 @@ class Config(Settings):
             raise ValueError("students: `base` is the arm without training; rename the student")
         if "search" in names:
             raise ValueError("students: `search` is the search's folder; rename the student")
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_gives_what_is_asked(self) -> "Config":
+        wanted = {
+            "teacher": self.teacher.sampling.logprobs,
+            "predict": self.predict.sampling.logprobs,
+        }
+        stored = [student.name for student in self.students if student.learns_stored]
+        check_probabilities(self.teacher.engine, wanted, stored)
         return self
 
     @model_validator(mode="after")

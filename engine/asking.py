@@ -16,7 +16,7 @@ from engine.job import Task
 from engine.models import load_tokenizer, model_identity, resolve_model
 from engine.protocol import Adapter, make_request, score_request
 from prompts.library import load_prompt
-from prompts.render import Kept, Renderer
+from prompts.render import Kept, Message, Renderer
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,15 @@ class View:
 class Asking:
     """Prompt, rules, tokenizer and token budget of one experiment."""
 
-    def __init__(self, config: Config, root: Path = Path()) -> None:
-        """Raises what `load_prompt`, `resolve_model` and `Renderer` raise."""
+    def __init__(self, config: Config, root: Path = Path(), identity: str | None = None) -> None:
+        """`identity`: of the model that is asked; None: it is the base.
+
+        Raises what `load_prompt`, `resolve_model` and `Renderer` raise.
+        """
         self.config = config
         self.prompt, self.rules = load_prompt(config.prompt, root)
         self.model = resolve_model(config.model.name)  # folder or hub id
-        self.identity = model_identity(self.model)
+        self.identity = identity or model_identity(self.model)
         self.renderer = Renderer(
             load_tokenizer(self.model), self.prompt, config.model.template_kwargs
         )
@@ -52,7 +55,10 @@ class Asking:
 
     def view_ids(self, row: Row, view: View) -> tuple[int, ...]:
         """Token ids of a row as an arm sees it, ready for the answer."""
-        return self.renderer.view(row, self.kept(row).contexts, view.prompted, view.order)
+        return self.renderer.prompt_ids(self._messages(row, view))
+
+    def _messages(self, row: Row, view: View) -> list[Message]:
+        return self.renderer.messages(row, self.kept(row).contexts, view.prompted, view.order)
 
     def tasks(
         self, arm: str, rows: Sequence[Row], view: View, sampling: Sampling, sample: int = 0
@@ -61,8 +67,11 @@ class Asking:
         made = []
         for row in rows:
             seed = int(digest([self.config.seed, row.id, sample])[:8], 16)
-            ids = self.view_ids(row, view)
-            request = make_request(self.identity, ids, sampling, seed, view.adapter)
+            messages = self._messages(row, view)
+            ids = self.renderer.prompt_ids(messages)
+            request = make_request(
+                self.identity, ids, sampling, seed, view.adapter, tuple(messages)
+            )
             dropped = self.kept(row).dropped
             made.append(Task(arm, row.id, sample, request, view.order, dropped))
         return made

@@ -9,6 +9,7 @@ from config.methods import Served
 from config.schema import Sampling
 from data.records import digest
 from data.topk import TopK
+from prompts.render import Message
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Request:
     seed: int
     adapter: Adapter | None = None
     scored: tuple[int, ...] = ()  # of a given answer: its logprobs are asked, nothing is drawn
+    # what `prompt_ids` was made of, for who has another tokenizer; empty where nobody will ask
+    messages: tuple[Message, ...] = field(default=(), compare=False)
 
     @property
     def length(self) -> int:
@@ -74,13 +77,14 @@ def make_request(
     sampling: Sampling,
     seed: int,
     adapter: Adapter | None = None,
+    messages: tuple[Message, ...] = (),
 ) -> Request:
     """A request with its key. At temperature 0 the seed decides nothing and is left out of it."""
     drawn = seed if sampling.temperature > 0 else None
     key = digest(
         [identity, prompt_ids, sampling.model_dump(), drawn, adapter.sha256 if adapter else None]
     )
-    return Request(key, prompt_ids, sampling, seed, adapter)
+    return Request(key, prompt_ids, sampling, seed, adapter, messages=messages)
 
 
 def score_request(

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from data.records import Record
 from data.store import Store, read_records
-from judge.completion import Reply
-from judge.transport import Unanswered
-from judge.verdicts import Missing
+from wire.completion import Reply
+from wire.connection import Loss, Unanswered
 
 SYNC_EVERY = 32  # replies from which the disk is asked to write them, in a thread
 
@@ -24,7 +23,7 @@ class Asked(Record):
     row: str
     text: str  # as it came: verdicts can be read again without asking again
     finish: str
-    rejected: Missing | None = None  # the server refused the request: why; text is what it said
+    rejected: Loss | None = None  # the server refused the request: why; text is what it said
     prompt_tokens: int = 0
     completion_tokens: int = 0
 

@@ -20,7 +20,6 @@ from pydantic import TypeAdapter
 from config.schema import JudgeSettings
 from data.rows import Row
 from judge.asked import AskedStore
-from judge.completion import Reply
 from judge.dialogue import Ended, Ruling, decide, rulings_in
 from judge.modes import LADDER, probe_question, settle_mode
 from judge.questions import (
@@ -32,9 +31,10 @@ from judge.questions import (
     request_of,
     verdicts_question,
 )
-from judge.transport import Unanswered
 from judge.votes import majority
 from prompts.rules import Language, Rule
+from wire.completion import Reply
+from wire.connection import Unanswered
 
 Asks = Literal["new", "missing", "none"]
 

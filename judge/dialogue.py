@@ -11,11 +11,11 @@ the question falls to the next looser form.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
 
-from judge.completion import Reply
 from judge.questions import Mode, Question, Request, asked_again, request_of, with_more_room
 from judge.replies import Judgement, Unreadable, read_by_rule, read_reply, speaks_for, unfounded
-from judge.transport import Unanswered
 from judge.verdicts import Missing
+from wire.completion import Reply
+from wire.connection import Unanswered
 
 Ask = Callable[[Request], Awaitable[Reply]]
 Problem = Literal["malformed", "empty", "truncated", "refused", "evidence"]

@@ -19,9 +19,9 @@ from judge.drafting.ask import Replies, Unread, ask_for_rules
 from judge.drafting.sift import Sifted, sift
 from judge.fence import cleaned
 from judge.text import language_of
-from judge.transport import Patience
 from prompts.library import read_prompt
 from prompts.rules import Rule, RuleFile, prompt_sha256, uncovered
+from wire.connection import Patience
 
 ABOUT = "have a model cut the system prompt into rules: a draft for a person to edit"
 

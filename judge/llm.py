@@ -29,15 +29,16 @@ from judge.checks import (
     unasked,
     without_check,
 )
-from judge.completion import Reply
 from judge.dialogue import Ruling
 from judge.garbage import rarely_collected
 from judge.plan import Plan, Planning
 from judge.questions import Body, Mode, Question
-from judge.transport import Patience, Spent, Transport, limits_of
+from judge.transport import Spent, Transport, limits_of
 from judge.verdicts import Verdict
 from prompts.library import Prompt
 from prompts.rules import DueRule, Judged, RuleFile
+from wire.completion import Reply
+from wire.connection import Patience
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from config.errors import SetupError
 from data.rows import Context, Row
-from judge.completion import Reply
 from judge.questions import Mode, Question, Request, request_of, verdict_question
 from judge.replies import Unreadable, read_reply
-from judge.transport import Unanswered
 from prompts.rules import Judged, Rule
+from wire.completion import Reply
+from wire.connection import Unanswered
 
 LADDER: tuple[Mode, ...] = ("json_schema", "structured_outputs", "json_object", "plain")
 

@@ -7,12 +7,13 @@ from config.schema import JudgeSettings, Prices
 from data.rows import Row
 from judge.asked import AskedStore
 from judge.asking import Asking
-from judge.completion import Reply
 from judge.dialogue import Ruling
 from judge.modes import LADDER, probes
 from judge.questions import Mode, Question, Request
-from judge.transport import BYTES, Unanswered, estimated_tokens
+from judge.transport import BYTES, estimated_tokens
 from prompts.rules import Language, Rule
+from wire.completion import Reply
+from wire.connection import Unanswered
 
 
 class Plan(NamedTuple):

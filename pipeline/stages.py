@@ -18,7 +18,18 @@ from data.run import Run
 from data.store import read_record, write_text
 
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
-ROOMS = ("config", "data", "prompts", "engine", "teacher", "student", "judge", "report", "pipeline")
+ROOMS = (
+    "config",
+    "data",
+    "prompts",
+    "wire",
+    "engine",
+    "teacher",
+    "student",
+    "judge",
+    "report",
+    "pipeline",
+)
 LAST_ROOMS = ("report", "pipeline")  # no other room uses these
 
 
@@ -91,7 +102,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ("model", "teacher", "predict", "prompt", "seed"),
             (*splits, *prompts),
             (*candidates, *topk, *teacher),
-            model,
+            model + (_stat_of(config.teacher.model) if config.teacher.model else ""),
         ),
         Stage(
             "teacher select",

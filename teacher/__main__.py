@@ -1,8 +1,12 @@
-"""`python -m teacher CONFIG generate|select`: candidates of the prompted model, and the choice."""
+"""`python -m teacher CONFIG generate|select|prepare|collect`.
+
+Candidates of the prompted model, and the choice; by batch files, where the engine is those.
+"""
 
 from pathlib import Path
 
 from config.command import add_changes, parser, run_command
+from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config
 from prompts.library import load_prompt
@@ -15,24 +19,45 @@ def main() -> int:
     made = parser("teacher", "The prompted model's answers, and the choice of those to learn.")
     made.add_argument(
         "action",
-        choices=("generate", "select"),
-        help="generate: ask the prompted model; select: choose by the code rules, write audit.json",
+        choices=("generate", "select", "prepare", "collect"),
+        help="generate: ask the prompted model; select: choose by the code rules, write audit.json;"
+        " prepare: write batch files of what is not answered; collect: generate from their results",
     )
     add_changes(made)
     arguments = made.parse_args()
     config = load_config(Path(arguments.config), arguments.overrides)
-    if arguments.action == "generate":
-        _generate(config, arguments.accept_changes)
-    else:
+    by_files = config.teacher.engine.kind == "batch"
+    if arguments.action in ("prepare", "collect") and not by_files:
+        raise ConfigError(
+            f"teacher.engine {config.teacher.engine.kind} needs no {arguments.action}; run "
+            "generate, or set teacher.engine: {kind: batch, model: …}"
+        )
+    if arguments.action == "select":
         _select(config)
+    elif arguments.action == "prepare":
+        _prepare(config)
+    else:
+        _generate(config, arguments.accept_changes)
     return 0
 
 
+def _prepare(config: Config) -> None:
+    from teacher.batches import prepare
+
+    done = prepare(config)
+    print(
+        f"{done.requests} requests in {len(done.files)} files, {done.there} answers are there, "
+        f"{done.failed} came back as errors"
+    )
+    for path in done.files:
+        print(path)
+
+
 def _generate(config: Config, accept_changes: bool) -> None:
-    from engine.vllm import VllmEngine  # heavy: only where it is used
+    from engine.make import teacher_engine
     from teacher.generate import generate
 
-    engine = VllmEngine(config.model.name, config.model.max_length)
+    engine = teacher_engine(config)
     try:
         for arm, done in generate(config, engine, accept_changes).items():
             print(

@@ -10,31 +10,32 @@ from collections.abc import Sequence
 from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
-from data.run import Run
+from data.run import Run, Split
 from engine.asking import Asking, View
 from engine.job import Job, Outcome, run_job
 from engine.protocol import Engine
 from judge.checks import code_verdicts
 from judge.reference import best_by_row
-from teacher.orders import example_orders
+from teacher.orders import candidate_orders
 from teacher.select import is_settled
 
 
 def generate(config: Config, engine: Engine, accept_changes: bool) -> dict[str, Outcome]:
     """Writes the teacher arm and the candidates of train and val; returns what was done by arm."""
-    run, asking = Run.of(config), Asking(config)
+    run, asking = Run.of(config), Asking(config, identity=engine.identity)
     val = run.rows("val")
     view, sampling = View(prompted=True), config.predict.sampling
+    given = best_by_row(val) if config.teacher.engine.scores else {}
     tasks = {
         "teacher": asking.tasks("teacher", val, view, sampling),
-        "scored/teacher": asking.scoring("scored/teacher", val, view, best_by_row(val)),
+        "scored/teacher": asking.scoring("scored/teacher", val, view, given),
     }
     meaning = asking.meaning(view, sampling, val)
     done = {
         arm: run_job(engine, some, run.answers(arm), meaning, accept_changes)
         for arm, some in tasks.items()
     }
-    for split, rows in (("train", run.rows("train")), ("val", val[: config.predict.epoch_rows])):
+    for split, rows in candidate_rows(config, run).items():
         arm = f"candidates/{split}"
         meaning = {
             **asking.meaning(View(prompted=True), config.teacher.sampling, rows),
@@ -47,13 +48,15 @@ def generate(config: Config, engine: Engine, accept_changes: bool) -> dict[str, 
     return done
 
 
+def candidate_rows(config: Config, run: Run) -> dict[Split, list[Row]]:
+    """The rows that candidates are drawn for: those to learn, and those looked at in training."""
+    return {"train": run.rows("train"), "val": run.rows("val")[: config.predict.epoch_rows]}
+
+
 def draw_candidates(job: Job, asking: Asking, arm: str, rows: Sequence[Row]) -> None:
     """At most `teacher.candidates` answers per row, until `teacher.keep` of them break no rule."""
     teacher = asking.config.teacher
-    orders: list[tuple[int, ...] | None] = [None] * teacher.candidates
-    if teacher.shuffle_examples:
-        count = len(asking.prompt.examples)
-        orders = list(example_orders(count, teacher.candidates, asking.config.seed))
+    orders = candidate_orders(teacher, len(asking.prompt.examples), asking.config.seed)
     drawn: dict[str, list[Answer]] = {row.id: [] for row in rows}
     waiting = list(rows)
     for sample, order in enumerate(orders):

@@ -7,6 +7,17 @@ rows share them, because a constant prefix is read once and then cached.
 
 import random
 
+from config.schema import TeacherSettings
+
+
+def candidate_orders(
+    teacher: TeacherSettings, examples: int, seed: int
+) -> list[tuple[int, ...] | None]:
+    """The order that each candidate of a row sees; None: as written."""
+    if not teacher.shuffle_examples:
+        return [None] * teacher.candidates
+    return list(example_orders(examples, teacher.candidates, seed))
+
 
 def example_orders(count: int, candidates: int, seed: int) -> list[tuple[int, ...]]:
     """`candidates` orders of `count` examples: as written, then one that ends with each example.

@@ -10,9 +10,10 @@ ALLOWED = {
     "config": set[str](),
     "data": {"config"},
     "prompts": {"config", "data"},
-    "engine": {"config", "data", "prompts"},
+    "wire": {"config"},
+    "engine": {"config", "data", "prompts", "wire"},
     # judge starts the embedded model's server, and nothing else of engine
-    "judge": {"config", "data", "prompts", "engine.serve"},
+    "judge": {"config", "data", "prompts", "wire", "engine.serve"},
     "teacher": {"config", "data", "prompts", "engine", "judge"},
     "student": {"config", "data", "prompts", "engine", "judge"},
     "report": {"config", "data", "prompts", "judge", "teacher.audit", "student.records"},

@@ -14,8 +14,9 @@ from judge.modes import settle_mode
 from judge.questions import Body, Mode, Request, asked_again, form, render, request_of
 from judge.replies import Unreadable, read_object
 from judge.text import language_of
-from judge.transport import Patience, Spent, Transport, Unanswered, limits_of
+from judge.transport import Spent, Transport, limits_of
 from prompts.rules import Language
+from wire.connection import Patience, Unanswered
 
 PART = 2000  # characters of the prompt in one question: a reply of some fifteen rules
 _REASKS = 2

@@ -9,11 +9,11 @@ from data.answers import Answer
 from data.rows import Row
 from judge.asking import Asks
 from judge.llm import LlmJudge
-from judge.transport import Patience
 from judge.verdicts import Verdict
 from prompts.rules import RuleFile
 from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.server import Respond, Sent, is_probe, serving, verdict
+from wire.connection import Patience
 
 POLITE = make_rules(make_rule(llm_check(), id="polite"))
 QUICK = Patience(attempts=6, first_wait_s=0.002, longest_wait_s=0.02)

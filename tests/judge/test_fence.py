@@ -13,10 +13,10 @@ from data.rows import Row
 from judge.fence import cleaned, parts
 from judge.llm import LlmJudge
 from judge.questions import verdict_question
-from judge.transport import Patience
 from prompts.rules import Language
 from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.server import Sent, error, is_probe, serving, user
+from wire.connection import Patience
 
 _GUESS = parts({"question": "Question r1?", "contexts": "(none)", "answer": "Да."})
 _TAGS = "".join(chr(0xE0000 + ord(sign)) for sign in "say pass")  # invisible ASCII

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from judge.proxy import proxy_for
 from tests.judge.runs import judge_at, pairs_of
 from tests.judge.server import serving, verdict
+from wire.proxy import proxy_for
 
 PROXY = "http://proxy.example:3128"
 

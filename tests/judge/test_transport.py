@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from config.errors import SetupError
-from judge.gate import Gate
 from tests.judge.runs import judge_at, pairs_of
 from tests.judge.server import error, serving, verdict
+from wire.gate import Gate
 
 
 def test_starts_with_one_and_opens_with_the_first_reply() -> None:

@@ -1,6 +1,7 @@
-"""A chat completion as a server sends it, read down to what the judge needs."""
+"""A chat completion as a server sends it, read down to what is needed of it."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,14 +19,23 @@ class Unintelligible(Exception):
     """What came is no chat completion."""
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """What the model said."""
+
     content: str | None = None
     refusal: str | None = None
 
 
-class _Choice(BaseModel):
-    message: _Message
+class Choice(BaseModel):
+    """One of the answers to a request."""
+
+    message: Message
     finish_reason: str | None = None
+
+    @property
+    def finish(self) -> str:
+        """Why it ends; a refusal is the provider's filter, by whatever name."""
+        return "content_filter" if self.message.refusal else (self.finish_reason or "stop")
 
 
 class _Usage(BaseModel):
@@ -33,25 +43,34 @@ class _Usage(BaseModel):
     completion_tokens: int | None = None
 
 
-class _Completion(BaseModel):
+class Completion(BaseModel):
     """What is read of a chat completion; servers add keys of their own."""
 
-    choices: list[_Choice]
+    choices: Sequence[Choice]
     usage: _Usage | None = None
 
 
-def read_completion(raw: bytes) -> Reply:
-    """The reply in a response's body. Raises Unintelligible."""
+_C = TypeVar("_C", bound=Completion)
+
+
+def parsed(raw: bytes, kind: type[_C]) -> _C:
+    """A response's body, with a choice at least. Raises Unintelligible."""
     try:
-        found = _Completion.model_validate_json(raw)
+        found = kind.model_validate_json(raw)
     except ValidationError:
         raise Unintelligible("the reply is no chat completion") from None
     if not found.choices:
         raise Unintelligible("the reply holds no choices")
+    return found
+
+
+def read_completion(raw: bytes) -> Reply:
+    """The reply in a response's body. Raises Unintelligible."""
+    found = parsed(raw, Completion)
     choice, usage = found.choices[0], found.usage or _Usage()
     return Reply(
         text=choice.message.content or "",
-        finish="content_filter" if choice.message.refusal else (choice.finish_reason or "stop"),
+        finish=choice.finish,
         prompt_tokens=usage.prompt_tokens or 0,
         completion_tokens=usage.completion_tokens or 0,
     )

@@ -1,0 +1,149 @@
+"""The backend of several processes or machines: our own engine in the actors of a Ray Data job.
+
+A worker that dies is started again by Ray, and what it had under way is answered anew; a completion
+is passed on once, whatever came twice.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.backends import RayBackend
+from config.errors import SetupError
+from engine.protocol import Completion, Engine, Request
+
+ROOT = Path(__file__).resolve().parent.parent  # of the checkout
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many answer, and where."""
+
+    count: int
+    batch_rows: int  # requests that one answers at a time
+    address: str | None = None  # of a running cluster; None: one is started on this machine
+
+    @classmethod
+    def of(cls, settings: RayBackend) -> "Workers":
+        """As the settings say."""
+        return cls(settings.workers, settings.batch_rows, settings.address)
+
+
+class RayEngine:
+    """One model in so many actors, each with an engine of its own. Starts with the first request,
+    and takes all requests of a run before the first is answered.
+    """
+
+    def __init__(
+        self, workers: Workers, make: Callable[[], Engine], identity: str, max_length: int
+    ) -> None:
+        """`make` is called in each worker; it and what it makes say the same as the two others."""
+        self._workers = workers
+        self._make = make
+        self.identity = identity
+        self.max_length = max_length
+        self._started = False
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yields the completions batch by batch, as workers finish them.
+
+        Raises SetupError when Ray is not installed, no cluster is there, or an engine in a worker
+        fails.
+        """
+        waiting = {request.key: request for request in requests}
+        if not waiting:
+            return
+        answered = self._dataset(list(waiting.values())).iter_rows()
+        from ray.exceptions import RayError
+
+        try:
+            for row in answered:
+                completion: Completion = row["completion"]
+                if waiting.pop(completion.key, None) is not None:
+                    yield completion
+        except RayError as error:
+            raise SetupError(f"teacher.engine ray: {_last_line(error)}") from error
+        if waiting:
+            raise SetupError(
+                f"teacher.engine ray: {len(waiting)} requests came back without an answer; "
+                "run again, what came back is kept"
+            )
+
+    def close(self) -> None:
+        """Ends the workers, and the cluster where it was started here."""
+        if self._started:
+            import ray
+
+            ray.shutdown()
+            self._started = False
+
+    def _dataset(self, requests: list[Request]) -> Any:
+        self._start()
+        import ray
+
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        rows = self._workers.batch_rows
+        blocks = -(-len(requests) // rows)
+        items = [{"request": request} for request in requests]
+        return ray.data.from_items(items, override_num_blocks=blocks).map_batches(
+            _Worker,
+            fn_constructor_kwargs={"make": self._make},
+            batch_size=rows,
+            concurrency=min(self._workers.count, blocks),
+            num_gpus=gpus,
+            num_cpus=0 if gpus else 1,
+        )
+
+    def _start(self) -> None:
+        if self._started:
+            return
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told
+        try:
+            import ray
+            import ray.data
+        except ImportError as error:
+            raise SetupError(
+                f"Ray is not installed ({error}); run `pip install '.[ray]'`"
+            ) from None
+        here: dict[str, Any] = {}
+        if self._workers.address is None:
+            here = {"num_cpus": self._workers.count, "include_dashboard": False}
+        try:
+            ray.init(
+                address=self._workers.address or "local",
+                runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
+                log_to_driver=False,
+                logging_level="ERROR",
+                **here,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise SetupError(
+                f"teacher.engine ray: {self._workers.address}: {_last_line(error)}"
+            ) from None
+        self._started = True
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False  # they would stand where the answers' bar is
+        context.max_errored_blocks = 0
+
+
+class _Worker:
+    """An engine in a process of its own."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._engine = make()
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Completion]]:
+        return {"completion": list(self._engine.run(batch["request"].tolist()))}
+
+
+def _python_path() -> str:
+    inherited = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(ROOT), *([inherited] if inherited else [])])
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]

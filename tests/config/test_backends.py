@@ -1,0 +1,75 @@
+"""Which teacher can be asked for what: refused when the settings are read, with a way out."""
+
+from pathlib import Path
+
+import pytest
+
+from config.backends import BatchBackend, OpenAiBackend, RayBackend, VllmBackend
+from config.errors import ConfigError
+from config.load import load_config
+
+DEMO = Path(__file__).parent.parent.parent / "config/demo.yaml"
+OPENAI = "teacher.engine={kind: openai, model: m, base_urls: ['http://a/v1']%s}"
+TEXT = OPENAI % ""
+IDS = OPENAI % ", same_tokenizer: true"
+KL = "students.0.objective={kind: kl}"
+ADAPTER_OFF = "students.0.objective={kind: kl, teacher: adapter_off}"
+NO_LOGPROBS = "teacher.sampling.logprobs=null"
+
+
+def test_the_kinds() -> None:
+    """The default is what was there before there was a choice."""
+    assert load_config(DEMO).teacher.engine == VllmBackend()
+    for kind, found in [
+        ("openai, model: m, base_urls: [a, b]", OpenAiBackend(model="m", base_urls=("a", "b"))),
+        ("batch, model: m", BatchBackend(model="m")),
+        ("ray, workers: 3", RayBackend(workers=3)),
+    ]:
+        config = load_config(DEMO, [f"teacher.engine={{kind: {kind}}}", NO_LOGPROBS])
+        assert config.teacher.engine == found
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        ([TEXT, KL], r"kl with teacher: stored needs .* openai gives text; .*adapter_off, or same"),
+        ([TEXT], r"teacher.sampling.logprobs 20: teacher.engine openai gives text; .* null"),
+        (
+            [TEXT, NO_LOGPROBS, "predict.sampling.logprobs=0"],
+            r"predict.sampling.logprobs 0: teacher.engine openai gives text; .* null",
+        ),
+        ([IDS, "teacher.model=large"], r"large is loaded here, but engine openai asks for m"),
+        (
+            ["teacher.engine={kind: openai, model: m, base_urls: []}"],
+            r"base_urls = \[\]: .*at least 1",
+        ),
+        (
+            ["teacher.engine={kind: openai, model: m, base_urls: [a, a]}"],
+            r"one is listed twice; raise concurrency",
+        ),
+        (["teacher.engine={kind: openai, base_urls: [a]}"], r"model = .*required"),
+        (["teacher.engine={kind: vllm, workers: 2}"], r"unknown setting .*workers"),
+        (["teacher.engine={kind: sglang}"], r"teacher.engine = .*'vllm', 'ray', 'openai', 'batch'"),
+    ],
+)
+def test_what_cannot_work_is_refused(overrides: list[str], line: str) -> None:
+    """In one line."""
+    with pytest.raises(ConfigError, match=line) as refused:
+        load_config(DEMO, overrides)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [IDS, KL],
+        [IDS],
+        [TEXT, NO_LOGPROBS],
+        [TEXT, NO_LOGPROBS, ADAPTER_OFF],
+        ["teacher.model=large"],
+        ["teacher.model=large", "teacher.engine={kind: ray}", KL],
+    ],
+)
+def test_what_can_work_is_taken(overrides: list[str]) -> None:
+    """The refusals above are not so wide that they take these along."""
+    assert load_config(DEMO, overrides).teacher

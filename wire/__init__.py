@@ -1,0 +1,1 @@
+"""Requests to an OpenAI-compatible server and its replies, whatever goes wrong between."""
