@@ -93,6 +93,9 @@ class TeacherSettings(Settings):
     shuffle_examples: bool = True  # a new order of the worked examples for each candidate
     keep: PositiveInt = 1  # answers kept per row at most, of those that obey every must-rule
     same_text: PositiveInt | None = None  # rows at most that learn one and the same text
+    judged: bool = False  # judge.llm decides its rules on the candidates too, not code alone
+    # one more candidate where none is obedient: the model is told which rules its best one breaks
+    repair: bool = True
 
 
 class PredictSettings(Settings):
@@ -221,6 +224,14 @@ class Config(Settings):
                     "probabilities; set teacher.sampling.logprobs: 20, or teacher: adapter_off"
                 )
             earlier[student.name] = student
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_can_be_judged(self) -> "Config":
+        if self.teacher.judged and self.judge.llm == "none":
+            raise ValueError(
+                "teacher.judged: no model judges; name one with judge.llm, or leave it false"
+            )
         return self
 
     @property
