@@ -96,10 +96,22 @@ class TeacherSettings(Settings):
     shuffle_examples: bool = True  # a new order of the worked examples for each candidate
     keep: PositiveInt = 1  # answers kept per row at most, of those that obey every must-rule
     same_text: PositiveInt | None = None  # rows at most that learn one and the same text
+    judged: bool = False  # judge.llm decides its rules on the candidates too, not code alone
+    # one more candidate where none is obedient: the model is told which rules its best one breaks
+    repair: bool = True
 
     @model_validator(mode="after")
     def _model_is_loaded_here(self) -> "TeacherSettings":
         check_model(self.model, self.engine)
+        return self
+
+    @model_validator(mode="after")
+    def _repairs_in_turn(self) -> "TeacherSettings":
+        if self.repair and self.engine.kind == "batch":
+            raise ValueError(
+                "teacher.repair: batch files go out before any answer can be mended; "
+                "set teacher.repair: false"
+            )
         return self
 
 
@@ -239,6 +251,14 @@ class Config(Settings):
                     "probabilities; set teacher.sampling.logprobs: 20, or teacher: adapter_off"
                 )
             earlier[student.name] = student
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_can_be_judged(self) -> "Config":
+        if self.teacher.judged and self.judge.llm == "none":
+            raise ValueError(
+                "teacher.judged: no model judges; name one with judge.llm, or leave it false"
+            )
         return self
 
     @property

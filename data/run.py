@@ -31,6 +31,7 @@ class Run:
         self.selected = root / "teacher" / "selected.jsonl"
         self.selected_val = root / "teacher" / "selected_val.jsonl"
         self.audit = root / "teacher" / "audit.json"
+        self.teacher_calls = root / "teacher" / "calls.jsonl"  # of the judge, about candidates
         self.search = root / "student" / "search.json"
         self.verdicts = root / "judge" / "verdicts.jsonl"
         self.judge_calls = root / "judge" / "calls.jsonl"

@@ -38,6 +38,14 @@ def teacher_engine(config: Config, root: Path = Path()) -> Engine:
     return _vllm(name, length)
 
 
+def base_engine(config: Config, teacher: Engine) -> Engine | None:
+    """The engine of the student's base; None where the teacher's is the same model."""
+    base = config.model.name
+    if teacher.identity == model_identity(resolve_model(base)):
+        return None
+    return _vllm(base, config.model.max_length)
+
+
 def teacher_model(config: Config) -> str:
     """The name of a teacher that is loaded here.
 

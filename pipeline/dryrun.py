@@ -14,6 +14,7 @@ from data.run import Split
 from engine.asking import Asking, View
 from judge.ahead import plan_ahead
 from judge.judging import Judged
+from judge.llm import by_model
 from judge.reference import best_by_row
 from judge.scoring import stated_server
 
@@ -81,26 +82,34 @@ def _removed(quality: Quality) -> list[str]:
 def _spending(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Row]]) -> list[str]:
     train, val, hidden = (len(splits[name]) for name in get_args(Split))
     looked = min(val, config.predict.epoch_rows)
-    drawn = config.teacher.candidates * (train + looked)
+    teacher = config.teacher
+    drawn = (teacher.candidates + teacher.repair) * (train + looked)
     on_val = val * (3 + len(config.students))  # base, teacher, best+prompt, students
-    greedy = on_val + 2 * hidden  # base, best
+    greedy = on_val + 2 * hidden + train  # base, best; base
     logged = sum(map(len, best_by_row(splits["val"]).values()))
     prompted = [
         len(asking.view_ids(row, View(prompted=True)))
         for row in (*splits["train"], *splits["val"][:looked])
     ]
-    read = config.teacher.candidates * sum(prompted)
-    most = drawn * config.teacher.sampling.max_tokens + greedy * config.predict.sampling.max_tokens
+    read = (teacher.candidates + teacher.repair) * sum(prompted)
+    most = drawn * teacher.sampling.max_tokens + greedy * config.predict.sampling.max_tokens
     return [
         f"candidates: {drawn} calls at most, {read} prompt tokens before prefix caching",
-        f"arms on val and hidden: {greedy} calls",
+        f"arms on val and hidden, the base on train: {greedy} calls",
         f"likelihood of val's best logged answers: {logged * (3 + len(config.students))} calls, "
         "no answer tokens",
         f"answer tokens: {most} at most",
-        f"training: {len(config.students)} students on at most "
-        f"{config.teacher.keep * train} answers each",
+        *_judging_candidates(asking, drawn + train),
+        f"training: {len(config.students)} students on at most {teacher.keep * train} answers each",
         *_judging(config, asking, splits),
     ]
+
+
+def _judging_candidates(asking: Asking, answers: int) -> list[str]:
+    if not asking.config.teacher.judged:
+        return []
+    by_rule = sum(by_model(due) for due in asking.rules.due_rules())
+    return [f"judge, of candidates: {answers * by_rule} verdicts at most"]
 
 
 def _judging(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Row]]) -> list[str]:

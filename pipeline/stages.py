@@ -72,6 +72,9 @@ def stages(config: Config, commit: str) -> list[Stage]:
     names = [student.name for student in config.students]
     candidates = (run.answers("candidates/train"), run.answers("candidates/val"))
     topk = tuple(map(topk_path, candidates))
+    of_base = run.answers("candidates/base")  # to train
+    # of the candidates, where the model judges them too
+    judge, calls = (("judge",), (run.teacher_calls,)) if config.teacher.judged else ((), ())
     results = tuple(run.student(name) / "result.json" for name in names)
     metrics = tuple(run.student(name) / "metrics.jsonl" for name in names)
     val_arms = [*(f"student/{name}" for name in names), "base"]
@@ -99,16 +102,16 @@ def stages(config: Config, commit: str) -> list[Stage]:
         Stage(
             "teacher generate",
             ("teacher", "generate"),
-            ("model", "teacher", "predict", "prompt", "seed"),
+            ("model", "teacher", "predict", "prompt", "seed", *judge),
             (*splits, *prompts),
-            (*candidates, *topk, *teacher),
+            (*candidates, *topk, *teacher, of_base, *calls),
             model + (_stat_of(config.teacher.model) if config.teacher.model else ""),
         ),
         Stage(
             "teacher select",
             ("teacher", "select"),
-            ("teacher", "prompt"),
-            (*splits, *prompts, *candidates),
+            ("teacher", "prompt", *judge),
+            (*splits, *prompts, *candidates, of_base, *calls),
             (run.selected, run.selected_val, run.audit),
         ),
         Stage(

@@ -15,7 +15,7 @@ from prompts.rules import DueRule
 from report.gather import TEACHER, Material
 from report.headline import compared, llm_rules, rule_of, strict_of
 from student.records import Ranked, Step
-from teacher.audit import OrderAudit, RuleAudit
+from teacher.audit import OrderAudit, Share
 
 _LISTED = 12  # ids named before the rest is only counted
 
@@ -123,12 +123,17 @@ def share(value: float | None, n: int | None) -> Interval | None:
     return None if value is None or not n else wilson(round(value * n), n)
 
 
-def audit_rows(material: Material) -> list[tuple[str, RuleAudit, Interval | None]]:
-    """Strict first, then the rules that the audit could decide: with the interval of `any`."""
+def audit_rows(material: Material) -> list[tuple[str, list[tuple[Share | None, Interval | None]]]]:
+    """Strict first, then the rules that the audit could decide: the share of each way to answer."""
     if material.audit is None:
         return []
     audited = {"strict": material.audit.strict, **material.audit.rules}
-    return [(name, one, share(one.any, one.due)) for name, one in audited.items() if one.due]
+    ways = {name: (one.base, one.first, one.best, one.repaired) for name, one in audited.items()}
+    return [
+        (name, [(one, share(one.value, one.n) if one else None) for one in shares])
+        for name, shares in ways.items()
+        if any(one is not None and one.n for one in shares)
+    ]
 
 
 def orders(material: Material) -> list[tuple[int, OrderAudit, Interval | None]]:
@@ -136,7 +141,7 @@ def orders(material: Material) -> list[tuple[int, OrderAudit, Interval | None]]:
     if material.audit is None:
         return []
     found = enumerate(material.audit.by_order, 1)
-    return [(at, one, share(one.strict, one.asked)) for at, one in found]
+    return [(at, one, share(one.strict.value, one.strict.n)) for at, one in found]
 
 
 def missing_reasons(material: Material) -> list[tuple[str, str, Counter[str]]]:

@@ -3,14 +3,18 @@
 Candidates of the prompted model, and the choice; by batch files, where the engine is those.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from config.command import add_changes, parser, run_command
 from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config
+from data.run import Run
+from judge.scoring import judging_server
 from prompts.library import load_prompt
-from teacher.audit import audit
+from teacher.audit import RuleAudit, audit
+from teacher.judged import stored_candidates
 from teacher.select import select_all
 
 
@@ -20,8 +24,8 @@ def main() -> int:
     made.add_argument(
         "action",
         choices=("generate", "select", "prepare", "collect"),
-        help="generate: ask the prompted model; select: choose by the code rules, write audit.json;"
-        " prepare: write batch files of what is not answered; collect: generate from their results",
+        help="generate: ask the prompted model; select: choose by the rules, write audit.json; "
+        "prepare: write batch files of what is not answered; collect: generate from their results",
     )
     add_changes(made)
     arguments = made.parse_args()
@@ -54,34 +58,53 @@ def _prepare(config: Config) -> None:
 
 
 def _generate(config: Config, accept_changes: bool) -> None:
-    from engine.make import teacher_engine
+    from engine.make import base_engine, teacher_engine
     from teacher.generate import generate
 
     engine = teacher_engine(config)
+    base = base_engine(config, engine)
     try:
-        for arm, done in generate(config, engine, accept_changes).items():
-            print(
-                f"{arm}: {done.asked} asked, {done.reused} reused, "
-                f"{done.too_long} too long, {done.cut} cut"
-            )
+        with judging_server(config) if config.teacher.judged else nullcontext() as judge:
+            for arm, done in generate(config, engine, accept_changes, judge, base).items():
+                print(
+                    f"{arm}: {done.asked} asked, {done.reused} reused, "
+                    f"{done.too_long} too long, {done.cut} cut"
+                )
     finally:
-        engine.close()
+        for one in (engine, base):
+            if one is not None:
+                one.close()
 
 
 def _select(config: Config) -> None:
     prompt, rules = load_prompt(config.prompt, Path())
-    selection = select_all(config, prompt, rules)
+    found = stored_candidates(config, prompt, rules)
+    selection = select_all(config, rules, found)
     for split, done in selection.items():
         print(
             f"{split}: {done.kept} answers kept for {done.rows_kept} of {done.rows} rows, "
             f"out of {done.candidates} candidates"
         )
-    ceiling = audit(config, prompt, rules, selection).strict
-    if ceiling.first is not None and ceiling.any is not None:
-        print(
-            f"ceiling: the first candidate strict on {ceiling.first:.0%} of rows, "
-            f"any on {ceiling.any:.0%}"
-        )
+        if done.left_out:
+            reasons = ", ".join(f"{fate} {len(ids)}" for fate, ids in done.left_out.items())
+            print(f"  rows left out: {reasons}; their ids are in {Run.of(config).audit}")
+    made = audit(config, rules, found, selection)
+    by = "code rules and the judge" if made.judged else "code rules"
+    print(f"ceiling, strict on train by the {by}: {_ceiling(made.strict, config)}")
+
+
+def _ceiling(strict: RuleAudit, config: Config) -> str:
+    shares = {
+        "base without the prompt": strict.base,
+        "first candidate": strict.first,
+        f"best of {config.teacher.candidates}": strict.best,
+        "with repair": strict.repaired,
+    }
+    return ", ".join(
+        f"{name} {one.value:.1%} of {one.n}"
+        for name, one in shares.items()
+        if one is not None and one.value is not None
+    )
 
 
 if __name__ == "__main__":

@@ -1,37 +1,51 @@
-"""The ceiling: how often the prompted model obeys each rule, before any training."""
+"""The ceiling: how well the prompted model obeys each rule, before any training.
+
+Four ways to answer the train rows are held side by side, each with one answer per row: the base
+without the prompt, the prompted model's first candidate, its best one, and its best one when what
+was mended behind a failed one counts too.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from config.schema import Config
-from data.answers import Answer, read_answers
 from data.records import Record
 from data.run import Run
 from data.store import write_text
 from judge.board import strict
-from prompts.library import Prompt
+from judge.verdicts import Verdict
 from prompts.rules import RuleFile
-from teacher.select import Judged, Selection, judged_candidates
+from teacher.fates import Selection
+from teacher.judged import Candidates, Judged, is_repaired, must_rules, rank
+
+
+class Share(Record):
+    """A share of rows."""
+
+    value: float | None  # None: no row is decided
+    n: int  # rows on which the rule is due and has a verdict
 
 
 class RuleAudit(Record):
-    """One rule over the train rows on which it decides at least one candidate."""
+    """One rule over the train rows."""
 
-    due: int  # such rows
-    first: float | None  # share of rows whose first candidate obeys; None: never due
-    any: float | None  # share of rows with at least one candidate that obeys
+    base: Share
+    first: Share
+    best: Share  # the best candidate of each row: one at least, `teacher.candidates` at most
+    repaired: Share | None  # None: nothing was asked behind failed candidates
 
 
 class OrderAudit(Record):
     """The candidates of one order of the worked examples; later ones see only unsettled rows."""
 
     asked: int
-    strict: float  # share of them that break no must-rule
+    strict: Share  # of those where every must-rule is decided
 
 
 class Audit(Record):
     """What the prompted teacher can do, and what was made of it."""
 
+    judged: bool  # False: by the code rules alone; the LLM rules have no verdict here
     rules: dict[str, RuleAudit]
     strict: RuleAudit
     by_order: tuple[OrderAudit, ...]
@@ -39,48 +53,67 @@ class Audit(Record):
 
 
 def audit(
-    config: Config, prompt: Prompt, rules: RuleFile, selection: dict[str, Selection]
+    config: Config, rules: RuleFile, found: Candidates, selection: dict[str, Selection]
 ) -> Audit:
     """Writes `teacher/audit.json` from the candidates of the train rows."""
-    run = Run.of(config)
-    rows = {row.id: row for row in run.rows("train")}
-    judged = judged_candidates(read_answers(run.answers("candidates/train")), rows, rules, prompt)
+    must = must_rules(rules)
     result = Audit(
-        rules={due.id: _rule(judged, due.id) for due in rules.due_rules()},
-        strict=audited([(a, strict(v, rules)) for a, v in judged]),
-        by_order=tuple(_by_order(judged, rules)),
+        judged=config.teacher.judged,
+        rules={
+            due.id: audited(found.train, found.base.values(), must, _outcome(due.id))
+            for due in rules.due_rules()
+        },
+        strict=audited(
+            found.train, found.base.values(), must, lambda verdicts: strict(verdicts, rules)
+        ),
+        by_order=tuple(_by_order(found.train, rules)),
         selection=selection,
     )
-    write_text(run.audit, result.model_dump_json(indent=1) + "\n")
+    write_text(Run.of(config).audit, result.model_dump_json(indent=1) + "\n")
     return result
 
 
-def _rule(judged: Sequence[Judged], rule: str) -> RuleAudit:
+Decides = Callable[[Sequence[Verdict]], bool | None]  # of an answer; None: nothing is decided
+
+
+def _outcome(rule: str) -> Decides:
     outcomes = {"pass": True, "fail": False}
-    return audited([(a, outcomes.get(v.outcome)) for a, vs in judged for v in vs if v.rule == rule])
-
-
-def audited(scores: Sequence[tuple[Answer, bool | None]]) -> RuleAudit:
-    """From (candidate, obeyed) pairs; None: nothing was decided there."""
-    first: dict[str, bool] = {}
-    any_of: dict[str, bool] = {}
-    for answer, obeyed in scores:
-        if obeyed is not None:
-            any_of[answer.row] = any_of.get(answer.row, False) or obeyed
-            if answer.sample == 0:
-                first[answer.row] = obeyed
-    if not any_of:
-        return RuleAudit(due=0, first=None, any=None)
-    return RuleAudit(
-        due=len(any_of),
-        first=sum(first.values()) / len(first) if first else None,
-        any=sum(any_of.values()) / len(any_of),
+    return lambda verdicts: next(
+        (outcomes.get(one.outcome) for one in verdicts if one.rule == rule), None
     )
 
 
-def _by_order(judged: Sequence[Judged], rules: RuleFile) -> Iterator[OrderAudit]:
-    by_sample: dict[int, list[bool]] = defaultdict(list)
-    for answer, verdicts in judged:
-        by_sample[answer.sample].append(strict(verdicts, rules) is True)
-    for _, values in sorted(by_sample.items()):
-        yield OrderAudit(asked=len(values), strict=sum(values) / len(values))
+def audited(
+    candidates: Sequence[Judged], base: Iterable[Judged], must: Collection[str], decides: Decides
+) -> RuleAudit:
+    """What one rule, or the strict score, says of each way to answer."""
+    drawn = [one for one in candidates if not is_repaired(one.answer)]
+    return RuleAudit(
+        base=_share(base, decides),
+        first=_share((one for one in drawn if one.answer.sample == 0), decides),
+        best=_share(_best(drawn, must), decides),
+        repaired=_share(_best(candidates, must), decides) if len(drawn) < len(candidates) else None,
+    )
+
+
+def _share(answers: Iterable[Judged], decides: Decides) -> Share:
+    every = [decides(one.verdicts) for one in answers]
+    decided = [obeyed for obeyed in every if obeyed is not None]
+    return Share(value=sum(decided) / len(decided) if decided else None, n=len(decided))
+
+
+def _best(candidates: Sequence[Judged], must: Collection[str]) -> list[Judged]:
+    by_row: dict[str, list[Judged]] = defaultdict(list)
+    for one in candidates:
+        by_row[one.answer.row].append(one)
+    return [min(of_row, key=lambda one: rank(one, must)) for of_row in by_row.values()]
+
+
+def _by_order(candidates: Sequence[Judged], rules: RuleFile) -> Iterator[OrderAudit]:
+    by_sample: dict[int, list[Judged]] = defaultdict(list)
+    for one in candidates:
+        if not is_repaired(one.answer):
+            by_sample[one.answer.sample].append(one)
+    for _, of_order in sorted(by_sample.items()):
+        share = _share(of_order, lambda verdicts: strict(verdicts, rules))
+        yield OrderAudit(asked=len(of_order), strict=share)

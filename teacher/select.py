@@ -1,51 +1,19 @@
 """The choice among the candidates: the best answers that break no must-rule, per row.
 
-An answer cut by the token limit, an empty one or a copy of another candidate is never kept.
+An answer cut by the token limit, an empty one or a copy of another candidate is never kept, nor one
+that is no better than what the base says without the prompt.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from config.schema import Config
-from data.answers import Answer, read_answers
-from data.records import Record
-from data.rows import Row
 from data.run import Run
 from data.selected import Selected
 from data.store import write_records
-from judge.checks import code_verdicts
-from judge.verdicts import Verdict
-from prompts.library import Prompt
 from prompts.rules import RuleFile
-
-Judged = tuple[Answer, list[Verdict]]
-
-
-class Selection(Record):
-    """What became of the candidates of one split, in counts."""
-
-    rows: int
-    rows_kept: int  # rows with at least one answer that could be kept
-    candidates: int
-    cut: int  # by the token limit
-    empty: int
-    too_long: int  # prompts that do not fit
-    duplicates: int  # the same text as another candidate of the row
-    broke_a_rule: int
-    same_text: int  # rows left out because enough others learn the very same text
-    kept: int
-    broken_rules: dict[str, int]  # candidates by must-rule that they break
-    rows_without: tuple[str, ...]  # ids of the rows that nothing was kept for
-
-
-def judged_candidates(
-    answers: Sequence[Answer], rows: Mapping[str, Row], rules: RuleFile, prompt: Prompt
-) -> list[Judged]:
-    """Every answer with its verdicts by the code rules."""
-    return [
-        (answer, code_verdicts(rules, prompt, answer.shown(rows[answer.row]), answer))
-        for answer in answers
-    ]
+from teacher.fates import Fate, Placed, Selection, counted
+from teacher.judged import Candidates, Judged, Standing, must_rules, rank, standing
 
 
 def is_settled(judged: Sequence[Judged], keep: int) -> bool:
@@ -53,52 +21,64 @@ def is_settled(judged: Sequence[Judged], keep: int) -> bool:
     flawless = {
         answer.text
         for answer, verdicts in judged
-        if answer.usable and not any(verdict.outcome == "fail" for verdict in verdicts)
+        if answer.usable and standing(verdicts, ()).flawless
     }
     return len(flawless) >= keep or any(answer.finish == "too_long" for answer, _ in judged)
 
 
+def beats(mine: Standing, base: Standing) -> bool | None:
+    """Whether an obedient answer is worth learning; None: a missing verdict hides it.
+
+    Llama 2 (arXiv 2307.09288, section 4.2.4) keeps a context-distilled answer only where its reward
+    is higher than that of the answer without the context. So here: the base breaks a must-rule, or
+    more should-rules than the answer does.
+
+    With one exception: an answer that breaks no rule is kept beside a base that breaks none either.
+    Llama 2 distils safety on adversarial prompts, beside all its other data; here the kept answers
+    are all that is learnt. Without the rows that the base gets right nothing would stand against
+    those that it gets wrong: a student that learns only refusals refuses everything. And the rules
+    see less than there is: the two answers may differ in what nobody checks.
+    """
+    if base.must_broken or mine.flawless:
+        return True
+    if mine.should_broken + mine.should_open < base.should_broken:
+        return True
+    most = base.should_broken + base.should_open
+    if base.must_open or not mine.should_broken or mine.should_broken < most:
+        return None
+    return False
+
+
 def select(
-    judged: Sequence[Judged], rules: RuleFile, keep: int, same_text: int | None = None
+    judged: Sequence[Judged],
+    rules: RuleFile,
+    keep: int,
+    same_text: int | None = None,
+    base: Mapping[str, Judged] | None = None,
 ) -> tuple[list[Selected], Selection]:
     """At most `keep` answers per row and `same_text` copies of one text; what became of the rest.
 
     A fixed sentence that many rows share is learnt first, and greedy decoding then prefers it to
     answers that could begin in several ways: the student says it wherever it is unsure.
+    `base`: row → the base's answer without the prompt, that a kept one must beat; None: not asked.
     """
-    must = {due.id for due in rules.due_rules() if due.must}
+    must = must_rules(rules)
+    against = base or {}
     by_row: dict[str, list[Judged]] = defaultdict(list)
-    for answer, verdicts in judged:
-        by_row[answer.row].append((answer, verdicts))
-    counts: Counter[str] = Counter()
-    broken: Counter[str] = Counter()
-    kept: list[Selected] = []
-    without = []
-    for row, candidates in by_row.items():
-        obedient = _obedient(candidates, must, counts, broken)
-        best = sorted(obedient, key=_rank)[:keep]
-        kept += [_selected(answer) for answer, _ in best]
-        if not best:
-            without.append(row)
-    enough = len(kept)
-    kept = _thinned(kept, same_text)
-    return kept, Selection(
-        rows=len(by_row),
-        rows_kept=len(by_row) - len(without),
-        candidates=len(judged),
-        cut=counts["length"],
-        empty=counts["empty"],
-        too_long=counts["too_long"],
-        duplicates=counts["duplicate"],
-        broke_a_rule=counts["broke"],
-        same_text=enough - len(kept),
-        kept=len(kept),
-        broken_rules=dict(broken.most_common()),
-        rows_without=tuple(without),
-    )
+    for one in judged:
+        by_row[one.answer.row].append(one)
+    places = [
+        placed
+        for row, candidates in by_row.items()
+        for placed in _chosen(candidates, keep, must, None if base is None else base[row])
+    ]
+    places = _thinned(places, same_text)
+    kept = [_selected(one) for one, fate in places if fate == "kept"]
+    return kept, counted(places, must, against)
 
 
-def _selected(answer: Answer) -> Selected:
+def _selected(judged: Judged) -> Selected:
+    answer = judged.answer
     return Selected(
         row=answer.row,
         sample=answer.sample,
@@ -109,56 +89,68 @@ def _selected(answer: Answer) -> Selected:
     )
 
 
-def _thinned(kept: Sequence[Selected], most: int | None) -> list[Selected]:
-    """At most `most` answers of one text, evenly over the rows in their order."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, one in enumerate(kept):
-        places[one.text].append(place)
+def _chosen(
+    candidates: Sequence[Judged], keep: int, must: Collection[str], base: Judged | None
+) -> Iterator[Placed]:
+    """A row's candidates: those that can be kept, the best first, then all others."""
+    seen: set[str] = set()
+    good, rest = [], []
+    for one in candidates:
+        fate = _fate(one, seen, must, base)
+        seen.add(one.answer.text)
+        if fate == "kept":
+            good.append(one)
+        else:
+            rest.append(Placed(one, fate))
+    for number, one in enumerate(sorted(good, key=lambda one: rank(one, must))):
+        yield Placed(one, "kept" if number < keep else "unneeded")
+    yield from rest
+
+
+def _fate(one: Judged, seen: set[str], must: Collection[str], base: Judged | None) -> Fate:
+    """`kept`: it can be, whatever others can."""
+    answer, mine = one.answer, standing(one.verdicts, must)
+    if not answer.usable:
+        unusable: dict[str, Fate] = {"stop": "empty", "length": "cut", "too_long": "too_long"}
+        return unusable[answer.finish]
+    if answer.text in seen:
+        return "duplicate"
+    if mine.must_broken:
+        return "broke_a_rule"
+    if mine.must_open:
+        return "undecided"
+    if base is None or not base.answer.usable:  # any answer is better than none
+        return "kept"
+    better = beats(mine, standing(base.verdicts, must))
+    if better is None:
+        return "undecided"
+    return "kept" if better else "no_better_than_base"
+
+
+def _thinned(places: Sequence[Placed], most: int | None) -> list[Placed]:
+    """At most `most` kept answers of one text, evenly over the rows in their order."""
+    by_text: dict[str, list[int]] = defaultdict(list)
+    for place, (one, fate) in enumerate(places):
+        if fate == "kept":
+            by_text[one.answer.text].append(place)
     chosen: set[int] = set()
-    for found in places.values():
+    for found in by_text.values():
         count = len(found) if most is None else min(most, len(found))
         chosen.update(found[index * len(found) // count] for index in range(count))
-    return [one for place, one in enumerate(kept) if place in chosen]
+    return [
+        Placed(one, "same_text") if fate == "kept" and place not in chosen else Placed(one, fate)
+        for place, (one, fate) in enumerate(places)
+    ]
 
 
-def _obedient(
-    candidates: Sequence[Judged], must: set[str], counts: Counter[str], broken: Counter[str]
-) -> list[Judged]:
-    """The complete, distinct candidates that break no must-rule; counts the others."""
-    seen: set[str] = set()
-    obedient = []
-    for answer, verdicts in candidates:
-        failed = [v.rule for v in verdicts if v.outcome == "fail" and v.rule in must]
-        if not answer.usable:
-            counts[answer.finish if answer.finish != "stop" else "empty"] += 1
-        elif answer.text in seen:
-            counts["duplicate"] += 1
-        elif failed:
-            counts["broke"] += 1
-            broken.update(failed)
-        else:
-            obedient.append((answer, verdicts))
-        seen.add(answer.text)
-    return obedient
+def select_all(config: Config, rules: RuleFile, found: Candidates) -> dict[str, Selection]:
+    """Writes the selected answers of train and of the val rows that have candidates.
 
-
-def _rank(judged: Judged) -> tuple[int, float, int]:
-    """Fewest broken should-rules, then the answer that the model found most likely, then first."""
-    answer, verdicts = judged
-    failed = sum(verdict.outcome == "fail" for verdict in verdicts)
-    logprobs = answer.logprobs
-    likely = sum(logprobs) / len(logprobs) if logprobs else 0.0
-    return failed, -likely, answer.sample
-
-
-def select_all(config: Config, prompt: Prompt, rules: RuleFile) -> dict[str, Selection]:
-    """Writes the selected answers of train and of the val rows that have candidates."""
-    run = Run.of(config)
-    result = {}
-    for split, path in (("train", run.selected), ("val", run.selected_val)):
-        rows = {row.id: row for row in run.rows("train" if split == "train" else "val")}
-        answers = read_answers(run.answers(f"candidates/{split}"))
-        judged = judged_candidates(answers, rows, rules, prompt)
-        kept, result[split] = select(judged, rules, config.teacher.keep, config.teacher.same_text)
-        write_records(path, kept)
-    return result
+    Val's are only compared with, never learnt: they need not beat the base's.
+    """
+    run, teacher = Run.of(config), config.teacher
+    train, of_train = select(found.train, rules, teacher.keep, teacher.same_text, found.base)
+    val, of_val = select(found.val, rules, teacher.keep, teacher.same_text)
+    write_records(run.selected, train)
+    write_records(run.selected_val, val)
+    return {"train": of_train, "val": of_val}

@@ -16,6 +16,7 @@ from data.store import Store
 from engine.job import Task, run_job
 from engine.protocol import Adapter, make_request, score_request
 from prompts.rules import RuleFile
+from teacher.judged import Judged
 from teacher.select import select
 from tests.fake_engine import FakeEngine, fake_tasks
 
@@ -131,8 +132,8 @@ def test_answers_cut_by_the_limit_are_kept_counted_and_never_selected(tmp_path: 
             "rules": [{"id": "a", "source": "s", "check": {"type": "json"}}],
         }
     )
-    kept, counts = select([(answer, []) for answer in answers], rules, keep=1)
-    assert counts.cut == len(cut)
+    kept, counts = select([Judged(answer, []) for answer in answers], rules, keep=1)
+    assert counts.fates["cut"] == len(cut)
     assert {one.row for one in kept} == {answer.row for answer in answers} - cut
 
 

@@ -93,12 +93,12 @@ def bound_to(
 
 
 def templates_sha256(folder: Path) -> str:
-    """Hash of the templates that the judge asks with, in all languages; drafting judges nothing."""
+    """Hash of the templates that the judge asks with, in all languages."""
     return digest(
         {
             path.relative_to(folder).as_posix(): path.read_text("utf-8")
             for path in folder.glob("*/*.j2")
-            if path.name != "draft.j2"
+            if path.name not in ("draft.j2", "repair.j2")  # these judge nothing
         }
     )
 

@@ -17,7 +17,17 @@ from tests.judge.server import user, verdict
 
 FOLDER = Path("prompts/judge")
 LANGUAGES = get_args(Language)
-TEMPLATES = {"again", "applies", "draft", "pair", "rewrite", "role", "verdict", "verdicts"}
+TEMPLATES = {
+    "again",
+    "applies",
+    "draft",
+    "pair",
+    "repair",
+    "rewrite",
+    "role",
+    "verdict",
+    "verdicts",
+}
 
 
 def used(path: Path) -> set[str]:

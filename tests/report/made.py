@@ -21,8 +21,8 @@ from prompts.library import load_prompt
 from prompts.rules import prompt_sha256
 from report.gather import Material, gather
 from student.records import Choice, Ranked, Result, Step
-from teacher.audit import Audit, OrderAudit, RuleAudit
-from teacher.select import Selection
+from teacher.audit import Audit, OrderAudit, RuleAudit, Share
+from teacher.fates import Selection
 from tests.report.made_judge import (
     judge_hidden,
     judge_val,
@@ -169,25 +169,31 @@ def _data(run: Run, rows: list[Row], text: str) -> None:
 
 
 def _teacher(run: Run, text: str) -> None:
-    one = RuleAudit(due=24, first=0.5, any=0.75)
+    share = Share(value=0.75, n=24)
+    one = RuleAudit(base=Share(value=0.25, n=24), first=share, best=share, repaired=share)
+    never = Share(value=None, n=0)
     selection = Selection(
         rows=24,
-        rows_kept=20,
+        rows_kept=22,
+        left_out={"broke_a_rule": ("val-0001", f"row {text}")},
         candidates=96,
-        cut=1,
-        empty=2,
-        too_long=0,
-        duplicates=5,
-        broke_a_rule=60,
-        same_text=0,
-        kept=20,
+        fates={"cut": 1, "empty": 2, "duplicate": 5, "broke_a_rule": 60, "unneeded": 6, "kept": 22},
+        repaired=4,
+        repaired_kept=2,
+        base_flawless=3,
         broken_rules={"opening": 60},
-        rows_without=("val-0001", f"row {text}"),
+        open_rules={"kind": 1},
+        unlabelled={"refusal": 2},
     )
     audit = Audit(
-        rules={"opening": one, "refusal": one, "kind": RuleAudit(due=0, first=None, any=None)},
+        judged=False,
+        rules={
+            "opening": one,
+            "refusal": one.model_copy(update={"repaired": None}),
+            "kind": RuleAudit(base=never, first=never, best=never, repaired=None),
+        },
         strict=one,
-        by_order=(OrderAudit(asked=24, strict=0.5), OrderAudit(asked=12, strict=0.25)),
+        by_order=(OrderAudit(asked=24, strict=share), OrderAudit(asked=12, strict=never)),
         selection={"train": selection},
     )
     write_json(run.audit, audit)

@@ -1,77 +1,24 @@
 """Candidates in rounds: who is asked again, who no more, and that a kill costs nothing."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from config.errors import DataError
-from config.load import load_config
-from config.schema import Config
 from data.answers import read_answers, topk_path
-from data.rows import Context, Row
 from data.run import Run
 from data.selected import Selected
-from data.store import read_records, write_records
+from data.store import read_records
 from data.topk import read_topk
 from engine.asking import Asking
-from engine.protocol import Completion, Request
 from teacher.generate import generate
+from teacher.judged import BASE
 from teacher.orders import example_orders
 from teacher.select import select_all
-from tests.fake_engine import fake_topk
+from tests.teacher.made import ROOT, ScriptedEngine, experiment, found
 
-ROOT = Path(__file__).parent.parent.parent
-GOOD = "Lakeside desk: The museum opens at ten. Anything else?"
-BAD = "The museum opens at ten."
-
-
-class ScriptedEngine:
-    """Answers well from a question's own round on: a question "good at 2" in its third."""
-
-    identity = "scripted"
-    max_length = 4096
-
-    def __init__(self, asking: Asking) -> None:
-        self._decode = asking.renderer.tokenizer.decode
-        self.asked: Counter[str] = Counter()
-
-    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """The text depends on how often the question was asked before."""
-        for request in requests:
-            question = self._decode(list(request.prompt_ids)).rsplit("Question: ", 1)[1]
-            question = question.split("<|im_end|>")[0].strip()
-            drawn = request.sampling.temperature > 0
-            good = drawn and self.asked[question] >= int(question.rsplit(" ", 1)[1])
-            self.asked[question] += drawn
-            width = request.sampling.logprobs
-            topk = fake_topk((1, 2), width) if width else None
-            yield Completion(request.key, GOOD if good else BAD, (1, 2), "stop", topk=topk)
-
-    def close(self) -> None:
-        """Nothing to free."""
-
-
-def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
-    """The demo's prompt and rules, with train rows that are answered well from a given round on."""
-    config = load_config(
-        ROOT / "config/demo.yaml", ["name=t", f"runs={folder}", "teacher.candidates=4", *changes]
-    )
-    run = Run.of(config)
-    passage = (Context(text="The museum opens at ten in the morning."),)
-    rows = [
-        Row(
-            id=name,
-            question=f"When does the museum open, good at {at}",
-            contexts=passage,
-            labels=(),
-        )
-        for name, at in rounds.items()
-    ]
-    write_records(run.split("train"), rows)
-    write_records(run.split("val"), [rows[0].model_copy(update={"id": "v"})])
-    return config
+PLAIN = "teacher.repair=false"
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +28,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None:
     """Good in round k costs k + 1 requests; never good costs all 4; and the good one is kept."""
-    config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9})
+    config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9}, PLAIN)
     engine = ScriptedEngine(Asking(config))
     done = generate(config, engine, accept_changes=False)
     answers = read_answers(Run.of(config).answers("candidates/train"))
@@ -89,13 +36,26 @@ def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None
     assert drawn == {"a": 2, "b": 1, "c": 4, "never": 4}
     assert done["candidates/train"].asked == 11
     assert [(a.row, a.sample) for a in answers[:4]] == [(r, 0) for r in ("a", "b", "c", "never")]
-    selection = select_all(config, Asking(config).prompt, Asking(config).rules)["train"]
-    assert (selection.kept, selection.rows_without) == (3, ("never",))
+    selection = select_all(config, *found(config))["train"]
+    assert (selection.kept, selection.left_out) == (3, {"broke_a_rule": ("never",)})
     topk = read_topk(topk_path(Run.of(config).answers("candidates/train")))
     assert set(topk) == {answer.key for answer in answers} and len(topk) == 11
     selected = list(read_records(Run.of(config).selected, Selected))
     assert [(one.token_ids, len(topk[one.key].ids)) for one in selected] == [((1, 2), 2)] * 3
     assert not topk_path(Run.of(config).answers("teacher")).exists(), "none are wanted there"
+
+
+def test_the_base_is_asked_once_about_each_train_row(tmp_path: Path) -> None:
+    """Greedily and without the prompt; a choice without its answers is refused, and says how on."""
+    config = experiment(tmp_path, {"a": 0, "b": 9})
+    engine = ScriptedEngine(Asking(config))
+    generate(config, engine, accept_changes=False)
+    path = Run.of(config).answers(BASE)
+    assert [(one.row, one.sample) for one in read_answers(path)] == [("a", 0), ("b", 0)]
+    assert engine.bare == 2
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    with pytest.raises(DataError, match=r"base\.jsonl: .* row b is not there; run `python -m teac"):
+        found(config)
 
 
 def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -106,7 +66,7 @@ def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path)
     path = Run.of(config).answers("candidates/train")
     before, asked = path.read_bytes(), engine.asked.total()
     done = generate(config, engine, accept_changes=False)
-    assert engine.asked.total() == asked
+    assert engine.asked.total() == asked and engine.bare == 2
     assert (done["candidates/train"].asked, done["candidates/train"].reused) == (0, 4)
     assert path.read_bytes() == before
 
@@ -120,7 +80,7 @@ def test_a_kill_in_the_second_round_loses_nothing(tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # one of round 2, and a torn one
     again = ScriptedEngine(Asking(config))
-    again.asked.update({"When does the museum open, good at 2": 3})  # as the whole run left it
+    again.asked.update(whole.asked)  # as the whole run left it
     done = generate(config, again, accept_changes=False)
     assert done["candidates/train"].reused == 4
     assert {(a.row, a.sample) for a in read_answers(path)} >= {("a", 0), ("b", 0), ("c", 0)}
@@ -142,6 +102,7 @@ SEMANTIC = [
 ]
 HARMLESS = [
     "teacher.keep=2",
+    "teacher.repair=false",
     "students.0.learning_rate=0.1",
     "students.0.micro_tokens=512",
     "judge.llm=none",
@@ -151,7 +112,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("change", [*SEMANTIC, *HARMLESS])
 def test_what_changes_answers_is_refused_and_the_rest_is_not(tmp_path: Path, change: str) -> None:
-    """12 semantic settings are refused with their name, 5 harmless ones go through."""
+    """12 semantic settings are refused with their name, 6 harmless ones go through."""
     config = experiment(tmp_path, {"a": 0})
     generate(config, ScriptedEngine(Asking(config)), accept_changes=False)
     changed = experiment(tmp_path, {"a": 0}, change)

@@ -1,0 +1,76 @@
+"""One more try for the rows without an obedient candidate.
+
+Shown its best one, the prompted model is told which rules that breaks, and answers again.
+
+What it then says is a candidate like the others, under a number after theirs and an arm that tells
+it from them. The student never sees the detour: it learns the answer behind the row's usual view.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from data.rows import Row
+from engine.asking import Asking, View
+from engine.job import Task
+from engine.protocol import make_request
+from judge.questions import render
+from prompts.render import Message
+from teacher.judged import Judged, must_rules, rank, repaired_arm, standing
+
+
+def repair_tasks(
+    asking: Asking, arm: str, rows: Mapping[str, Row], drawn: Sequence[Judged]
+) -> list[Task]:
+    """One task per row of which no candidate of `drawn` is obedient and one is known to fail."""
+    must = must_rules(asking.rules)
+    by_row: dict[str, list[Judged]] = {}
+    for one in drawn:
+        by_row.setdefault(one.answer.row, []).append(one)
+    tasks = []
+    for row, candidates in by_row.items():
+        failed = best_failed(candidates, must)
+        if failed is not None:
+            tasks.append(_task(asking, arm, rows[row], failed))
+    return tasks
+
+
+def best_failed(candidates: Sequence[Judged], must: Collection[str]) -> Judged | None:
+    """The candidate of a row to be mended; None: one is obedient, or there is nothing to mend."""
+    standings = [standing(one.verdicts, must) for one in candidates]
+    together = list(zip(candidates, standings, strict=True))
+    if any(one.answer.usable and its.obedient for one, its in together):
+        return None
+    failed = [
+        one
+        for one, its in together
+        if one.answer.text.strip() and (its.must_broken or one.answer.finish == "length")
+    ]
+    return min(failed, key=lambda one: rank(one, must), default=None)
+
+
+def _task(asking: Asking, arm: str, row: Row, failed: Judged) -> Task:
+    """The row's request under a number of its own, with its conversation gone on."""
+    teacher, view = asking.config.teacher, View(prompted=True, order=failed.answer.order)
+    sample = teacher.candidates
+    (task,) = asking.tasks(repaired_arm(arm), [row], view, teacher.sampling, sample)
+    messages = tuple(conversation(asking, row, failed))
+    ids, seed = asking.renderer.prompt_ids(messages), task.request.seed
+    request = make_request(asking.identity, ids, teacher.sampling, seed, messages=messages)
+    return replace(task, request=request)
+
+
+def conversation(asking: Asking, row: Row, failed: Judged) -> list[Message]:
+    """The prompted view of the row, the failed candidate, and what is wrong with it."""
+    answer, renderer = failed.answer, asking.renderer
+    broken = {verdict.rule for verdict in failed.verdicts if verdict.outcome == "fail"}
+    complaint = render(
+        asking.rules.language,
+        "repair",
+        broken=[due for due in asking.rules.due_rules() if due.id in broken],
+        cut=answer.finish == "length",
+    )
+    return [
+        *renderer.messages(row, asking.kept(row).contexts, True, answer.order),
+        {"role": "assistant", "content": renderer.neutral(answer.text)},
+        {"role": "user", "content": renderer.neutral(complaint)},
+    ]

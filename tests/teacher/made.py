@@ -1,0 +1,151 @@
+"""Candidates with their verdicts, made up, and an experiment of which every answer is scripted."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from config.load import load_config
+from config.schema import Config
+from data.answers import Answer, Finish
+from data.rows import Context, Row
+from data.run import Run
+from data.store import write_records
+from engine.asking import Asking
+from engine.protocol import Completion, Request
+from judge.verdicts import Outcome, Verdict
+from prompts.rules import RuleFile
+from teacher.judged import Candidates, Judged, repaired_arm, stored_candidates
+from tests.fake_engine import fake_topk
+
+ROOT = Path(__file__).parent.parent.parent
+GOOD = "Lakeside desk: The museum opens at ten. Anything else?"
+BAD = "The museum opens at ten."
+COMPLAINT = "Your answer breaks"  # of the repair turn, in English
+
+RULES = RuleFile.model_validate(
+    {
+        "version": 1,
+        "prompt_sha256": "x",
+        "rules": [
+            {"id": "must", "source": "Give JSON.", "check": {"type": "json"}},
+            {"id": "should", "source": "s", "severity": "should", "check": {"type": "json"}},
+        ],
+    }
+)
+
+
+def candidate(
+    row: str,
+    sample: int,
+    outcomes: tuple[Outcome, Outcome] = ("pass", "pass"),
+    likely: float = -1.0,
+    text: str = "",
+    finish: Finish = "stop",
+) -> Judged:
+    """A candidate with its verdicts on the two rules."""
+    answer = Answer(
+        key=f"{row}{sample}",
+        arm="c",
+        row=row,
+        sample=sample,
+        text=text or f"answer {sample}",
+        token_ids=(sample, 9),
+        finish=finish,
+        seed=0,
+        prompt_tokens=1,
+        logprobs=(likely,),
+    )
+    verdicts = [
+        Verdict(
+            arm="c",
+            row=row,
+            sample=sample,
+            rule=rule,
+            outcome=outcome,
+            reason="malformed" if outcome == "missing" else None,
+        )
+        for rule, outcome in zip(("must", "should"), outcomes, strict=True)
+    ]
+    return Judged(answer, verdicts)
+
+
+def unlabelled(one: Judged) -> Judged:
+    """The same candidate to a row whose labels would have to bring the missing verdicts."""
+    changed = [
+        verdict.model_copy(update={"reason": verdict.reason and "unlabelled"})
+        for verdict in one.verdicts
+    ]
+    return Judged(one.answer, changed)
+
+
+def mended(one: Judged) -> Judged:
+    """The same candidate as one of the repair turn."""
+    arm = repaired_arm(one.answer.arm)
+    return Judged(one.answer.model_copy(update={"arm": arm}), one.verdicts)
+
+
+class ScriptedEngine:
+    """Answers well from a question's own round on: a question "good at 2" in its third.
+
+    One that is "deaf" answers badly even when it is told what is wrong, any other one then well.
+    Without the prompt it answers badly, a question that "base knows" aside.
+    """
+
+    identity = "scripted"
+    max_length = 4096
+
+    def __init__(self, asking: Asking) -> None:
+        self._decode = asking.renderer.tokenizer.decode
+        self.asked: Counter[str] = Counter()  # candidates, by question
+        self.told: list[str] = []  # conversations that went on, as text
+        self.bare = 0  # questions without the prompt
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """The text depends on how often the question was asked before."""
+        for request in requests:
+            text = self._text(self._decode(list(request.prompt_ids)), request)
+            width = request.sampling.logprobs
+            topk = fake_topk((1, 2), width) if width else None
+            yield Completion(request.key, text, (1, 2), "stop", topk=topk)
+
+    def _text(self, prompt: str, request: Request) -> str:
+        question = prompt.rsplit("Question: ", 1)[1].split("<|im_end|>")[0].strip()
+        if COMPLAINT in prompt:
+            self.told.append(prompt)
+            return BAD + "!" if "deaf" in question else GOOD
+        if "You are the help desk" not in prompt:
+            self.bare += 1
+            return GOOD if "base knows" in question else BAD
+        drawn = request.sampling.temperature > 0
+        good = drawn and self.asked[question] >= int(question.rsplit(" ", 1)[1])
+        self.asked[question] += drawn
+        return GOOD if good else BAD
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
+    """The demo's prompt and rules, with train rows that are answered well from a given round on."""
+    settings = ["name=t", f"runs={folder}", "teacher.candidates=4", *changes]
+    config = load_config(ROOT / "config/demo.yaml", settings)
+    run = Run.of(config)
+    passage = (Context(text="The museum opens at ten in the morning."),)
+    rows = [
+        Row(
+            id=name,
+            question=f"When does the museum open, {name}, good at {at}",
+            contexts=passage,
+            labels=(),
+        )
+        for name, at in rounds.items()
+    ]
+    write_records(run.split("train"), rows)
+    write_records(run.split("val"), [rows[0].model_copy(update={"id": "v"})])
+    return config
+
+
+def found(config: Config) -> tuple[RuleFile, Candidates]:
+    """The rules, and what `generate` left."""
+    asking = Asking(config)
+    return asking.rules, stored_candidates(config, asking.prompt, asking.rules)
