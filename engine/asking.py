@@ -52,7 +52,8 @@ class Asking:
 
     def view_ids(self, row: Row, view: View) -> tuple[int, ...]:
         """Token ids of a row as an arm sees it, ready for the answer."""
-        return self.renderer.view(row, self.kept(row).contexts, view.prompted, view.order)
+        kept = self.kept(row)
+        return self.renderer.view(kept.shown(row), kept.contexts, view.prompted, view.order)
 
     def tasks(
         self, arm: str, rows: Sequence[Row], view: View, sampling: Sampling, sample: int = 0
@@ -92,6 +93,12 @@ class Asking:
             "adapter": view.adapter.sha256 if view.adapter else None,
             "sampling": sampling.model_dump(),
             "seed": self.config.seed,
-            "rows": digest([[row.id, row.question, row.model_dump()["contexts"]] for row in rows]),
+            "rows": digest([_shown(row) for row in rows]),
             "budget": self.budget,
         }
+
+
+def _shown(row: Row) -> list[object]:
+    """What of a row its answers depend on; a first turn as runs before second turns noted it."""
+    values = row.model_dump()
+    return [row.id, row.question, values["contexts"], *values["history"]]

@@ -52,7 +52,13 @@ def _note(asking: Asking, row: Row) -> str:
     kept = asking.kept(row)
     if not kept.fits:
         return f"TOO LONG for {asking.budget} tokens even without passages: would not be asked"
-    return f"{kept.dropped} of {len(row.contexts)} passages would be dropped" * bool(kept.dropped)
+    lost = f"{kept.dropped} of {len(row.contexts)} passages would be dropped" * bool(kept.dropped)
+    earlier = _passages(row) - _passages(kept.shown(row))
+    return lost + f"{earlier} passages of earlier turns would be dropped" * bool(earlier)
+
+
+def _passages(row: Row) -> int:
+    return sum(len(turn.contexts) for turn in row.history)
 
 
 def _histogram(values: Sequence[int]) -> list[str]:
@@ -108,9 +114,6 @@ def _judging(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Row
     if server is None:
         return ["judge: 0 calls"]
     shown: dict[Judged, list[Row]] = {
-        split: [
-            row.model_copy(update={"contexts": asking.kept(row).contexts}) for row in splits[split]
-        ]
-        for split in get_args(Judged)
+        split: [asking.kept(row).shown(row) for row in splits[split]] for split in get_args(Judged)
     }
     return plan_ahead(config, server, shown).lines(server.price_per_million)
