@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from config.methods import MAX_RANK, LowRank
+from config.probes import ProbeSettings
 from config.search import SearchSettings
 from config.settings import Fraction, Settings
 from config.students import StudentSettings
@@ -195,6 +196,7 @@ class Config(Settings):
     data: DataSettings
     model: ModelSettings
     teacher: TeacherSettings = TeacherSettings()
+    probes: ProbeSettings | None = None
     students: Annotated[tuple[StudentSettings, ...], Field(min_length=1)]
     predict: PredictSettings = PredictSettings()
     judge: JudgeSettings = JudgeSettings()

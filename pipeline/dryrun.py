@@ -7,7 +7,7 @@ from typing import get_args
 import yaml
 
 from config.schema import Config
-from data.prepare import prepared
+from data.prepare import Prepared, prepared
 from data.quality import Quality
 from data.rows import Row
 from data.run import Split
@@ -16,6 +16,8 @@ from judge.ahead import plan_ahead
 from judge.judging import Judged
 from judge.reference import best_by_row
 from judge.scoring import stated_server
+from teacher.candidates import given_of
+from teacher.probes import make_probes
 
 _BINS = 8
 _BAR = 40  # characters of the longest bar
@@ -26,7 +28,7 @@ def dry_run(config: Config) -> str:
     rows = prepared(config.data, Path(), config.seed)
     asking = Asking(config)
     splits: dict[Split, Sequence[Row]] = {
-        "train": rows.train,
+        "train": (*rows.train, *_probes(config, asking, rows)),
         "val": rows.val,
         "hidden": rows.hidden or (),
     }
@@ -46,6 +48,15 @@ def dry_run(config: Config) -> str:
         lines += ["", f"tokens of the {view} view", *_histogram(values)]
     lines += ["", *_spending(config, asking, splits)]
     return "\n".join(lines)
+
+
+def _probes(config: Config, asking: Asking, rows: Prepared) -> Sequence[Row]:
+    """Those of the bank, where probes are asked for; no model writes questions here."""
+    if config.probes is None:
+        return ()
+    held_out = [*rows.val, *(rows.hidden or ())]
+    given = given_of(config, asking.prompt, rows.train, held_out)
+    return make_probes(given, asking.rules, {}).rows
 
 
 def _note(asking: Asking, row: Row) -> str:

@@ -58,6 +58,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
     logs = [config.data.train, config.data.val, config.data.hidden]
     sources = tuple(Path(one.path) for one in logs if one is not None)
     splits = (run.split("train"), run.split("val"))
+    training = splits if config.probes is None else (*splits, run.probes)
     names = [student.name for student in config.students]
     candidates = (run.answers("candidates/train"), run.answers("candidates/val"))
     topk = tuple(map(topk_path, candidates))
@@ -85,11 +86,12 @@ def stages(config: Config, commit: str) -> list[Stage]:
             (run.manifest,),
             commit,
         ),
+        *_probe_stages(config, prompts),
         Stage(
             "teacher generate",
             ("teacher", "generate"),
             ("model", "teacher", "predict", "prompt", "seed"),
-            (*splits, *prompts),
+            (*training, *prompts),
             (*candidates, *topk, *teacher),
             model,
         ),
@@ -97,14 +99,14 @@ def stages(config: Config, commit: str) -> list[Stage]:
             "teacher select",
             ("teacher", "select"),
             ("teacher", "prompt"),
-            (*splits, *prompts, *candidates),
+            (*training, *prompts, *candidates),
             (run.selected, run.selected_val, run.audit),
         ),
         Stage(
             "student train",
             ("student", "train"),
             ("model", "students", "predict", "prompt", "seed", "wandb", "trackio"),
-            (*splits, *prompts, run.selected, run.selected_val, *topk),
+            (*training, *prompts, run.selected, run.selected_val, *topk),
             (*results, *metrics, *adapters),
             model,
         ),
@@ -140,6 +142,24 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),
+    ]
+
+
+def _probe_stages(config: Config, prompts: tuple[Path, ...]) -> list[Stage]:
+    """Rows for rules that the logs hardly touch, where they are asked for."""
+    run, probes = Run.of(config), config.probes
+    if probes is None:
+        return []
+    banks = [Path(probes.bank)] if probes.bank else (ROOT / "prompts/probes").glob("*.yaml")
+    return [
+        Stage(
+            "teacher probes",
+            ("teacher", "probes"),
+            ("probes", "data", "prompt", "seed", "model"),
+            (run.split("train"), run.split("val"), run.split("hidden"), *prompts, *sorted(banks)),
+            (run.probes, run.probe_counts),
+            _stat_of(config.model.name),
+        )
     ]
 
 

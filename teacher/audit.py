@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from config.schema import Config
 from data.answers import Answer, read_answers
 from data.records import Record
+from data.rows import Row
 from data.run import Run
-from data.store import write_text
+from data.selected import Selected
+from data.store import read_records, write_text
 from judge.board import strict
 from prompts.library import Prompt
 from prompts.rules import RuleFile
+from teacher.coverage import Coverage, coverage
 from teacher.select import Judged, Selection, judged_candidates
 
 
@@ -29,13 +32,22 @@ class OrderAudit(Record):
     strict: float  # share of them that break no must-rule
 
 
+class ProbeAudit(Record):
+    """The probes of one kind."""
+
+    rows: int
+    kept: int  # of them with an answer to learn
+
+
 class Audit(Record):
-    """What the prompted teacher can do, and what was made of it."""
+    """What the prompted teacher can do on logged rows, and what was made of it and of probes."""
 
     rules: dict[str, RuleAudit]
     strict: RuleAudit
     by_order: tuple[OrderAudit, ...]
     selection: dict[str, Selection]  # split → what became of its candidates
+    coverage: dict[str, Coverage] = {}  # rule → the training rows that it is due on
+    probes: dict[str, ProbeAudit] = {}  # kind of the made rows among them → what they gave
 
 
 def audit(
@@ -43,16 +55,30 @@ def audit(
 ) -> Audit:
     """Writes `teacher/audit.json` from the candidates of the train rows."""
     run = Run.of(config)
-    rows = {row.id: row for row in run.rows("train")}
-    judged = judged_candidates(read_answers(run.answers("candidates/train")), rows, rules, prompt)
+    training = run.training(config)
+    rows = {row.id: row for row in training}
+    answers = read_answers(run.answers("candidates/train"))
+    logged = [answer for answer in answers if rows[answer.row].synthetic is None]
+    judged = judged_candidates(logged, rows, rules, prompt)
     result = Audit(
         rules={due.id: _rule(judged, due.id) for due in rules.due_rules()},
         strict=audited([(a, strict(v, rules)) for a, v in judged]),
         by_order=tuple(_by_order(judged, rules)),
         selection=selection,
+        coverage=coverage(rules, training),
+        probes=_probes(training, list(read_records(run.selected, Selected))),
     )
     write_text(run.audit, result.model_dump_json(indent=1) + "\n")
     return result
+
+
+def _probes(rows: Sequence[Row], selected: Sequence[Selected]) -> dict[str, ProbeAudit]:
+    learnt = {one.row for one in selected}
+    found: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        if row.synthetic is not None:
+            found[row.synthetic].append(row.id in learnt)
+    return {kind: ProbeAudit(rows=len(kept), kept=sum(kept)) for kind, kept in found.items()}
 
 
 def _rule(judged: Sequence[Judged], rule: str) -> RuleAudit:

@@ -34,7 +34,7 @@ def generate(config: Config, engine: Engine, accept_changes: bool) -> dict[str, 
         arm: run_job(engine, some, run.answers(arm), meaning, accept_changes)
         for arm, some in tasks.items()
     }
-    for split, rows in (("train", run.rows("train")), ("val", val[: config.predict.epoch_rows])):
+    for split, rows in (("train", run.training(config)), ("val", val[: config.predict.epoch_rows])):
         arm = f"candidates/{split}"
         meaning = {
             **asking.meaning(View(prompted=True), config.teacher.sampling, rows),

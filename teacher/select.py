@@ -156,7 +156,8 @@ def select_all(config: Config, prompt: Prompt, rules: RuleFile) -> dict[str, Sel
     run = Run.of(config)
     result = {}
     for split, path in (("train", run.selected), ("val", run.selected_val)):
-        rows = {row.id: row for row in run.rows("train" if split == "train" else "val")}
+        found = run.training(config) if split == "train" else run.rows("val")
+        rows = {row.id: row for row in found}
         answers = read_answers(run.answers(f"candidates/{split}"))
         judged = judged_candidates(answers, rows, rules, prompt)
         kept, result[split] = select(judged, rules, config.teacher.keep, config.teacher.same_text)
