@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from config.backends import Backend, VllmBackend, check_model, check_probabilities
 from config.methods import MAX_RANK, LowRank
+from config.probes import ProbeSettings
 from config.search import SearchSettings
 from config.settings import Fraction, Settings
 from config.students import StudentSettings
@@ -33,6 +34,9 @@ class CampusLogs(Settings):
 
     kind: Literal["campus"] = "campus"
     path: str
+    # the clarified question is logged behind the first one, as one text: a second turn whose text
+    # begins with another question than its row's belongs to another conversation
+    joined_followups: bool = False
 
 
 class TableLogs(Settings):
@@ -56,6 +60,7 @@ class DataSettings(Settings):
     stubs: tuple[str, ...] = ()  # regular expressions of provider replies that are no answers
     footer: str | None = None  # regular expression of what the application appends to answers
     near_duplicate: Fraction = 0.8  # Jaccard similarity of word sets from which questions are near
+    second_turns: bool = True  # a train row with a follow-up gives a row for its second turn too
     max_bad_fraction: Fraction = 0.01  # share of quarantined rows above which the run stops
 
 
@@ -211,6 +216,7 @@ class Config(Settings):
     data: DataSettings
     model: ModelSettings
     teacher: TeacherSettings = TeacherSettings()
+    probes: ProbeSettings | None = None
     students: Annotated[tuple[StudentSettings, ...], Field(min_length=1)]
     predict: PredictSettings = PredictSettings()
     judge: JudgeSettings = JudgeSettings()

@@ -19,7 +19,8 @@ QUESTION = "Вопрос пользователя"
 CONTEXTS = "Ресурсы для ответа"
 LABEL = "Кто лучше?"
 COMMENT = "Комментарий"
-ANSWERS = {"production": "Ответ AI", "saiga": "Saiga", "giga": "Giga"}
+PRODUCTION = "production"  # the system that users talked to; the second turn's answer is its own
+ANSWERS = {PRODUCTION: "Ответ AI", "saiga": "Saiga", "giga": "Giga"}
 TAGS = {
     "role": "Выбранная роль",
     "campus": "Кампус",

@@ -1,7 +1,7 @@
 """From log files to the canonical rows of train, val and hidden, with everything counted.
 
 Knows the order of the steps: read, refuse what is too broken, split by question, clean, remove
-train rows that leak or repeat.
+train rows that leak or repeat, add the second turns of the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.errors import DataError
-from config.schema import DataSettings
-from data.clean import Cleaned, clean
+from config.schema import CampusLogs, DataSettings
+from data.clean import clean
 from data.logs import LogFile, read_logs, refuse_duplicate_ids
 from data.quality import Quality, describe
 from data.rows import Row
-from data.splits import Leakage, leakage, remove_leaks, split
+from data.splits import Leakage, leakage, question_key, remove_leaks, split
 from data.store import write_records, write_text
+from data.turns import Second, second_turns
 
 _NAMED = 5  # bad lines named in the error
 
@@ -66,13 +67,19 @@ def prepared(settings: DataSettings, root: Path, seed: int) -> Prepared:
     kept = {name: part.rows for name, part in cleaned.items()}
     kept["train"] = tuple(row for row in unleaked if row.id not in repeated)
     _refuse_empty(kept, len(leaks))
+    read = {name: part.rows for name, part in cleaned.items()}
+    seconds = _seconds(cleaned["train"].rows, held_out, settings)
+    if seconds is not None:
+        kept["train"] += seconds.rows
+        read["train"] += seconds.rows
     quality = Quality(
         splits={name: describe(kept[name], cleaned[name].counts) for name in sorted(kept)},
-        leakage=_leakages(cleaned, settings.near_duplicate),
+        leakage=_leakages(read, settings.near_duplicate),
         leaks_removed=leaks,
         duplicates_removed=tuple(row.id for row in unleaked if row.id in repeated),
         records=sum(len(file.rows) + len(file.quarantined) for file in files.values()),
         quarantined=tuple(bad for file in files.values() for bad in file.quarantined),
+        second_turns=None if seconds is None else seconds.counts,
     )
     return Prepared(kept["train"], kept["val"], kept.get("hidden"), quality)
 
@@ -82,12 +89,22 @@ def _read(settings: DataSettings, root: Path) -> dict[str, LogFile]:
     return {name: read_logs(logs, root) for name, logs in given.items() if logs is not None}
 
 
-def _leakages(cleaned: Mapping[str, Cleaned], near: float) -> dict[str, Leakage]:
+def _seconds(
+    train: Sequence[Row], held_out: Sequence[Sequence[Row]], settings: DataSettings
+) -> Second | None:
+    if not settings.second_turns:
+        return None
+    logs = settings.train
+    held = {question_key(row) for rows in held_out for row in rows}
+    return second_turns(train, held, isinstance(logs, CampusLogs) and logs.joined_followups)
+
+
+def _leakages(rows: Mapping[str, Sequence[Row]], near: float) -> dict[str, Leakage]:
     pairs = [("train", "val"), ("train", "hidden"), ("val", "hidden")]
     return {
-        f"{one}-{other}": leakage(cleaned[one].rows, cleaned[other].rows, near)
+        f"{one}-{other}": leakage(rows[one], rows[other], near)
         for one, other in pairs
-        if other in cleaned
+        if other in rows
     }
 
 

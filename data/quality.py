@@ -11,6 +11,7 @@ from data.logs import Quarantined
 from data.records import Record
 from data.rows import Row
 from data.splits import Leakage, question_key
+from data.turns import SecondTurns
 
 
 class SplitQuality(Record):
@@ -18,9 +19,9 @@ class SplitQuality(Record):
 
     rows: int
     questions: int  # distinct, by normalised text
-    contexts: int  # passages of the first turns
+    contexts: int  # passages of the rows' own turns
     without_contexts: int  # rows
-    followups: int  # rows with a second turn
+    followups: int  # rows with a follow-up
     labels: dict[str, int]  # label → rows; a row may have two
     unlabelled: int  # rows
     cleaned: CleanCounts  # before leaks and duplicates were removed
@@ -35,6 +36,7 @@ class Quality(Record):
     duplicates_removed: tuple[str, ...]  # train rows
     records: int  # in all files, good and bad
     quarantined: tuple[Quarantined, ...]
+    second_turns: SecondTurns | None = None  # of train; None: not asked for
 
 
 def describe(rows: Sequence[Row], cleaned: CleanCounts) -> SplitQuality:

@@ -22,8 +22,16 @@ class FollowUp(Record):
     contexts: tuple[Context, ...] = ()
 
 
+class Turn(Record):
+    """An earlier turn of a conversation, with the answer that the user saw and replied to."""
+
+    question: str
+    answer: str
+    contexts: tuple[Context, ...] = ()
+
+
 class Row(Record):
-    """One logged question."""
+    """One question, from the logs or made for a rule that they hardly touch."""
 
     id: str
     question: str
@@ -34,6 +42,8 @@ class Row(Record):
     comment: str | None = None
     followup: FollowUp | None = None
     origin: str = ""  # file and position that the row was read from
+    history: tuple[Turn, ...] = ()  # what was said before the question, the oldest turn first
+    synthetic: str | None = None  # kind of probe; None: logged
 
 
 _NOT_WORD = re.compile(r"[\W_]+")

@@ -28,6 +28,8 @@ class Run:
         self.manifest = root / "manifest.json"
         self.data = root / "data"
         self.quality = self.data / "quality.json"
+        self.probes = self.data / "probes.jsonl"
+        self.probe_counts = self.data / "probes.json"
         self.selected = root / "teacher" / "selected.jsonl"
         self.selected_val = root / "teacher" / "selected_val.jsonl"
         self.audit = root / "teacher" / "audit.json"
@@ -63,6 +65,18 @@ class Run:
         if not self.split("train").exists():
             raise DataError(f"{path}: not there; run `python -m pipeline` on the config first")
         return list(read_records(path, Row)) if path.exists() else []
+
+    def training(self, config: Config) -> list[Row]:
+        """The rows that teacher and student learn from: train, and its probes where asked for.
+
+        Raises DataError when the data have not been prepared, or the probes not been made.
+        """
+        rows = self.rows("train")
+        if config.probes is None:
+            return rows
+        if not self.probes.exists():
+            raise DataError(f"{self.probes}: not there; run `python -m teacher CONFIG probes`")
+        return [*rows, *read_records(self.probes, Row)]
 
     def answers(self, arm: str) -> Path:
         """Answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …

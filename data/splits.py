@@ -8,7 +8,7 @@ ending or a slip of the finger.
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from data.records import Record
@@ -96,21 +96,32 @@ def _first_ids(rows: Sequence[Row]) -> dict[str, str]:
     return ids
 
 
+def near_pairs(
+    mine: Iterable[str], held: Iterable[str], near: float
+) -> Iterator[tuple[str, str, float]]:
+    """Pairs of keys, one of each side, alike by `near` or more in words or in character triples.
+
+    A pair that is alike in both comes twice.
+    """
+    ours, theirs = list(mine), list(held)
+    for features in (words, triples):
+        yield from _alike(ours, theirs, near, features)
+
+
 def _nearest(
     mine: Mapping[str, str], held: Mapping[str, str], near: float
 ) -> dict[str, tuple[str, float]]:
     """Of each key in `mine` that is near one in `held`: the nearest one and the similarity."""
     best: dict[str, tuple[str, float]] = {}
-    for features in (words, triples):
-        for key, match, similarity in _alike(mine, held, near, features):
-            if key not in best or similarity > best[key][1]:
-                best[key] = match, similarity
+    for key, match, similarity in near_pairs(mine, held, near):
+        if key not in best or similarity > best[key][1]:
+            best[key] = match, similarity
     return {key: best[key] for key in mine if key in best}
 
 
 def _alike(
-    mine: Mapping[str, str],
-    held: Mapping[str, str],
+    mine: Sequence[str],
+    held: Sequence[str],
     near: float,
     features: Callable[[str], Features],
 ) -> Iterator[tuple[str, str, float]]:

@@ -58,7 +58,8 @@ class Asking:
         return self.renderer.prompt_ids(self._messages(row, view))
 
     def _messages(self, row: Row, view: View) -> list[Message]:
-        return self.renderer.messages(row, self.kept(row).contexts, view.prompted, view.order)
+        kept = self.kept(row)
+        return self.renderer.messages(kept.shown(row), kept.contexts, view.prompted, view.order)
 
     def tasks(
         self, arm: str, rows: Sequence[Row], view: View, sampling: Sampling, sample: int = 0
@@ -101,6 +102,12 @@ class Asking:
             "adapter": view.adapter.sha256 if view.adapter else None,
             "sampling": sampling.model_dump(),
             "seed": self.config.seed,
-            "rows": digest([[row.id, row.question, row.model_dump()["contexts"]] for row in rows]),
+            "rows": digest([_shown(row) for row in rows]),
             "budget": self.budget,
         }
+
+
+def _shown(row: Row) -> list[object]:
+    """What of a row its answers depend on; a first turn as runs before second turns noted it."""
+    values = row.model_dump()
+    return [row.id, row.question, values["contexts"], *values["history"]]

@@ -7,7 +7,7 @@ from typing import get_args
 import yaml
 
 from config.schema import Config
-from data.prepare import prepared
+from data.prepare import Prepared, prepared
 from data.quality import Quality
 from data.rows import Row
 from data.run import Split
@@ -17,6 +17,8 @@ from judge.judging import Judged
 from judge.llm import by_model
 from judge.reference import best_by_row
 from judge.scoring import stated_server
+from teacher.candidates import given_of
+from teacher.probes import make_probes
 
 _BINS = 8
 _BAR = 40  # characters of the longest bar
@@ -27,7 +29,7 @@ def dry_run(config: Config) -> str:
     rows = prepared(config.data, Path(), config.seed)
     asking = Asking(config)
     splits: dict[Split, Sequence[Row]] = {
-        "train": rows.train,
+        "train": (*rows.train, *_probes(config, asking, rows)),
         "val": rows.val,
         "hidden": rows.hidden or (),
     }
@@ -49,11 +51,26 @@ def dry_run(config: Config) -> str:
     return "\n".join(lines)
 
 
+def _probes(config: Config, asking: Asking, rows: Prepared) -> Sequence[Row]:
+    """Those of the bank, where probes are asked for; no model writes questions here."""
+    if config.probes is None:
+        return ()
+    held_out = [*rows.val, *(rows.hidden or ())]
+    given = given_of(config, asking.prompt, rows.train, held_out)
+    return make_probes(given, asking.rules, {}).rows
+
+
 def _note(asking: Asking, row: Row) -> str:
     kept = asking.kept(row)
     if not kept.fits:
         return f"TOO LONG for {asking.budget} tokens even without passages: would not be asked"
-    return f"{kept.dropped} of {len(row.contexts)} passages would be dropped" * bool(kept.dropped)
+    lost = f"{kept.dropped} of {len(row.contexts)} passages would be dropped" * bool(kept.dropped)
+    earlier = _passages(row) - _passages(kept.shown(row))
+    return lost + f"{earlier} passages of earlier turns would be dropped" * bool(earlier)
+
+
+def _passages(row: Row) -> int:
+    return sum(len(turn.contexts) for turn in row.history)
 
 
 def _histogram(values: Sequence[int]) -> list[str]:
@@ -117,9 +134,6 @@ def _judging(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Row
     if server is None:
         return ["judge: 0 calls"]
     shown: dict[Judged, list[Row]] = {
-        split: [
-            row.model_copy(update={"contexts": asking.kept(row).contexts}) for row in splits[split]
-        ]
-        for split in get_args(Judged)
+        split: [asking.kept(row).shown(row) for row in splits[split]] for split in get_args(Judged)
     }
     return plan_ahead(config, server, shown).lines(server.price_per_million)

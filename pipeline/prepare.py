@@ -16,6 +16,10 @@ def main() -> int:
     config = load_config(Path(arguments.config), arguments.overrides)
     quality = prepare(config.data, Path(), Run.of(config).data, config.seed)
     counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
+    turns = quality.second_turns
+    if turns is not None and turns.found:
+        why = ", ".join(f"{len(ids)} {reason}" for reason, ids in turns.not_made.items())
+        print(f"second turns: {turns.made} of {turns.found} follow-ups; not used: {why or 0}")
     print(
         f"rows: {counts}; {len(quality.leaks_removed)} leaks and "
         f"{len(quality.duplicates_removed)} duplicates removed, "

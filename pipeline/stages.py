@@ -69,6 +69,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
     logs = [config.data.train, config.data.val, config.data.hidden]
     sources = tuple(Path(one.path) for one in logs if one is not None)
     splits = (run.split("train"), run.split("val"))
+    training = splits if config.probes is None else (*splits, run.probes)
     names = [student.name for student in config.students]
     candidates = (run.answers("candidates/train"), run.answers("candidates/val"))
     topk = tuple(map(topk_path, candidates))
@@ -99,11 +100,12 @@ def stages(config: Config, commit: str) -> list[Stage]:
             (run.manifest,),
             commit,
         ),
+        *_probe_stages(config, prompts),
         Stage(
             "teacher generate",
             ("teacher", "generate"),
             ("model", "teacher", "predict", "prompt", "seed", *judge),
-            (*splits, *prompts),
+            (*training, *prompts),
             (*candidates, *topk, *teacher, of_base, *calls),
             model + (_stat_of(config.teacher.model) if config.teacher.model else ""),
         ),
@@ -111,14 +113,14 @@ def stages(config: Config, commit: str) -> list[Stage]:
             "teacher select",
             ("teacher", "select"),
             ("teacher", "prompt", *judge),
-            (*splits, *prompts, *candidates, of_base, *calls),
+            (*training, *prompts, *candidates, of_base, *calls),
             (run.selected, run.selected_val, run.audit),
         ),
         Stage(
             "student train",
             ("student", "train"),
             ("model", "students", "predict", "prompt", "seed", "wandb", "trackio"),
-            (*splits, *prompts, run.selected, run.selected_val, *topk),
+            (*training, *prompts, run.selected, run.selected_val, *topk),
             (*results, *metrics, *adapters),
             model,
         ),
@@ -154,6 +156,24 @@ def stages(config: Config, commit: str) -> list[Stage]:
             ),
             tuple(run.report(suffix) for suffix in ("html", "md", "json")),
         ),
+    ]
+
+
+def _probe_stages(config: Config, prompts: tuple[Path, ...]) -> list[Stage]:
+    """Rows for rules that the logs hardly touch, where they are asked for."""
+    run, probes = Run.of(config), config.probes
+    if probes is None:
+        return []
+    banks = [Path(probes.bank)] if probes.bank else (ROOT / "prompts/probes").glob("*.yaml")
+    return [
+        Stage(
+            "teacher probes",
+            ("teacher", "probes"),
+            ("probes", "data", "prompt", "seed", "model"),
+            (run.split("train"), run.split("val"), run.split("hidden"), *prompts, *sorted(banks)),
+            (run.probes, run.probe_counts),
+            _stat_of(config.model.name),
+        )
     ]
 
 

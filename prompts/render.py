@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from config.errors import DataError, SetupError
 from data.records import digest
-from data.rows import Context, Row
+from data.rows import Context, Row, Turn
 from prompts.library import Prompt, example_text, user_text
 
 Message = dict[str, str]  # role and content: the form that chat templates take
@@ -25,6 +25,12 @@ class Kept(NamedTuple):
     contexts: tuple[Context, ...]
     dropped: int  # passages cut from the end
     fits: bool  # False: the row does not fit even without passages
+    history: tuple[Turn, ...] = ()  # earlier turns with the passages of theirs that fit
+
+    def shown(self, row: Row) -> Row:
+        """The row with just what fits."""
+        update = {"contexts": self.contexts, "history": self.history}
+        return row.model_copy(update=update)
 
 
 class Renderer:
@@ -60,7 +66,10 @@ class Renderer:
         prompted: bool,
         order: Sequence[int] | None = None,
     ) -> list[Message]:
-        """The chat of a row. Prompted: the system prompt and worked examples (in `order`) lead."""
+        """The chat of a row. Prompted: the system prompt and worked examples (in `order`) lead.
+
+        Earlier turns of the row's conversation come next, in both views, with their passages.
+        """
         turns: list[Message] = []
         if prompted:
             turns.append({"role": "system", "content": self.prompt.system})
@@ -70,6 +79,11 @@ class Renderer:
                     {"role": "user", "content": example_text(self.prompt, examples[index])}
                 )
                 turns.append({"role": "assistant", "content": examples[index].answer})
+        for turn in row.history:
+            earlier = row.model_copy(update={"question": turn.question})
+            said = user_text(self.prompt, earlier, turn.contexts)
+            turns.append({"role": "user", "content": said})
+            turns.append({"role": "assistant", "content": turn.answer})
         turns.append({"role": "user", "content": user_text(self.prompt, row, contexts)})
         return [{**turn, "content": self.neutral(turn["content"])} for turn in turns]
 
@@ -104,12 +118,20 @@ class Renderer:
     # -- budget ------------------------------------------------------------------------------
 
     def kept_contexts(self, row: Row, budget: int) -> Kept:
-        """The passages with which the longer (prompted) view stays within `budget` tokens."""
-        contexts = row.contexts
-        for count in range(len(contexts), -1, -1):
-            if len(self.view(row, contexts[:count], prompted=True)) <= budget:
-                return Kept(contexts[:count], len(contexts) - count, True)
-        return Kept((), len(contexts), False)
+        """The passages with which the longer (prompted) view stays within `budget` tokens.
+
+        Those of earlier turns go first, from their end: the row's own are what its answer is of.
+        """
+        whole = row.contexts
+        earlier = sum(len(turn.contexts) for turn in row.history)
+        tried = [(whole, count) for count in range(earlier, 0, -1)]
+        tried += [(whole[:count], 0) for count in range(len(whole), -1, -1)]
+        for contexts, count in tried:
+            history = _with_passages(row.history, count)
+            shown = row.model_copy(update={"history": history})
+            if len(self.view(shown, contexts, prompted=True)) <= budget:
+                return Kept(contexts, len(whole) - len(contexts), True, history)
+        return Kept((), len(whole), False, _with_passages(row.history, 0))
 
     # -- template ----------------------------------------------------------------------------
 
@@ -167,3 +189,12 @@ class Renderer:
             f"model {self.tokenizer.name_or_path!r}: its chat template ends an answer with no "
             "special token, so an answer would never stop; use another model"
         )
+
+
+def _with_passages(history: Sequence[Turn], count: int) -> tuple[Turn, ...]:
+    """The turns with their first `count` passages in all."""
+    turns = []
+    for turn in history:
+        turns.append(turn.model_copy(update={"contexts": turn.contexts[: max(count, 0)]}))
+        count -= len(turn.contexts)
+    return tuple(turns)

@@ -1,6 +1,7 @@
-"""`python -m teacher CONFIG generate|select|prepare|collect`.
+"""`python -m teacher CONFIG probes|generate|select|prepare|collect`.
 
-Candidates of the prompted model, and the choice; by batch files, where the engine is those.
+Made rows; candidates of the prompted model, and the choice; by batch files, where the engine is
+those.
 """
 
 from contextlib import nullcontext
@@ -11,10 +12,14 @@ from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config
 from data.run import Run
+from data.store import write_records, write_text
 from judge.scoring import judging_server
 from prompts.library import load_prompt
 from teacher.audit import RuleAudit, audit
+from teacher.candidates import given_of
+from teacher.coverage import coverage
 from teacher.judged import stored_candidates
+from teacher.probes import lines, make_probes
 from teacher.select import select_all
 
 
@@ -23,8 +28,9 @@ def main() -> int:
     made = parser("teacher", "The prompted model's answers, and the choice of those to learn.")
     made.add_argument(
         "action",
-        choices=("generate", "select", "prepare", "collect"),
-        help="generate: ask the prompted model; select: choose by the rules, write audit.json; "
+        choices=("probes", "generate", "select", "prepare", "collect"),
+        help="probes: make rows for rules that the logs hardly touch; generate: ask the prompted "
+        "model; select: choose by the rules, write audit.json; "
         "prepare: write batch files of what is not answered; collect: generate from their results",
     )
     add_changes(made)
@@ -36,7 +42,9 @@ def main() -> int:
             f"teacher.engine {config.teacher.engine.kind} needs no {arguments.action}; run "
             "generate, or set teacher.engine: {kind: batch, model: …}"
         )
-    if arguments.action == "select":
+    if arguments.action == "probes":
+        _probes(config, arguments.accept_changes)
+    elif arguments.action == "select":
         _select(config)
     elif arguments.action == "prepare":
         _prepare(config)
@@ -55,6 +63,26 @@ def _prepare(config: Config) -> None:
     )
     for path in done.files:
         print(path)
+
+
+def _probes(config: Config, accept_changes: bool) -> None:
+    run, (prompt, rules) = Run.of(config), load_prompt(config.prompt, Path())
+    train = run.rows("train")
+    given = given_of(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
+    written: dict[str, list[str]] = {}
+    if config.probes is not None and config.probes.from_model:
+        from engine.vllm import VllmEngine  # heavy: only where it is used
+        from teacher.written import write_questions
+
+        engine = VllmEngine(config.model.name, config.model.max_length)
+        try:
+            written = write_questions(config, given.bank, engine, accept_changes)
+        finally:
+            engine.close()
+    probes = make_probes(given, rules, written)
+    write_records(run.probes, probes.rows)
+    write_text(run.probe_counts, probes.counts.model_dump_json(indent=1) + "\n")
+    print("\n".join(lines(probes, coverage(rules, [*train, *probes.rows]))))
 
 
 def _generate(config: Config, accept_changes: bool) -> None:

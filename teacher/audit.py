@@ -10,11 +10,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from config.schema import Config
 from data.records import Record
+from data.rows import Row
 from data.run import Run
-from data.store import write_text
+from data.selected import Selected
+from data.store import read_records, write_text
 from judge.board import strict
 from judge.verdicts import Verdict
 from prompts.rules import RuleFile
+from teacher.coverage import Coverage, coverage
 from teacher.fates import Selection
 from teacher.judged import Candidates, Judged, is_repaired, must_rules, rank
 
@@ -42,35 +45,54 @@ class OrderAudit(Record):
     strict: Share  # of those where every must-rule is decided
 
 
+class ProbeAudit(Record):
+    """The probes of one kind."""
+
+    rows: int
+    kept: int  # of them with an answer to learn
+
+
 class Audit(Record):
-    """What the prompted teacher can do, and what was made of it."""
+    """What the prompted teacher can do on logged rows, and what was made of it and of probes."""
 
     judged: bool  # False: by the code rules alone; the LLM rules have no verdict here
     rules: dict[str, RuleAudit]
     strict: RuleAudit
     by_order: tuple[OrderAudit, ...]
     selection: dict[str, Selection]  # split → what became of its candidates
+    coverage: dict[str, Coverage] = {}  # rule → the training rows that it is due on
+    probes: dict[str, ProbeAudit] = {}  # kind of the made rows among them → what they gave
 
 
 def audit(
     config: Config, rules: RuleFile, found: Candidates, selection: dict[str, Selection]
 ) -> Audit:
-    """Writes `teacher/audit.json` from the candidates of the train rows."""
-    must = must_rules(rules)
+    """Writes `teacher/audit.json` from the candidates of the logged train rows."""
+    must, run = must_rules(rules), Run.of(config)
+    training = run.training(config)
+    logged = {row.id for row in training if row.synthetic is None}
+    drawn = [one for one in found.train if one.answer.row in logged]
+    base = [one for row, one in found.base.items() if row in logged]
     result = Audit(
         judged=config.teacher.judged,
-        rules={
-            due.id: audited(found.train, found.base.values(), must, _outcome(due.id))
-            for due in rules.due_rules()
-        },
-        strict=audited(
-            found.train, found.base.values(), must, lambda verdicts: strict(verdicts, rules)
-        ),
-        by_order=tuple(_by_order(found.train, rules)),
+        rules={due.id: audited(drawn, base, must, _outcome(due.id)) for due in rules.due_rules()},
+        strict=audited(drawn, base, must, lambda verdicts: strict(verdicts, rules)),
+        by_order=tuple(_by_order(drawn, rules)),
         selection=selection,
+        coverage=coverage(rules, training),
+        probes=_probes(training, list(read_records(run.selected, Selected))),
     )
-    write_text(Run.of(config).audit, result.model_dump_json(indent=1) + "\n")
+    write_text(run.audit, result.model_dump_json(indent=1) + "\n")
     return result
+
+
+def _probes(rows: Sequence[Row], selected: Sequence[Selected]) -> dict[str, ProbeAudit]:
+    learnt = {one.row for one in selected}
+    found: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        if row.synthetic is not None:
+            found[row.synthetic].append(row.id in learnt)
+    return {kind: ProbeAudit(rows=len(kept), kept=sum(kept)) for kind, kept in found.items()}
 
 
 Decides = Callable[[Sequence[Verdict]], bool | None]  # of an answer; None: nothing is decided

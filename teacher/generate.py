@@ -36,7 +36,7 @@ def generate(
     another model. Returns what was done by arm.
     """
     run, asking = Run.of(config), Asking(config, identity=engine.identity)
-    train, val = run.rows("train"), run.rows("val")
+    train, val = run.training(config), run.rows("val")
     scorer = Scorer(config, asking.prompt, asking.rules, judge)
     prompted, sampling = View(prompted=True), config.predict.sampling
     done = {BASE: _ask_base(config, base or engine, train, accept_changes)}
@@ -73,7 +73,7 @@ def _ask_base(config: Config, engine: Engine, rows: Sequence[Row], accept_change
 
 def candidate_rows(config: Config, run: Run) -> dict[Split, list[Row]]:
     """The rows that candidates are drawn for: those to learn, and those looked at in training."""
-    return {"train": run.rows("train"), "val": run.rows("val")[: config.predict.epoch_rows]}
+    return {"train": run.training(config), "val": run.rows("val")[: config.predict.epoch_rows]}
 
 
 def draw_candidates(

@@ -136,7 +136,7 @@ def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candid
     Raises DataError when the base was not asked about a row.
     """
     run, scorer = Run.of(config), Scorer(config, prompt, rules)
-    train = {row.id: row for row in run.rows("train")}
+    train = {row.id: row for row in run.training(config)}
     val = {row.id: row for row in run.rows("val")}
     found = Candidates(
         scorer.score(read_answers(run.answers("candidates/train")), train),

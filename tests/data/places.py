@@ -7,7 +7,7 @@ import pytest
 from config.schema import CampusLogs, DataSettings
 
 HSE = Path(__file__).parents[2].parent / "shared" / "hse"
-LOGS = CampusLogs(path="logs.json")
+LOGS = CampusLogs(path="logs.json", joined_followups=True)
 HIDDEN = CampusLogs(path="hidden_format.json")
 SETTINGS = DataSettings(
     train=LOGS,

@@ -125,7 +125,8 @@ def test_the_real_task(tmp_path: Path) -> None:
     assert not keys[0] & (keys[1] | keys[2])
     assert len(hidden) == 20 and len(keys[1]) == round(0.2 * 89)
     removed = len(quality.leaks_removed) + len(quality.duplicates_removed)
-    assert len(train) + len(val) + removed == 103
+    assert quality.second_turns is not None
+    assert len(train) - quality.second_turns.made + len(val) + removed == 103
     assert quality.records == 123 and not quality.quarantined
     stubs = [quality.splits[name].cleaned.stubs["production"] for name in ("train", "val")]
     assert sum(stubs) == 20
