@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from config.backends import RayBackend
 from config.errors import SetupError
 from engine.protocol import Completion, Engine, Request
 
+AT_ONCE = 16_384  # requests that one Ray Data job takes: all of them wait in memory
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
 
 
@@ -33,8 +35,9 @@ class Workers:
 
 
 class RayEngine:
-    """One model in so many actors, each with an engine of its own. Starts with the first request,
-    and takes all requests of a run before the first is answered.
+    """One model in so many actors, each with an engine of its own. Starts with the first request.
+
+    The actors live for AT_ONCE requests: a run of more loads the model again for the next ones.
     """
 
     def __init__(
@@ -53,16 +56,20 @@ class RayEngine:
         Raises SetupError when Ray is not installed, no cluster is there, or an engine in a worker
         fails.
         """
-        waiting = {request.key: request for request in requests}
-        if not waiting:
-            return
-        answered = self._dataset(list(waiting.values())).iter_rows()
+        coming = iter(requests)
+        while some := list(islice(coming, AT_ONCE)):
+            yield from self._answer(some)
+
+    def _answer(self, requests: list[Request]) -> Iterator[Completion]:
+        waiting = {request.key for request in requests}
+        answered = self._dataset(requests).iter_rows()
         from ray.exceptions import RayError
 
         try:
             for row in answered:
                 completion: Completion = row["completion"]
-                if waiting.pop(completion.key, None) is not None:
+                if completion.key in waiting:
+                    waiting.remove(completion.key)
                     yield completion
         except RayError as error:
             raise SetupError(f"teacher.engine ray: {_last_line(error)}") from error

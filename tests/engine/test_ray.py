@@ -49,15 +49,15 @@ def noted(notes: Path) -> dict[int, list[str]]:
 
 
 def kill_one(notes: Path, killed: list[int]) -> None:
-    """Kills the busier worker once both work and 40 answers are under way."""
+    """Kills a worker amid a batch, once both work and 40 answers are under way."""
     give_up = time.monotonic() + 300
-    while time.monotonic() < give_up:
+    while time.monotonic() < give_up and not killed:
         found = noted(notes)
-        if len(found) == 2 and sum(map(len, found.values())) >= 40:
-            killed.append(max(found, key=lambda number: len(found[number])))
-            os.kill(killed[0], signal.SIGKILL)
-            return
-        time.sleep(0.02)
+        amid = [number for number, keys in found.items() if len(keys) % BATCH == 2]
+        if amid and len(found) == 2 and sum(map(len, found.values())) >= 40:
+            killed.append(amid[0])
+            os.kill(amid[0], signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(
