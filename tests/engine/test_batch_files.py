@@ -11,11 +11,12 @@ import pytest
 from config.backends import BatchBackend
 from config.errors import DataError
 from config.load import load_config
-from config.schema import Config
+from config.schema import Config, Sampling
 from data.answers import read_answers
 from data.rows import Context, Row
 from data.run import Run
 from data.store import write_records
+from engine.asking import Asking, View
 from engine.batch_files import BatchEngine, BatchFolder
 from engine.chat import Chat
 from engine.make import teacher_engine
@@ -26,6 +27,7 @@ from tests.engine.echo import renderer, replied, request
 
 ROOT = Path(__file__).parent.parent.parent
 Line = dict[str, Any]
+GREEDY = Sampling(max_tokens=80)  # as the demo's predict.sampling
 
 
 def chat() -> Chat:
@@ -133,6 +135,10 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     first = prepare(config)
     assert (first.requests, first.there, len(first.files)) == (13, 0, 1)
     folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
+    for task in Asking(config).tasks("teacher", Run.of(config).rows("val"), View(True), GREEDY):
+        messages = task.request.messages
+        assert renderer().prompt_ids(messages) == task.request.prompt_ids, "two forms of one chat"
+        assert messages in [tuple(line["body"]["messages"]) for line in lines_of(folder)[0]]
     send(folder, "first", but=2)
     engine = teacher_engine(config)
     with pytest.raises(DataError, match=r"1 answers are not there, 0 of them .* prepare"):
