@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from config.backends import RayBackend
-from config.errors import SetupError
+from config.errors import SetupError, UnpromptedError
 from engine.protocol import Completion, Engine, Request
 
 AT_ONCE = 16_384  # requests that one Ray Data job takes: all of them wait in memory
@@ -62,15 +62,17 @@ class RayEngine:
 
     def _answer(self, requests: list[Request]) -> Iterator[Completion]:
         waiting = {request.key for request in requests}
-        answered = self._dataset(requests).iter_rows()
+        rows = self._dataset(requests).iter_rows()
         from ray.exceptions import RayError
 
         try:
-            for row in answered:
-                completion: Completion = row["completion"]
-                if completion.key in waiting:
-                    waiting.remove(completion.key)
-                    yield completion
+            for row in rows:
+                found: _Found = row["found"]
+                if found.completion is None:
+                    raise SetupError(f"teacher.engine ray: {found.failure}")
+                if found.completion.key in waiting:
+                    waiting.remove(found.completion.key)
+                    yield found.completion
         except RayError as error:
             raise SetupError(f"teacher.engine ray: {_last_line(error)}") from error
         if waiting:
@@ -99,7 +101,7 @@ class RayEngine:
             _Worker,
             fn_constructor_kwargs={"make": self._make},
             batch_size=rows,
-            concurrency=min(self._workers.count, blocks),
+            compute=ray.data.ActorPoolStrategy(size=min(self._workers.count, blocks)),
             num_gpus=gpus,
             num_cpus=0 if gpus else 1,
         )
@@ -131,10 +133,17 @@ class RayEngine:
                 f"teacher.engine ray: {self._workers.address}: {_last_line(error)}"
             ) from None
         self._started = True
-        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False  # they would stand where the answers' bar is
-        context.max_errored_blocks = 0
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a worker hands over: a completion, or why there are no more of a batch."""
+
+    completion: Completion | None
+    failure: str = ""
 
 
 class _Worker:
@@ -143,8 +152,17 @@ class _Worker:
     def __init__(self, make: Callable[[], Engine]) -> None:
         self._engine = make()
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Completion]]:
-        return {"completion": list(self._engine.run(batch["request"].tolist()))}
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[_Found]]:
+        found = []
+        try:
+            for completion in self._engine.run(batch["request"].tolist()):
+                found.append(_Found(completion))
+        except Exception as error:  # raised as it is, it would come back as pages of Ray's own
+            said = str(error).strip().splitlines()[:1]
+            known = isinstance(error, UnpromptedError)
+            kind = [] if known else [type(error).__name__]
+            found.append(_Found(None, ": ".join([*kind, *said])))
+        return {"found": found}
 
 
 def _python_path() -> str:
