@@ -13,7 +13,6 @@ from engine.agreement import check_same_tokens
 from engine.batch_files import BatchEngine, BatchFolder
 from engine.chat import Chat
 from engine.models import load_tokenizer, model_identity, resolve_model
-from engine.openai import OpenAiEngine
 from engine.protocol import Engine
 from prompts.library import read_prompt
 from prompts.render import Renderer
@@ -26,6 +25,8 @@ def teacher_engine(config: Config, root: Path = Path()) -> Engine:
     """
     backend, length = config.teacher.engine, config.model.max_length
     if isinstance(backend, OpenAiBackend):
+        from engine.openai import OpenAiEngine
+
         return OpenAiEngine(backend, teacher_chat(config, root), length)
     if isinstance(backend, BatchBackend):
         return BatchEngine(batch_folder(config), teacher_chat(config, root), length)

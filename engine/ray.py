@@ -8,13 +8,15 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from config.backends import RayBackend
-from config.errors import SetupError
+from config.errors import SetupError, UnpromptedError
 from engine.protocol import Completion, Engine, Request
 
+AT_ONCE = 16_384  # requests that one Ray Data job takes: all of them wait in memory
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
 
 
@@ -33,8 +35,9 @@ class Workers:
 
 
 class RayEngine:
-    """One model in so many actors, each with an engine of its own. Starts with the first request,
-    and takes all requests of a run before the first is answered.
+    """One model in so many actors, each with an engine of its own. Starts with the first request.
+
+    The actors live for AT_ONCE requests: a run of more loads the model again for the next ones.
     """
 
     def __init__(
@@ -53,17 +56,23 @@ class RayEngine:
         Raises SetupError when Ray is not installed, no cluster is there, or an engine in a worker
         fails.
         """
-        waiting = {request.key: request for request in requests}
-        if not waiting:
-            return
-        answered = self._dataset(list(waiting.values())).iter_rows()
+        coming = iter(requests)
+        while some := list(islice(coming, AT_ONCE)):
+            yield from self._answer(some)
+
+    def _answer(self, requests: list[Request]) -> Iterator[Completion]:
+        waiting = {request.key for request in requests}
+        rows = self._dataset(requests).iter_rows()
         from ray.exceptions import RayError
 
         try:
-            for row in answered:
-                completion: Completion = row["completion"]
-                if waiting.pop(completion.key, None) is not None:
-                    yield completion
+            for row in rows:
+                found: _Found = row["found"]
+                if found.completion is None:
+                    raise SetupError(f"teacher.engine ray: {found.failure}")
+                if found.completion.key in waiting:
+                    waiting.remove(found.completion.key)
+                    yield found.completion
         except RayError as error:
             raise SetupError(f"teacher.engine ray: {_last_line(error)}") from error
         if waiting:
@@ -92,7 +101,7 @@ class RayEngine:
             _Worker,
             fn_constructor_kwargs={"make": self._make},
             batch_size=rows,
-            concurrency=min(self._workers.count, blocks),
+            compute=ray.data.ActorPoolStrategy(size=min(self._workers.count, blocks)),
             num_gpus=gpus,
             num_cpus=0 if gpus else 1,
         )
@@ -124,10 +133,17 @@ class RayEngine:
                 f"teacher.engine ray: {self._workers.address}: {_last_line(error)}"
             ) from None
         self._started = True
-        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False  # they would stand where the answers' bar is
-        context.max_errored_blocks = 0
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a worker hands over: a completion, or why there are no more of a batch."""
+
+    completion: Completion | None
+    failure: str = ""
 
 
 class _Worker:
@@ -136,8 +152,17 @@ class _Worker:
     def __init__(self, make: Callable[[], Engine]) -> None:
         self._engine = make()
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Completion]]:
-        return {"completion": list(self._engine.run(batch["request"].tolist()))}
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[_Found]]:
+        found = []
+        try:
+            for completion in self._engine.run(batch["request"].tolist()):
+                found.append(_Found(completion))
+        except Exception as error:  # raised as it is, it would come back as pages of Ray's own
+            said = str(error).strip().splitlines()[:1]
+            known = isinstance(error, UnpromptedError)
+            kind = [] if known else [type(error).__name__]
+            found.append(_Found(None, ": ".join([*kind, *said])))
+        return {"found": found}
 
 
 def _python_path() -> str:

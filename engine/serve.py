@@ -48,15 +48,21 @@ def served(name: str, max_length: int, log: Path) -> Iterator[str]:
 def _command(resolved: str, name: str, port: int, max_length: int) -> list[str]:
     # `vllm serve` asks for a package of that name, which the CPU build is not
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", resolved, "--served-model-name", name, "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--max-model-len", str(max_length), "--dtype", precision()]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     # without this a small model writes spaces for ever inside a schema
     outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
     command += ["--structured-outputs-config", json.dumps(outputs)]
+    return command + model_arguments(resolved, name, max_length)
+
+
+def model_arguments(resolved: str, name: str, max_length: int) -> list[str]:
+    """What every program of vLLM is told of a model that is to be called `name`."""
+    arguments = ["--model", resolved, "--served-model-name", name]
+    arguments += ["--max-model-len", str(max_length), "--dtype", precision()]
     if not on_gpu():  # see engine.vllm
-        command += ["--enforce-eager", "--no-enable-chunked-prefill"]
-        command += ["--max-num-batched-tokens", str(max(8192, max_length))]
-    return command
+        arguments += ["--enforce-eager", "--no-enable-chunked-prefill"]
+        arguments += ["--max-num-batched-tokens", str(max(8192, max_length))]
+    return arguments
 
 
 def _free_port() -> int:

@@ -5,12 +5,8 @@ the embedded tokenizer would say: text and token ids agree.
 """
 
 import json
-import os
-import signal
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from config.schema import Sampling
@@ -65,23 +61,14 @@ def said(question: str, most: int) -> Said:
 
 
 class EchoEngine:
-    """The model in this process. May take its time, and die in the middle of its work once."""
+    """The model in this process."""
 
     identity = "echo"
     max_length = 2048
 
-    def __init__(self, pause_s: float = 0.0, notes: Path | None = None) -> None:
-        """`notes`: a folder where each process leaves its number and what it answered."""
-        self._pause_s = pause_s
-        self._notes = notes
-
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """One after another, the last first."""
         for one in list(requests)[::-1]:
-            time.sleep(self._pause_s)
-            if self._notes is not None:
-                with (self._notes / str(os.getpid())).open("a") as file:
-                    file.write(one.key + "\n")
             answer = said(one.messages[-1]["content"], one.sampling.max_tokens)
             shown = renderer().tokenizer.decode(
                 answer.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -90,11 +77,6 @@ class EchoEngine:
 
     def close(self) -> None:
         """Nothing to free."""
-
-
-def kill(number: int) -> None:
-    """Ends a process without a word."""
-    os.kill(number, signal.SIGKILL)
 
 
 def replied(body: dict[str, Any]) -> dict[str, Any]:

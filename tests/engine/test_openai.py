@@ -220,3 +220,28 @@ def test_a_caller_who_stops_leaves_nothing_under_way() -> None:
         next(answers)
         answers.close()  # type: ignore[attr-defined]
         assert len(served.bodies) < 10
+
+
+@pytest.mark.slow
+def test_a_vllm_server_of_the_bases_tokenizer(tmp_path: Path) -> None:
+    """The embedded model behind HTTP, by ids and by text: the same words, and probabilities.
+
+    Greedily the drawn token is the likeliest one; float16 holds three digits of its logprob.
+    """
+    from engine.serve import served
+
+    def answers(url: str, same: bool, sampling: Sampling) -> list[Completion]:
+        backend = OpenAiBackend(model="embedded", base_urls=(url,), same_tokenizer=same)
+        wanted = questions(4, sampling)
+        found = OpenAiEngine(backend, Chat(backend, renderer(), {}), 2048).run(wanted)
+        by_key = {one.key: one for one in found}
+        return [by_key[one.key] for one in wanted]
+
+    with served("embedded", 2048, tmp_path / "server.log") as url:
+        by_ids = answers(url, True, Sampling(max_tokens=12, logprobs=5))
+        by_text = answers(url, False, Sampling(max_tokens=12))
+    for one, other in zip(by_ids, by_text, strict=True):
+        assert one.text.strip() == other.text.strip() != "" and one.finish == other.finish
+        assert one.topk is not None and one.topk.ids.shape == (len(one.token_ids), 5)
+        assert one.topk.ids[:, 0].tolist() == list(one.token_ids)
+        assert one.logprobs == pytest.approx(one.topk.logprobs[:, 0].tolist(), rel=2e-3, abs=1e-3)
