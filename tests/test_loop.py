@@ -67,6 +67,12 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     for arm in ("base", "teacher", "student/tiny", "student/tiny+prompt"):
         lines = (root / f"answers/{arm}.jsonl").read_text("utf-8").splitlines()
         assert len(lines) == SIZES["val"], arm
+    train = len((root / "data/train.jsonl").read_text("utf-8").splitlines())
+    base = (root / "answers/candidates/base.jsonl").read_text("utf-8").splitlines()
+    assert len(base) == train, "what the candidates must beat"
+    ceiling = json.loads((root / "teacher/audit.json").read_text("utf-8"))["strict"]
+    assert [ceiling[way]["n"] for way in ("base", "first", "best")] == [train] * 3
+    assert ceiling["best"]["value"] >= ceiling["first"]["value"]
     hidden = json.loads((root / "best/hidden_answers.json").read_text("utf-8"))
     source = json.loads((tmp_path / "hidden.json").read_text("utf-8"))
     assert [{key: row[key] for key in row if key != "answer"} for row in hidden] == source

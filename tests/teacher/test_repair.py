@@ -1,5 +1,6 @@
 """The repair turn: what the model is told, who is asked, and that its answer is like any other."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from data.topk import read_topk
 from engine.asking import Asking
 from judge.verdicts import Outcome, Verdict
 from prompts.rules import Language
+from teacher.__main__ import main
 from teacher.audit import audit
 from teacher.generate import generate
 from teacher.judged import Judged, is_repaired
@@ -152,6 +154,24 @@ def test_only_rows_without_an_obedient_candidate_are_asked_once_more(tmp_path: P
     assert strict.repaired is not None
     shares = [strict.base.value, strict.first.value, strict.best.value, strict.repaired.value]
     assert shares == [0.0, 0.0, 0.5, 0.75]
+
+
+def test_the_command_says_the_ceiling_and_what_was_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same four rows: none, none, two and three of them; the fourth by its reason."""
+    config = experiment(tmp_path, {"a": 1, "never": 9, "deaf": 9, "c": 3})
+    generate(config, ScriptedEngine(Asking(config)), accept_changes=False)
+    words = ["config/demo.yaml", "select", "name=t", f"runs={tmp_path}", "teacher.candidates=4"]
+    monkeypatch.setattr(sys, "argv", ["teacher", *words])
+    assert main() == 0
+    said = capsys.readouterr().out
+    assert "train: 3 answers kept for 3 of 4 rows, out of 16 candidates" in said  # 14 drawn
+    assert "rows left out: broke_a_rule 1; their ids are in " in said
+    assert (
+        "ceiling, strict on train by the code rules: base without the prompt 0.0% of 4, first "
+        "candidate 0.0% of 4, best of 4 50.0% of 4, with repair 75.0% of 4" in said
+    )
 
 
 def test_what_was_mended_is_not_asked_again(tmp_path: Path) -> None:
