@@ -34,7 +34,11 @@ def generate(config: Config, engine: Engine, accept_changes: bool) -> dict[str, 
         arm: run_job(engine, some, run.answers(arm), meaning, accept_changes)
         for arm, some in tasks.items()
     }
-    for split, rows in (("train", run.training(config)), ("val", val[: config.predict.epoch_rows])):
+    training = run.training(config)
+    lost = sum(asking.kept(row).dropped_before(row) for row in training)
+    if lost:
+        print(f"{lost} passages of first turns do not fit and are not shown")
+    for split, rows in (("train", training), ("val", val[: config.predict.epoch_rows])):
         arm = f"candidates/{split}"
         meaning = {
             **asking.meaning(View(prompted=True), config.teacher.sampling, rows),
