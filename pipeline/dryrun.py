@@ -65,12 +65,8 @@ def _note(asking: Asking, row: Row) -> str:
     if not kept.fits:
         return f"TOO LONG for {asking.budget} tokens even without passages: would not be asked"
     lost = f"{kept.dropped} of {len(row.contexts)} passages would be dropped" * bool(kept.dropped)
-    earlier = _passages(row) - _passages(kept.shown(row))
-    return lost + f"{earlier} passages of earlier turns would be dropped" * bool(earlier)
-
-
-def _passages(row: Row) -> int:
-    return sum(len(turn.contexts) for turn in row.history)
+    earlier = kept.dropped_before(row)
+    return lost + f" {earlier} passages of earlier turns would be dropped" * bool(earlier)
 
 
 def _histogram(values: Sequence[int]) -> list[str]:

@@ -32,6 +32,10 @@ class Kept(NamedTuple):
         update = {"contexts": self.contexts, "history": self.history}
         return row.model_copy(update=update)
 
+    def dropped_before(self, row: Row) -> int:
+        """The passages of the row's earlier turns that do not fit."""
+        return _passages(row.history) - _passages(self.history)
+
 
 class Renderer:
     """Renders rows with one tokenizer, one prompt and one set of template arguments."""
@@ -123,7 +127,7 @@ class Renderer:
         Those of earlier turns go first, from their end: the row's own are what its answer is of.
         """
         whole = row.contexts
-        earlier = sum(len(turn.contexts) for turn in row.history)
+        earlier = _passages(row.history)
         tried = [(whole, count) for count in range(earlier, 0, -1)]
         tried += [(whole[:count], 0) for count in range(len(whole), -1, -1)]
         for contexts, count in tried:
@@ -198,3 +202,7 @@ def _with_passages(history: Sequence[Turn], count: int) -> tuple[Turn, ...]:
         turns.append(turn.model_copy(update={"contexts": turn.contexts[: max(count, 0)]}))
         count -= len(turn.contexts)
     return tuple(turns)
+
+
+def _passages(history: Sequence[Turn]) -> int:
+    return sum(len(turn.contexts) for turn in history)

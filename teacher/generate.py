@@ -50,6 +50,9 @@ def generate(
     meaning = asking.meaning(prompted, sampling, val)
     for arm, some in tasks.items():
         done[arm] = run_job(engine, some, run.answers(arm), meaning, accept_changes)
+    lost = sum(asking.kept(row).dropped_before(row) for row in train)
+    if lost:
+        print(f"{lost} passages of first turns do not fit and are not shown")
     # judged now, while the judge is there: the choice reads its replies
     scorer.score(read_answers(run.answers(BASE)), {row.id: row for row in train})
     for split, rows in candidate_rows(config, run).items():

@@ -92,6 +92,7 @@ def test_passages_of_earlier_turns_are_dropped_first(views: Renderer) -> None:
         earlier = [context.text[:5] for turn in shown.history for context in turn.contexts]
         seen.append((earlier, [context.text[:5] for context in shown.contexts], kept.dropped))
         assert [turn.answer for turn in kept.history] == ["At 9."]
+        assert kept.dropped_before(ROW) == 2 - len(earlier)
         budget = len(views.view(shown, shown.contexts, prompted=True)) - 1
     assert seen == [
         (["one", "two t"], ["three", "four "], 0),
