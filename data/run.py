@@ -1,5 +1,6 @@
 """Where things lie in a run's folder: the contract by which the commands meet on disk."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -58,10 +59,14 @@ class Run:
 
         Raises DataError when the data have not been prepared.
         """
+        return list(self.each_row(name))
+
+    def each_row(self, name: Split) -> Iterator[Row]:
+        """As `rows`, of which no more than one is held."""
         path = self.split(name)
         if not self.split("train").exists():
             raise DataError(f"{path}: not there; run `python -m pipeline` on the config first")
-        return list(read_records(path, Row)) if path.exists() else []
+        return read_records(path, Row) if path.exists() else iter(())
 
     def answers(self, arm: str) -> Path:
         """Answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …

@@ -6,7 +6,7 @@ A key comes once, whatever crashes and power cuts lie behind the file.
 """
 
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from config.errors import DataError
-from data.store import Appender, write_bytes
+from data.store import Appender, replace_file, write_bytes
 
 _SCHEMA = pa.schema(
     [
@@ -90,6 +90,24 @@ def read_topk(path: Path) -> TopKFile:
         raise DataError(
             f"{path}: not there; run `python -m teacher CONFIG generate` first"
         ) from None
+
+
+def join_topk(paths: Iterable[Path], out: Path) -> None:
+    """Writes the records of all files that are there into one; of a key that several have, the
+    first. Of no records no file. Raises DataError when one is of another layout, or the disk full.
+    """
+    files = [TopKFile(path) for path in paths if path.exists()]
+    size = sum(file.path.stat().st_size for file in files)
+
+    def parts() -> Iterator[Any]:
+        seen: set[str] = set()
+        yield _HEAD
+        for file in files:
+            yield from file.parts({key for key in file if key not in seen})[1:]
+            seen.update(file)
+
+    if any(files):
+        replace_file(out, parts(), size)
 
 
 class TopKStore:

@@ -5,46 +5,65 @@ examples: a row is asked no more once enough of its candidates break no rule. Th
 the rounds then goes to the rows that need it, and costs little.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
-from data.run import Run
+from data.run import Run, Split
+from data.shards import WHOLE, Part
 from engine.asking import Asking, View
-from engine.job import Job, Outcome, run_job
+from engine.job import Job, Outcome, Task, run_job
 from engine.protocol import Engine
 from judge.checks import code_verdicts
 from judge.reference import best_by_row
 from teacher.orders import example_orders
 from teacher.select import is_settled
 
+ARMS = ("teacher", "scored/teacher", "candidates/train", "candidates/val")
+_AT_ONCE = 10_000  # rows whose candidates are drawn together; only those are held
 
-def generate(config: Config, engine: Engine, accept_changes: bool) -> dict[str, Outcome]:
-    """Writes the teacher arm and the candidates of train and val; returns what was done by arm."""
+
+def generate(
+    config: Config, engine: Engine, accept_changes: bool, part: Part = WHOLE
+) -> dict[str, Outcome]:
+    """Writes the teacher arm and the candidates of train and val; returns what was done by arm.
+
+    Of a `part` of the rows into files of its own: they are what those rows have in the whole.
+    """
     run, asking = Run.of(config), Asking(config)
     val = run.rows("val")
+    own = [row for row in val if part.holds(row.id)]
     view, sampling = View(prompted=True), config.predict.sampling
-    tasks = {
-        "teacher": asking.tasks("teacher", val, view, sampling),
-        "scored/teacher": asking.scoring("scored/teacher", val, view, best_by_row(val)),
+    tasks: dict[str, Iterable[Task]] = {
+        "teacher": asking.tasks("teacher", own, view, sampling),
+        "scored/teacher": asking.scoring("scored/teacher", own, view, best_by_row(own)),
     }
     meaning = asking.meaning(view, sampling, val)
     done = {
-        arm: run_job(engine, some, run.answers(arm), meaning, accept_changes)
+        arm: run_job(engine, some, run.answers(arm + part.suffix), meaning, accept_changes)
         for arm, some in tasks.items()
     }
-    for split, rows in (("train", run.rows("train")), ("val", val[: config.predict.epoch_rows])):
+    for split in ("train", "val"):
         arm = f"candidates/{split}"
         meaning = {
-            **asking.meaning(View(prompted=True), config.teacher.sampling, rows),
+            **asking.meaning(view, config.teacher.sampling, _rows(config, split)),
             "candidates": config.teacher.candidates,
             "shuffle_examples": config.teacher.shuffle_examples,
         }
-        with Job(engine, run.answers(arm), meaning, accept_changes) as job:
-            draw_candidates(job, asking, arm, rows)
+        with Job(engine, run.answers(arm + part.suffix), meaning, accept_changes) as job:
+            rows = (row for row in _rows(config, split) if part.holds(row.id))
+            while chunk := list(islice(rows, _AT_ONCE)):
+                draw_candidates(job, asking, arm, chunk)
             done[arm] = job.outcome
     return done
+
+
+def _rows(config: Config, split: Split) -> Iterator[Row]:
+    """The rows that have candidates: of val only those that are looked at every epoch."""
+    rows = Run.of(config).each_row(split)
+    return rows if split == "train" else islice(rows, config.predict.epoch_rows)
 
 
 def draw_candidates(job: Job, asking: Asking, arm: str, rows: Sequence[Row]) -> None:
