@@ -118,8 +118,9 @@ def cached(rows: int) -> list[Timing]:
 
 def uncached(rows: int) -> list[Timing]:
     """vLLM as ours starts it, without its prefix cache."""
-    os.environ |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
-    os.environ |= {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "4"}
+    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
+    settings |= {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "4"}
+    os.environ |= {**settings, **os.environ}
     from vllm import LLM
 
     options: dict[str, Any] = {}

@@ -112,8 +112,9 @@ class Job:
                 self._bar = None
         if self._flying:
             rows = (task.row for group in self._flying.values() for _, task in group)
-            more = len(self._flying) >= _COUNTED
-            raise Unanswered(self._path, list(dict.fromkeys(rows)), more)
+            left = Unanswered(self._path, list(dict.fromkeys(rows)), len(self._flying) >= _COUNTED)
+            self._flying.clear()
+            raise left
 
     def answers(self, tasks: Iterable[Task]) -> list[Answer]:
         """As `ask`, and returns the answers in the order of the tasks."""
@@ -138,7 +139,7 @@ class Job:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if error is None:
+            if error is None and _OPEN not in self._order:
                 # finished out of order, or the store holds answers of other requests
                 self._stored.arrange(self._order)
                 self._topk.finish(self._stored)

@@ -58,6 +58,6 @@ def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
     return _lookup(host, *args, **options)
 
 
-socket.socket.connect = connect  # type: ignore[method-assign]
-socket.socket.connect_ex = connect_ex  # type: ignore[method-assign]
+socket.socket.connect = connect  # type: ignore[assignment,method-assign]
+socket.socket.connect_ex = connect_ex  # type: ignore[assignment,method-assign]
 socket.getaddrinfo = getaddrinfo
