@@ -14,6 +14,20 @@ from data.store import write_text
 Meaning = Mapping[str, object]  # setting → JSON-able value or hash
 
 
+def meaning_path(path: Path) -> Path:
+    """Where the settings behind a file of records lie: beside it."""
+    return path.with_suffix(".meaning.json")
+
+
+def stored_meaning(path: Path) -> Meaning:
+    """What `path` says. Raises DataError when it is not there or cannot be read."""
+    try:
+        found: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}; copy or make it again") from None
+    return found
+
+
 def settle_meaning(path: Path, meaning: Meaning, accept_changes: bool) -> bool:
     """Compares `meaning` with what `path` says, and writes it there. Returns whether it changed.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -15,5 +16,18 @@ class Record(BaseModel):
 
 def digest(value: Any) -> str:
     """Hex SHA-256 of a JSON-able value, the same for equal values whatever their key order."""
+    return hashlib.sha256(_canonical(value)).hexdigest()
+
+
+def digest_each(values: Iterable[Any]) -> str:
+    """The digest of the list of these values, which is never held."""
+    found = hashlib.sha256(b"[")
+    for at, value in enumerate(values):
+        found.update(b"," * (at > 0) + _canonical(value))
+    found.update(b"]")
+    return found.hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return text.encode("utf-8", "surrogatepass")

@@ -1,5 +1,7 @@
 """Where things lie in a run's folder: the contract by which the commands meet on disk."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -61,22 +63,26 @@ class Run:
 
         Raises DataError when the data have not been prepared.
         """
+        return list(self.each_row(name))
+
+    def each_row(self, name: Split) -> Iterator[Row]:
+        """As `rows`, of which no more than one is held."""
         path = self.split(name)
         if not self.split("train").exists():
             raise DataError(f"{path}: not there; run `python -m pipeline` on the config first")
-        return list(read_records(path, Row)) if path.exists() else []
+        return read_records(path, Row) if path.exists() else iter(())
 
-    def training(self, config: Config) -> list[Row]:
+    def training(self, config: Config) -> Iterator[Row]:
         """The rows that teacher and student learn from: train, and its probes where asked for.
 
         Raises DataError when the data have not been prepared, or the probes not been made.
         """
-        rows = self.rows("train")
+        rows = self.each_row("train")
         if config.probes is None:
             return rows
         if not self.probes.exists():
             raise DataError(f"{self.probes}: not there; run `python -m teacher CONFIG probes`")
-        return [*rows, *read_records(self.probes, Row)]
+        return chain(rows, read_records(self.probes, Row))
 
     def answers(self, arm: str) -> Path:
         """Answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …

@@ -81,9 +81,11 @@ def replace_file(path: Path, parts: Iterable[bytes], size: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise unwritten(path, size, error) from error
+        if isinstance(error, OSError):
+            raise unwritten(path, size, error) from error
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,8 @@ A key comes once, whatever crashes and power cuts lie behind the file.
 """
 
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from config.errors import DataError
-from data.store import Appender, write_bytes
+from data.store import Appender, replace_file
 
 _SCHEMA = pa.schema(
     [
@@ -70,10 +71,15 @@ class TopKFile(Mapping[str, TopK]):
         """Bytes up to the end of the last whole record of one of these keys."""
         return max((span.end for key, span in self._spans.items() if key in keys), default=0)
 
-    def parts(self, keys: Container[str]) -> list[Any]:
-        """The bytes of a file with just these keys' records, uncopied; of none: no bytes."""
-        found = [self._slice(span) for key, span in self._spans.items() if key in keys]
-        return [_HEAD, *found] if found else []
+    def size(self, keys: Container[str]) -> int:
+        """Bytes of a file with just these keys' records; of none: 0."""
+        sizes = (span.end - span.start for key, span in self._spans.items() if key in keys)
+        found = sum(sizes)
+        return found + len(_HEAD) if found else 0
+
+    def parts(self, keys: Container[str]) -> Iterator[Any]:
+        """Their bytes, uncopied, record by record."""
+        return (self._slice(span) for key, span in self._spans.items() if key in keys)
 
     def _slice(self, span: _Span) -> Any:
         return self._bytes.slice(span.start, span.end - span.start)
@@ -90,6 +96,24 @@ def read_topk(path: Path) -> TopKFile:
         raise DataError(
             f"{path}: not there; run `python -m teacher CONFIG generate` first"
         ) from None
+
+
+def join_topk(paths: Iterable[Path], out: Path) -> None:
+    """Writes the records of all files that are there into one; of a key that several have, the
+    first. Of no records no file. Raises DataError when one is of another layout, or the disk full.
+    """
+    files = [TopKFile(path) for path in paths if path.exists()]
+    size = sum(file.path.stat().st_size for file in files)
+
+    def parts() -> Iterator[Any]:
+        seen: set[str] = set()
+        yield _HEAD
+        for file in files:
+            yield from file.parts({key for key in file if key not in seen})
+            seen.update(file)
+
+    if any(files):
+        replace_file(out, parts(), size)
 
 
 class TopKStore:
@@ -137,11 +161,12 @@ class TopKStore:
 
 def _keep(path: Path, keys: Container[str]) -> None:
     """Replaces the file by one with just these keys' records, unless it is that already."""
-    parts = TopKFile(path).parts(keys)
-    if not parts:
+    file = TopKFile(path)
+    size = file.size(keys)
+    if not size:
         path.unlink()
-    elif sum(map(len, parts)) < path.stat().st_size:
-        write_bytes(path, *parts)
+    elif size < path.stat().st_size:
+        replace_file(path, chain([_HEAD], file.parts(keys)), size)
 
 
 def _message(key: str, topk: TopK) -> bytes:

@@ -4,19 +4,21 @@ The one place that decides which passages of a row are shown, so that every arm,
 and the judge see the same ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from config.schema import Config, Sampling
 from data.meaning import Meaning
-from data.records import digest
+from data.records import digest, digest_each
 from data.rows import Row
 from engine.job import Task
 from engine.models import load_tokenizer, model_identity, resolve_model
 from engine.protocol import Adapter, make_request, score_request
 from prompts.library import load_prompt
 from prompts.render import Kept, Message, Renderer
+
+_KEPT = 20_000  # rows whose passages are remembered
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,20 @@ class View:
     prompted: bool
     adapter: Adapter | None = None
     order: tuple[int, ...] | None = None  # of the worked examples; None: as written
+
+
+class Tasks:
+    """One task per row, made whenever they are gone through: the prompts of many fit no memory."""
+
+    def __init__(self, rows: Sequence[Row], make: Callable[[Row], Task]) -> None:
+        self._rows = rows
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Task]:
+        return map(self._make, self._rows)
 
 
 class Asking:
@@ -50,6 +66,8 @@ class Asking:
     def kept(self, row: Row) -> Kept:
         """The passages of a row that every view of it shows."""
         if row.id not in self._kept:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
             self._kept[row.id] = self.renderer.kept_contexts(row, self.budget)
         return self._kept[row.id]
 
@@ -63,19 +81,23 @@ class Asking:
 
     def tasks(
         self, arm: str, rows: Sequence[Row], view: View, sampling: Sampling, sample: int = 0
-    ) -> list[Task]:
+    ) -> Tasks:
         """One task per row: the answer number `sample` of an arm."""
-        made = []
-        for row in rows:
+
+        def made(row: Row) -> Task:
             seed = int(digest([self.config.seed, row.id, sample])[:8], 16)
             messages = self._messages(row, view)
-            ids = self.renderer.prompt_ids(messages)
             request = make_request(
-                self.identity, ids, sampling, seed, view.adapter, tuple(messages)
+                self.identity,
+                self.renderer.prompt_ids(messages),
+                sampling,
+                seed,
+                view.adapter,
+                tuple(messages),
             )
-            dropped = self.kept(row).dropped
-            made.append(Task(arm, row.id, sample, request, view.order, dropped))
-        return made
+            return Task(arm, row.id, sample, request, view.order, self.kept(row).dropped)
+
+        return Tasks(rows, made)
 
     def scoring(
         self, arm: str, rows: Sequence[Row], view: View, given: Mapping[str, Sequence[str]]
@@ -93,7 +115,7 @@ class Asking:
                 made.append(Task(arm, row.id, sample, request, dropped=dropped))
         return made
 
-    def meaning(self, view: View, sampling: Sampling, rows: Sequence[Row]) -> Meaning:
+    def meaning(self, view: View, sampling: Sampling, rows: Iterable[Row]) -> Meaning:
         """What an arm's answers depend on, by name, for the refusal of silent changes."""
         return {
             "model": self.identity,
@@ -102,7 +124,7 @@ class Asking:
             "adapter": view.adapter.sha256 if view.adapter else None,
             "sampling": sampling.model_dump(),
             "seed": self.config.seed,
-            "rows": digest([_shown(row) for row in rows]),
+            "rows": digest_each(map(_shown, rows)),
             "budget": self.budget,
         }
 

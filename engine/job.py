@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from config.errors import DataError
 from data.answers import Answer, Finish, topk_path
-from data.meaning import Meaning, settle_meaning
+from data.meaning import Meaning, meaning_path, settle_meaning
 from data.topk import TopKStore
 from engine.ledger import Ledger
 from engine.protocol import Completion, Engine, Request
@@ -46,6 +46,7 @@ class Task:
 class Outcome:
     """What a job did, in answers."""
 
+    answers: int  # of all tasks
     asked: int  # by the engine, in this run
     reused: int  # found in the store
     too_long: int  # prompts that do not fit
@@ -60,6 +61,7 @@ class Unanswered(DataError):
         named = ", ".join(rows[:_NAMED]) + (", …" if len(rows) > _NAMED else "")
         count = f"{len(rows)} rows{' or more' if more else ''}"
         super().__init__(f"{path}: {count} without an answer: {named}; run again to ask them")
+        self.path = path
         self.rows = rows
 
 
@@ -81,7 +83,7 @@ class Job:
         self._stored = Ledger(path)
         try:
             self._topk = TopKStore(topk_path(path), self._stored)
-            settle_meaning(path.with_suffix(".meaning.json"), meaning, accept_changes)
+            settle_meaning(meaning_path(path), meaning, accept_changes)
         except BaseException:
             self._stored.close()
             raise
@@ -110,8 +112,9 @@ class Job:
                 self._bar = None
         if self._flying:
             rows = (task.row for group in self._flying.values() for _, task in group)
-            more = len(self._flying) >= _COUNTED
-            raise Unanswered(self._path, list(dict.fromkeys(rows)), more)
+            left = Unanswered(self._path, list(dict.fromkeys(rows)), len(self._flying) >= _COUNTED)
+            self._flying.clear()
+            raise left
 
     def answers(self, tasks: Iterable[Task]) -> list[Answer]:
         """As `ask`, and returns the answers in the order of the tasks."""
@@ -123,7 +126,8 @@ class Job:
     def outcome(self) -> Outcome:
         """What was done so far."""
         ended = [self._stored.finish(number) for number in self._order if number != _OPEN]
-        return Outcome(self._asked, self._reused, ended.count("too_long"), ended.count("length"))
+        long, cut = ended.count("too_long"), ended.count("length")
+        return Outcome(len(ended), self._asked, self._reused, long, cut)
 
     def __enter__(self) -> "Job":
         return self
@@ -135,7 +139,7 @@ class Job:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if error is None:
+            if error is None and _OPEN not in self._order:
                 # finished out of order, or the store holds answers of other requests
                 self._stored.arrange(self._order)
                 self._topk.finish(self._stored)

@@ -43,7 +43,7 @@ def material(config: Config, student: StudentSettings, asking: Asking) -> Materi
     if student.learns_stored:
         stored = read_topk(topk_path(run.answers("candidates/train")))
         tops = stored_tops(stored, records, asking)
-    train = examples(asking, run.training(config), records, tops, prompted)
+    train = examples(asking, list(run.training(config)), records, tops, prompted)
     val_records = list(read_records(run.selected_val, Selected))
     val = examples(asking, run.rows("val"), val_records, {}, False)
     learnt = [[one.prompt_ids, one.answers, one.prompted_ids] for one in train]

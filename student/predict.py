@@ -1,7 +1,7 @@
 """Answers val and hidden without the prompt, chooses the best student, and saves it to serve."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class Predictor:
         tasks = self.asking.scoring(scored, rows, view, best_by_row(rows))
         self._ask(scored, rows, view, tasks)
 
-    def _ask(self, arm: str, rows: Sequence[Row], view: View, tasks: Sequence[Task]) -> None:
+    def _ask(self, arm: str, rows: Sequence[Row], view: View, tasks: Iterable[Task]) -> None:
         meaning = self.asking.meaning(view, self.config.predict.sampling, rows)
         done = run_job(
             self._engine(view.adapter), tasks, self.run.answers(arm), meaning, self._accept

@@ -1,9 +1,10 @@
-"""`python -m teacher CONFIG probes|generate|select|prepare|collect`.
+"""`python -m teacher CONFIG probes|generate|merge|select|prepare|collect`.
 
-Made rows; candidates of the prompted model, and the choice; by batch files, where the engine is
-those.
+Made rows; candidates of the prompted model, in shards too, and the choice; by batch files, where
+the engine is those.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,45 +13,74 @@ from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config
 from data.run import Run
+from data.shards import WHOLE, read_shard
 from data.store import write_records, write_text
 from judge.scoring import judging_server
 from prompts.library import load_prompt
 from teacher.audit import RuleAudit, audit
 from teacher.candidates import given_of
 from teacher.coverage import coverage
+from teacher.generate import Sources, generate
 from teacher.judged import stored_candidates
 from teacher.probes import lines, make_probes
 from teacher.select import select_all
 
 
-def main() -> int:
-    """Runs one action of the teacher."""
+def own_sources(config: Config) -> Sources:
+    """The engines of the settings, none of them started."""
+    from engine.make import base_engine, teacher_engine  # heavy: only where it is used
+
+    engine = teacher_engine(config)
+    return Sources(engine, base_engine(config, engine))
+
+
+def main(make_sources: Callable[[Config], Sources] = own_sources) -> int:
+    """Runs one action of the teacher, with the engines that the settings name or other ones."""
     made = parser("teacher", "The prompted model's answers, and the choice of those to learn.")
     made.add_argument(
         "action",
-        choices=("probes", "generate", "select", "prepare", "collect"),
+        choices=("probes", "generate", "merge", "select", "prepare", "collect"),
         help="probes: make rows for rules that the logs hardly touch; generate: ask the prompted "
-        "model; select: choose by the rules, write audit.json; "
-        "prepare: write batch files of what is not answered; collect: generate from their results",
+        "model; merge: join what its shards have written; select: choose by the rules, write "
+        "audit.json; prepare: write batch files of what is not answered; collect: generate from "
+        "their results",
+    )
+    made.add_argument(
+        "--shard", metavar="I/N", help="generate: only part I of N of the rows, 1/N to N/N"
     )
     add_changes(made)
     arguments = made.parse_args()
     config = load_config(Path(arguments.config), arguments.overrides)
-    by_files = config.teacher.engine.kind == "batch"
-    if arguments.action in ("prepare", "collect") and not by_files:
-        raise ConfigError(
-            f"teacher.engine {config.teacher.engine.kind} needs no {arguments.action}; run "
-            "generate, or set teacher.engine: {kind: batch, model: …}"
-        )
+    _check(config, arguments.action, arguments.shard)
     if arguments.action == "probes":
         _probes(config, arguments.accept_changes)
+    elif arguments.action == "merge":
+        _merge(config, make_sources(config).engine.identity)
     elif arguments.action == "select":
         _select(config)
     elif arguments.action == "prepare":
         _prepare(config)
     else:
-        _generate(config, arguments.accept_changes)
+        part = read_shard(arguments.shard) if arguments.shard else WHOLE
+        sources = make_sources(config)._replace(part=part)
+        _generate(config, sources, arguments.accept_changes)
     return 0
+
+
+def _check(config: Config, action: str, shard: str | None) -> None:
+    """Raises ConfigError for what does not go together."""
+    if action in ("prepare", "collect") and config.teacher.engine.kind != "batch":
+        raise ConfigError(
+            f"teacher.engine {config.teacher.engine.kind} needs no {action}; run "
+            "generate, or set teacher.engine: {kind: batch, model: …}"
+        )
+    if shard and action != "generate":
+        raise ConfigError(f"--shard {shard}: only `generate` does a part of the rows")
+    if shard and config.teacher.judged:
+        raise ConfigError(
+            f"--shard {shard}: the judge's replies lie in one file for all rows; "
+            "set teacher.judged: false"
+        )
 
 
 def _prepare(config: Config) -> None:
@@ -85,23 +115,28 @@ def _probes(config: Config, accept_changes: bool) -> None:
     print("\n".join(lines(probes, coverage(rules, [*train, *probes.rows]))))
 
 
-def _generate(config: Config, accept_changes: bool) -> None:
-    from engine.make import base_engine, teacher_engine
-    from teacher.generate import generate
-
-    engine = teacher_engine(config)
-    base = base_engine(config, engine)
+def _generate(config: Config, sources: Sources, accept_changes: bool) -> None:
+    suffix = sources.part.suffix
     try:
         with judging_server(config) if config.teacher.judged else nullcontext() as judge:
-            for arm, done in generate(config, engine, accept_changes, judge, base).items():
+            sources = sources._replace(judge=judge)
+            for arm, done in generate(config, sources, accept_changes).items():
                 print(
-                    f"{arm}: {done.asked} asked, {done.reused} reused, "
+                    f"{arm + suffix}: {done.asked} asked, {done.reused} reused, "
                     f"{done.too_long} too long, {done.cut} cut"
                 )
     finally:
-        for one in (engine, base):
-            if one is not None:
-                one.close()
+        sources.close()
+
+
+def _merge(config: Config, identity: str) -> None:
+    from teacher.merge import merge  # heavy: only where it is used
+
+    for arm, done in merge(config, identity).items():
+        print(
+            f"{arm}: {done.answers} answers from {done.shards} shards, none missing; "
+            f"{done.too_long} too long, {done.left_out} no longer wanted"
+        )
 
 
 def _select(config: Config) -> None:

@@ -69,7 +69,7 @@ def audit(
 ) -> Audit:
     """Writes `teacher/audit.json` from the candidates of the logged train rows."""
     must, run = must_rules(rules), Run.of(config)
-    training = run.training(config)
+    training = list(run.training(config))
     logged = {row.id for row in training if row.synthetic is None}
     drawn = [one for one in found.train if one.answer.row in logged]
     base = [one for row, one in found.base.items() if row in logged]

@@ -6,7 +6,7 @@ A batch takes hours, so the candidates do not come in rounds: all of every row a
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from config.schema import Config
 from data.answers import read_answers
@@ -51,7 +51,9 @@ def _tasks(asking: Asking, run: Run) -> Iterator[Task]:
     view = View(prompted=True)
     yield from asking.tasks("teacher", run.rows("val"), view, config.predict.sampling)
     orders = candidate_orders(config.teacher, len(asking.prompt.examples), config.seed)
-    for split, rows in candidate_rows(config, run).items():
+    splits: tuple[Literal["train", "val"], ...] = ("train", "val")
+    for split in splits:
+        rows = list(candidate_rows(config, split))
         for sample, order in enumerate(orders):
             view = View(prompted=True, order=order)
             arm = f"candidates/{split}"

@@ -7,14 +7,17 @@ the rounds then goes to the rows that need it, and costs little. Where no candid
 more may follow (`teacher.repair`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from config.schema import Config, ServerSettings
-from data.answers import read_answers
 from data.rows import Row
-from data.run import Run, Split
+from data.run import Run
+from data.shards import WHOLE, Part
 from engine.asking import Asking, View
-from engine.job import Job, Outcome, run_job
+from engine.job import Job, Outcome, Task, run_job
 from engine.protocol import Engine
 from judge.reference import best_by_row
 from teacher.judged import BASE, Judged, Scorer
@@ -22,61 +25,118 @@ from teacher.orders import candidate_orders
 from teacher.repair import repair_tasks
 from teacher.select import is_settled
 
+ARMS = (BASE, "teacher", "scored/teacher", "candidates/train", "candidates/val")
+_AT_ONCE = 10_000  # rows whose candidates are drawn together; only those are held
 
-def generate(
-    config: Config,
-    engine: Engine,
-    accept_changes: bool,
-    judge: ServerSettings | None = None,
-    base: Engine | None = None,
-) -> dict[str, Outcome]:
-    """Writes the teacher arm, the base's answers to train and the candidates of train and val.
 
-    `judge`: a running server for `teacher.judged`; `base`: the student's base, where `engine` is
-    another model. Returns what was done by arm.
+class Sources(NamedTuple):
+    """Who answers, who judges, and which part of the rows is asked about."""
+
+    engine: Engine
+    base: Engine | None = None  # the student's base, where `engine` is another model
+    judge: ServerSettings | None = None  # a running server for `teacher.judged`
+    part: Part = WHOLE
+
+    def close(self) -> None:
+        """Frees the models."""
+        for one in (self.engine, self.base):
+            if one is not None:
+                one.close()
+
+
+def generate(config: Config, sources: Sources, accept_changes: bool) -> dict[str, Outcome]:
+    """Writes the base's answers to train, the teacher arm and the candidates of train and val.
+
+    Of a part of the rows into files of its own: they are what those rows have in the whole. Returns
+    what was done by arm.
     """
-    run, asking = Run.of(config), Asking(config, identity=engine.identity)
-    train, val = run.training(config), run.rows("val")
-    scorer = Scorer(config, asking.prompt, asking.rules, judge)
-    prompted, sampling = View(prompted=True), config.predict.sampling
-    done = {BASE: _ask_base(config, base or engine, train, accept_changes)}
-    if base is not None:
-        base.close()  # the memory is the teacher's now
-    given = best_by_row(val) if config.teacher.engine.scores else {}
-    tasks = {
-        "teacher": asking.tasks("teacher", val, prompted, sampling),
-        "scored/teacher": asking.scoring("scored/teacher", val, prompted, given),
-    }
-    meaning = asking.meaning(prompted, sampling, val)
-    for arm, some in tasks.items():
-        done[arm] = run_job(engine, some, run.answers(arm), meaning, accept_changes)
-    lost = sum(asking.kept(row).dropped_before(row) for row in train)
-    if lost:
-        print(f"{lost} passages of first turns do not fit and are not shown")
-    # judged now, while the judge is there: the choice reads its replies
-    scorer.score(read_answers(run.answers(BASE)), {row.id: row for row in train})
-    for split, rows in candidate_rows(config, run).items():
-        arm = f"candidates/{split}"
-        meaning = {
-            **asking.meaning(prompted, config.teacher.sampling, rows),
-            "candidates": config.teacher.candidates,
-            "shuffle_examples": config.teacher.shuffle_examples,
-        }
-        with Job(engine, run.answers(arm), meaning, accept_changes) as job:
-            draw_candidates(job, asking, scorer, arm, rows)
-            done[arm] = job.outcome
+    made = _Generation(config, sources, accept_changes)
+    done = {BASE: made.ask_base()}
+    done |= made.ask_val()
+    for split in ("train", "val"):
+        done[f"candidates/{split}"] = made.draw(split)
     return done
 
 
-def _ask_base(config: Config, engine: Engine, rows: Sequence[Row], accept_changes: bool) -> Outcome:
-    asking, bare, sampling = Asking(config), View(prompted=False), config.predict.sampling
-    tasks, meaning = asking.tasks(BASE, rows, bare, sampling), asking.meaning(bare, sampling, rows)
-    return run_job(engine, tasks, Run.of(config).answers(BASE), meaning, accept_changes)
+class _Generation:
+    def __init__(self, config: Config, sources: Sources, accept_changes: bool) -> None:
+        self._config, self._sources, self._accept = config, sources, accept_changes
+        self._run = Run.of(config)
+        self._asking = Asking(config, identity=sources.engine.identity)
+        asking = self._asking
+        self._scorer = Scorer(config, asking.prompt, asking.rules, sources.judge)
+
+    def ask_base(self) -> Outcome:
+        """The train rows, as the student's base answers them without the prompt."""
+        sources, config = self._sources, self._config
+        asking, bare, sampling = Asking(config), View(prompted=False), config.predict.sampling
+        meaning = asking.meaning(bare, sampling, candidate_rows(config, "train"))
+        engine = sources.base or sources.engine
+        with Job(engine, self._path(BASE), meaning, self._accept) as job:
+            for rows in self._chunks("train"):
+                tasks = asking.tasks(BASE, rows, bare, sampling)
+                if sources.judge is None:
+                    job.ask(tasks)
+                else:  # judged now, while the judge is there: the choice reads its replies
+                    self._scorer.score(job.answers(tasks), {row.id: row for row in rows})
+            done = job.outcome
+        if sources.base is not None:
+            sources.base.close()  # the memory is the teacher's now
+        return done
+
+    def ask_val(self) -> dict[str, Outcome]:
+        """The teacher's answers to val, and what it thinks of the logged ones."""
+        asking, val = self._asking, self._run.rows("val")
+        own = [row for row in val if self._sources.part.holds(row.id)]
+        view, sampling = View(prompted=True), self._config.predict.sampling
+        given = best_by_row(own) if self._config.teacher.engine.scores else {}
+        tasks: dict[str, Iterable[Task]] = {
+            "teacher": asking.tasks("teacher", own, view, sampling),
+            "scored/teacher": asking.scoring("scored/teacher", own, view, given),
+        }
+        meaning = asking.meaning(view, sampling, val)
+        return {
+            arm: run_job(self._sources.engine, some, self._path(arm), meaning, self._accept)
+            for arm, some in tasks.items()
+        }
+
+    def draw(self, split: Literal["train", "val"]) -> Outcome:
+        """The candidates of one split."""
+        config, asking, arm = self._config, self._asking, f"candidates/{split}"
+        meaning = {
+            **asking.meaning(
+                View(prompted=True), config.teacher.sampling, candidate_rows(config, split)
+            ),
+            "candidates": config.teacher.candidates,
+            "shuffle_examples": config.teacher.shuffle_examples,
+        }
+        lost = 0
+        with Job(self._sources.engine, self._path(arm), meaning, self._accept) as job:
+            for rows in self._chunks(split):
+                lost += sum(asking.kept(row).dropped_before(row) for row in rows)
+                draw_candidates(job, asking, self._scorer, arm, rows)
+            done = job.outcome
+        if lost:
+            print(f"{arm}: {lost} passages of first turns do not fit and are not shown")
+        return done
+
+    def _path(self, arm: str) -> Path:
+        return self._run.answers(arm + self._sources.part.suffix)
+
+    def _chunks(self, split: Literal["train", "val"]) -> Iterator[list[Row]]:
+        rows = (
+            row for row in candidate_rows(self._config, split) if self._sources.part.holds(row.id)
+        )
+        while chunk := list(islice(rows, _AT_ONCE)):
+            yield chunk
 
 
-def candidate_rows(config: Config, run: Run) -> dict[Split, list[Row]]:
+def candidate_rows(config: Config, split: Literal["train", "val"]) -> Iterator[Row]:
     """The rows that candidates are drawn for: those to learn, and those looked at in training."""
-    return {"train": run.training(config), "val": run.rows("val")[: config.predict.epoch_rows]}
+    run = Run.of(config)
+    if split == "train":
+        return run.training(config)
+    return islice(run.each_row("val"), config.predict.epoch_rows)
 
 
 def draw_candidates(
@@ -97,6 +157,6 @@ def draw_candidates(
         waiting = [row for row in waiting if not is_settled(drawn[row.id], teacher.keep)]
     every = [one for of_row in drawn.values() for one in of_row]
     if teacher.repair:
-        tasks = repair_tasks(asking, arm, by_id, every)
-        every += scorer.score(job.answers(tasks), by_id)
+        mending = repair_tasks(asking, arm, by_id, every)
+        every += scorer.score(job.answers(mending), by_id)
     return every

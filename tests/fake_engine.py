@@ -18,18 +18,24 @@ IN_FLIGHT = 64
 
 
 class FakeEngine:
-    """Answers with the prompt's ids; may kill its own process after `dies_after` completions."""
+    """Answers with the prompt's ids; may signal its own process after `dies_after` completions."""
 
     identity = "fake"
     max_length = 2048
 
     def __init__(
-        self, seed: int, paid: Path, dies_after: int | None = None, cut: float = 0
+        self,
+        seed: int,
+        paid: Path,
+        dies_after: int | None = None,
+        cut: float = 0,
+        dies_by: signal.Signals = signal.SIGKILL,
     ) -> None:
         self._rng = random.Random(seed)
         self._paid = paid
         self._dies_after = dies_after
         self._cut = cut
+        self._dies_by = dies_by
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """One byte a completion goes to `paid`: what the requests would have cost."""
@@ -44,7 +50,7 @@ class FakeEngine:
                 request = flying.pop(self._rng.randrange(len(flying)))
                 paid.write(b"x")
                 if done == self._dies_after:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    os.kill(os.getpid(), self._dies_by)
                 done += 1
                 yield self._completion(request)
 

@@ -14,7 +14,7 @@ from data.store import write_records
 from engine.asking import Asking, View
 from engine.protocol import Completion, Request
 from judge.reference import best_by_row, perplexities
-from teacher.generate import generate
+from teacher.generate import Sources, generate
 
 ROOT = Path(__file__).parent.parent
 PASSAGES = tuple(Context(text=f"Passage {at} " * 300) for at in range(3))
@@ -94,17 +94,17 @@ def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) ->
     """3 answers of 2 rows; a rerun asks none; a third row's new label asks one more."""
     config = demo(tmp_path)
     engine, path = SureEngine(), Run.of(config).answers("scored/teacher")
-    assert generate(config, engine, accept_changes=False)["scored/teacher"].asked == 3
+    assert generate(config, Sources(engine), accept_changes=False)["scored/teacher"].asked == 3
     found = perplexities({"teacher": read_answers(path)})["teacher"]
     assert found.value == pytest.approx(2.718281828**0.5)
     assert (found.n, found.left_out) == (3, 0)
     assert found.tokens == sum(len(request.scored) for request in engine.scored)
-    again = generate(config, engine, accept_changes=False)["scored/teacher"]
+    again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
     assert (again.asked, again.reused, len(engine.scored)) == (0, 3, 3)
     changed = [*ROWS[:2], ROWS[2].model_copy(update={"labels": ("GigaChat",)})]
     write_records(Run.of(config).split("val"), changed)
-    again = generate(config, engine, accept_changes=False)["scored/teacher"]
+    again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
     assert (again.asked, again.reused, len(engine.scored)) == (1, 3, 4)
     write_records(Run.of(config).split("val"), ROWS)
-    generate(config, engine, accept_changes=False)
+    generate(config, Sources(engine), accept_changes=False)
     assert {answer.row for answer in read_answers(path)} == {"both", "one"}, "as the rows have it"

@@ -22,7 +22,7 @@ from engine.chat import Chat
 from engine.make import teacher_engine
 from engine.models import resolve_model
 from teacher.batches import prepare
-from teacher.generate import generate
+from teacher.generate import Sources, generate
 from tests.engine.echo import renderer, replied, request
 
 ROOT = Path(__file__).parent.parent.parent
@@ -142,13 +142,13 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     send(folder, "first", but=2)
     engine = teacher_engine(config)
     with pytest.raises(DataError, match=r"1 answers are not there, 0 of them .* prepare"):
-        generate(config, engine, accept_changes=False)
+        generate(config, Sources(engine), accept_changes=False)
     run = Run.of(config)
     assert len(read_answers(run.answers("candidates/train"))) == 9, "what came is stored"
     again = prepare(config)
     assert (again.requests, again.there) == (2, 11)
     send(folder, "second")
-    done = generate(config, engine, accept_changes=False)
+    done = generate(config, Sources(engine), accept_changes=False)
     assert {arm: one.reused + one.asked for arm, one in done.items()} == {
         "teacher": 1,
         "scored/teacher": 0,
@@ -189,7 +189,7 @@ def test_vllm_answers_a_batch(tmp_path: Path) -> None:
     folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
     folder.results.mkdir()
     run_batch(written, folder.results / "vllm.jsonl")
-    done = generate(config, teacher_engine(config), accept_changes=False)
+    done = generate(config, Sources(teacher_engine(config)), accept_changes=False)
     assert sum(one.asked for one in done.values()) == 13
     for answer in read_answers(Run.of(config).answers("candidates/train")):
         assert answer.token_ids and answer.logprobs is not None

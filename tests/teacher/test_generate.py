@@ -12,7 +12,7 @@ from data.selected import Selected
 from data.store import read_records
 from data.topk import read_topk
 from engine.asking import Asking
-from teacher.generate import generate
+from teacher.generate import Sources, generate
 from teacher.judged import BASE
 from teacher.orders import example_orders
 from teacher.select import select_all
@@ -30,7 +30,7 @@ def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None
     """Good in round k costs k + 1 requests; never good costs all 4; and the good one is kept."""
     config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9}, PLAIN)
     engine = ScriptedEngine(Asking(config))
-    done = generate(config, engine, accept_changes=False)
+    done = generate(config, Sources(engine), accept_changes=False)
     answers = read_answers(Run.of(config).answers("candidates/train"))
     drawn = Counter(answer.row for answer in answers)
     assert drawn == {"a": 2, "b": 1, "c": 4, "never": 4}
@@ -49,7 +49,7 @@ def test_the_base_is_asked_once_about_each_train_row(tmp_path: Path) -> None:
     """Greedily and without the prompt; a choice without its answers is refused, and says how on."""
     config = experiment(tmp_path, {"a": 0, "b": 9})
     engine = ScriptedEngine(Asking(config))
-    generate(config, engine, accept_changes=False)
+    generate(config, Sources(engine), accept_changes=False)
     path = Run.of(config).answers(BASE)
     assert [(one.row, one.sample) for one in read_answers(path)] == [("a", 0), ("b", 0)]
     assert engine.bare == 2
@@ -62,10 +62,10 @@ def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path)
     """Rounds find their earlier answers by key, whatever round they are of."""
     config = experiment(tmp_path, {"a": 2, "b": 0})
     engine = ScriptedEngine(Asking(config))
-    generate(config, engine, accept_changes=False)
+    generate(config, Sources(engine), accept_changes=False)
     path = Run.of(config).answers("candidates/train")
     before, asked = path.read_bytes(), engine.asked.total()
-    done = generate(config, engine, accept_changes=False)
+    done = generate(config, Sources(engine), accept_changes=False)
     assert engine.asked.total() == asked and engine.bare == 2
     assert (done["candidates/train"].asked, done["candidates/train"].reused) == (0, 4)
     assert path.read_bytes() == before
@@ -75,13 +75,13 @@ def test_a_kill_in_the_second_round_loses_nothing(tmp_path: Path) -> None:
     """What was answered before the kill is reused, in either round."""
     config = experiment(tmp_path, {"a": 2, "b": 2, "c": 0})
     whole = ScriptedEngine(Asking(config))
-    generate(config, whole, accept_changes=False)
+    generate(config, Sources(whole), accept_changes=False)
     path = Run.of(config).answers("candidates/train")
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # one of round 2, and a torn one
     again = ScriptedEngine(Asking(config))
     again.asked.update(whole.asked)  # as the whole run left it
-    done = generate(config, again, accept_changes=False)
+    done = generate(config, Sources(again), accept_changes=False)
     assert done["candidates/train"].reused == 4
     assert {(a.row, a.sample) for a in read_answers(path)} >= {("a", 0), ("b", 0), ("c", 0)}
 
@@ -114,14 +114,14 @@ HARMLESS = [
 def test_what_changes_answers_is_refused_and_the_rest_is_not(tmp_path: Path, change: str) -> None:
     """12 semantic settings are refused with their name, 6 harmless ones go through."""
     config = experiment(tmp_path, {"a": 0})
-    generate(config, ScriptedEngine(Asking(config)), accept_changes=False)
+    generate(config, Sources(ScriptedEngine(Asking(config))), accept_changes=False)
     changed = experiment(tmp_path, {"a": 0}, change)
     engine = ScriptedEngine(Asking(changed))
     if change in HARMLESS:
-        generate(changed, engine, accept_changes=False)
+        generate(changed, Sources(engine), accept_changes=False)
         return
     with pytest.raises(DataError, match=r"was made with other settings: .* → .*--accept-changes"):
-        generate(changed, engine, accept_changes=False)
+        generate(changed, Sources(engine), accept_changes=False)
     assert engine.asked.total() == 0
 
 

@@ -12,7 +12,7 @@ from data.run import Run
 from engine.asking import Asking
 from teacher.audit import audit
 from teacher.fates import Selection
-from teacher.generate import generate
+from teacher.generate import Sources, generate
 from teacher.judged import Candidates
 from teacher.select import select_all
 from tests.judge.server import Body, Respond, Sent, is_probe, serving, user, verdict
@@ -40,7 +40,7 @@ def drawn(config: Config) -> ScriptedEngine:
     """The engine after `generate`."""
     engine = ScriptedEngine(Asking(config))
     assert isinstance(config.judge.llm, ServerSettings)
-    generate(config, engine, accept_changes=False, judge=config.judge.llm)
+    generate(config, Sources(engine, judge=config.judge.llm), accept_changes=False)
     return engine
 
 
@@ -120,7 +120,7 @@ def test_a_choice_without_the_judges_replies_keeps_nothing(tmp_path: Path) -> No
         config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
         unjudged = config.teacher.model_copy(update={"judged": False})
         code = config.model_copy(update={"teacher": unjudged})
-        generate(code, ScriptedEngine(Asking(code)), accept_changes=False)
+        generate(code, Sources(ScriptedEngine(Asking(code))), accept_changes=False)
         selection, _ = chosen(config)
         assert not served.bodies and not Run.of(config).teacher_calls.exists()
         assert (selection.kept, selection.left_out) == (0, {"undecided": ("a", "b")})

@@ -29,7 +29,7 @@ from student.lessons import material
 from teacher.audit import Audit, audit
 from teacher.candidates import Given, candidates, given_of, plain
 from teacher.coverage import coverage, due_on
-from teacher.generate import generate
+from teacher.generate import Sources, generate
 from teacher.judged import stored_candidates
 from teacher.probes import Probes, lines, make_probes
 from teacher.select import select_all
@@ -327,9 +327,9 @@ def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     write_records(run.probes, probes.rows)
     write_text(run.probe_counts, probes.counts.model_dump_json())
     assert tuple(read_records(run.probes, Row)) == probes.rows
-    assert run.training(config) == [*run.rows("train"), *probes.rows]
+    assert list(run.training(config)) == [*run.rows("train"), *probes.rows]
     asking = Asking(config)
-    generate(config, ProbedEngine(asking), accept_changes=False)
+    generate(config, Sources(ProbedEngine(asking)), accept_changes=False)
     candidates = stored_candidates(config, one.prompt, rules)
     selection = select_all(config, rules, candidates)
     assert selection["train"].rows == 205 + len(probes.rows)

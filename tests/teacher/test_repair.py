@@ -18,7 +18,7 @@ from judge.verdicts import Outcome, Verdict
 from prompts.rules import Language
 from teacher.__main__ import main
 from teacher.audit import audit
-from teacher.generate import generate
+from teacher.generate import Sources, generate
 from teacher.judged import Judged, is_repaired
 from teacher.repair import best_failed, conversation
 from teacher.select import select_all
@@ -133,7 +133,7 @@ def test_only_rows_without_an_obedient_candidate_are_asked_once_more(tmp_path: P
     """
     config = experiment(tmp_path, {"a": 1, "never": 9, "deaf": 9, "c": 3})
     engine = ScriptedEngine(Asking(config))
-    generate(config, engine, accept_changes=False)
+    generate(config, Sources(engine), accept_changes=False)
     answers = read_answers(Run.of(config).answers("candidates/train"))
     repaired = [one for one in answers if is_repaired(one)]
     assert [(one.row, one.sample, one.text) for one in repaired] == [
@@ -161,7 +161,7 @@ def test_the_command_says_the_ceiling_and_what_was_left_out(
 ) -> None:
     """The same four rows: none, none, two and three of them; the fourth by its reason."""
     config = experiment(tmp_path, {"a": 1, "never": 9, "deaf": 9, "c": 3})
-    generate(config, ScriptedEngine(Asking(config)), accept_changes=False)
+    generate(config, Sources(ScriptedEngine(Asking(config))), accept_changes=False)
     words = ["config/demo.yaml", "select", "name=t", f"runs={tmp_path}", "teacher.candidates=4"]
     monkeypatch.setattr(sys, "argv", ["teacher", *words])
     assert main() == 0
@@ -178,14 +178,14 @@ def test_what_was_mended_is_not_asked_again(tmp_path: Path) -> None:
     """A second run asks nothing; after a kill only the answer that was lost comes anew."""
     config = experiment(tmp_path, {"a": 0, "never": 9, "deaf": 9})
     engine = ScriptedEngine(Asking(config))
-    generate(config, engine, accept_changes=False)
+    generate(config, Sources(engine), accept_changes=False)
     path = Run.of(config).answers("candidates/train")
     whole = path.read_bytes()
-    generate(config, engine, accept_changes=False)
+    generate(config, Sources(engine), accept_changes=False)
     assert len(engine.told) == 2 and path.read_bytes() == whole
     lines = whole.splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])  # killed in the midst of the last
-    done = generate(config, engine, accept_changes=False)["candidates/train"]
+    done = generate(config, Sources(engine), accept_changes=False)["candidates/train"]
     assert len(engine.told) == 3 and (done.asked, done.reused) == (1, 10)
     assert path.read_bytes() == whole
 
@@ -194,7 +194,7 @@ def test_it_can_be_left_out(tmp_path: Path) -> None:
     """Without it nobody is told anything, and the audit says that it was not asked."""
     config = experiment(tmp_path, {"never": 9}, "teacher.repair=false")
     engine = ScriptedEngine(Asking(config))
-    generate(config, engine, accept_changes=False)
+    generate(config, Sources(engine), accept_changes=False)
     rules, candidates = found(config)
     selection = select_all(config, rules, candidates)
     assert not engine.told and selection["train"].repaired == 0

@@ -1,0 +1,161 @@
+"""The examples of sharded runs are run as they are, with stand-ins for the cluster and the model.
+
+Two shards each; what comes out is the merged file, with every train row in it.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data.answers import read_answers
+from data.run import Run
+from data.shards import shard_paths
+
+ROOT = Path(__file__).parent.parent
+PYTHON = f"""#!/bin/bash
+if [ "$2" = teacher ]; then exec {sys.executable} -m tests.fake_teacher "${{@:3}}"; fi
+exec {sys.executable} "$@"
+"""
+SBATCH = """#!/bin/bash
+# runs what is submitted: an array task by task, or the command that is wrapped, once it may
+echo "$@" >> "$CALLS"
+for argument in "$@"; do
+  case "$argument" in
+    --wrap=*) bash -c "${argument#--wrap=}" >&2; echo 12; exit;;
+  esac
+done
+export SLURM_ARRAY_TASK_COUNT=2
+for SLURM_ARRAY_TASK_ID in 1 2; do export SLURM_ARRAY_TASK_ID; bash "${@: -1}" >&2; done
+echo "11;cluster"
+"""
+RAY = """#!/bin/bash
+# runs the entrypoint of a job
+echo "$@" >> "$CALLS"
+while [ "$1" != -- ]; do shift; done
+shift
+exec "$@"
+"""
+
+
+class Cluster:
+    """A folder with stand-ins, an experiment, and what was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run = Run(folder / "runs" / "t")
+        self.calls = folder / "calls"
+        for name, text in (("python", PYTHON), ("sbatch", SBATCH), ("ray", RAY)):
+            path = folder / "bin" / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o755)
+        self.config = folder / "t.yaml"
+        data = {}
+        for split, count in (("train", 24), ("val", 8)):
+            logged = json.loads((ROOT / f"data/lakeside/{split}.json").read_text("utf-8"))
+            path = folder / f"{split}.json"
+            path.write_text(json.dumps(logged[20 : 20 + count]), "utf-8")
+            data[split] = {"kind": "campus", "path": str(path)}
+        settings = {
+            "extends": str(ROOT / "config/demo.yaml"),
+            "name": "t",
+            "runs": str(folder / "runs"),
+            "data": {**data, "hidden": None},
+            "teacher": {"candidates": 1},
+            "prompt": {"examples": None},
+        }
+        self.config.write_text(yaml.safe_dump(settings))
+
+    def bash(self, *command: str, **env: str) -> str:
+        """What a script printed; it must end well."""
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        own = {"PATH": path, "CALLS": str(self.calls), "PAID": str(self.folder / "paid")}
+        own |= {"PYTHON": str(self.folder / "bin/python"), "CONFIG": str(self.config)}
+        done = subprocess.run(
+            ["bash", *command],
+            cwd=ROOT,
+            env={**os.environ, **own, **env},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def check(self) -> None:
+        """Every row is in the merged file; both shards had some."""
+        path = self.run.answers("candidates/train")
+        answers = read_answers(path)
+        assert [answer.row for answer in answers] == [row.id for row in self.run.rows("train")]
+        sizes = [len(read_answers(shard)) for shard in shard_paths(path)]
+        assert len(sizes) == 2 and sum(sizes) == len(answers) == 24 and min(sizes) > 5
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    """Empty."""
+    return Cluster(tmp_path)
+
+
+def test_every_script_is_bash() -> None:
+    """Read, not run."""
+    for path in (ROOT / "examples").glob("*.s*"):
+        assert subprocess.run(["bash", "-n", path], check=False).returncode == 0, path
+    sky = yaml.safe_load((ROOT / "examples/skypilot.yaml").read_text("utf-8"))
+    assert subprocess.run(["bash", "-n"], input=sky["run"], text=True, check=False).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_slurm(cluster: Cluster) -> None:
+    """The array's tasks are the shards; the merge waits for all of them to end well."""
+    lines = (ROOT / "examples/slurm.sbatch").read_text("utf-8").splitlines()
+    options = [line.split(" ", 1)[1] for line in lines if line.startswith("#SBATCH ")]
+    assert "--array=1-8" in options and all(re.fullmatch(r"--\S+", one) for one in options)
+    said = cluster.bash("examples/slurm.sh")
+    assert "candidates/train: 24 answers from 2 shards, none missing" in said
+    assert "--dependency=afterok:11 " in cluster.calls.read_text()
+    cluster.check()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ray(cluster: Cluster) -> None:
+    """A job for the data, one a shard with a GPU, and one to merge."""
+    said = cluster.bash("examples/ray.sh", SHARDS="2")
+    assert "candidates/train: 24 answers from 2 shards, none missing" in said
+    assert cluster.calls.read_text().count("job submit --entrypoint-num-gpus 1 -- bash -c") == 2
+    cluster.check()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_skypilot(cluster: Cluster) -> None:
+    """Each rank does its shard on a disk of its own; the bucket then has what the merge needs."""
+    sky = yaml.safe_load((ROOT / "examples/skypilot.yaml").read_text("utf-8"))
+    assert list(sky["file_mounts"]) == [sky["envs"]["BUCKET"]]
+    assert "make .venv/ready" in sky["setup"] and sky["num_nodes"] == 8
+    bucket = cluster.folder / "bucket"
+    script = sky["run"].replace("sleep 300", "sleep 1")
+    for rank in ("0", "1"):
+        checkout = cluster.folder / f"node-{rank}"
+        checkout.mkdir()
+        for name in ("config", "data", "prompts", "engine", "judge", "teacher", "pipeline"):
+            (checkout / name).symlink_to(ROOT / name)
+        (checkout / "tests").symlink_to(ROOT / "tests")
+        settings = yaml.safe_load(cluster.config.read_text())
+        cluster.config.write_text(yaml.safe_dump({**settings, "runs": "runs"}))
+        nodes = {"SKYPILOT_NODE_RANK": rank, "SKYPILOT_NUM_NODES": "2", "BUCKET": str(bucket)}
+        cluster.bash("-c", f"cd {checkout}\n{script}", **nodes)
+    shutil.copytree(bucket / "runs", cluster.folder / "runs")
+    cluster.config.write_text(yaml.safe_dump({**settings, "runs": str(cluster.folder / "runs")}))
+    said = cluster.bash("-c", '"$PYTHON" -m teacher "$CONFIG" merge')
+    assert "candidates/train: 24 answers from 2 shards, none missing" in said
+    cluster.check()
