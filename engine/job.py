@@ -220,7 +220,7 @@ def run_job(
 
 
 def _copied(answer: Answer, task: Task) -> Answer:
-    own = {"arm": task.arm, "row": task.row, "sample": task.sample}
+    own = {"arm": task.arm, "row": task.row, "sample": task.sample, "seed": task.request.seed}
     return answer.model_copy(update={**own, "order": task.order, "dropped": task.dropped})
 
 
