@@ -15,6 +15,7 @@ from config.probes import ProbeSettings
 from config.search import SearchSettings
 from config.settings import Fraction, Settings
 from config.students import StudentSettings
+from config.tracking import TrackerSettings, WandbSettings
 
 
 class FieldMap(Settings):
@@ -191,19 +192,6 @@ class JudgeSettings(Settings):
         if self.samples is not None:
             return self.samples
         return 3 if must and self.temperature > 0 else 1
-
-
-class TrackerSettings(Settings):
-    """A tracker that follows the training with the numbers of metrics.jsonl."""
-
-    project: str = "unprompted"
-    samples: bool = False  # also some val questions with their answers: private text
-
-
-class WandbSettings(TrackerSettings):
-    """Weights & Biases; offline needs neither key nor network."""
-
-    mode: Literal["offline", "online"] = "offline"
 
 
 class Config(Settings):

@@ -13,8 +13,9 @@ from typing import Any
 from transformers import ProgressCallback, TrainerControl, TrainerState, TrainingArguments
 
 from config.errors import SetupError
-from config.schema import Config, TrackerSettings, WandbSettings
+from config.schema import Config
 from config.students import StudentSettings
+from config.tracking import TrackerSettings, WandbSettings
 from data.run import Run
 from student.metrics import Follower
 from student.processes import rank
