@@ -26,7 +26,7 @@ def small_config(folder: Path) -> Path:
         "name": "small",
         "runs": str(folder / "runs"),
         "data": {split: {"path": str(folder / f"{split}.json")} for split in SIZES},
-        "teacher": {"candidates": 3, "sampling": {"max_tokens": 48}},
+        "teacher": {"candidates": 3, "sampling": {"max_tokens": 48}, "repair": True},
         "students": [{"name": "tiny", "method": {"rank": 8}, "epochs": 1, "batch_size": 8}],
         "predict": {"sampling": {"max_tokens": 48}, "epoch_rows": 4},
         "judge": {"arms": ["teacher"], "max_tokens": 96},
@@ -71,8 +71,9 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     base = (root / "answers/candidates/base.jsonl").read_text("utf-8").splitlines()
     assert len(base) == train, "what the candidates must beat"
     ceiling = json.loads((root / "teacher/audit.json").read_text("utf-8"))["strict"]
-    assert [ceiling[way]["n"] for way in ("base", "first", "best")] == [train] * 3
-    assert ceiling["best"]["value"] >= ceiling["first"]["value"]
+    ways = [ceiling[way] for way in ("base", "first", "best", "repaired")]
+    assert [way["n"] for way in ways] == [train] * 4
+    assert ways[1]["value"] <= ways[2]["value"] <= ways[3]["value"]
     hidden = json.loads((root / "best/hidden_answers.json").read_text("utf-8"))
     source = json.loads((tmp_path / "hidden.json").read_text("utf-8"))
     assert [{key: row[key] for key in row if key != "answer"} for row in hidden] == source
