@@ -6,6 +6,7 @@ is passed on once, whatever came twice.
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -118,7 +119,9 @@ class RayEngine:
                 f"Ray is not installed ({error}); run `pip install '.[ray]'`"
             ) from None
         here: dict[str, Any] = {}
-        if self._workers.address is None:
+        if self._workers.address is not None:
+            _check_reachable(self._workers.address)
+        else:
             here = {"num_cpus": self._workers.count, "include_dashboard": False}
         try:
             ray.init(
@@ -163,6 +166,20 @@ class _Worker:
             kind = [] if known else [type(error).__name__]
             found.append(_Found(None, ": ".join([*kind, *said])))
         return {"found": found}
+
+
+def _check_reachable(address: str) -> None:
+    """Raises SetupError where nobody listens: Ray itself would try for a quarter of an hour."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():  # "auto"
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise SetupError(
+            f"teacher.engine ray: {address}: no cluster answers there ({error}); start it with "
+            "`ray start --head`, or leave address away"
+        ) from None
 
 
 def _python_path() -> str:

@@ -17,6 +17,12 @@ from config.errors import SetupError
 from engine.device import on_gpu, precision
 from engine.models import resolve_model
 
+ENVIRONMENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "2",  # GiB
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
+}
 START_S = 300  # seconds that a server may take until it answers
 
 
@@ -34,8 +40,7 @@ def served(name: str, max_length: int, log: Path) -> Iterator[str]:
             _command(resolve_model(name), name, port, max_length),
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "2"}
-            | {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
+            env={**os.environ, **ENVIRONMENT},
             start_new_session=True,  # a group of its own, so that its children end with it
         )
         try:
