@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from config.command import add_changes, parser, run_command
 from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config
 from data.shards import WHOLE, Part, read_shard
-from engine.protocol import Engine
 from prompts.library import load_prompt
 from teacher.audit import audit
 from teacher.select import select_all
 
+if TYPE_CHECKING:
+    from engine.protocol import Engine  # heavy: `select` must not wait for it
 
-def main(make_engine: Callable[[Config], Engine] | None = None) -> int:
+
+def main(make_engine: Callable[[Config], "Engine"] | None = None) -> int:
     """Runs one action of the teacher, with the engine that the settings name or another one."""
     made = parser("teacher", "The prompted model's answers, and the choice of those to learn.")
     made.add_argument(
@@ -27,7 +30,7 @@ def main(make_engine: Callable[[Config], Engine] | None = None) -> int:
         "--shard", metavar="I/N", help="generate: only part I of N of the rows, 1/N to N/N"
     )
     add_changes(made)
-    arguments = made.parse_args()
+    arguments = made.parse_intermixed_args()  # settings may come behind an option
     config = load_config(Path(arguments.config), arguments.overrides)
     if arguments.shard and arguments.action != "generate":
         raise ConfigError(f"--shard {arguments.shard}: only `generate` does a part of the rows")
@@ -41,14 +44,14 @@ def main(make_engine: Callable[[Config], Engine] | None = None) -> int:
     return 0
 
 
-def vllm_engine(config: Config) -> Engine:
+def vllm_engine(config: Config) -> "Engine":
     """The engine of the experiment's base model, not started."""
     from engine.vllm import VllmEngine  # heavy: only where it is used
 
     return VllmEngine(config.model.name, config.model.max_length)
 
 
-def _generate(config: Config, engine: Engine, accept_changes: bool, part: Part) -> None:
+def _generate(config: Config, engine: "Engine", accept_changes: bool, part: Part) -> None:
     from teacher.generate import generate
 
     try:
