@@ -32,10 +32,10 @@ def main(make_engine: Callable[[Config], "Engine"] | None = None) -> int:
     add_changes(made)
     arguments = made.parse_intermixed_args()  # settings may come behind an option
     config = load_config(Path(arguments.config), arguments.overrides)
-    if arguments.shard and arguments.action != "generate":
+    if arguments.shard is not None and arguments.action != "generate":
         raise ConfigError(f"--shard {arguments.shard}: only `generate` does a part of the rows")
     if arguments.action == "generate":
-        part = read_shard(arguments.shard) if arguments.shard else WHOLE
+        part = WHOLE if arguments.shard is None else read_shard(arguments.shard)
         _generate(config, (make_engine or vllm_engine)(config), arguments.accept_changes, part)
     elif arguments.action == "merge":
         _merge(config)
