@@ -63,7 +63,8 @@ def shard_paths(path: Path) -> list[Path]:
         raise DataError(f"{path}: there are shards of {several}; remove those that do not count")
     if not counts:
         raise DataError(
-            f"{path}: has no shards; run `python -m teacher CONFIG generate --shard I/N` of each I"
+            f"{path}: has no shards; run `python -m teacher CONFIG generate --shard 1/N`, … "
+            "and `--shard N/N` first"
         )
     count = counts[0]
     missing = [str(number) for number in range(1, count + 1) if (count, number) not in found]

@@ -7,6 +7,7 @@ the engine is those.
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from config.command import add_changes, parser, run_command
 from config.errors import ConfigError
@@ -20,21 +21,24 @@ from prompts.library import load_prompt
 from teacher.audit import RuleAudit, audit
 from teacher.candidates import given_of
 from teacher.coverage import coverage
-from teacher.generate import Sources, generate
 from teacher.judged import stored_candidates
 from teacher.probes import lines, make_probes
 from teacher.select import select_all
 
+if TYPE_CHECKING:
+    from teacher.generate import Sources  # heavy: `select` must not wait for it
 
-def own_sources(config: Config) -> Sources:
+
+def own_sources(config: Config) -> "Sources":
     """The engines of the settings, none of them started."""
     from engine.make import base_engine, teacher_engine  # heavy: only where it is used
+    from teacher.generate import Sources
 
     engine = teacher_engine(config)
     return Sources(engine, base_engine(config, engine))
 
 
-def main(make_sources: Callable[[Config], Sources] = own_sources) -> int:
+def main(make_sources: Callable[[Config], "Sources"] = own_sources) -> int:
     """Runs one action of the teacher, with the engines that the settings name or other ones."""
     made = parser("teacher", "The prompted model's answers, and the choice of those to learn.")
     made.add_argument(
@@ -49,7 +53,7 @@ def main(make_sources: Callable[[Config], Sources] = own_sources) -> int:
         "--shard", metavar="I/N", help="generate: only part I of N of the rows, 1/N to N/N"
     )
     add_changes(made)
-    arguments = made.parse_args()
+    arguments = made.parse_intermixed_args()  # settings may come behind an option
     config = load_config(Path(arguments.config), arguments.overrides)
     _check(config, arguments.action, arguments.shard)
     if arguments.action == "probes":
@@ -61,7 +65,7 @@ def main(make_sources: Callable[[Config], Sources] = own_sources) -> int:
     elif arguments.action == "prepare":
         _prepare(config)
     else:
-        part = read_shard(arguments.shard) if arguments.shard else WHOLE
+        part = WHOLE if arguments.shard is None else read_shard(arguments.shard)
         sources = make_sources(config)._replace(part=part)
         _generate(config, sources, arguments.accept_changes)
     return 0
@@ -74,7 +78,7 @@ def _check(config: Config, action: str, shard: str | None) -> None:
             f"teacher.engine {config.teacher.engine.kind} needs no {action}; run "
             "generate, or set teacher.engine: {kind: batch, model: …}"
         )
-    if shard and action != "generate":
+    if shard is not None and action != "generate":
         raise ConfigError(f"--shard {shard}: only `generate` does a part of the rows")
     if shard and config.teacher.judged:
         raise ConfigError(
@@ -115,7 +119,9 @@ def _probes(config: Config, accept_changes: bool) -> None:
     print("\n".join(lines(probes, coverage(rules, [*train, *probes.rows]))))
 
 
-def _generate(config: Config, sources: Sources, accept_changes: bool) -> None:
+def _generate(config: Config, sources: "Sources", accept_changes: bool) -> None:
+    from teacher.generate import generate
+
     suffix = sources.part.suffix
     try:
         with judging_server(config) if config.teacher.judged else nullcontext() as judge:

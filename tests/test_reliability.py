@@ -21,11 +21,18 @@ from data.answers import read_answers
 from data.rows import Context, Row
 from engine.job import run_job
 from engine.models import load_base, load_tokenizer, resolve_model
+from pipeline.manifest import manifest
 from prompts.library import Prompt, user_text
 from prompts.render import Renderer
+from report.numbers import make_numbers
+from report.render import render_card, render_html, render_markdown
 from tests.fake_engine import FakeEngine, fake_tasks
+from tests.judge.runs import after_probe, judged, pairs_of
+from tests.judge.server import error
+from tests.report.made import gathered
 
 ROOT = Path(__file__).parent.parent
+CANARY = "sk-canary-4711"
 PROMPT = Prompt(system="Be brief.", user_template="{summaries}\nQ: {question}")
 
 # -- 1: signals in the middle of a batch -----------------------------------------------------------
@@ -276,3 +283,52 @@ def test_a_default_run_tries_no_connection(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
     assert not log.exists() or log.read_text() == ""
+
+
+# -- 19: secrets -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422, 429, 500])
+def test_a_key_that_a_server_repeats_is_kept_nowhere(
+    tmp_path: Path,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Stored replies, verdicts, the error's line, what is printed and what is logged."""
+    monkeypatch.setenv("JUDGE_TEST_KEY", CANARY)
+    said = [""]
+    try:
+        verdicts, _, _ = judged(
+            after_probe(lambda body: error(status, f"Incorrect key {CANARY}, Bearer {CANARY}")),
+            tmp_path,
+            pairs_of(3),
+        )
+        said += [verdict.model_dump_json() for verdict in verdicts]
+    except SetupError as stopped:
+        said.append(str(stopped))
+    said += [path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()]
+    printed = capfd.readouterr()
+    assert not [text for text in (*said, printed.out, printed.err, caplog.text) if CANARY in text]
+
+
+def test_a_key_of_the_environment_is_in_no_file_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolved settings, the manifest, the report's three forms, the model card."""
+    for name in ("OPENAI_API_KEY", "WANDB_API_KEY", "HF_TOKEN"):
+        monkeypatch.setenv(name, CANARY)
+    monkeypatch.chdir(ROOT)
+    material = gathered(tmp_path)
+    numbers = make_numbers(material)
+    sinks = {
+        "settings": yaml.safe_dump(material.config.model_dump(mode="json")),
+        "manifest": json.dumps(manifest(load_config(ROOT / "config/demo.yaml", []))),
+        "html": render_html(material, numbers),
+        "markdown": render_markdown(material, numbers),
+        "json": numbers.model_dump_json(),
+        "card": render_card(material, numbers),
+    }
+    assert [name for name, text in sinks.items() if CANARY in text] == []
+    assert all(len(text) > 100 for text in sinks.values())

@@ -1,5 +1,9 @@
 """A batch of any size: what is held of it, and that an engine may take its time with it."""
 
+import io
+import os
+import resource
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -9,6 +13,7 @@ from queue import SimpleQueue
 import pytest
 
 from benchmarks.bookkeeping import measure_alone
+from config.errors import DataError
 from config.schema import Sampling
 from data.answers import read_answers
 from engine.job import Task, Unanswered, run_job
@@ -101,6 +106,34 @@ def test_what_an_engine_leaves_out_is_named(tmp_path: Path, taken: int) -> None:
         run_job(Leaving(0, tmp_path / "paid"), fake_tasks(300), path, {})
     assert len(left.value.rows) == 300 - taken // 2 == 300 - len(read_answers(path))
     assert run_job(FakeEngine(0, tmp_path / "paid"), fake_tasks(300), path, {}).reused == taken // 2
+
+
+def test_a_full_disk_costs_what_came_last(tmp_path: Path) -> None:
+    """Ten sizes: one line with path and bytes, the answers that fitted, and the rest afterwards."""
+    whole = tmp_path / "whole.jsonl"
+    run_job(FakeEngine(0, tmp_path / "paid"), fake_tasks(200), whole, {})
+    total = whole.stat().st_size
+    sizes = [1, 50, 4095, 4096, 4097, total // 3, total // 2, total - 200, total - 2, total - 1]
+    for size in sizes:
+        path = tmp_path / f"{size}.jsonl"
+        child = os.fork()
+        if child == 0:
+            # what is captured of a test goes to a file too, and the limit would stop its bar
+            sys.stderr = io.StringIO()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+            ended = 1
+            try:
+                run_job(FakeEngine(0, Path("/dev/null")), fake_tasks(200), path, {})
+            except DataError as error:
+                ended = 2 if f"{path.name}: cannot write" in str(error) else 1
+            finally:
+                os._exit(ended)  # the child is no second pytest, whatever was raised
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+        left = len(read_answers(path))
+        assert abs(left - 200 * size / total) <= 2
+        done = run_job(FakeEngine(1, tmp_path / "paid"), fake_tasks(200), path, {})
+        assert (done.reused, done.asked) == (left, 200 - left)
+        assert path.read_bytes() == whole.read_bytes()
 
 
 def test_a_ledger_forgets_what_was_dropped(tmp_path: Path) -> None:
