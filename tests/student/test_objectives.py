@@ -16,7 +16,7 @@ from student.batches import Example, collate
 from student.forward import base_only, base_states, causal_of, head_weight, student_states
 from student.losses import cross_entropy
 from student.objectives import Teaching, retention_losses
-from student.prefix import attend_once, attend_twice, read_prefix, shared_prefix
+from student.prefix import read_prefix, shared_prefix
 from student.projection import summed_loss
 from tests.student.tiny import ROWS, SYSTEM, WORDS, row, tiny
 
@@ -234,30 +234,6 @@ def test_a_prefix_serves_any_number_of_rows() -> None:
         found = base_states(model, collate(chosen), prefix)
         whole = [one.prompted(0) for one in ROWS[: len(chosen)]]
         assert close(found, base_states(model, collate(whole)))
-
-
-@pytest.mark.parametrize("masked", [False, True])
-def test_two_joined_softmaxes_are_one(masked: bool) -> None:
-    """On a CPU the prefix is attended to apart, elsewhere as a copy: float32 leaves 1e-6 between.
-
-    Four heads share two of the keys'; the prefix weighs much in some rows, nothing in others.
-    """
-    drawn = torch.Generator().manual_seed(0)
-
-    def states(rows: int, heads: int, count: int) -> torch.Tensor:
-        return torch.randn(rows, heads, count, 8, generator=drawn)
-
-    query, key, value = states(3, 4, 5) * 4, states(3, 2, 5), states(3, 2, 5)
-    before = states(1, 2, 7), states(1, 2, 7)
-    mask = torch.ones(3, 1, 5, 5, dtype=torch.bool).tril() if masked else None
-    if mask is not None:
-        mask[:, :, 4, 2:4] = False  # another answer's
-    twice = attend_twice(query, key, value, before, mask, 0.5)
-    assert torch.allclose(twice, attend_once(query, key, value, before, mask, 0.5), atol=1e-6)
-    alone = torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=not masked, scale=0.5, enable_gqa=True
-    )
-    assert (twice - alone).abs().max() > 0.1, "the prefix is seen"
 
 
 def test_the_shared_prefix_leaves_every_row_a_token() -> None:
