@@ -147,8 +147,8 @@ def test_skypilot(cluster: Cluster) -> None:
     for rank in ("0", "1"):
         checkout = cluster.folder / f"node-{rank}"
         checkout.mkdir()
-        for name in ("config", "data", "prompts", "engine", "judge", "teacher", "pipeline"):
-            (checkout / name).symlink_to(ROOT / name)
+        for package in ROOT.glob("*/__init__.py"):
+            (checkout / package.parent.name).symlink_to(package.parent)
         (checkout / "tests").symlink_to(ROOT / "tests")
         settings = yaml.safe_load(cluster.config.read_text())
         cluster.config.write_text(yaml.safe_dump({**settings, "runs": "runs"}))

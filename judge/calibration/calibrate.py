@@ -66,7 +66,8 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     at = Run.of(config)
     prompt, rules = load_prompt(config.prompt, Path())
     val = at.rows("val")
-    rows = [*at.rows("train"), *val]
+    # nobody labelled second turns
+    rows = [*(row for row in at.rows("train") if not row.history), *val]
     pairs = [(row, answer) for row in rows for answer in logged_answers(row)]
     verdicts = [one for row, answer in pairs for one in code_verdicts(rules, prompt, row, answer)]
     judge, asked = None, list[Verdict]()

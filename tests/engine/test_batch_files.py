@@ -22,9 +22,11 @@ from engine.batch_files import BatchEngine, BatchFolder
 from engine.chat import Chat
 from engine.make import teacher_engine
 from engine.models import resolve_model
+from teacher.__main__ import own_sources
 from teacher.batches import prepare
 from teacher.generate import Sources, generate
 from tests.engine.echo import renderer, replied, request
+from tests.fake_engine import FakeEngine
 
 ROOT = Path(__file__).parent.parent.parent
 Line = dict[str, Any]
@@ -141,16 +143,17 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
         assert renderer().prompt_ids(messages) == task.request.prompt_ids, "two forms of one chat"
         assert messages in [tuple(line["body"]["messages"]) for line in lines_of(folder)[0]]
     send(folder, "first", but=2)
-    engine = teacher_engine(config)
+    sources = Sources(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))
     with pytest.raises(DataError, match=r"1 answers are not there, 0 of them .* prepare"):
-        generate(config, Sources(engine), accept_changes=False)
+        generate(config, sources, accept_changes=False)
     run = Run.of(config)
     assert len(read_answers(run.answers("candidates/train"))) == 9, "what came is stored"
     again = prepare(config)
     assert (again.requests, again.there) == (2, 11)
     send(folder, "second")
-    done = generate(config, Sources(engine), accept_changes=False)
+    done = generate(config, sources, accept_changes=False)
     assert {arm: one.reused + one.asked for arm, one in done.items()} == {
+        "candidates/base": 3,
         "teacher": 1,
         "scored/teacher": 0,
         "candidates/train": 9,
@@ -183,15 +186,21 @@ def test_the_commands_are_refused_where_there_are_no_files() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("_in_the_checkout")
 def test_vllm_answers_a_batch(tmp_path: Path) -> None:
-    """`vllm run-batch` with the embedded model: all 13 come, as token ids with probabilities."""
+    """`vllm run-batch` with the embedded model: all 13 come, as token ids with probabilities.
+
+    The base is another model to the files' server, so vLLM here answers the 3 rows for it.
+    """
     same = "teacher.engine={kind: batch, model: embedded, same_tokenizer: true}"
     small = ["teacher.sampling={temperature: 0.7, max_tokens: 12, logprobs: 5}"]
     config = experiment(tmp_path, same, *small, "predict.sampling.max_tokens=12")
     (written,) = prepare(config).files
     folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
     run_batch(written, folder.results / "vllm.jsonl")
-    done = generate(config, Sources(teacher_engine(config)), accept_changes=False)
-    assert sum(one.asked for one in done.values()) == 13
+    sources = own_sources(config)
+    done = generate(config, sources, accept_changes=False)
+    sources.close()
+    assert done["candidates/base"].asked == 3
+    assert sum(one.asked for one in done.values()) == 13 + 3
     for answer in read_answers(Run.of(config).answers("candidates/train")):
         assert answer.token_ids and answer.logprobs is not None
         assert len(answer.logprobs) == len(answer.token_ids) <= 12
