@@ -64,7 +64,7 @@ def test_the_guard_guards() -> None:
     """A look-up and a connection are refused and told of, as the next test relies on."""
     code = (
         "import socket\n"
-        "for call in (lambda: socket.create_connection(('pypi.org', 443)),\n"
+        "for call in (lambda: socket.create_connection(('example.org', 443)),\n"
         "             lambda: socket.socket().connect(('192.0.2.1', 80))):\n"
         "    try: call()\n"
         "    except OSError as error: print(error)\n"
