@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from config.backends import RemoteBackend
 from config.command import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
@@ -14,6 +15,7 @@ from data.run import Run
 from data.store import write_text
 from engine.asking import Asking
 from engine.device import precision
+from engine.make import teacher_engine, teacher_model
 from pipeline.git import commit
 
 PACKAGES = (
@@ -52,6 +54,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **_versions()},
         "git": commit(),
         "model": {"name": config.model.name, "sha256": asking.identity},
+        "teacher": _teacher(config),
         "tokenizer": asking.renderer.tokenizer.name_or_path.rsplit("/", 1)[-1],
         "template_sha256": asking.renderer.template_sha256,
         "prompt_sha256": asking.prompt.sha256,
@@ -63,6 +66,13 @@ def manifest(config: Config) -> dict[str, Any]:
         },
         "hardware": _hardware(),
     }
+
+
+def _teacher(config: Config) -> dict[str, str]:
+    """Who answers for the teacher; of a server only what it is called."""
+    backend = config.teacher.engine
+    named = backend.model if isinstance(backend, RemoteBackend) else teacher_model(config)
+    return {"engine": backend.kind, "name": named, "sha256": teacher_engine(config).identity}
 
 
 def _versions() -> dict[str, str]:
