@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from benchmarks.circumstances import circumstances
+from benchmarks.limits import limit_lines
 from benchmarks.server import ROOT
 from benchmarks.steps import Lengths, Made, Steps
 from benchmarks.stopwatch import alternated, extra_peak_mb
@@ -95,10 +96,7 @@ def _times(repeats: int, *named: tuple[str, Callable[[], None]]) -> list[Timed]:
 
 def table(figures: Figures, times: Sequence[Timed], remarks: Sequence[str]) -> str:
     """In Markdown."""
-    lines = ["| figure | measured | limit | how |", "| --- | --- | --- | --- |"]
-    for name, value in figures.model_dump().items():
-        most, limit = LIMITS[name]
-        lines.append(f"| {name} | {value:.3f} | {'≤' if most else '≥'} {limit:g} | {_HOW[name]} |")
+    lines = limit_lines(figures, LIMITS, _HOW)
     lines += ["", "| step | seconds (median) |", "| --- | --- |"]
     lines += [f"| {timed.name} | {timed.seconds:.3f} |" for timed in times]
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)])

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from benchmarks.bookkeeping import Bookkeeping, measure_alone
 from benchmarks.circumstances import circumstances
 from benchmarks.generation import CAMPUS, SHORT, Timing, timings
+from benchmarks.limits import limit_lines
 from benchmarks.server import ROOT
 from data.records import Record
 from data.store import write_text
@@ -63,12 +64,7 @@ def figures(found: Sequence[Timing], booked: Bookkeeping) -> Figures:
 
 def table(figure: Figures, found: Sequence[Timing], booked: Bookkeeping) -> str:
     """In Markdown."""
-    lines = ["| figure | measured | limit | how |", "| --- | --- | --- | --- |"]
-    for name, value in figure.model_dump().items():
-        most, limit = LIMITS[name]
-        shown = f"{value:,.0f}" if limit >= 100 else f"{value:.3f}"
-        bound = f"{'≤' if most else '≥'} {limit:,g}"
-        lines.append(f"| {name} | {shown} | {bound} | {_HOW[name]} |")
+    lines = limit_lines(figure, LIMITS, _HOW)
     lines += ["", "| system | rows | seconds | rows/s | answer tokens/s | cache hits |"]
     lines += ["| --- | --- | --- | --- | --- | --- |"]
     for one in found:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from config.backends import Backend, VllmBackend, check_model, check_probabilities
+from config.gate import GateSettings
 from config.methods import MAX_RANK, LowRank
 from config.probes import ProbeSettings
 from config.search import SearchSettings
@@ -153,18 +154,6 @@ class ServerSettings(Settings):
     concurrency: PositiveInt = 8  # requests in flight at most
     timeout_s: PositiveFloat = 60.0
     price_per_million: Prices | None = None  # None: costs are not counted
-
-
-class GateSettings(Settings):
-    """What the best student must reach on val for `judge gate` to pass; None: not asked."""
-
-    strict_min: Fraction | None = None  # strict adherence
-    gap_closed_min: PositiveFloat | None = None  # may ask for more than the teacher: above 1
-    # δ: strict adherence that may be lost against the teacher, as a share, judged by the lower
-    # one-sided 95 % bound of the difference
-    not_worse_than_teacher: Annotated[float, Field(gt=0, lt=1)] | None = None
-    max_missing: Fraction | None = None  # share of missing strict scores; None: the judge's own
-    calibrated: bool = False  # where a model decides a must-rule, a calibration must hold for it
 
 
 class JudgeSettings(Settings):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from config.errors import ConfigError
-from config.schema import GateSettings, JudgeSettings
+from config.gate import GateSettings
+from config.schema import JudgeSettings
 from judge.board import STRICT, Board
 from judge.calibration.bound import Calibration
 from judge.calibration.margin import non_inferiority

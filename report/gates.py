@@ -1,7 +1,7 @@
 """The thresholds of the experiment as `python -m judge CONFIG gate` decides them, for the pages."""
 
 from config.errors import DataError
-from config.schema import GateSettings
+from config.gate import GateSettings
 from data.records import Record
 from judge.gating import measure
 from judge.thresholds import Outcome, decide

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from config.schema import Config, GateSettings
+from config.gate import GateSettings
+from config.schema import Config
 from data.run import Run
 from judge.gating import measure
 from judge.thresholds import decide
