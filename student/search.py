@@ -26,7 +26,7 @@ from engine.asking import Asking
 from engine.models import file_sha256
 from student.records import Searched
 from student.space import Drawn, drawn, drawn_before, experiment, note, said, trial_name
-from student.study import Watch, opened_study, sampler
+from student.study import Watch, begun, opened_study, sampler
 from student.train import train
 from student.tried import REFUSED, outcome, searched
 
@@ -90,7 +90,7 @@ class _Worker:
                 self.study.sampler = sampler(self.wanted, left.number)
                 # not `ask`: it is this very trial that goes on, with what it had reported
                 return self._taken(optuna.Trial(self.study, left._trial_id), lock)
-            trials = self.study.get_trials(deepcopy=False)
+            trials = begun(self.study)
             refused = sum(REFUSED in trial.user_attrs for trial in trials)
             if max(len(trials) - refused, refused) >= self.wanted.trials:
                 return None

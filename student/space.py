@@ -1,6 +1,7 @@
 """From what a search may try to one trial's settings."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
 from optuna import Trial
@@ -36,13 +37,39 @@ def trial_name(number: int) -> str:
     return f"trial-{number:03d}"
 
 
+def combinations(search: SearchSettings) -> list[dict[str, str]]:
+    """Every method with every objective on every base, as parameters of a trial.
+
+    Every method is among the first ones, with objectives and bases in turn, so that few trials
+    leave no method out.
+    """
+    choices = {name: each for name, each in _choices(search).items() if each}
+    if not choices:
+        return []
+    sizes = [len(each) for each in choices.values()]
+    places = sorted(
+        product(*map(range, sizes)),
+        key=lambda at: ([(i - at[0]) % size for i, size in zip(at, sizes, strict=True)], at[0]),
+    )
+    return [
+        {name: each[i] for (name, each), i in zip(choices.items(), at, strict=True)}
+        for at in places
+    ]
+
+
+def _choices(search: SearchSettings) -> dict[str, list[str]]:
+    return {
+        "method": [method.model_dump_json() for method in search.methods],
+        "objective": [objective.model_dump_json() for objective in search.objectives],
+        "model": list(search.models),
+    }
+
+
 def drawn(trial: Trial, config: Config, search: SearchSettings) -> Drawn:
     """What this trial tries; one that goes on draws what it had drawn."""
-    base = config.students[0]
-    methods = [method.model_dump_json() for method in search.methods]
-    objectives = [objective.model_dump_json() for objective in search.objectives]
-    method = _choice(trial, "method", methods, base.method.model_dump_json())
-    objective = _choice(trial, "objective", objectives, base.objective.model_dump_json())
+    base, choices = config.students[0], _choices(search)
+    method = _choice(trial, "method", choices["method"], base.method.model_dump_json())
+    objective = _choice(trial, "objective", choices["objective"], base.objective.model_dump_json())
     adapted = _ranked(trial, search, _METHOD.validate_json(method))
     student = {
         "name": trial_name(trial.number),
@@ -52,7 +79,7 @@ def drawn(trial: Trial, config: Config, search: SearchSettings) -> Drawn:
         "batch_size": _choice(trial, "batch_size", search.batch_size, base.batch_size),
         "epochs": _choice(trial, "epochs", search.epochs, base.epochs),
     }
-    model = _choice(trial, "model", search.models, config.model.name)
+    model = _choice(trial, "model", choices["model"], config.model.name)
     return Drawn(model, base.model_dump(mode="json") | student)
 
 

@@ -8,27 +8,39 @@ from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
 
 from config.search import SearchSettings
 from data.records import digest
 from data.store import Store, claim
 from student.records import Step
+from student.space import combinations
 
 
 def opened_study(journal: Path, wanted: SearchSettings) -> optuna.Study:
     """The study in a journal, or a new one; its value is maximised.
 
+    Every method with every objective on every base waits to be tried once, before the sampler
+    chooses: after the first good trial it goes back to that one's method, and never met the others.
     Among several bases nothing is stopped early: nats per token cannot be compared where tokens
     differ.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal), _Lock(journal))),
         study_name="search",
         direction="maximize",
         pruner=NopPruner() if len(wanted.models) > 1 else MedianPruner(),
         load_if_exists=True,
     )
+    for parameters in combinations(wanted):
+        study.enqueue_trial(parameters, skip_if_exists=True)
+    return study
+
+
+def begun(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that some process has begun."""
+    return [one for one in study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
 
 
 def sampler(wanted: SearchSettings, number: int) -> TPESampler:
