@@ -16,7 +16,8 @@ from engine.job import Task
 from engine.models import load_tokenizer, model_identity, resolve_model
 from engine.protocol import Adapter, make_request, score_request
 from prompts.library import load_prompt
-from prompts.render import Kept, Message, Renderer
+from prompts.pieces import Message
+from prompts.render import Kept, Renderer
 
 _KEPT = 20_000  # rows whose passages are remembered
 

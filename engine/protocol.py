@@ -9,7 +9,7 @@ from config.methods import Served
 from config.schema import Sampling
 from data.records import digest
 from data.topk import TopK
-from prompts.render import Message
+from prompts.pieces import Message
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ truncates: passages over budget are dropped from the end, in both views alike.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
@@ -15,8 +15,7 @@ from config.errors import DataError, SetupError
 from data.records import digest
 from data.rows import Context, Row, Turn
 from prompts.library import Prompt, example_text, user_text
-
-Message = dict[str, str]  # role and content: the form that chat templates take
+from prompts.pieces import ChatEncoder, Message
 
 
 class Kept(NamedTuple):
@@ -59,6 +58,7 @@ class Renderer:
         self._control = frozenset(added.values()) | frozenset(tokenizer.all_special_ids)
         names = sorted({*added, *tokenizer.all_special_tokens}, key=len, reverse=True)
         self._names = re.compile("|".join(map(re.escape, filter(None, names))) or r"(?!)")
+        self._encode = ChatEncoder(tokenizer, self._names, self._kwargs)
         self.end_of_turn = self._find_end_of_turn()
 
     # -- views -------------------------------------------------------------------------------
@@ -93,8 +93,7 @@ class Renderer:
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids up to where the answer starts: what a server builds for these messages."""
-        ids: list[int] = self._apply(list(messages), True)
-        return tuple(ids)
+        return self._encode(messages)
 
     def view(
         self,
@@ -158,8 +157,7 @@ class Renderer:
     def unprompted_frame(self) -> str:
         """The text that a serving endpoint builds around a user turn without a system message."""
         turn = [{"role": "user", "content": "{user}"}]
-        ids = self._apply(turn, True)
-        text: str = self.tokenizer.decode(ids)
+        text: str = self.tokenizer.decode(self._encode(turn))
         return text
 
     @property
@@ -167,20 +165,11 @@ class Renderer:
         """Hash of the chat template and its arguments."""
         return digest([str(self.tokenizer.chat_template), self._kwargs])
 
-    def _apply(self, messages: list[Message], add_generation_prompt: bool) -> Any:
-        return self.tokenizer.apply_chat_template(
-            messages,
-            add_generation_prompt=add_generation_prompt,
-            tokenize=True,
-            return_dict=False,
-            **self._kwargs,
-        )
-
     def _find_end_of_turn(self) -> int:
         """The control token that the template writes after an assistant's words."""
         marker = "unprompted"
         turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": marker}]
-        ids: list[int] = self._apply(turns, False)
+        ids = self._encode(turns, generation=False)
         tail: list[int] = []
         for token in reversed(ids):
             tail.append(token)

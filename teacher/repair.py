@@ -14,7 +14,7 @@ from engine.asking import Asking, View
 from engine.job import Task
 from engine.protocol import make_request
 from judge.questions import render
-from prompts.render import Message
+from prompts.pieces import Message
 from teacher.judged import Judged, must_rules, rank, repaired_arm, standing
 
 
