@@ -100,6 +100,7 @@ def _spending(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Ro
     on_val = val * (3 + len(config.students))  # base, teacher, best+prompt, students
     greedy = on_val + 2 * hidden + train  # base, best; base
     logged = sum(map(len, best_by_row(splits["val"]).values()))
+    scoring = 2 + len(config.students) + teacher.engine.scores  # base, best+prompt; the teacher
     prompted = [
         len(asking.view_ids(row, View(prompted=True)))
         for row in (*splits["train"], *splits["val"][:looked])
@@ -109,8 +110,7 @@ def _spending(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Ro
     return [
         f"candidates: {drawn} calls at most, {read} prompt tokens before prefix caching",
         f"arms on val and hidden, the base on train: {greedy} calls",
-        f"likelihood of val's best logged answers: {logged * (3 + len(config.students))} calls, "
-        "no answer tokens",
+        f"likelihood of val's best logged answers: {logged * scoring} calls, no answer tokens",
         f"answer tokens: {most} at most",
         *_judging_candidates(asking, drawn + train),
         f"training: {len(config.students)} students on at most {teacher.keep * train} answers each",

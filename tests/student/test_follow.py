@@ -21,11 +21,15 @@ from student.train import train
 from tests.student.test_resume import ROOT, experiment, tiny_model
 
 BLOCK, HEAD = 32768, 7  # bytes of LevelDB's log format, in which wandb writes
+KEYS = ("WANDB_API_KEY", "OPENAI_API_KEY", "HF_TOKEN")
+CANARY = "canary4711" * 4  # as long as a key of wandb's
 
 
 @pytest.fixture(autouse=True)
 def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    for name in KEYS:
+        monkeypatch.setenv(name, CANARY)
 
 
 def followed(folder: Path, **trackers: Any) -> Path:
@@ -49,6 +53,13 @@ def tracked(folder: Path, **trackers: Any) -> Config:
 def lines(config: Config, student: str) -> list[Step]:
     """metrics.jsonl."""
     return list(read_records(Run.of(config).student(student) / "metrics.jsonl", Step))
+
+
+def assert_no_key(folder: Path) -> None:
+    """No file that a training leaves holds a key of its environment."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if CANARY.encode() in path.read_bytes()] == []
 
 
 def said(steps: list[Step]) -> dict[tuple[int, str], float]:
@@ -102,8 +113,8 @@ def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any],
 
 @pytest.mark.slow
 def test_wandb_says_what_the_file_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Offline, per student, every number to the last digit; no question, no answer; a bar with
-    name, time left and loss."""
+    """Offline, per student, every number to the last digit; no question, no answer, no key; a bar
+    with name, time left and loss."""
     config = tracked(tmp_path, wandb={"mode": "offline"})
     for student in ("s", "other"):
         steps = lines(config, student)
@@ -114,6 +125,7 @@ def test_wandb_says_what_the_file_says(tmp_path: Path, capfd: pytest.CaptureFixt
         assert {"tokens_per_s", "answer_tokens_per_s", "rule/opening"} <= names
         assert all(step.samples is None for step in steps)
         assert not list(folder.glob("files/media/**/*.json"))
+    assert_no_key(tmp_path)
     log = tmp_path / "log"
     log.write_text(capfd.readouterr().err, "utf-8")
     bar = newest_bar(log)
@@ -166,3 +178,4 @@ def test_trackio_says_what_the_file_says(tmp_path: Path) -> None:
             if key not in ("step", "timestamp")
         }
         assert found == said(lines(load_config(path), student))
+    assert_no_key(tmp_path)
