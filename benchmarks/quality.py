@@ -36,6 +36,7 @@ from engine.hf import HfEngine
 from engine.vllm import VllmEngine
 from judge.board import strict
 from judge.checks import code_verdicts
+from judge.verdicts import Verdict
 from student.predict import Engines, Predictor
 
 RESULTS = ROOT / "benchmarks" / "results" / "quality.md"
@@ -97,9 +98,11 @@ class Trained(NamedTuple):
 
 def teach(demo: Config) -> None:
     """The demo's stages as far as the selection, in the run of that name."""
-    path = _written(demo)
-    for command in (("pipeline.prepare",), ("teacher", "generate"), ("teacher", "select")):
-        _python(command[0], path, *command[1:])
+    path = written(demo)
+    probes = () if demo.probes is None else ("probes",)
+    _python("pipeline.prepare", path)
+    for action in (*probes, "generate", "select"):
+        _python("teacher", path, action)
 
 
 def planned(demo: Config) -> list[Trained]:
@@ -112,7 +115,7 @@ def planned(demo: Config) -> list[Trained]:
             name = f"{demo.name}-{size or 'all'}-{seed}"
             changes = {"name": name, "seed": seed, "students": planned_students(size)}
             config = demo.model_copy(update=changes)
-            _lay_ready(source, config, _part(selected, size, seed))
+            lay_ready(source, config, _part(selected, size, seed))
             made.append(Trained(size, seed, config))
     return made
 
@@ -131,7 +134,8 @@ def _part(selected: Sequence[Selected], size: int | None, seed: int) -> list[Sel
     return [selected[place] for place in sorted(places)]
 
 
-def _lay_ready(source: Run, config: Config, answers: Sequence[Selected]) -> None:
+def lay_ready(source: Run, config: Config, answers: Sequence[Selected]) -> None:
+    """A run that learns these answers of another one."""
     run = Run.of(config)
     shutil.copytree(source.data, run.data, dirs_exist_ok=True)
     run.selected.parent.mkdir(exist_ok=True)
@@ -145,12 +149,13 @@ def _lay_ready(source: Run, config: Config, answers: Sequence[Selected]) -> None
 def learn(runs: Sequence[Trained], jobs: int) -> None:
     """Trains all students, so many runs at a time."""
     with ThreadPoolExecutor(jobs) as pool:
-        done = [pool.submit(_python, "student", _written(one.config), "train") for one in runs]
+        done = [pool.submit(_python, "student", written(one.config), "train") for one in runs]
         for one in done:
             one.result()
 
 
-def _written(config: Config) -> Path:
+def written(config: Config) -> Path:
+    """The settings, where commands find them."""
     run = Run.of(config)
     run.root.mkdir(parents=True, exist_ok=True)
     values = config.model_dump(mode="json")
@@ -172,7 +177,7 @@ def answered(
     try:
         known = Predictor(demo, engines, False)
         known.answer("base", known.run.rows("val"), View(prompted=False))
-        fixed = {arm: _strict(known.asking, known.run, arm) for arm in ("base", "teacher")}
+        fixed = {arm: strict_scores(known.asking, known.run, arm) for arm in ("base", "teacher")}
         found: dict[tuple[str, int], dict[int, Scores]] = {}
         for run in runs:
             predictor = Predictor(run.config, engines, False)
@@ -181,7 +186,7 @@ def answered(
             for student in run.config.students:
                 arm = f"student/{student.name}"
                 predictor.answer(arm, val, View(False, predictor.adapter(student)))
-                scores = _strict(predictor.asking, predictor.run, arm)
+                scores = strict_scores(predictor.asking, predictor.run, arm)
                 found.setdefault((student.name, size), {})[run.seed] = scores
     finally:
         for engine in engines:
@@ -189,16 +194,25 @@ def answered(
     return fixed, found
 
 
-def _strict(asking: Asking, run: Run, arm: str) -> Scores:
+def strict_scores(asking: Asking, run: Run, arm: str) -> Scores:
     """Row → whether its answer passes every must-rule; all of the demo's are code."""
-    rows = {row.id: row for row in run.rows("val")}
     scores = {}
-    for answer in read_answers(run.answers(arm)):
-        row = answer.shown(rows[answer.row])
-        score = strict(code_verdicts(asking.rules, asking.prompt, row, answer), asking.rules)
-        assert score is not None, f"{arm}: row {answer.row} is undecided"
-        scores[answer.row] = score
+    for row, verdicts in val_verdicts(asking, run, arm).items():
+        score = strict(verdicts, asking.rules)
+        assert score is not None, f"{arm}: row {row} is undecided"
+        scores[row] = score
     return scores
+
+
+def val_verdicts(asking: Asking, run: Run, arm: str) -> dict[str, list[Verdict]]:
+    """Row → what the code rules say of an arm's answer to it."""
+    rows = {row.id: row for row in run.rows("val")}
+    return {
+        answer.row: code_verdicts(
+            asking.rules, asking.prompt, answer.shown(rows[answer.row]), answer
+        )
+        for answer in read_answers(run.answers(arm))
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

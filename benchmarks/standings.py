@@ -81,8 +81,8 @@ def tables(base: float, teacher: float, found: Sequence[Standing], ways: Mapping
     for one in found:
         seeds = ", ".join(f"{value:.1%}" for value in one.seeds)
         lines.append(
-            f"| {one.way} | {one.answers} | {_share(one.strict)} | {seeds} | "
-            f"{_share(one.closed)} | {_share(one.over_first, sign='+')} |"
+            f"| {one.way} | {one.answers} | {share(one.strict)} | {seeds} | "
+            f"{share(one.closed)} | {share(one.over_first, sign='+')} |"
         )
     lines += ["", *(f"- {way}: {said}" for way, said in ways.items()), ""]
     lines += [
@@ -97,7 +97,8 @@ def tables(base: float, teacher: float, found: Sequence[Standing], ways: Mapping
     return "\n".join(lines)
 
 
-def _share(interval: Interval | None, sign: str = "") -> str:
+def share(interval: Interval | None, sign: str = "") -> str:
+    """An interval in per cent; `sign` is a format's."""
     if interval is None:
         return "—"
     value, low, high = (format(one, f"{sign}.1%") for one in interval)
