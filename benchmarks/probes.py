@@ -15,7 +15,6 @@ from benchmarks.circumstances import circumstances
 from benchmarks.quality import (
     DEMO,
     EPOCH_ROWS,
-    SEEDS,
     Trained,
     answered,
     lay_ready,
@@ -38,6 +37,7 @@ from judge.stats import Interval, clustered, paired
 
 RESULTS = ROOT / "benchmarks" / "results" / "probes.md"
 WAY = "ce"
+SEEDS = (0, 1)
 
 
 class Change(Record):
@@ -150,8 +150,9 @@ def main(argv: list[str] | None = None) -> int:
     _carry_answers(Run.of(without), Run.of(probed))
     teach(probed)
     sides = [_runs(demo) for demo in (without, probed)]
-    learn([*sides[0], *sides[1]], jobs=1)
-    answered(without, [*sides[0], *sides[1]])
+    runs = [run for pair in zip(*sides, strict=True) for run in pair]
+    learn(runs, jobs=1)
+    answered(without, runs)
     counts = [len(list(read_records(Run.of(one).selected, Selected))) for one in (without, probed)]
     figures = Figures(
         answers=counts[0],
