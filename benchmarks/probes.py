@@ -33,7 +33,7 @@ from data.run import Run
 from data.selected import Selected
 from data.store import read_records, write_text
 from engine.asking import Asking
-from judge.stats import Interval, clustered, paired
+from judge.stats import Interval, paired, rate
 
 RESULTS = ROOT / "benchmarks" / "results" / "probes.md"
 WAY = "ce"
@@ -68,9 +68,9 @@ def changes(without: Passed, with_probes: Passed) -> list[Change]:
         after = with_probes.get(rule, {})
         places = sorted(before.keys() & after.keys())
         rows = [row for _, row in places]
-        old, new = ([float(side[at]) for at in places] for side in (before, after))
-        ends = clustered(old, rows), clustered(new, rows)
-        change = paired(new, old, rows)
+        old, new = ([side[at] for at in places] for side in (before, after))
+        ends = rate(old, rows), rate(new, rows)
+        change = paired([float(one) for one in new], [float(one) for one in old], rows)
         if ends[0] is None or ends[1] is None or change is None:
             continue  # no interval from a single question
         made.append(
