@@ -82,6 +82,20 @@ def guarded(log: Path) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT / "tests/guard"), "GUARD_LOG": str(log)}
 
 
+def test_a_training_tells_the_model_hub_nothing() -> None:
+    """The switch is read when huggingface_hub is imported: the command must have set it before."""
+    code = (
+        "import student.__main__\n"
+        "from huggingface_hub import constants\n"
+        "assert constants.HF_HUB_DISABLE_TELEMETRY\n"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_default_run_tries_no_connection(tmp_path: Path) -> None:
