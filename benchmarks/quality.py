@@ -54,9 +54,6 @@ _OBJECTIVES = (
     StudentSettings(
         name="kl", method=_LORA, objective=Distillation(), learning_rate=5e-4, batch_size=4
     ),
-)
-# and these learn from all answers
-_WHOLE = (
     StudentSettings(
         name="ce-on-policy",
         method=_LORA,
@@ -66,6 +63,9 @@ _WHOLE = (
         epochs=1,
         batch_size=4,
     ),
+)
+# and these learn from all answers
+_WHOLE = (
     StudentSettings(
         name="prompt-tuning", method=PromptTuningMethod(), learning_rate=1e-2, batch_size=4
     ),
