@@ -102,7 +102,8 @@ class TeacherSettings(Settings):
     sampling: Sampling = Sampling(temperature=0.8)
     shuffle_examples: bool = True  # a new order of the worked examples for each candidate
     keep: PositiveInt = 1  # answers kept per row at most, of those that obey every must-rule
-    same_text: PositiveInt | None = None  # rows at most that learn one and the same text
+    # of the answers that are learnt, the share that one and the same text may be
+    same_text: Annotated[float, Field(gt=0, le=1)] | None = None
     judged: bool = False  # judge.llm decides its rules on the candidates too, not code alone
     # one more candidate where none is obedient: the model is told which rules its best one breaks;
     # off, because the demo's 135M model mended 1 of 33 rows so: it mends one rule, breaks another

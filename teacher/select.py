@@ -4,7 +4,8 @@ An answer cut by the token limit, an empty one or a copy of another candidate is
 that is no better than what the base says without the prompt.
 """
 
-from collections import defaultdict
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from config.schema import Config
@@ -53,10 +54,12 @@ def select(
     judged: Sequence[Judged],
     rules: RuleFile,
     keep: int,
-    same_text: int | None = None,
+    same_text: float | None = None,
     base: Mapping[str, Judged] | None = None,
 ) -> tuple[list[Selected], Selection]:
-    """At most `keep` answers per row and `same_text` copies of one text; what became of the rest.
+    """At most `keep` answers per row, of which one text is at most the share `same_text`.
+
+    With them what became of the rest.
 
     A fixed sentence that many rows share is learnt first, and greedy decoding then prefers it to
     answers that could begin in several ways: the student says it wherever it is unsure.
@@ -127,20 +130,36 @@ def _fate(one: Judged, seen: set[str], must: Collection[str], base: Judged | Non
     return "kept" if better else "no_better_than_base"
 
 
-def _thinned(places: Sequence[Placed], most: int | None) -> list[Placed]:
-    """At most `most` kept answers of one text, evenly over the rows in their order."""
+def _thinned(places: Sequence[Placed], share: float | None) -> list[Placed]:
+    """One text's kept answers bounded by the share, evenly over the rows in their order."""
     by_text: dict[str, list[int]] = defaultdict(list)
     for place, (one, fate) in enumerate(places):
         if fate == "kept":
             by_text[one.answer.text].append(place)
+    counts = [len(found) for found in by_text.values()]
+    most = max(counts, default=0) if share is None else _most(counts, share)
     chosen: set[int] = set()
     for found in by_text.values():
-        count = len(found) if most is None else min(most, len(found))
+        count = min(most, len(found))
         chosen.update(found[index * len(found) // count] for index in range(count))
     return [
         Placed(one, "same_text") if fate == "kept" and place not in chosen else Placed(one, fate)
         for place, (one, fate) in enumerate(places)
     ]
+
+
+def _most(counts: Sequence[int], share: float) -> int:
+    """The most copies of a text that are no more than the share of all that then stay; 1 at least.
+
+    What stays grows ever slower with the bound, so that above the largest that fits none does.
+    """
+    rows = Counter(counts)  # copies → texts with so many
+
+    def too_many(most: int) -> bool:
+        return most > share * sum(min(count, most) * texts for count, texts in rows.items())
+
+    bounds = range(1, max(counts, default=0) + 1)
+    return max(1, bisect_left(bounds, True, key=too_many))
 
 
 def select_all(config: Config, rules: RuleFile, found: Candidates) -> dict[str, Selection]:

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections import Counter
 from typing import get_args
 
 import pytest
@@ -43,14 +44,35 @@ def test_what_is_no_answer_is_never_kept() -> None:
     assert counts.left_out == {"too_long": ("s",)}
 
 
-def test_one_text_is_learnt_by_no_more_rows_than_allowed() -> None:
-    """Of ten rows with the fixed sentence four stay, evenly spread; other texts are untouched."""
+def test_one_text_is_no_more_than_its_share_of_what_is_learnt() -> None:
+    """Of ten rows with the fixed sentence two stay beside three others, evenly spread: 2 ≤ 0.4 · 5,
+    3 > 0.4 · 6."""
     judged = [candidate(f"r{row}", 0, text="fixed") for row in range(10)]
-    judged.insert(5, candidate("other", 0))
-    kept, counts = select(judged, RULES, keep=1, same_text=4)
-    assert [one.row for one in kept] == ["r0", "r2", "other", "r5", "r7"]
-    assert counts.fates == {"same_text": 6, "kept": 5} and len(counts.left_out["same_text"]) == 6
-    assert len(select(judged, RULES, keep=1)[0]) == 11
+    for at in (5, 3, 0):
+        judged.insert(at, candidate(f"other{at}", 0, text=f"text {at}"))
+    kept, counts = select(judged, RULES, keep=1, same_text=0.4)
+    assert [one.row for one in kept] == ["other0", "r0", "other3", "other5", "r5"]
+    assert counts.fates == {"same_text": 8, "kept": 5} and len(counts.left_out["same_text"]) == 8
+    assert len(select(judged, RULES, keep=1)[0]) == 13
+    assert len(select(judged[1:3], RULES, keep=1, same_text=0.4)[0]) == 1, "nothing else is left"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_as_much_of_every_text_stays_as_the_share_allows(seed: int) -> None:
+    """The bound is the largest that fits, found by trying all: with one more it would not fit."""
+    rng = random.Random(seed)
+    texts = [f"text {rng.choice((0, 0, 0, 1, 1, row + 2))}" for row in range(60)]
+    judged = [candidate(f"r{row}", 0, text=text) for row, text in enumerate(texts)]
+    share = rng.uniform(0.02, 1)
+    had = Counter(texts)
+
+    def left(most: int) -> list[int]:
+        return [min(count, most) for count in had.values()]
+
+    fitting = [most for most in range(1, 61) if most <= share * sum(left(most))]
+    kept, _ = select(judged, RULES, keep=1, same_text=share)
+    stay = Counter(one.text for one in kept)
+    assert sorted(stay.values()) == sorted(left(max(fitting, default=1)))
 
 
 def test_a_row_is_settled_by_enough_distinct_flawless_answers() -> None:
@@ -160,7 +182,7 @@ def test_every_row_and_every_candidate_is_counted_once(seed: int) -> None:
     rows = [f"r{number}" for number in range(40)]
     judged = [drawn(row, sample) for row in rows for sample in range(rng.randrange(1, 6))]
     base = {row: drawn(row, 0) for row in rows}
-    kept, counts = select(judged, RULES, keep=rng.randrange(1, 3), same_text=5, base=base)
+    kept, counts = select(judged, RULES, keep=rng.randrange(1, 3), same_text=0.2, base=base)
     left_out = [row for ids in counts.left_out.values() for row in ids]
     assert counts.rows == 40 == counts.rows_kept + len(left_out)
     assert {one.row for one in kept} | set(left_out) == set(rows)
