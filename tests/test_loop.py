@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.guard.environment import guarded
+
 ROOT = Path(__file__).parent.parent
 SIZES = {"train": 24, "val": 6, "hidden": 3}
 
@@ -38,15 +40,17 @@ def small_config(folder: Path) -> Path:
 
 
 def run(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """The pipeline as a user starts it."""
+    """The pipeline as a user starts it, on a machine whose network is guarded."""
     command = [sys.executable, "-m", "pipeline", str(config), *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    env = guarded(config.parent / "tried")
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
-    """One command makes all that the contract lists; a second one skips every stage."""
+    """One command makes all that the contract lists, without the network; a second one skips every
+    stage."""
     config = small_config(tmp_path)
     dry = run(config, "--dry-run")
     assert dry.returncode == 0, dry.stderr
@@ -83,6 +87,8 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     assert any(step["loss"] is not None for step in steps)
     assert any(step["val_rows"] == 4 for step in steps)
     assert list(root.glob("wandb/offline-run-*")), "tracked offline, without a key"
+    tried = tmp_path / "tried"
+    assert not tried.exists(), f"a default run looks up and connects to nothing: {tried}"
 
     start = time.monotonic()
     second = run(config)

@@ -19,6 +19,7 @@ from pipeline.manifest import manifest
 from report.numbers import make_numbers
 from report.render import render_card, render_html, render_markdown
 from tests.fake_engine import FakeEngine, fake_tasks
+from tests.guard.environment import guarded
 from tests.judge.runs import after_probe, judged, pairs_of
 from tests.judge.server import error
 from tests.report.made import gathered
@@ -61,7 +62,7 @@ def test_signals_lose_nothing_and_end_with_their_codes(tmp_path: Path) -> None:
 
 
 def test_the_guard_guards() -> None:
-    """A look-up and a connection are refused and told of, as the next test relies on."""
+    """A look-up and a connection are refused and told of, as tests/test_loop.py relies on."""
     code = (
         "import socket\n"
         "for call in (lambda: socket.create_connection(('example.org', 443)),\n"
@@ -74,55 +75,6 @@ def test_the_guard_guards() -> None:
         [sys.executable, "-c", code], env=guarded(Path("/dev/null")), capture_output=True, text=True
     )
     assert said.stdout.count("guarded: ") == 2 and said.returncode == 0, said.stderr
-
-
-def guarded(log: Path) -> dict[str, str]:
-    """An environment in which no Python connects anywhere but to this machine."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    return {**kept, "PYTHONPATH": str(ROOT / "tests/guard"), "GUARD_LOG": str(log)}
-
-
-def test_a_training_tells_the_model_hub_nothing() -> None:
-    """The switch is read when huggingface_hub is imported: the command must have set it before."""
-    code = (
-        "import student.__main__\n"
-        "from huggingface_hub import constants\n"
-        "assert constants.HF_HUB_DISABLE_TELEMETRY\n"
-    )
-    env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_default_run_tries_no_connection(tmp_path: Path) -> None:
-    """Logs to selected answers with the guard in every process: nothing is even looked up."""
-    log, runs = tmp_path / "tried", f"runs={tmp_path / 'runs'}"
-    config = tmp_path / "c.yaml"
-    data = {}
-    for split in ("train", "val"):
-        rows = json.loads((ROOT / f"data/lakeside/{split}.json").read_text("utf-8"))[20:26]
-        (tmp_path / f"{split}.json").write_text(json.dumps(rows), "utf-8")
-        data[split] = {"kind": "campus", "path": str(tmp_path / f"{split}.json")}
-    settings = {"extends": str(ROOT / "config/demo.yaml"), "data": {**data, "hidden": None}}
-    config.write_text(yaml.safe_dump(settings))
-    for command in (
-        ["pipeline.prepare", str(config), runs],
-        ["tests.fake_teacher", str(config), "generate", runs],
-        ["teacher", str(config), "select", runs],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env={**guarded(log), "PAID": str(tmp_path / "paid")},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-    assert not log.exists() or log.read_text() == ""
 
 
 # -- 19: secrets -----------------------------------------------------------------------------------
