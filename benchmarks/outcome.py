@@ -1,11 +1,14 @@
-"""What a benchmark's figures hold for: date, machine, versions, commit."""
+"""What a benchmark says at its end: what the figures hold for, the table, the figures as JSON."""
 
 import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
+from data.records import Record
+from data.store import write_text
 from pipeline.git import commit
 
 
@@ -17,3 +20,11 @@ def circumstances(packages: Sequence[str]) -> str:
         f"{os.getloadavg()[0]:.1f} from other processes at the start, Python "
         f"{platform.python_version()}, {versions}, commit {commit()[:12]}."
     )
+
+
+def tell(text: str, figures: Record, results: Path | None) -> None:
+    """Prints the text and, on the last line, the figures; `results`: the file that it replaces."""
+    print(text)
+    if results is not None:
+        write_text(results, text)
+    print(figures.model_dump_json())
