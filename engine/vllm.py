@@ -92,6 +92,8 @@ class VllmEngine:
             weights = {"weights_iterator": merged_weights(self._resolved, adapter.path)}
         llm = self._started()
         llm.collective_rpc("reload_weights", kwargs=weights)
+        if not on_gpu():
+            llm.collective_rpc(_pack_head)
         llm.reset_prefix_cache()  # keys and values of the other weights
         self._folded = adapter
 
@@ -163,6 +165,19 @@ def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         line = str(error).strip().splitlines()[0][:300]
         raise SetupError(f"model {resolved}: vLLM cannot load it: {line}") from error
+
+
+def _pack_head(worker: Any) -> None:
+    """Has the CPU kernels pack the output head's weights anew.
+
+    Tied to the embeddings the head has none of its own to load, so vLLM's reload packs only theirs:
+    where oneDNN packs (bfloat16 with AMX), the head went on with those of before.
+    """
+    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
+
+    for module in worker.get_model().modules():
+        if isinstance(module, ParallelLMHead):
+            module.quant_method.process_weights_after_loading(module)
 
 
 def _lora_rank(rank: int) -> int:

@@ -165,11 +165,11 @@ def _most(counts: Sequence[int], share: float) -> int:
 def select_all(config: Config, rules: RuleFile, found: Candidates) -> dict[str, Selection]:
     """Writes the selected answers of train and of the val rows that have candidates.
 
-    Val's are only compared with, never learnt: they need not beat the base's.
+    Val's are only compared with, never learnt: they need not beat the base's, nor be thinned.
     """
     run, teacher = Run.of(config), config.teacher
     train, of_train = select(found.train, rules, teacher.keep, teacher.same_text, found.base)
-    val, of_val = select(found.val, rules, teacher.keep, teacher.same_text)
+    val, of_val = select(found.val, rules, teacher.keep)
     write_records(run.selected, train)
     write_records(run.selected_val, val)
     return {"train": of_train, "val": of_val}

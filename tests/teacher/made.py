@@ -127,7 +127,8 @@ class ScriptedEngine:
 
 def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
     """The demo's prompt and rules, with train rows that are answered well from a given round on."""
-    settings = ["name=t", f"runs={folder}", "teacher.candidates=4", "teacher.repair=true", *changes]
+    settings = ["name=t", f"runs={folder}", "teacher.candidates=4", "teacher.repair=true"]
+    settings += ["teacher.same_text=null", *changes]  # all rows learn the same text
     config = load_config(ROOT / "config/demo.yaml", settings)
     run = Run.of(config)
     passage = (Context(text="The museum opens at ten in the morning."),)

@@ -46,6 +46,7 @@ class KeyedEngine(FakeEngine):
 def experiment(folder: Path, *changes: str) -> Config:
     """40 train and 12 val rows; two of val ask the same, and one of each split is too long."""
     own = ["name=t", f"runs={folder}", "teacher.candidates=4"]
+    own += ["teacher.same_text=null"]  # all rows learn one of two texts
     own += ["prompt.examples=null"]  # short prompts are rendered sooner
     config = load_config(ROOT / "config/demo.yaml", [*own, *changes])
     passages = (Context(text="The museum opens at ten in the morning."),)

@@ -163,6 +163,7 @@ def test_the_command_says_the_ceiling_and_what_was_left_out(
     config = experiment(tmp_path, {"a": 1, "never": 9, "deaf": 9, "c": 3})
     generate(config, Sources(ScriptedEngine(Asking(config))), accept_changes=False)
     words = ["config/demo.yaml", "select", "name=t", f"runs={tmp_path}", "teacher.candidates=4"]
+    words.append("teacher.same_text=null")
     monkeypatch.setattr(sys, "argv", ["teacher", *words])
     assert main() == 0
     said = capsys.readouterr().out
