@@ -17,6 +17,10 @@ from config.backends import RayBackend
 from config.errors import SetupError, UnpromptedError
 from engine.protocol import Completion, Engine, Request
 
+# Read when Ray is imported. A thread of Ray Data's that asks for the cluster after `close` would
+# start another one, whose end ends this process a minute later.
+os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
+
 AT_ONCE = 16_384  # requests that one Ray Data job takes: all of them wait in memory
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
 

@@ -86,15 +86,23 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 
 
 def test_an_engine_that_fails_is_one_line(notes: Path) -> None:
-    """What the engine in the worker said, and no traceback of Ray's."""
+    """What the engine in the worker said, no traceback of Ray's; then no cluster starts by itself.
+
+    A thread that was still to fetch rows had one started, whose end ended this process a minute
+    later.
+    """
     engine = RayEngine(Workers(1, BATCH), partial(FailingEngine, 0.0, notes), "fake", 2048)
     try:
-        requests = [task.request for task in fake_tasks(3)]
+        requests = [task.request for task in fake_tasks(1000)]
         with pytest.raises(SetupError, match=r"teacher.engine ray: .*no such model here") as raised:
             list(engine.run(requests))
         assert "\n" not in str(raised.value)
     finally:
         engine.close()
+    import ray
+
+    with pytest.raises(ray.exceptions.RaySystemError, match=r"ray\.init"):
+        ray.put(1)
 
 
 def test_no_cluster_is_one_line(notes: Path) -> None:
