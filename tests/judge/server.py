@@ -56,6 +56,7 @@ class Served:
     keys: list[str]
     heads: list[dict[str, str]] = field(default_factory=list)  # the first line is a name too
     connections: int = 0
+    broken: list[Exception] = field(default_factory=list)  # what `respond` raised
 
 
 def verdict(word: str = "pass", evidence: tuple[str, ...] = ()) -> Sent:
@@ -71,7 +72,7 @@ def error(status: int, message: str = "no", code: str | None = None, **headers: 
 
 def is_probe(body: Body) -> bool:
     """Whether this is the judge's probe of output modes."""
-    return "Be polite." in body["messages"][1]["content"]
+    return any("Be polite." in one["content"] for one in body["messages"][1:2])
 
 
 def user(body: Body) -> str:
@@ -83,7 +84,8 @@ def user(body: Body) -> str:
 def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
     """Runs a server on a free port for the time of the block.
 
-    In one thread: with one for each connection they would mostly wait for each other's turn.
+    In one thread: with one for each connection they would mostly wait for each other's turn. What
+    `respond` raises is raised at the end: the client takes it for a fault and asks again.
     """
     served = Served("", [], [])
     ready = threading.Event()
@@ -96,6 +98,8 @@ def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[Ser
                 pass
         except (OSError, asyncio.IncompleteReadError):  # the client did not wait
             pass
+        except Exception as error:
+            served.broken.append(error)
         finally:
             writer.close()
 
@@ -117,6 +121,8 @@ def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[Ser
     finally:
         ends[0]()
         thread.join()
+    if served.broken:
+        raise served.broken[0]
 
 
 async def _answered(
