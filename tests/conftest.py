@@ -2,7 +2,17 @@
 
 import pytest
 
-LONGEST = ("test_loop.py", "test_checkpoints.py", "test_methods.py", "test_vllm.py")
+LONGEST = (
+    "test_loop.py",
+    "test_processes.py",
+    "test_search.py",
+    "test_checkpoints.py",
+    "test_methods.py",
+    "test_ray.py",
+    "test_examples.py",
+    "test_batch_files.py",
+    "test_vllm.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
