@@ -24,8 +24,8 @@ from student.losses import (
     cross_entropy,
     divergence,
     flattened,
-    kept_and_rest,
     stored_and_rest,
+    text_and_kept,
 )
 from student.prefix import Prefix, can_share, read_prefix
 from student.projection import LossOf, summed_loss
@@ -97,23 +97,24 @@ class Teaching:
         if isinstance(kind, CrossEntropy):
             return text
 
+        share = 0.0 if isinstance(kind, OnPolicy) else kind.ce_weight
+        heat = kind.temperature
+
         def view(logits: torch.Tensor, part: slice) -> torch.Tensor:
+            said: torch.Tensor | float
             if teacher is None:
                 assert batch.top_ids is not None and batch.top_logprobs is not None
                 theirs = stored_and_rest(batch.top_logprobs[part])
-                ours = kept_and_rest(logits, batch.top_ids[part])
+                said, ours = text_and_kept(logits, batch.targets[part], batch.top_ids[part])
             else:
                 with torch.no_grad():
                     theirs = torch.nn.functional.linear(teacher[part], head)
-                ours = logits
-            heat = kind.temperature
+                said, ours = text(logits, part) if share else 0.0, logits
             apart = divergence(flattened(theirs, heat), flattened(ours, heat), kind.direction)
-            return apart * heat**2  # gradients keep their size (Hinton et al., arXiv 1503.02531)
+            # gradients keep their size (Hinton et al., arXiv 1503.02531)
+            return share * said + (1 - share) * heat**2 * apart
 
-        if isinstance(kind, OnPolicy) or kind.ce_weight == 0:
-            return view
-        share = kind.ce_weight
-        return lambda logits, part: share * text(logits, part) + (1 - share) * view(logits, part)
+        return view
 
 
 def retention_losses(

@@ -11,6 +11,7 @@ from student.losses import (
     flattened,
     kept_and_rest,
     stored_and_rest,
+    text_and_kept,
 )
 
 DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse", "jsd")
@@ -95,6 +96,22 @@ def test_the_rest_is_right_where_little_is_left() -> None:
     found = kept_and_rest(made, torch.tensor([[0, 1]]))[0, 2]
     exact = torch.log_softmax(made.double(), -1)[0, 2:].logsumexp(-1)
     assert float(found) == pytest.approx(float(exact), rel=1e-5)
+
+
+def test_both_losses_in_one_pass_are_each_alone() -> None:
+    """With their gradients; a target is among the kept tokens as often as not."""
+    made = logits(40, 300, 9).requires_grad_()
+    ids = logits(40, 300, 10).topk(20).indices
+    targets = torch.where(torch.arange(40) % 2 == 0, ids[:, 3], (ids == 0).long().argmax(-1))
+    said, ours = text_and_kept(made, targets, ids)
+    alone = cross_entropy(made, targets), kept_and_rest(made, ids)
+    assert torch.allclose(said, alone[0], atol=1e-5) and torch.allclose(ours, alone[1], atol=1e-5)
+    weights = logits(40, 21, 11)
+    (found,), (expected,) = (
+        torch.autograd.grad(text.sum() + (kept * weights).sum(), made)
+        for text, kept in ((said, ours), alone)
+    )
+    assert torch.allclose(found, expected, atol=1e-5)
 
 
 def test_half_precision_never_leaves_less_than_nothing() -> None:
