@@ -46,37 +46,21 @@ def flattened(logs: torch.Tensor, temperature: float) -> torch.Tensor:
     return torch.log_softmax(logs.float() / temperature, -1)
 
 
-def kept_and_rest(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """A model's distribution over K tokens and the rest. [N, V], [N, K] → [N, K+1], logarithms."""
-    logits = logits.float()
-    return _distribution(logits.gather(-1, ids), _rest(logits, ids))
-
-
 def text_and_kept(
     logits: torch.Tensor, targets: torch.Tensor, ids: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`cross_entropy` [N] and `kept_and_rest` [N, K+1] with one pass over the vocabulary.
+    """−log p(target) [N], and the logarithms of a distribution over K tokens and the rest [N, K+1].
 
-    What the K and the rest sum up to is what all tokens do.
+    logits: [N, V]; targets: [N]; ids: [N, K]. Both from one pass over the vocabulary: what the K
+    and the rest sum up to is what all tokens do. The rest is summed over the other tokens
+    themselves, not taken as 1 − Σ: at a mass of 1e-7 that difference is noise.
     """
     logits = logits.float()
     seen = logits.gather(-1, torch.cat([ids, targets[:, None]], -1))  # [N, K+1]
-    kept, said = seen[:, :-1], seen[:, -1]
-    rest = _rest(logits, ids)
-    total = torch.cat([kept, rest], -1).logsumexp(-1)  # [N]
-    return total - said, _distribution(kept, rest)
-
-
-def _rest(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """Log of the sum over all other tokens. [N, V], [N, K] → [N, 1].
-
-    Summed over these themselves, not taken as 1 − Σ: at a mass of 1e-7 that difference is noise.
-    """
-    return logits.scatter(-1, ids, float("-inf")).logsumexp(-1, keepdim=True)
-
-
-def _distribution(kept: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
-    return torch.log_softmax(torch.cat([kept, rest], -1), -1).clamp_min(_LEAST)
+    others = logits.scatter(-1, ids, float("-inf"))  # [N, V]
+    buckets = torch.cat([seen[:, :-1], others.logsumexp(-1, keepdim=True)], -1)  # [N, K+1]
+    kept = torch.log_softmax(buckets, -1).clamp_min(_LEAST)
+    return buckets.logsumexp(-1) - seen[:, -1], kept
 
 
 def stored_and_rest(logprobs: torch.Tensor) -> torch.Tensor:

@@ -93,7 +93,7 @@ def test_an_engine_that_fails_is_one_line(notes: Path) -> None:
     """
     engine = RayEngine(Workers(1, BATCH), partial(FailingEngine, 0.0, notes), "fake", 2048)
     try:
-        requests = [task.request for task in fake_tasks(1000)]
+        requests = [task.request for task in fake_tasks(3)]
         with pytest.raises(SetupError, match=r"teacher.engine ray: .*no such model here") as raised:
             list(engine.run(requests))
         assert "\n" not in str(raised.value)
