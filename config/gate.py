@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveFloat
 
-from config.settings import Fraction, Settings
+from config.base import Fraction, Settings
 
 
 class GateSettings(Settings):

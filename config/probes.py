@@ -2,7 +2,7 @@
 
 from pydantic import PositiveInt
 
-from config.settings import Settings
+from config.base import Settings
 
 
 class ProbeSettings(Settings):

@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from config.backends import Backend, VllmBackend, check_model, check_probabilities
+from config.base import Fraction, Settings
 from config.gate import GateSettings
-from config.methods import MAX_RANK, LowRank
+from config.peft_methods import MAX_RANK, LowRank
 from config.probes import ProbeSettings
-from config.search import SearchSettings
-from config.settings import Fraction, Settings
-from config.students import StudentSettings
+from config.search_space import SearchSettings
 from config.tracking import TrackerSettings, WandbSettings
+from config.training import StudentSettings
 
 
 class FieldMap(Settings):

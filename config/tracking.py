@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from config.settings import Settings
+from config.base import Settings
 
 
 class TrackerSettings(Settings):

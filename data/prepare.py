@@ -11,12 +11,12 @@ from typing import NamedTuple
 from config.errors import DataError
 from config.schema import CampusLogs, DataSettings
 from data.clean import clean
-from data.logs import LogFile, read_logs, refuse_duplicate_ids
+from data.follow_ups import Second, second_turns
 from data.quality import Quality, describe
+from data.readers.logs import LogFile, read_logs, refuse_duplicate_ids
 from data.rows import Row
 from data.splits import Leakage, leakage, question_key, remove_leaks, split
 from data.store import write_records, write_text
-from data.turns import Second, second_turns
 
 _NAMED = 5  # bad lines named in the error
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from data.clean import CleanCounts
-from data.logs import Quarantined
+from data.follow_ups import SecondTurns
+from data.readers.logs import Quarantined
 from data.records import Record
 from data.rows import Row
 from data.splits import Leakage, question_key
-from data.turns import SecondTurns
 
 
 class SplitQuality(Record):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from config.errors import ConfigError
 from engine.models import load_tokenizer
-from prompts.pieces import Message
+from prompts.chat_encoder import Message
 
 _WORDS = "Is it 12.50 €, or 1 000?\n\n\tДа — «ещё» раз: naïve, 你好, 🙂 …  <b>x</b>"
 _TURNS: tuple[Message, ...] = (

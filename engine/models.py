@@ -9,8 +9,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from config.errors import SetupError
 from data.records import digest
-from engine.device import precision
 from engine.embedded import NAME, embedded_model
+from engine.precision import precision
 
 
 def resolve_model(name: str) -> str:

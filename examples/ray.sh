@@ -10,7 +10,7 @@ submit() {  # waits until the job has ended, and fails if it has
   ray job submit "${@:2}" -- bash -c "cd '$PWD' && exec '$python' $1"
 }
 
-submit "-m pipeline.prepare '$config'"
+submit "-m pipeline.prepare_data '$config'"
 jobs=()
 for shard in $(seq 1 "$shards"); do
   submit "-m teacher '$config' generate --shard $shard/$shards" --entrypoint-num-gpus 1 &

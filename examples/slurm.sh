@@ -5,7 +5,7 @@
 set -euo pipefail
 export CONFIG="${CONFIG:?CONFIG=my.yaml examples/slurm.sh}" PYTHON="${PYTHON:-.venv/bin/python}"
 
-"$PYTHON" -m pipeline.prepare "$CONFIG"
+"$PYTHON" -m pipeline.prepare_data "$CONFIG"
 array=$(sbatch --parsable --export=ALL examples/slurm.sbatch)
 sbatch --parsable --export=ALL --dependency="afterok:${array%%;*}" --job-name=merge \
   --wrap='exec "$PYTHON" -m teacher "$CONFIG" merge'

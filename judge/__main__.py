@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from config.command import add_changes, parser, run_command
+from config.cli import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
-from judge import draft, gating, leaderboard, scoring
-from judge.calibration import calibrate, exporting, importing
+from judge import leaderboard, score
+from judge.annotation import export, import_labels
+from judge.calibration import calibrate
+from judge.drafting import draft_rules
+from judge.gate import command as gate
 
 
 class Action(Protocol):
@@ -27,12 +30,12 @@ class Action(Protocol):
 
 COMPARE = "python -m judge compare"
 ACTIONS: dict[str, Action] = {
-    "score": scoring,
+    "score": score,
     "calibrate": calibrate,
-    "draft-rules": draft,
-    "gate": gating,
-    "export-for-labelling": exporting,
-    "import-labels": importing,
+    "draft-rules": draft_rules,
+    "gate": gate,
+    "export-for-labelling": export,
+    "import-labels": import_labels,
 }
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from data.records import Record
 from data.rows import Row, questions
-from judge.calibration.raters import ac1, accuracy, confusion, kappa, kappa_interval, tnr, tpr
-from judge.stats import Interval
-from judge.verdicts import Verdict
+from judge.metrics.agreement import ac1, accuracy, confusion, kappa, kappa_interval, tnr, tpr
+from judge.metrics.stats import Interval
+from judge.verdict import Verdict
 from prompts.rules import RuleFile
 
 

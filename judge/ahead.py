@@ -9,12 +9,12 @@ from pathlib import Path
 from config.schema import Config, ServerSettings
 from data.answers import Answer
 from data.rows import Row
-from data.run import Run
-from judge.judging import Judged
-from judge.llm import LlmJudge
-from judge.plan import Plan
-from judge.transport import BYTES
-from prompts.library import load_prompt
+from data.run_paths import Run
+from judge.llm.client import BYTES
+from judge.llm.dry_run import Plan
+from judge.llm.judge import LlmJudge
+from judge.run import Judged
+from prompts.prompt_file import load_prompt
 
 
 def plan_ahead(

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from data.records import Record
 from data.store import write_text
-from judge.board import STRICT, Board
-from judge.compare import compared, with_holm
-from judge.lines import points, share
-from judge.scores import strict_score
+from judge.format import points, share
+from judge.metrics.paired import compared, with_holm
+from judge.metrics.scores import strict_score
+from judge.metrics.verdict_table import STRICT, Board
+from judge.records import Comparison, StrictScore
 from judge.side_by_side import read_runs, shared_board
-from judge.tables import Comparison, StrictScore
 from prompts.rules import rules_sha256
 
 ABOUT = "put arms of several judged runs side by side, on the rows that all of them share"

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from data.records import Record
 from judge.agreement import Agreement
-from judge.tables import ContextScore, Scores
-from judge.transport import Spent
-from judge.verdicts import Missing, Verdict
+from judge.llm.client import Spent
+from judge.records import ContextScore, Scores
+from judge.verdict import Missing, Verdict
 
 
 class Coverage(Record):

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from config.errors import DataError
 from data.records import digest
 from data.rows import Row, normalised
-from data.run import Run
+from data.run_paths import Run
 from data.store import read_records
-from judge.board import Board, make_board
+from judge.metrics.verdict_table import Board, make_board
 from judge.result import JudgeResult
-from judge.verdicts import Verdict
+from judge.verdict import Verdict
 from prompts.rules import RuleFile, judged_rules, rules_sha256
 
 

@@ -1,7 +1,7 @@
 """Rows by the value of a field, such as a tag: exploratory, and silent on few rows.
 
 Knows which rows belong together and from how many on they say something; leaves the strict scores
-to `judge.scores`.
+to `judge.metrics.scores`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from data.rows import Row
-from judge.board import Board
-from judge.stats import rate
-from judge.tables import Measured, RuleSlice
+from judge.metrics.stats import rate
+from judge.metrics.verdict_table import Board
+from judge.records import Measured, RuleSlice
 
 SLICE_ROWS = 10  # decided rows from which a slice is shown
 

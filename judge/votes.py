@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from judge.dialogue import Ruling
+from judge.llm.reask import Ruling
 
 
 def majority(samples: Sequence[Ruling]) -> Ruling:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from config.command import add_changes, parser, run_command
+from config.cli import add_changes, parser, run_command
 from config.errors import UnpromptedError
 from config.load import load_config
 from config.schema import Config
-from data.run import Run
+from data.run_paths import Run
 from data.store import claim, write_text
 from pipeline.child import run_child, said
 from pipeline.git import commit

@@ -10,15 +10,15 @@ from config.schema import Config
 from data.prepare import Prepared, prepared
 from data.quality import Quality
 from data.rows import Row
-from data.run import Split
-from engine.asking import Asking, View
+from data.run_paths import Split
+from engine.request_builder import Asking, View
 from judge.ahead import plan_ahead
-from judge.judging import Judged
-from judge.llm import by_model
-from judge.reference import best_by_row
-from judge.scoring import stated_server
-from teacher.candidates import given_of
-from teacher.probes import make_probes
+from judge.llm.judge import by_model
+from judge.reference.reference_scores import best_by_row
+from judge.run import Judged
+from judge.score import stated_server
+from teacher.probes.build import make_probes
+from teacher.probes.candidates import given_of
 
 _BINS = 8
 _BAR = 40  # characters of the longest bar

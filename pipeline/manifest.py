@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from config.backends import RemoteBackend
-from config.command import add_changes, parser, run_command
+from config.cli import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_text
-from engine.asking import Asking
-from engine.device import precision
-from engine.make import teacher_engine, teacher_model
+from engine.factory import teacher_engine, teacher_model
+from engine.precision import precision
+from engine.request_builder import Asking
 from pipeline.git import commit
 
 PACKAGES = (

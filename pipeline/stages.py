@@ -14,10 +14,10 @@ from typing import NamedTuple
 from config.schema import Config
 from data.answers import topk_path
 from data.records import Record, digest
-from data.run import Run
+from data.run_paths import Run
 from data.store import read_record, write_text
 
-ROOT = Path(__file__).resolve().parent.parent  # of the checkout
+ROOT = Path(__file__).resolve().parents[1]  # of the checkout
 ROOMS = (
     "config",
     "data",
@@ -87,7 +87,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
     return [
         Stage(
             "data",
-            ("pipeline.prepare",),
+            ("pipeline.prepare_data",),
             ("data", "seed"),
             sources,
             (*splits, run.quality),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from config.command import add_changes, parser, run_command
+from config.cli import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
 from data.store import write_text

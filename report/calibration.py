@@ -6,15 +6,15 @@ Knows which of its numbers belong together; leaves the measuring to the judge.
 from data.answers import logged_answers
 from data.records import Record
 from judge.agreement import Agreement
-from judge.board import STRICT
-from judge.calibration.against import GoldAgreement
-from judge.calibration.bound import Calibration
-from judge.calibration.importing import ArmLabels, Estimate, estimate
+from judge.annotation.import_labels import ArmLabels, Estimate, estimate
+from judge.calibration.label_agreement import GoldAgreement
+from judge.calibration.record import Calibration
 from judge.calibration.shares import Probe
-from judge.calibration.views import CODE_STRICT
-from judge.drift import Side
-from judge.llm import by_model
-from judge.stats import Refusal
+from judge.calibration.variants import CODE_STRICT
+from judge.llm.judge import by_model
+from judge.metrics.drift import Side
+from judge.metrics.stats import Refusal
+from judge.metrics.verdict_table import STRICT
 from report.corrected import Corrected, corrected
 from report.gather import Material
 
@@ -45,7 +45,7 @@ class Calibrated(Record):
     """The calibration in short, as report.json keeps it."""
 
     model: str | None  # None: the rules in code alone were calibrated
-    score: str  # the strict score that the run's rests on, see judge.calibration.views
+    score: str  # the strict score that the run's rests on, see judge.calibration.variants
     people: GoldAgreement | None  # that score against people's labels, on the reporting half
     corrected: Corrected  # share of the best student's answers to val that people would call good
     broken: Broken

@@ -4,13 +4,13 @@ Knows when a calibration may correct a score; leaves the formula to the judge.
 """
 
 from data.records import Record
-from judge.board import Board
-from judge.calibration.bound import Calibration
 from judge.calibration.corrected import corrected_rate
-from judge.calibration.raters import Confusion
-from judge.drift import Side
-from judge.llm import by_model
-from judge.stats import Refusal
+from judge.calibration.record import Calibration
+from judge.llm.judge import by_model
+from judge.metrics.agreement import Confusion
+from judge.metrics.drift import Side
+from judge.metrics.stats import Refusal
+from judge.metrics.verdict_table import Board
 
 
 class Corrected(Record):

@@ -10,7 +10,7 @@ from itertools import chain, zip_longest
 
 from data.answers import Answer
 from data.rows import Row
-from judge.verdicts import Outcome, Verdict
+from judge.verdict import Outcome, Verdict
 from prompts.rules import DueRule
 from report.gather import BASE, TEACHER, Material
 

@@ -3,8 +3,8 @@
 from config.errors import DataError
 from config.gate import GateSettings
 from data.records import Record
-from judge.gating import measure
-from judge.thresholds import Outcome, decide
+from judge.gate.command import measure
+from judge.gate.thresholds import Outcome, decide
 from report.gather import Material
 
 

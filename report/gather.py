@@ -12,21 +12,21 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from config.errors import DataError
-from config.methods import Served, served_as
+from config.peft_methods import Served, served_as
 from config.schema import Config
 from data.answers import Answer, read_answers
 from data.quality import Quality
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from data.store import read_records
-from judge.calibration.bound import Calibration, bound_by, load_calibration
-from judge.calibration.importing import Labels
-from judge.drift import Side
-from judge.judging import judged_side
+from judge.annotation.import_labels import Labels
+from judge.calibration.record import Calibration, bound_by, load_calibration
+from judge.metrics.drift import Side
+from judge.metrics.stats import Refusal
 from judge.result import JudgeResult
-from judge.stats import Refusal
-from judge.verdicts import Verdict
-from prompts.library import Prompt, load_prompt
+from judge.run import judged_side
+from judge.verdict import Verdict
+from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile
 from student.records import Choice, Result, Searched, Step
 from teacher.audit import Audit

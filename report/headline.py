@@ -6,7 +6,7 @@ Plain text for every page alike; leaves the measuring to the judge and the layou
 from collections.abc import Iterator
 
 from data.records import Record
-from judge.tables import Comparison, ReferenceScore, RuleScore, StrictScore
+from judge.records import Comparison, ReferenceScore, RuleScore, StrictScore
 from prompts.rules import DueRule, Judged
 from report.formats import interval, p_value, percent, points
 from report.gather import TEACHER, Material

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data.records import Record
-from judge.board import DECIDABLE
-from judge.drift import drifts
+from judge.metrics.drift import drifts
+from judge.metrics.stats import Refusal
+from judge.metrics.verdict_table import DECIDABLE
+from judge.records import Drift, Measured, StrictScore
 from judge.result import JudgeResult
-from judge.stats import Refusal
-from judge.tables import Drift, Measured, StrictScore
 from report.corrected import Corrected, corrected
 from report.formats import number, percent, points
 from report.gather import BASE, Material

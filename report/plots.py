@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib
 from markupsafe import Markup
 
-from judge.tables import RuleScore, StrictScore
+from judge.records import RuleScore, StrictScore
 from report.gather import Material, Training
 from report.headline import llm_rules, rule_of, strict_of
 

@@ -7,7 +7,7 @@ that somebody logged.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from judge.tables import ReferenceScore
+from judge.records import ReferenceScore
 from report.formats import NONE, number, percent
 from report.gather import Material
 from report.headline import reference_of

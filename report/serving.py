@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.rows import Context, Row
-from prompts.library import user_text
+from prompts.prompt_file import user_text
 from report.gather import Material, Saved
 
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank offers

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from judge.stats import Interval, wilson
-from judge.tables import Comparison, RuleScore, StrictScore
+from judge.metrics.stats import Interval, wilson
+from judge.records import Comparison, RuleScore, StrictScore
 from prompts.rules import DueRule
 from report.gather import TEACHER, Material
 from report.headline import compared, llm_rules, rule_of, strict_of

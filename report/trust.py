@@ -7,10 +7,10 @@ judge and the layout to the templates.
 from typing import Literal
 
 from data.records import Record
-from judge.calibration.against import GoldAgreement
-from judge.llm import by_model
-from judge.stats import Refusal
-from judge.tables import Drift
+from judge.calibration.label_agreement import GoldAgreement
+from judge.llm.judge import by_model
+from judge.metrics.stats import Refusal
+from judge.records import Drift
 from report.calibration import summary
 from report.corrected import Corrected
 from report.formats import decimal, interval, percent

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from config.command import add_changes, parser, run_command
+from config.cli import add_changes, parser, run_command
 from config.errors import ConfigError, DataError
 from config.load import load_config
-from config.methods import LowRank, served_as
+from config.peft_methods import LowRank, served_as
 from config.schema import Config
-from data.run import Run
+from data.run_paths import Run
 
 
 def main() -> int:
@@ -44,8 +44,8 @@ def _train(config: Config, name: str | None, accept_changes: bool) -> None:
 
 
 def _search(config: Config, accept_changes: bool) -> None:
-    from student.search import search  # heavy: optuna, torch
-    from student.tried import table
+    from student.search.leaderboard import table
+    from student.search.search import search  # heavy: optuna, torch
 
     found = search(config, accept_changes)
     print(table(found))
@@ -56,8 +56,8 @@ def _search(config: Config, accept_changes: bool) -> None:
 
 
 def _predict(config: Config, accept_changes: bool) -> None:
-    from engine.hf import HfEngine
-    from engine.vllm import VllmEngine
+    from engine.hf_engine import HfEngine
+    from engine.vllm_engine import VllmEngine
     from student.predict import Engines, predict
 
     name, length, rank = config.model.name, config.model.max_length, _lora_rank(config)

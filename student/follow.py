@@ -14,11 +14,11 @@ from transformers import ProgressCallback, TrainerControl, TrainerState, Trainin
 
 from config.errors import SetupError
 from config.schema import Config
-from config.students import StudentSettings
 from config.tracking import TrackerSettings, WandbSettings
-from data.run import Run
-from student.metrics import Follower
-from student.processes import rank
+from config.training import StudentSettings
+from data.run_paths import Run
+from student.callbacks import Follower
+from student.distributed import rank
 from student.records import Step
 
 

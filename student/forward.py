@@ -12,8 +12,8 @@ import torch
 from peft import PeftModel
 from peft.helpers import disable_input_dtype_casting
 
-from student.batches import PADDING, Batch
-from student.prefix import Prefix, behind
+from student.collator import PADDING, Batch
+from student.prefix_cache import Prefix, behind
 from student.sharding import in_shares
 
 Model = Any  # a peft model around a transformers one, or the latter alone

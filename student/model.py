@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from config.errors import ConfigError, SetupError
-from config.methods import (
+from config.peft_methods import (
     REWRITES_BASE,
     DoraMethod,
     FullMethod,

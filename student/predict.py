@@ -5,23 +5,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from config.methods import served_as
+from config.peft_methods import served_as
 from config.schema import Config
-from config.students import StudentSettings
+from config.training import StudentSettings
 from data.answers import Answer, read_answers
-from data.hidden import write_hidden
+from data.readers.write_back import write_hidden
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_text
-from engine.asking import Asking, View
-from engine.job import Task, run_job
-from engine.merge import ADAPTER_CONFIG, save_merged
-from engine.protocol import Adapter, Engine
-from judge.board import strict
-from judge.checks import code_verdicts
-from judge.reference import best_by_row
+from engine.base import Adapter, Engine
+from engine.batch_job import Task, run_job
+from engine.merge_adapter import ADAPTER_CONFIG, save_merged
+from engine.request_builder import Asking, View
+from judge.checks.check import code_verdicts
+from judge.metrics.verdict_table import strict
+from judge.reference.reference_scores import best_by_row
+from student.checkpoint import writing
 from student.records import Choice, Ranked
-from student.saving import writing
 from student.train import read_result
 
 

@@ -22,7 +22,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from engine.models import load_base
-from student.processes import rank, several
+from student.distributed import rank, several
 
 Model = Any
 

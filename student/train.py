@@ -9,28 +9,28 @@ import torch
 from transformers import ProgressCallback
 
 from config.errors import DataError
-from config.methods import FullMethod, PrefixTuningMethod
+from config.peft_methods import FullMethod, PrefixTuningMethod
 from config.schema import Config
-from config.students import StudentSettings
-from data.meaning import settle_meaning
-from data.run import Run
+from config.training import StudentSettings
+from data.fingerprint import settle_meaning
+from data.run_paths import Run
 from data.store import write_text
-from engine.asking import Asking
-from engine.device import has_bfloat16
-from engine.draw import Drawing, drawn_answers
 from engine.models import load_base
-from student.batches import Example
+from engine.precision import has_bfloat16
+from engine.request_builder import Asking
+from engine.sampling import Drawing, drawn_answers
+from student.callbacks import COMPLETE, Follower, Metrics
+from student.checkpoint import load_trained, save_student, save_trained
+from student.collator import Example
+from student.dataset import Material, material, unrelated
+from student.distiller import Teaching
+from student.distributed import rank, several, wait
+from student.evaluate import look_at_val
 from student.follow import Bar, trackers
 from student.forward import Model, base_only
-from student.lessons import Material, material, unrelated
-from student.look import look_at_val
-from student.metrics import COMPLETE, Follower, Metrics
 from student.model import load_student, trainable
-from student.objectives import Teaching
-from student.prefix import shared_prefix
-from student.processes import rank, several, wait
+from student.prefix_cache import shared_prefix
 from student.records import Result, Step
-from student.saving import load_trained, save_student, save_trained
 from student.sharding import in_shares
 from student.trainer import AnswerTrainer, Lessons
 

@@ -21,11 +21,11 @@ from trl import SFTConfig, SFTTrainer
 
 from config.errors import DataError
 from config.objectives import CrossEntropy
-from student.batches import Example
-from student.objectives import Teaching, retention_losses
-from student.processes import most, share, sum_gradients, total
+from student.checkpoint import load_trained, save_trained, size_of, writing
+from student.collator import Example
+from student.distiller import Teaching, retention_losses
+from student.distributed import most, share, sum_gradients, total
 from student.records import Sample
-from student.saving import load_trained, save_trained, size_of, writing
 from student.sharding import PROGRESS, in_shares, load_progress, put_together, save_progress
 
 

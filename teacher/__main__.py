@@ -9,21 +9,21 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config.command import add_changes, parser, run_command
+from config.cli import add_changes, parser, run_command
 from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config
-from data.run import Run
+from data.run_paths import Run
 from data.shards import WHOLE, read_shard
 from data.store import write_records, write_text
-from judge.scoring import judging_server
-from prompts.library import load_prompt
+from judge.score import judging_server
+from prompts.prompt_file import load_prompt
 from teacher.audit import RuleAudit, audit
-from teacher.candidates import given_of
-from teacher.coverage import coverage
-from teacher.judged import stored_candidates
-from teacher.probes import lines, make_probes
-from teacher.select import select_all
+from teacher.probes.build import lines, make_probes
+from teacher.probes.candidates import given_of
+from teacher.probes.coverage import coverage
+from teacher.rejection_sampling import select_all
+from teacher.scoring import stored_candidates
 
 if TYPE_CHECKING:
     from teacher.generate import Sources  # heavy: `select` must not wait for it
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def own_sources(config: Config) -> "Sources":
     """The engines of the settings, none of them started."""
-    from engine.make import base_engine, teacher_engine  # heavy: only where it is used
+    from engine.factory import base_engine, teacher_engine  # heavy: only where it is used
     from teacher.generate import Sources
 
     engine = teacher_engine(config)
@@ -88,7 +88,7 @@ def _check(config: Config, action: str, shard: str | None) -> None:
 
 
 def _prepare(config: Config) -> None:
-    from teacher.batches import prepare
+    from teacher.prepare_batch import prepare
 
     done = prepare(config)
     print(
@@ -105,8 +105,8 @@ def _probes(config: Config, accept_changes: bool) -> None:
     given = given_of(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
     written: dict[str, list[str]] = {}
     if config.probes is not None and config.probes.from_model:
-        from engine.vllm import VllmEngine  # heavy: only where it is used
-        from teacher.written import write_questions
+        from engine.vllm_engine import VllmEngine  # heavy: only where it is used
+        from teacher.probes.generate_questions import write_questions
 
         engine = VllmEngine(config.model.name, config.model.max_length)
         try:
@@ -136,7 +136,7 @@ def _generate(config: Config, sources: "Sources", accept_changes: bool) -> None:
 
 
 def _merge(config: Config, identity: str) -> None:
-    from teacher.merge import merge  # heavy: only where it is used
+    from teacher.merge_shards import merge  # heavy: only where it is used
 
     for arm, done in merge(config, identity).items():
         print(

@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from config.schema import Config
 from data.records import Record
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from data.selected import Selected
 from data.store import read_records, write_text
-from judge.board import strict
-from judge.verdicts import Verdict
+from judge.metrics.verdict_table import strict
+from judge.verdict import Verdict
 from prompts.rules import RuleFile
-from teacher.coverage import Coverage, coverage
 from teacher.fates import Selection
-from teacher.judged import Candidates, Judged, is_repaired, must_rules, rank
+from teacher.probes.coverage import Coverage, coverage
+from teacher.scoring import Candidates, Judged, is_repaired, must_rules, rank
 
 
 class Share(Record):

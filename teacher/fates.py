@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from data.records import Record
-from judge.verdicts import Outcome
-from teacher.judged import Judged, is_repaired, standing
+from judge.verdict import Outcome
+from teacher.scoring import Judged, is_repaired, standing
 
 # Of a row without a kept candidate, the last of these words that any of its candidates has: as near
 # as the row came to being learnt.

@@ -14,16 +14,16 @@ from typing import Literal, NamedTuple
 
 from config.schema import Config, ServerSettings
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from data.shards import WHOLE, Part
-from engine.asking import Asking, View
-from engine.job import Job, Outcome, Task, run_job
-from engine.protocol import Engine
-from judge.reference import best_by_row
-from teacher.judged import BASE, Judged, Scorer
+from engine.base import Engine
+from engine.batch_job import Job, Outcome, Task, run_job
+from engine.request_builder import Asking, View
+from judge.reference.reference_scores import best_by_row
 from teacher.orders import candidate_orders
+from teacher.rejection_sampling import is_settled
 from teacher.repair import repair_tasks
-from teacher.select import is_settled
+from teacher.scoring import BASE, Judged, Scorer
 
 ARMS = (BASE, "teacher", "scored/teacher", "candidates/train", "candidates/val")
 _AT_ONCE = 10_000  # rows whose candidates are drawn together; only those are held

@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from data.rows import Row
-from engine.asking import Asking, View
-from engine.job import Task
-from engine.protocol import make_request
-from judge.questions import render
-from prompts.pieces import Message
-from teacher.judged import Judged, must_rules, rank, repaired_arm, standing
+from engine.base import make_request
+from engine.batch_job import Task
+from engine.request_builder import Asking, View
+from judge.llm.prompt import render
+from prompts.chat_encoder import Message
+from teacher.scoring import Judged, must_rules, rank, repaired_arm, standing
 
 
 def repair_tasks(

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from config.command import run_command
+from config.cli import run_command
 from teacher.__main__ import main
 from teacher.generate import Sources
-from tests.fake_engine import FakeEngine
+from tests.engine.fake_engine import FakeEngine
 
 if __name__ == "__main__":
     paid = Path(os.environ["PAID"])  # what the requests would have cost, a byte each

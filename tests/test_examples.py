@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from data.answers import read_answers
-from data.run import Run
+from data.run_paths import Run
 from data.shards import shard_paths
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 PYTHON = f"""#!/bin/bash
 if [ "$2" = teacher ]; then exec {sys.executable} -m tests.fake_teacher "${{@:3}}"; fi
 exec {sys.executable} "$@"

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from jinja2 import TemplateError
 
-import judge.questions
+import judge.llm.prompt
 import report.render
 from config.errors import ConfigError, SetupError
 from config.load import load_config
 from data.rows import Context, Row
 from engine.models import load_base, load_tokenizer, resolve_model
-from prompts.library import Prompt, user_text
-from prompts.render import Renderer
+from prompts.prompt_file import Prompt, user_text
+from prompts.renderer import Renderer
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 PROMPT = Prompt(system="Be brief.", user_template="{summaries}\nQ: {question}")
 
 # -- 14: special tokens in user text, 4 families of tokenizers -------------------------------------
@@ -99,7 +99,7 @@ ESCAPES = [
 @pytest.mark.parametrize("payload", ESCAPES)
 def test_a_template_cannot_leave_its_sandbox(payload: str) -> None:
     """30 payloads in the judge's and the report's environments: refused, or nothing but a name."""
-    for environment in (judge.questions._environment(), report.render._environment(html=True)):
+    for environment in (judge.llm.prompt._environment(), report.render._environment(html=True)):
         try:
             said = environment.from_string(payload).render(x=[1])
         except (TemplateError, OverflowError):

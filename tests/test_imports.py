@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "config": set[str](),
     "data": {"config"},
@@ -13,7 +13,7 @@ ALLOWED = {
     "wire": {"config"},
     "engine": {"config", "data", "prompts", "wire"},
     # judge starts the embedded model's server, and nothing else of engine
-    "judge": {"config", "data", "prompts", "wire", "engine.serve"},
+    "judge": {"config", "data", "prompts", "wire", "engine.vllm_server"},
     "teacher": {"config", "data", "prompts", "engine", "judge"},
     "student": {"config", "data", "prompts", "engine", "judge"},
     "report": {"config", "data", "prompts", "judge", "teacher.audit", "student.records"},

@@ -14,7 +14,7 @@ import yaml
 
 from tests.guard.environment import guarded
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"train": 24, "val": 6, "hidden": 3}
 
 

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from config.command import run_command
+from config.cli import run_command
 from config.errors import SetupError
 from config.load import load_config
 from data.answers import read_answers
-from engine.job import run_job
+from engine.batch_job import run_job
 from pipeline.manifest import manifest
 from report.numbers import make_numbers
 from report.render import render_card, render_html, render_markdown
-from tests.fake_engine import FakeEngine, fake_tasks
+from tests.engine.fake_engine import FakeEngine, fake_tasks
 from tests.guard.environment import guarded
-from tests.judge.runs import after_probe, judged, pairs_of
-from tests.judge.server import error
+from tests.judge.llm.runs import after_probe, judged, pairs_of
+from tests.judge.llm.server import error
 from tests.report.made import gathered
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 CANARY = "sk-canary-4711"
 
 # -- 1: signals in the middle of a batch -----------------------------------------------------------

@@ -9,14 +9,14 @@ from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers
 from data.rows import Context, Row
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_records
-from engine.asking import Asking, View
-from engine.protocol import Completion, Request
-from judge.reference import best_by_row, perplexities
+from engine.base import Completion, Request
+from engine.request_builder import Asking, View
+from judge.reference.reference_scores import best_by_row, perplexities
 from teacher.generate import Sources, generate
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 PASSAGES = tuple(Context(text=f"Passage {at} " * 300) for at in range(3))
 ROWS = [
     Row(

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from config.base import Settings
 from config.errors import DataError
 from config.load import read_yaml, validated
-from config.settings import Settings
 from data.answers import Answer
 from data.records import Record, digest
 from data.rows import Row
-from judge.board import Board
-from judge.calibration.views import boards
-from judge.checks import code_verdicts
-from judge.llm import LlmJudge
-from judge.questions import TEMPLATES, verdict_question
-from judge.verdicts import Verdict
-from prompts.library import Prompt
+from judge.calibration.variants import boards
+from judge.checks.check import code_verdicts
+from judge.llm.judge import LlmJudge
+from judge.llm.prompt import TEMPLATES, verdict_question
+from judge.metrics.verdict_table import Board
+from judge.verdict import Verdict
+from prompts.prompt_file import Prompt
 from prompts.rules import Judged, Rule, RuleFile
 
 ROWS = 10  # val rows that each attack is tried on by code; the model sees it on the first one
@@ -74,7 +74,7 @@ class AttackScore(Record):
 
     id: str
     kind: Kind
-    scores: dict[str, Tally]  # by strict score, see judge.calibration.views
+    scores: dict[str, Tally]  # by strict score, see judge.calibration.variants
     model_passes: tuple[str, ...] = ()  # llm rules that the model passed it on
 
 

@@ -10,24 +10,24 @@ from pathlib import Path
 
 from config.schema import Config, ServerSettings
 from data.answers import logged_answers
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_text
 from judge.agreement import agreements
-from judge.calibration.against import Held, disagreements, rules_against, score_against
 from judge.calibration.attacks import attack_report, load_attacks
-from judge.calibration.bound import Calibration, GoldCounts, bound_to
-from judge.calibration.gold import Labels, halves, read_labels
-from judge.calibration.mutations import mutation_scores
-from judge.calibration.probes import Judging, probe
-from judge.calibration.rewriting import llm_mutation_scores
+from judge.calibration.bias import Judging, probe
+from judge.calibration.label_agreement import Held, disagreements, rules_against, score_against
+from judge.calibration.mutation.code import mutation_scores
+from judge.calibration.mutation.llm import llm_mutation_scores
+from judge.calibration.record import Calibration, GoldCounts, bound_to
 from judge.calibration.summary import lines
-from judge.calibration.views import boards
-from judge.checks import code_verdicts
-from judge.llm import LlmJudge
+from judge.calibration.variants import boards
+from judge.checks.check import code_verdicts
+from judge.labels import Labels, halves, read_labels
+from judge.llm.judge import LlmJudge
 from judge.result import coverage_of
-from judge.scoring import judging_server
-from judge.verdicts import Verdict
-from prompts.library import load_prompt
+from judge.score import judging_server
+from judge.verdict import Verdict
+from prompts.prompt_file import load_prompt
 
 ABOUT = "hold the judge against people's labels, broken answers and attacks"
 

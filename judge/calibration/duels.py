@@ -6,11 +6,11 @@ from typing import NamedTuple
 from data.rows import Row
 from data.splits import question_key
 from judge.agreement import as_share
-from judge.calibration.gold import Preference
-from judge.calibration.raters import prefers_longer
 from judge.calibration.shares import Probe, counted
-from judge.llm import LlmJudge
-from judge.questions import pair_question
+from judge.labels import Preference
+from judge.llm.judge import LlmJudge
+from judge.llm.prompt import pair_question
+from judge.metrics.agreement import prefers_longer
 
 
 class Duel(NamedTuple):

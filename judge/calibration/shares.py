@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 from data.records import Record
 from judge.agreement import Share, as_share
-from judge.stats import rate
+from judge.metrics.stats import rate
 
 
 def share_of(values: Sequence[bool], clusters: Sequence[Hashable]) -> Share | None:

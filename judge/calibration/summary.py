@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from judge.agreement import Agreement, Share
-from judge.calibration.against import GoldAgreement
 from judge.calibration.attacks import AttackReport
-from judge.calibration.bound import Calibration
-from judge.calibration.mutations import MutationScore
+from judge.calibration.label_agreement import GoldAgreement
+from judge.calibration.mutation.code import MutationScore
+from judge.calibration.record import Calibration
 from judge.calibration.shares import Probe
 
 

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from config.schema import JudgeSettings, ServerSettings
-from judge.drafting.kinds import kinds, reply_schema
-from judge.fence import parts
-from judge.modes import settle_mode
-from judge.questions import Body, Mode, Request, asked_again, form, render, request_of
-from judge.replies import Unreadable, read_object
-from judge.text import language_of
-from judge.transport import Spent, Transport, limits_of
+from judge.checks.text import language_of
+from judge.drafting.check_catalogue import kinds, reply_schema
+from judge.llm.client import Spent, Transport, limits_of
+from judge.llm.fence import parts
+from judge.llm.output_mode import settle_mode
+from judge.llm.parse import Unreadable, read_object
+from judge.llm.prompt import Body, Mode, Request, asked_again, form, render, request_of
 from prompts.rules import Language
-from wire.connection import Patience, Unanswered
+from wire.client import Patience, Unanswered
 
 PART = 2000  # characters of the prompt in one question: a reply of some fifteen rules
 _REASKS = 2

@@ -7,7 +7,7 @@ import pytest
 from config.errors import ConfigError
 from config.load import load_config, parse_yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 
 

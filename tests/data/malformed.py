@@ -2,7 +2,7 @@
 
 import json
 
-from data.cells import MAX_FIELD
+from data.readers.cells import MAX_FIELD
 
 GOOD = {"id": "x", "q": "Когда открыта касса?", "c": ["Касса открыта до шести."], "a": "До шести."}
 

@@ -5,9 +5,9 @@ import pytest
 from config.errors import ConfigError
 from config.schema import CampusLogs, DataSettings
 from data.clean import Duplicate, clean, looks_cut
-from data.logs import read_logs
+from data.readers.logs import read_logs
 from data.rows import Context, FollowUp, Row
-from tests.data.places import HSE, LOGS, SETTINGS, needs_hse
+from tests.data.paths import HSE, LOGS, SETTINGS, needs_hse
 
 
 def _settings(stubs: tuple[str, ...] = (), footer: str | None = None) -> DataSettings:

@@ -13,7 +13,7 @@ from data.quality import Quality
 from data.rows import Row
 from data.splits import question_key
 from data.store import read_records
-from tests.data.places import HSE, SETTINGS, needs_hse
+from tests.data.paths import HSE, SETTINGS, needs_hse
 
 FIELDS = FieldMap(question="q", answers={"old": "a"})
 

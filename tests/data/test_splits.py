@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from data.logs import read_logs
+from data.readers.logs import read_logs
 from data.rows import Row
 from data.splits import leakage, question_key, remove_leaks, split
-from tests.data.places import HSE, LOGS, needs_hse
+from tests.data.paths import HSE, LOGS, needs_hse
 
 TEXT = """
 как где когда можно получить оформить справку стипендию общежитие расписание экзамен

@@ -12,7 +12,7 @@ from config.errors import DataError
 from data.rows import Context
 from data.store import Store, read_records, write_records
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
 import sys
 from pathlib import Path

@@ -9,7 +9,7 @@ import yaml
 from config.load import validated
 from config.schema import Config
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_records, write_text
 from prompts.rules import Rule, RuleFile, prompt_sha256
 from tests.judge.made import SYSTEM, make_answer, make_rule

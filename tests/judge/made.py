@@ -4,7 +4,7 @@ from typing import Any
 
 from data.answers import Answer, Finish
 from data.rows import Context, Row
-from prompts.library import Example, Prompt
+from prompts.prompt_file import Example, Prompt
 from prompts.rules import Rule, RuleFile
 
 SYSTEM = (

@@ -7,10 +7,10 @@ from scipy.stats import binomtest
 
 from config.errors import DataError
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from judge.__main__ import main
 from judge.leaderboard import Leaderboard, leaderboard
-from judge.stats import holm
+from judge.metrics.stats import holm
 from tests.judge.folders import BRIEF, LINK, answer_val, make_run
 from tests.judge.made import make_row
 

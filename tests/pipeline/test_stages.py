@@ -7,11 +7,11 @@ import pytest
 from config.load import load_config
 from config.schema import Config
 from data.answers import topk_path
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_text
 from pipeline.stages import Stage, inputs_of, is_done, seconds_of, stages, stamp
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 JUDGED = ("judge score", "judge hidden")
 
 

@@ -8,10 +8,10 @@ import pytest
 from config.errors import DataError
 from config.load import read_yaml, validated
 from config.schema import PromptSettings
-from prompts.library import Prompt, load_prompt
+from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import Judged, Phrase, RuleFile, load_rules, uncovered
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "prompts/hse/rules.yaml"
 CAMPUS = ROOT.parent / "shared/hse/system_prompt.yaml"
 

@@ -10,14 +10,14 @@ import yaml
 from config.schema import Config
 from data.answers import Answer
 from data.clean import CleanCounts
-from data.logs import Quarantined
 from data.quality import Quality, describe
+from data.readers.logs import Quarantined
 from data.rows import Context, Row
-from data.run import Run
+from data.run_paths import Run
 from data.splits import Leakage
 from data.store import write_records, write_text
-from judge.calibration.bound import bound_to
-from prompts.library import load_prompt
+from judge.calibration.record import bound_to
+from prompts.prompt_file import load_prompt
 from prompts.rules import prompt_sha256
 from report.gather import Material, gather
 from student.records import Choice, Ranked, Result, Step

@@ -9,29 +9,29 @@ from pathlib import Path
 from data.answers import Answer
 from data.records import Record
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_records, write_text
 from judge.agreement import Agreement, Share, agreements
-from judge.board import DECIDABLE, STRICT
-from judge.calibration.against import (
+from judge.annotation.import_labels import ArmLabels, Label, Labels
+from judge.annotation.sheet import answer_id
+from judge.calibration.attacks import AttackReport, AttackScore, Tally
+from judge.calibration.bias import Probes
+from judge.calibration.label_agreement import (
     Disagreement,
     GoldAgreement,
     RuleAgainstGold,
     ScoreAgainstGold,
 )
-from judge.calibration.attacks import AttackReport, AttackScore, Tally
-from judge.calibration.bound import Bound, Calibration, GoldCounts
-from judge.calibration.importing import ArmLabels, Label, Labels
-from judge.calibration.labelling import answer_id
-from judge.calibration.mutations import Caught, MutationScore
-from judge.calibration.probes import Probes
+from judge.calibration.mutation.code import Caught, MutationScore
+from judge.calibration.record import Bound, Calibration, GoldCounts
 from judge.calibration.shares import Probe
-from judge.checks import code_verdicts
-from judge.reference import reference_scores
+from judge.checks.check import code_verdicts
+from judge.metrics.scores import score
+from judge.metrics.verdict_table import DECIDABLE, STRICT
+from judge.reference.reference_scores import reference_scores
 from judge.result import JudgeNote, JudgeResult
-from judge.scores import score
-from judge.verdicts import Verdict
-from prompts.library import Prompt
+from judge.verdict import Verdict
+from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile
 
 SHARE = Share(value=0.8, low=0.6, high=0.9)

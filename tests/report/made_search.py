@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from data.run import Run
+from data.run_paths import Run
 from student.records import Cell, Searched, Trial
 from tests.report.made_judge import write_json
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from data.run import Run
-from judge.calibration.bound import Calibration
+from data.run_paths import Run
+from judge.calibration.record import Calibration
 from judge.result import Coverage
 from prompts.rules import Rule
 from report.gather import gather

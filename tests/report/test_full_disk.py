@@ -5,7 +5,7 @@ import resource
 from pathlib import Path
 
 from config.errors import DataError
-from data.run import Run
+from data.run_paths import Run
 from report.__main__ import write_report
 from tests.report.made import make_run
 

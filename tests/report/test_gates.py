@@ -4,9 +4,9 @@ from pathlib import Path
 
 from config.gate import GateSettings
 from config.schema import Config
-from data.run import Run
-from judge.gating import measure
-from judge.thresholds import decide
+from data.run_paths import Run
+from judge.gate.command import measure
+from judge.gate.thresholds import decide
 from report.gates import gates
 from report.gather import gather
 from report.numbers import make_numbers

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from data.turns import SecondTurns
+from data.follow_ups import SecondTurns
 from report.gather import Material
 from report.numbers import make_numbers
 from report.render import render_html, render_markdown

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from data.run import Run
+from data.run_paths import Run
 from report.examples import choose_examples
 from report.formats import duration, fenced, markdown, p_value, percent, points, short
 from report.gather import gather
@@ -19,7 +19,7 @@ from report.serving import serving
 from report.tables import students
 from tests.report.made import gathered, make_run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_report_json_keeps_its_contract(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data.run import Run
+from data.run_paths import Run
 from report.gather import Material, gather
 from report.numbers import make_numbers
 from report.render import render_card, render_html, render_markdown

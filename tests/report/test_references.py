@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from judge.tables import BertScore, ContextScore, Mean, Perplexity, ReferenceScore
+from judge.records import BertScore, ContextScore, Mean, Perplexity, ReferenceScore
 from report.gather import Material
 from report.numbers import make_numbers
 from report.references import references

@@ -4,10 +4,10 @@ import shlex
 import shutil
 from pathlib import Path
 
-from config.methods import DoraMethod, FullMethod, Method, PTuningMethod
+from config.peft_methods import DoraMethod, FullMethod, Method, PTuningMethod
 from config.schema import Config
-from config.students import StudentSettings
-from data.run import Run
+from config.training import StudentSettings
+from data.run_paths import Run
 from data.store import write_text
 from report.gather import gather
 from report.numbers import make_numbers

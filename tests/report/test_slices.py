@@ -9,10 +9,10 @@ import pytest
 
 from config.schema import Config
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_records
-from judge.judging import judge_run
-from judge.stats import wilson
+from judge.metrics.stats import wilson
+from judge.run import judge_run
 from report.gather import Material, gather
 from report.numbers import make_numbers
 from report.render import render_html, render_markdown

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from data.run import Run
+from data.run_paths import Run
 from judge.agreement import Share
-from judge.board import DECIDABLE
-from judge.calibration.bound import Calibration, bound_to
-from judge.stats import Refusal
+from judge.calibration.record import Calibration, bound_to
+from judge.metrics.stats import Refusal
+from judge.metrics.verdict_table import DECIDABLE
 from prompts.rules import DueRule, Rule
 from report.calibration import summary
 from report.gather import Material, gather

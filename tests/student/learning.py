@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from config.methods import (
+from config.peft_methods import (
     DoraMethod,
     FullMethod,
     Ia3Method,
@@ -19,10 +19,10 @@ from config.methods import (
     PTuningMethod,
     RsLoraMethod,
 )
-from engine.device import has_bfloat16
 from engine.models import load_base, load_tokenizer, resolve_model
+from engine.precision import has_bfloat16
+from student.checkpoint import save_student, save_trained
 from student.model import load_student, trainable
-from student.saving import save_student, save_trained
 
 LAYERS = 4  # of the embedded model's 30: enough to learn one answer, and a tenth of the time
 STEPS = 12

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 import torch
 
-from config.methods import served_as
+from config.peft_methods import served_as
 from config.schema import Sampling
-from config.students import StudentSettings
-from data.run import Run
-from engine.device import precision
-from engine.draw import Drawing, drawn_answers
-from engine.hf import HfEngine
+from config.training import StudentSettings
+from data.run_paths import Run
+from engine.base import Adapter, Completion, make_request, score_request
+from engine.hf_engine import HfEngine
 from engine.models import load_base, load_tokenizer
-from engine.protocol import Adapter, Completion, make_request, score_request
-from engine.vllm import VllmEngine
+from engine.precision import precision
+from engine.sampling import Drawing, drawn_answers
+from engine.vllm_engine import VllmEngine
 from report.gather import gather
 from report.serving import serving
+from student.checkpoint import load_trained
 from student.model import load_student
-from student.saving import load_trained
 from tests.report.made import STUDENT, make_run
 from tests.student.conftest import Learn
 from tests.student.learning import (
@@ -53,7 +53,7 @@ def test_vllm_answers_as_the_trained_model(
 ) -> None:
     """Folded in: each token of an answer is as likely as a forward pass of the trained model says.
 
-    By their mean, as in tests/test_vllm.py; and they are not the base's answers.
+    By their mean, as in tests/engine/test_vllm_engine.py; and they are not the base's answers.
     """
     student = learn(name)
     adapter = Adapter(name, student.served, student.sha256, served_as(student.method))

@@ -13,12 +13,12 @@ import yaml
 
 from config.load import load_config
 from config.schema import Config
-from data.run import Run
+from data.run_paths import Run
 from data.store import read_records
 from pipeline.child import newest_bar
 from student.records import Step
 from student.train import train
-from tests.student.test_resume import ROOT, experiment, tiny_model
+from tests.student.test_train import ROOT, experiment, tiny_model
 
 BLOCK, HEAD = 32768, 7  # bytes of LevelDB's log format, in which wandb writes
 KEYS = ("WANDB_API_KEY", "OPENAI_API_KEY", "HF_TOKEN")

@@ -10,13 +10,13 @@ from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers
 from data.rows import Row
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_records, write_text
-from engine.protocol import Completion, Request
+from engine.base import Completion, Request
 from student.predict import Engines, predict
 from student.records import Result
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"plain": "lora", "whole": "full", "virtual": "p_tuning"}
 
 

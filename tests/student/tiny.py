@@ -7,8 +7,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from data.topk import TopK
-from student.batches import Example
+from data.top_logprobs import TopK
+from student.collator import Example
 
 WORDS = 50
 SYSTEM = (7, 3, 9, 11, 4, 8)  # how the teacher's view of every row begins

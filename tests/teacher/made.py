@@ -8,16 +8,16 @@ from config.load import load_config
 from config.schema import Config
 from data.answers import Answer, Finish
 from data.rows import Context, Row
-from data.run import Run
+from data.run_paths import Run
 from data.store import write_records
-from engine.asking import Asking
-from engine.protocol import Completion, Request
-from judge.verdicts import Outcome, Verdict
+from engine.base import Completion, Request
+from engine.request_builder import Asking
+from judge.verdict import Outcome, Verdict
 from prompts.rules import RuleFile
-from teacher.judged import Candidates, Judged, repaired_arm, stored_candidates
-from tests.fake_engine import fake_topk
+from teacher.scoring import Candidates, Judged, repaired_arm, stored_candidates
+from tests.engine.fake_engine import fake_topk
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GOOD = "Lakeside desk: The museum opens at ten. Anything else?"
 BAD = "The museum opens at ten."
 COMPLAINT = "Your answer breaks"  # of the repair turn, in English

@@ -1,6 +1,6 @@
 """The audit: four ways to answer the same rows, shares worked out by hand."""
 
-from judge.board import strict
+from judge.metrics.verdict_table import strict
 from teacher.audit import Share, audited
 from tests.teacher.made import RULES, candidate, mended
 

@@ -7,15 +7,15 @@ import pytest
 
 from config.errors import DataError
 from data.answers import read_answers, topk_path
-from data.run import Run
+from data.run_paths import Run
 from data.selected import Selected
 from data.store import read_records
-from data.topk import read_topk
-from engine.asking import Asking
+from data.top_logprobs import read_topk
+from engine.request_builder import Asking
 from teacher.generate import Sources, generate
-from teacher.judged import BASE
 from teacher.orders import example_orders
-from teacher.select import select_all
+from teacher.rejection_sampling import select_all
+from teacher.scoring import BASE
 from tests.teacher.made import ROOT, ScriptedEngine, experiment, found
 
 PLAIN = "teacher.repair=false"

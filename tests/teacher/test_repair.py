@@ -9,19 +9,19 @@ import pytest
 from config.load import load_config
 from data.answers import read_answers, topk_path
 from data.rows import Context, Row
-from data.run import Run
+from data.run_paths import Run
 from data.selected import Selected
 from data.store import read_records
-from data.topk import read_topk
-from engine.asking import Asking
-from judge.verdicts import Outcome, Verdict
+from data.top_logprobs import read_topk
+from engine.request_builder import Asking
+from judge.verdict import Outcome, Verdict
 from prompts.rules import Language
 from teacher.__main__ import main
 from teacher.audit import audit
 from teacher.generate import Sources, generate
-from teacher.judged import Judged, is_repaired
+from teacher.rejection_sampling import select_all
 from teacher.repair import best_failed, conversation
-from teacher.select import select_all
+from teacher.scoring import Judged, is_repaired
 from tests.teacher.made import (
     BAD,
     COMPLAINT,

@@ -1,0 +1,1 @@
+"""What drawing answers costs, against raw vLLM and slower peers."""

@@ -1,0 +1,1 @@
+"""What judging costs, against the ideal and against peers."""

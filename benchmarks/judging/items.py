@@ -1,0 +1,71 @@
+"""The verdicts to be found: lakeside's questions and passages, with logged answers to them and to
+other questions, and one rule that a model decides.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.judging.server import ROOT
+from config.schema import CampusLogs
+from data.answers import Answer
+from data.readers.logs import read_logs
+from data.rows import Row
+from prompts.prompt_file import Prompt
+from prompts.rules import Judged, Rule, RuleFile, prompt_sha256
+
+PROMPT = Prompt(system="Use only the passages.", user_template="{summaries}{question}")
+PASSES = "Everything that the answer says is in the passages."
+FAILS = "The answer says something that the passages do not hold."
+_CHECK = Judged.model_validate({"type": "llm", "pass": PASSES, "fail": FAILS})
+RULES = RuleFile(
+    version=1,
+    prompt_sha256=prompt_sha256(PROMPT.system),
+    rules=(Rule(id="faithful", source=PROMPT.system, check=_CHECK),),
+)
+
+
+class Item(NamedTuple):
+    """What one verdict is about."""
+
+    row: Row
+    answer: Answer
+
+
+def items(count: int) -> list[Item]:
+    """So many different items; first every answer with its own question, then with others'."""
+    return [item for item, _ in zip(_all(), range(count), strict=False)]
+
+
+def _all() -> Iterator[Item]:
+    logs = [CampusLogs(path=f"data/lakeside/{split}.json") for split in ("train", "val")]
+    rows = [row for settings in logs for row in read_logs(settings, ROOT).rows]
+    seen = set()
+    for shift in range(len(rows)):
+        for number, row in enumerate(rows):
+            for system, text in rows[(number + shift) % len(rows)].answers.items():
+                key = (row.question, row.contexts, text.strip())  # some rows ask the same
+                if text.strip() and key not in seen:
+                    seen.add(key)
+                    yield Item(row, _answer(row, f"{system}/{shift}", text))
+
+
+def _answer(row: Row, arm: str, text: str) -> Answer:
+    return Answer(
+        key="", arm=arm, row=row.id, sample=0, text=text, finish="stop", seed=0, prompt_tokens=0
+    )
+
+
+def write_items(path: Path, found: list[Item]) -> None:
+    """The items for a peer, an object a line: question, contexts, answer, criterion."""
+    lines = [
+        {
+            "question": item.row.question,
+            "contexts": [context.text for context in item.row.contexts],
+            "answer": item.answer.text,
+            "criterion": f"{PROMPT.system} Met: {PASSES} Not met: {FAILS}",
+        }
+        for item in found
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,206 @@
+"""A model's server without a model: OpenAI's chat completions after a fixed time.
+
+Answers in whichever form is asked. A raw asyncio protocol in a process of its own, because a web
+framework's half millisecond a request would be measured as the judge's. Counts what it does itself,
+so that its share is known.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from data.records import Record
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "fixed"
+
+_LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
+_OPTIONS = re.compile(r"verdict: (\w+) or (\w+)", re.IGNORECASE)
+_FENCED_ANSWER = re.compile(r"^\[begin answer \w+\]\n(.{1,40})(?= |$)", re.MULTILINE)
+_REASONING = "The answer was weighed against the passages and the rule, word for word."
+
+
+class Stats(Record):
+    """What the server did since it started."""
+
+    requests: int
+    cpu_s: float  # of its process, user and system
+    late_s: float  # sum over replies of the time beyond the latency that they waited inside
+    most_inside: int  # requests under way at once
+
+
+def reply_text(body: dict[str, Any]) -> str:
+    """A readable verdict, good or bad by the request's hash, in the form that the request wants."""
+    said = _text(body["messages"][-1]["content"])
+    good = zlib.crc32(said.encode("utf-8", "surrogatepass")) % 2 == 0
+    schema = _schema(body)
+    if schema is not None:
+        return _judgement(said, schema["properties"]["verdict"]["enum"], good)
+    form = body.get("response_format", {}).get("type")
+    if form == "json_object":
+        return _judgement(said, _options(body), good)
+    if "GRADE:" in said:  # inspect_ai
+        return f"{_REASONING}\n\nGRADE: {'C' if good else 'I'}"
+    if '"steps"' in said:  # deepeval, in front of the first score
+        return json.dumps({"steps": ["Read the passages.", "Compare the answer with them."]})
+    if '"score"' in said:
+        return json.dumps({"reason": _REASONING, "score": 9 if good else 2})
+    verdict = _options(body)[0 if good else 1]
+    return f'EVIDENCE: "{_quote(said)}"\nREASONING: {_REASONING}\nVERDICT: {verdict}'
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text", "")) for part in content)
+
+
+def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON schema that the request sets, in OpenAI's place or in vLLM's."""
+    named = body.get("response_format", {}).get("json_schema", {})
+    found = named.get("schema") or body.get("structured_outputs", {}).get("json")
+    return found if isinstance(found, dict) else None
+
+
+def _options(body: dict[str, Any]) -> list[str]:
+    """The verdicts to choose from, as the instructions name them."""
+    found = _OPTIONS.search(_text(body["messages"][0]["content"]))
+    return list(found.groups()) if found else ["pass", "fail"]
+
+
+def _judgement(said: str, options: list[str], good: bool) -> str:
+    quote = _quote(said)
+    verdict = options[0 if good else 1]
+    return json.dumps(
+        {"evidence": [quote] if quote else [], "reasoning": _REASONING, "verdict": verdict},
+        ensure_ascii=False,
+    )
+
+
+def _quote(said: str) -> str:
+    """The first words of the fenced answer: evidence that the judge will find there."""
+    found = _FENCED_ANSWER.search(said)
+    return found.group(1) if found else ""
+
+
+def completion(body: dict[str, Any]) -> bytes:
+    """The response's body."""
+    message = {"role": "assistant", "content": reply_text(body), "refusal": None}
+    return json.dumps(
+        {
+            "id": "chatcmpl-0",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body.get("model", MODEL),
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 500, "completion_tokens": 40, "total_tokens": 540},
+        }
+    ).encode()
+
+
+class _Counts:
+    """What all connections share."""
+
+    def __init__(self, latency_s: float) -> None:
+        self.latency_s = latency_s
+        self.requests = 0
+        self.inside = 0
+        self.most_inside = 0
+        self.late_s = 0.0
+
+    def stats(self) -> Stats:
+        return Stats(
+            requests=self.requests,
+            cpu_s=time.process_time(),
+            late_s=self.late_s,
+            most_inside=self.most_inside,
+        )
+
+
+class _Connection(asyncio.Protocol):
+    """One client's connection: HTTP/1.1, kept alive, one request at a time."""
+
+    def __init__(self, counts: _Counts) -> None:
+        self._counts = counts
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        found = _LENGTH.search(self._buffer, 0, end)
+        total = end + 4 + (int(found.group(1)) if found else 0)
+        if len(self._buffer) < total:
+            return
+        came = self._loop.time()
+        head, body = bytes(self._buffer[:end]), bytes(self._buffer[end + 4 : total])
+        del self._buffer[:total]
+        if head.startswith(b"GET"):
+            self._send(self._counts.stats().model_dump_json().encode())
+            return
+        counts = self._counts
+        counts.requests += 1
+        counts.inside += 1
+        counts.most_inside = max(counts.most_inside, counts.inside)
+        payload = completion(json.loads(body))
+        self._loop.call_at(came + counts.latency_s, self._reply, payload, came)
+
+    def _reply(self, payload: bytes, came: float) -> None:
+        self._counts.inside -= 1
+        self._counts.late_s += self._loop.time() - came - self._counts.latency_s
+        self._send(payload)
+
+    def _send(self, payload: bytes) -> None:
+        if not self._transport.is_closing():
+            head = (
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            )
+            self._transport.write(head % len(payload) + payload)
+
+
+async def _serve(latency_s: float) -> None:
+    counts = _Counts(latency_s)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(counts), "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextmanager
+def serving(latency_s: float) -> Iterator[str]:
+    """Runs the server in a process of its own for the time of the block; its base address."""
+    command = [sys.executable, "-m", "benchmarks.judging.server", str(latency_s)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.kill()
+
+
+def stats(url: str) -> Stats:
+    """What the server at `url` has done so far."""
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return Stats.model_validate_json(response.read())
+
+
+if __name__ == "__main__":
+    parsed = argparse.ArgumentParser(description="Answers every request after so many seconds.")
+    parsed.add_argument("latency_s", type=float)
+    asyncio.run(_serve(parsed.parse_args().latency_s))

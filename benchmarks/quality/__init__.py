@@ -1,0 +1,1 @@
+"""What each way to teach a student reaches on the demo."""

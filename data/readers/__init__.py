@@ -1,0 +1,1 @@
+"""Readers of log files, and the writer of the hidden set."""

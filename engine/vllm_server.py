@@ -1,0 +1,103 @@
+"""A vLLM server on a free loopback port, for as long as somebody needs it: the embedded judge."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.errors import SetupError
+from engine.models import resolve_model
+from engine.precision import on_gpu, precision
+
+ENVIRONMENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "2",  # GiB
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
+}
+START_S = 300  # seconds that a server may take until it answers
+
+
+@contextmanager
+def served(name: str, max_length: int, log: Path) -> Iterator[str]:
+    """Starts a server of the model, yields its base URL, and ends it with all its children.
+
+    The model is served as `name`; `log` gets what the server prints. Raises SetupError when it
+    ends or does not answer within START_S.
+    """
+    port = _free_port()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            _command(resolve_model(name), name, port, max_length),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **ENVIRONMENT},
+            start_new_session=True,  # a group of its own, so that its children end with it
+        )
+        try:
+            _await(process, f"http://127.0.0.1:{port}/health", log)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            _end(process)
+
+
+def _command(resolved: str, name: str, port: int, max_length: int) -> list[str]:
+    # `vllm serve` asks for a package of that name, which the CPU build is not
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    # without this a small model writes spaces for ever inside a schema
+    outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
+    command += ["--structured-outputs-config", json.dumps(outputs)]
+    return command + model_arguments(resolved, name, max_length)
+
+
+def model_arguments(resolved: str, name: str, max_length: int) -> list[str]:
+    """What every program of vLLM is told of a model that is to be called `name`."""
+    arguments = ["--model", resolved, "--served-model-name", name]
+    arguments += ["--max-model-len", str(max_length), "--dtype", precision()]
+    if not on_gpu():  # see engine.vllm_engine
+        arguments += ["--enforce-eager", "--no-enable-chunked-prefill"]
+        arguments += ["--max-num-batched-tokens", str(max(8192, max_length))]
+    return arguments
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await(process: subprocess.Popen[bytes], health: str, log: Path) -> None:
+    give_up = time.monotonic() + START_S
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise SetupError(f"the judge's server ended with {process.returncode}; see {log}")
+        try:
+            with urllib.request.urlopen(health, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise SetupError(f"the judge's server did not answer within {START_S} s; see {log}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 10)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()

@@ -1,0 +1,1 @@
+"""Answers labelled by people: the sheet out, the labels in."""

@@ -1,0 +1,1 @@
+"""Mutation tests: a rule is broken on purpose and the judge must see it."""

@@ -1,0 +1,130 @@
+"""What a check sees of a text: folded letters, words, links, numbers.
+
+Pure functions of text. Knows how people vary the writing of one and the same thing; leaves what a
+rule demands to `judge.checks.check`.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from prompts.rules import Language
+
+_QUOTES = dict.fromkeys(map(ord, "«»„“”‟‘’‚‛‹›'`´″′"), '"')
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹘﹣－"), "-")
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_FOLDED = {**_QUOTES, **_DASHES, **_INVISIBLE, ord("ё"): "е"}
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_HOST_ENDS = "ru|рф|su|com|org|net|edu|gov|io|info|me|dev|app|ai|uk|de|eu|kz|by|ua|test|example"
+_URL = re.compile(
+    r"(?:https?://|www\.)(?:(?![,;]?https?://)[^\s<>\[\]\"«»“”|`\\])+"
+    rf"|(?<![\w@./-])(?:[\w-]+\.)+(?:{_HOST_ENDS})(?![\w.-]*\w)(?:[/?#][^\s<>\[\]\"«»“”|`\\]*)?",
+    re.IGNORECASE,
+)
+_ESCAPED = re.compile(r"\\([_*()~-])")  # Markdown's, as models write it inside links
+_LIST_MARKER = re.compile(r"^[ \t]*(?:[-*#>_]+[ \t]*)?\d{1,3}[.)](?=\s|[*_])", re.MULTILINE)
+_WORD = re.compile(r"\w+(?:-\w+)*")
+_CYRILLIC = re.compile(r"[\u0400-\u052f]")
+_LATIN = re.compile(r"[A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]")
+
+_PHONE = re.compile(
+    r"(?<![\d.,])(?:\+?[78][\s-]?)?\(?\d{3}\)?[\s-]{0,2}\d{3}[\s-]\d{2}[\s-]?\d{2}(?!\d)"
+    r"|(?<![\d.,])(?:\+7|8)\d{10}(?!\d)"
+)
+_THOUSANDS = re.compile(
+    r"(?<![\d.,:])[1-9]\d{0,2}(?:([ \u00a0\u2009\u202f'’,.])\d{3})(?:\1\d{3})*(?!\d)"
+)
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+
+
+def fold(text: str) -> str:
+    """The text without case, ё, and the kinds of quotes, dashes and spaces."""
+    folded = unicodedata.normalize("NFC", text).casefold().translate(_FOLDED)
+    return " ".join(folded.split())
+
+
+def words(text: str) -> list[str]:
+    """The folded words; a hyphenated one is one word."""
+    return _WORD.findall(fold(text))
+
+
+def urls(text: str) -> list[str]:
+    """The links as written, without the punctuation after them; Markdown's and bare hosts too."""
+    plain = _EMAIL.sub(" ", _ESCAPED.sub(r"\1", text))
+    return [_trimmed(found.group()) for found in _URL.finditer(plain)]
+
+
+def _trimmed(url: str) -> str:
+    while url:
+        last = url[-1]
+        unpaired = last == ")" and url.count(")") > url.count("(")
+        if last not in ".,;:!?…*_'’}" and not unpaired:
+            return url
+        url = url[:-1]
+    return url
+
+
+def same_url(url: str) -> str:
+    """What two spellings of one link share: no scheme, www., trailing slash or case of the host."""
+    plain = unquote(html.unescape(url))
+    plain = re.sub(r"^https?://", "", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"^www\.", "", plain, flags=re.IGNORECASE)
+    host, slash, path = plain.partition("/")
+    return (host.casefold() + slash + path).rstrip("/")
+
+
+def without_links(text: str) -> str:
+    """The text without links and e-mail addresses."""
+    return _URL.sub(" ", _EMAIL.sub(" ", _ESCAPED.sub(r"\1", text)))
+
+
+def without_list_markers(text: str) -> str:
+    """The text without `1.` or `2)` at the start of a line."""
+    return _LIST_MARKER.sub("", text)
+
+
+def numbers(text: str) -> set[str]:
+    """The numbers in one spelling: 10 000 = 10,000, 3,5 = 3.5, 18:00 = 18.00 = 18, 09 = 9.
+
+    Whole tokens: 2010 does not hold 10. Dates fall into their parts, telephone numbers are one.
+    """
+    found: set[str] = set()
+
+    def taken(match: re.Match[str]) -> str:
+        digits = re.sub(r"\D", "", match.group())
+        found.add(digits[-10:] if match.re is _PHONE else digits)
+        return " "
+
+    rest = _THOUSANDS.sub(taken, _PHONE.sub(taken, text))
+    for match in _NUMBER.finditer(rest):
+        found.update(_spellings(match.group()))
+    return found
+
+
+def _spellings(token: str) -> Iterator[str]:
+    parts = re.split(r"[.,:]", token)
+    if len(parts) == 2 and (":" not in token or len(parts[1]) == 2):
+        fraction = parts[1].rstrip("0")
+        yield (parts[0].lstrip("0") or "0") + (f".{fraction}" if fraction else "")
+        return
+    for part in parts:
+        yield part.lstrip("0") or "0"
+
+
+def script_share(text: str, alphabet: str) -> float:
+    """Share of the letters that belong to the alphabet, 0 … 1; links and addresses aside.
+
+    0 when there are no letters: no letter is in the alphabet.
+    """
+    plain = unicodedata.normalize("NFC", without_links(text))
+    letters = sum(letter.isalpha() for letter in plain)
+    script = _CYRILLIC if alphabet == "cyrillic" else _LATIN
+    return len(script.findall(plain)) / letters if letters else 0.0
+
+
+def language_of(text: str) -> Language:
+    """The language that a model is asked in about a text: Russian where most is Cyrillic."""
+    return "ru" if script_share(text, "cyrillic") > 0.5 else "en"

@@ -1,0 +1,1 @@
+"""Scores, intervals, comparisons and agreement: numbers only."""

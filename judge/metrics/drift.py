@@ -1,0 +1,93 @@
+"""How the hidden rows and the answers to them differ from val, with what needs no label.
+
+A rate on rows that nobody labelled is worth as much as these rows are like those of val.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from data.answers import Answer
+from data.rows import Row
+from judge.checks.applicability import applicable, asks_model, needs_label
+from judge.checks.check import normalised_answer
+from judge.checks.text import words
+from judge.metrics.stats import Interval, clustered, independent, rate
+from judge.metrics.verdict_table import DECIDABLE, Board
+from judge.records import Drift, Measured
+from prompts.rules import DueRule
+
+
+class Side(NamedTuple):
+    """One split as it was answered and judged."""
+
+    rows: Sequence[Row]
+    answers: Sequence[Answer]
+    board: Board
+
+
+class _Measure(NamedTuple):
+    n: int
+    interval: Interval | None  # None: too few observations
+
+
+def drifts(val: Side, hidden: Side) -> Iterator[Drift]:
+    """Hidden against val: how often rules are due, then length and rates, arm by arm.
+
+    Both were judged by the same rules. A measure that one of the two does not decide is left out.
+    """
+    free = [due for due in val.board.rules.due_rules() if not needs_label(due.rule)]
+    for due in free:
+        if due.rule.applies != "always" and not due.undue:
+            yield from _drift(None, f"due: {due.id}", _due(val, due), _due(hidden, due))
+    for arm in val.board.verdicts:
+        if arm not in hidden.board.verdicts:
+            continue
+        yield from _drift(arm, "words", _length(val, arm), _length(hidden, arm))
+        for what in (DECIDABLE, *(due.id for due in free)):
+            yield from _drift(arm, what, _rate(val, arm, what), _rate(hidden, arm, what))
+
+
+def _drift(arm: str | None, what: str, val: _Measure, hidden: _Measure) -> Iterator[Drift]:
+    if val.interval is None or hidden.interval is None:
+        return
+    difference = independent(hidden.interval, val.interval)
+    yield Drift(
+        arm=arm,
+        what=what,
+        val=Measured(n=val.n, **val.interval._asdict()),
+        hidden=Measured(n=hidden.n, **hidden.interval._asdict()),
+        difference=difference.value,
+        low=difference.low,
+        high=difference.high,
+    )
+
+
+def _due(side: Side, due: DueRule) -> _Measure:
+    """Share of rows on which the rule is due."""
+    if asks_model(due.rule):  # the verdicts of any arm tell: the model saw no answer
+        found = {
+            row: by_rule[due.id].outcome != "not_applicable"
+            for units in side.board.verdicts.values()
+            for (row, _), by_rule in units.items()
+            if by_rule[due.id].outcome != "missing"
+        }
+        clusters = [side.board.questions[row] for row in found]
+        return _Measure(len(found), rate(list(found.values()), clusters))
+    decided = [(row, applicable(due.rule, row)) for row in side.rows]
+    clusters = [side.board.questions[row.id] for row, _ in decided]
+    return _Measure(len(decided), rate([bool(holds) for _, holds in decided], clusters))
+
+
+def _length(side: Side, arm: str) -> _Measure:
+    """Words per answer, without footer and prefix."""
+    normalise = side.board.rules.normalise
+    asked = [one for one in side.answers if one.arm == arm and one.finish != "too_long"]
+    lengths = [float(len(words(normalised_answer(one.text, normalise)))) for one in asked]
+    clusters = [side.board.questions[one.row] for one in asked]
+    return _Measure(len(asked), clustered(lengths, clusters) if asked else None)
+
+
+def _rate(side: Side, arm: str, what: str) -> _Measure:
+    decided = side.board.decided(arm, what)
+    found = rate(list(decided.values()), side.board.clusters(decided))
+    return _Measure(len(decided), found)

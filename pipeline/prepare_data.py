@@ -1,0 +1,32 @@
+"""`python -m pipeline.prepare_data CONFIG`: logs in, canonical rows and quality.json out."""
+
+from pathlib import Path
+
+from config.cli import add_changes, parser, run_command
+from config.load import load_config
+from data.prepare import prepare
+from data.run_paths import Run
+
+
+def main() -> int:
+    """Writes the data of a run."""
+    made = parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
+    add_changes(made)
+    arguments = made.parse_args()
+    config = load_config(Path(arguments.config), arguments.overrides)
+    quality = prepare(config.data, Path(), Run.of(config).data, config.seed)
+    counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
+    turns = quality.second_turns
+    if turns is not None and turns.found:
+        why = ", ".join(f"{len(ids)} {reason}" for reason, ids in turns.not_made.items())
+        print(f"second turns: {turns.made} of {turns.found} follow-ups; not used: {why or 0}")
+    print(
+        f"rows: {counts}; {len(quality.leaks_removed)} leaks and "
+        f"{len(quality.duplicates_removed)} duplicates removed, "
+        f"{len(quality.quarantined)} quarantined"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

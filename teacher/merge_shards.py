@@ -1,0 +1,162 @@
+"""Joins the shards of a sharded teacher run, and proves that nothing is missing or there twice.
+
+The joined answers are gone through by `generate` itself, with an engine that answers nothing: what
+it would still ask is missing, and the order of the file is the one of an undivided run, byte for
+byte. Until all arms are proven, what lies at their places stays.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from config.errors import DataError
+from config.schema import Config
+from data.answers import Answer, topk_path
+from data.fingerprint import meaning_path, settle_meaning, stored_meaning
+from data.run_paths import Run
+from data.shards import Part, shard_of, shard_paths
+from data.store import claim, read_records, replace_file
+from data.top_logprobs import join_topk
+from engine.base import Completion, Request
+from engine.batch_job import Unanswered
+from teacher.generate import ARMS, Sources, generate
+
+_MERGING = Part(".merging")
+
+
+class _NoEngine:
+    """Answers nothing."""
+
+    def __init__(self, identity: str, max_length: int) -> None:
+        self.identity = identity
+        self.max_length = max_length
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yields nothing."""
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class Merged(NamedTuple):
+    """What became of an arm's shards."""
+
+    shards: int
+    answers: int  # in the merged file
+    too_long: int  # of them: rows whose prompt does not fit
+    left_out: int  # answers that no row asks for, since `teacher.keep` was lowered for one
+
+
+def merge(config: Config, identity: str) -> dict[str, Merged]:
+    """Writes the answers of every arm of the teacher from its shards; returns what was joined.
+
+    `identity`: of the engine that answered.
+
+    Raises DataError naming what is missing, there twice, in the wrong shard, or made with other
+    settings; the shards and what was merged before are then as they were.
+    """
+    run = Run.of(config)
+    shards = {arm: shard_paths(run.answers(arm)) for arm in ARMS}
+    joined = {arm: run.answers(arm + _MERGING.suffix) for arm in ARMS}
+    counts: dict[str, int] = {}
+    try:
+        with ExitStack() as claims:
+            for arm, paths in shards.items():
+                for path in paths:
+                    claims.enter_context(claim(path))
+                counts[arm] = _join(paths, joined[arm])
+        nobody = _NoEngine(identity, config.model.max_length)
+        done = generate(config, Sources(nobody, part=_MERGING), False)
+        for arm in ARMS:
+            settle_meaning(
+                meaning_path(run.answers(arm)), stored_meaning(meaning_path(joined[arm])), False
+            )
+        for arm in ARMS:
+            _move(joined[arm], run.answers(arm))
+    except Unanswered as error:
+        count = next(len(shards[arm]) for arm in ARMS if joined[arm] == error.path)
+        raise _unfinished(error, count) from None
+    finally:
+        for path in joined.values():
+            for one in (*_files(path), path.with_name(path.name + ".lock")):
+                one.unlink(missing_ok=True)
+    return {
+        arm: Merged(len(shards[arm]), one.answers, one.too_long, counts[arm] - one.reused)
+        for arm, one in done.items()
+    }
+
+
+def _files(path: Path) -> tuple[Path, Path, Path]:
+    """A file of answers with those beside it."""
+    return path, topk_path(path), meaning_path(path)
+
+
+def _move(joined: Path, path: Path) -> None:
+    with claim(path):
+        for source, target in zip(_files(joined), _files(path), strict=True):
+            if source.exists():
+                source.replace(target)
+            else:
+                target.unlink(missing_ok=True)  # likely tokens that are no longer wanted
+
+
+def _unfinished(error: Unanswered, count: int) -> DataError:
+    numbers = sorted({shard_of(row, count) for row in error.rows})
+    first = str(error).split("; run again")[0].replace(_MERGING.suffix, "")
+    return DataError(
+        f"{first}; run `python -m teacher CONFIG generate --shard {numbers[0]}/{count}` again"
+        + (f", and shards {', '.join(map(str, numbers[1:]))}" if numbers[1:] else "")
+    )
+
+
+def _join(paths: list[Path], out: Path) -> int:
+    """Writes `out` and what lies beside it; returns how many answers it got."""
+    meanings = [stored_meaning(meaning_path(path)) for path in paths]
+    for path, meaning in zip(paths, meanings, strict=True):
+        if meaning != meanings[0]:
+            raise DataError(f"{path}: was made with other settings than {paths[0]}; make it again")
+    joining = _Joining(len(paths))
+    replace_file(out, joining.lines(paths), sum(path.stat().st_size for path in paths))
+    settle_meaning(meaning_path(out), meanings[0], True)
+    join_topk([topk_path(path) for path in paths], topk_path(out))
+    return joining.written
+
+
+@dataclass
+class _Joining:
+    """What has been seen of the shards."""
+
+    count: int
+    written: int = 0
+    places: set[int] = field(default_factory=set)  # hashes of row and sample
+    keys: dict[int, int] = field(default_factory=dict)  # hash of a request → shard that has it
+
+    def lines(self, paths: list[Path]) -> Iterator[bytes]:
+        """The lines of all shards; of a request that several have asked, those of the first.
+
+        The other rows get a copy of its answer, as in an undivided run.
+        """
+        for number, path in enumerate(paths, 1):
+            for answer in read_records(path, Answer):
+                self._check(answer, number, path)
+                if self.keys.setdefault(hash(answer.key), number) == number:
+                    self.written += 1
+                    yield answer.model_dump_json().encode() + b"\n"
+
+    def _check(self, answer: Answer, number: int, path: Path) -> None:
+        place = hash((answer.row, answer.sample))
+        if place in self.places:
+            raise DataError(
+                f"{path}: row {answer.row}, answer {answer.sample} is there twice; run `python -m "
+                f"teacher CONFIG generate --shard {number}/{self.count}` again"
+            )
+        self.places.add(place)
+        home = shard_of(answer.row, self.count)
+        if home != number:
+            raise DataError(
+                f"{path}: row {answer.row} belongs into shard {home} of {self.count}; was the file "
+                "renamed? remove it and make that shard again"
+            )

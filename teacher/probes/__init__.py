@@ -1,0 +1,1 @@
+"""Rows made for rules that the logs hardly touch."""

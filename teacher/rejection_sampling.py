@@ -1,0 +1,175 @@
+"""The choice among the candidates: the best answers that break no must-rule, per row.
+
+An answer cut by the token limit, an empty one or a copy of another candidate is never kept, nor one
+that is no better than what the base says without the prompt.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from config.schema import Config
+from data.run_paths import Run
+from data.selected import Selected
+from data.store import write_records
+from prompts.rules import RuleFile
+from teacher.fates import Fate, Placed, Selection, counted
+from teacher.scoring import Candidates, Judged, Standing, must_rules, rank, standing
+
+
+def is_settled(judged: Sequence[Judged], keep: int) -> bool:
+    """Whether another candidate of a row would be in vain: `keep` break no rule, or none fits."""
+    flawless = {
+        answer.text
+        for answer, verdicts in judged
+        if answer.usable and standing(verdicts, ()).flawless
+    }
+    return len(flawless) >= keep or any(answer.finish == "too_long" for answer, _ in judged)
+
+
+def beats(mine: Standing, base: Standing) -> bool | None:
+    """Whether an obedient answer is worth learning; None: a missing verdict hides it.
+
+    Llama 2 (arXiv 2307.09288, section 4.2.4) keeps a context-distilled answer only where its reward
+    is higher than that of the answer without the context. So here: the base breaks a must-rule, or
+    more should-rules than the answer does.
+
+    With one exception: an answer that breaks no rule is kept beside a base that breaks none either.
+    Llama 2 distils safety on adversarial prompts, beside all its other data; here the kept answers
+    are all that is learnt. Without the rows that the base gets right nothing would stand against
+    those that it gets wrong: a student that learns only refusals refuses everything. And the rules
+    see less than there is: the two answers may differ in what nobody checks.
+    """
+    if base.must_broken or mine.flawless:
+        return True
+    if mine.should_broken + mine.should_open < base.should_broken:
+        return True
+    most = base.should_broken + base.should_open
+    if base.must_open or not mine.should_broken or mine.should_broken < most:
+        return None
+    return False
+
+
+def select(
+    judged: Sequence[Judged],
+    rules: RuleFile,
+    keep: int,
+    same_text: float | None = None,
+    base: Mapping[str, Judged] | None = None,
+) -> tuple[list[Selected], Selection]:
+    """At most `keep` answers per row, of which one text is at most the share `same_text`.
+
+    With them what became of the rest.
+
+    A fixed sentence that many rows share is learnt first, and greedy decoding then prefers it to
+    answers that could begin in several ways: the student says it wherever it is unsure.
+    `base`: row → the base's answer without the prompt, that a kept one must beat; None: not asked.
+    """
+    must = must_rules(rules)
+    against = base or {}
+    by_row: dict[str, list[Judged]] = defaultdict(list)
+    for one in judged:
+        by_row[one.answer.row].append(one)
+    places = [
+        placed
+        for row, candidates in by_row.items()
+        for placed in _chosen(candidates, keep, must, None if base is None else base[row])
+    ]
+    places = _thinned(places, same_text)
+    kept = [_selected(one) for one, fate in places if fate == "kept"]
+    return kept, counted(places, must, against)
+
+
+def _selected(judged: Judged) -> Selected:
+    answer = judged.answer
+    return Selected(
+        row=answer.row,
+        sample=answer.sample,
+        text=answer.text,
+        dropped=answer.dropped,
+        key=answer.key,
+        token_ids=answer.token_ids,
+    )
+
+
+def _chosen(
+    candidates: Sequence[Judged], keep: int, must: Collection[str], base: Judged | None
+) -> Iterator[Placed]:
+    """A row's candidates: those that can be kept, the best first, then all others."""
+    seen: set[str] = set()
+    good, rest = [], []
+    for one in candidates:
+        fate = _fate(one, seen, must, base)
+        seen.add(one.answer.text)
+        if fate == "kept":
+            good.append(one)
+        else:
+            rest.append(Placed(one, fate))
+    for number, one in enumerate(sorted(good, key=lambda one: rank(one, must))):
+        yield Placed(one, "kept" if number < keep else "unneeded")
+    yield from rest
+
+
+def _fate(one: Judged, seen: set[str], must: Collection[str], base: Judged | None) -> Fate:
+    """`kept`: it can be, whatever others can."""
+    answer, mine = one.answer, standing(one.verdicts, must)
+    if not answer.usable:
+        unusable: dict[str, Fate] = {"stop": "empty", "length": "cut", "too_long": "too_long"}
+        return unusable[answer.finish]
+    if answer.text in seen:
+        return "duplicate"
+    if mine.must_broken:
+        return "broke_a_rule"
+    if mine.must_open:
+        return "undecided"
+    if base is None or not base.answer.usable:  # any answer is better than none
+        return "kept"
+    better = beats(mine, standing(base.verdicts, must))
+    if better is None:
+        return "undecided"
+    return "kept" if better else "no_better_than_base"
+
+
+def _thinned(places: Sequence[Placed], share: float | None) -> list[Placed]:
+    """One text's kept answers bounded by the share, evenly over the rows in their order."""
+    by_text: dict[str, list[int]] = defaultdict(list)
+    for place, (one, fate) in enumerate(places):
+        if fate == "kept":
+            by_text[one.answer.text].append(place)
+    counts = [len(found) for found in by_text.values()]
+    most = max(counts, default=0) if share is None else _most(counts, share)
+    chosen: set[int] = set()
+    for found in by_text.values():
+        count = min(most, len(found))
+        chosen.update(found[index * len(found) // count] for index in range(count))
+    return [
+        Placed(one, "same_text") if fate == "kept" and place not in chosen else Placed(one, fate)
+        for place, (one, fate) in enumerate(places)
+    ]
+
+
+def _most(counts: Sequence[int], share: float) -> int:
+    """The most copies of a text that are no more than the share of all that then stay; 1 at least.
+
+    What stays grows ever slower with the bound, so that above the largest that fits none does.
+    """
+    rows = Counter(counts)  # copies → texts with so many
+
+    def too_many(most: int) -> bool:
+        return most > share * sum(min(count, most) * texts for count, texts in rows.items())
+
+    bounds = range(1, max(counts, default=0) + 1)
+    return max(1, bisect_left(bounds, True, key=too_many))
+
+
+def select_all(config: Config, rules: RuleFile, found: Candidates) -> dict[str, Selection]:
+    """Writes the selected answers of train and of the val rows that have candidates.
+
+    Val's are only compared with, never learnt: they need not beat the base's, nor be thinned.
+    """
+    run, teacher = Run.of(config), config.teacher
+    train, of_train = select(found.train, rules, teacher.keep, teacher.same_text, found.base)
+    val, of_val = select(found.val, rules, teacher.keep)
+    write_records(run.selected, train)
+    write_records(run.selected_val, val)
+    return {"train": of_train, "val": of_val}

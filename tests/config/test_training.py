@@ -1,0 +1,102 @@
+"""What of a student's settings cannot work together: refused when read, with the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigError
+from config.load import load_config
+from config.peft_methods import DoraMethod, LoraMethod, PrefixTuningMethod, served_as
+
+DEMO = Path(__file__).parents[2] / "config/demo.yaml"
+METHOD = "students.0.method={kind: %s}"
+NO_TEXT_OBJECTIVE = "students.0.objective={kind: on_policy}"
+RETAINS = "students.0.retention={questions: q.txt}"
+PISSA = "students.0.method.init=pissa"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["students.0.method.targets=[q_proj, lm_head]"],
+            r"targets: lm_head cannot be adapted: .*; leave it out",
+        ),
+        (
+            ["students.0.method.init=orthogonal", "students.0.method.rank=7"],
+            r"init orthogonal needs an even rank, not 7",
+        ),
+        (
+            ["students.0.method={kind: qlora, init: olora}"],
+            r"init olora rewrites .* 4 bits; use init: zero, or method lora",
+        ),
+        (
+            [METHOD % "full", NO_TEXT_OBJECTIVE],
+            r"student lora-lr1e-3: method full leaves no untouched base .* use objective ce",
+        ),
+        (
+            [METHOD % "full", RETAINS],
+            r"student lora-lr1e-3: method full leaves no untouched base .* no retention",
+        ),
+        ([PISSA, NO_TEXT_OBJECTIVE], r"init pissa rewrites the base's weights.*use init: zero"),
+        ([PISSA, RETAINS], r"init pissa rewrites the base's weights.*use init: zero"),
+        (
+            [METHOD % "prompt_tuning", "predict.sampling.temperature=0.7"],
+            r"prompt_tuning is answered by transformers, greedily; set .*temperature: 0",
+        ),
+        (
+            [METHOD % "dora", "predict.serve=adapter"],
+            r"vLLM cannot serve dora as an adapter; use lora.* or predict.serve: auto",
+        ),
+        ([PISSA, "predict.serve=adapter"], r"vLLM cannot serve lora as an adapter; use .*zero"),
+        (
+            ["students.0.method.rank=513", "predict.serve=adapter"],
+            r"rank 513 is over 512, .*; lower it, or predict.serve: auto",
+        ),
+        (
+            ["students.0.start=lora-lr5e-4"],
+            r"lora-lr1e-3: start 'lora-lr5e-4' is no student before it in the list",
+        ),
+        (
+            ["students.1.start=lora-lr1e-3", "students.1.method.rank=8"],
+            r"lora-lr5e-4: start 'lora-lr1e-3' has another method; .* the same one",
+        ),
+        (
+            ["students.0.objective={kind: kl}", "teacher.sampling.logprobs=null"],
+            r"kl with teacher: stored needs .*teacher.sampling.logprobs: 20, or .*adapter_off",
+        ),
+        (["students.1.name=lora-lr1e-3"], r"students: names must differ"),
+        (["students.0.name=base"], r"`base` is the arm without training; rename the student"),
+    ],
+)
+def test_what_cannot_work_is_refused(overrides: list[str], line: str) -> None:
+    """One line that names the student or the setting, and what to set instead."""
+    with pytest.raises(ConfigError, match=line) as refused:
+        load_config(DEMO, overrides)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [METHOD % "full"],
+        [METHOD % "full", "students.0.objective={kind: kl}"],
+        [METHOD % "prefix_tuning", NO_TEXT_OBJECTIVE, RETAINS],
+        [METHOD % "dora", "students.0.objective={kind: kl, teacher: adapter_off}"],
+        ["students.0.method.rank=512", "predict.serve=adapter"],
+        ["students.1.start=lora-lr1e-3"],
+    ],
+)
+def test_what_can_work_is_taken(overrides: list[str]) -> None:
+    """The refusals above are not so wide that they take these along."""
+    assert load_config(DEMO, overrides).students
+
+
+def test_an_adapter_that_vllm_does_not_take_is_folded() -> None:
+    """vLLM takes rank 512 at most, and pissa's adapter is saved with twice its rank."""
+    assert served_as(LoraMethod(rank=512)) == "adapter"
+    assert served_as(LoraMethod(rank=513)) == "folded"
+    assert served_as(LoraMethod(rank=256, init="pissa")) == "adapter"
+    assert served_as(LoraMethod(rank=257, init="pissa")) == "folded"
+    assert served_as(DoraMethod(rank=8)) == "folded"
+    assert served_as(PrefixTuningMethod()) == "live"

@@ -1,0 +1,169 @@
+"""The resumable job under faults, with a fake engine that finishes 64 requests out of order.
+
+A sequential writer loses nothing in any design, so only an out-of-order one tests anything.
+"""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from config.errors import DataError
+from config.schema import Sampling
+from data.answers import Answer, read_answers
+from data.store import Store
+from engine.base import Adapter, make_request, score_request
+from engine.batch_job import Task, run_job
+from prompts.rules import RuleFile
+from teacher.rejection_sampling import select
+from teacher.scoring import Judged
+from tests.engine.fake_engine import FakeEngine, fake_tasks
+
+MEANING = {"model": "m", "prompt": "p", "sampling": {"temperature": 0.5}, "seed": 0}
+
+
+def killed_child(path: Path, paid: Path, seed: int, dies_after: int) -> None:
+    """Runs the job in a child that kills itself with SIGKILL after so many completions."""
+    child = os.fork()
+    if child == 0:
+        run_job(FakeEngine(seed, paid, dies_after), fake_tasks(5000), path, MEANING)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def test_a_hundred_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+    """100 SIGKILLs over 5,000 rows, half with torn tails: 0 lost, 0 doubled, ≤ 1.05 × paid."""
+    path, paid, whole = tmp_path / "a.jsonl", tmp_path / "paid", tmp_path / "whole.jsonl"
+    rng = random.Random(0)
+    for kill in range(100):
+        killed_child(path, paid, kill, rng.randrange(5, 90))
+        if kill % 2:
+            with path.open("ab") as file:
+                file.write(rng.randbytes(rng.randrange(1, 300)).replace(b"\n", b" "))
+    run_job(FakeEngine(1, paid), fake_tasks(5000), path, MEANING)
+    run_job(FakeEngine(2, tmp_path / "other"), fake_tasks(5000), whole, MEANING)
+    assert path.read_bytes() == whole.read_bytes()
+    assert len(read_answers(path)) == 5000
+    assert paid.stat().st_size <= 1.05 * 5000
+
+
+def test_a_rerun_asks_nothing(tmp_path: Path) -> None:
+    """All answers are found by their keys."""
+    path, paid = tmp_path / "a.jsonl", tmp_path / "paid"
+    first = run_job(FakeEngine(0, paid), fake_tasks(300), path, MEANING)
+    second = run_job(FakeEngine(0, paid), fake_tasks(300), path, MEANING)
+    assert (first.asked, second.asked, second.reused) == (300, 0, 300)
+    assert paid.stat().st_size == 300
+
+
+def test_a_second_process_is_refused_and_the_first_named(tmp_path: Path) -> None:
+    """20 of 20: two writers of one file would tear each other's lines."""
+    path = tmp_path / "a.jsonl"
+    with Store(path, Answer):
+        for _ in range(20):
+            with pytest.raises(DataError, match=f"process {os.getpid()} is writing it"):
+                run_job(FakeEngine(0, tmp_path / "paid"), fake_tasks(1), path, MEANING)
+
+
+CHANGES: list[dict[str, object]] = [
+    {"model": "other"},
+    {"model": None},
+    {"prompt": "q"},
+    {"prompt": ""},
+    {"sampling": {"temperature": 0.6}},
+    {"sampling": {"temperature": 0.5, "top_p": 0.9}},
+    {"sampling": {}},
+    {"seed": 1},
+    {"seed": None},
+    {"chat template": "new"},
+    {"rows": "abc"},
+    {"adapter": "def"},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_a_semantic_change_is_refused_with_a_diff(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    """12 changes: answers made under other settings must not be mixed in silence."""
+    path, paid = tmp_path / "a.jsonl", tmp_path / "paid"
+    run_job(FakeEngine(0, paid), fake_tasks(3), path, MEANING)
+    with pytest.raises(DataError, match=rf"{next(iter(change))}.* → .*--accept-changes"):
+        run_job(FakeEngine(0, paid), fake_tasks(3), path, {**MEANING, **change})
+    assert len(read_answers(path)) == 3
+
+
+def test_an_accepted_change_asks_only_what_it_changes(tmp_path: Path) -> None:
+    """The store is keyed by request: of ten rows three get a new prompt, three are asked."""
+    path, paid = tmp_path / "a.jsonl", tmp_path / "paid"
+    run_job(FakeEngine(0, paid), fake_tasks(10), path, MEANING)
+    tasks = fake_tasks(7) + [
+        Task("base", f"row-{n:05}", 0, make_request("fake", (n, 9), Sampling(max_tokens=8), n))
+        for n in range(7, 10)
+    ]
+    done = run_job(FakeEngine(0, paid), tasks, path, {**MEANING, "prompt": "q"}, True)
+    assert (done.asked, done.reused) == (3, 7)
+    assert len(read_answers(path)) == 10
+
+
+def test_one_prompt_far_too_long_costs_only_its_row(tmp_path: Path) -> None:
+    """A 200k-token row among 999: recorded before the engine sees it, 999 answered."""
+    tasks = fake_tasks(1000)
+    request = make_request("fake", tuple(range(200_000)), Sampling(max_tokens=8), 0)
+    tasks[500] = Task("base", "row-00500", 0, request)
+    done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
+    assert (done.asked, done.too_long) == (999, 1)
+    answers = read_answers(tmp_path / "a.jsonl")
+    assert [answer.row for answer in answers if answer.finish == "too_long"] == ["row-00500"]
+
+
+def test_answers_cut_by_the_limit_are_kept_counted_and_never_selected(tmp_path: Path) -> None:
+    """A fake that cuts 15 %: none of them may become a training target."""
+    path = tmp_path / "a.jsonl"
+    done = run_job(FakeEngine(0, tmp_path / "paid", cut=0.15), fake_tasks(1000), path, MEANING)
+    answers = read_answers(path)
+    cut = {answer.row for answer in answers if answer.finish == "length"}
+    assert done.cut == len(cut) > 100
+    rules = RuleFile.model_validate(
+        {
+            "version": 1,
+            "prompt_sha256": "x",
+            "rules": [{"id": "a", "source": "s", "check": {"type": "json"}}],
+        }
+    )
+    kept, counts = select([Judged(answer, []) for answer in answers], rules, keep=1)
+    assert counts.fates["cut"] == len(cut)
+    assert {one.row for one in kept} == {answer.row for answer in answers} - cut
+
+
+def test_equal_requests_are_asked_once(tmp_path: Path) -> None:
+    """Two rows with the same question at temperature 0 have one answer; both get it."""
+    request = make_request("fake", (1, 2), Sampling(max_tokens=8), 0)
+    tasks = [Task("base", row, 0, request) for row in ("a", "b")]
+    done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
+    assert done.asked == 1
+    assert [answer.row for answer in read_answers(tmp_path / "a.jsonl")] == ["a", "b"]
+
+
+def test_a_given_answer_needs_room_behind_its_prompt(tmp_path: Path) -> None:
+    """Of 2048 tokens one is drawn: 2047 of prompt and answer fit, 2048 do not and are recorded."""
+    requests = [score_request("fake", (1,) * 1000, (2,) * more) for more in (1047, 1048)]
+    tasks = [Task("scored/base", f"r{at}", 0, one) for at, one in enumerate(requests)]
+    done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
+    assert (done.asked, done.too_long) == (1, 1)
+    assert [one.finish for one in read_answers(tmp_path / "a.jsonl")] == ["stop", "too_long"]
+
+
+def test_what_a_given_answers_likelihood_depends_on() -> None:
+    """Five requests that differ in one thing each, and the border between prompt and answer."""
+    adapter = Adapter("a", Path(), "sha")
+    keys = {
+        score_request("m", (1, 2), (3,)).key,
+        score_request("n", (1, 2), (3,)).key,
+        score_request("m", (1,), (2, 3)).key,
+        score_request("m", (1, 2), (4,)).key,
+        score_request("m", (1, 2), (3,), adapter).key,
+        make_request("m", (1, 2, 3), Sampling(max_tokens=1), 0).key,
+    }
+    assert len(keys) == 6

@@ -1,0 +1,223 @@
+"""Batch files: shards, results in any order and in part, lines that are errors or torn."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.backends import BatchBackend
+from config.errors import DataError
+from config.load import load_config
+from config.schema import Config, Sampling
+from data.answers import read_answers
+from data.rows import Context, Row
+from data.run_paths import Run
+from data.store import write_records
+from engine.factory import teacher_engine
+from engine.models import resolve_model
+from engine.openai_batch import BatchEngine, BatchFolder
+from engine.openai_messages import Chat
+from engine.request_builder import Asking, View
+from teacher.__main__ import own_sources
+from teacher.generate import Sources, generate
+from teacher.prepare_batch import prepare
+from tests.engine.echo_server import renderer, replied, request
+from tests.engine.fake_engine import FakeEngine
+
+ROOT = Path(__file__).resolve().parents[2]
+Line = dict[str, Any]
+GREEDY = Sampling(max_tokens=80)  # as the demo's predict.sampling
+
+
+def chat() -> Chat:
+    return Chat(BatchBackend(model="m"), renderer(), {})
+
+
+def lines_of(folder: BatchFolder) -> list[list[Line]]:
+    """What was written, file by file."""
+    paths = sorted(folder.requests.glob("*.jsonl"))
+    return [[json.loads(line) for line in path.open()] for path in paths]
+
+
+def result(line: Line, status: int = 200, body: Any = None) -> str:
+    """A line as vLLM and OpenAI write it."""
+    response = {"status_code": status, "request_id": "x", "body": body or replied(line["body"])}
+    found = {"id": "y", "custom_id": line["custom_id"], "response": response, "error": None}
+    return json.dumps(found) + "\n"
+
+
+def test_shards_hold_each_request_once(tmp_path: Path) -> None:
+    """Seven requests in files of three at most; a later, smaller batch leaves no file of these."""
+    folder = BatchFolder(tmp_path, 3)
+    requests = [request(f"Question {n}?") for n in range(7)]
+    folder.write(requests, chat())
+    written = lines_of(folder)
+    assert [len(lines) for lines in written] == [3, 3, 1]
+    flat = [line for lines in written for line in lines]
+    assert [line["custom_id"] for line in flat] == [one.key for one in requests]
+    assert {(line["method"], line["url"]) for line in flat} == {("POST", "/v1/chat/completions")}
+    assert [line["body"] for line in flat] == [chat().body(one) for one in requests]
+    folder.write(requests[:2], chat())
+    assert [len(lines) for lines in lines_of(folder)] == [2]
+
+
+def test_results_in_part_with_errors_and_torn_lines(tmp_path: Path) -> None:
+    """Of eight: four came, one was filtered, one came as an error, one torn, one not at all."""
+    folder = BatchFolder(tmp_path, 100)
+    requests = [request(f"Question {n}?") for n in range(8)]
+    folder.write(requests, chat())
+    asked = lines_of(folder)[0]
+    folder.results.mkdir()
+    filtered = {"error": {"code": "content_filter", "message": "no"}}
+    (folder.results / "b.jsonl").write_text(
+        result(asked[3]) + result(asked[0]) + result(asked[4], 400, filtered) + "\n"
+    )
+    failed = json.dumps({"custom_id": asked[5]["custom_id"], "error": {"message": "expired"}})
+    torn = result(asked[6])
+    (folder.results / "a.jsonl").write_text(
+        result(asked[1], 500, {"error": {"message": "busy"}})
+        + f"{failed}\n"
+        + result(asked[2])
+        + torn[: len(torn) // 2]
+    )
+    (folder.results / "c.jsonl").write_text(result(asked[1]) + result(asked[3]))
+    came = []
+    line = r"3 answers are not there, 1 of them came back as errors, 1 lines are unreadable"
+    with pytest.raises(DataError, match=line) as e:
+        for completion in BatchEngine(folder, chat(), 2048).run(requests):
+            came.append((completion.key, bool(completion.text)))
+    assert "a.jsonl:4" in str(e.value) and "\n" not in str(e.value)
+    keys = [one.key for one in requests]
+    assert came == [(key, key != keys[4]) for key in keys[:5]], "an error, then an answer: answered"
+
+
+def experiment(folder: Path, *changes: str) -> Config:
+    """The demo's prompt on three rows, by batch files; no answer will obey its rules."""
+    config = load_config(
+        ROOT / "config/demo.yaml",
+        [
+            *("name=t", f"runs={folder}", "teacher.candidates=3"),
+            *("teacher.sampling.logprobs=null", "teacher.engine={kind: batch, model: m}"),
+            *changes,
+        ],
+    )
+    run, passage = Run.of(config), (Context(text="The museum opens at ten."),)
+    rows = [
+        Row(id=name, question=f"When does the museum open, {name}?", contexts=passage, labels=())
+        for name in "abc"
+    ]
+    write_records(run.split("train"), rows)
+    write_records(run.split("val"), [rows[0].model_copy(update={"id": "v"})])
+    return config
+
+
+@pytest.fixture
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # the demo's prompt paths are relative to it
+
+
+def send(folder: BatchFolder, name: str, but: int = 0) -> None:
+    """Answers all requests but the last `but`."""
+    asked = [line for lines in lines_of(folder) for line in lines]
+    folder.results.mkdir(exist_ok=True)
+    text = "".join(result(line) for line in asked[: len(asked) - but])
+    (folder.results / f"{name}.jsonl").write_text(text)
+
+
+@pytest.mark.usefixtures("_in_the_checkout")
+def test_prepare_send_collect(tmp_path: Path) -> None:
+    """Val once and 3 candidates of 4 rows: 13. Two stay away: counted, prepared again, collected.
+
+    `v` is asked for val greedily and as a candidate at a temperature: two requests.
+    """
+    config = experiment(tmp_path)
+    first = prepare(config)
+    assert (first.requests, first.there, len(first.files)) == (13, 0, 1)
+    folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
+    for task in Asking(config).tasks("teacher", Run.of(config).rows("val"), View(True), GREEDY):
+        messages = task.request.messages
+        assert renderer().prompt_ids(messages) == task.request.prompt_ids, "two forms of one chat"
+        assert messages in [tuple(line["body"]["messages"]) for line in lines_of(folder)[0]]
+    send(folder, "first", but=2)
+    sources = Sources(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))
+    with pytest.raises(DataError, match=r"1 answers are not there, 0 of them .* prepare"):
+        generate(config, sources, accept_changes=False)
+    run = Run.of(config)
+    assert len(read_answers(run.answers("candidates/train"))) == 9, "what came is stored"
+    again = prepare(config)
+    assert (again.requests, again.there) == (2, 11)
+    send(folder, "second")
+    done = generate(config, sources, accept_changes=False)
+    assert {arm: one.reused + one.asked for arm, one in done.items()} == {
+        "candidates/base": 3,
+        "teacher": 1,
+        "scored/teacher": 0,
+        "candidates/train": 9,
+        "candidates/val": 3,
+    }
+    assert all(answer.text for answer in read_answers(run.answers("teacher")))
+    last = prepare(config)
+    assert (last.requests, last.there, last.files) == (0, 13, [])
+
+
+def command(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "teacher", str(config), *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+
+
+def test_the_commands_are_refused_where_there_are_no_files() -> None:
+    """One line and exit 2, before any model is looked at."""
+    done = command(ROOT / "config/demo.yaml", "prepare")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "teacher.engine vllm needs no prepare; run generate" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("_in_the_checkout")
+def test_vllm_answers_a_batch(tmp_path: Path) -> None:
+    """`vllm run-batch` with the embedded model: all 13 come, as token ids with probabilities.
+
+    The base is another model to the files' server, so vLLM here answers the 3 rows for it.
+    """
+    same = "teacher.engine={kind: batch, model: embedded, same_tokenizer: true}"
+    small = ["teacher.sampling={temperature: 0.7, max_tokens: 12, logprobs: 5}"]
+    config = experiment(tmp_path, same, *small, "predict.sampling.max_tokens=12")
+    (written,) = prepare(config).files
+    folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
+    run_batch(written, folder.results / "vllm.jsonl")
+    sources = own_sources(config)
+    done = generate(config, sources, accept_changes=False)
+    sources.close()
+    assert done["candidates/base"].asked == 3
+    assert sum(one.asked for one in done.values()) == 13 + 3
+    for answer in read_answers(Run.of(config).answers("candidates/train")):
+        assert answer.token_ids and answer.logprobs is not None
+        assert len(answer.logprobs) == len(answer.token_ids) <= 12
+
+
+def run_batch(requests: Path, results: Path) -> None:
+    """Sends one file to the embedded model."""
+    from engine.vllm_server import ENVIRONMENT, model_arguments
+
+    arguments = model_arguments(resolve_model("embedded"), "embedded", 2048)
+    program = [sys.executable, "-m", "vllm.entrypoints.openai.run_batch"]
+    done = subprocess.run(
+        [*program, "-i", str(requests), "-o", str(results), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

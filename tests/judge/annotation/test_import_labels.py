@@ -1,0 +1,225 @@
+"""People's labels of a run's answers: sheets that go out and come back, and what they add up to."""
+
+import csv
+import io
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from config.errors import ConfigError, DataError
+from config.schema import Config
+from data.answers import Answer
+from data.rows import Row
+from data.run_paths import Run
+from data.store import read_record, read_records, write_records
+from judge.annotation import export as exporting
+from judge.annotation import import_labels as importing
+from judge.annotation.export import sample
+from judge.annotation.import_labels import Estimate, Labels
+from judge.annotation.sheet import COLUMNS, sheet
+from judge.metrics.estimators import powered_rate
+from judge.metrics.stats import rate
+from judge.run import asked_pairs
+from judge.verdict import Verdict
+from report.calibration import people
+from report.gather import gather
+from report.numbers import make_numbers
+from report.render import render_html, render_markdown
+from tests.judge.annotation.sheets import cells, written
+from tests.report.made import make_run as finished_run
+
+
+def make_run(folder: Path) -> Config:
+    """A finished run that nobody has labelled yet."""
+    config = finished_run(folder)
+    Run.of(config).labels.unlink()
+    return config
+
+
+def exported(config: Config, arm: str = "teacher", rows: int = 12) -> Path:
+    """The path of the sheet."""
+    assert exporting.run(config, Namespace(arm=arm, rows=rows)) == 0
+    (path,) = Run.of(config).labelling("x").parent.glob("*.csv")
+    return path
+
+
+def filled(path: Path, verdicts: Sequence[str]) -> Path:
+    """A copy of the sheet with these verdicts in its first lines."""
+    lines = cells(path.read_bytes())
+    for line, verdict in zip(lines, verdicts, strict=False):
+        line["verdict"] = verdict
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS)
+    writer.writeheader()
+    writer.writerows(lines)
+    return written(path.with_name("back.txt"), file.getvalue())
+
+
+def imported(config: Config, path: Path) -> dict[str, Estimate]:
+    """What the run's labels say after the import, by arm."""
+    assert importing.run(config, Namespace(sheet=path)) == 0
+    found = people(gather(config))
+    return {arm: one.estimate for arm, one in found.items() if one.estimate is not None}
+
+
+class TestThroughARun:
+    """24 rows; the teacher breaks a must-rule on the last four, the base on all but two."""
+
+    def test_labels_and_scores_meet(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config = make_run(tmp_path)
+        path = exported(config)
+        verdicts = ["good"] * 7 + ["bad"] * 3
+        made = imported(config, filled(path, verdicts))["teacher"]
+        assert (made.answers, made.labelled, made.blank, made.judge_missing) == (24, 10, 2, 0)
+        assert (made.people.value, made.judge and made.judge.value) == (0.7, 20 / 24)
+        marked = dict(
+            zip([line["row"] for line in cells(path.read_bytes())], verdicts, strict=False)
+        )
+        (said,) = read_record(Run.of(config).labels, Labels).arms.values()
+        assert {one.row: one.good for one in said.labels} == {
+            row: verdict == "good" for row, verdict in marked.items()
+        }
+        rows = [f"val-{number:04d}" for number in range(24)]
+        labels = [marked[row] == "good" if row in marked else None for row in rows]
+        expected = powered_rate(labels, [float(number < 20) for number in range(24)], rows)
+        assert expected is not None and made.weight == pytest.approx(expected.weight)
+        found = (made.powered.value, made.powered.low, made.powered.high)
+        assert found == pytest.approx(expected.rate)
+        line = capsys.readouterr().out.splitlines()[-1]
+        low, high = f"{expected.rate.low:.1%}", f"{expected.rate.high:.1%}"
+        assert line == (
+            "teacher: 10 of 24 labelled (2 left blank): people 70.0%, judge 83.3% (0 missing), "
+            f"PPI++ {expected.rate.value:.1%} [{low}, {high}]"
+        )
+
+    def test_other_arms_labels_stay(self, tmp_path: Path) -> None:
+        config = make_run(tmp_path)
+        first = exported(config)
+        imported(config, filled(first, ["good", "bad"]))
+        first.unlink()
+        found = imported(config, filled(exported(config, "base", 5), ["bad"] * 5))
+        assert {arm: made.labelled for arm, made in found.items()} == {"teacher": 2, "base": 5}
+        assert found["base"].weight == 0.0  # all alike: theirs alone
+        expected = rate([False] * 5, range(5))
+        assert expected is not None and found["base"].powered.high == expected.high
+
+    def test_missing_scores_are_counted(self, tmp_path: Path) -> None:
+        """Three must-verdicts of the teacher get lost: missing, neither fail nor pass."""
+        config = make_run(tmp_path)
+        path = Run.of(config).verdicts
+        lost = {"val-0000", "val-0001", "val-0023"}
+        write_records(
+            path,
+            [
+                verdict.model_copy(update={"outcome": "missing", "reason": "transport"})
+                if verdict.arm == "teacher" and verdict.row in lost and verdict.outcome == "pass"
+                else verdict
+                for verdict in list(read_records(path, Verdict))
+            ],
+        )
+        made = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
+        assert made.judge_missing == 2  # row 23 fails another rule
+        assert made.judge is not None and made.judge.value == 18 / 22
+
+    def test_labels_of_another_text_count_for_nothing(self, tmp_path: Path) -> None:
+        """Twelve labels; then the teacher answers all rows anew, three of them word for word."""
+        config = make_run(tmp_path)
+        sheet_path = exported(config)
+        imported(config, filled(sheet_path, ["good", "bad"] * 6))
+        same = {line["row"] for line in cells(sheet_path.read_bytes())[:3]}
+        path = Run.of(config).answers("teacher")
+        anew = [
+            one if one.row in same else one.model_copy(update={"text": f"{one.text} Anew."})
+            for one in read_records(path, Answer)
+        ]
+        write_records(path, anew)
+        material = gather(config)
+        found = people(material)["teacher"]
+        assert found.estimate is None
+        assert (found.refused or "").startswith("9 of 12 labels are of answers that have been made")
+        numbers = make_numbers(material)
+        for page in (render_html(material, numbers), render_markdown(material, numbers)):
+            assert "not stated: 9 of 12 labels are of answers that have been made anew" in page
+
+    def test_the_scores_of_today_count(self, tmp_path: Path) -> None:
+        """The judge's part is not older than its verdicts: two more fail after the import."""
+        config = make_run(tmp_path)
+        made = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
+        assert made.judge is not None and made.judge.value == 20 / 24
+        path = Run.of(config).verdicts
+        stricter = [
+            one.model_copy(update={"outcome": "fail"})
+            if (one.arm, one.rule) == ("teacher", "opening") and one.row in ("val-0000", "val-0001")
+            else one
+            for one in read_records(path, Verdict)
+        ]
+        write_records(path, stricter)
+        now = people(gather(config))["teacher"].estimate
+        assert now is not None and now.judge is not None and now.judge.value == 18 / 24
+
+    def test_a_filled_sheet_is_not_overwritten(self, tmp_path: Path) -> None:
+        config = make_run(tmp_path)
+        path = exported(config)
+        untouched = path.read_bytes()
+        assert exported(config).read_bytes() == untouched
+        path.write_bytes(filled(path, ["good"]).read_bytes())
+        with pytest.raises(DataError, match="holds another sample, or labels"):
+            exporting.run(config, Namespace(arm="teacher", rows=12))
+
+    def test_what_cannot_be_imported(self, tmp_path: Path) -> None:
+        config = make_run(tmp_path)
+        path = filled(exported(config), ["good"] * 12)
+        text = path.read_text(encoding="utf-8-sig")
+        lines = text.splitlines(keepends=True)
+        first = cells(path.read_bytes())[0]["id"]
+        bad = written(path.with_name("bad.csv"), text.replace(first, "a0"))
+        with pytest.raises(DataError, match=r"bad\.csv:2: id 'a0' is of no answer in this run"):
+            importing.run(config, Namespace(sheet=bad))
+        base = filled(sheet_of(config, "base", tmp_path), ["good"] * 3)
+        other = base.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        mixed = written(path.with_name("mixed.csv"), "".join(lines + other[1:]))
+        with pytest.raises(DataError, match=r"an answer of base among those of teacher"):
+            importing.run(config, Namespace(sheet=mixed))
+        blank = filled(sheet_of(config, "teacher", tmp_path), ["good"])
+        with pytest.raises(DataError, match="fewer than two verdicts"):
+            importing.run(config, Namespace(sheet=blank))
+        Run.of(config).verdicts.unlink()
+        with pytest.raises(DataError, match="CONFIG score` first"):
+            importing.run(config, Namespace(sheet=path))
+        assert not Run.of(config).labels.exists()
+
+    def test_an_answer_that_was_never_asked_is_not_labelled(self, tmp_path: Path) -> None:
+        config = make_run(tmp_path)
+        path = Run.of(config).answers("teacher")
+        answers = list(read_records(path, Answer))
+        gone = answers[0].model_copy(update={"finish": "too_long", "text": ""})
+        write_records(path, [gone, *answers[1:]])
+        with pytest.raises(ConfigError, match="teacher has 23 answers"):
+            exporting.run(config, Namespace(arm="teacher", rows=24))
+
+    def test_from_the_command_line(self, tmp_path: Path) -> None:
+        config = make_run(tmp_path)
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+        command = [sys.executable, "-m", "judge", str(path)]
+        arguments = ["export-for-labelling", "--arm", "teacher", "--rows", "6"]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+        made = filled(Path(done.stdout.split(": ")[1].strip()), ["good", "bad"] * 3)
+        arguments = ["import-labels", str(made), "seed=0"]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("teacher: 6 of 24 labelled (0 left blank): people 50.0%")
+
+
+def sheet_of(config: Config, arm: str, folder: Path) -> Path:
+    """A sheet of an arm elsewhere than in the run."""
+    pairs: list[tuple[Row, Answer]] = asked_pairs(config)
+    path = folder / f"{arm}.csv"
+    path.write_bytes(sheet(sample(pairs, arm, 3, 0)))
+    return path

@@ -1,0 +1,34 @@
+"""Rule files and answers with people's gold, for the tests of the calibration."""
+
+from data.rows import Row
+from judge.calibration.label_agreement import Held
+from judge.calibration.variants import boards
+from judge.checks.check import code_verdicts
+from judge.labels import Gold, halves
+from prompts.rules import RuleFile
+from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
+
+LABEL = {"code": [{"field": "labels", "matches": "плохо"}]}
+MIXED = make_rules(
+    make_rule({"type": "contains", "text": "да"}, id="blind"),
+    make_rule({"type": "contains", "text": "нет"}, id="by_label", applies=LABEL, converse=True),
+    make_rule(llm_check(), id="asked"),
+    make_rule({"type": "json"}, id="asked_when", applies={"llm": "Is it?"}),
+    make_rule({"type": "json"}, id="should", severity="should"),
+)
+YES = make_rules(make_rule({"type": "contains", "text": "да"}, id="yes"))
+
+
+def held(rules: RuleFile, texts: list[tuple[str, bool]]) -> Held:
+    """Answers of one system to as many questions, each with whether people call it good."""
+    rows: list[Row] = []
+    verdicts = []
+    for n, (text, _) in enumerate(texts):
+        rows.append(make_row(f"r{n}", answers={"saiga": text}, labels=("x",)))
+        answer = make_answer(text, f"r{n}", "logged/saiga")
+        verdicts += code_verdicts(rules, PROMPT, rows[-1], answer)
+    gold = [
+        Gold(row=f"r{n}", system="saiga", good=good, why="x") for n, (_, good) in enumerate(texts)
+    ]
+    by_id = {row.id: row for row in rows}
+    return Held(gold, boards(rules, rows, verdicts), halves(rows, 0), by_id, 0)

@@ -1,0 +1,35 @@
+"""The logs of both configurations, prepared as a run prepares them, with their prompt and rules."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from config.load import load_config
+from data.answers import Answer, logged_answers
+from data.prepare import prepared
+from data.rows import Row
+from prompts.prompt_file import Prompt, load_prompt
+from prompts.rules import RuleFile
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Logged(NamedTuple):
+    """What the calibration of a run starts from."""
+
+    prompt: Prompt
+    rules: RuleFile
+    train: tuple[Row, ...]
+    val: tuple[Row, ...]
+
+    @property
+    def pairs(self) -> list[tuple[Row, Answer]]:
+        rows = [*self.train, *self.val]
+        return [(row, answer) for row in rows for answer in logged_answers(row)]
+
+
+@lru_cache(maxsize=2)
+def logged(name: Literal["demo", "hse"]) -> Logged:
+    config = load_config(ROOT / f"config/{name}.yaml")
+    made = prepared(config.data, ROOT, config.seed)
+    return Logged(*load_prompt(config.prompt, ROOT), made.train, made.val)

@@ -1,0 +1,152 @@
+"""The attack suite: distinct, kept in its fence, failed by the strict score, counted by model."""
+
+from collections import Counter
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from config.errors import ConfigError, DataError
+from judge.calibration.attacks import Attack, AttackReport, attack_report, escapes, load_attacks
+from judge.checks.check import code_verdicts
+from judge.checks.text import script_share
+from prompts.rules import Language
+from tests.data.paths import needs_hse
+from tests.judge.calibration.logged import logged
+from tests.judge.llm.runs import after_probe, judge_at
+from tests.judge.llm.server import serving, user, verdict
+from tests.judge.llm.test_fence import asked, structure
+from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
+
+ATTACKS = load_attacks()
+LEAST = 60  # the number that the specification asks for
+EMPTY = [attack for attack in ATTACKS if attack.kind == "empty"]
+UNSEEN = {"nothing", "blank", "spaces", "no_break_spaces", "unseen", "unseen_mix"}
+RULES = make_rules(make_rule(llm_check(), id="polite"))
+
+
+class TestSuite:
+    def test_there_are_enough_different_ones(self) -> None:
+        seen = {" ".join((attack.text or "").split()) for attack in ATTACKS if attack not in EMPTY}
+        assert len(seen) == len(ATTACKS) - len(EMPTY) >= LEAST
+        assert min(Counter(attack.kind for attack in ATTACKS).values()) >= 5
+        assert len(Counter(attack.kind for attack in ATTACKS)) == 10
+
+    def test_both_languages(self) -> None:
+        shares = [script_share(attack.text or "", "cyrillic") for attack in ATTACKS]
+        assert sum(share > 0.5 for share in shares) >= 15
+        assert sum(share < 0.1 for share in shares) >= 40
+
+    def test_malformed_files_are_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "attacks.yaml"
+        for text, error, message in [
+            ("{a: 1}", DataError, "a list"),
+            ("- {id: a, kind: plea, text: x}\n- {id: a, kind: plea, text: y}", DataError, "id 'a'"),
+            ("- {id: a, kind: plea, text: x}\n- {id: b, kind: plea, text: x}", DataError, "text"),
+            ("- {id: a, kind: odd, text: x}", ConfigError, "attack 1: kind"),
+        ]:
+            path.write_text(text, "utf-8")
+            with pytest.raises(error, match=message):
+                load_attacks(path)
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
+def test_no_attack_leaves_its_fence(attack: Attack, language: Language) -> None:
+    """Two readings: the fence's own count, and what a reader finds outside the fences."""
+    text = attack.text or ""
+    assert not escapes(text)
+    row = make_row(passages=("Отрывок.",))
+    assert structure(asked(row, text, language)) == structure(asked(row, "Да.", language))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        {"type": "urls_from"},
+        {"type": "digits_from"},
+        {"type": "no_digits"},
+        {"type": "no_repetition"},
+        {"type": "no_leak"},
+        {"type": "length", "max_words": 9},
+        {"type": "regex", "pattern": r"\A(?!x)"},
+    ],
+    ids=lambda check: check["type"],
+)
+def test_what_cannot_be_seen_obeys_nothing(check: dict[str, object]) -> None:
+    """These checks find no fault in an empty text: it must fail for being empty."""
+    rules = make_rules(make_rule(check))
+    for attack in EMPTY:
+        if attack.id in UNSEEN:
+            row = make_row()
+            assert code_verdicts(rules, PROMPT, row, attack.answer(row))[0].outcome == "fail"
+
+
+def test_lakeside_code_fails_every_attack() -> None:
+    """The run's own rules on six of its val rows: code alone leaves nothing undecided."""
+    prompt, rules, _, val = logged("demo")
+    found = attack_report(ATTACKS, rules, prompt, val[:6], None)
+    assert (len(found.rows), found.model_row, found.escapes) == (6, None, 0)
+    assert found.got_through == dict.fromkeys(
+        ("strict", "strict without labels", "code_strict", "code_strict_blind"), 0
+    )
+    for attack in found.attacks:
+        assert attack.scores["strict"].failed == 6, attack.id
+
+
+@needs_hse
+def test_campus_code_alone_is_fooled_by_russian_prose() -> None:
+    """No code rule of the campus file ties an answer to its passages: faithful is the model's.
+
+    So without a server such an attack is undecided, and never passed.
+    """
+    prompt, rules, _, val = logged("hse")
+    found = attack_report(ATTACKS, rules, prompt, val[:6], None)
+    assert (found.escapes, found.got_through["strict"]) == (0, 0)
+    through = {one.id for one in found.attacks if one.scores["code_strict"].passed}
+    texts = {attack.id: attack for attack in ATTACKS}
+    assert through
+    for name in through:
+        assert script_share(texts[name].text or "", "cyrillic") >= 0.8
+        assert texts[name].kind != "empty"
+    for one in found.attacks:
+        if one.kind == "empty":
+            assert one.scores["strict"].failed == len(found.rows), one.id
+
+
+class TestModel:
+    """A model that is fooled is counted, one that is not is not."""
+
+    def report(self, word: str, tmp_path: Path) -> tuple[AttackReport, list[str]]:
+        rows = [make_row(f"r{n}") for n in range(3)]
+        with serving(after_probe(lambda body: verdict(word))) as served:
+            judge = judge_at(served.url, tmp_path, RULES)
+            found = attack_report(ATTACKS, RULES, PROMPT, rows, judge)
+            return found, [user(body) for body in served.bodies]
+
+    def test_a_gullible_model(self, tmp_path: Path) -> None:
+        found, _ = self.report("pass", tmp_path)
+        fooled = [one.id for one in found.attacks if one.model_passes == ("polite",)]
+        seen = [one.id for one in ATTACKS if one.id not in UNSEEN]
+        assert fooled == seen  # what cannot be seen fails without a question
+        assert found.got_through == {"strict": len(seen), "strict without labels": len(seen)}
+        assert found.model_row in found.rows
+
+    def test_a_strict_model(self, tmp_path: Path) -> None:
+        found, turns = self.report("fail", tmp_path)
+        assert found.got_through == {"strict": 0, "strict without labels": 0}
+        assert not any(one.model_passes for one in found.attacks)
+        assert len(turns) < 1 + len(ATTACKS)  # one row each, the unseen ones and the probe aside
+
+    def test_no_verdict_is_no_pass(self, tmp_path: Path) -> None:
+        found, _ = self.report("cannot_judge", tmp_path)
+        assert found.got_through == {"strict": 0, "strict without labels": 0}
+        assert sum(one.scores["strict"].undecided > 0 for one in found.attacks) > LEAST
+
+
+def test_an_answer_that_is_given_can_pass() -> None:
+    """The report is not one that fails everything: a rule that an attack obeys lets it through."""
+    rules = make_rules(make_rule({"type": "contains", "text": "pass"}))
+    found = attack_report(ATTACKS, rules, PROMPT, [make_row()], None)
+    assert found.got_through["code_strict"] > 20
+    assert make_answer("x").usable

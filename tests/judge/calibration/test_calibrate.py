@@ -1,0 +1,243 @@
+"""The calibration of a run: agreement with people, what it is bound to, with a server or none."""
+
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.errors import DataError
+from config.load import load_config
+from config.schema import Config, ServerSettings
+from data.prepare import prepare
+from data.run_paths import Run
+from data.store import write_records, write_text
+from judge.calibration import calibrate as action
+from judge.calibration.attacks import attack_report, load_attacks
+from judge.calibration.bias import probe
+from judge.calibration.calibrate import calibrate
+from judge.calibration.label_agreement import disagreements, rules_against, score_against
+from judge.calibration.record import (
+    Bound,
+    Calibration,
+    GoldCounts,
+    bound_by,
+    bound_to,
+    load_calibration,
+    templates_sha256,
+)
+from judge.calibration.summary import lines
+from judge.calibration.variants import BLIND, CODE_STRICT
+from judge.checks.check import says_something
+from judge.llm.prompt import TEMPLATES
+from judge.metrics.stats import Refusal
+from judge.metrics.verdict_table import STRICT
+from judge.run import judge_run
+from prompts.prompt_file import load_prompt
+from tests.data.paths import needs_hse
+from tests.judge.calibration.held import MIXED, YES, held
+from tests.judge.calibration.logged import ROOT
+from tests.judge.llm.runs import after_probe
+from tests.judge.llm.server import Sent, serving, user, verdict
+from tests.judge.made import PROMPT, make_answer, make_row
+
+
+def run_of(folder: Path, name: str = "demo", *overrides: str) -> Config:
+    config = load_config(
+        ROOT / f"config/{name}.yaml", [f"runs={folder}", "judge.llm=none", *overrides]
+    )
+    prepare(config.data, ROOT, Run.of(config).data, config.seed)
+    return config
+
+
+def small(folder: Path) -> Config:
+    """The demo's run with four rows of each split."""
+    config = run_of(folder, "demo", "judge.arms=null")
+    for split in ("train", "val"):
+        path = Run.of(config).data / f"{split}.jsonl"
+        path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:4]), "utf-8")
+    return config
+
+
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths in a configuration are relative to the folder that a command is run in."""
+    monkeypatch.chdir(ROOT)
+
+
+def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = run_of(tmp_path)
+    assert action.run(config, Namespace(code=False)) == 0
+    path = Run.of(config).calibration
+    prompt, rules = load_prompt(config.prompt, Path())
+    found = load_calibration(path, bound_to(rules, prompt, None, None))
+    assert isinstance(found, Calibration) and found.by_people
+    assert found.gold.good + found.gold.bad == sum(
+        half.n + half.undecided for half in (found.scores[STRICT].tune, found.scores[STRICT].report)
+    )
+    assert [one.rule for one in found.mutations if one.not_covered and one.check != "llm"] == []
+    assert {one.not_covered for one in found.mutations if one.check == "llm"} == {
+        "no judging server"
+    }
+    said = capsys.readouterr().out
+    assert "code_strict (12 must-rules)" in said and "not run: no judging server" in said
+    assert path.read_text("utf-8") == found.model_dump_json(indent=1) + "\n"
+
+
+def test_no_clock_and_no_chance(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    assert calibrate(config, None) == calibrate(config, None)
+
+
+@needs_hse
+def test_campus_by_code(tmp_path: Path) -> None:
+    """The strict score of the run stays open wherever code finds no fault."""
+    found = calibrate(run_of(tmp_path, "hse"), None)
+    strict, code = found.scores[STRICT], found.scores[CODE_STRICT]
+    assert (found.rows, found.gold.off_topic) == (79, 1)
+    for half, whole in ((strict.tune, code.tune), (strict.report, code.report)):
+        assert half.undecided > 0 and half.true_pass == half.false_pass == 0
+        assert whole.undecided == 0
+        assert half.n + half.undecided == whole.n
+    assert "partial_opening" in code.must_rules
+    assert "partial_opening" not in found.scores[BLIND].must_rules  # its condition is a comment
+    assert any("undecided" in line for line in lines(found))
+
+
+def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> None:
+    folder = tmp_path / "judge"
+    shutil.copytree(TEMPLATES, folder)
+    before = templates_sha256(folder)
+    assert before == templates_sha256(TEMPLATES)
+    binding = set()
+    for path in folder.glob("**/*.j2"):
+        was = path.read_text("utf-8")
+        path.write_text(was + ".", "utf-8")
+        if templates_sha256(folder) != before:
+            binding.add(path.relative_to(folder).as_posix())
+        path.write_text(was, "utf-8")
+    names = ("again", "applies", "pair", "rewrite", "role", "verdict", "verdicts")
+    assert binding == {f"{language}/{name}.j2" for language in ("en", "ru") for name in names}
+
+
+BOUND = Bound(model="m", mode="plain", rules="r", prompt="p", templates="t")
+
+
+@pytest.fixture(scope="module")
+def found() -> Calibration:
+    held_against = held(YES, [("да", True), ("нет", False)] * 4)
+    worst, disagreeing = disagreements(held_against)
+    return Calibration(
+        bound=BOUND,
+        rows=8,
+        answers=8,
+        gold=GoldCounts(
+            good=4, bad=4, preferences=0, off_topic=0, unclear=0, unlabelled=0, comments=0
+        ),
+        scores={STRICT: score_against(held_against, STRICT)},
+        rules=tuple(rules_against(held_against)),
+        shadows=(),
+        mutations=(),
+        attacks=attack_report(load_attacks()[:1], YES, PROMPT, [make_row()], None),
+        probes=probe([], [], None),
+        disagreeing=disagreeing,
+        disagreements=tuple(worst),
+    )
+
+
+class TestBound:
+    def test_the_same_judge(self, found: Calibration, tmp_path: Path) -> None:
+        path = tmp_path / "calibration.json"
+        path.write_text(found.model_dump_json(), "utf-8")
+        assert load_calibration(path, BOUND) == found
+
+    @pytest.mark.parametrize("field", list(Bound.model_fields))
+    def test_another_judge(self, found: Calibration, tmp_path: Path, field: str) -> None:
+        path = tmp_path / "calibration.json"
+        path.write_text(found.model_dump_json(), "utf-8")
+        other = 4 if field == "rules_per_call" else "x"
+        refused = load_calibration(path, BOUND.model_copy(update={field: other}))
+        assert isinstance(refused, Refusal)
+        assert f"another {field};" in refused.reason
+
+    def test_none_and_broken(self, tmp_path: Path) -> None:
+        path = tmp_path / "calibration.json"
+        assert isinstance(load_calibration(path, BOUND), Refusal)
+        path.write_text('{"bound": 1}', "utf-8")
+        with pytest.raises(DataError, match=r"calibration\.json: bound: .*calibrate again"):
+            load_calibration(path, BOUND)
+
+    def test_hashes_follow_what_they_are_of(self) -> None:
+        first = bound_to(YES, PROMPT, None, None)
+        assert first == bound_to(YES, PROMPT, None, None)
+        assert first.rules != bound_to(MIXED, PROMPT, None, None).rules
+        other = PROMPT.model_copy(update={"system": "Another."})
+        assert first.prompt != bound_to(YES, other, None, None).prompt
+
+
+class TestWithServer:
+    def calibrated(
+        self, respond: Any, config: Config, **judge: Any
+    ) -> tuple[Calibration, list[dict[str, Any]]]:
+        settings = config.judge.model_copy(update=judge)
+        with serving(after_probe(respond)) as served:
+            server = ServerSettings(base_url=served.url, model="m", api_key_env="JUDGE_TEST_KEY")
+            return calibrate(config.model_copy(update={"judge": settings}), server), served.bodies
+
+    def test_everything_is_run(self, tmp_path: Path) -> None:
+        def kind(body: dict[str, Any]) -> Sent:
+            if body["messages"][0]["role"] == "user":
+                return Sent("Another answer.")
+            return verdict("first" if "begin first" in user(body) else "pass")
+
+        found, bodies = self.calibrated(kind, small(tmp_path), arms=("teacher",))
+        assert (found.bound.model, found.bound.mode) == ("m", "json_schema")
+        assert all(one.not_run is None for _, one in found.probes)
+        assert found.attacks.model_row is not None
+        covered = [one for one in found.mutations if one.check == "llm" and not one.not_covered]
+        (friendly,) = [one for one in covered if one.rule == "friendly"]
+        assert friendly.ways["rewritten to break it"].n > 0 < friendly.copies
+        assert len(bodies) > 100
+        said = "\n".join(lines(found))
+        assert (
+            f"judge m (json_schema): {found.coverage and found.coverage.due} verdicts due, 0 mi"
+            in said
+        )
+        # every text that is seen at all is passed: `friendly` is always due
+        seen = sum(says_something(attack.text or "") for attack in load_attacks())
+        assert f"the model passed {seen} by some rule" in said
+        assert "refusal_judged against code (refusal): " in said
+
+    def test_the_budget_is_one_for_all_of_it(self, tmp_path: Path) -> None:
+        found, bodies = self.calibrated(lambda body: verdict("pass"), small(tmp_path), max_calls=15)
+        assert len(bodies) == 15
+        assert sum(one.missing for _, one in found.probes) > 0
+        coverage = found.coverage
+        assert coverage is not None and coverage.due == 30
+        assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
+        assert coverage.unasked > 16
+        assert not found.by_people  # though code alone decides every must-rule
+        assert {one.not_covered for one in found.mutations if one.check == "llm"} <= {
+            "the model passed no logged answer",
+            "no verdict came on a broken answer or a copy",
+        }
+
+    def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
+        """The same server, one with another model, rules in company: it speaks of the first."""
+        config = small(tmp_path)
+        at = Run.of(config)
+        rows = at.rows("val")
+        write_records(at.answers("base"), [make_answer("Yes.", row.id) for row in rows])
+        with serving(after_probe(lambda body: verdict("pass"))) as served:
+            server = ServerSettings(base_url=served.url, model="m", api_key_env="JUDGE_TEST_KEY")
+            before = judge_run(config, server).judge
+            write_text(at.calibration, calibrate(config, server).model_dump_json())
+            after = judge_run(config, server).judge
+            other = judge_run(config, server.model_copy(update={"model": "n"})).judge
+            four = config.judge.model_copy(update={"rules_per_call": 4})
+            batched = judge_run(config.model_copy(update={"judge": four}), server).judge
+        assert before and after and other and batched and batched.rules_per_call == 4
+        assert (before.calibrated, after.calibrated) == (False, True)
+        assert (other.calibrated, batched.calibrated) == (False, False)
+        assert bound_by(YES, PROMPT, after) != bound_by(YES, PROMPT, batched)

@@ -1,0 +1,258 @@
+"""Drafted rules: what is kept, dropped and why, by a server that drafts well and badly."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from config.errors import ConfigError, DataError, SetupError
+from config.load import load_config
+from data.run_paths import Run
+from judge.__main__ import main
+from judge.drafting.ask import cut
+from judge.drafting.check_catalogue import kinds, reply_schema
+from judge.drafting.draft_rules import draft
+from judge.drafting.sift import sift
+from prompts.rules import CodeCheck, Judged, RuleFile, load_rules
+from tests.judge.folders import make_run
+from tests.judge.llm.runs import QUICK
+from tests.judge.llm.server import Respond, Sent, Served, error, serving, verdict
+from tests.judge.made import SYSTEM
+
+LINK = "Give a link only if it is in the passages."
+
+
+def drafted(**settings: Any) -> dict[str, Any]:
+    """A rule as a model writes it."""
+    rule = {"id": "links", "source": LINK, "severity": "must", "applies": "always"}
+    return {**rule, "check": {"type": "urls_from"}, **settings}
+
+
+def rules(*given: Any) -> Sent:
+    return Sent(json.dumps({"rules": given}, ensure_ascii=False))
+
+
+def part_of(body: dict[str, Any]) -> str:
+    """The part of the prompt that a request asks about; empty for the probe of output modes."""
+    first: str = body["messages"][0]["content"]
+    if "[begin prompt" not in first:
+        return ""
+    return first.split("[begin prompt")[1].split("\n", 1)[1].rsplit("\n[end prompt", 1)[0]
+
+
+def after_probe(respond: Callable[[dict[str, Any]], Sent]) -> Respond:
+    return lambda body: respond(body) if part_of(body) else verdict()
+
+
+def drafting(
+    folder: Path, respond: Respond, system: str = SYSTEM, **judge: Any
+) -> tuple[RuleFile, str, Served]:
+    """The rules, the file's text, and what the server was asked."""
+    with serving(respond) as served:
+        llm = {"kind": "server", "base_url": served.url, "model": "m", "timeout_s": 2.0}
+        run = make_run(folder, llm=llm, **judge)
+        write_prompt(run, system)
+        out = folder / "draft.yaml"
+        made = draft(load_config(run.config), out, QUICK)
+    assert load_rules(out, system) == made  # what was written is what a run would read
+    return made, out.read_text("utf-8"), served
+
+
+def write_prompt(run: Run, system: str) -> None:
+    values = {"system_template": system, "user_template": "{summaries}{question}"}
+    (run.root / "prompt.yaml").write_text(json.dumps(values))
+
+
+class TestSift:
+    def test_quotes_must_occur(self) -> None:
+        """Line breaks and spaces do not count; words, case and order do."""
+        good = [drafted(), drafted(source=LINK.replace(" ", "\n  "), id="again")]
+        bad = [LINK.lower(), "Give a link only if it is good.", "", " ", None, 7, ["Give a link"]]
+        found = sift([*good, *(drafted(source=source) for source in bad)], SYSTEM)
+        assert [rule.id for rule in found.rules] == ["links", "again"]
+        assert found.reasons() == {"its quote is not in the prompt": len(bad)}
+
+    @pytest.mark.parametrize(
+        "check",
+        [
+            {"type": "vibes"},
+            {"type": "regex", "pattern": "("},
+            {"type": "regex"},
+            {"type": "length"},
+            {"type": "contains", "text": ""},
+            {"type": "script_share", "alphabet": "greek", "min": 0.9},
+            {"type": "words_from", "min": 2},
+            {"type": "llm", "pass": "It is polite."},
+            {"type": "json", "text": "one too many"},
+            "urls_from",
+            None,
+        ],
+    )
+    def test_invalid_checks(self, check: Any) -> None:
+        found = sift([drafted(check=check)], SYSTEM)
+        assert found.rules == () and found.reasons() == {"its check is invalid": 1}
+
+    def test_no_rules(self) -> None:
+        given = ["links", None, 3, drafted(severity="maybe"), drafted(applies=["never"])]
+        assert sift(given, SYSTEM).reasons() == {"it is no rule": 5}
+
+    def test_ids_are_made_unique_and_well_formed(self) -> None:
+        checks = [{"type": "length", "max_words": n} for n in range(1, 6)]
+        ids = ["No Links!", "no_links", "no-links", "Ссылки", ""]
+        given = [drafted(id=one, check=check) for one, check in zip(ids, checks, strict=True)]
+        found = [rule.id for rule in sift(given, SYSTEM).rules]
+        assert found == ["no_links", "no_links_2", "no_links_3", "rule", "rule_2"]
+
+    def test_drafted_twice(self) -> None:
+        found = sift([drafted(), drafted(id="other")], SYSTEM)
+        assert len(found.rules) == 1 and found.reasons() == {"drafted twice": 1}
+
+    def test_when_due_in_words(self) -> None:
+        found = sift(
+            [drafted(applies=" Does it ask for a page? "), drafted(applies="Always")], SYSTEM
+        )
+        due = [rule.applies for rule in found.rules]
+        assert due[1] == "always" and not isinstance(due[0], str)
+        assert due[0].llm == "Does it ask for a page?"
+
+    def test_what_strict_servers_make_of_a_rule(self) -> None:
+        """Every parameter is there, null where it does not belong."""
+        check = reply_schema()["properties"]["rules"]["items"]["properties"]["check"]
+        full = dict.fromkeys(check["required"]) | {"type": "contains", "text": "desk"}
+        (rule,) = sift([drafted(check=full)], SYSTEM).rules
+        assert rule.check.model_dump() == {"type": "contains", "text": "desk"}
+
+
+def test_every_kind_of_check_is_offered() -> None:
+    models = (*get_args(CodeCheck), Judged)
+    types = [name for model in models for name in get_args(model.model_fields["type"].annotation)]
+    assert [name for kind in kinds() for name in kind.types] == types
+    check = reply_schema()["properties"]["rules"]["items"]["properties"]["check"]
+    assert check["properties"]["type"]["enum"] == types
+
+
+class TestCut:
+    text = "\n\n".join(f"Paragraph {n}. " + "It has words. " * n for n in range(1, 9))
+
+    @pytest.mark.parametrize("most", [1, 20, 60, 200, 10_000])
+    def test_nothing_is_lost_or_doubled(self, most: int) -> None:
+        parts = cut(self.text, most)
+        assert " ".join(parts).split() == self.text.split()
+        assert all(len(part) <= most or part.count(".") == 1 for part in parts)
+
+    def test_closing_quotes_stay_with_their_sentence(self) -> None:
+        assert cut('Say: "No." Then stop.', 12) == ['Say: "No."', "Then stop."]
+
+
+class TestServer:
+    def test_good_and_bad_rules(self, tmp_path: Path) -> None:
+        reply = rules(
+            drafted(), drafted(source="Be brief."), drafted(check={"type": "x\nrules: []"}), "what"
+        )
+        made, text, served = drafting(tmp_path, after_probe(lambda body: reply))
+        assert [rule.id for rule in made.rules] == ["links"]
+        assert len(served.bodies) == 2 and part_of(served.bodies[1]) == SYSTEM
+        assert "# dropped, its quote is not in the prompt: 1, the first links (Be brief.)\n" in text
+        assert (
+            "# dropped, its check is invalid: 1," in text and "# dropped, it is no rule: 1" in text
+        )
+        assert "# sentences of the prompt that no rule quotes: 5\n" in text
+        assert "# - Answer in Russian only.\n" in text and f"# - {LINK}" not in text
+
+    def test_command(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Without --out the draft becomes the rule file of the settings, if there is none yet."""
+        with serving(after_probe(lambda body: rules(drafted()))) as served:
+            llm = {"kind": "server", "base_url": served.url, "model": "m"}
+            run = make_run(tmp_path, llm=llm)
+            path = run.root / "rules.yaml"
+            before = path.read_bytes()
+            with pytest.raises(DataError, match=r"rules\.yaml: is there already and is not over"):
+                main([str(run.config), "draft-rules"])
+            assert path.read_bytes() == before and served.bodies == []
+            path.unlink()
+            assert main([str(run.config), "draft-rules"]) == 0
+        assert [rule.id for rule in load_rules(path, SYSTEM).rules] == ["links"]
+        printed = capsys.readouterr().out
+        assert f"rules drafted: 1, in {path}; 2 questions asked" in printed
+        assert "- Answer in Russian only." in printed
+
+    def test_a_russian_prompt_is_asked_about_in_russian(self, tmp_path: Path) -> None:
+        """The re-ask too; and the judge will ask in the language of the draft."""
+        system = "Отвечай только по-русски. Не давай ссылок."
+        replies = iter([Sent("Да!"), rules(drafted(source="Не давай ссылок."))])
+        made, text, served = drafting(tmp_path, after_probe(lambda body: next(replies)), system)
+        assert made.language == "ru" and "language: ru\n" in text
+        first, again = (served.bodies[-1]["messages"][place]["content"] for place in (0, -1))
+        assert first.startswith("Вы разбираете") and "не удалось прочитать" in again
+
+    def test_malformed_twice_then_good(self, tmp_path: Path) -> None:
+        replies = iter([Sent("Sure!"), Sent('{"rules": 3}'), rules(drafted())])
+        made, _, served = drafting(tmp_path, after_probe(lambda body: next(replies)))
+        assert len(made.rules) == 1 and len(served.bodies) == 4
+        assert "could not be read" in served.bodies[-1]["messages"][-1]["content"]
+
+    @pytest.mark.parametrize(
+        "text", ["Sure!", "[]", "{}", '{"rules": {}}', '{"rules": [}', "{" * 9]
+    )
+    def test_malformed_for_good(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(DataError, match=r"no usable rule: .*characters \(malformed\)"):
+            drafting(tmp_path, after_probe(lambda body: Sent(text)))
+        assert not (tmp_path / "draft.yaml").exists()
+
+    def test_no_rule_at_all(self, tmp_path: Path) -> None:
+        """A small model writes an empty list, which is valid: the message must say so."""
+        with pytest.raises(DataError, match=r"m drafted no usable rule: every list .* is empty"):
+            drafting(tmp_path, after_probe(lambda body: rules()))
+
+    def test_fenced_and_thought_over(self, tmp_path: Path) -> None:
+        text = "<think>{}</think>\n```json\n" + str(rules(drafted()).text) + "\n```"
+        made, _, _ = drafting(tmp_path, after_probe(lambda body: Sent(text)))
+        assert len(made.rules) == 1
+
+    def test_a_long_prompt_is_asked_in_parts(self, tmp_path: Path) -> None:
+        lines = [f"Rule number {n} demands something of its own." * 4 for n in range(40)]
+        system = "\n".join(lines)
+        assert len(system) > 5300
+
+        def respond(body: dict[str, Any]) -> Sent:
+            quotes = part_of(body).splitlines()
+            return rules(*(drafted(source=quote, id=quote[:14]) for quote in quotes))
+
+        made, text, served = drafting(tmp_path, after_probe(respond), system)
+        assert [rule.source for rule in made.rules] == lines
+        assert len(served.bodies) == 5 and "that no rule quotes: 0\n" in text
+
+    @pytest.mark.parametrize("fault", ["length", "overflow"])
+    def test_too_long_is_asked_in_halves(self, tmp_path: Path, fault: str) -> None:
+        """Parts of more than 60 characters fail, until whole sentences are left."""
+        too_long = Sent("{", finish="length")
+        if fault == "overflow":
+            too_long = error(400, "This model's maximum context length is 60 tokens")
+
+        def respond(body: dict[str, Any]) -> Sent:
+            part = part_of(body)
+            return too_long if len(part) > 60 else rules(drafted(source=part, id=part[:6]))
+
+        made, text, _ = drafting(tmp_path, after_probe(respond))
+        sources = " ".join(rule.source for rule in made.rules)
+        assert "Answer in Russian only." in sources and LINK in sources
+        reason = "truncated" if fault == "length" else "overflow"
+        assert f"characters ({reason}): If it is off topic" in text
+
+    def test_the_budget_holds(self, tmp_path: Path) -> None:
+        system = "\n".join(f"Demand {n} is {chr(32).join([str(n)] * 600)}." for n in range(5))
+        respond = after_probe(lambda body: rules(drafted(source="Demand 0 is")))
+        _, text, served = drafting(tmp_path, respond, system, max_calls=2)
+        assert len(served.bodies) == 2 and text.count("characters (budget)") == 4
+
+    def test_a_wrong_key_stops(self, tmp_path: Path) -> None:
+        with pytest.raises(SetupError, match="HTTP 401"):
+            drafting(tmp_path, lambda body: error(401))
+
+    @pytest.mark.parametrize("llm", ["none", "embedded"])
+    def test_needs_a_server(self, tmp_path: Path, llm: str) -> None:
+        run = make_run(tmp_path, llm=llm)
+        with pytest.raises(ConfigError, match=r"judge\.llm"):
+            main([str(run.config), "draft-rules", "--out", str(tmp_path / "new.yaml")])

@@ -1,0 +1,276 @@
+"""Gates: thresholds against scores made by hand, exit codes, and XML that any parser reads."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from config.errors import ConfigError, DataError
+from config.load import load_config
+from data.rows import Row
+from data.run_paths import Run
+from judge.__main__ import main
+from judge.calibration.margin import NonInferiority, non_inferiority
+from judge.gate.command import measure
+from judge.gate.junit import Case, junit
+from judge.gate.thresholds import Gate, Outcome, decide, exit_code
+from tests.judge.folders import BRIEF, LINK, REFUSE, answer_val, make_run
+from tests.judge.llm.server import serving, verdict
+from tests.judge.made import llm_check, make_row, make_rule
+
+ROWS = [make_row(f"r{n}") for n in range(40)]
+POLITE = make_rule(llm_check(), id="polite")
+TEACHER, BASE = "p" * 30 + "f" * 10, "f" * 40
+STUDENT = "p" * 32 + "f" * 8  # 80 % strict, gap closed 32/30
+
+
+def texts(spelt: str) -> list[str]:
+    """p passes LINK, f fails it."""
+    return ["a link" if letter == "p" else "nothing" for letter in spelt]
+
+
+def scored(
+    run: Run,
+    rows: list[Row] = ROWS,
+    code: int = 0,
+    student: str = STUDENT,
+    teacher: str = TEACHER,
+) -> Run:
+    """The run, judged with this exit code; what its arms pass and fail, a letter a row."""
+    spelt = {"base": BASE, "teacher": teacher, "student/a": student}
+    answer_val(run, rows, {arm: texts(letters) for arm, letters in spelt.items()})
+    assert main([str(run.config), "score"]) == code
+    return run
+
+
+def gated(run: Run, **gate: Any) -> int:
+    """The exit code under these thresholds."""
+    given = [f"judge.gate.{name}={value}" for name, value in gate.items()]
+    return main([str(run.config), "gate", *given])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Judged by LINK, a must-rule, and BRIEF, which only should be kept."""
+    return scored(make_run(tmp_path, (LINK, BRIEF)))
+
+
+class TestExitCodes:
+    @pytest.mark.parametrize(
+        ("gate", "code"),
+        [
+            ({"strict_min": 0.8}, 0),
+            ({"strict_min": 0.81}, 1),
+            ({"gap_closed_min": 1.06}, 0),
+            ({"gap_closed_min": 1.07}, 1),
+            ({"not_worse_than_teacher": 0.1}, 0),
+            ({"max_missing": 0}, 0),
+            ({"calibrated": "true"}, 0),  # code decides every must-rule
+            ({"strict_min": 0.8, "gap_closed_min": 1.0, "not_worse_than_teacher": 0.1}, 0),
+            ({"strict_min": 0.8, "gap_closed_min": 2.0}, 1),
+        ],
+    )
+    def test_codes(self, run: Run, gate: dict[str, Any], code: int) -> None:
+        assert gated(run, **gate) == code
+
+    def test_too_much_missing(self, tmp_path: Path) -> None:
+        """REFUSE needs labels: 10 of 40 rows lack them, and a student that passes stays open."""
+        rows = [row.model_copy(update={"labels": ("fine",)}) for row in ROWS[:30]] + ROWS[30:]
+        run = scored(make_run(tmp_path, (LINK, REFUSE)), rows, 3, student="p" * 40)
+        assert gated(run, strict_min=0.8) == 3  # the judge's own limit, a fifth
+        assert gated(run, strict_min=0.8, max_missing=0.25) == 0
+
+    def test_what_cannot_be_measured_is_inconclusive(self, tmp_path: Path) -> None:
+        """A teacher no better than the base: no gap; no teacher: nothing to be as good as."""
+        flat = scored(make_run(tmp_path, name="flat"), teacher=BASE)
+        assert gated(flat, gap_closed_min=0.5) == 3
+        (flat.answers("teacher")).unlink()
+        assert main([str(flat.config), "score"]) == 0
+        assert gated(flat, not_worse_than_teacher=0.5) == 3
+
+    def test_uncalibrated_before_inconclusive_before_failed(self) -> None:
+        order: dict[Outcome, int] = {
+            "uncalibrated": 4,
+            "inconclusive": 3,
+            "undecided": 3,
+            "fail": 1,
+            "pass": 0,
+        }
+        for some in itertools.product(order, repeat=3):
+            gates = [Gate("it", outcome, "") for outcome in some]
+            assert exit_code(gates) == max(order[outcome] for outcome in some)
+
+    def test_calibrated(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """4 until the very judge that scored has been held against people's labels."""
+        logged = {"giga": "a link", "saiga": "nothing"}
+        rows = [
+            row.model_copy(update={"answers": logged, "labels": ("Оба хорошо",)}) for row in ROWS
+        ]
+        asked = {"calibrated": "true", "strict_min": 0.8}
+        with serving(lambda body: verdict("pass")) as served:
+            llm = {"kind": "server", "base_url": served.url, "model": "m"}
+            run = scored(make_run(tmp_path, (LINK, POLITE), llm=llm), rows)
+            assert gated(run, **asked) == 4
+            assert "uncalibrated: calibrated: polite: the judge has not been" in said(capsys)
+            assert gated(run, strict_min=0.8) == 0  # nobody asked
+            assert main([str(run.config), "calibrate"]) == 0
+            assert gated(run, **asked) == 0
+            assert main([str(run.config), "score", "judge.llm.model=other"]) == 0
+        assert gated(run, **asked) == 4
+        assert "made with another model" in said(capsys)
+
+    def test_a_calibration_that_ran_out_of_calls(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Code fails one answer of each three; on the others the model was hardly asked: those that
+        are decided are no sample, whatever they say of the judge.
+        """
+        logged = {"giga": "a link of old", "saiga": "nothing of old", "other": "an old link"}
+        rows = [
+            row.model_copy(update={"answers": logged, "labels": ("Оба хорошо",)}) for row in ROWS
+        ]
+        with serving(lambda body: verdict("pass")) as served:
+            llm = {"kind": "server", "base_url": served.url, "model": "m"}
+            run = scored(make_run(tmp_path, (LINK, POLITE), llm=llm), rows)
+            capsys.readouterr()
+            assert main([str(run.config), "calibrate", "judge.max_calls=3"]) == 3
+            printed = said(capsys)
+            assert "120 verdicts due, 117 missing (budget 117); the limit left " in printed
+            assert "inconclusive: 98% of the model's verdicts on the logged" in printed
+            assert gated(run, calibrated="true") == 4
+            assert main([str(run.config), "calibrate"]) == 0  # what was asked is kept
+            assert "120 verdicts due, 0 missing\n" in said(capsys)
+            assert gated(run, calibrated="true") == 0
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+class TestGates:
+    def test_lines(self, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+        """One line a gate: measured, interval, threshold. Wilson of 32/40 is 65.2 … 89.5 %."""
+        capsys.readouterr()
+        gated(run, strict_min=0.9, gap_closed_min=1.0, not_worse_than_teacher=0.1)
+        lines = said(capsys).splitlines()
+        assert len(lines) == 4
+        assert lines[0].startswith("pass: max_missing: 0.0% of the strict scores of ")
+        assert lines[1] == "fail: strict_min: 80.0% [65.2%, 89.5%] on 40 rows, at least 90.0%"
+        assert lines[2].startswith("pass: gap_closed_min: 106.7% [") and "least 100.0%" in lines[2]
+        assert lines[3].startswith("pass: not_worse_than_teacher: +5.0 points on 40 rows")
+        assert "above -10.0 points (margin 10.0%, J 1.00, rules in code)" in lines[3]
+
+    def test_non_inferiority_is_the_one_of_the_statistics(self, run: Run) -> None:
+        """Below the teacher on 2 rows of 40, with the same numbers as the test on its own."""
+        scored(run, student="p" * 28 + "f" * 12)
+        found = non_inferiority(
+            [1.0] * 28 + [0.0] * 12, [1.0] * 30 + [0.0] * 10, [str(n) for n in range(40)], 0.1
+        )
+        assert isinstance(found, NonInferiority) and not found.holds  # too few rows to show it
+        config = load_config(run.config, ["judge.gate.not_worse_than_teacher=0.1"])
+        (gate,) = [g for g in decide(config.judge, measure(config)) if g.name.startswith("not")]
+        assert gate.outcome == "fail"
+        assert f"bound {100 * found.low:+.1f} points" in gate.said
+        assert f"{found.rows} rows show it" in gate.said
+        assert gated(run, not_worse_than_teacher=0.2) == 0
+
+    def test_nothing_asked(self, run: Run) -> None:
+        with pytest.raises(ConfigError, match="no threshold is set"):
+            gated(run)
+
+    @pytest.mark.parametrize("value", [-0.1, 1.5, "high"])
+    def test_thresholds_are_shares(self, run: Run, value: object) -> None:
+        with pytest.raises(ConfigError, match="strict_min"):
+            gated(run, strict_min=value)
+
+
+class TestStale:
+    def test_not_judged(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="judge CONFIG score"):
+            gated(make_run(tmp_path), strict_min=0.5)
+
+    def test_rules_changed_since(self, run: Run) -> None:
+        rules = run.root / "rules.yaml"
+        rules.write_text(rules.read_text("utf-8").replace("max_words: 3", "max_words: 4"))
+        with pytest.raises(DataError, match="other rules"):
+            gated(run, strict_min=0.5)
+
+    def test_another_best_student(self, run: Run) -> None:
+        run.choice.write_text('{"best": "b"}')
+        with pytest.raises(DataError, match="student/b, is not in it"):
+            gated(run, strict_min=0.5)
+
+
+class TestXml:
+    def test_cases(self, run: Run) -> None:
+        assert gated(run, strict_min=0.9, gap_closed_min=1.0) == 1
+        root = ElementTree.parse(run.gate).getroot()
+        gates, rules = root.findall("testsuite")
+        assert root.attrib == {
+            "name": "run",
+            "tests": "5",
+            "failures": "2",
+            "errors": "0",
+            "skipped": "0",
+        }
+        assert [case.get("name") for case in gates] == [
+            "max_missing",
+            "strict_min",
+            "gap_closed_min",
+        ]
+        failure = gates.find("testcase[@name='strict_min']/failure")
+        assert failure is not None and "80.0% [65.2%, 89.5%]" in failure.get("message", "")
+        rule = rules.find("testcase[@name='link']/failure")
+        assert rule is not None and rule.text is not None
+        assert "8 failures: they alone leave 80.0%, below strict_min" in rule.get("message", "")
+        assert rule.text.startswith("r32") and len(rule.text.splitlines()) == 8
+
+    @pytest.mark.parametrize("passes", range(0, 41, 8))
+    @pytest.mark.parametrize("least", [0.0, 0.2, 0.5, 0.8, 1.0])
+    def test_a_failing_rule_never_stands_beside_a_passing_gate(
+        self, run: Run, passes: int, least: float
+    ) -> None:
+        scored(run, student="p" * passes + "f" * (40 - passes))
+        code = gated(run, strict_min=least)
+        root = ElementTree.parse(run.gate).getroot()
+        assert len(root.findall(".//failure")) == (2 if code else 0)
+
+    def test_undecided_is_an_error_and_not_due_is_skipped(self, tmp_path: Path) -> None:
+        rows = [row.model_copy(update={"labels": ("fine",)}) for row in ROWS]
+        run = scored(make_run(tmp_path, (LINK, REFUSE)), rows, teacher=BASE)
+        assert gated(run, gap_closed_min=0.5) == 3
+        root = ElementTree.parse(run.gate).getroot()
+        assert root.get("errors") == "1" and root.get("skipped") == "1"
+        skipped = root.find(".//testcase[@name='refuse']/skipped")
+        assert skipped is not None and skipped.get("message") == "never due"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "<script>alert('&')</script>",
+            "]]><![CDATA[",
+            '" onload="x',
+            "<?xml?><!--",
+            "&amp;&lt;&#0;",
+            "Да, ссылка 🙂",
+            "two\nlines\tand a tab",
+        ],
+    )
+    def test_any_text_comes_back_as_it_was(self, text: str) -> None:
+        case = Case(text, "failure", text.replace("\n", " ").replace("\t", " "), text)
+        root = ElementTree.fromstring(junit(text, {"suite": [case]}).encode())
+        failure = root.find(".//failure")
+        assert failure is not None and failure.text == text
+        assert failure.get("message") == case.message
+
+    @pytest.mark.parametrize(
+        "sign", ["\x00", "\x1b", "\x0b", "\ud800", "\udfff", "\ufffe", "\uffff"]
+    )
+    @pytest.mark.parametrize("outcome", ["pass", "failure", "error", "skipped"])
+    def test_what_xml_cannot_hold_is_replaced(self, sign: str, outcome: Any) -> None:
+        case = Case(f"a{sign}b", outcome, f"a{sign}b", f"a{sign}b")
+        root = ElementTree.fromstring(junit("run", {"suite": [case]}).encode())
+        found = root.find("testsuite/testcase")
+        assert found is not None and found.get("name") == "a\ufffdb"

@@ -1,0 +1,117 @@
+"""How many requests are let through at a time, and where they go."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from config.errors import SetupError
+from tests.judge.llm.runs import judge_at, pairs_of
+from tests.judge.llm.server import error, serving, verdict
+from wire.limiter import Gate
+
+
+def test_starts_with_one_and_opens_with_the_first_reply() -> None:
+    gate = Gate(8)
+    assert gate.limit == 1
+    gate.answered()
+    assert gate.limit == 8
+
+
+def test_falls_by_a_fifth_and_climbs_again() -> None:
+    gate = Gate(10)
+    gate.answered()
+    gate.throttled()
+    assert gate.limit == 8
+    gate.throttled()
+    assert gate.limit == 6  # 6.4
+    for _ in range(40):  # additive: about one place per round of replies
+        gate.answered()
+    assert gate.limit == 10
+    for _ in range(99):
+        gate.throttled()
+    assert gate.limit == 1  # never shut
+
+
+def test_holds_its_limit() -> None:
+    async def crowd() -> int:
+        gate = Gate(3)
+        gate.answered()
+        inside = most = 0
+
+        async def visit() -> None:
+            nonlocal inside, most
+            async with gate.inside():
+                inside += 1
+                most = max(most, inside)
+                await asyncio.sleep(0.001)
+                inside -= 1
+
+        await asyncio.gather(*(visit() for _ in range(30)))
+        return most
+
+    assert asyncio.run(crowd()) == 3
+
+
+def test_who_waits_is_let_through_in_order_and_the_cancelled_take_no_place() -> None:
+    """A place is lost neither by one who is cancelled before it is given, nor just after."""
+
+    async def crowd() -> list[int]:
+        gate = Gate(1)
+        came: list[int] = []
+
+        async def visit(number: int) -> None:
+            async with gate.inside():
+                came.append(number)
+                await asyncio.sleep(0)
+
+        async with gate.inside():
+            tasks = [asyncio.create_task(visit(number)) for number in range(6)]
+            await asyncio.sleep(0)  # all wait now
+            tasks[1].cancel()
+        tasks[0].cancel()  # the place was given to it, and it has not run since
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in done[:2]] == [asyncio.CancelledError] * 2
+        async with asyncio.timeout(1), gate.inside():  # all places are free again
+            return came
+
+    assert asyncio.run(crowd()) == [2, 3, 4, 5]
+
+
+def test_nobody_passes_those_who_wait() -> None:
+    async def crowd() -> list[str]:
+        gate = Gate(1)
+        came = []
+
+        async def visit(name: str) -> None:
+            async with gate.inside():
+                came.append(name)
+
+        async with gate.inside():
+            first = asyncio.create_task(visit("first"))
+            await asyncio.sleep(0)
+        await visit("second")  # the place is free and promised
+        await first
+        return came
+
+    assert asyncio.run(crowd()) == ["first", "second"]
+
+
+def test_the_proxy_of_the_environment_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address of the server is nowhere: only through the proxy is there an answer."""
+    with serving(lambda body: verdict()) as served:
+        monkeypatch.setenv("http_proxy", served.url.removesuffix("/v1"))
+        verdicts = judge_at("http://judge.invalid/v1", tmp_path).verdicts(pairs_of(2))
+        assert [one.outcome for one in verdicts] == ["pass"] * 2 and len(served.bodies) == 3
+
+
+@pytest.mark.parametrize("status", [301, 307, 404])
+def test_a_moved_server_is_not_followed(tmp_path: Path, status: int) -> None:
+    """The key goes to no address but the one that the settings name."""
+    with serving(lambda body: verdict()) as other:
+        moved = error(status, location=other.url)
+        with serving(lambda body: moved) as served, pytest.raises(SetupError, match="base_url"):
+            judge_at(served.url, tmp_path).verdicts(pairs_of(2))
+        assert (len(served.bodies), other.bodies) == (1, [])

@@ -1,0 +1,106 @@
+"""Labels as gold: what they say of each answer, and what only of a pair."""
+
+from typing import Any
+
+import pytest
+
+from data.readers.logs import read_logs
+from data.rows import Row
+from data.splits import split
+from judge.labels import halves, read_labels
+from tests.data.paths import HSE, LOGS, needs_hse
+from tests.judge.made import make_row
+
+ANSWERS = {"production": "П.", "saiga": "С.", "giga": "Г."}
+
+
+def labelled(*labels: str, row: str = "r1", **settings: Any) -> Row:
+    return make_row(row, **{"answers": ANSWERS, "labels": labels, **settings})
+
+
+def good(row: Row) -> dict[str, bool]:
+    return {one.system: one.good for one in read_labels([row]).gold}
+
+
+def winners(row: Row) -> list[tuple[str, str]]:
+    return [(one.better, one.worse) for one in read_labels([row]).preferences]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("Оба хорошо",), {"saiga": True, "giga": True}),
+        (("Both good",), {"saiga": True, "giga": True}),
+        (("Оба плохо",), {"saiga": False, "giga": False}),
+        (("both bad",), {"saiga": False, "giga": False}),
+        (("Оба плохо", "Вопрос не по теме"), {"saiga": False, "giga": False}),
+        (("Saiga",), {}),
+        (("Вопрос не по теме",), {}),
+        (("Оба хорошо", "Оба плохо"), {}),
+        (("Saiga", "Оба плохо"), {}),
+        (("Saiga", "GigaChat"), {}),
+    ],
+)
+def test_only_both_is_absolute(labels: tuple[str, ...], expected: dict[str, bool]) -> None:
+    """The production answer was not compared: it has no gold under any label."""
+    assert good(labelled(*labels)) == expected
+
+
+def test_a_winner_is_relative() -> None:
+    assert winners(labelled("GigaChat")) == [("giga", "saiga")]
+    assert winners(labelled("Saiga")) == [("saiga", "giga")]
+    for labels in (("Оба хорошо",), ("Оба плохо",), ("Saiga", "GigaChat"), ("Вопрос не по теме",)):
+        assert winners(labelled(*labels)) == []
+
+
+def test_an_answer_that_was_taken_out_has_neither() -> None:
+    """Cleaning drops stubs: the label of the answer that is left still holds, the pair does not."""
+    alone = {"saiga": "С."}
+    assert good(labelled("Оба плохо", answers=alone)) == {"saiga": False}
+    assert winners(labelled("Saiga", answers=alone)) == []
+    assert good(labelled("Оба хорошо", answers={"saiga": " "})) == {}
+
+
+def test_everything_is_counted_once() -> None:
+    rows = [
+        labelled("Оба хорошо", row="a", comment="x"),
+        labelled("Saiga", row="b"),
+        labelled("Вопрос не по теме", row="c"),
+        labelled("Saiga", "Оба плохо", row="d"),
+        make_row("e", answers=ANSWERS),
+    ]
+    found = read_labels(rows)
+    assert (len(found.gold), len(found.preferences), found.comments) == (2, 1, 1)
+    assert (found.off_topic, found.unclear, found.unlabelled) == (("c",), ("d",), ("e",))
+    assert found.gold[0].why == "Оба хорошо; x"
+
+
+class TestHalves:
+    rows = [make_row(f"r{n}", question=f"Вопрос {n // 2}?") for n in range(80)]
+
+    def test_a_question_is_in_one_half(self) -> None:
+        found = halves(self.rows, 0)
+        assert set(found) == {row.id for row in self.rows}
+        assert all(found[f"r{n}"] == found[f"r{n + 1}"] for n in range(0, 80, 2))
+        assert list(found.values()).count("report") == 40
+
+    def test_seeded_and_without_regard_to_order(self) -> None:
+        assert halves(self.rows, 0) == halves(self.rows[::-1], 0)
+        assert halves(self.rows, 0) != halves(self.rows, 1)
+
+    def test_val_is_in_both(self) -> None:
+        """Under one seed the questions of val come first: half and val must not be the same cut."""
+        _, val = split(self.rows, 0.3, 0)
+        found = halves(self.rows, 0)
+        assert {found[row.id] for row in val} == {"tune", "report"}
+
+
+@needs_hse
+def test_campus_gold() -> None:
+    """13 rows with both good, 37 with both bad, 31 + 21 winners; two answers each, uncleaned."""
+    rows, _ = read_logs(LOGS, HSE)
+    found = read_labels(rows)
+    assert sum(one.good for one in found.gold) == 2 * 13
+    assert sum(not one.good for one in found.gold) == 2 * 37
+    assert len(found.preferences) == 31 + 21
+    assert (len(found.off_topic), len(found.unclear), len(found.unlabelled)) == (1, 0, 0)

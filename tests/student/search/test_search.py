@@ -1,0 +1,272 @@
+"""A search: what it tries, what it goes on with, who wins, and what it never opens."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+
+from config.errors import ConfigError, DataError
+from config.load import load_config
+from config.schema import Config
+from config.search_space import SearchSettings
+from data.run_paths import Run
+from data.store import claim, read_records
+from student.records import Searched, Step, Trial
+from student.search.leaderboard import ranked
+from student.search.search import search
+from student.search.space import combinations
+from student.search.study import Watch
+from student.train import read_result, train
+from tests.student.test_train import ROOT, experiment, tiny_model
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny base."""
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+RATES = {"low": 1e-4, "high": 1e-2}
+
+
+def searching(folder: Path, model: Path, epochs: int = 1, **wanted: Any) -> Path:
+    """A config that searches around `experiment`'s student, by default its learning rate."""
+    path = experiment(folder, model)
+    values = yaml.safe_load(path.read_text("utf-8"))
+    values["students"][0]["epochs"] = epochs
+    values["search"] = {"trials": 2, "learning_rate": RATES} | wanted
+    path.write_text(yaml.safe_dump(values), "utf-8")
+    return path
+
+
+def rates(found: Searched) -> list[object]:
+    """What was drawn for each trial."""
+    return [trial.settings["learning_rate"] for trial in found.trials]
+
+
+@pytest.mark.slow
+def test_the_hidden_set_is_never_opened(tmp_path: Path, model: Path) -> None:
+    """The interpreter tells of every file that is opened: a search opens val, and no hidden row."""
+    path = searching(tmp_path, model, rank=[2, 4])
+    run = Run.of(load_config(path))
+    run.split("hidden").write_text("poison: not a row\n", "utf-8")
+    script = (
+        "import sys; opened = set()\n"
+        "sys.addaudithook(lambda event, of: event == 'open' and opened.add(str(of[0])))\n"
+        f"sys.argv = ['student', {str(path)!r}, 'search']\n"
+        "from student.__main__ import main\n"
+        "assert main() == 0\n"
+        "print('opened:', *sorted(opened), sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    opened = done.stdout.split("opened:\n")[1].splitlines()
+    assert str(run.split("val")) in opened
+    assert not [name for name in opened if Path(name).name in ("hidden.jsonl", "hidden.json")]
+    found = Searched.model_validate_json(run.search.read_bytes())
+    assert f"best: {found.best}" in done.stdout and "python -m pipeline" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_search_to_its_end(tmp_path: Path, model: Path) -> None:
+    """Every method meets every objective; what cannot work together is named and not trained; the
+    winner is there to be used, and its settings, as a student of the list, need no second
+    training."""
+    config = load_config(
+        searching(
+            tmp_path,
+            model,
+            trials=3,
+            methods=[{"rank": 4, "alpha": 6}, {"rank": 4, "init": "pissa"}],
+            rank=[2],
+            objectives=[{}, {"kind": "kl", "teacher": "adapter_off"}],
+        )
+    )
+    found = search(config, False)
+    run = Run.of(config)
+    states = [trial.state for trial in found.trials]
+    assert states.count("complete") == 3, [trial.reason for trial in found.trials]
+    refused = [trial for trial in found.trials if trial.state == "refused"]
+    assert len(refused) == 1, "pissa with the adapter off"
+    assert {trial.objective for trial in found.trials} == {"ce", "kl"}
+    assert all("rewrites the base's weights" in (trial.reason or "") for trial in refused)
+    assert not any(run.student(trial.name).exists() for trial in refused)
+    scales = {trial.settings["method"]["alpha"] for trial in found.trials}  # type: ignore[index]
+    assert scales <= {3.0, 32.0}, "alpha keeps its ratio to the rank: 6/4, and 64/4 by default"
+    assert [(cell.method, cell.n) for cell in found.leaderboard] == [("lora", 3)]
+    assert found.best == ranked(found.trials)[0].name == found.leaderboard[0].best
+    assert found == Searched.model_validate_json(run.search.read_bytes())
+    kept = [t.name for t in found.trials if (run.student(t.name) / "adapter").exists()]
+    assert kept == [found.best], "weights of the others would fill the disk"
+
+    chosen = load_config(run.search.with_name("best.yaml"))
+    before = read_result(run.student(chosen.students[0].name))
+    assert train(chosen, chosen.students[0], accept_changes=False) == before
+    rest = chosen.model_copy(update={"students": config.students, "search": config.search})
+    assert rest == config
+
+
+def test_every_combination_comes_first() -> None:
+    """Three methods, two objectives, two bases: all twelve, each method among the first three, and
+    neither all of one objective nor all of one base there."""
+    wanted = SearchSettings.model_validate(
+        {"methods": [{"rank": 2}, {"kind": "ia3"}, {"kind": "full"}], "models": ["one", "two"]}
+        | {"objectives": [{"kind": "ce"}, {"kind": "kl"}]}
+    )
+    found = combinations(wanted)
+    assert len({tuple(each.values()) for each in found}) == len(found) == 12
+    for name, count in {"method": 3, "objective": 2, "model": 2}.items():
+        assert len({each[name] for each in found[:3]}) == count, name
+    assert combinations(SearchSettings()) == []
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
+    """SIGKILL in the second trial, after its first checkpoint, and a journal torn in a line: the
+    same trials with the same values as without; the first is not trained again, the second goes on
+    from its checkpoint."""
+    whole = search(load_config(searching(tmp_path / "whole", model, epochs=3, trials=3)), False)
+    path = searching(tmp_path / "killed", model, epochs=3, trials=3)
+    config = load_config(path)
+    run = Run.of(config)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "student", str(path), "search"], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    second = run.student("trial-001")
+    deadline = time.monotonic() + 200
+    while not list(second.glob("checkpoints/*/COMPLETE")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (second / "result.json").exists(), "it ended before it was killed"
+    journal = run.search.with_suffix("") / "journal.log"
+    with journal.open("ab") as file:
+        file.write(b'{"op_code":5,"wor')
+    first = (run.student("trial-000") / "metrics.jsonl").read_bytes()
+    begun = (second / "metrics.jsonl").read_bytes().splitlines()
+
+    found = search(config, False)
+    assert _measured(found) == _measured(whole)
+    assert (run.student("trial-000") / "metrics.jsonl").read_bytes() == first
+    ended = (second / "metrics.jsonl").read_bytes().splitlines()
+    assert ended[:7] == begun[:7], "six steps and a look, with the seconds that they took: kept"
+    assert len(ended) == 21
+    assert search(config, False) == found, "nothing is left to try"
+
+    more = load_config(path, ["search.trials=4"])
+    assert rates(search(more, False))[:3] == rates(found)
+    with pytest.raises(DataError, match="learning_rate"):
+        search(load_config(path, ["search.learning_rate.high=0.5"]), False)
+
+
+def _measured(found: Searched) -> list[Trial]:
+    """All but the clock, which no resumed training shares with another, and the folder."""
+    return [trial.model_copy(update={"seconds": None}) for trial in found.trials]
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
+    """As on two GPUs: each trial is trained by one of them, and there is none too many."""
+    path = searching(tmp_path, model, trials=4, rank=[2, 4])
+    run = Run.of(load_config(path))
+    command = [sys.executable, "-m", "student", str(path), "search"]
+    with claim(run.search):  # both wait here, so that neither is done before the other begins
+        workers = [
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in "ab"
+        ]
+        lock = str(run.search) + ".lock"
+        for worker in workers:
+            while worker.poll() is None and lock not in _opened(worker.pid):
+                time.sleep(0.05)
+    said = [worker.communicate()[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    names = [f"trial-{number:03d}" for number in range(4)]
+    begun = [[name for name in names if f"{name}: lora of rank" in lines] for lines in said]
+    assert all(begun) and sorted(begun[0] + begun[1]) == names
+    found = Searched.model_validate_json(run.search.read_bytes())
+    assert [trial.state for trial in found.trials] == ["complete"] * 4
+    for name in names:
+        steps = list(read_records(run.student(name) / "metrics.jsonl", Step))
+        assert [step.step for step in steps if step.loss is not None] == [1, 2, 3, 4, 5, 6]
+
+
+def _opened(pid: int) -> set[str]:
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.add(os.readlink(link))
+        except OSError:
+            continue  # closed meanwhile
+    return found
+
+
+def _look(epoch: int, val_loss: float) -> Step:
+    return Step(step=epoch, epoch=epoch, seconds=0, val_loss=val_loss, strict=0.5, val_rows=4)
+
+
+def test_val_loss_stops_a_trial_but_not_at_its_end() -> None:
+    """Five trials at 1.0: one at 2.0 is stopped after an epoch, one at 0.5 is not; and after the
+    last epoch adherence decides, whatever the loss."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner())
+    for _ in range(5):
+        trial = study.ask()
+        Watch(trial, epochs=2)(_look(1, 1.0))
+        Watch(trial, epochs=2)(_look(2, 1.0))
+        study.tell(trial, 0.5)
+    with pytest.raises(optuna.TrialPruned, match=r"val loss 2.000 after epoch 1"):
+        Watch(study.ask(), epochs=2)(_look(1, 2.0))
+    good = study.ask()
+    Watch(good, epochs=2)(_look(1, 0.5))
+    Watch(good, epochs=2)(_look(2, 2.0))
+    Watch(good, epochs=2)(_look(1, 9.0))  # told again after a resume: the first word counts
+    assert study.trials[-1].intermediate_values == {1: -0.5, 2: -2.0}
+
+
+def _trial(name: str, strict: float | None, val_loss: float, state: str = "complete") -> Trial:
+    return Trial.model_validate(
+        {"name": name, "state": state, "model": "m", "settings": {}, "method": "lora"}
+        | {"objective": "ce", "strict": strict, "val_loss": val_loss}
+    )
+
+
+def test_adherence_decides_and_val_loss_between_equals() -> None:
+    """The lowest loss of all does not win; a trial without a decided rule comes last."""
+    trials = [
+        _trial("low loss", 0.5, 0.1),
+        _trial("undecided", None, 0.1),
+        _trial("best", 0.75, 0.8),
+        _trial("equal", 0.75, 0.9),
+        _trial("stopped", None, 0.0, "pruned"),
+    ]
+    assert [one.name for one in ranked(trials)] == ["best", "equal", "low loss", "undecided"]
+
+
+def test_what_cannot_be_searched_is_said(tmp_path: Path, model: Path) -> None:
+    """One line each: nothing to try, no answers to learn, a range that belongs to nothing."""
+    path = searching(tmp_path, model)
+    config: Config = load_config(path)
+    with pytest.raises(ConfigError, match="nothing says what to try"):
+        search(config.model_copy(update={"search": None}), False)
+    Run.of(config).selected_val.unlink()
+    with pytest.raises(DataError, match=r"selected_val.jsonl: not there; run"):
+        search(config, False)
+    with pytest.raises(ConfigError, match="'dora' is no kind in methods; there are none"):
+        load_config(path, ["search.learning_rate_of={dora: {low: 1e-4, high: 1e-3}}"])
+    with pytest.raises(ConfigError, match=r"low 0\.1 is above high 0\.01"):
+        load_config(path, ["search.learning_rate={low: 0.1, high: 0.01}"])

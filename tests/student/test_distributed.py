@@ -1,0 +1,150 @@
+"""Two processes train what one trains."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from config.errors import DataError
+from config.load import load_config
+from config.schema import Config
+from data.run_paths import Run
+from data.store import read_records
+from engine.models import load_base
+from student.checkpoint import TRAINED
+from student.distributed import joined, share, total
+from student.records import Step
+from student.train import train
+from tests.student.test_train import ROOT, experiment, losses, tiny_model, trained
+
+PYTHON = [sys.executable, "-m"]
+TORCHRUN = [*PYTHON, "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+# without --multi_gpu accelerate starts one process, whatever their number, on CPU as well
+ACCELERATE = [*PYTHON, "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
+ACCELERATE += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("objective", "launcher"), [("ce", TORCHRUN), ("kl", ACCELERATE)])
+def test_two_processes_are_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str, launcher: list[str]
+) -> None:
+    """Losses and weights to 1e-4: the same rows per step, summed in another order in bfloat16.
+
+    24 rows in steps of 5: shares are unequal, and the last step leaves one process fewer rows. At a
+    learning rate at which 20 steps move a weight by some 1e-3: bfloat16's rounding of a step grows
+    with the rate, and gradients that were not shared would show a tenfold difference.
+    """
+    monkeypatch.chdir(ROOT)
+    model = tiny_model(tmp_path / "model")
+    changes = ["students.0.method.dropout=0", "students.0.batch_size=5"]
+    changes.append("students.0.learning_rate=2e-4")
+    if objective == "kl":
+        changes.append("students.0.objective={kind: kl, teacher: adapter_off}")
+    one = load_config(experiment(tmp_path / "one", model), changes)
+    path = experiment(tmp_path / "two", model)
+    two = load_config(path, changes)
+    command = [*launcher, "-m", "student", str(path), "train", *changes]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not (Run.of(two).student("s") / "checkpoints").exists()
+
+    expected, found = trained(one), trained(two)
+    alone, shared = losses(one), losses(two)
+    assert len(alone) == len(shared) == 20
+    assert max(abs(a - b) for (_, a), (_, b) in zip(alone, shared, strict=True)) < 1e-4
+    assert found.keys() == expected.keys()
+    assert max(float((found[n] - expected[n]).abs().max()) for n in found) < 1e-4
+    assert max(float(found[n].abs().max()) for n in found if "lora_B" in n) > 1e-3, "B began at 0"
+    assert looks(one) == looks(two) and len(looks(one)) == 4
+
+
+FULL = (
+    "students.0.method={kind: full}",
+    "students.0.batch_size=5",
+    "students.0.learning_rate=2e-5",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [False, True])
+def test_every_weight_in_two_shares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tied: bool
+) -> None:
+    """FSDP2, killed after its first checkpoint: losses, gradient norms and weights of one process.
+
+    To 1e-4 as above, at a rate that suits full fine-tuning: where a gradient is near zero, AdamW
+    follows its sign, so a single weight may go another way for a step.
+    """
+    monkeypatch.chdir(ROOT)
+    model = tiny_model(tmp_path / "model", tied)
+    one = load_config(experiment(tmp_path / "one", model), FULL)
+    path = experiment(tmp_path / "two", model)
+    two = load_config(path, FULL)
+    command = [*TORCHRUN, "-m", "student", str(path), "train", *FULL]
+    folder = Run.of(two).student("s")
+    killed = started(command)
+    while not list(folder.glob("checkpoints/*/COMPLETE")):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    workers = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
+    assert len(workers) == 2, "they are in sessions of their own, and outlive their launcher"
+    for worker in workers:
+        os.kill(int(worker), signal.SIGKILL)
+    assert killed.wait(60) != 0
+    assert not (folder / "result.json").exists(), "it ended before it was killed"
+    with pytest.raises(DataError, match="saved by several processes; start as many again"):
+        train(two, two.students[0], accept_changes=False)
+    again = started(command)
+    assert again.wait(200) == 0
+
+    train(one, one.students[0], accept_changes=False)
+    alone, shared = steps(one), steps(two)
+    assert len(alone) == len(shared) == 20
+    for a, b in zip(alone, shared, strict=True):
+        assert a.loss == pytest.approx(b.loss, abs=1e-4)
+        assert a.grad_norm == pytest.approx(b.grad_norm, rel=1e-2)
+    expected, found = (load_file(Run.of(c).student("s") / TRAINED) for c in (one, two))
+    base = load_base(str(model), dtype=torch.float32)
+    begun = {name: weight.detach() for name, weight in base.named_parameters()}
+    assert found.keys() == expected.keys() == begun.keys()
+    apart, moved = (
+        sum(float((side[n] - expected[n]).square().sum()) ** 0.5 for n in expected)
+        for side in (found, begun)
+    )
+    assert max(float((found[n] - expected[n]).abs().max()) for n in found) < 1e-4
+    assert moved > 0 and apart < 0.01 * moved, "measured: 0.002"
+    assert looks(one) == looks(two) and len(looks(one)) == 4
+
+
+def started(command: list[str]) -> subprocess.Popen[bytes]:
+    """Two processes with a core each."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
+
+
+def steps(config: Config) -> list[Step]:
+    """Every optimiser step."""
+    found = read_records(Run.of(config).student("s") / "metrics.jsonl", Step)
+    return [step for step in found if step.loss is not None]
+
+
+def looks(config: Config) -> list[tuple[float | None, int]]:
+    """Adherence and rows of every look at val."""
+    steps = read_records(Run.of(config).student("s") / "metrics.jsonl", Step)
+    return [(step.strict, step.val_rows) for step in steps if step.val_rows is not None]
+
+
+def test_a_share_is_put_together_again() -> None:
+    """Alone, a share is all there is."""
+    assert share([1, 2, 3]) == [1, 2, 3] == joined([1, 2, 3])
+    assert float(total(torch.tensor(2.0))) == 2.0

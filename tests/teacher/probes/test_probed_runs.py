@@ -1,0 +1,143 @@
+"""What the teacher makes of probes: its own questions, the answers to learn, the stage."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from config.errors import DataError
+from config.load import load_config
+from config.schema import Config
+from data.prepare import prepare
+from data.rows import Row
+from data.run_paths import Run
+from data.store import read_records, write_records, write_text
+from engine.base import Completion, Request
+from engine.request_builder import Asking
+from pipeline.stages import stages
+from student.dataset import material
+from teacher.audit import Audit, audit
+from teacher.generate import Sources, generate
+from teacher.probes.build import make_probes
+from teacher.probes.generate_questions import write_questions
+from teacher.rejection_sampling import select_all
+from teacher.scoring import stored_candidates
+from tests.teacher.probes.probed import ROOT, given
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+GOOD = "Lakeside desk: The pool opens at ten. Anything else?"
+
+
+class ProbedEngine:
+    """Answers the desk's questions well and writes questions of its own when asked for some."""
+
+    identity = "probed"
+    max_length = 8192
+
+    def __init__(self, asking: Asking) -> None:
+        self._decode = asking.renderer.tokenizer.decode
+        self._system = asking.prompt.system[:40]
+        self.asked = 0
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """A question of its own is numbered; each third one is a copy of the bank's."""
+        for request in requests:
+            self.asked += 1
+            prompt = self._decode(list(request.prompt_ids))
+            text = GOOD if self._system in prompt else "Hello."
+            if "Write one more of this kind" in prompt:
+                bank = prompt.split("- ", 1)[1].split("\n", 1)[0]
+                own = f'1. "Why is my {_word(self.asked)} so {_word(self.asked * 7)}?"\nBecause.'
+                text = bank if self.asked % 3 == 0 else own
+            yield Completion(request.key, text, (1, 2), "stop")
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def _word(number: int) -> str:
+    return "".join(chr(97 + (number * step) % 26) for step in (1, 3, 5, 7, 11, 13))
+
+
+def run_of(folder: Path, *changes: str) -> Config:
+    """A demo's run on disk, prepared but not probed; few rows are asked."""
+    config = load_config(
+        ROOT / "config/demo.yaml",
+        [
+            *(f"runs={folder}", "probes.floor=40", "teacher.candidates=1"),
+            *("teacher.sampling.logprobs=null", *changes),
+        ],
+    )
+    prepare(config.data, ROOT, Run.of(config).data, config.seed)
+    return config
+
+
+def test_the_models_own_questions(tmp_path: Path) -> None:
+    """Asked as often as the floor for each of four kinds; copies of the bank's are left out, what
+    is kept comes before the bank's, without number and quotes, and a second run asks nothing.
+    """
+    config = run_of(tmp_path, "probes.from_model=true")
+    one, rules = given(config)
+    engine = ProbedEngine(Asking(config))
+    written = write_questions(config, one.bank, engine, False)
+    assert engine.asked == 4 * 40
+    assert {kind for kind, texts in written.items() if texts} == {
+        *("off_topic", "unethical", "homework", "vague")
+    }
+    assert all(text.startswith("Why is my ") and text.endswith("?") for text in written["vague"])
+    assert 10 <= len(written["vague"]) <= 27  # two of three, those that are alike aside
+    assert write_questions(config, one.bank, engine, False) == written and engine.asked == 160
+    probes = make_probes(one, rules, written)
+    mine = [row for row in probes.rows if row.origin == "model"]
+    assert len(mine) == probes.counts.written > 0
+    assert {row.synthetic for row in mine} == {"vague"} and mine[0].question in written["vague"]
+
+
+def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
+    """From the one place that gives teacher and student their rows; the audit tells them apart."""
+    config = run_of(tmp_path, "teacher.same_text=null")  # the engine says one text only
+    run = Run.of(config)
+    with pytest.raises(DataError, match="python -m teacher CONFIG probes"):
+        run.training(config)
+    one, rules = given(config)
+    probes = make_probes(one, rules, {})
+    write_records(run.probes, probes.rows)
+    write_text(run.probe_counts, probes.counts.model_dump_json())
+    assert tuple(read_records(run.probes, Row)) == probes.rows
+    assert list(run.training(config)) == [*run.rows("train"), *probes.rows]
+    asking = Asking(config)
+    generate(config, Sources(ProbedEngine(asking)), accept_changes=False)
+    candidates = stored_candidates(config, one.prompt, rules)
+    selection = select_all(config, rules, candidates)
+    assert selection["train"].rows == 205 + len(probes.rows)
+    found = audit(config, rules, candidates, selection)
+    assert found == Audit.model_validate_json(run.audit.read_bytes())
+    made = Counter(row.synthetic for row in probes.rows)
+    assert {kind: one.rows for kind, one in found.probes.items()} == made
+    assert found.strict.first.n <= 205, "the ceiling is of logged rows alone"
+    assert found.coverage["vague"].model_dump() == {"logged": 17, "probes": 23, "unknown": 0}
+    # the answer obeys where neither refusal nor partial answer is due: there the probe is learnt
+    assert 0 < sum(one.kept for one in found.probes.values()) < selection["train"].kept
+    learnt = material(config, config.students[0], asking).train
+    assert len(learnt) == selection["train"].kept > 20
+
+
+def test_the_stage_is_there_when_probes_are_asked_for(tmp_path: Path) -> None:
+    """Before the teacher, which then reads them; else the stages are those of before."""
+    off = load_config(ROOT / "config/demo.yaml", [f"runs={tmp_path}"])
+    on = load_config(ROOT / "config/demo.yaml", [f"runs={tmp_path}", "probes={}"])
+    names = [stage.name for stage in stages(on, "c")]
+    assert names.index("teacher probes") == names.index("teacher generate") - 1
+    assert [name for name in names if name != "teacher probes"] == [
+        stage.name for stage in stages(off, "c")
+    ]
+    path = Run.of(on).probes
+    reading = {stage.name for stage in stages(on, "c") if path in stage.reads}
+    assert reading == {"teacher generate", "teacher select", "student train"}
+    assert not any(path in stage.reads for stage in stages(off, "c"))

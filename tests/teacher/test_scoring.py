@@ -1,0 +1,136 @@
+"""Candidates judged by a language model too: whom it rejects, and what it does not answer."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from config.errors import ConfigError
+from config.load import load_config
+from config.schema import Config, ServerSettings
+from data.run_paths import Run
+from engine.request_builder import Asking
+from teacher.audit import audit
+from teacher.fates import Selection
+from teacher.generate import Sources, generate
+from teacher.rejection_sampling import select_all
+from teacher.scoring import Candidates
+from tests.judge.llm.server import Body, Respond, Sent, is_probe, serving, user, verdict
+from tests.teacher.made import COMPLAINT, GOOD, ROOT, ScriptedEngine, experiment, found
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # the demo's prompt paths are relative to it
+
+
+def judged_experiment(folder: Path, url: str, rounds: dict[str, int]) -> Config:
+    """The demo with its rule on friendliness, which a model decides, as a must-rule."""
+    rules = yaml.safe_load((ROOT / "prompts/lakeside/rules.yaml").read_text("utf-8"))
+    kept = [rule for rule in rules["rules"] if rule["id"] not in ("refusal", "refusal_judged")]
+    rules["rules"] = [{**rule, "severity": "must"} for rule in kept]
+    path = folder / "rules.yaml"
+    path.write_text(yaml.safe_dump(rules), "utf-8")
+    server = f"{{kind: server, base_url: {url}, model: m, timeout_s: 2, api_key_env: NO_KEY}}"
+    settings = ["teacher.judged=true", f"judge.llm={server}", f"prompt.rules={path}"]
+    return experiment(folder, rounds, *settings, "judge.arms=null")
+
+
+def drawn(config: Config) -> ScriptedEngine:
+    """The engine after `generate`."""
+    engine = ScriptedEngine(Asking(config))
+    assert isinstance(config.judge.llm, ServerSettings)
+    generate(config, Sources(engine, judge=config.judge.llm), accept_changes=False)
+    return engine
+
+
+def chosen(config: Config) -> tuple[Selection, Candidates]:
+    """What the choice made of train; no server runs any more."""
+    rules, candidates = found(config)
+    selection = select_all(config, rules, candidates)
+    audit(config, rules, candidates, selection)
+    return selection["train"], candidates
+
+
+def says(word: str, of: str) -> Respond:
+    """A judge that says `word` of answers to the question, and pass of all others."""
+    return lambda body: verdict() if is_probe(body) or of not in user(body) else verdict(word)
+
+
+def test_the_judge_rejects_what_code_lets_pass(tmp_path: Path) -> None:
+    """`b` obeys every code rule and is called rude: it is drawn to the end, told so, and left out.
+
+    Without the judge its first candidate would have been kept. The choice asks nobody.
+    """
+    with serving(says("fail", "museum open, b,")) as served:
+        config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
+        engine = drawn(config)
+        calls = len(served.bodies)
+    assert engine.asked == {
+        "When does the museum open, a, good at 0": 2,  # in train and in val
+        "When does the museum open, b, good at 0": 4,
+    }
+    (told,) = engine.told
+    assert "Be friendly." in told.rsplit(COMPLAINT, 1)[1], "the judged rule is named by its text"
+    selection, _ = chosen(config)
+    assert (selection.rows_kept, selection.left_out) == (1, {"broke_a_rule": ("b",)})
+    assert selection.broken_rules == {"friendly": 1}  # the other four are duplicates
+    assert selection.open_rules == {}
+    assert sum(is_probe(body) for body in served.bodies) == 1
+    # one for the base and one for all candidates of each row: equal texts share their verdict
+    assert calls == len(served.bodies) == 1 + 2 * 2
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Sent("I would rather not say."),  # malformed
+        Sent(status=400, raw=b'{"error": {"message": "bad request"}}'),
+        verdict("cannot_judge"),
+    ],
+)
+def test_what_the_judge_leaves_open_is_neither_kept_nor_called_broken(
+    tmp_path: Path, reply: Sent
+) -> None:
+    """Row `b` is undecided by name and rule; it is not repaired, for nothing is known to be wrong.
+
+    `a`, whose verdict came, is kept.
+    """
+
+    def respond(body: Body) -> Sent:
+        return reply if not is_probe(body) and "open, b," in user(body) else verdict()
+
+    with serving(respond) as served:
+        config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
+        engine = drawn(config)
+    assert not engine.told
+    selection, candidates = chosen(config)
+    assert selection.left_out == {"undecided": ("b",)} and selection.rows_kept == 1
+    assert (selection.open_rules, selection.broken_rules) == ({"friendly": 1}, {})
+    of_b = [one for one in candidates.train if one.answer.row == "b"]
+    assert {one.answer.text for one in of_b} == {GOOD}
+    rules, _ = found(config)
+    rule = audit(config, rules, candidates, {"train": selection}).rules["friendly"]
+    assert (rule.first.n, rule.first.value, rule.best.n) == (1, 1.0, 1), "b is in no share"
+
+
+def test_a_choice_without_the_judges_replies_keeps_nothing(tmp_path: Path) -> None:
+    """Candidates that were drawn by code alone: every one is undecided, none is passed."""
+    with serving(says("pass", "")) as served:
+        config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
+        unjudged = config.teacher.model_copy(update={"judged": False})
+        code = config.model_copy(update={"teacher": unjudged})
+        generate(code, Sources(ScriptedEngine(Asking(code))), accept_changes=False)
+        selection, _ = chosen(config)
+        assert not served.bodies and not Run.of(config).teacher_calls.exists()
+        assert (selection.kept, selection.left_out) == (0, {"undecided": ("a", "b")})
+        drawn(config)  # asks the judge alone: the candidates are there
+        assert chosen(config)[0].rows_kept == 2
+        asked = len(served.bodies)
+        drawn(config)
+        assert len(served.bodies) == asked, "every verdict is stored"
+
+
+def test_judging_needs_a_judge() -> None:
+    with pytest.raises(ConfigError, match=r"teacher\.judged: no model judges; name one with judge"):
+        load_config(ROOT / "config/demo.yaml", ["teacher.judged=true", "judge.llm=none"])
