@@ -54,7 +54,7 @@ def logged_answers(row: Row) -> list[Answer]:
     ]
 
 
-def topk_path(path: Path) -> Path:
+def top_logprobs_path(path: Path) -> Path:
     """Where the most likely tokens of a file of answers lie: beside it."""
     return path.with_suffix(".arrow")
 

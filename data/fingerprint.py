@@ -11,15 +11,15 @@ from pathlib import Path
 from config.errors import DataError
 from data.store import write_text
 
-Meaning = Mapping[str, object]  # setting → JSON-able value or hash
+Fingerprint = Mapping[str, object]  # setting → JSON-able value or hash
 
 
-def meaning_path(path: Path) -> Path:
+def fingerprint_path(path: Path) -> Path:
     """Where the settings behind a file of records lie: beside it."""
     return path.with_suffix(".meaning.json")
 
 
-def stored_meaning(path: Path) -> Meaning:
+def stored_fingerprint(path: Path) -> Fingerprint:
     """What `path` says. Raises DataError when it is not there or cannot be read."""
     try:
         found: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
@@ -28,7 +28,7 @@ def stored_meaning(path: Path) -> Meaning:
     return found
 
 
-def settle_meaning(path: Path, meaning: Meaning, accept_changes: bool) -> bool:
+def check_fingerprint(path: Path, meaning: Fingerprint, accept_changes: bool) -> bool:
     """Compares `meaning` with what `path` says, and writes it there. Returns whether it changed.
 
     Raises DataError with the differing settings unless `accept_changes`.

@@ -21,7 +21,7 @@ class _Best(BaseModel):
     best: str
 
 
-class Run:
+class RunPaths:
     """The paths of one run. Knows names only; whoever writes a file knows its content."""
 
     def __init__(self, root: Path) -> None:
@@ -50,7 +50,7 @@ class Run:
         self.choice = self.best / "choice.json"
 
     @classmethod
-    def of(cls, config: Config) -> "Run":
+    def of(cls, config: Config) -> "RunPaths":
         """The folder of an experiment."""
         return cls(Path(config.runs) / config.name)
 

@@ -3,7 +3,7 @@
 from data.records import Record
 
 
-class Selected(Record):
+class SelectedAnswer(Record):
     """A kept candidate; the student sees it behind the unprompted view of its row."""
 
     row: str

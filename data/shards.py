@@ -12,7 +12,7 @@ from config.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
-class Part:
+class Shard:
     """Which rows are meant, and what the files of their answers are called."""
 
     suffix: str = ""  # of the arm's name
@@ -24,15 +24,15 @@ class Part:
         return shard_of(row, self.count) == self.number
 
 
-WHOLE = Part()
+WHOLE = Shard()
 
 
-def shard(number: int, count: int) -> Part:
+def shard(number: int, count: int) -> Shard:
     """Shard `number` of `count`."""
-    return Part(f".shard-{number}-of-{count}", number, count)
+    return Shard(f".shard-{number}-of-{count}", number, count)
 
 
-def read_shard(text: str) -> Part:
+def read_shard(text: str) -> Shard:
     """The part that `--shard 2/4` names. Raises ConfigError when it names none."""
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     number, count = map(int, found.groups()) if found else (0, 0)

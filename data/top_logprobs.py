@@ -30,7 +30,7 @@ _HEAD: bytes = _SCHEMA.serialize().to_pybytes()
 _TORN = (pa.ArrowException, OSError, EOFError)  # what pyarrow raises on a message that ends early
 
 
-class TopK(NamedTuple):
+class TopLogprobs(NamedTuple):
     """The most likely tokens at each position of one answer, by falling probability."""
 
     ids: NDArray[np.int32]  # [T, K]
@@ -44,7 +44,7 @@ class _Span(NamedTuple):
     end: int
 
 
-class TopKFile(Mapping[str, TopK]):
+class TopLogprobsFile(Mapping[str, TopLogprobs]):
     """The records of one file by the answers' keys; read where asked for, out of a memory map."""
 
     def __init__(self, path: Path) -> None:
@@ -53,13 +53,13 @@ class TopKFile(Mapping[str, TopK]):
         self._bytes = pa.memory_map(str(path)).read_buffer()
         self._spans = dict(_records(self._bytes, path))
 
-    def __getitem__(self, key: str) -> TopK:
+    def __getitem__(self, key: str) -> TopLogprobs:
         batch = _batch(self._slice(self._spans[key]))
         width = batch.column("k")[0].as_py()
         ids, logprobs = (
             batch.column(name).values.to_numpy().reshape(-1, width) for name in ("ids", "logprobs")
         )
-        return TopK(ids, logprobs)
+        return TopLogprobs(ids, logprobs)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._spans)
@@ -85,24 +85,24 @@ class TopKFile(Mapping[str, TopK]):
         return self._bytes.slice(span.start, span.end - span.start)
 
 
-def read_topk(path: Path) -> TopKFile:
+def read_top_logprobs(path: Path) -> TopLogprobsFile:
     """The most likely tokens of the answers in a file, by key.
 
     Raises DataError when there is no such file, or it is of another layout.
     """
     try:
-        return TopKFile(path)
+        return TopLogprobsFile(path)
     except FileNotFoundError:
         raise DataError(
             f"{path}: not there; run `python -m teacher CONFIG generate` first"
         ) from None
 
 
-def join_topk(paths: Iterable[Path], out: Path) -> None:
+def join_top_logprobs(paths: Iterable[Path], out: Path) -> None:
     """Writes the records of all files that are there into one; of a key that several have, the
     first. Of no records no file. Raises DataError when one is of another layout, or the disk full.
     """
-    files = [TopKFile(path) for path in paths if path.exists()]
+    files = [TopLogprobsFile(path) for path in paths if path.exists()]
     size = sum(file.path.stat().st_size for file in files)
 
     def parts() -> Iterator[Any]:
@@ -116,7 +116,7 @@ def join_topk(paths: Iterable[Path], out: Path) -> None:
         replace_file(out, parts(), size)
 
 
-class TopKStore:
+class TopLogprobsStore:
     """A file under construction. Its owner is the one process that writes the answers beside it.
 
     The file is made by the first append.
@@ -132,7 +132,7 @@ class TopKStore:
         self._file: Appender | None = None
         self._keys: set[str] = set()
         if path.exists():
-            found = TopKFile(path)
+            found = TopLogprobsFile(path)
             self._keys.update(key for key in found if key in keys)
             os.truncate(path, found.end(keys))  # all of it, as a rule, and no copy is made
             _keep(path, keys)
@@ -143,7 +143,7 @@ class TopKStore:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def append(self, key: str, topk: TopK) -> None:
+    def append(self, key: str, topk: TopLogprobs) -> None:
         """Writes one answer's record. Raises DataError when the disk is full."""
         data = _message(key, topk)
         if self._file is None:
@@ -161,7 +161,7 @@ class TopKStore:
 
 def _keep(path: Path, keys: Container[str]) -> None:
     """Replaces the file by one with just these keys' records, unless it is that already."""
-    file = TopKFile(path)
+    file = TopLogprobsFile(path)
     size = file.size(keys)
     if not size:
         path.unlink()
@@ -169,7 +169,7 @@ def _keep(path: Path, keys: Container[str]) -> None:
         replace_file(path, chain([_HEAD], file.parts(keys)), size)
 
 
-def _message(key: str, topk: TopK) -> bytes:
+def _message(key: str, topk: TopLogprobs) -> bytes:
     """An answer's record batch as it stands in the file."""
     columns = [pa.array([key], pa.string()), pa.array([topk.ids.shape[1]], pa.int32())]
     for values in topk:

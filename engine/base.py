@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from config.peft_methods import Served
 from config.schema import Sampling
 from data.records import digest
-from data.top_logprobs import TopK
+from data.top_logprobs import TopLogprobs
 from prompts.chat_encoder import Message
 
 
@@ -50,7 +50,9 @@ class Completion:
     token_ids: tuple[int, ...]
     finish: Literal["stop", "length"]
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
-    topk: TopK | None = field(default=None, compare=False)  # where `sampling.logprobs` asks for it
+    topk: TopLogprobs | None = field(
+        default=None, compare=False
+    )  # where `sampling.logprobs` asks for it
 
 
 class Engine(Protocol):

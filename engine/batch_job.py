@@ -19,9 +19,9 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from config.errors import DataError
-from data.answers import Answer, Finish, topk_path
-from data.fingerprint import Meaning, meaning_path, settle_meaning
-from data.top_logprobs import TopKStore
+from data.answers import Answer, Finish, top_logprobs_path
+from data.fingerprint import Fingerprint, check_fingerprint, fingerprint_path
+from data.top_logprobs import TopLogprobsStore
 from engine.base import Completion, Engine, Request
 from engine.ledger import Ledger
 
@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobSummary:
     """What a job did, in answers."""
 
     answers: int  # of all tasks
@@ -53,7 +53,7 @@ class Outcome:
     cut: int  # answers that reached the token limit
 
 
-class Unanswered(DataError):
+class UnansweredRows(DataError):
     """The engine is done and has left requests without an answer."""
 
     def __init__(self, path: Path, rows: list[str], more: bool) -> None:
@@ -73,7 +73,7 @@ class Job:
     """
 
     def __init__(
-        self, engine: Engine, path: Path, meaning: Meaning, accept_changes: bool = False
+        self, engine: Engine, path: Path, meaning: Fingerprint, accept_changes: bool = False
     ) -> None:
         """`meaning` names the settings behind the tasks; a change is refused with a diff
         (DataError) unless accepted, and then only requests that it changes are asked again.
@@ -82,8 +82,8 @@ class Job:
         self._path = path
         self._stored = Ledger(path)
         try:
-            self._topk = TopKStore(topk_path(path), self._stored)
-            settle_meaning(meaning_path(path), meaning, accept_changes)
+            self._topk = TopLogprobsStore(top_logprobs_path(path), self._stored)
+            check_fingerprint(fingerprint_path(path), meaning, accept_changes)
         except BaseException:
             self._stored.close()
             raise
@@ -112,7 +112,9 @@ class Job:
                 self._bar = None
         if self._flying:
             rows = (task.row for group in self._flying.values() for _, task in group)
-            left = Unanswered(self._path, list(dict.fromkeys(rows)), len(self._flying) >= _COUNTED)
+            left = UnansweredRows(
+                self._path, list(dict.fromkeys(rows)), len(self._flying) >= _COUNTED
+            )
             self._flying.clear()
             raise left
 
@@ -123,11 +125,11 @@ class Job:
         return [self._stored.read(number) for number in self._order[begin:]]
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> JobSummary:
         """What was done so far."""
         ended = [self._stored.finish(number) for number in self._order if number != _OPEN]
         long, cut = ended.count("too_long"), ended.count("length")
-        return Outcome(len(ended), self._asked, self._reused, long, cut)
+        return JobSummary(len(ended), self._asked, self._reused, long, cut)
 
     def __enter__(self) -> "Job":
         return self
@@ -210,9 +212,9 @@ def run_job(
     engine: Engine,
     tasks: Iterable[Task],
     path: Path,
-    meaning: Meaning,
+    meaning: Fingerprint,
     accept_changes: bool = False,
-) -> Outcome:
+) -> JobSummary:
     """Answers every task into the store at `path`, in one round. Raises as `Job` does."""
     with Job(engine, path, meaning, accept_changes) as job:
         job.ask(tasks)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config.backends import BatchBackend, OpenAiBackend, RayBackend
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from engine.agreement import check_same_tokens
 from engine.base import Engine
 from engine.models import load_tokenizer, model_identity, resolve_model
@@ -74,7 +74,7 @@ def batch_folder(config: Config) -> BatchFolder:
     backend = config.teacher.engine
     if not isinstance(backend, BatchBackend):
         raise ValueError(f"engine {backend.kind} has no files")
-    own = Run.of(config).root / "teacher" / "batch"
+    own = RunPaths.of(config).root / "teacher" / "batch"
     return BatchFolder(Path(backend.folder) if backend.folder else own, backend.shard_rows)
 
 

@@ -53,14 +53,14 @@ class HfEngine:
     def _answer(
         self, requests: list[Request], adapter: Adapter | None, sampling: Sampling
     ) -> Iterator[Completion]:
-        from engine.sampling import Drawing, drawn_answers
+        from engine.sampling import SamplingSettings, sample_answers
 
         model = self._loaded(adapter)
         tokenizer = load_tokenizer(self._resolved)
         ends = _ends(self._base, tokenizer)
-        how = Drawing(ends, sampling.max_tokens, logprobs=sampling.logprobs is not None)
+        how = SamplingSettings(ends, sampling.max_tokens, logprobs=sampling.logprobs is not None)
         prompts = [request.prompt_ids for request in requests]
-        for drawn in drawn_answers(model, prompts, how):
+        for drawn in sample_answers(model, prompts, how):
             ids = drawn.token_ids
             finish: Literal["stop", "length"] = "stop" if ids[-1] in ends else "length"
             text = tokenizer.decode(

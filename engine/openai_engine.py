@@ -16,7 +16,7 @@ from config.backends import OpenAiBackend
 from config.errors import SetupError, UnpromptedError
 from engine.base import Completion, Request
 from engine.openai_messages import Chat, Told, read_told
-from wire.client import Address, Connection, Patience, Unanswered
+from wire.client import Address, RetryPolicy, ServerClient, Unanswered
 
 SETTING = "teacher.engine"
 
@@ -31,7 +31,7 @@ class OpenAiEngine:
         settings: OpenAiBackend,
         chat: Chat,
         max_length: int,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
+        patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         """`max_length` in tokens of the base."""
         self._settings = settings
@@ -91,7 +91,7 @@ class OpenAiEngine:
 class _Line:
     """The thread that asks, and what has arrived."""
 
-    def __init__(self, settings: OpenAiBackend, chat: Chat, patience: Patience) -> None:
+    def __init__(self, settings: OpenAiBackend, chat: Chat, patience: RetryPolicy) -> None:
         self.arrived: SimpleQueue[Arrived] = SimpleQueue()
         self._chat = chat
         self._addresses = [
@@ -109,7 +109,7 @@ class _Line:
         self._sent = 0
         self._asked: set[Future[None]] = set()  # or nobody might hold what is under way
         self._loop = asyncio.new_event_loop()
-        self._connections: list[Connection[Told]] = []
+        self._connections: list[ServerClient[Told]] = []
         self._thread = Thread(target=self._loop.run_forever, name="teacher.engine", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
@@ -130,7 +130,7 @@ class _Line:
 
     async def _open(self) -> None:
         for address in self._addresses:
-            self._connections.append(Connection(address, self._patience, read_told))
+            self._connections.append(ServerClient(address, self._patience, read_told))
 
     async def _end(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}

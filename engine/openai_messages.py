@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from config.backends import RemoteBackend
 from config.errors import SetupError
 from data.records import digest
-from data.top_logprobs import TopK
+from data.top_logprobs import TopLogprobs
 from engine.base import Completion, Request
 from prompts.renderer import Renderer
 from wire import completion as wired
@@ -35,12 +35,12 @@ class _Logprobs(BaseModel):
     content: list[_Token] | None = None
 
 
-class _Choice(wired.Choice):
+class _Choice(wired.ChatChoice):
     logprobs: _Logprobs | None = None
     token_ids: list[int] | None = None
 
 
-class Told(wired.Completion):
+class Told(wired.ChatCompletion):
     """A chat completion with the tokens, where the server gives them."""
 
     choices: Sequence[_Choice]
@@ -139,7 +139,7 @@ class Chat:
         )
 
 
-def _topk(tokens: Sequence[_Token]) -> TopK:
+def _topk(tokens: Sequence[_Token]) -> TopLogprobs:
     """The likely tokens of each position. vLLM lists the drawn one first; where that is not among
     the K most likely, it stands in for the last of them.
     """
@@ -149,4 +149,4 @@ def _topk(tokens: Sequence[_Token]) -> TopK:
     ]
     ids = np.array([[token for _, token in row] for row in rows], np.int32)
     values = np.array([[logprob for logprob, _ in row] for row in rows], np.float16)
-    return TopK(ids, values)
+    return TopLogprobs(ids, values)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.schema import Config, Sampling
-from data.fingerprint import Meaning
+from data.fingerprint import Fingerprint
 from data.records import digest, digest_each
 from data.rows import Row
 from engine.base import Adapter, make_request, score_request
@@ -45,7 +45,7 @@ class Tasks:
         return map(self._make, self._rows)
 
 
-class Asking:
+class RequestBuilder:
     """Prompt, rules, tokenizer and token budget of one experiment."""
 
     def __init__(self, config: Config, root: Path = Path(), identity: str | None = None) -> None:
@@ -116,7 +116,7 @@ class Asking:
                 made.append(Task(arm, row.id, sample, request, dropped=dropped))
         return made
 
-    def meaning(self, view: View, sampling: Sampling, rows: Iterable[Row]) -> Meaning:
+    def meaning(self, view: View, sampling: Sampling, rows: Iterable[Row]) -> Fingerprint:
         """What an arm's answers depend on, by name, for the refusal of silent changes."""
         return {
             "model": self.identity,

@@ -16,7 +16,7 @@ Model = Any  # a peft model around a transformers one, or the latter alone
 
 
 @dataclass(frozen=True)
-class Drawing:
+class SamplingSettings:
     """How answers are drawn."""
 
     ends: tuple[int, ...]  # token ids that end an answer
@@ -26,7 +26,7 @@ class Drawing:
     room: int = 32_768  # tokens of a batch at most: padding, virtual tokens and answers included
 
 
-class Drawn(NamedTuple):
+class SampledAnswer(NamedTuple):
     """One answer."""
 
     prompt: int  # its place among the prompts
@@ -34,9 +34,9 @@ class Drawn(NamedTuple):
     logprobs: tuple[float, ...] | None
 
 
-def drawn_answers(
-    model: Model, prompts: Sequence[tuple[int, ...]], how: Drawing
-) -> Iterator[Drawn]:
+def sample_answers(
+    model: Model, prompts: Sequence[tuple[int, ...]], how: SamplingSettings
+) -> Iterator[SampledAnswer]:
     """One answer per prompt, batch by batch, the longest prompts first.
 
     Uses torch's own random state. An adapter that is disabled (`disable_adapter`) is not there.
@@ -46,7 +46,7 @@ def drawn_answers(
     try:
         front = _virtual_tokens(model)
         lengths = [front + len(prompt) + how.max_tokens for prompt in prompts]
-        for chosen in batches(lengths, how.room):
+        for chosen in token_batches(lengths, how.room):
             yield from _draw(model, chosen, [prompts[index] for index in chosen], how)
     finally:
         model.train(training)
@@ -57,7 +57,7 @@ def greedy_answers(
 ) -> list[list[int]]:
     """Token ids of the greedy answers, without the ending token, in the prompts' order."""
     answers: list[list[int]] = [[] for _ in prompts]
-    for drawn in drawn_answers(model, prompts, Drawing((end,), max_tokens)):
+    for drawn in sample_answers(model, prompts, SamplingSettings((end,), max_tokens)):
         answers[drawn.prompt] = [token for token in drawn.token_ids if token != end]
     return answers
 
@@ -78,7 +78,7 @@ def given_logprobs(model: Model, prompt: Sequence[int], answer: Sequence[int]) -
     return tuple(logprobs.gather(1, ids[0, -len(answer) :, None])[:, 0].tolist())
 
 
-def batches(lengths: Sequence[int], room: int) -> Iterator[list[int]]:
+def token_batches(lengths: Sequence[int], room: int) -> Iterator[list[int]]:
     """Indices by falling length, as many at a time as fit into `room` tokens with their padding.
 
     One that is longer than that is alone.
@@ -92,8 +92,8 @@ def batches(lengths: Sequence[int], room: int) -> Iterator[list[int]]:
 
 @torch.no_grad()
 def _draw(
-    model: Model, places: list[int], prompts: list[tuple[int, ...]], how: Drawing
-) -> list[Drawn]:
+    model: Model, places: list[int], prompts: list[tuple[int, ...]], how: SamplingSettings
+) -> list[SampledAnswer]:
     causal = model.get_base_model() if isinstance(model, PeftModel) else model
     inputs = _inputs(model, prompts, how.ends[0])
     noted = _Likeliest()
@@ -117,7 +117,7 @@ def _draw(
     for row, place in enumerate(places):
         ids = _up_to_end(tokens[row, start:].tolist(), how.ends)
         logprobs = tuple(float(step[row]) for step in noted.steps[: len(ids)])
-        drawn.append(Drawn(place, ids, logprobs if how.logprobs else None))
+        drawn.append(SampledAnswer(place, ids, logprobs if how.logprobs else None))
     return drawn
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from config.errors import SetupError
-from data.top_logprobs import TopK
+from data.top_logprobs import TopLogprobs
 from engine.base import Adapter, Completion, Request
 from engine.merge_adapter import merged_weights
 from engine.models import load_tokenizer, model_identity, resolve_model
@@ -232,6 +232,6 @@ def _completion(output: Any, request: Request, tokenizer: PreTrainedTokenizerBas
     # [T, 1 + K]: the drawn token, then the most likely ones by falling probability
     ids = np.array(drawn.logprobs.token_ids, np.int32).reshape(len(token_ids), -1)
     values = np.array(drawn.logprobs.logprobs, np.float32).reshape(ids.shape)
-    topk = TopK(ids[:, 1:], values[:, 1:].astype(np.float16)) if ids.shape[1] > 1 else None
+    topk = TopLogprobs(ids[:, 1:], values[:, 1:].astype(np.float16)) if ids.shape[1] > 1 else None
     logprobs = tuple(values[:, 0].tolist())
     return Completion(request.key, text, token_ids, finish, logprobs, topk)

@@ -9,16 +9,16 @@ from pathlib import Path
 from config.schema import Config, ServerSettings
 from data.answers import Answer
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.llm.client import BYTES
 from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
-from judge.run import Judged
+from judge.run import JudgedSplit
 from prompts.prompt_file import load_prompt
 
 
 def plan_ahead(
-    config: Config, server: ServerSettings, shown: Mapping[Judged, Sequence[Row]]
+    config: Config, server: ServerSettings, shown: Mapping[JudgedSplit, Sequence[Row]]
 ) -> Plan:
     """The calls that judging every arm of these splits would make at most; asks and writes nothing.
 
@@ -34,10 +34,12 @@ def plan_ahead(
         for row in rows
         for arm in expected_arms(config, split)
     ]
-    return LlmJudge(server, config.judge, rules, prompt, Run.of(config).judge_calls).plan(pairs)
+    return LlmJudge(server, config.judge, rules, prompt, RunPaths.of(config).judge_calls).plan(
+        pairs
+    )
 
 
-def expected_arms(config: Config, split: Judged) -> list[str]:
+def expected_arms(config: Config, split: JudgedSplit) -> list[str]:
     """The arms that will answer a split and that the settings let the model judge.
 
     Which student will be the best is not known yet: the first that the model may judge stands in.

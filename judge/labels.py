@@ -36,7 +36,7 @@ class Preference(Record):
     worse: str
 
 
-class Labels(NamedTuple):
+class GoldLabels(NamedTuple):
     """Everything that the labels of some rows say."""
 
     gold: tuple[Gold, ...]
@@ -47,7 +47,7 @@ class Labels(NamedTuple):
     comments: int  # labelled rows with a comment
 
 
-def read_labels(rows: Sequence[Row]) -> Labels:
+def read_labels(rows: Sequence[Row]) -> GoldLabels:
     """The gold and the preferences in the rows' labels.
 
     An answer that cleaning took out (a provider's stub, an empty one) has neither.
@@ -68,7 +68,7 @@ def read_labels(rows: Sequence[Row]) -> Labels:
         elif not found and not winner and len(_rivals(row)) > 1:
             unclear.append(row.id)
     comments = sum(bool(row.labels and row.comment) for row in rows)
-    return Labels(
+    return GoldLabels(
         tuple(gold),
         tuple(preferences),
         tuple(off_topic),

@@ -12,7 +12,7 @@ from data.store import write_text
 from judge.format import points, share
 from judge.metrics.paired import compared, with_holm
 from judge.metrics.scores import strict_score
-from judge.metrics.verdict_table import STRICT, Board
+from judge.metrics.verdict_table import STRICT, VerdictTable
 from judge.records import Comparison, StrictScore
 from judge.side_by_side import read_runs, shared_board
 from prompts.rules import rules_sha256
@@ -70,7 +70,7 @@ def leaderboard(folders: Sequence[Path]) -> Leaderboard:
     )
 
 
-def _places(board: Board) -> Iterator[Place]:
+def _places(board: VerdictTable) -> Iterator[Place]:
     scores = {arm: strict_score(board, arm, units) for arm, units in board.strict.items()}
     order = sorted(scores, key=lambda arm: (_worst_last(scores[arm]), arm))
     behind = with_holm([compared(board, arm, order[0], STRICT) for arm in order[1:]])

@@ -148,7 +148,7 @@ class RuleSlice(Record):
     rate: Measured
 
 
-class Drift(Record):
+class DistributionShift(Record):
     """The hidden set against val: two samples of rows with nothing in common."""
 
     arm: str | None  # None: of the rows themselves

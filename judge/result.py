@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from data.records import Record
 from judge.agreement import Agreement
-from judge.llm.client import Spent
+from judge.llm.client import Usage
 from judge.records import ContextScore, Scores
 from judge.verdict import Missing, Verdict
 
@@ -31,7 +31,7 @@ class Coverage(Record):
         return f"{self.due} verdicts due, {missing}{left if self.unasked else ''}"
 
 
-def coverage_of(verdicts: Iterable[Verdict], spent: Spent) -> Coverage:
+def coverage_of(verdicts: Iterable[Verdict], spent: Usage) -> Coverage:
     """What became of a model's verdicts."""
     due = [v for v in verdicts if v.outcome != "not_applicable" and v.reason != "unlabelled"]
     reasons = Counter(verdict.reason for verdict in due if verdict.reason is not None)

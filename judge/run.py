@@ -12,18 +12,23 @@ from config.errors import ConfigError, DataError
 from config.schema import Config, ServerSettings
 from data.answers import Answer, logged_answers, read_answers
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_record, read_records, write_records, write_text
 from judge.agreement import agreements
-from judge.calibration.record import Bound, Calibration, bound_to, load_calibration
+from judge.calibration.record import (
+    Calibration,
+    JudgeFingerprint,
+    judge_fingerprint,
+    load_calibration,
+)
 from judge.checks.check import code_verdicts
 from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
-from judge.llm.output_mode import LADDER
+from judge.llm.output_mode import OUTPUT_MODES
 from judge.llm.session import Asks
-from judge.metrics.drift import Side
+from judge.metrics.drift import AnsweredSplit
 from judge.metrics.scores import score
-from judge.metrics.verdict_table import make_board
+from judge.metrics.verdict_table import build_verdict_table
 from judge.reference.bertscore import BertScorer
 from judge.reference.overlap import context_score
 from judge.reference.reference_scores import best_by_row, reference_scores
@@ -32,7 +37,7 @@ from judge.verdict import Verdict
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile, rules_sha256
 
-Judged = Literal["val", "hidden"]  # splits that arms answer
+JudgedSplit = Literal["val", "hidden"]  # splits that arms answer
 
 
 class _Material(NamedTuple):
@@ -46,7 +51,7 @@ class _Material(NamedTuple):
 
 
 def judge_run(
-    config: Config, server: ServerSettings | None, split: Judged = "val", asks: Asks = "new"
+    config: Config, server: ServerSettings | None, split: JudgedSplit = "val", asks: Asks = "new"
 ) -> JudgeResult:
     """Writes the verdicts and scores of all arms that answered the split.
 
@@ -54,7 +59,7 @@ def judge_run(
     hidden_verdicts.jsonl and hidden.json. With `asks` = none the server need not run. Raises
     DataError when no arm has answered.
     """
-    run = Run.of(config)
+    run = RunPaths.of(config)
     prompt, rules, rows, answers, pairs = _material(config, split)
     verdicts = [v for row, answer in pairs for v in code_verdicts(rules, prompt, row, answer)]
     note = None
@@ -64,7 +69,7 @@ def judge_run(
         asked = judge.verdicts([pair for pair in pairs if pair[1].arm in arms], asks)
         verdicts += asked
         size = config.judge.rules_per_call
-        bound = bound_to(rules, prompt, server.model, judge.mode, size)
+        bound = judge_fingerprint(rules, prompt, server.model, judge.mode, size)
         note = _note(judge, config, coverage_of(asked, judge.spent), _calibrated(run, bound))
     bert = BertScorer(config.judge.bertscore) if config.judge.bertscore else None
     references = reference_scores(answers, rows, _scored(config, split), bert)
@@ -82,19 +87,19 @@ def judge_run(
 def judge_plan(
     config: Config,
     server: ServerSettings,
-    split: Judged = "val",
+    split: JudgedSplit = "val",
     asks: Literal["new", "missing"] = "new",
 ) -> Plan:
     """The calls that `judge_run` would make; raises what it raises, writes nothing."""
     prompt, rules, _, _, pairs = _material(config, split)
     arms = llm_arms(config, split)
-    judge = LlmJudge(server, config.judge, rules, prompt, Run.of(config).judge_calls)
+    judge = LlmJudge(server, config.judge, rules, prompt, RunPaths.of(config).judge_calls)
     return judge.plan([pair for pair in pairs if pair[1].arm in arms], asks)
 
 
-def _material(config: Config, split: Judged) -> _Material:
+def _material(config: Config, split: JudgedSplit) -> _Material:
     prompt, rules = load_prompt(config.prompt, Path())
-    rows = Run.of(config).rows(split)
+    rows = RunPaths.of(config).rows(split)
     answers = _answers(config, split)
     return _Material(prompt, rules, rows, answers, _pairs(rows, answers))
 
@@ -104,7 +109,7 @@ def _note(judge: LlmJudge, config: Config, coverage: Coverage, calibrated: bool)
         model=judge.model,
         mode=judge.mode,
         rules_per_call=config.judge.rules_per_call,
-        fell={mode: judge.fell[mode] for mode in LADDER if judge.fell[mode]},
+        fell={mode: judge.fell[mode] for mode in OUTPUT_MODES if judge.fell[mode]},
         unfounded=judge.unfounded,
         calls=judge.spent.calls,
         coverage=coverage,
@@ -116,14 +121,18 @@ def _note(judge: LlmJudge, config: Config, coverage: Coverage, calibrated: bool)
     )
 
 
-def _calibrated(run: Run, bound: Bound) -> bool:
+def _calibrated(run: RunPaths, bound: JudgeFingerprint) -> bool:
     """Whether this very judge was held against people's labels."""
     found = load_calibration(run.calibration, bound)
     return isinstance(found, Calibration) and found.by_people
 
 
 def _write(
-    run: Run, split: Judged, rules: RuleFile, verdicts: Sequence[Verdict], result: JudgeResult
+    run: RunPaths,
+    split: JudgedSplit,
+    rules: RuleFile,
+    verdicts: Sequence[Verdict],
+    result: JudgeResult,
 ) -> None:
     hidden = split == "hidden"
     write_records(run.hidden_verdicts if hidden else run.verdicts, verdicts)
@@ -133,7 +142,7 @@ def _write(
     write_text(path, result.model_dump_json(indent=1) + "\n")
 
 
-def judged_side(run: Run, split: Judged, rules: RuleFile) -> Side | None:
+def judged_side(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> AnsweredSplit | None:
     """A split as it was answered and judged; None when it was not, or by other rules.
 
     Raises DataError when a file is broken, or a verdict is on a row that is no longer there.
@@ -146,16 +155,16 @@ def judged_side(run: Run, split: Judged, rules: RuleFile) -> Side | None:
     if read_record(scores, JudgeResult).scores.rules_sha256 != rules_sha256(rules):
         return None
     rows = list(read_records(run.split(split), Row))
-    board = make_board(rules, rows, read_records(verdicts, Verdict))
-    return Side(rows, _read(run, split, board.verdicts), board)
+    board = build_verdict_table(rules, rows, read_records(verdicts, Verdict))
+    return AnsweredSplit(rows, _read(run, split, board.verdicts), board)
 
 
-def answered(config: Config, split: Judged) -> list[str]:
+def answered(config: Config, split: JudgedSplit) -> list[str]:
     """The arms that have answered a split.
 
     Raises DataError when nobody was asked, or nobody knows whose hidden answers count.
     """
-    run = Run.of(config)
+    run = RunPaths.of(config)
     names = [student.name for student in config.students]
     if split == "hidden":
         arms = ["base", f"student/{run.best_student()}"]
@@ -175,20 +184,20 @@ def asked_pairs(config: Config) -> list[tuple[Row, Answer]]:
 
     An answer whose prompt did not fit does not. Raises DataError when no arm has answered.
     """
-    pairs = _pairs(Run.of(config).rows("val"), _answers(config, "val"))
+    pairs = _pairs(RunPaths.of(config).rows("val"), _answers(config, "val"))
     return [pair for pair in pairs if pair[1].finish != "too_long"]
 
 
-def _file(run: Run, split: Judged, arm: str) -> Path:
+def _file(run: RunPaths, split: JudgedSplit, arm: str) -> Path:
     """Where an arm's answers to a split lie: to the hidden set, students under their bare names."""
     return run.answers(f"hidden/{arm.removeprefix('student/')}" if split == "hidden" else arm)
 
 
-def _answers(config: Config, split: Judged) -> list[Answer]:
-    return _read(Run.of(config), split, answered(config, split))
+def _answers(config: Config, split: JudgedSplit) -> list[Answer]:
+    return _read(RunPaths.of(config), split, answered(config, split))
 
 
-def _read(run: Run, split: Judged, arms: Iterable[str]) -> list[Answer]:
+def _read(run: RunPaths, split: JudgedSplit, arms: Iterable[str]) -> list[Answer]:
     return [
         answer.model_copy(update={"arm": arm})
         for arm in arms
@@ -196,9 +205,9 @@ def _read(run: Run, split: Judged, arms: Iterable[str]) -> list[Answer]:
     ]
 
 
-def _scored(config: Config, split: Judged) -> dict[str, list[Answer]]:
+def _scored(config: Config, split: JudgedSplit) -> dict[str, list[Answer]]:
     """The best logged answers with each arm's logprobs; hidden rows have none."""
-    run = Run.of(config)
+    run = RunPaths.of(config)
     arms = answered(config, split) if split == "val" else ()
     return {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
 
@@ -210,7 +219,7 @@ def _pairs(rows: Sequence[Row], answers: Sequence[Answer]) -> list[tuple[Row, An
     return asked + [(row, answer) for row in rows for answer in logged_answers(row)]
 
 
-def llm_arms(config: Config, split: Judged) -> list[str]:
+def llm_arms(config: Config, split: JudgedSplit) -> list[str]:
     """The arms that the model judges: those of the settings, or all that were asked.
 
     Raises ConfigError when the settings name an arm that did not answer val.

@@ -8,16 +8,16 @@ from typing import get_args
 
 from config.load import validated
 from config.schema import Config, JudgeSettings, ServerSettings
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.checks.applicability import needs_label
 from judge.format import points, share
-from judge.llm.client import limits_of
+from judge.llm.client import budget_of
 from judge.llm.session import Asks
-from judge.metrics.drift import drifts
+from judge.metrics.drift import distribution_shifts
 from judge.metrics.verdict_table import DECIDABLE, STRICT
-from judge.records import Drift
+from judge.records import DistributionShift
 from judge.result import JudgeResult
-from judge.run import Judged, judge_plan, judge_run, judged_side, llm_arms
+from judge.run import JudgedSplit, judge_plan, judge_run, judged_side, llm_arms
 from prompts.prompt_file import load_prompt
 
 ABOUT = "score the answers of every arm by the rules; 3 when too many verdicts are missing"
@@ -28,7 +28,7 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
     """The split; what is asked of the language model, and how much of it."""
     made.add_argument(
         "--split",
-        choices=get_args(Judged),
+        choices=get_args(JudgedSplit),
         default="val",
         help="rows to score; of the hidden ones nothing that needs a label (default: val)",
     )
@@ -53,7 +53,7 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
 def run(config: Config, arguments: argparse.Namespace) -> int:
     """Scores a run. Returns 0, or 3 when too many strict scores are missing."""
     config = _limited(config, arguments)
-    split: Judged = arguments.split
+    split: JudgedSplit = arguments.split
     asks: Asks = "missing" if arguments.retry_missing else "new"
     if arguments.reparse:
         asks = "none"
@@ -67,11 +67,11 @@ def _limited(config: Config, arguments: argparse.Namespace) -> Config:
     given = {"max_calls": arguments.max_calls, "max_cost": arguments.max_cost}
     changed = {name: value for name, value in given.items() if value is not None}
     judge = validated(JudgeSettings, config.judge.model_dump() | changed, "judge")
-    limits_of(judge, stated_server(config))  # refused now, not after the embedded model's start
+    budget_of(judge, stated_server(config))  # refused now, not after the embedded model's start
     return config.model_copy(update={"judge": judge})
 
 
-def _plan(config: Config, split: Judged, asks: Asks) -> int:
+def _plan(config: Config, split: JudgedSplit, asks: Asks) -> int:
     server = _asked_server(config, split)
     if server is None or asks == "none":
         print("judge: 0 calls")
@@ -81,7 +81,7 @@ def _plan(config: Config, split: Judged, asks: Asks) -> int:
     return 0
 
 
-def _scored(config: Config, split: Judged, asks: Asks) -> JudgeResult:
+def _scored(config: Config, split: JudgedSplit, asks: Asks) -> JudgeResult:
     server = _asked_server(config, split)
     if server is not None and config.judge.llm == "embedded" and asks != "none":
         if judge_plan(config, server, split, asks).calls == 0:  # its start takes half a minute
@@ -91,12 +91,12 @@ def _scored(config: Config, split: Judged, asks: Asks) -> JudgeResult:
     return judge_run(config, server, split, asks)
 
 
-def _asked_server(config: Config, split: Judged) -> ServerSettings | None:
+def _asked_server(config: Config, split: JudgedSplit) -> ServerSettings | None:
     """The judging server where there is an arm to ask it about."""
     return stated_server(config) if llm_arms(config, split) else None
 
 
-def _report(config: Config, split: Judged, result: JudgeResult) -> int:
+def _report(config: Config, split: JudgedSplit, result: JudgeResult) -> int:
     hidden = split == "hidden"
     worst = 0.0
     for arm, score in result.scores.arms.items():
@@ -123,17 +123,17 @@ def _report(config: Config, split: Judged, result: JudgeResult) -> int:
 def _say_hidden(config: Config, result: JudgeResult) -> None:
     """What the hidden scores leave out, and where the hidden rows are unlike val."""
     _, rules = load_prompt(config.prompt, Path())
-    left_out = [due.id for due in rules.due_rules() if needs_label(due.rule)]
+    left_out = [due.id for due in rules.scored_rules() if needs_label(due.rule)]
     if left_out:
         print(f"left out, they need labels: {', '.join(left_out)}")
     if result.judge is not None and not result.judge.calibrated:
         print(f"raw numbers: no calibration of {result.judge.model} holds for these rules")
-    at = Run.of(config)
-    val, hidden = (judged_side(at, split, rules) for split in get_args(Judged))
+    at = RunPaths.of(config)
+    val, hidden = (judged_side(at, split, rules) for split in get_args(JudgedSplit))
     if val is None or hidden is None:
         print("drift: not stated, val has not been judged by these rules")
         return
-    drift = list(drifts(val, hidden))
+    drift = list(distribution_shifts(val, hidden))
     far = [one for one in drift if one.low > 0 or one.high < 0]
     print(
         f"drift: {len(far)} of {len(drift)} measures differ from val beyond their 95 % "
@@ -143,7 +143,7 @@ def _say_hidden(config: Config, result: JudgeResult) -> None:
         print(f"  {_drifted(one)}")
 
 
-def _drifted(one: Drift) -> str:
+def _drifted(one: DistributionShift) -> str:
     of = f"{one.arm}: " if one.arm else ""
     if one.what == "words":
         hidden, val = f"{one.hidden.value:.1f}", f"{one.val.value:.1f}"
@@ -174,6 +174,6 @@ def judging_server(config: Config) -> Iterator[ServerSettings | None]:
         return
     from engine.vllm_server import served  # the only use of engine: to start that server
 
-    log = Run.of(config).root / "judge" / "server.log"
+    log = RunPaths.of(config).root / "judge" / "server.log"
     with served("embedded", EMBEDDED_LENGTH, log) as url:
         yield server.model_copy(update={"base_url": url})

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from config.errors import DataError
 from data.records import digest
 from data.rows import Row, normalised
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_records
-from judge.metrics.verdict_table import Board, make_board
+from judge.metrics.verdict_table import VerdictTable, build_verdict_table
 from judge.result import JudgeResult
 from judge.verdict import Verdict
-from prompts.rules import RuleFile, judged_rules, rules_sha256
+from prompts.rules import RuleFile, llm_rules, rules_sha256
 
 
 class JudgedRun(NamedTuple):
@@ -38,14 +38,14 @@ def read_runs(folders: Sequence[Path]) -> list[JudgedRun]:
     return runs
 
 
-def shared_board(runs: Sequence[JudgedRun]) -> Board:
+def shared_board(runs: Sequence[JudgedRun]) -> VerdictTable:
     """All arms, named run/arm, on the rows that every run has. Raises DataError without any."""
     rows, verdicts = _merged(runs)
     if not verdicts:
         raise DataError(
             "compare: the runs share no answered row; compare runs on the same val questions"
         )
-    return make_board(runs[0].rules, rows, verdicts)
+    return build_verdict_table(runs[0].rules, rows, verdicts)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -60,7 +60,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _read(folder: Path, name: str) -> JudgedRun:
-    found = Run(folder)
+    found = RunPaths(folder)
     for path in (found.rules, found.verdicts, found.scores, found.split("val")):
         if not path.exists():
             raise DataError(f"{path}: not there; run `python -m judge CONFIG score` on that run")
@@ -71,7 +71,7 @@ def _read(folder: Path, name: str) -> JudgedRun:
         raise DataError(
             f"{found.scores}: {line}; run `python -m judge CONFIG score` again"
         ) from None
-    rules = judged_rules(found.rules)
+    rules = llm_rules(found.rules)
     if rules_sha256(rules) != result.scores.rules_sha256:
         raise DataError(
             f"{found.rules}: not the rules of scores.json; run `python -m judge CONFIG score` again"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from config.errors import DataError
 from data.rows import Row
 from judge.metrics.stats import rate
-from judge.metrics.verdict_table import Board
+from judge.metrics.verdict_table import VerdictTable
 from judge.records import Measured, RuleSlice
 
 SLICE_ROWS = 10  # decided rows from which a slice is shown
@@ -45,9 +45,9 @@ def _values(field: str, row: Row) -> list[str]:
     raise DataError(f"rule file: slices: {field!r} is no field to split by; use tags.… or labels")
 
 
-def rule_slices(board: Board, rows: Sequence[Row], arm: str) -> Iterator[RuleSlice]:
+def rule_slices(board: VerdictTable, rows: Sequence[Row], arm: str) -> Iterator[RuleSlice]:
     """The must-rules of one arm on every slice, where at least SLICE_ROWS answers are decided."""
-    decided = {due.id: board.decided(arm, due.id) for due in board.rules.due_rules() if due.must}
+    decided = {due.id: board.decided(arm, due.id) for due in board.rules.scored_rules() if due.must}
     for one in slices(board.rules.slices, rows):
         for rule, passed in decided.items():
             units = {unit: ok for unit, ok in passed.items() if unit[0] in one.rows}

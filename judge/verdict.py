@@ -26,7 +26,7 @@ class Verdict(Record):
     arm: str
     row: str
     sample: int = 0
-    rule: str  # id of a due rule, see prompts.rules.RuleFile.due_rules
+    rule: str  # id of a due rule, see prompts.rules.RuleFile.scored_rules
     outcome: Outcome
     reason: Missing | None = None  # set exactly when the outcome is missing
     by: Literal["code", "llm"] = "code"

@@ -11,7 +11,7 @@ from config.cli import add_changes, parser, run_command
 from config.errors import UnpromptedError
 from config.load import load_config
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import claim, write_text
 from pipeline.child import run_child, said
 from pipeline.git import commit
@@ -39,7 +39,7 @@ def main() -> int:
 
 def run_all(config: Config, path: Path, options: Sequence[str]) -> int:
     """All stages in order. Returns 0, or 3 when the judge finds the run inconclusive."""
-    run = Run.of(config)
+    run = RunPaths.of(config)
     with claim(run.root / "run"):
         values = yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
         write_text(run.config, values)
@@ -57,7 +57,7 @@ def run_all(config: Config, path: Path, options: Sequence[str]) -> int:
 
 
 def _run_stage(config: Config, stage: Stage, path: str, options: Sequence[str]) -> int:
-    run = Run.of(config)
+    run = RunPaths.of(config)
     inputs = inputs_of(stage, config)
     if is_done(run, stage, inputs):
         print(f"{stage.name}: unchanged, skipped", flush=True)

@@ -11,11 +11,11 @@ from data.prepare import Prepared, prepared
 from data.quality import Quality
 from data.rows import Row
 from data.run_paths import Split
-from engine.request_builder import Asking, View
+from engine.request_builder import RequestBuilder, View
 from judge.ahead import plan_ahead
 from judge.llm.judge import by_model
 from judge.reference.reference_scores import best_by_row
-from judge.run import Judged
+from judge.run import JudgedSplit
 from judge.score import stated_server
 from teacher.probes.build import make_probes
 from teacher.probes.candidates import given_of
@@ -27,9 +27,9 @@ _BAR = 40  # characters of the longest bar
 def dry_run(config: Config) -> str:
     """The resolved config, every row with its lengths, histograms, and what would be spent."""
     rows = prepared(config.data, Path(), config.seed)
-    asking = Asking(config)
+    builder = RequestBuilder(config)
     splits: dict[Split, Sequence[Row]] = {
-        "train": (*rows.train, *_probes(config, asking, rows)),
+        "train": (*rows.train, *_probes(config, builder, rows)),
         "val": rows.val,
         "hidden": rows.hidden or (),
     }
@@ -38,32 +38,32 @@ def dry_run(config: Config) -> str:
     lines.append(f"{'row':<24} {'split':<7} {'prompted':>8} {'unprompted':>10}  tokens")
     for split, members in splits.items():
         for row in members:
-            prompted = len(asking.view_ids(row, View(prompted=True)))
-            unprompted = len(asking.view_ids(row, View(prompted=False)))
+            prompted = len(builder.view_ids(row, View(prompted=True)))
+            unprompted = len(builder.view_ids(row, View(prompted=False)))
             lengths["prompted"].append(prompted)
             lengths["unprompted"].append(unprompted)
-            note = _note(asking, row)
+            note = _note(builder, row)
             lines.append(f"{row.id:<24} {split:<7} {prompted:>8} {unprompted:>10}  {note}".rstrip())
     lines += _removed(rows.quality)
     for view, values in lengths.items():
         lines += ["", f"tokens of the {view} view", *_histogram(values)]
-    lines += ["", *_spending(config, asking, splits)]
+    lines += ["", *_spending(config, builder, splits)]
     return "\n".join(lines)
 
 
-def _probes(config: Config, asking: Asking, rows: Prepared) -> Sequence[Row]:
+def _probes(config: Config, builder: RequestBuilder, rows: Prepared) -> Sequence[Row]:
     """Those of the bank, where probes are asked for; no model writes questions here."""
     if config.probes is None:
         return ()
     held_out = [*rows.val, *(rows.hidden or ())]
-    given = given_of(config, asking.prompt, rows.train, held_out)
-    return make_probes(given, asking.rules, {}).rows
+    given = given_of(config, builder.prompt, rows.train, held_out)
+    return make_probes(given, builder.rules, {}).rows
 
 
-def _note(asking: Asking, row: Row) -> str:
-    kept = asking.kept(row)
+def _note(builder: RequestBuilder, row: Row) -> str:
+    kept = builder.kept(row)
     if not kept.fits:
-        return f"TOO LONG for {asking.budget} tokens even without passages: would not be asked"
+        return f"TOO LONG for {builder.budget} tokens even without passages: would not be asked"
     lost = f"{kept.dropped} of {len(row.contexts)} passages would be dropped" * bool(kept.dropped)
     earlier = kept.dropped_before(row)
     return lost + f" {earlier} passages of earlier turns would be dropped" * bool(earlier)
@@ -92,7 +92,9 @@ def _removed(quality: Quality) -> list[str]:
     return lines
 
 
-def _spending(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Row]]) -> list[str]:
+def _spending(
+    config: Config, builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]]
+) -> list[str]:
     train, val, hidden = (len(splits[name]) for name in get_args(Split))
     looked = min(val, config.predict.epoch_rows)
     teacher = config.teacher
@@ -102,7 +104,7 @@ def _spending(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Ro
     logged = sum(map(len, best_by_row(splits["val"]).values()))
     scoring = 2 + len(config.students) + teacher.engine.scores  # base, best+prompt; the teacher
     prompted = [
-        len(asking.view_ids(row, View(prompted=True)))
+        len(builder.view_ids(row, View(prompted=True)))
         for row in (*splits["train"], *splits["val"][:looked])
     ]
     read = (teacher.candidates + teacher.repair) * sum(prompted)
@@ -112,24 +114,27 @@ def _spending(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Ro
         f"arms on val and hidden, the base on train: {greedy} calls",
         f"likelihood of val's best logged answers: {logged * scoring} calls, no answer tokens",
         f"answer tokens: {most} at most",
-        *_judging_candidates(asking, drawn + train),
+        *_judging_candidates(builder, drawn + train),
         f"training: {len(config.students)} students on at most {teacher.keep * train} answers each",
-        *_judging(config, asking, splits),
+        *_judging(config, builder, splits),
     ]
 
 
-def _judging_candidates(asking: Asking, answers: int) -> list[str]:
-    if not asking.config.teacher.judged:
+def _judging_candidates(builder: RequestBuilder, answers: int) -> list[str]:
+    if not builder.config.teacher.judged:
         return []
-    by_rule = sum(by_model(due) for due in asking.rules.due_rules())
+    by_rule = sum(by_model(due) for due in builder.rules.scored_rules())
     return [f"judge, of candidates: {answers * by_rule} verdicts at most"]
 
 
-def _judging(config: Config, asking: Asking, splits: Mapping[Split, Sequence[Row]]) -> list[str]:
+def _judging(
+    config: Config, builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]]
+) -> list[str]:
     server = stated_server(config)
     if server is None:
         return ["judge: 0 calls"]
-    shown: dict[Judged, list[Row]] = {
-        split: [asking.kept(row).shown(row) for row in splits[split]] for split in get_args(Judged)
+    shown: dict[JudgedSplit, list[Row]] = {
+        split: [builder.kept(row).shown(row) for row in splits[split]]
+        for split in get_args(JudgedSplit)
     }
     return plan_ahead(config, server, shown).lines(server.price_per_million)

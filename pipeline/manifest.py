@@ -11,11 +11,11 @@ from config.backends import RemoteBackend
 from config.cli import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_text
 from engine.factory import teacher_engine, teacher_model
 from engine.precision import precision
-from engine.request_builder import Asking
+from engine.request_builder import RequestBuilder
 from pipeline.git import commit
 
 PACKAGES = (
@@ -43,23 +43,23 @@ def main() -> int:
     arguments = made.parse_args()
     config = load_config(Path(arguments.config), arguments.overrides)
     values = json.dumps(manifest(config), ensure_ascii=False, indent=1)
-    write_text(Run.of(config).manifest, values + "\n")
+    write_text(RunPaths.of(config).manifest, values + "\n")
     return 0
 
 
 def manifest(config: Config) -> dict[str, Any]:
     """Versions, git state, hashes, seeds, hardware, and the frame of an unprompted request."""
-    asking = Asking(config)
+    builder = RequestBuilder(config)
     return {
         "versions": {"python": platform.python_version(), **_versions()},
         "git": commit(),
-        "model": {"name": config.model.name, "sha256": asking.identity},
+        "model": {"name": config.model.name, "sha256": builder.identity},
         "teacher": _teacher(config),
-        "tokenizer": asking.renderer.tokenizer.name_or_path.rsplit("/", 1)[-1],
-        "template_sha256": asking.renderer.template_sha256,
-        "prompt_sha256": asking.prompt.sha256,
-        "system_prompt_sha256": asking.rules.prompt_sha256,
-        "unprompted_frame": asking.renderer.unprompted_frame,
+        "tokenizer": builder.renderer.tokenizer.name_or_path.rsplit("/", 1)[-1],
+        "template_sha256": builder.renderer.template_sha256,
+        "prompt_sha256": builder.prompt.sha256,
+        "system_prompt_sha256": builder.rules.prompt_sha256,
+        "unprompted_frame": builder.renderer.unprompted_frame,
         "seeds": {
             "experiment": config.seed,
             **{student.name: config.seed_of(student) for student in config.students},

@@ -5,7 +5,7 @@ from pathlib import Path
 from config.cli import add_changes, parser, run_command
 from config.load import load_config
 from data.prepare import prepare
-from data.run_paths import Run
+from data.run_paths import RunPaths
 
 
 def main() -> int:
@@ -14,7 +14,7 @@ def main() -> int:
     add_changes(made)
     arguments = made.parse_args()
     config = load_config(Path(arguments.config), arguments.overrides)
-    quality = prepare(config.data, Path(), Run.of(config).data, config.seed)
+    quality = prepare(config.data, Path(), RunPaths.of(config).data, config.seed)
     counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
     turns = quality.second_turns
     if turns is not None and turns.found:

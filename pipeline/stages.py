@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.schema import Config
-from data.answers import topk_path
+from data.answers import top_logprobs_path
 from data.records import Record, digest
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_record, write_text
 
 ROOT = Path(__file__).resolve().parents[1]  # of the checkout
@@ -63,7 +63,7 @@ class Stamp(Record):
 
 def stages(config: Config, commit: str) -> list[Stage]:
     """All stages of an experiment; the hidden set is judged where there is one."""
-    run = Run.of(config)
+    run = RunPaths.of(config)
     prompt = [config.prompt.system, config.prompt.rules, config.prompt.examples]
     prompts = tuple(Path(path) for path in prompt if path is not None)
     logs = [config.data.train, config.data.val, config.data.hidden]
@@ -72,7 +72,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
     training = splits if config.probes is None else (*splits, run.probes)
     names = [student.name for student in config.students]
     candidates = (run.answers("candidates/train"), run.answers("candidates/val"))
-    topk = tuple(map(topk_path, candidates))
+    topk = tuple(map(top_logprobs_path, candidates))
     of_base = run.answers("candidates/base")  # to train
     # of the candidates, where the model judges them too
     judge, calls = (("judge",), (run.teacher_calls,)) if config.teacher.judged else ((), ())
@@ -161,7 +161,7 @@ def stages(config: Config, commit: str) -> list[Stage]:
 
 def _probe_stages(config: Config, prompts: tuple[Path, ...]) -> list[Stage]:
     """Rows for rules that the logs hardly touch, where they are asked for."""
-    run, probes = Run.of(config), config.probes
+    run, probes = RunPaths.of(config), config.probes
     if probes is None:
         return []
     banks = [Path(probes.bank)] if probes.bank else (ROOT / "prompts/probes").glob("*.yaml")
@@ -181,7 +181,7 @@ def _calibration_stages(config: Config, prompts: tuple[Path, ...]) -> list[Stage
     """The code rules against people's labels: seconds. A judging server's calibration asks it
     thousands of questions, so its owner starts that: `python -m judge CONFIG calibrate`.
     """
-    run = Run.of(config)
+    run = RunPaths.of(config)
     if config.judge.llm not in ("none", "embedded"):
         return []
     return [
@@ -198,7 +198,7 @@ def _calibration_stages(config: Config, prompts: tuple[Path, ...]) -> list[Stage
 def _hidden_stages(
     config: Config, prompts: tuple[Path, ...], answers: tuple[Path, ...]
 ) -> list[Stage]:
-    run = Run.of(config)
+    run = RunPaths.of(config)
     if config.data.hidden is None:
         return []
     return [
@@ -242,12 +242,12 @@ def contents(paths: Iterable[Path]) -> str:
     return digest(found)
 
 
-def stamp_path(run: Run, stage: Stage) -> Path:
+def stamp_path(run: RunPaths, stage: Stage) -> Path:
     """Where a stage's stamp lies."""
     return run.root / "stages" / f"{stage.name.replace(' ', '_')}.json"
 
 
-def is_done(run: Run, stage: Stage, inputs: Inputs) -> bool:
+def is_done(run: RunPaths, stage: Stage, inputs: Inputs) -> bool:
     """Whether the stage ended well on these inputs, and what it left is untouched."""
     last = _stamped(run, stage)
     if last is None:
@@ -255,7 +255,7 @@ def is_done(run: Run, stage: Stage, inputs: Inputs) -> bool:
     return last.inputs == inputs.every and last.outputs == contents(stage.writes)
 
 
-def stamp(run: Run, stage: Stage, inputs: Inputs, seconds: float) -> None:
+def stamp(run: RunPaths, stage: Stage, inputs: Inputs, seconds: float) -> None:
     """Notes that a stage has ended well.
 
     Answers are found by their keys and students by their settings, so a changed source alone makes
@@ -273,13 +273,13 @@ def stamp(run: Run, stage: Stage, inputs: Inputs, seconds: float) -> None:
     write_text(stamp_path(run, stage), made.model_dump_json() + "\n")
 
 
-def seconds_of(run: Run, all_stages: Sequence[Stage]) -> dict[str, float]:
+def seconds_of(run: RunPaths, all_stages: Sequence[Stage]) -> dict[str, float]:
     """How long the work of each stage took."""
     stamps = {stage.name: _stamped(run, stage) for stage in all_stages}
     return {name: last.seconds for name, last in stamps.items() if last is not None}
 
 
-def _stamped(run: Run, stage: Stage) -> Stamp | None:
+def _stamped(run: RunPaths, stage: Stage) -> Stamp | None:
     path = stamp_path(run, stage)
     return read_record(path, Stamp) if path.exists() else None
 

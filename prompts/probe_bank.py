@@ -16,7 +16,7 @@ SLOT = "{question}"  # stands for the question of a logged train row
 _BANKS = Path(__file__).resolve().parent / "probes"
 
 
-class Kind(Settings):
+class ProbeKind(Settings):
     """One kind of probe."""
 
     questions: Annotated[tuple[str, ...], Field(min_length=1)]  # some with a slot
@@ -29,18 +29,18 @@ class Kind(Settings):
     about: str | None = None  # what the questions are, for the model that writes more; None: none
 
     @model_validator(mode="after")
-    def _own_passages(self) -> "Kind":
+    def _own_passages(self) -> "ProbeKind":
         bare = [text for text in self.questions if SLOT not in text]
         if self.contexts == "own" and bare:
             raise ValueError(f"contexts: own needs {SLOT} in every question; not in {bare[0]!r}")
         return self
 
 
-class Bank(Settings):
+class ProbeBank(Settings):
     """All kinds of one language."""
 
     write: str  # how the model is asked for one more question: {about} and {examples}
-    kinds: Annotated[dict[str, Kind], Field(min_length=1)]
+    kinds: Annotated[dict[str, ProbeKind], Field(min_length=1)]
 
     @property
     def marks(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -54,6 +54,6 @@ def bank_path(given: str | None, language: Language) -> Path:
     return _BANKS / f"{language}.yaml" if given is None else Path(given)
 
 
-def load_bank(path: Path) -> Bank:
+def load_probe_bank(path: Path) -> ProbeBank:
     """The bank in a file. Raises ConfigError or DataError as every YAML file does."""
-    return validated(Bank, read_yaml(path), str(path))
+    return validated(ProbeBank, read_yaml(path), str(path))

@@ -23,7 +23,7 @@ class _PromptFile(Settings):
     user_template: str
 
 
-class Example(Settings):
+class WorkedExample(Settings):
     """A worked example: a user's turn and the answer that the prompt's owners want to it."""
 
     question: str
@@ -36,7 +36,7 @@ class Prompt(Settings):
 
     system: str
     user_template: str
-    examples: tuple[Example, ...] = ()
+    examples: tuple[WorkedExample, ...] = ()
     tags: tuple[str, ...] = ()  # row tags written into the user turn
 
     @property
@@ -64,14 +64,14 @@ def read_prompt(settings: PromptSettings, root: Path) -> Prompt:
     for slot in ("{question}", "{summaries}"):
         if slot not in file.user_template:
             raise DataError(f"{path}: user_template lacks {slot}; write where it goes")
-    examples: tuple[Example, ...] = ()
+    examples: tuple[WorkedExample, ...] = ()
     if settings.examples is not None:
         examples_path = root / settings.examples
         listed = read_yaml(examples_path)
         if not isinstance(listed, list):
             raise DataError(f"{examples_path}: expected a list of worked examples")
         examples = tuple(
-            validated(Example, value, f"{examples_path}: example {number}")
+            validated(WorkedExample, value, f"{examples_path}: example {number}")
             for number, value in enumerate(listed, 1)
         )
     return Prompt(
@@ -94,7 +94,7 @@ def user_text(prompt: Prompt, row: Row, contexts: Sequence[Context]) -> str:
     return tags + _filled(prompt.user_template, row.question, summaries(texts))
 
 
-def example_text(prompt: Prompt, example: Example) -> str:
+def example_text(prompt: Prompt, example: WorkedExample) -> str:
     """The user turn of a worked example."""
     return _filled(prompt.user_template, example.question, summaries(example.contexts))
 

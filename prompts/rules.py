@@ -15,7 +15,7 @@ from config.errors import DataError
 from config.load import read_yaml, validated
 from data.records import digest
 
-Part = Literal["question", "contexts", "answer"]
+VisiblePart = Literal["question", "contexts", "answer"]
 Language = Literal["en", "ru"]
 
 
@@ -101,25 +101,25 @@ class NoLeak(Settings):
     words: int = 12
 
 
-class JudgedExample(Settings):
+class LlmCheckExample(Settings):
     """An answer with its verdict, shown to the judge."""
 
     answer: str
     verdict: Literal["pass", "fail"]
 
 
-class Judged(Settings):
+class LlmCheck(Settings):
     """Decided by a language model from definitions of pass and fail."""
 
     type: Literal["llm"]
-    sees: tuple[Part, ...] = ("question", "contexts", "answer")
+    sees: tuple[VisiblePart, ...] = ("question", "contexts", "answer")
     passes: Annotated[str, Field(alias="pass", min_length=1)]
     fails: Annotated[str, Field(alias="fail", min_length=1)]
-    examples: tuple[JudgedExample, ...] = ()
+    examples: tuple[LlmCheckExample, ...] = ()
 
 
 CodeCheck = ScriptShare | Phrase | Pattern | Length | Sourced | Grounded | Bare | NoLeak
-Check = Annotated[CodeCheck | Judged, Field(discriminator="type")]
+Check = Annotated[CodeCheck | LlmCheck, Field(discriminator="type")]
 
 
 class Condition(Settings):
@@ -167,7 +167,7 @@ class Conflict(Settings):
     by: str
 
 
-class DueRule(Settings):
+class ScoredRule(Settings):
     """A rule as it is scored; `undue`: where the rule is *not* due, passing if not obeyed."""
 
     id: str
@@ -198,13 +198,13 @@ class RuleFile(Settings):
     conflicts: tuple[Conflict, ...] = ()
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
-    def due_rules(self) -> tuple[DueRule, ...]:
+    def scored_rules(self) -> tuple[ScoredRule, ...]:
         """The rules as they are scored: a converse rule counts twice, due and undue."""
-        due: list[DueRule] = []
+        due: list[ScoredRule] = []
         for rule in self.rules:
-            due.append(DueRule(id=rule.id, rule=rule))
+            due.append(ScoredRule(id=rule.id, rule=rule))
             if rule.converse:
-                due.append(DueRule(id=f"{rule.id}_undue", rule=rule, undue=True))
+                due.append(ScoredRule(id=f"{rule.id}_undue", rule=rule, undue=True))
         return tuple(due)
 
 
@@ -242,7 +242,7 @@ def load_rules(path: Path, system: str) -> RuleFile:
             f"{actual} now: read the rules against the changed prompt, then write this hash"
         )
     seen: set[str] = set()
-    for due in rules.due_rules():
+    for due in rules.scored_rules():
         if due.id in seen:
             raise DataError(f"{path}: rule id {due.id!r} is given twice; rename one")
         seen.add(due.id)
@@ -251,7 +251,7 @@ def load_rules(path: Path, system: str) -> RuleFile:
                 f"{path}: rule {due.id}: source {due.rule.source[:60]!r} does not occur in the "
                 "prompt; quote it word for word"
             )
-    judged = {rule.id for rule in rules.rules if isinstance(rule.check, Judged)}
+    judged = {rule.id for rule in rules.rules if isinstance(rule.check, LlmCheck)}
     for rule in rules.rules:
         if rule.shadow_llm is not None and rule.shadow_llm not in judged:
             raise DataError(
@@ -260,7 +260,7 @@ def load_rules(path: Path, system: str) -> RuleFile:
     return rules
 
 
-def judged_rules(path: Path) -> RuleFile:
+def llm_rules(path: Path) -> RuleFile:
     """The rules that a run was judged by, as the judge noted them in the run's folder.
 
     Raises DataError when the file is not what the judge writes.

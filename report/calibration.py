@@ -9,14 +9,14 @@ from judge.agreement import Agreement
 from judge.annotation.import_labels import ArmLabels, Estimate, estimate
 from judge.calibration.label_agreement import GoldAgreement
 from judge.calibration.record import Calibration
-from judge.calibration.shares import Probe
+from judge.calibration.shares import BiasRate
 from judge.calibration.variants import CODE_STRICT
 from judge.llm.judge import by_model
-from judge.metrics.drift import Side
+from judge.metrics.drift import AnsweredSplit
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import STRICT
 from report.corrected import Corrected, corrected
-from report.gather import Material
+from report.gather import RunFiles
 
 
 class Broken(Record):
@@ -53,7 +53,7 @@ class Calibrated(Record):
     disagreeing: int
 
 
-def summary(material: Material) -> Calibrated | None:
+def summary(material: RunFiles) -> Calibrated | None:
     """The calibration in short; None where there is none for this judge."""
     found = material.calibration
     if isinstance(found, Refusal):
@@ -71,9 +71,9 @@ def summary(material: Material) -> Calibrated | None:
     )
 
 
-def score_name(material: Material, found: Calibration) -> str:
+def score_name(material: RunFiles, found: Calibration) -> str:
     """The run's strict score, or that of code where a model decides too and was not asked."""
-    asked = any(due.must and by_model(due) for due in material.rules.due_rules())
+    asked = any(due.must and by_model(due) for due in material.rules.scored_rules())
     return CODE_STRICT if asked and found.bound.model is None else STRICT
 
 
@@ -114,13 +114,13 @@ class People(Record):
     refused: str | None
 
 
-def people(material: Material) -> dict[str, People]:
+def people(material: RunFiles) -> dict[str, People]:
     """By labelled arm, from its answers and scores as they are now: labels may be older."""
     labels = material.labels.arms if material.labels else {}
     return {arm: _people(material.val, arm, said) for arm, said in labels.items()}
 
 
-def _people(side: Side | None, arm: str, said: ArmLabels) -> People:
+def _people(side: AnsweredSplit | None, arm: str, said: ArmLabels) -> People:
     if side is None:
         return People(estimate=None, refused="val has not been judged by the rules of today")
     every = [*side.answers, *(answer for row in side.rows for answer in logged_answers(row))]
@@ -131,7 +131,7 @@ def _people(side: Side | None, arm: str, said: ArmLabels) -> People:
     return People(estimate=found, refused=None)
 
 
-def probes(found: Calibration | Refusal) -> list[tuple[str, Probe]]:
+def probes(found: Calibration | Refusal) -> list[tuple[str, BiasRate]]:
     """The biases that the judge was probed for, by name."""
     if isinstance(found, Refusal):
         return []

@@ -1,12 +1,12 @@
 """The best student's model card, `best/README.md`."""
 
 from data.store import write_text
-from report.gather import Material
+from report.gather import RunFiles
 from report.numbers import Numbers
 from report.render import render_card
 
 
-def write_card(material: Material, numbers: Numbers) -> bool:
+def write_card(material: RunFiles, numbers: Numbers) -> bool:
     """Writes the card; False when there is no best student to describe."""
     if material.choice is None or material.saved is None:
         return False

@@ -8,9 +8,9 @@ from judge.calibration.corrected import corrected_rate
 from judge.calibration.record import Calibration
 from judge.llm.judge import by_model
 from judge.metrics.agreement import Confusion
-from judge.metrics.drift import Side
+from judge.metrics.drift import AnsweredSplit
 from judge.metrics.stats import Refusal
-from judge.metrics.verdict_table import Board
+from judge.metrics.verdict_table import VerdictTable
 
 
 class Corrected(Record):
@@ -23,7 +23,7 @@ class Corrected(Record):
 
 
 def corrected(
-    found: Calibration | Refusal, side: Side | None, arm: str | None, what: str
+    found: Calibration | Refusal, side: AnsweredSplit | None, arm: str | None, what: str
 ) -> Corrected:
     """The share of an arm's answers that people would call good.
 
@@ -49,8 +49,8 @@ def corrected(
     return Corrected(value=rate.value, low=rate.low, high=rate.high, refused=None)
 
 
-def _asked(board: Board, must: tuple[str, ...]) -> list[str]:
-    return [due.id for due in board.rules.due_rules() if due.id in must and by_model(due)]
+def _asked(board: VerdictTable, must: tuple[str, ...]) -> list[str]:
+    return [due.id for due in board.rules.scored_rules() if due.id in must and by_model(due)]
 
 
 def _raw(reason: str) -> Corrected:

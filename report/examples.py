@@ -11,12 +11,14 @@ from itertools import chain, zip_longest
 from data.answers import Answer
 from data.rows import Row
 from judge.verdict import Outcome, Verdict
-from prompts.rules import DueRule
-from report.gather import BASE, TEACHER, Material
+from prompts.rules import ScoredRule
+from report.gather import BASE, TEACHER, RunFiles
 
 MOST = 8  # rows shown
 
-Board = Mapping[tuple[str, str], Mapping[str, Verdict]]  # (arm, row id) → rule id → verdict
+ExampleVerdicts = Mapping[
+    tuple[str, str], Mapping[str, Verdict]
+]  # (arm, row id) → rule id → verdict
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Example:
+class ShownExample:
     """A row with the answers of base, teacher and student."""
 
     reason: str
@@ -37,7 +39,7 @@ class Example:
     said: tuple[Said, ...]
 
 
-def choose_examples(material: Material) -> tuple[Example, ...]:
+def choose_examples(material: RunFiles) -> tuple[ShownExample, ...]:
     """At most eight rows; none when the run has no chosen student or no verdicts."""
     if material.student is None or material.verdicts is None or not material.rows:
         return ()
@@ -57,25 +59,25 @@ def choose_examples(material: Material) -> tuple[Example, ...]:
 Wanted = tuple[str, Callable[[str], bool]]
 
 
-def _wanted(material: Material, board: Board, student: str) -> Iterator[Wanted]:
+def _wanted(material: RunFiles, board: ExampleVerdicts, student: str) -> Iterator[Wanted]:
     """Reasons in order of interest: kinds of questions, then failures and gains by turns.
 
     What happens on many rows comes before what happens on few.
     """
-    due = tuple(one for one in material.rules.due_rules() if one.must)
+    due = tuple(one for one in material.rules.scored_rules() if one.must)
     rows = [row.id for row in material.rows or ()]
 
     def common(wanted: Wanted) -> int:
         return -sum(map(wanted[1], rows))
 
-    yield from _kinds(material.rules.due_rules(), board, student)
+    yield from _kinds(material.rules.scored_rules(), board, student)
     fails = sorted((_fails(one.id, board, student) for one in due), key=common)
     gains = sorted((_gains(one.id, board, student) for one in due), key=common)
     turns = chain.from_iterable(zip_longest(fails, gains))
     yield from (one for one in turns if one is not None)
 
 
-def _kinds(due: tuple[DueRule, ...], board: Board, student: str) -> Iterator[Wanted]:
+def _kinds(due: tuple[ScoredRule, ...], board: ExampleVerdicts, student: str) -> Iterator[Wanted]:
     """An ordinary question, and one for each rule that has a converse, such as a refusal."""
     special = {one.id for one in due if one.rule.converse and not one.undue}
 
@@ -89,18 +91,18 @@ def _kinds(due: tuple[DueRule, ...], board: Board, student: str) -> Iterator[Wan
             yield f"The rule “{one.id}” is due", _is_due(one.id, board, student)
 
 
-def _is_due(rule: str, board: Board, student: str) -> Callable[[str], bool]:
+def _is_due(rule: str, board: ExampleVerdicts, student: str) -> Callable[[str], bool]:
     return lambda row: _outcome(board, student, row, rule) in ("pass", "fail")
 
 
-def _fails(rule: str, board: Board, student: str) -> Wanted:
+def _fails(rule: str, board: ExampleVerdicts, student: str) -> Wanted:
     return (
         f"The student breaks “{rule}”",
         lambda row: _outcome(board, student, row, rule) == "fail",
     )
 
 
-def _gains(rule: str, board: Board, student: str) -> Wanted:
+def _gains(rule: str, board: ExampleVerdicts, student: str) -> Wanted:
     return (
         f"The student obeys “{rule}”, the base does not",
         lambda row: (
@@ -110,23 +112,23 @@ def _gains(rule: str, board: Board, student: str) -> Wanted:
     )
 
 
-def _outcome(board: Board, arm: str, row: str, rule: str) -> Outcome | None:
+def _outcome(board: ExampleVerdicts, arm: str, row: str, rule: str) -> Outcome | None:
     verdict = board.get((arm, row), {}).get(rule)
     return verdict.outcome if verdict else None
 
 
-def _example(material: Material, board: Board, row: Row, reason: str) -> Example:
+def _example(material: RunFiles, board: ExampleVerdicts, row: Row, reason: str) -> ShownExample:
     student = material.student
     assert student is not None  # checked where the rows were chosen
-    return Example(
+    return ShownExample(
         reason, row, tuple(_said(material, board, arm, row) for arm in (BASE, TEACHER, student))
     )
 
 
-def _said(material: Material, board: Board, arm: str, row: Row) -> Said:
+def _said(material: RunFiles, board: ExampleVerdicts, arm: str, row: Row) -> Said:
     answers = [a for a in material.answers.get(arm, ()) if (a.row, a.sample) == (row.id, 0)]
     verdicts = board.get((arm, row.id), {})
-    order = [due.id for due in material.rules.due_rules()]
+    order = [due.id for due in material.rules.scored_rules()]
     shown = tuple(
         verdicts[rule]
         for rule in order

@@ -4,19 +4,19 @@ from config.errors import DataError
 from config.gate import GateSettings
 from data.records import Record
 from judge.gate.command import measure
-from judge.gate.thresholds import Outcome, decide
-from report.gather import Material
+from judge.gate.thresholds import GateOutcome, decide
+from report.gather import RunFiles
 
 
 class Threshold(Record):
     """One threshold and what was measured against it."""
 
     name: str  # as in judge.gate
-    outcome: Outcome
+    outcome: GateOutcome
     said: str
 
 
-def gates(material: Material) -> tuple[Threshold, ...]:
+def gates(material: RunFiles) -> tuple[Threshold, ...]:
     """Every threshold that is set, or none; undecided, with the reason, before scoring."""
     config = material.config
     if config.judge.gate == GateSettings():

@@ -17,18 +17,18 @@ from config.schema import Config
 from data.answers import Answer, read_answers
 from data.quality import Quality
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_records
 from judge.annotation.import_labels import Labels
 from judge.calibration.record import Calibration, bound_by, load_calibration
-from judge.metrics.drift import Side
+from judge.metrics.drift import AnsweredSplit
 from judge.metrics.stats import Refusal
 from judge.result import JudgeResult
 from judge.run import judged_side
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile
-from student.records import Choice, Result, Searched, Step
+from student.records import Result, Searched, Step, StudentChoice
 from teacher.audit import Audit
 
 BASE, TEACHER = "base", "teacher"
@@ -56,11 +56,11 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Material:
+class RunFiles:
     """A run as found."""
 
     config: Config
-    run: Run
+    run: RunPaths
     prompt: Prompt
     rules: RuleFile
     manifest: Mapping[str, Any] | None
@@ -69,15 +69,17 @@ class Material:
     answers: Mapping[str, tuple[Answer, ...]]  # arm → its answers to val; only arms that answered
     audit: Audit | None
     training: Mapping[str, Training]  # student → its training; only those that began
-    choice: Choice | None
+    choice: StudentChoice | None
     search: Searched | None
     saved: Saved | None
     verdicts: tuple[Verdict, ...] | None
     judged: JudgeResult | None
-    val: Side | None  # val on one board; None: not judged, or by other rules than those of today
+    val: (
+        AnsweredSplit | None
+    )  # val on one board; None: not judged, or by other rules than those of today
     calibration: Calibration | Refusal  # of the judge as it judged, or of its code rules alone
     hidden_judged: JudgeResult | None
-    unseen: Side | None  # the hidden set, likewise
+    unseen: AnsweredSplit | None  # the hidden set, likewise
     hidden_calibration: Calibration | Refusal  # likewise, of the judge of the hidden set
     labels: Labels | None  # what people said of the arms' answers
     timings: Mapping[str, float] | None  # stage → seconds
@@ -115,20 +117,20 @@ class Material:
         return hardware if isinstance(hardware, dict) else {}
 
 
-def gather(config: Config, root: Path = Path()) -> Material:
+def gather(config: Config, root: Path = Path()) -> RunFiles:
     """The run of an experiment; the prompt's paths are relative to `root`.
 
     Raises DataError when a file is there but is not what it should be.
     """
-    run = Run.of(config)
+    run = RunPaths.of(config)
     prompt, rules = load_prompt(config.prompt, root)
     verdicts = run.verdicts
-    choice = _json(run.choice, TypeAdapter(Choice))
+    choice = _json(run.choice, TypeAdapter(StudentChoice))
     judged = _json(run.scores, TypeAdapter(JudgeResult))
     calibration = _calibration(run, prompt, rules, judged)
     hidden_judged = _json(run.hidden_scores, TypeAdapter(JudgeResult))
     hidden_calibration = _calibration(run, prompt, rules, hidden_judged)
-    return Material(
+    return RunFiles(
         config=config,
         run=run,
         prompt=prompt,
@@ -156,7 +158,7 @@ def gather(config: Config, root: Path = Path()) -> Material:
 
 
 def _calibration(
-    run: Run, prompt: Prompt, rules: RuleFile, judged: JudgeResult | None
+    run: RunPaths, prompt: Prompt, rules: RuleFile, judged: JudgeResult | None
 ) -> Calibration | Refusal:
     """The calibration of the judge that judged, else that of its code rules alone.
 
@@ -179,14 +181,14 @@ def _known(judged: JudgeResult | None, found: Calibration | Refusal) -> JudgeRes
     return judged.model_copy(update={"judge": note})
 
 
-def _answers(config: Config, run: Run) -> dict[str, tuple[Answer, ...]]:
+def _answers(config: Config, run: RunPaths) -> dict[str, tuple[Answer, ...]]:
     students = [f"student/{student.name}" for student in config.students]
     arms = [BASE, TEACHER, *students, *(f"{arm}+prompt" for arm in students)]
     found = {arm: tuple(read_answers(run.answers(arm))) for arm in arms}
     return {arm: answers for arm, answers in found.items() if answers}
 
 
-def _training(config: Config, run: Run) -> dict[str, Training]:
+def _training(config: Config, run: RunPaths) -> dict[str, Training]:
     found = {}
     for student in config.students:
         folder = run.student(student.name)
@@ -197,7 +199,7 @@ def _training(config: Config, run: Run) -> dict[str, Training]:
     return found
 
 
-def _saved(config: Config, run: Run, choice: Choice | None) -> Saved | None:
+def _saved(config: Config, run: RunPaths, choice: StudentChoice | None) -> Saved | None:
     best = None if choice is None else choice.best
     method = next((one.method for one in config.students if one.name == best), None)
     adapter, merged = run.best / "adapter", run.best / "merged"

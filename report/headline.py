@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from data.records import Record
 from judge.records import Comparison, ReferenceScore, RuleScore, StrictScore
-from prompts.rules import DueRule, Judged
+from prompts.rules import LlmCheck, ScoredRule
 from report.formats import interval, p_value, percent, points
-from report.gather import TEACHER, Material
+from report.gather import TEACHER, RunFiles
 
 FEW_ROWS = 30  # rows below which intervals are too wide to tell much
 
@@ -24,7 +24,7 @@ class Gap(Record):
     n: int  # rows decided in all three arms
 
 
-def gap_of(material: Material) -> Gap:
+def gap_of(material: RunFiles) -> Gap:
     """The gap that the best student closes, or why it is not known."""
     if material.judged is None:
         return _refused("not run: the answers have not been judged")
@@ -51,25 +51,25 @@ def headline(gap: Gap) -> str:
     )
 
 
-def strict_of(material: Material, arm: str) -> StrictScore | None:
+def strict_of(material: RunFiles, arm: str) -> StrictScore | None:
     """The strict score of an arm; None when it was not judged."""
     found = material.judged.scores.arms.get(arm) if material.judged else None
     return found.strict if found else None
 
 
-def rule_of(material: Material, arm: str, rule: str) -> RuleScore | None:
+def rule_of(material: RunFiles, arm: str, rule: str) -> RuleScore | None:
     """The score of one rule on an arm; None when it was not judged."""
     found = material.judged.scores.arms.get(arm) if material.judged else None
     return found.rules.get(rule) if found else None
 
 
-def reference_of(material: Material, arm: str) -> ReferenceScore | None:
+def reference_of(material: RunFiles, arm: str) -> ReferenceScore | None:
     """The reference metrics of an arm."""
     found = material.judged.scores.arms.get(arm) if material.judged else None
     return found.reference if found else None
 
 
-def compared(material: Material, against: str, what: str = "strict") -> Comparison | None:
+def compared(material: RunFiles, against: str, what: str = "strict") -> Comparison | None:
     """The best student against another arm; None when they were not compared."""
     for one in material.judged.scores.comparisons if material.judged else ():
         if (one.student, one.against, one.what) == (material.student, against, what):
@@ -100,13 +100,13 @@ def _meaning(one: Comparison) -> str:
     return "No clear difference; that is not proof that the two are equal."
 
 
-def llm_rules(material: Material) -> tuple[DueRule, ...]:
+def llm_rules(material: RunFiles) -> tuple[ScoredRule, ...]:
     """The rules that a language model decides."""
-    due = material.rules.due_rules()
-    return tuple(one for one in due if isinstance(one.rule.check, Judged))
+    due = material.rules.scored_rules()
+    return tuple(one for one in due if isinstance(one.rule.check, LlmCheck))
 
 
-def warnings(material: Material) -> tuple[str, ...]:
+def warnings(material: RunFiles) -> tuple[str, ...]:
     """What weakens the headline."""
     return (
         *_selection(material),
@@ -116,7 +116,7 @@ def warnings(material: Material) -> tuple[str, ...]:
     )
 
 
-def _selection(material: Material) -> Iterator[str]:
+def _selection(material: RunFiles) -> Iterator[str]:
     """Choosing on the rows that are reported makes the reported number look better than it is."""
     choice = material.choice
     if choice is None:
@@ -137,7 +137,7 @@ def _selection(material: Material) -> Iterator[str]:
     )
 
 
-def _unseen(material: Material) -> str:
+def _unseen(material: RunFiles) -> str:
     hidden = material.quality.splits.get("hidden") if material.quality else None
     if hidden is not None and hidden.unlabelled == hidden.rows:
         return (
@@ -147,7 +147,7 @@ def _unseen(material: Material) -> str:
     return "An unbiased number needs labelled rows that no choice has looked at."
 
 
-def _missing(material: Material) -> Iterator[str]:
+def _missing(material: RunFiles) -> Iterator[str]:
     for arm in material.arms:
         score = strict_of(material, arm)
         if score is not None and score.missing:
@@ -158,13 +158,13 @@ def _missing(material: Material) -> Iterator[str]:
             )
 
 
-def _few(material: Material) -> Iterator[str]:
+def _few(material: RunFiles) -> Iterator[str]:
     score = strict_of(material, TEACHER)
     if score is not None and score.n < FEW_ROWS:
         yield f"Only {score.n} rows are decided: every interval here is wide."
 
 
-def _judge(material: Material) -> Iterator[str]:
+def _judge(material: RunFiles) -> Iterator[str]:
     note = material.judged.judge if material.judged else None
     must = [due.id for due in llm_rules(material) if due.must]
     if note is None or not must:

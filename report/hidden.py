@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data.records import Record
-from judge.metrics.drift import drifts
+from judge.metrics.drift import distribution_shifts
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import DECIDABLE
-from judge.records import Drift, Measured, StrictScore
+from judge.records import DistributionShift, Measured, StrictScore
 from judge.result import JudgeResult
 from report.corrected import Corrected, corrected
 from report.formats import number, percent, points
-from report.gather import BASE, Material
+from report.gather import BASE, RunFiles
 
 SCORE_HIDDEN = "python -m judge CONFIG score --split hidden"
 
@@ -24,7 +24,7 @@ class HiddenArm(Record):
 
     val: StrictScore | None
     hidden: StrictScore
-    drift: Drift | None  # hidden − val; None where one of the two is undecided
+    drift: DistributionShift | None  # hidden − val; None where one of the two is undecided
     corrected: Corrected  # share of the answers to the hidden set that people would call good
 
 
@@ -33,10 +33,12 @@ class Hidden(Record):
 
     calibrated: bool | None  # the language model that judged; None: code alone
     arms: dict[str, HiddenArm]
-    drift: tuple[Drift, ...] | None  # None: one of the two was not judged by the rules of today
+    drift: (
+        tuple[DistributionShift, ...] | None
+    )  # None: one of the two was not judged by the rules of today
 
 
-def hidden_result(material: Material) -> JudgeResult | Refusal:
+def hidden_result(material: RunFiles) -> JudgeResult | Refusal:
     """What the judge said of the hidden set, or why it cannot stand beside val."""
     found, val = material.hidden_judged, material.judged
     if found is None:
@@ -48,14 +50,14 @@ def hidden_result(material: Material) -> JudgeResult | Refusal:
     return found
 
 
-def hidden(material: Material) -> Hidden | None:
+def hidden(material: RunFiles) -> Hidden | None:
     """The hidden set in short; None where it was not scored as val was."""
     found = hidden_result(material)
     if isinstance(found, Refusal):
         return None
     val = material.judged.scores.arms if material.judged else {}
     known, unseen = material.val, material.unseen
-    drift = tuple(drifts(known, unseen)) if known and unseen else None
+    drift = tuple(distribution_shifts(known, unseen)) if known and unseen else None
     strict = {one.arm: one for one in drift or () if one.what == DECIDABLE}
     arms = {
         arm: HiddenArm(
@@ -109,20 +111,20 @@ def drift_rows(found: Hidden | None) -> Iterator[DriftRow]:
         )
 
 
-def moved(one: Drift) -> str:
+def moved(one: DistributionShift) -> str:
     """How far a share moved, in points, with the interval."""
     return f"{points(one.difference)} {_ends(one, 100)}"
 
 
-def _words(one: Drift) -> str:
+def _words(one: DistributionShift) -> str:
     return f"{one.difference:+.1f} {_ends(one, 1)}".replace("-", "−")
 
 
-def _ends(one: Drift, scale: float) -> str:
+def _ends(one: DistributionShift, scale: float) -> str:
     return f"[{scale * one.low:.1f}, {scale * one.high:.1f}]".replace("-", "−")
 
 
-def _differs(one: Drift) -> bool:
+def _differs(one: DistributionShift) -> bool:
     return one.low > 0 or one.high < 0
 
 

@@ -9,7 +9,7 @@ from judge.records import ArmScore, Comparison, ContextScore, ReferenceScore
 from judge.result import JudgeNote
 from report.calibration import Calibrated, People, people, summary
 from report.gates import Threshold, gates
-from report.gather import Material
+from report.gather import RunFiles
 from report.headline import Gap, gap_of, headline, warnings
 from report.hidden import Hidden, hidden
 from report.slices import Slices, slices
@@ -46,7 +46,7 @@ class Numbers(Record):
     not_run: tuple[str, ...]  # parts of the run that were not there
 
 
-def make_numbers(material: Material) -> Numbers:
+def make_numbers(material: RunFiles) -> Numbers:
     """The numbers of a run; a part that was not run is None or empty, and named in `not_run`."""
     gap = gap_of(material)
     judged, choice, timings = material.judged, material.choice, material.timings
@@ -79,7 +79,7 @@ def make_numbers(material: Material) -> Numbers:
     )
 
 
-def _not_run(material: Material) -> tuple[str, ...]:
+def _not_run(material: RunFiles) -> tuple[str, ...]:
     parts = {
         "data": material.quality,
         "manifest": material.manifest,

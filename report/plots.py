@@ -12,7 +12,7 @@ import matplotlib
 from markupsafe import Markup
 
 from judge.records import RuleScore, StrictScore
-from report.gather import Material, Training
+from report.gather import RunFiles, Training
 from report.headline import llm_rules, rule_of, strict_of
 
 matplotlib.use("Agg")
@@ -41,9 +41,9 @@ _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 Score = StrictScore | RuleScore
 
 
-def forest(material: Material) -> Markup | None:
+def forest(material: RunFiles) -> Markup | None:
     """Strict adherence and every rule with a rate, by arm, with intervals; None without scores."""
-    names = [due.id for due in material.rules.due_rules()]
+    names = [due.id for due in material.rules.scored_rules()]
     lines: list[tuple[str, list[Score | None]]] = [
         ("strict", [strict_of(material, arm) for arm in material.arms])
     ]
@@ -103,7 +103,7 @@ def _draw_arm(axes: Any, index: int, arm: str, scores: Sequence[Score | None]) -
     )
 
 
-def curves(material: Material) -> Markup | None:
+def curves(material: RunFiles) -> Markup | None:
     """Loss, val loss and strict adherence over the steps of every student; None without any."""
     if not any(training.steps for training in material.training.values()):
         return None
@@ -126,7 +126,7 @@ def curves(material: Material) -> Markup | None:
         return _svg(figure)
 
 
-def _student_colours(material: Material) -> Mapping[str, str]:
+def _student_colours(material: RunFiles) -> Mapping[str, str]:
     """The best student has its arm's colour."""
     best = material.choice.best if material.choice else None
     others = [name for name in material.training if name != best]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from judge.records import ReferenceScore
 from report.formats import NONE, number, percent
-from report.gather import Material
+from report.gather import RunFiles
 from report.headline import reference_of
 
 
@@ -54,7 +54,7 @@ _COLUMNS: dict[str, Callable[[ReferenceScore], str]] = {
 }
 
 
-def references(material: Material) -> References | None:
+def references(material: RunFiles) -> References | None:
     """None when no arm that is shown has answers with a logged reference."""
     found = {arm: reference_of(material, arm) for arm in material.arms}
     scores = {arm: one for arm, one in found.items() if one is not None}
@@ -86,7 +86,7 @@ def _notes(scores: Sequence[ReferenceScore]) -> Iterator[str]:
         )
 
 
-def _passages(material: Material) -> Iterator[str]:
+def _passages(material: RunFiles) -> Iterator[str]:
     one = material.judged.contexts if material.judged else None
     if one:
         yield (

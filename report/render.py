@@ -14,7 +14,7 @@ from data.answers import Answer
 from judge.metrics.stats import Refusal
 from report import calibration, formats, headline, plots, searching, tables
 from report.examples import choose_examples
-from report.gather import TEACHER, Material
+from report.gather import TEACHER, RunFiles
 from report.hidden import drift_rows, hidden_result, raw
 from report.numbers import Numbers
 from report.references import references
@@ -38,20 +38,20 @@ _FILTERS = (
 )
 
 
-def render_html(material: Material, numbers: Numbers) -> str:
+def render_html(material: RunFiles, numbers: Numbers) -> str:
     """The report as one self-contained page: no scripts, nothing fetched."""
     figures = {"forest": plots.forest(material), "curves": plots.curves(material)}
     page = _environment(html=True).get_template("report.html.j2")
     return page.render(**_shown(material, numbers), **figures, colours=plots.COLOURS) + "\n"
 
 
-def render_markdown(material: Material, numbers: Numbers) -> str:
+def render_markdown(material: RunFiles, numbers: Numbers) -> str:
     """The report as Markdown, without the figures."""
     page = _environment(html=False).get_template("report.md.j2")
     return page.render(**_shown(material, numbers)) + "\n"
 
 
-def render_card(material: Material, numbers: Numbers) -> str:
+def render_card(material: RunFiles, numbers: Numbers) -> str:
     """The model card of the best student as Markdown."""
     page = _environment(html=False).get_template("card.md.j2")
     return page.render(**_shown(material, numbers)) + "\n"
@@ -70,7 +70,7 @@ def _environment(html: bool) -> ImmutableSandboxedEnvironment:
     return made
 
 
-def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
+def _shown(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
     """Everything that a template may name."""
     arms = material.arms
     return {
@@ -98,7 +98,7 @@ def _shown(material: Material, numbers: Numbers) -> dict[str, Any]:
     }
 
 
-def _judged(material: Material, numbers: Numbers) -> dict[str, Any]:
+def _judged(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
     """What the sections on the judge and the hidden set may name."""
     found, unseen = material.calibration, hidden_result(material)
     return {

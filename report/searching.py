@@ -6,7 +6,7 @@ Leaves the choice to the search itself, whose words are shown.
 from dataclasses import dataclass
 
 from judge.metrics.stats import Interval
-from report.gather import Material
+from report.gather import RunFiles
 from report.tables import differing, flat, share
 from student.records import Cell, Trial
 
@@ -32,7 +32,7 @@ class Search:
     rows: tuple[TrialRow, ...]
 
 
-def search(material: Material) -> Search | None:
+def search(material: RunFiles) -> Search | None:
     """None where nothing was searched."""
     found = material.search
     if found is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from data.rows import Context, Row
 from prompts.prompt_file import user_text
-from report.gather import Material, Saved
+from report.gather import RunFiles, Saved
 
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank offers
 _ROW = Row(
@@ -29,7 +29,7 @@ class Serving:
     request: str | None  # a shell's, that asks the server; None: the program does
 
 
-def serving(material: Material) -> Serving | None:
+def serving(material: RunFiles) -> Serving | None:
     """How the best student is served; None when none has been chosen and saved."""
     if material.choice is None or material.saved is None:
         return None
@@ -59,7 +59,7 @@ def _model(saved: Saved, name: str) -> str:
     )
 
 
-def _program(material: Material, saved: Saved) -> str:
+def _program(material: RunFiles, saved: Saved) -> str:
     """Python that asks a student whose virtual tokens only peft knows."""
     body, kwargs = _body(material, saved.method), material.config.model.template_kwargs
     return f"""\
@@ -79,7 +79,7 @@ answer = model.generate(**prompt, max_new_tokens={body["max_tokens"]}, do_sample
 print(tokenizer.decode(answer[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))"""
 
 
-def _body(material: Material, name: str) -> dict[str, Any]:
+def _body(material: RunFiles, name: str) -> dict[str, Any]:
     """A request with no system message: the user turn is the one that the student learnt."""
     sampling, kwargs = material.config.predict.sampling, material.config.model.template_kwargs
     row = _ROW.model_copy(update={"tags": {tag: f"<{tag}>" for tag in material.prompt.tags}})

@@ -6,7 +6,7 @@ Knows which slices stand in the heat maps and their colours; leaves the measurin
 from data.records import Record
 from judge.records import Measured, StrictScore
 from judge.slices import rule_slices
-from report.gather import Material
+from report.gather import RunFiles
 
 _DARKEST = (0x66, 0xAA, 0xD1)  # of a rate of 1; the ink keeps a contrast of 6 on it
 
@@ -29,7 +29,7 @@ class Slices(Record):
     not_shown: int  # values of the fields with fewer than ten decided rows in every arm shown
 
 
-def slices(material: Material) -> Slices | None:
+def slices(material: RunFiles) -> Slices | None:
     """The slices of the arms that are shown; None where the rule file names no field."""
     if material.judged is None or not material.rules.slices:
         return None
@@ -54,7 +54,7 @@ def slices(material: Material) -> Slices | None:
     )
 
 
-def _broken(material: Material) -> list[str]:
+def _broken(material: RunFiles) -> list[str]:
     """The must-rules that the best student breaks on some row."""
     arm = material.student
     scores = material.judged.scores.arms if material.judged else {}
@@ -62,7 +62,7 @@ def _broken(material: Material) -> list[str]:
     return [name for name, one in rules.items() if one.must and one.passes < one.scored]
 
 
-def _rules(material: Material) -> dict[tuple[str, str], dict[str, Measured]]:
+def _rules(material: RunFiles) -> dict[tuple[str, str], dict[str, Measured]]:
     """(field, value) → must-rule → the best student's rate."""
     side, arm = material.val, material.student
     found: dict[tuple[str, str], dict[str, Measured]] = {}

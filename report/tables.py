@@ -11,11 +11,11 @@ from typing import Any
 
 from judge.metrics.stats import Interval, wilson
 from judge.records import Comparison, RuleScore, StrictScore
-from prompts.rules import DueRule
-from report.gather import TEACHER, Material
+from prompts.rules import ScoredRule
+from report.gather import TEACHER, RunFiles
 from report.headline import compared, llm_rules, rule_of, strict_of
 from student.records import Ranked, Step
-from teacher.audit import OrderAudit, Share
+from teacher.audit import ObeyedShare, OrderAudit
 
 _LISTED = 12  # ids named before the rest is only counted
 
@@ -24,28 +24,28 @@ _LISTED = 12  # ids named before the rest is only counted
 class RuleRow:
     """One rule over the arms."""
 
-    due: DueRule
-    scores: tuple[RuleScore | None, ...]  # in the order of `Material.arms`
+    due: ScoredRule
+    scores: tuple[RuleScore | None, ...]  # in the order of `RunFiles.arms`
     against_teacher: Comparison | None
 
 
-def rule_rows(material: Material) -> list[RuleRow]:
+def rule_rows(material: RunFiles) -> list[RuleRow]:
     """The rules that code decides, and those that count for strict adherence."""
     judged = {due.id for due in llm_rules(material) if not due.must}
-    return [_rule_row(material, d) for d in material.rules.due_rules() if d.id not in judged]
+    return [_rule_row(material, d) for d in material.rules.scored_rules() if d.id not in judged]
 
 
-def llm_rows(material: Material) -> list[RuleRow]:
+def llm_rows(material: RunFiles) -> list[RuleRow]:
     """The rules that a language model decides."""
     return [_rule_row(material, due) for due in llm_rules(material)]
 
 
-def _rule_row(material: Material, due: DueRule) -> RuleRow:
+def _rule_row(material: RunFiles, due: ScoredRule) -> RuleRow:
     scores = tuple(rule_of(material, arm, due.id) for arm in material.arms)
     return RuleRow(due, scores, compared(material, TEACHER, due.id))
 
 
-def logged(material: Material) -> list[tuple[str, StrictScore]]:
+def logged(material: RunFiles) -> list[tuple[str, StrictScore]]:
     """The logged answers' strict scores by answering system: what users get today."""
     arms = material.judged.scores.arms if material.judged else {}
     return [(arm, score.strict) for arm, score in arms.items() if arm.startswith("logged/")]
@@ -71,7 +71,7 @@ class Students:
     common: tuple[tuple[str, str], ...]  # settings in which they agree
 
 
-def students(material: Material) -> Students | None:
+def students(material: RunFiles) -> Students | None:
     """None when none has been chosen yet."""
     if material.choice is None:
         return None
@@ -107,7 +107,7 @@ def _speed(steps: Sequence[Step]) -> float | None:
     return median(speeds) if speeds else None
 
 
-def looks(material: Material) -> list[tuple[str, Step, Interval | None, bool]]:
+def looks(material: RunFiles) -> list[tuple[str, Step, Interval | None, bool]]:
     """Student, its look at val, the interval of its strict share, whether that one was kept."""
     found = []
     for name, training in material.training.items():
@@ -123,7 +123,9 @@ def share(value: float | None, n: int | None) -> Interval | None:
     return None if value is None or not n else wilson(round(value * n), n)
 
 
-def audit_rows(material: Material) -> list[tuple[str, list[tuple[Share | None, Interval | None]]]]:
+def audit_rows(
+    material: RunFiles,
+) -> list[tuple[str, list[tuple[ObeyedShare | None, Interval | None]]]]:
     """Strict first, then the rules that the audit could decide: the share of each way to answer."""
     if material.audit is None:
         return []
@@ -136,7 +138,7 @@ def audit_rows(material: Material) -> list[tuple[str, list[tuple[Share | None, I
     ]
 
 
-def orders(material: Material) -> list[tuple[int, OrderAudit, Interval | None]]:
+def orders(material: RunFiles) -> list[tuple[int, OrderAudit, Interval | None]]:
     """Number of each order of the worked examples, its candidates, their strict interval."""
     if material.audit is None:
         return []
@@ -144,7 +146,7 @@ def orders(material: Material) -> list[tuple[int, OrderAudit, Interval | None]]:
     return [(at, one, share(one.strict.value, one.strict.n)) for at, one in found]
 
 
-def missing_reasons(material: Material) -> list[tuple[str, str, Counter[str]]]:
+def missing_reasons(material: RunFiles) -> list[tuple[str, str, Counter[str]]]:
     """Arm, kind of rule and the reasons why verdicts are missing; those that miss none are out."""
     judged = {due.id for due in llm_rules(material)}
     found = []

@@ -3,7 +3,7 @@
 from statistics import fmean
 
 from data.records import Record
-from report.gather import BASE, TEACHER, Material
+from report.gather import BASE, TEACHER, RunFiles
 
 
 class Tokens(Record):
@@ -22,7 +22,7 @@ class Tokens(Record):
         return self.saved / self.prompted
 
 
-def count_tokens(material: Material) -> Tokens | None:
+def count_tokens(material: RunFiles) -> Tokens | None:
     """The counts; None when no row was asked with and without the prompt."""
     lengths = [
         {a.row: a.prompt_tokens for a in material.answers.get(arm, ()) if a.finish != "too_long"}

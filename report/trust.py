@@ -10,11 +10,11 @@ from data.records import Record
 from judge.calibration.label_agreement import GoldAgreement
 from judge.llm.judge import by_model
 from judge.metrics.stats import Refusal
-from judge.records import Drift
+from judge.records import DistributionShift
 from report.calibration import summary
 from report.corrected import Corrected
 from report.formats import decimal, interval, percent
-from report.gather import Material
+from report.gather import RunFiles
 from report.headline import strict_of
 from report.hidden import SCORE_HIDDEN, HiddenArm, hidden, hidden_result, moved
 from report.tables import listed
@@ -37,7 +37,7 @@ class Fact(Record):
     run: str | None = None  # the command that finds out what is not known
 
 
-def trust(material: Material) -> tuple[Fact, ...]:
+def trust(material: RunFiles) -> tuple[Fact, ...]:
     """The facts in the order in which they are shown."""
     return (
         _decided(material),
@@ -49,9 +49,9 @@ def trust(material: Material) -> tuple[Fact, ...]:
     )
 
 
-def _decided(material: Material) -> Fact:
+def _decided(material: RunFiles) -> Fact:
     question = "Decided by code?"
-    must = [due for due in material.rules.due_rules() if due.must]
+    must = [due for due in material.rules.scored_rules() if due.must]
     asked = tuple(due.id for due in must if by_model(due))
     if material.judged is None:
         return _not_run(question, SCORE)
@@ -76,7 +76,7 @@ def _decided(material: Material) -> Fact:
     return Fact(question=question, marker=marker, said=f"{said}, {known}.", run=run)
 
 
-def _missing(material: Material) -> Fact:
+def _missing(material: RunFiles) -> Fact:
     question = "All verdicts there?"
     scores = {arm: one for arm in material.arms if (one := strict_of(material, arm))}
     if not scores:
@@ -98,7 +98,7 @@ def _missing(material: Material) -> Fact:
     return Fact(question=question, marker="with care" if few else "no", said=said)
 
 
-def _broken(material: Material) -> Fact:
+def _broken(material: RunFiles) -> Fact:
     question = "Breaches caught?"
     found = summary(material)
     if found is None:
@@ -120,7 +120,7 @@ def _broken(material: Material) -> Fact:
     return Fact(question=question, marker=marker, said=said)
 
 
-def _attacked(material: Material) -> Fact:
+def _attacked(material: RunFiles) -> Fact:
     question = "Safe from tricks?"
     found = summary(material)
     if found is None:
@@ -144,7 +144,7 @@ def _attacked(material: Material) -> Fact:
     )
 
 
-def _people(material: Material) -> Fact:
+def _people(material: RunFiles) -> Fact:
     question = "People agree?"
     found = summary(material)
     if found is None:
@@ -170,7 +170,7 @@ def _agreed(one: GoldAgreement) -> Marker:
     return "no" if one.kappa.high < FAIR_KAPPA else "not known"
 
 
-def _unseen(material: Material) -> Fact:
+def _unseen(material: RunFiles) -> Fact:
     question = "Holds on hidden rows?"
     refused = hidden_result(material)
     if isinstance(refused, Refusal):
@@ -185,7 +185,7 @@ def _unseen(material: Material) -> Fact:
     return on_hidden(arm, arm.drift)
 
 
-def on_hidden(arm: HiddenArm, one: Drift) -> Fact:
+def on_hidden(arm: HiddenArm, one: DistributionShift) -> Fact:
     """What a student's drift from val to the hidden rows says of its number."""
     question = "Holds on hidden rows?"
     said = (
@@ -208,7 +208,7 @@ def _corrected(one: Corrected) -> str:
     return f"Corrected by people's labels, {rate} of the hidden answers are good."
 
 
-def _uncalibrated(question: str, material: Material) -> Fact:
+def _uncalibrated(question: str, material: RunFiles) -> Fact:
     assert isinstance(material.calibration, Refusal)  # the caller found no summary
     if not material.run.calibration.exists():
         return _not_run(question, CALIBRATE)

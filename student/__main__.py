@@ -7,7 +7,7 @@ from config.errors import ConfigError, DataError
 from config.load import load_config
 from config.peft_methods import LowRank, served_as
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 
 
 def main() -> int:
@@ -52,7 +52,9 @@ def _search(config: Config, accept_changes: bool) -> None:
     if found.best is None:
         raise DataError(f"search: {found.why}")
     print(f"best: {found.best} ({found.why})")
-    print(f"to go on with it: python -m pipeline {Run.of(config).search.with_name('best.yaml')}")
+    print(
+        f"to go on with it: python -m pipeline {RunPaths.of(config).search.with_name('best.yaml')}"
+    )
 
 
 def _predict(config: Config, accept_changes: bool) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy
 import torch
 
-from data.top_logprobs import TopK
+from data.top_logprobs import TopLogprobs
 
 PADDING = -1  # the segment of a position that holds no token
 
@@ -24,8 +24,8 @@ class Example(NamedTuple):
 
     prompt_ids: tuple[int, ...]
     answers: tuple[tuple[int, ...], ...]  # each ends with the token that ends the turn
-    tops: tuple[TopK, ...] = ()  # the teacher's distribution at each token, answer by answer
-    prompted_ids: tuple[int, ...] = ()  # the prompt in the teacher's view, where it is asked
+    tops: tuple[TopLogprobs, ...] = ()  # the teacher's distribution at each token, answer by answer
+    teacher_prompt_ids: tuple[int, ...] = ()  # the prompt in the teacher's view, where it is asked
 
     @property
     def length(self) -> int:
@@ -39,7 +39,7 @@ class Example(NamedTuple):
 
     def prompted(self, skipped: int) -> "Example":
         """The same answers behind the teacher's view, without its first `skipped` tokens."""
-        return Example(self.prompted_ids[skipped:], self.answers)
+        return Example(self.teacher_prompt_ids[skipped:], self.answers)
 
 
 class Batch(NamedTuple):
@@ -49,7 +49,7 @@ class Batch(NamedTuple):
     segments: torch.Tensor  # [B, T] 0: prompt, k: k-th answer, PADDING
     positions: torch.Tensor  # [B, T] from 0; those of every answer follow the prompt's
     branched: bool  # whether a row has several answers; else a causal mask says it all
-    predictors: torch.Tensor  # [N] place among the B·T from which a token is predicted
+    logit_positions: torch.Tensor  # [N] place among the B·T from which a token is predicted
     targets: torch.Tensor  # [N] the token, row by row and answer by answer
     top_ids: torch.Tensor | None  # [N, K] the teacher's most likely tokens
     top_logprobs: torch.Tensor | None  # [N, K] float32
@@ -59,7 +59,7 @@ class _Row(NamedTuple):
     ids: list[int]
     segments: list[int]
     positions: list[int]
-    predictors: list[int]
+    logit_positions: list[int]
     targets: list[int]
 
 
@@ -69,7 +69,7 @@ def _laid_out(example: Example) -> _Row:
     for number, answer in enumerate(example.answers, 1):
         seen = len(answer) - 1
         begin = len(row.ids)
-        row.predictors.extend((size - 1, *range(begin, begin + seen)))
+        row.logit_positions.extend((size - 1, *range(begin, begin + seen)))
         row.targets.extend(answer)
         row.ids.extend(answer[:-1])
         row.segments.extend([number] * seen)
@@ -86,14 +86,14 @@ def collate(examples: Sequence[Example], device: torch.device | None = None) -> 
         full = [[*part, *[filler] * (width - len(part))] for part in parts]
         return torch.tensor(full, device=device)  # [B, T]
 
-    places = [place * width + one for place, row in enumerate(rows) for one in row.predictors]
+    places = [place * width + one for place, row in enumerate(rows) for one in row.logit_positions]
     tops = [top for example in examples for top in example.tops]
     return Batch(
         input_ids=padded([row.ids for row in rows], 0),
         segments=padded([row.segments for row in rows], PADDING),
         positions=padded([row.positions for row in rows], 0),
         branched=any(len(example.answers) > 1 for example in examples),
-        predictors=torch.tensor(places, device=device),
+        logit_positions=torch.tensor(places, device=device),
         targets=torch.tensor([one for row in rows for one in row.targets], device=device),
         top_ids=_joined([top.ids for top in tops], torch.long, device),
         top_logprobs=_joined([top.logprobs for top in tops], torch.float32, device),

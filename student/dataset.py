@@ -8,20 +8,20 @@ from typing import NamedTuple
 from config.errors import DataError
 from config.schema import Config
 from config.training import StudentSettings
-from data.answers import topk_path
+from data.answers import top_logprobs_path
 from data.records import digest
 from data.rows import Row
-from data.run_paths import Run
-from data.selected import Selected
+from data.run_paths import RunPaths
+from data.selected import SelectedAnswer
 from data.store import read_records
-from data.top_logprobs import TopK, read_topk
-from engine.request_builder import Asking, View
+from data.top_logprobs import TopLogprobs, read_top_logprobs
+from engine.request_builder import RequestBuilder, View
 from student.collator import Example
 
 MAX_LOST = 0.005  # share of selected answers that may be too long to learn
 
 
-class Material(NamedTuple):
+class TrainingData(NamedTuple):
     """The examples of one student."""
 
     train: list[Example]
@@ -29,32 +29,34 @@ class Material(NamedTuple):
     sha256: str  # of all that is learnt from
 
 
-def material(config: Config, student: StudentSettings, asking: Asking) -> Material:
+def load_training_data(
+    config: Config, student: StudentSettings, builder: RequestBuilder
+) -> TrainingData:
     """The selected answers with what the student's objective needs beside their text.
 
     Raises DataError when none was selected, too many do not fit, or stored probabilities lack.
     """
-    run = Run.of(config)
+    run = RunPaths.of(config)
     prompted = student.needs_adapter_off
-    records = list(read_records(run.selected, Selected))
+    records = list(read_records(run.selected, SelectedAnswer))
     if not records:
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
-    tops: dict[str, TopK] = {}
+    tops: dict[str, TopLogprobs] = {}
     if student.learns_stored:
-        stored = read_topk(topk_path(run.answers("candidates/train")))
-        tops = stored_tops(stored, records, asking)
-    train = examples(asking, list(run.training(config)), records, tops, prompted)
-    val_records = list(read_records(run.selected_val, Selected))
-    val = examples(asking, run.rows("val"), val_records, {}, False)
-    learnt = [[one.prompt_ids, one.answers, one.prompted_ids] for one in train]
-    return Material(train, val, digest([learnt, sorted(tops)]))
+        stored = read_top_logprobs(top_logprobs_path(run.answers("candidates/train")))
+        tops = stored_tops(stored, records, builder)
+    train = examples(builder, list(run.training(config)), records, tops, prompted)
+    val_records = list(read_records(run.selected_val, SelectedAnswer))
+    val = examples(builder, run.rows("val"), val_records, {}, False)
+    learnt = [[one.prompt_ids, one.answers, one.teacher_prompt_ids] for one in train]
+    return TrainingData(train, val, digest([learnt, sorted(tops)]))
 
 
 def examples(
-    asking: Asking,
+    builder: RequestBuilder,
     rows: Sequence[Row],
-    records: Sequence[Selected],
-    tops: dict[str, TopK],
+    records: Sequence[SelectedAnswer],
+    tops: dict[str, TopLogprobs],
     prompted: bool,
 ) -> list[Example]:
     """One example per row with all its answers; those over the model's length are refused.
@@ -62,7 +64,7 @@ def examples(
     prompted: with the teacher's view beside. Raises DataError when too many are too long.
     """
     by_id = {row.id: row for row in rows}
-    by_row: dict[str, list[Selected]] = defaultdict(list)
+    by_row: dict[str, list[SelectedAnswer]] = defaultdict(list)
     for record in records:
         by_row[record.row].append(record)
     made = []
@@ -70,29 +72,29 @@ def examples(
         row = by_id[row_id]
         made.append(
             Example(
-                asking.view_ids(row, View(prompted=False)),
-                tuple(answer_ids(asking, record) for record in kept),
+                builder.view_ids(row, View(prompted=False)),
+                tuple(answer_ids(builder, record) for record in kept),
                 tuple(tops[record.key] for record in kept) if tops else (),
-                asking.view_ids(row, View(prompted=True)) if prompted else (),
+                builder.view_ids(row, View(prompted=True)) if prompted else (),
             )
         )
-    return _fitting(made, asking.config.model.max_length)
+    return _fitting(made, builder.config.model.max_length)
 
 
-def answer_ids(asking: Asking, record: Selected) -> tuple[int, ...]:
+def answer_ids(builder: RequestBuilder, record: SelectedAnswer) -> tuple[int, ...]:
     """The tokens to learn: as the teacher drew them, or of the text where it spoke in ids that only
     a template may use, or by another tokenizer."""
-    drawn, end = record.token_ids, asking.renderer.end_of_turn
-    if drawn and asking.renderer.control_ids(drawn) == (end,) and drawn[-1] == end:
-        text = asking.renderer.tokenizer.decode(drawn[:-1], clean_up_tokenization_spaces=False)
+    drawn, end = record.token_ids, builder.renderer.end_of_turn
+    if drawn and builder.renderer.control_ids(drawn) == (end,) and drawn[-1] == end:
+        text = builder.renderer.tokenizer.decode(drawn[:-1], clean_up_tokenization_spaces=False)
         if str(text).strip() == record.text:
             return drawn
-    return asking.renderer.answer_ids(record.text)
+    return builder.renderer.answer_ids(record.text)
 
 
 def stored_tops(
-    stored: Mapping[str, TopK], records: Sequence[Selected], asking: Asking
-) -> dict[str, TopK]:
+    stored: Mapping[str, TopLogprobs], records: Sequence[SelectedAnswer], builder: RequestBuilder
+) -> dict[str, TopLogprobs]:
     """The teacher's distribution at each token of the answers, by their keys.
 
     Raises DataError where it lacks, or is one over the tokens of another model.
@@ -100,7 +102,7 @@ def stored_tops(
     found = {record.key: stored.get(record.key) for record in records}
     for record in records:
         top = found[record.key]
-        learnt = answer_ids(asking, record)
+        learnt = answer_ids(builder, record)
         if top is None or len(top.ids) != len(learnt):
             raise DataError(
                 f"row {record.row}: no probabilities are stored for each token of its answer; "
@@ -109,7 +111,7 @@ def stored_tops(
             )
         if learnt != record.token_ids:
             raise DataError(
-                f"row {record.row}: {asking.config.model.name} has other tokens than the teacher, "
+                f"row {record.row}: {builder.config.model.name} has other tokens than the teacher, "
                 "whose probabilities are stored; use objective ce or teacher: adapter_off"
             )
     return {key: top for key, top in found.items() if top is not None}
@@ -118,7 +120,8 @@ def stored_tops(
 def _fitting(made: Sequence[Example], limit: int) -> list[Example]:
     """Those whose every answer fits behind the prompt."""
     longest = [
-        max(len(one.prompt_ids), len(one.prompted_ids)) + max(map(len, one.answers)) for one in made
+        max(len(one.prompt_ids), len(one.teacher_prompt_ids)) + max(map(len, one.answers))
+        for one in made
     ]
     lengths = sorted(longest)
     over = [length for length in lengths if length > limit]
@@ -131,7 +134,7 @@ def _fitting(made: Sequence[Example], limit: int) -> list[Example]:
     return [one for one, length in zip(made, longest, strict=True) if length <= limit]
 
 
-def unrelated(asking: Asking, path: Path) -> list[tuple[int, ...]]:
+def unrelated(builder: RequestBuilder, path: Path) -> list[tuple[int, ...]]:
     """The prompts of a file of unrelated questions, one a line, as a user without prompt asks them.
 
     Raises DataError when there is none.
@@ -143,6 +146,6 @@ def unrelated(asking: Asking, path: Path) -> list[tuple[int, ...]]:
     questions = [line for line in lines if line]
     if not questions:
         raise DataError(f"retention.questions = {path}: holds no question")
-    renderer = asking.renderer
+    renderer = builder.renderer
     turns = [{"role": "user", "content": renderer.neutral(question)} for question in questions]
     return [renderer.prompt_ids([turn]) for turn in turns]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from config.objectives import CrossEntropy, Objective, OnPolicy
-from engine.sampling import Drawing, batches, drawn_answers
+from engine.sampling import SamplingSettings, sample_answers, token_batches
 from student.collator import Batch, Example, collate
 from student.forward import (
     Model,
@@ -32,13 +32,13 @@ from student.projection import LossOf, summed_loss
 
 
 @dataclass
-class Teaching:
+class Distiller:
     """One objective on one model."""
 
     model: Model
     objective: Objective
     shared: tuple[int, ...]  # tokens that begin the teacher's view of every row
-    drawing: Drawing  # of its own answers, on policy
+    drawing: SamplingSettings  # of its own answers, on policy
     room: int  # tokens per forward pass
     _prefix: Prefix | None = None
 
@@ -48,21 +48,25 @@ class Teaching:
             return list(examples)
         prompts = [example.prompt_ids for example in examples]
         learnt = list(examples)
-        for drawn in drawn_answers(self.model, prompts, self.drawing):
+        for drawn in sample_answers(self.model, prompts, self.drawing):
             learnt[drawn.prompt] = examples[drawn.prompt]._replace(answers=(drawn.token_ids,))
         return learnt
 
     def losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
         """Summed loss of one forward pass after another, over all `examples`."""
-        for chosen in batches([self._size(example) for example in examples], self.room):
+        for chosen in token_batches([self._size(example) for example in examples], self.room):
             yield self._loss([examples[index] for index in chosen])
 
     def passes(self, examples: Sequence[Example]) -> int:
         """How many forward passes `losses` makes."""
-        return sum(1 for _ in batches([self._size(example) for example in examples], self.room))
+        return sum(
+            1 for _ in token_batches([self._size(example) for example in examples], self.room)
+        )
 
     def _size(self, example: Example) -> int:
-        prompted = len(example.prompted_ids) - len(self.shared) if self.objective.asks_base else 0
+        prompted = (
+            len(example.teacher_prompt_ids) - len(self.shared) if self.objective.asks_base else 0
+        )
         return max(example.length, example.length - len(example.prompt_ids) + prompted)
 
     def _loss(self, examples: Sequence[Example]) -> torch.Tensor:
@@ -122,7 +126,7 @@ def retention_losses(
 ) -> Iterator[torch.Tensor]:
     """Summed KL(base ‖ student) on answers that the base gave itself, both without the prompt."""
     device, head = head_weight(model).device, head_weight(model)
-    for chosen in batches([example.length for example in examples], room):
+    for chosen in token_batches([example.length for example in examples], room):
         batch = collate([examples[index] for index in chosen], device)
         base = base_states(model, batch)
 

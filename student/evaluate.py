@@ -7,8 +7,8 @@ from typing import Any
 from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
-from data.run_paths import Run
-from engine.request_builder import Asking, View
+from data.run_paths import RunPaths
+from engine.request_builder import RequestBuilder, View
 from engine.sampling import greedy_answers
 from judge.checks.check import code_verdicts
 from judge.metrics.verdict_table import strict
@@ -19,23 +19,23 @@ from student.trainer import Adherence
 SAMPLES = 3  # val rows whose answers are shown, where a tracker may show any
 
 
-def look_at_val(config: Config, asking: Asking) -> Callable[[Any], Adherence]:
+def look_at_val(config: Config, builder: RequestBuilder) -> Callable[[Any], Adherence]:
     """A look at val: greedy answers of the model in training, scored by the code rules."""
     shown = SAMPLES if config.shows_samples else 0
-    rows = Run.of(config).rows("val")[: config.predict.epoch_rows]
-    rows = [row for row in rows if asking.kept(row).fits]
+    rows = RunPaths.of(config).rows("val")[: config.predict.epoch_rows]
+    rows = [row for row in rows if builder.kept(row).fits]
     unprompted = View(prompted=False)
-    prompts = [asking.view_ids(row, unprompted) for row in rows]
-    end, limit = asking.renderer.end_of_turn, config.predict.sampling.max_tokens
+    prompts = [builder.view_ids(row, unprompted) for row in rows]
+    end, limit = builder.renderer.end_of_turn, config.predict.sampling.max_tokens
 
     def look(model: Any) -> Adherence:
         drawn = joined(greedy_answers(model, share(prompts), end, limit))
-        answers = [_answer(asking, *pair, limit) for pair in zip(rows, drawn, strict=True)]
+        answers = [_answer(builder, *pair, limit) for pair in zip(rows, drawn, strict=True)]
         scores: list[bool | None] = []
         passed: dict[str, list[bool]] = defaultdict(list)
         for row, answer in zip(rows, answers, strict=True):
-            verdicts = code_verdicts(asking.rules, asking.prompt, answer.shown(row), answer)
-            scores.append(strict(verdicts, asking.rules))
+            verdicts = code_verdicts(builder.rules, builder.prompt, answer.shown(row), answer)
+            scores.append(strict(verdicts, builder.rules))
             for verdict in verdicts:
                 if verdict.outcome in ("pass", "fail"):
                     passed[verdict.rule].append(verdict.outcome == "pass")
@@ -52,8 +52,8 @@ def _sample(row: Row, answer: Answer) -> Sample:
     return Sample(row=row.id, question=row.question, answer=answer.text)
 
 
-def _answer(asking: Asking, row: Row, ids: list[int], limit: int) -> Answer:
-    text = asking.renderer.tokenizer.decode(ids, skip_special_tokens=True)
+def _answer(builder: RequestBuilder, row: Row, ids: list[int], limit: int) -> Answer:
+    text = builder.renderer.tokenizer.decode(ids, skip_special_tokens=True)
     return Answer(
         key="",  # never stored
         arm="student",
@@ -64,5 +64,5 @@ def _answer(asking: Asking, row: Row, ids: list[int], limit: int) -> Answer:
         finish="length" if len(ids) >= limit else "stop",
         seed=0,
         prompt_tokens=0,
-        dropped=asking.kept(row).dropped,
+        dropped=builder.kept(row).dropped,
     )

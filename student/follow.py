@@ -16,7 +16,7 @@ from config.errors import SetupError
 from config.schema import Config
 from config.tracking import TrackerSettings, WandbSettings
 from config.training import StudentSettings
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from student.callbacks import Follower
 from student.distributed import rank
 from student.records import Step
@@ -46,7 +46,7 @@ def _wandb(config: Config, wanted: WandbSettings, student: StudentSettings) -> I
         project=wanted.project,
         name=_name(config, student),
         mode=wanted.mode,
-        dir=str(Run.of(config).root),
+        dir=str(RunPaths.of(config).root),
         config=_settings(config, student),
         reinit="create_new",
         settings=wandb.Settings(silent=True),

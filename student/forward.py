@@ -113,7 +113,7 @@ def _states(causal: Any, batch: Batch, before: _Before, skipped: int = 0) -> tor
         hidden = seen.hidden_states[-1]
     else:
         hidden = causal.model(**inputs).last_hidden_state
-    states: torch.Tensor = hidden[:, -width:].flatten(0, 1)[batch.predictors]  # [N, D]
+    states: torch.Tensor = hidden[:, -width:].flatten(0, 1)[batch.logit_positions]  # [N, D]
     return states
 
 

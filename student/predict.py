@@ -11,17 +11,17 @@ from config.training import StudentSettings
 from data.answers import Answer, read_answers
 from data.readers.write_back import write_hidden
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_text
 from engine.base import Adapter, Engine
 from engine.batch_job import Task, run_job
 from engine.merge_adapter import ADAPTER_CONFIG, save_merged
-from engine.request_builder import Asking, View
+from engine.request_builder import RequestBuilder, View
 from judge.checks.check import code_verdicts
 from judge.metrics.verdict_table import strict
 from judge.reference.reference_scores import best_by_row
 from student.checkpoint import writing
-from student.records import Choice, Ranked
+from student.records import Ranked, StudentChoice
 from student.train import read_result
 
 
@@ -37,25 +37,25 @@ class Predictor:
 
     def __init__(self, config: Config, engines: Engines, accept_changes: bool) -> None:
         self.config = config
-        self.run = Run.of(config)
-        self.asking = Asking(config)
+        self.run = RunPaths.of(config)
+        self.builder = RequestBuilder(config)
         self._engines = engines
         self._accept = accept_changes
 
     def answer(self, arm: str, rows: Sequence[Row], view: View) -> None:
         """Answers `rows` into `answers/<arm>.jsonl`."""
-        tasks = self.asking.tasks(arm, rows, view, self.config.predict.sampling)
+        tasks = self.builder.tasks(arm, rows, view, self.config.predict.sampling)
         self._ask(arm, rows, view, tasks)
 
     def compare(self, arm: str, rows: Sequence[Row], view: View) -> None:
         """Answers `rows`, and scores their best logged answers into `answers/scored/`."""
         self.answer(arm, rows, view)
         scored = f"scored/{arm}"
-        tasks = self.asking.scoring(scored, rows, view, best_by_row(rows))
+        tasks = self.builder.scoring(scored, rows, view, best_by_row(rows))
         self._ask(scored, rows, view, tasks)
 
     def _ask(self, arm: str, rows: Sequence[Row], view: View, tasks: Iterable[Task]) -> None:
-        meaning = self.asking.meaning(view, self.config.predict.sampling, rows)
+        meaning = self.builder.meaning(view, self.config.predict.sampling, rows)
         done = run_job(
             self._engine(view.adapter), tasks, self.run.answers(arm), meaning, self._accept
         )
@@ -77,7 +77,7 @@ class Predictor:
         return chosen
 
 
-def predict(config: Config, engines: Engines, accept_changes: bool) -> Choice:
+def predict(config: Config, engines: Engines, accept_changes: bool) -> StudentChoice:
     """Every arm on val; then, with the best student, val with the prompt, and the hidden set.
 
     What vLLM cannot serve comes first, so that vLLM is started once at most; then the base, with
@@ -95,10 +95,10 @@ def predict(config: Config, engines: Engines, accept_changes: bool) -> Choice:
     for adapter in adapters.values():
         if adapter not in live:
             predictor.compare(f"student/{adapter.name}", val, View(False, adapter))
-    choice = choose(config, predictor.asking)
+    choice = choose(config, predictor.builder)
     adapter = adapters[choice.best]
     predictor.answer(f"student/{choice.best}+prompt", val, View(True, adapter))
-    _save(run, adapter, predictor.asking.model)
+    _save(run, adapter, predictor.builder.model)
     if hidden:
         arm = f"hidden/{choice.best}"
         predictor.answer(arm, hidden, View(False, adapter))
@@ -107,12 +107,12 @@ def predict(config: Config, engines: Engines, accept_changes: bool) -> Choice:
     return choice
 
 
-def choose(config: Config, asking: Asking) -> Choice:
+def choose(config: Config, builder: RequestBuilder) -> StudentChoice:
     """The student with the highest strict adherence on val; val loss decides between equals.
 
     The hidden set is never looked at for this.
     """
-    run = Run.of(config)
+    run = RunPaths.of(config)
     rows = {row.id: row for row in run.rows("val")}
     ranked = []
     for student in config.students:
@@ -121,7 +121,7 @@ def choose(config: Config, asking: Asking) -> Choice:
         ranked.append(
             Ranked(
                 name=student.name,
-                strict=_strict_share(asking, rows, answers),
+                strict=_strict_share(builder, rows, answers),
                 val_loss=result.val_loss,
                 best_epoch=result.best_epoch,
                 settings=student.model_dump(mode="json", exclude={"name"}),
@@ -134,20 +134,22 @@ def choose(config: Config, asking: Asking) -> Choice:
     why = f"{rate} on {len(rows)} val rows by the code rules, the highest of {len(ranked)}"
     if len(ranked) > 1 and ranked[1].strict == best.strict:
         why += "; equal to the next, and lower val loss"
-    return Choice(best=best.name, why=why, ranked=tuple(ranked))
+    return StudentChoice(best=best.name, why=why, ranked=tuple(ranked))
 
 
-def _strict_share(asking: Asking, rows: dict[str, Row], answers: Sequence[Answer]) -> float | None:
+def _strict_share(
+    builder: RequestBuilder, rows: dict[str, Row], answers: Sequence[Answer]
+) -> float | None:
     scores = []
     for answer in answers:
         row = answer.shown(rows[answer.row])
-        verdicts = code_verdicts(asking.rules, asking.prompt, row, answer)
-        scores.append(strict(verdicts, asking.rules))
+        verdicts = code_verdicts(builder.rules, builder.prompt, row, answer)
+        scores.append(strict(verdicts, builder.rules))
     decided = [score for score in scores if score is not None]
     return sum(decided) / len(decided) if decided else None
 
 
-def _save(run: Run, adapter: Adapter, base: str) -> None:
+def _save(run: RunPaths, adapter: Adapter, base: str) -> None:
     """The best adapter in `best/adapter`, and in `best/merged` what a server can only have whole.
 
     The report adds the model card.
@@ -166,7 +168,7 @@ def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:
     source = config.data.hidden
     assert source is not None  # there are hidden rows
     texts = {answer.row: answer.text for answer in read_answers(answers)}
-    out = Run.of(config).best / f"hidden_answers{Path(source.path).suffix}"
+    out = RunPaths.of(config).best / f"hidden_answers{Path(source.path).suffix}"
     unanswered = write_hidden(source, Path(), texts, "answer", out)
     print(f"hidden: {len(rows)} answers in {out}")
     if unanswered:

@@ -58,7 +58,7 @@ class Ranked(Record):
     seconds: float
 
 
-class Choice(Record):
+class StudentChoice(Record):
     """The best student, and why."""
 
     best: str

@@ -12,18 +12,18 @@ from config.errors import DataError
 from config.peft_methods import FullMethod, PrefixTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
-from data.fingerprint import settle_meaning
-from data.run_paths import Run
+from data.fingerprint import check_fingerprint
+from data.run_paths import RunPaths
 from data.store import write_text
 from engine.models import load_base
 from engine.precision import has_bfloat16
-from engine.request_builder import Asking
-from engine.sampling import Drawing, drawn_answers
+from engine.request_builder import RequestBuilder
+from engine.sampling import SamplingSettings, sample_answers
 from student.callbacks import COMPLETE, Follower, Metrics
 from student.checkpoint import load_trained, save_student, save_trained
 from student.collator import Example
-from student.dataset import Material, material, unrelated
-from student.distiller import Teaching
+from student.dataset import TrainingData, load_training_data, unrelated
+from student.distiller import Distiller
 from student.distributed import rank, several, wait
 from student.evaluate import look_at_val
 from student.follow import Bar, trackers
@@ -32,7 +32,7 @@ from student.model import load_student, trainable
 from student.prefix_cache import shared_prefix
 from student.records import Result, Step
 from student.sharding import in_shares
-from student.trainer import AnswerTrainer, Lessons
+from student.trainer import AnswerTrainer, TrainingTask
 
 
 def train(
@@ -47,21 +47,21 @@ def train(
     are too long, or when the settings have changed since an earlier run (unless `accept_changes`:
     then it is trained anew).
     """
-    run = Run.of(config)
+    run = RunPaths.of(config)
     folder = run.student(student.name)
-    asking = Asking(config)
-    found = material(config, student, asking)
+    builder = RequestBuilder(config)
+    found = load_training_data(config, student, builder)
     arguments = _arguments(config, student, folder / "checkpoints")  # sets up several processes
     start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
-    meaning = _meaning(config, student, asking, found.sha256, start)
-    if rank() == 0 and settle_meaning(folder / "meaning.json", meaning, accept_changes):
+    meaning = _meaning(config, student, builder, found.sha256, start)
+    if rank() == 0 and check_fingerprint(folder / "meaning.json", meaning, accept_changes):
         for stale in ("checkpoints", "adapter"):
             shutil.rmtree(folder / stale, ignore_errors=True)
         (folder / "result.json").unlink(missing_ok=True)
     wait()
     if not (folder / "result.json").exists():
         with trackers(config, student) as tracking:
-            _train(config, student, asking, found, arguments, [*tracking, *followers])
+            _train(config, student, builder, found, arguments, [*tracking, *followers])
         wait()
     return read_result(folder)
 
@@ -75,7 +75,11 @@ def read_result(folder: Path) -> Result:
 
 
 def _meaning(
-    config: Config, student: StudentSettings, asking: Asking, learnt: str, start: str | None
+    config: Config,
+    student: StudentSettings,
+    builder: RequestBuilder,
+    learnt: str,
+    start: str | None,
 ) -> dict[str, object]:
     """What the trained weights depend on, by name; how passes are filled is not among it."""
     settings = student.model_dump(mode="json", exclude={"name", "micro_tokens", "seed", "start"})
@@ -83,9 +87,9 @@ def _meaning(
         **settings,
         "start": start,
         "seed": config.seed_of(student),
-        "model": asking.identity,
-        "chat template": asking.renderer.template_sha256,
-        "prompt": asking.prompt.sha256,
+        "model": builder.identity,
+        "chat template": builder.renderer.template_sha256,
+        "prompt": builder.prompt.sha256,
         "answers": learnt,
     }
 
@@ -93,17 +97,17 @@ def _meaning(
 def _train(
     config: Config,
     student: StudentSettings,
-    asking: Asking,
-    found: Material,
+    builder: RequestBuilder,
+    found: TrainingData,
     arguments: Any,
     followers: Sequence[Follower],
 ) -> None:
-    run = Run.of(config)
+    run = RunPaths.of(config)
     folder = run.student(student.name)
     checkpoints = Path(arguments.output_dir)
     resume = last_complete(checkpoints)
-    system = asking.renderer.system_ids
-    model = load_student(asking.model, student.method, config.seed_of(student), system)
+    system = builder.renderer.system_ids
+    model = load_student(builder.model, student.method, config.seed_of(student), system)
     if student.start:
         load_trained(model, run.student(student.start))
     if not in_shares(model):
@@ -112,9 +116,9 @@ def _train(
     trainer = AnswerTrainer(
         model,
         arguments,
-        _lessons(config, student, asking, found, model),
-        asking.renderer.tokenizer,
-        look_at_val(config, asking),
+        _lessons(config, student, builder, found, model),
+        builder.renderer.tokenizer,
+        look_at_val(config, builder),
     )
     for one in trainable(model).values():
         if one.dtype != torch.float32:  # TRL makes them bfloat16 on a base in 4 bits
@@ -126,7 +130,7 @@ def _train(
     if rank() == 0:
         best = best_step(metrics.steps)
         if in_shares(model):  # this process alone goes on
-            model = load_base(asking.model, dtype=torch.float32)
+            model = load_base(builder.model, dtype=torch.float32)
         load_trained(model, checkpoints / f"checkpoint-{best.step}")
         save_trained(model, folder)  # for a second stage to go on from
         result = Result(
@@ -147,25 +151,29 @@ def _train(
 
 
 def _lessons(
-    config: Config, student: StudentSettings, asking: Asking, found: Material, model: Model
-) -> Lessons:
-    end, room = asking.renderer.end_of_turn, student.micro_tokens
-    prompts = [example.prompted_ids for example in found.train]
-    teaching = Teaching(
+    config: Config,
+    student: StudentSettings,
+    builder: RequestBuilder,
+    found: TrainingData,
+    model: Model,
+) -> TrainingTask:
+    end, room = builder.renderer.end_of_turn, student.micro_tokens
+    prompts = [example.teacher_prompt_ids for example in found.train]
+    teaching = Distiller(
         model=model,
         objective=student.objective,
         shared=shared_prefix(prompts) if all(prompts) else (),
-        drawing=Drawing((end,), config.predict.sampling.max_tokens, sampled=True),
+        drawing=SamplingSettings((end,), config.predict.sampling.max_tokens, sampled=True),
         room=room,
     )
     kept = student.retention
     if kept is None:
-        return Lessons(teaching, found.train, found.val, student.batch_size)
-    asked = unrelated(asking, Path(kept.questions))
+        return TrainingTask(teaching, found.train, found.val, student.batch_size)
+    asked = unrelated(builder, Path(kept.questions))
     with base_only(model):
-        drawn = drawn_answers(model, asked, Drawing((end,), kept.max_tokens))
+        drawn = sample_answers(model, asked, SamplingSettings((end,), kept.max_tokens))
         retained = [Example(asked[one.prompt], (one.token_ids,)) for one in drawn]
-    return Lessons(teaching, found.train, found.val, student.batch_size, retained, kept.weight)
+    return TrainingTask(teaching, found.train, found.val, student.batch_size, retained, kept.weight)
 
 
 def best_step(steps: Sequence[Step]) -> Step:

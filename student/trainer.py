@@ -23,7 +23,7 @@ from config.errors import DataError
 from config.objectives import CrossEntropy
 from student.checkpoint import load_trained, save_trained, size_of, writing
 from student.collator import Example
-from student.distiller import Teaching, retention_losses
+from student.distiller import Distiller, retention_losses
 from student.distributed import most, share, sum_gradients, total
 from student.records import Sample
 from student.sharding import PROGRESS, in_shares, load_progress, put_together, save_progress
@@ -39,10 +39,10 @@ class Adherence(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingTask:
     """What there is to learn, and how."""
 
-    teaching: Teaching
+    teaching: Distiller
     train: Sequence[Example]
     val: Sequence[Example]
     batch_size: int  # rows per optimiser step
@@ -66,7 +66,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         self,
         model: Any,
         settings: SFTConfig,
-        lessons: Lessons,
+        lessons: TrainingTask,
         tokenizer: Any,
         adherence: Callable[[Any], Adherence],
     ) -> None:

@@ -13,7 +13,7 @@ from config.cli import add_changes, parser, run_command
 from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.shards import WHOLE, read_shard
 from data.store import write_records, write_text
 from judge.score import judging_server
@@ -88,9 +88,9 @@ def _check(config: Config, action: str, shard: str | None) -> None:
 
 
 def _prepare(config: Config) -> None:
-    from teacher.prepare_batch import prepare
+    from teacher.prepare_batch import prepare_batch
 
-    done = prepare(config)
+    done = prepare_batch(config)
     print(
         f"{done.requests} requests in {len(done.files)} files, {done.there} answers are there, "
         f"{done.failed} came back as errors"
@@ -100,7 +100,7 @@ def _prepare(config: Config) -> None:
 
 
 def _probes(config: Config, accept_changes: bool) -> None:
-    run, (prompt, rules) = Run.of(config), load_prompt(config.prompt, Path())
+    run, (prompt, rules) = RunPaths.of(config), load_prompt(config.prompt, Path())
     train = run.rows("train")
     given = given_of(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
     written: dict[str, list[str]] = {}
@@ -156,7 +156,7 @@ def _select(config: Config) -> None:
         )
         if done.left_out:
             reasons = ", ".join(f"{fate} {len(ids)}" for fate, ids in done.left_out.items())
-            print(f"  rows left out: {reasons}; their ids are in {Run.of(config).audit}")
+            print(f"  rows left out: {reasons}; their ids are in {RunPaths.of(config).audit}")
     made = audit(config, rules, found, selection)
     by = "code rules and the judge" if made.judged else "code rules"
     print(f"ceiling, strict on train by the {by}: {_ceiling(made.strict, config)}")

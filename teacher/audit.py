@@ -11,18 +11,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from config.schema import Config
 from data.records import Record
 from data.rows import Row
-from data.run_paths import Run
-from data.selected import Selected
+from data.run_paths import RunPaths
+from data.selected import SelectedAnswer
 from data.store import read_records, write_text
 from judge.metrics.verdict_table import strict
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
 from teacher.fates import Selection
-from teacher.probes.coverage import Coverage, coverage
-from teacher.scoring import Candidates, Judged, is_repaired, must_rules, rank
+from teacher.probes.coverage import RuleCoverage, coverage
+from teacher.scoring import Candidates, ScoredCandidate, is_repaired, must_rules, rank
 
 
-class Share(Record):
+class ObeyedShare(Record):
     """A share of rows."""
 
     value: float | None  # None: no row is decided
@@ -32,17 +32,17 @@ class Share(Record):
 class RuleAudit(Record):
     """One rule over the train rows."""
 
-    base: Share
-    first: Share
-    best: Share  # the best candidate of each row: one at least, `teacher.candidates` at most
-    repaired: Share | None  # None: nothing was asked behind failed candidates
+    base: ObeyedShare
+    first: ObeyedShare
+    best: ObeyedShare  # the best candidate of each row: one at least, `teacher.candidates` at most
+    repaired: ObeyedShare | None  # None: nothing was asked behind failed candidates
 
 
 class OrderAudit(Record):
     """The candidates of one order of the worked examples; later ones see only unsettled rows."""
 
     asked: int
-    strict: Share  # of those where every must-rule is decided
+    strict: ObeyedShare  # of those where every must-rule is decided
 
 
 class ProbeAudit(Record):
@@ -60,7 +60,7 @@ class Audit(Record):
     strict: RuleAudit
     by_order: tuple[OrderAudit, ...]
     selection: dict[str, Selection]  # split → what became of its candidates
-    coverage: dict[str, Coverage] = {}  # rule → the training rows that it is due on
+    coverage: dict[str, RuleCoverage] = {}  # rule → the training rows that it is due on
     probes: dict[str, ProbeAudit] = {}  # kind of the made rows among them → what they gave
 
 
@@ -68,25 +68,27 @@ def audit(
     config: Config, rules: RuleFile, found: Candidates, selection: dict[str, Selection]
 ) -> Audit:
     """Writes `teacher/audit.json` from the candidates of the logged train rows."""
-    must, run = must_rules(rules), Run.of(config)
+    must, run = must_rules(rules), RunPaths.of(config)
     training = list(run.training(config))
     logged = {row.id for row in training if row.synthetic is None}
     drawn = [one for one in found.train if one.answer.row in logged]
     base = [one for row, one in found.base.items() if row in logged]
     result = Audit(
         judged=config.teacher.judged,
-        rules={due.id: audited(drawn, base, must, _outcome(due.id)) for due in rules.due_rules()},
+        rules={
+            due.id: audited(drawn, base, must, _outcome(due.id)) for due in rules.scored_rules()
+        },
         strict=audited(drawn, base, must, lambda verdicts: strict(verdicts, rules)),
         by_order=tuple(_by_order(drawn, rules)),
         selection=selection,
         coverage=coverage(rules, training),
-        probes=_probes(training, list(read_records(run.selected, Selected))),
+        probes=_probes(training, list(read_records(run.selected, SelectedAnswer))),
     )
     write_text(run.audit, result.model_dump_json(indent=1) + "\n")
     return result
 
 
-def _probes(rows: Sequence[Row], selected: Sequence[Selected]) -> dict[str, ProbeAudit]:
+def _probes(rows: Sequence[Row], selected: Sequence[SelectedAnswer]) -> dict[str, ProbeAudit]:
     learnt = {one.row for one in selected}
     found: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
@@ -106,7 +108,10 @@ def _outcome(rule: str) -> Decides:
 
 
 def audited(
-    candidates: Sequence[Judged], base: Iterable[Judged], must: Collection[str], decides: Decides
+    candidates: Sequence[ScoredCandidate],
+    base: Iterable[ScoredCandidate],
+    must: Collection[str],
+    decides: Decides,
 ) -> RuleAudit:
     """What one rule, or the strict score, says of each way to answer."""
     drawn = [one for one in candidates if not is_repaired(one.answer)]
@@ -118,21 +123,21 @@ def audited(
     )
 
 
-def _share(answers: Iterable[Judged], decides: Decides) -> Share:
+def _share(answers: Iterable[ScoredCandidate], decides: Decides) -> ObeyedShare:
     every = [decides(one.verdicts) for one in answers]
     decided = [obeyed for obeyed in every if obeyed is not None]
-    return Share(value=sum(decided) / len(decided) if decided else None, n=len(decided))
+    return ObeyedShare(value=sum(decided) / len(decided) if decided else None, n=len(decided))
 
 
-def _best(candidates: Sequence[Judged], must: Collection[str]) -> list[Judged]:
-    by_row: dict[str, list[Judged]] = defaultdict(list)
+def _best(candidates: Sequence[ScoredCandidate], must: Collection[str]) -> list[ScoredCandidate]:
+    by_row: dict[str, list[ScoredCandidate]] = defaultdict(list)
     for one in candidates:
         by_row[one.answer.row].append(one)
     return [min(of_row, key=lambda one: rank(one, must)) for of_row in by_row.values()]
 
 
-def _by_order(candidates: Sequence[Judged], rules: RuleFile) -> Iterator[OrderAudit]:
-    by_sample: dict[int, list[Judged]] = defaultdict(list)
+def _by_order(candidates: Sequence[ScoredCandidate], rules: RuleFile) -> Iterator[OrderAudit]:
+    by_sample: dict[int, list[ScoredCandidate]] = defaultdict(list)
     for one in candidates:
         if not is_repaired(one.answer):
             by_sample[one.answer.sample].append(one)

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, get_args
 
 from data.records import Record
 from judge.verdict import Outcome
-from teacher.scoring import Judged, is_repaired, standing
+from teacher.scoring import ScoredCandidate, is_repaired, standing
 
 # Of a row without a kept candidate, the last of these words that any of its candidates has: as near
 # as the row came to being learnt.
@@ -28,7 +28,7 @@ _FATES: tuple[Fate, ...] = get_args(Fate)
 class Placed(NamedTuple):
     """A candidate and its fate."""
 
-    judged: Judged
+    judged: ScoredCandidate
     fate: Fate
 
 
@@ -54,7 +54,7 @@ class Selection(Record):
 
 
 def counted(
-    places: Sequence[Placed], must: Collection[str], base: Mapping[str, Judged]
+    places: Sequence[Placed], must: Collection[str], base: Mapping[str, ScoredCandidate]
 ) -> Selection:
     """The counts of one split; `base`: row → the base's answer, where it was asked."""
     by_row: dict[str, list[Fate]] = defaultdict(list)

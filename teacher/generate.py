@@ -14,16 +14,16 @@ from typing import Literal, NamedTuple
 
 from config.schema import Config, ServerSettings
 from data.rows import Row
-from data.run_paths import Run
-from data.shards import WHOLE, Part
+from data.run_paths import RunPaths
+from data.shards import WHOLE, Shard
 from engine.base import Engine
-from engine.batch_job import Job, Outcome, Task, run_job
-from engine.request_builder import Asking, View
+from engine.batch_job import Job, JobSummary, Task, run_job
+from engine.request_builder import RequestBuilder, View
 from judge.reference.reference_scores import best_by_row
 from teacher.orders import candidate_orders
 from teacher.rejection_sampling import is_settled
 from teacher.repair import repair_tasks
-from teacher.scoring import BASE, Judged, Scorer
+from teacher.scoring import BASE, ScoredCandidate, Scorer
 
 ARMS = (BASE, "teacher", "scored/teacher", "candidates/train", "candidates/val")
 _AT_ONCE = 10_000  # rows whose candidates are drawn together; only those are held
@@ -35,7 +35,7 @@ class Sources(NamedTuple):
     engine: Engine
     base: Engine | None = None  # the student's base, where `engine` is another model
     judge: ServerSettings | None = None  # a running server for `teacher.judged`
-    part: Part = WHOLE
+    part: Shard = WHOLE
 
     def close(self) -> None:
         """Frees the models."""
@@ -44,7 +44,7 @@ class Sources(NamedTuple):
                 one.close()
 
 
-def generate(config: Config, sources: Sources, accept_changes: bool) -> dict[str, Outcome]:
+def generate(config: Config, sources: Sources, accept_changes: bool) -> dict[str, JobSummary]:
     """Writes the base's answers to train, the teacher arm and the candidates of train and val.
 
     Of a part of the rows into files of its own: they are what those rows have in the whole. Returns
@@ -61,20 +61,24 @@ def generate(config: Config, sources: Sources, accept_changes: bool) -> dict[str
 class _Generation:
     def __init__(self, config: Config, sources: Sources, accept_changes: bool) -> None:
         self._config, self._sources, self._accept = config, sources, accept_changes
-        self._run = Run.of(config)
-        self._asking = Asking(config, identity=sources.engine.identity)
-        asking = self._asking
-        self._scorer = Scorer(config, asking.prompt, asking.rules, sources.judge)
+        self._run = RunPaths.of(config)
+        self._asking = RequestBuilder(config, identity=sources.engine.identity)
+        builder = self._asking
+        self._scorer = Scorer(config, builder.prompt, builder.rules, sources.judge)
 
-    def ask_base(self) -> Outcome:
+    def ask_base(self) -> JobSummary:
         """The train rows, as the student's base answers them without the prompt."""
         sources, config = self._sources, self._config
-        asking, bare, sampling = Asking(config), View(prompted=False), config.predict.sampling
-        meaning = asking.meaning(bare, sampling, candidate_rows(config, "train"))
+        builder, bare, sampling = (
+            RequestBuilder(config),
+            View(prompted=False),
+            config.predict.sampling,
+        )
+        meaning = builder.meaning(bare, sampling, candidate_rows(config, "train"))
         engine = sources.base or sources.engine
         with Job(engine, self._path(BASE), meaning, self._accept) as job:
             for rows in self._chunks("train"):
-                tasks = asking.tasks(BASE, rows, bare, sampling)
+                tasks = builder.tasks(BASE, rows, bare, sampling)
                 if sources.judge is None:
                     job.ask(tasks)
                 else:  # judged now, while the judge is there: the choice reads its replies
@@ -84,27 +88,27 @@ class _Generation:
             sources.base.close()  # the memory is the teacher's now
         return done
 
-    def ask_val(self) -> dict[str, Outcome]:
+    def ask_val(self) -> dict[str, JobSummary]:
         """The teacher's answers to val, and what it thinks of the logged ones."""
-        asking, val = self._asking, self._run.rows("val")
+        builder, val = self._asking, self._run.rows("val")
         own = [row for row in val if self._sources.part.holds(row.id)]
         view, sampling = View(prompted=True), self._config.predict.sampling
         given = best_by_row(own) if self._config.teacher.engine.scores else {}
         tasks: dict[str, Iterable[Task]] = {
-            "teacher": asking.tasks("teacher", own, view, sampling),
-            "scored/teacher": asking.scoring("scored/teacher", own, view, given),
+            "teacher": builder.tasks("teacher", own, view, sampling),
+            "scored/teacher": builder.scoring("scored/teacher", own, view, given),
         }
-        meaning = asking.meaning(view, sampling, val)
+        meaning = builder.meaning(view, sampling, val)
         return {
             arm: run_job(self._sources.engine, some, self._path(arm), meaning, self._accept)
             for arm, some in tasks.items()
         }
 
-    def draw(self, split: Literal["train", "val"]) -> Outcome:
+    def draw(self, split: Literal["train", "val"]) -> JobSummary:
         """The candidates of one split."""
-        config, asking, arm = self._config, self._asking, f"candidates/{split}"
+        config, builder, arm = self._config, self._asking, f"candidates/{split}"
         meaning = {
-            **asking.meaning(
+            **builder.meaning(
                 View(prompted=True), config.teacher.sampling, candidate_rows(config, split)
             ),
             "candidates": config.teacher.candidates,
@@ -113,8 +117,8 @@ class _Generation:
         lost = 0
         with Job(self._sources.engine, self._path(arm), meaning, self._accept) as job:
             for rows in self._chunks(split):
-                lost += sum(asking.kept(row).dropped_before(row) for row in rows)
-                draw_candidates(job, asking, self._scorer, arm, rows)
+                lost += sum(builder.kept(row).dropped_before(row) for row in rows)
+                draw_candidates(job, builder, self._scorer, arm, rows)
             done = job.outcome
         if lost:
             print(f"{arm}: {lost} passages of first turns do not fit and are not shown")
@@ -133,30 +137,30 @@ class _Generation:
 
 def candidate_rows(config: Config, split: Literal["train", "val"]) -> Iterator[Row]:
     """The rows that candidates are drawn for: those to learn, and those looked at in training."""
-    run = Run.of(config)
+    run = RunPaths.of(config)
     if split == "train":
         return run.training(config)
     return islice(run.each_row("val"), config.predict.epoch_rows)
 
 
 def draw_candidates(
-    job: Job, asking: Asking, scorer: Scorer, arm: str, rows: Sequence[Row]
-) -> list[Judged]:
+    job: Job, builder: RequestBuilder, scorer: Scorer, arm: str, rows: Sequence[Row]
+) -> list[ScoredCandidate]:
     """At most `teacher.candidates` answers per row, until `teacher.keep` of them break no rule; one
     more, if it is wanted, where none is obedient."""
-    teacher = asking.config.teacher
-    orders = candidate_orders(teacher, len(asking.prompt.examples), asking.config.seed)
+    teacher = builder.config.teacher
+    orders = candidate_orders(teacher, len(builder.prompt.examples), builder.config.seed)
     by_id = {row.id: row for row in rows}
-    drawn: dict[str, list[Judged]] = {row.id: [] for row in rows}
+    drawn: dict[str, list[ScoredCandidate]] = {row.id: [] for row in rows}
     waiting = list(rows)
     for sample, order in enumerate(orders):
         view = View(prompted=True, order=order)
-        tasks = asking.tasks(arm, waiting, view, teacher.sampling, sample)
+        tasks = builder.tasks(arm, waiting, view, teacher.sampling, sample)
         for one in scorer.score(job.answers(tasks), by_id):
             drawn[one.answer.row].append(one)
         waiting = [row for row in waiting if not is_settled(drawn[row.id], teacher.keep)]
     every = [one for of_row in drawn.values() for one in of_row]
     if teacher.repair:
-        mending = repair_tasks(asking, arm, by_id, every)
+        mending = repair_tasks(builder, arm, by_id, every)
         every += scorer.score(job.answers(mending), by_id)
     return every

@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from config.schema import Config
-from data.answers import Answer, topk_path
-from data.fingerprint import meaning_path, settle_meaning, stored_meaning
-from data.run_paths import Run
-from data.shards import Part, shard_of, shard_paths
+from data.answers import Answer, top_logprobs_path
+from data.fingerprint import check_fingerprint, fingerprint_path, stored_fingerprint
+from data.run_paths import RunPaths
+from data.shards import Shard, shard_of, shard_paths
 from data.store import claim, read_records, replace_file
-from data.top_logprobs import join_topk
+from data.top_logprobs import join_top_logprobs
 from engine.base import Completion, Request
-from engine.batch_job import Unanswered
+from engine.batch_job import UnansweredRows
 from teacher.generate import ARMS, Sources, generate
 
-_MERGING = Part(".merging")
+_MERGING = Shard(".merging")
 
 
 class _NoEngine:
@@ -58,7 +58,7 @@ def merge(config: Config, identity: str) -> dict[str, Merged]:
     Raises DataError naming what is missing, there twice, in the wrong shard, or made with other
     settings; the shards and what was merged before are then as they were.
     """
-    run = Run.of(config)
+    run = RunPaths.of(config)
     shards = {arm: shard_paths(run.answers(arm)) for arm in ARMS}
     joined = {arm: run.answers(arm + _MERGING.suffix) for arm in ARMS}
     counts: dict[str, int] = {}
@@ -71,12 +71,14 @@ def merge(config: Config, identity: str) -> dict[str, Merged]:
         nobody = _NoEngine(identity, config.model.max_length)
         done = generate(config, Sources(nobody, part=_MERGING), False)
         for arm in ARMS:
-            settle_meaning(
-                meaning_path(run.answers(arm)), stored_meaning(meaning_path(joined[arm])), False
+            check_fingerprint(
+                fingerprint_path(run.answers(arm)),
+                stored_fingerprint(fingerprint_path(joined[arm])),
+                False,
             )
         for arm in ARMS:
             _move(joined[arm], run.answers(arm))
-    except Unanswered as error:
+    except UnansweredRows as error:
         count = next(len(shards[arm]) for arm in ARMS if joined[arm] == error.path)
         raise _unfinished(error, count) from None
     finally:
@@ -91,7 +93,7 @@ def merge(config: Config, identity: str) -> dict[str, Merged]:
 
 def _files(path: Path) -> tuple[Path, Path, Path]:
     """A file of answers with those beside it."""
-    return path, topk_path(path), meaning_path(path)
+    return path, top_logprobs_path(path), fingerprint_path(path)
 
 
 def _move(joined: Path, path: Path) -> None:
@@ -103,7 +105,7 @@ def _move(joined: Path, path: Path) -> None:
                 target.unlink(missing_ok=True)  # likely tokens that are no longer wanted
 
 
-def _unfinished(error: Unanswered, count: int) -> DataError:
+def _unfinished(error: UnansweredRows, count: int) -> DataError:
     numbers = sorted({shard_of(row, count) for row in error.rows})
     first = str(error).split("; run again")[0].replace(_MERGING.suffix, "")
     return DataError(
@@ -114,14 +116,14 @@ def _unfinished(error: Unanswered, count: int) -> DataError:
 
 def _join(paths: list[Path], out: Path) -> int:
     """Writes `out` and what lies beside it; returns how many answers it got."""
-    meanings = [stored_meaning(meaning_path(path)) for path in paths]
+    meanings = [stored_fingerprint(fingerprint_path(path)) for path in paths]
     for path, meaning in zip(paths, meanings, strict=True):
         if meaning != meanings[0]:
             raise DataError(f"{path}: was made with other settings than {paths[0]}; make it again")
     joining = _Joining(len(paths))
     replace_file(out, joining.lines(paths), sum(path.stat().st_size for path in paths))
-    settle_meaning(meaning_path(out), meanings[0], True)
-    join_topk([topk_path(path) for path in paths], topk_path(out))
+    check_fingerprint(fingerprint_path(out), meanings[0], True)
+    join_top_logprobs([top_logprobs_path(path) for path in paths], top_logprobs_path(out))
     return joining.written
 
 

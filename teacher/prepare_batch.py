@@ -10,16 +10,16 @@ from typing import Literal, NamedTuple
 
 from config.schema import Config
 from data.answers import read_answers
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from engine.base import Request
 from engine.batch_job import Task
 from engine.factory import batch_folder, teacher_chat
-from engine.request_builder import Asking, View
+from engine.request_builder import RequestBuilder, View
 from teacher.generate import candidate_rows
 from teacher.orders import candidate_orders
 
 
-class Prepared(NamedTuple):
+class PreparedBatch(NamedTuple):
     """What has been written."""
 
     files: list[Path]
@@ -28,13 +28,13 @@ class Prepared(NamedTuple):
     failed: int  # of the requests: that came back as an error before
 
 
-def prepare(config: Config) -> Prepared:
+def prepare_batch(config: Config) -> PreparedBatch:
     """Writes the requests whose answers have not come back, in the place of earlier files."""
     folder, chat = batch_folder(config), teacher_chat(config)
-    asking = Asking(config, identity=chat.identity)
-    results, run = folder.found(), Run.of(config)
+    builder = RequestBuilder(config, identity=chat.identity)
+    results, run = folder.found(), RunPaths.of(config)
     wanted: dict[str, Request] = {}
-    for task in _tasks(asking, run):
+    for task in _tasks(builder, run):
         request = task.request
         if request.length <= config.model.max_length:
             wanted[request.key] = request
@@ -43,18 +43,18 @@ def prepare(config: Config) -> Prepared:
     there = {key for key in wanted if key in results or key in stored}
     missing = [request for key, request in wanted.items() if key not in there]
     failed = sum(request.key in results.failed for request in missing)
-    return Prepared(folder.write(missing, chat), len(missing), len(there), failed)
+    return PreparedBatch(folder.write(missing, chat), len(missing), len(there), failed)
 
 
-def _tasks(asking: Asking, run: Run) -> Iterator[Task]:
-    config = asking.config
+def _tasks(builder: RequestBuilder, run: RunPaths) -> Iterator[Task]:
+    config = builder.config
     view = View(prompted=True)
-    yield from asking.tasks("teacher", run.rows("val"), view, config.predict.sampling)
-    orders = candidate_orders(config.teacher, len(asking.prompt.examples), config.seed)
+    yield from builder.tasks("teacher", run.rows("val"), view, config.predict.sampling)
+    orders = candidate_orders(config.teacher, len(builder.prompt.examples), config.seed)
     splits: tuple[Literal["train", "val"], ...] = ("train", "val")
     for split in splits:
         rows = list(candidate_rows(config, split))
         for sample, order in enumerate(orders):
             view = View(prompted=True, order=order)
             arm = f"candidates/{split}"
-            yield from asking.tasks(arm, rows, view, config.teacher.sampling, sample)
+            yield from builder.tasks(arm, rows, view, config.teacher.sampling, sample)

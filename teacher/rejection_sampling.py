@@ -9,15 +9,15 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from config.schema import Config
-from data.run_paths import Run
-from data.selected import Selected
+from data.run_paths import RunPaths
+from data.selected import SelectedAnswer
 from data.store import write_records
 from prompts.rules import RuleFile
 from teacher.fates import Fate, Placed, Selection, counted
-from teacher.scoring import Candidates, Judged, Standing, must_rules, rank, standing
+from teacher.scoring import Candidates, ScoredCandidate, Standing, must_rules, rank, standing
 
 
-def is_settled(judged: Sequence[Judged], keep: int) -> bool:
+def is_settled(judged: Sequence[ScoredCandidate], keep: int) -> bool:
     """Whether another candidate of a row would be in vain: `keep` break no rule, or none fits."""
     flawless = {
         answer.text
@@ -51,12 +51,12 @@ def beats(mine: Standing, base: Standing) -> bool | None:
 
 
 def select(
-    judged: Sequence[Judged],
+    judged: Sequence[ScoredCandidate],
     rules: RuleFile,
     keep: int,
     same_text: float | None = None,
-    base: Mapping[str, Judged] | None = None,
-) -> tuple[list[Selected], Selection]:
+    base: Mapping[str, ScoredCandidate] | None = None,
+) -> tuple[list[SelectedAnswer], Selection]:
     """At most `keep` answers per row, of which one text is at most the share `same_text`.
 
     With them what became of the rest.
@@ -67,7 +67,7 @@ def select(
     """
     must = must_rules(rules)
     against = base or {}
-    by_row: dict[str, list[Judged]] = defaultdict(list)
+    by_row: dict[str, list[ScoredCandidate]] = defaultdict(list)
     for one in judged:
         by_row[one.answer.row].append(one)
     places = [
@@ -80,9 +80,9 @@ def select(
     return kept, counted(places, must, against)
 
 
-def _selected(judged: Judged) -> Selected:
+def _selected(judged: ScoredCandidate) -> SelectedAnswer:
     answer = judged.answer
-    return Selected(
+    return SelectedAnswer(
         row=answer.row,
         sample=answer.sample,
         text=answer.text,
@@ -93,7 +93,10 @@ def _selected(judged: Judged) -> Selected:
 
 
 def _chosen(
-    candidates: Sequence[Judged], keep: int, must: Collection[str], base: Judged | None
+    candidates: Sequence[ScoredCandidate],
+    keep: int,
+    must: Collection[str],
+    base: ScoredCandidate | None,
 ) -> Iterator[Placed]:
     """A row's candidates: those that can be kept, the best first, then all others."""
     seen: set[str] = set()
@@ -110,7 +113,9 @@ def _chosen(
     yield from rest
 
 
-def _fate(one: Judged, seen: set[str], must: Collection[str], base: Judged | None) -> Fate:
+def _fate(
+    one: ScoredCandidate, seen: set[str], must: Collection[str], base: ScoredCandidate | None
+) -> Fate:
     """`kept`: it can be, whatever others can."""
     answer, mine = one.answer, standing(one.verdicts, must)
     if not answer.usable:
@@ -167,7 +172,7 @@ def select_all(config: Config, rules: RuleFile, found: Candidates) -> dict[str, 
 
     Val's are only compared with, never learnt: they need not beat the base's, nor be thinned.
     """
-    run, teacher = Run.of(config), config.teacher
+    run, teacher = RunPaths.of(config), config.teacher
     train, of_train = select(found.train, rules, teacher.keep, teacher.same_text, found.base)
     val, of_val = select(found.val, rules, teacher.keep)
     write_records(run.selected, train)

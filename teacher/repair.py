@@ -12,29 +12,31 @@ from dataclasses import replace
 from data.rows import Row
 from engine.base import make_request
 from engine.batch_job import Task
-from engine.request_builder import Asking, View
+from engine.request_builder import RequestBuilder, View
 from judge.llm.prompt import render
 from prompts.chat_encoder import Message
-from teacher.scoring import Judged, must_rules, rank, repaired_arm, standing
+from teacher.scoring import ScoredCandidate, must_rules, rank, repaired_arm, standing
 
 
 def repair_tasks(
-    asking: Asking, arm: str, rows: Mapping[str, Row], drawn: Sequence[Judged]
+    builder: RequestBuilder, arm: str, rows: Mapping[str, Row], drawn: Sequence[ScoredCandidate]
 ) -> list[Task]:
     """One task per row of which no candidate of `drawn` is obedient and one is known to fail."""
-    must = must_rules(asking.rules)
-    by_row: dict[str, list[Judged]] = {}
+    must = must_rules(builder.rules)
+    by_row: dict[str, list[ScoredCandidate]] = {}
     for one in drawn:
         by_row.setdefault(one.answer.row, []).append(one)
     tasks = []
     for row, candidates in by_row.items():
         failed = best_failed(candidates, must)
         if failed is not None:
-            tasks.append(_task(asking, arm, rows[row], failed))
+            tasks.append(_task(builder, arm, rows[row], failed))
     return tasks
 
 
-def best_failed(candidates: Sequence[Judged], must: Collection[str]) -> Judged | None:
+def best_failed(
+    candidates: Sequence[ScoredCandidate], must: Collection[str]
+) -> ScoredCandidate | None:
     """The candidate of a row to be mended; None: one is obedient, or there is nothing to mend."""
     standings = [standing(one.verdicts, must) for one in candidates]
     together = list(zip(candidates, standings, strict=True))
@@ -48,29 +50,29 @@ def best_failed(candidates: Sequence[Judged], must: Collection[str]) -> Judged |
     return min(failed, key=lambda one: rank(one, must), default=None)
 
 
-def _task(asking: Asking, arm: str, row: Row, failed: Judged) -> Task:
+def _task(builder: RequestBuilder, arm: str, row: Row, failed: ScoredCandidate) -> Task:
     """The row's request under a number of its own, with its conversation gone on."""
-    teacher, view = asking.config.teacher, View(prompted=True, order=failed.answer.order)
+    teacher, view = builder.config.teacher, View(prompted=True, order=failed.answer.order)
     sample = teacher.candidates
-    (task,) = asking.tasks(repaired_arm(arm), [row], view, teacher.sampling, sample)
-    messages = tuple(conversation(asking, row, failed))
-    ids, seed = asking.renderer.prompt_ids(messages), task.request.seed
-    request = make_request(asking.identity, ids, teacher.sampling, seed, messages=messages)
+    (task,) = builder.tasks(repaired_arm(arm), [row], view, teacher.sampling, sample)
+    messages = tuple(conversation(builder, row, failed))
+    ids, seed = builder.renderer.prompt_ids(messages), task.request.seed
+    request = make_request(builder.identity, ids, teacher.sampling, seed, messages=messages)
     return replace(task, request=request)
 
 
-def conversation(asking: Asking, row: Row, failed: Judged) -> list[Message]:
+def conversation(builder: RequestBuilder, row: Row, failed: ScoredCandidate) -> list[Message]:
     """The prompted view of the row, the failed candidate, and what is wrong with it."""
-    answer, renderer = failed.answer, asking.renderer
+    answer, renderer = failed.answer, builder.renderer
     broken = {verdict.rule for verdict in failed.verdicts if verdict.outcome == "fail"}
     complaint = render(
-        asking.rules.language,
+        builder.rules.language,
         "repair",
-        broken=[due for due in asking.rules.due_rules() if due.id in broken],
+        broken=[due for due in builder.rules.scored_rules() if due.id in broken],
         cut=answer.finish == "length",
     )
     return [
-        *renderer.messages(row, asking.kept(row).contexts, True, answer.order),
+        *renderer.messages(row, builder.kept(row).contexts, True, answer.order),
         {"role": "assistant", "content": renderer.neutral(answer.text)},
         {"role": "user", "content": renderer.neutral(complaint)},
     ]

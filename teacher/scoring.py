@@ -10,7 +10,7 @@ from config.errors import DataError
 from config.schema import Config, ServerSettings
 from data.answers import Answer, read_answers
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.checks.check import code_verdicts
 from judge.llm.judge import LlmJudge
 from judge.score import stated_server
@@ -22,7 +22,7 @@ BASE = "candidates/base"  # arm of the base's own answers to the train rows
 _REPAIRED = "repaired/"
 
 
-class Judged(NamedTuple):
+class ScoredCandidate(NamedTuple):
     """An answer with a verdict by each rule that was asked."""
 
     answer: Answer
@@ -54,7 +54,7 @@ class Standing(NamedTuple):
 
 def must_rules(rules: RuleFile) -> frozenset[str]:
     """Ids of the rules that cost an answer its strict score."""
-    return frozenset(due.id for due in rules.due_rules() if due.must)
+    return frozenset(due.id for due in rules.scored_rules() if due.must)
 
 
 def standing(verdicts: Sequence[Verdict], must: Collection[str]) -> Standing:
@@ -68,7 +68,7 @@ def standing(verdicts: Sequence[Verdict], must: Collection[str]) -> Standing:
     return Standing(sum(broken), sum(open_), broken.count(False), open_.count(False))
 
 
-def rank(judged: Judged, must: Collection[str]) -> tuple[bool, Standing, float, int]:
+def rank(judged: ScoredCandidate, must: Collection[str]) -> tuple[bool, Standing, float, int]:
     """The least is the best: whole, fewest broken must-rules, then should-rules, then the answer
     that the model found most likely, then the first."""
     answer, verdicts = judged
@@ -103,14 +103,14 @@ class Scorer:
         stated = server or stated_server(config)
         if config.teacher.judged and stated is not None:
             settings = config.judge.model_copy(update={"arms": None})  # these are no arms
-            calls = Run.of(config).teacher_calls
+            calls = RunPaths.of(config).teacher_calls
             self._llm = LlmJudge(stated, settings, rules, prompt, calls)
 
-    def score(self, answers: Sequence[Answer], rows: Mapping[str, Row]) -> list[Judged]:
+    def score(self, answers: Sequence[Answer], rows: Mapping[str, Row]) -> list[ScoredCandidate]:
         """Every answer with its verdicts. Raises what `LlmJudge.verdicts` raises."""
         pairs = [(answer.shown(rows[answer.row]), answer) for answer in answers]
         found = [
-            Judged(answer, code_verdicts(self.rules, self._prompt, row, answer))
+            ScoredCandidate(answer, code_verdicts(self.rules, self._prompt, row, answer))
             for row, answer in pairs
         ]
         if self._llm is None:
@@ -125,9 +125,9 @@ class Scorer:
 class Candidates(NamedTuple):
     """Everything that was drawn, judged."""
 
-    train: list[Judged]
-    val: list[Judged]
-    base: dict[str, Judged]  # row of train → the base's answer without the prompt
+    train: list[ScoredCandidate]
+    val: list[ScoredCandidate]
+    base: dict[str, ScoredCandidate]  # row of train → the base's answer without the prompt
 
 
 def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candidates:
@@ -135,7 +135,7 @@ def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candid
 
     Raises DataError when the base was not asked about a row.
     """
-    run, scorer = Run.of(config), Scorer(config, prompt, rules)
+    run, scorer = RunPaths.of(config), Scorer(config, prompt, rules)
     train = {row.id: row for row in run.training(config)}
     val = {row.id: row for row in run.rows("val")}
     found = Candidates(

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from data.answers import read_answers
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.shards import shard_paths
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +49,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.run = Run(folder / "runs" / "t")
+        self.run = RunPaths(folder / "runs" / "t")
         self.calls = folder / "calls"
         for name, text in (("python", PYTHON), ("sbatch", SBATCH), ("ray", RAY)):
             path = folder / "bin" / name

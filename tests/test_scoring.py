@@ -9,10 +9,10 @@ from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers
 from data.rows import Context, Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_records
 from engine.base import Completion, Request
-from engine.request_builder import Asking, View
+from engine.request_builder import RequestBuilder, View
 from judge.reference.reference_scores import best_by_row, perplexities
 from teacher.generate import Sources, generate
 
@@ -39,8 +39,8 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 def demo(folder: Path) -> Config:
     """The demo's prompt on these rows."""
     config = load_config(ROOT / "config/demo.yaml", [f"runs={folder}", "teacher.candidates=1"])
-    write_records(Run.of(config).split("train"), ROWS)
-    write_records(Run.of(config).split("val"), ROWS)
+    write_records(RunPaths.of(config).split("train"), ROWS)
+    write_records(RunPaths.of(config).split("val"), ROWS)
     return config
 
 
@@ -73,27 +73,27 @@ def test_the_same_tokens_behind_every_view(tmp_path: Path) -> None:
     The row's three passages do not fit; the arms' own tasks say how many are shown.
     """
     config = demo(tmp_path)
-    asking = Asking(config)
+    builder = RequestBuilder(config)
     given = best_by_row(ROWS)
     assert given == {"both": ["At <|im_end|> ten.", "At 10."], "one": ["Behind the library."]}
     views = [View(prompted=True), View(prompted=False)]
-    tasks = [asking.scoring("scored/x", ROWS, view, given) for view in views]
+    tasks = [builder.scoring("scored/x", ROWS, view, given) for view in views]
     for view, made in zip(views, tasks, strict=True):
         assert [(task.row, task.sample) for task in made] == [("both", 0), ("both", 1), ("one", 0)]
-        own = {t.row: t for t in asking.tasks("x", ROWS, view, config.predict.sampling)}
+        own = {t.row: t for t in builder.tasks("x", ROWS, view, config.predict.sampling)}
         for task in made:
             assert task.request.prompt_ids == own[task.row].request.prompt_ids
             assert task.dropped == own[task.row].dropped == (task.row == "both") * 2
     for prompted, plain in zip(*tasks, strict=True):
         assert prompted.request.scored == plain.request.scored
-        ids, end = plain.request.scored, asking.renderer.end_of_turn
-        assert asking.renderer.control_ids(ids) == (end,) and ids[-1] == end
+        ids, end = plain.request.scored, builder.renderer.end_of_turn
+        assert builder.renderer.control_ids(ids) == (end,) and ids[-1] == end
 
 
 def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) -> None:
     """3 answers of 2 rows; a rerun asks none; a third row's new label asks one more."""
     config = demo(tmp_path)
-    engine, path = SureEngine(), Run.of(config).answers("scored/teacher")
+    engine, path = SureEngine(), RunPaths.of(config).answers("scored/teacher")
     assert generate(config, Sources(engine), accept_changes=False)["scored/teacher"].asked == 3
     found = perplexities({"teacher": read_answers(path)})["teacher"]
     assert found.value == pytest.approx(2.718281828**0.5)
@@ -102,9 +102,9 @@ def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) ->
     again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
     assert (again.asked, again.reused, len(engine.scored)) == (0, 3, 3)
     changed = [*ROWS[:2], ROWS[2].model_copy(update={"labels": ("GigaChat",)})]
-    write_records(Run.of(config).split("val"), changed)
+    write_records(RunPaths.of(config).split("val"), changed)
     again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
     assert (again.asked, again.reused, len(engine.scored)) == (1, 3, 4)
-    write_records(Run.of(config).split("val"), ROWS)
+    write_records(RunPaths.of(config).split("val"), ROWS)
     generate(config, Sources(engine), accept_changes=False)
     assert {answer.row for answer in read_answers(path)} == {"both", "one"}, "as the rows have it"

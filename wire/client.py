@@ -20,7 +20,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from config.errors import SetupError
 from wire.completion import Unintelligible
-from wire.limiter import Gate
+from wire.limiter import AdaptiveLimiter
 from wire.proxy import proxy_for
 
 GIVE_UP = 20  # requests in a row that stay undelivered before the rest is no longer sent
@@ -54,7 +54,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a request is tried."""
 
     attempts: int = 6
@@ -82,15 +82,17 @@ class _Passing(Exception):
         self.wait_s = wait_s  # as the server asked
 
 
-class Connection(Generic[_R]):
+class ServerClient(Generic[_R]):
     """One server. To be made and used inside one event loop."""
 
-    def __init__(self, address: Address, patience: Patience, read: Callable[[bytes], _R]) -> None:
+    def __init__(
+        self, address: Address, patience: RetryPolicy, read: Callable[[bytes], _R]
+    ) -> None:
         """`read` makes of a body what is wanted of it, or raises Unintelligible."""
         self.address = address
         self._patience = patience
         self._read = read
-        self.gate = Gate(address.concurrency)
+        self.gate = AdaptiveLimiter(address.concurrency)
         self._refused: SetupError | None = None  # what only the user can mend, once it was said
         self._lost = 0  # of the latest requests, those undelivered in a row
         self._url, headers = _addressed(address)

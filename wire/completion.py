@@ -19,17 +19,17 @@ class Unintelligible(Exception):
     """What came is no chat completion."""
 
 
-class Message(BaseModel):
+class ChatMessage(BaseModel):
     """What the model said."""
 
     content: str | None = None
     refusal: str | None = None
 
 
-class Choice(BaseModel):
+class ChatChoice(BaseModel):
     """One of the answers to a request."""
 
-    message: Message
+    message: ChatMessage
     finish_reason: str | None = None
 
     @property
@@ -43,14 +43,14 @@ class _Usage(BaseModel):
     completion_tokens: int | None = None
 
 
-class Completion(BaseModel):
+class ChatCompletion(BaseModel):
     """What is read of a chat completion; servers add keys of their own."""
 
-    choices: Sequence[Choice]
+    choices: Sequence[ChatChoice]
     usage: _Usage | None = None
 
 
-_C = TypeVar("_C", bound=Completion)
+_C = TypeVar("_C", bound=ChatCompletion)
 
 
 def parsed(raw: bytes, kind: type[_C]) -> _C:
@@ -66,7 +66,7 @@ def parsed(raw: bytes, kind: type[_C]) -> _C:
 
 def read_completion(raw: bytes) -> Reply:
     """The reply in a response's body. Raises Unintelligible."""
-    found = parsed(raw, Completion)
+    found = parsed(raw, ChatCompletion)
     choice, usage = found.choices[0], found.usage or _Usage()
     return Reply(
         text=choice.message.content or "",

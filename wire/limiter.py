@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Gate:
+class AdaptiveLimiter:
     """Lets so many requests through at a time: fewer after each 429, slowly more after that.
 
     Starts with one, so that a wrong key costs one request and not a burst; the first reply opens

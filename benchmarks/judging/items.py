@@ -13,12 +13,12 @@ from data.answers import Answer
 from data.readers.logs import read_logs
 from data.rows import Row
 from prompts.prompt_file import Prompt
-from prompts.rules import Judged, Rule, RuleFile, prompt_sha256
+from prompts.rules import LlmCheck, Rule, RuleFile, prompt_sha256
 
 PROMPT = Prompt(system="Use only the passages.", user_template="{summaries}{question}")
 PASSES = "Everything that the answer says is in the passages."
 FAILS = "The answer says something that the passages do not hold."
-_CHECK = Judged.model_validate({"type": "llm", "pass": PASSES, "fail": FAILS})
+_CHECK = LlmCheck.model_validate({"type": "llm", "pass": PASSES, "fail": FAILS})
 RULES = RuleFile(
     version=1,
     prompt_sha256=prompt_sha256(PROMPT.system),

@@ -9,7 +9,7 @@ from benchmarks.judging.items import PROMPT, RULES, Item
 from benchmarks.judging.server import MODEL
 from config.schema import JudgeSettings, ServerSettings
 from data.store import Store, read_records
-from judge.llm.cache import Asked
+from judge.llm.cache import CachedReply
 from judge.llm.judge import LlmJudge
 from judge.verdict import Verdict
 
@@ -102,11 +102,11 @@ def _own_cpu_s(items: list[Item], url: str, in_flight: int, store: Path) -> floa
     Building and hashing the requests, reading the replies, holding the evidence against the data,
     the verdicts; then writing every reply to a new store. Without HTTP client and retries.
     """
-    replies = list(read_records(store, Asked))
+    replies = list(read_records(store, CachedReply))
     took = _judge(items, url, in_flight, store, calls=0).cpu_s
     fresh = store.with_suffix(".again")
     clock = _Clock()
-    with Store(fresh, Asked) as kept:
+    with Store(fresh, CachedReply) as kept:
         for reply in replies:
             kept.append(reply)
     took += clock.took().cpu_s

@@ -26,13 +26,13 @@ from config.objectives import Distillation, OnPolicy
 from config.peft_methods import FullMethod, LoraMethod, PromptTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
-from data.answers import read_answers, topk_path
+from data.answers import read_answers, top_logprobs_path
 from data.records import Record
-from data.run_paths import Run
-from data.selected import Selected
+from data.run_paths import RunPaths
+from data.selected import SelectedAnswer
 from data.store import read_records, write_records, write_text
 from engine.hf_engine import HfEngine
-from engine.request_builder import Asking, View
+from engine.request_builder import RequestBuilder, View
 from engine.vllm_engine import VllmEngine
 from judge.checks.check import code_verdicts
 from judge.metrics.verdict_table import strict
@@ -107,8 +107,8 @@ def teach(demo: Config) -> None:
 
 def planned(demo: Config) -> list[Trained]:
     """Every run, its answers laid ready; the largest first."""
-    source = Run.of(demo)
-    selected = list(read_records(source.selected, Selected))
+    source = RunPaths.of(demo)
+    selected = list(read_records(source.selected, SelectedAnswer))
     made = []
     for size in SIZES:
         for seed in SEEDS:
@@ -127,23 +127,23 @@ def planned_students(size: int | None) -> list[StudentSettings]:
     return [one if one.start else one.model_copy(update=epochs) for one in chosen]
 
 
-def _part(selected: Sequence[Selected], size: int | None, seed: int) -> list[Selected]:
+def _part(selected: Sequence[SelectedAnswer], size: int | None, seed: int) -> list[SelectedAnswer]:
     if size is None:
         return list(selected)
     places = random.Random(seed).sample(range(len(selected)), size)
     return [selected[place] for place in sorted(places)]
 
 
-def lay_ready(source: Run, config: Config, answers: Sequence[Selected]) -> None:
+def lay_ready(source: RunPaths, config: Config, answers: Sequence[SelectedAnswer]) -> None:
     """A run that learns these answers of another one."""
-    run = Run.of(config)
+    run = RunPaths.of(config)
     shutil.copytree(source.data, run.data, dirs_exist_ok=True)
     run.selected.parent.mkdir(exist_ok=True)
     shutil.copy(source.selected_val, run.selected_val)
     write_records(run.selected, answers)
-    tops = topk_path(run.answers("candidates/train"))
+    tops = top_logprobs_path(run.answers("candidates/train"))
     tops.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(topk_path(source.answers("candidates/train")), tops)
+    shutil.copy(top_logprobs_path(source.answers("candidates/train")), tops)
 
 
 def learn(runs: Sequence[Trained], jobs: int) -> None:
@@ -156,7 +156,7 @@ def learn(runs: Sequence[Trained], jobs: int) -> None:
 
 def written(config: Config) -> Path:
     """The settings, where commands find them."""
-    run = Run.of(config)
+    run = RunPaths.of(config)
     run.root.mkdir(parents=True, exist_ok=True)
     values = config.model_dump(mode="json")
     write_text(run.config, yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
@@ -177,16 +177,16 @@ def answered(
     try:
         known = Predictor(demo, engines, False)
         known.answer("base", known.run.rows("val"), View(prompted=False))
-        fixed = {arm: strict_scores(known.asking, known.run, arm) for arm in ("base", "teacher")}
+        fixed = {arm: strict_scores(known.builder, known.run, arm) for arm in ("base", "teacher")}
         found: dict[tuple[str, int], dict[int, Scores]] = {}
         for run in runs:
             predictor = Predictor(run.config, engines, False)
             val = predictor.run.rows("val")
-            size = len(list(read_records(predictor.run.selected, Selected)))
+            size = len(list(read_records(predictor.run.selected, SelectedAnswer)))
             for student in run.config.students:
                 arm = f"student/{student.name}"
                 predictor.answer(arm, val, View(False, predictor.adapter(student)))
-                scores = strict_scores(predictor.asking, predictor.run, arm)
+                scores = strict_scores(predictor.builder, predictor.run, arm)
                 found.setdefault((student.name, size), {})[run.seed] = scores
     finally:
         for engine in engines:
@@ -194,22 +194,22 @@ def answered(
     return fixed, found
 
 
-def strict_scores(asking: Asking, run: Run, arm: str) -> Scores:
+def strict_scores(builder: RequestBuilder, run: RunPaths, arm: str) -> Scores:
     """Row → whether its answer passes every must-rule; all of the demo's are code."""
     scores = {}
-    for row, verdicts in val_verdicts(asking, run, arm).items():
-        score = strict(verdicts, asking.rules)
+    for row, verdicts in val_verdicts(builder, run, arm).items():
+        score = strict(verdicts, builder.rules)
         assert score is not None, f"{arm}: row {row} is undecided"
         scores[row] = score
     return scores
 
 
-def val_verdicts(asking: Asking, run: Run, arm: str) -> dict[str, list[Verdict]]:
+def val_verdicts(builder: RequestBuilder, run: RunPaths, arm: str) -> dict[str, list[Verdict]]:
     """Row → what the code rules say of an arm's answer to it."""
     rows = {row.id: row for row in run.rows("val")}
     return {
         answer.row: code_verdicts(
-            asking.rules, asking.prompt, answer.shown(rows[answer.row]), answer
+            builder.rules, builder.prompt, answer.shown(rows[answer.row]), answer
         )
         for answer in read_answers(run.answers(arm))
     }

@@ -29,10 +29,10 @@ from benchmarks.quality.standings import share
 from config.load import load_config
 from config.schema import Config
 from data.records import Record
-from data.run_paths import Run
-from data.selected import Selected
+from data.run_paths import RunPaths
+from data.selected import SelectedAnswer
 from data.store import read_records
-from engine.request_builder import Asking
+from engine.request_builder import RequestBuilder
 from judge.metrics.stats import Interval, paired, rate
 
 RESULTS = ROOT / "benchmarks" / "results" / "probes.md"
@@ -103,7 +103,7 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def _carry_answers(of: Run, to: Run) -> None:
+def _carry_answers(of: RunPaths, to: RunPaths) -> None:
     """The answers to the logged questions, so that only the probes are left to be asked."""
     for path in sorted((of.root / "answers").rglob("*")):
         target = to.root / path.relative_to(of.root)
@@ -113,8 +113,8 @@ def _carry_answers(of: Run, to: Run) -> None:
 
 
 def _runs(demo: Config) -> list[Trained]:
-    source = Run.of(demo)
-    selected = list(read_records(source.selected, Selected))
+    source = RunPaths.of(demo)
+    selected = list(read_records(source.selected, SelectedAnswer))
     students = [one for one in planned_students(None) if one.name == WAY]
     made = []
     for seed in SEEDS:
@@ -128,10 +128,10 @@ def _runs(demo: Config) -> list[Trained]:
 def _passed(runs: Sequence[Trained]) -> Passed:
     passed: Passed = {"strict": {}}
     for one in runs:
-        asking, run, arm = Asking(one.config), Run.of(one.config), f"student/{WAY}"
-        for row, score in strict_scores(asking, run, arm).items():
+        builder, run, arm = RequestBuilder(one.config), RunPaths.of(one.config), f"student/{WAY}"
+        for row, score in strict_scores(builder, run, arm).items():
             passed["strict"][one.seed, row] = score
-        for row, verdicts in val_verdicts(asking, run, arm).items():
+        for row, verdicts in val_verdicts(builder, run, arm).items():
             for verdict in verdicts:
                 if verdict.outcome in ("pass", "fail"):
                     by_place = passed.setdefault(verdict.rule, {})
@@ -148,13 +148,16 @@ def main(argv: list[str] | None = None) -> int:
     without = load_config(DEMO, ["name=probes-without", *common])
     probed = load_config(DEMO, ["name=probes-with", "probes={}", *common])
     teach(without)
-    _carry_answers(Run.of(without), Run.of(probed))
+    _carry_answers(RunPaths.of(without), RunPaths.of(probed))
     teach(probed)
     sides = [_runs(demo) for demo in (without, probed)]
     runs = [run for pair in zip(*sides, strict=True) for run in pair]
     learn(runs, jobs=1)
     answered(without, runs)
-    counts = [len(list(read_records(Run.of(one).selected, Selected))) for one in (without, probed)]
+    counts = [
+        len(list(read_records(RunPaths.of(one).selected, SelectedAnswer)))
+        for one in (without, probed)
+    ]
     figures = Figures(
         answers=counts[0],
         answers_with_probes=counts[1],

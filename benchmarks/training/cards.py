@@ -14,9 +14,9 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 from benchmarks.stopwatch import extra_peak_mb
 from config.objectives import CrossEntropy
-from engine.sampling import Drawing
+from engine.sampling import SamplingSettings
 from student.collator import Example
-from student.distiller import Teaching
+from student.distiller import Distiller
 
 # dense bfloat16 with float32 sums, FLOP/s, from the makers' data sheets
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
@@ -89,7 +89,7 @@ def random_model(shape: str, device: str, **changes: int) -> Any:
 def _measured(model: Any, shape: str, checkpointing: bool, peak: float | None) -> Card:
     ids = torch.randint(0, 1000, (8, 364)).tolist()
     rows = [Example(tuple(row[:300]), (tuple(row[300:]),)) for row in ids]
-    teaching = Teaching(model, CrossEntropy(), (), Drawing((0,), 1), room=1 << 20)
+    teaching = Distiller(model, CrossEntropy(), (), SamplingSettings((0,), 1), room=1 << 20)
 
     def step() -> None:
         model.train()

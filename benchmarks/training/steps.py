@@ -12,12 +12,12 @@ from trl.experimental.gkd import GKDTrainer
 
 from config.objectives import CrossEntropy, Distillation
 from config.peft_methods import LoraMethod
-from data.top_logprobs import TopK
+from data.top_logprobs import TopLogprobs
 from engine.models import load_tokenizer, resolve_model
 from engine.precision import has_bfloat16
-from engine.sampling import Drawing
+from engine.sampling import SamplingSettings
 from student.collator import Example, collate
-from student.distiller import Teaching
+from student.distiller import Distiller
 from student.forward import base_only, base_states, causal_of, head_weight
 from student.model import load_student
 from student.prefix_cache import read_prefix
@@ -93,7 +93,9 @@ class Steps:
                 prefix = read_prefix(causal_of(model), self._system)
         skipped = len(self._system) if reuses else 0
         asked = self._lengths.prompted - self._lengths.answer
-        rows = [row._replace(prompted_ids=row.prompted_ids[:asked]) for row in self._rows]
+        rows = [
+            row._replace(teacher_prompt_ids=row.teacher_prompt_ids[:asked]) for row in self._rows
+        ]
         batch = collate([row.prompted(skipped) for row in rows], self._made.device)
 
         def step() -> None:
@@ -106,7 +108,7 @@ class Steps:
         """TRL's loss as its trainer takes it, full logits of both; the teacher sees the prompt."""
         model, size = self._made.model, self._lengths.answer
         own = self._tensor([[*row.prompt_ids, *row.answers[0]] for row in self._rows])
-        prompted = self._tensor([[*row.prompted_ids, *row.answers[0]] for row in self._rows])
+        prompted = self._tensor([[*row.teacher_prompt_ids, *row.answers[0]] for row in self._rows])
 
         def step() -> None:
             with self._autocast():
@@ -131,7 +133,7 @@ class Steps:
         made = torch.Generator().manual_seed(0)
         states = [torch.randn(tokens, width, generator=made).to(head) for _ in range(2)]  # [N, D]
         model, kind = self._made.model, Distillation(direction="forward")
-        teaching = Teaching(model, kind, (), Drawing((0,), 1), room=1)
+        teaching = Distiller(model, kind, (), SamplingSettings((0,), 1), room=1)
 
         def ours() -> None:
             hidden = states[0].clone().requires_grad_()
@@ -183,7 +185,9 @@ class Steps:
 
     def _step(self, objective: CrossEntropy | Distillation, rows: list[Example]) -> Step:
         model = self._made.model
-        teaching = Teaching(model, objective, self._system, Drawing((0,), 1), room=1 << 20)
+        teaching = Distiller(
+            model, objective, self._system, SamplingSettings((0,), 1), room=1 << 20
+        )
         tokens = sum(row.answer_tokens for row in rows)
 
         def step() -> None:
@@ -202,10 +206,12 @@ class Steps:
         tops = tuple(self._top(len(text)) for text in texts)
         return Example(own, texts, tops, (*self._system, *own))
 
-    def _top(self, size: int) -> TopK:
+    def _top(self, size: int) -> TopLogprobs:
         words = len(self._made.tokenizer)
         ids = numpy.stack([self._numbers.choice(words, 20, replace=False) for _ in range(size)])
-        return TopK(ids.astype(numpy.int32), numpy.tile(-numpy.arange(1, 21) / 2 - 1, (size, 1)))
+        return TopLogprobs(
+            ids.astype(numpy.int32), numpy.tile(-numpy.arange(1, 21) / 2 - 1, (size, 1))
+        )
 
     def _ids(self, count: int) -> tuple[int, ...]:
         words = len(self._made.tokenizer)

@@ -9,7 +9,7 @@ from config.schema import Config
 from data.answers import Answer
 from data.records import digest
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_bytes
 from judge.annotation.sheet import CELL, sheet
 from judge.run import asked_pairs
@@ -29,7 +29,7 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     Raises ConfigError for an arm or a number that there is not, DataError when a sheet of another
     sample, or one with labels, is in its place.
     """
-    folder = Run.of(config)
+    folder = RunPaths.of(config)
     chosen = sample(asked_pairs(config), arguments.arm, arguments.rows, config.seed)
     path = folder.labelling(digest([arguments.arm, config.seed])[:8])
     made = sheet(chosen)

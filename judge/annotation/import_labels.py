@@ -14,13 +14,13 @@ from config.schema import Config
 from data.answers import Answer
 from data.records import Record
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_record, read_records, write_text
 from judge.agreement import Share
 from judge.annotation.sheet import Mark, answer_id, read_sheet
 from judge.metrics.estimators import powered_rate
 from judge.metrics.stats import Refusal, rate
-from judge.metrics.verdict_table import Board, make_board
+from judge.metrics.verdict_table import VerdictTable, build_verdict_table
 from judge.run import asked_pairs
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
@@ -77,7 +77,7 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     Raises DataError naming the line for what is wrong on the sheet, and when the answers have not
     been scored.
     """
-    folder = Run.of(config)
+    folder = RunPaths.of(config)
     pairs = asked_pairs(config)
     arm, said = _matched(arguments.sheet, pairs)
     found = estimate(arm, said, [a for _, a in pairs if a.arm == arm], _board(config, folder))
@@ -126,15 +126,15 @@ def _label(answer: Answer, mark: Mark, good: bool) -> Label:
     )
 
 
-def _board(config: Config, run: Run) -> Board:
+def _board(config: Config, run: RunPaths) -> VerdictTable:
     if not run.verdicts.exists():
         raise DataError(f"{run.verdicts}: not there; run `python -m judge CONFIG score` first")
     _, rules = load_prompt(config.prompt, Path())
-    return make_board(rules, run.rows("val"), read_records(run.verdicts, Verdict))
+    return build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
 
 
 def estimate(
-    arm: str, said: ArmLabels, answers: Sequence[Answer], board: Board
+    arm: str, said: ArmLabels, answers: Sequence[Answer], board: VerdictTable
 ) -> Estimate | Refusal:
     """The labels with the judge's strict scores of all the arm's `answers`.
 

@@ -19,14 +19,14 @@ from judge.calibration.variants import boards
 from judge.checks.check import code_verdicts
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import TEMPLATES, verdict_question
-from judge.metrics.verdict_table import Board
+from judge.metrics.verdict_table import VerdictTable
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt
-from prompts.rules import Judged, Rule, RuleFile
+from prompts.rules import LlmCheck, Rule, RuleFile
 
 ROWS = 10  # val rows that each attack is tried on by code; the model sees it on the first one
 
-Kind = Literal[
+AttackKind = Literal[
     "plea",
     "fake_json",
     "fake_verdict",
@@ -44,7 +44,7 @@ class Attack(Settings):
     """A hostile answer; None is an answer that is not there."""
 
     id: str
-    kind: Kind
+    kind: AttackKind
     text: str | None
 
     def answer(self, row: Row) -> Answer:
@@ -73,7 +73,7 @@ class AttackScore(Record):
     """One attack."""
 
     id: str
-    kind: Kind
+    kind: AttackKind
     scores: dict[str, Tally]  # by strict score, see judge.calibration.variants
     model_passes: tuple[str, ...] = ()  # llm rules that the model passed it on
 
@@ -106,7 +106,7 @@ def load_attacks(path: Path = TEMPLATES / "attacks.yaml") -> tuple[Attack, ...]:
 
 def escapes(text: str) -> bool:
     """Whether an answer leaves its fence: its id must stand in its own two fence lines alone."""
-    check = Judged.model_validate({"type": "llm", "pass": "polite", "fail": "rude"})
+    check = LlmCheck.model_validate({"type": "llm", "pass": "polite", "fail": "rude"})
     rule = Rule(id="probe", source="Be polite.", check=check)
     question = verdict_question(rule, Row(id="probe", question="When?"), text)
     turn = str(question.body("plain", "", 1)["messages"][1]["content"])
@@ -142,7 +142,7 @@ def attack_report(
     )
 
 
-def _score(attack: Attack, found: dict[str, Board], asked: Sequence[Verdict]) -> AttackScore:
+def _score(attack: Attack, found: dict[str, VerdictTable], asked: Sequence[Verdict]) -> AttackScore:
     arm = f"attack/{attack.id}"
     tallies = {}
     for name, board in found.items():

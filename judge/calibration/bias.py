@@ -10,16 +10,16 @@ from typing import NamedTuple
 from data.records import Record, digest
 from data.rows import Row
 from data.splits import question_key
-from judge.calibration.duels import choices, duel, longer
+from judge.calibration.duels import choices, longer, preference_pair
 from judge.calibration.mutation.case import Pairs, russian, with_sentence
 from judge.calibration.mutation.llm import NO_SERVER
-from judge.calibration.shares import Probe, counted
+from judge.calibration.shares import BiasRate, counted
 from judge.checks.check import normalised_answer
 from judge.labels import Preference
 from judge.llm.judge import LlmJudge
-from judge.llm.prompt import Question, verdict_question
+from judge.llm.prompt import JudgePrompt, verdict_question
 from judge.verdict import Verdict
-from prompts.rules import Judged, RuleFile
+from prompts.rules import LlmCheck, RuleFile
 
 CASES = 30  # verdicts per probe at most
 REPEATS = 5  # asks of one question for self-agreement …
@@ -39,16 +39,18 @@ _PADDING = {
 }
 
 
-class Probes(Record):
+class BiasReport(Record):
     """All probes. Lengths in characters; answers of one length take no part."""
 
-    people_prefer_longer: Probe  # labelled pairs whose preferred answer is the longer one
-    judge_prefers_longer: Probe  # the same of the pairs on which the judge keeps its choice
-    judge_agrees_with_people: Probe  # … and where it chooses as people did
-    position_flips: Probe  # pairs on which the judge chooses a place, not an answer
-    padding_flips: Probe  # verdicts that change when neutral sentences are added
-    padding_helps: Probe  # of the fails, those that become a pass by it
-    repeat_flips: Probe  # questions whose repeated verdicts at a temperature are not all the same
+    people_prefer_longer: BiasRate  # labelled pairs whose preferred answer is the longer one
+    judge_prefers_longer: BiasRate  # the same of the pairs on which the judge keeps its choice
+    judge_agrees_with_people: BiasRate  # … and where it chooses as people did
+    position_flips: BiasRate  # pairs on which the judge chooses a place, not an answer
+    padding_flips: BiasRate  # verdicts that change when neutral sentences are added
+    padding_helps: BiasRate  # of the fails, those that become a pass by it
+    repeat_flips: (
+        BiasRate  # questions whose repeated verdicts at a temperature are not all the same
+    )
 
 
 class Judging(NamedTuple):
@@ -63,21 +65,21 @@ class Judging(NamedTuple):
 class _Verdict(NamedTuple):
     """A decided verdict of an llm rule on a logged answer."""
 
-    question: Question
-    padded: Question
+    question: JudgePrompt
+    padded: JudgePrompt
     cluster: str
 
 
 def probe(
     preferences: Sequence[Preference], rows: Sequence[Row], judging: Judging | None
-) -> Probes:
+) -> BiasReport:
     """All probes; those of the model are not run where `judging` is None."""
     by_id = {row.id: row for row in rows}
-    duels = [duel(by_id[one.row], one) for one in preferences]
+    duels = [preference_pair(by_id[one.row], one) for one in preferences]
     people = longer([(one, True) for one in duels])
     if judging is None:
-        no = Probe(not_run=NO_SERVER)
-        return Probes(
+        no = BiasRate(not_run=NO_SERVER)
+        return BiasReport(
             people_prefer_longer=people,
             judge_prefers_longer=no,
             judge_agrees_with_people=no,
@@ -89,7 +91,7 @@ def probe(
     chosen, positions = choices(duels, judging.judge)
     verdicts = _verdicts(judging)
     flips, helps = _padding(verdicts, judging.judge)
-    return Probes(
+    return BiasReport(
         people_prefer_longer=people,
         judge_prefers_longer=longer(chosen),
         judge_agrees_with_people=counted(
@@ -104,7 +106,7 @@ def probe(
 
 def _verdicts(judging: Judging) -> list[_Verdict]:
     """Up to CASES decided verdicts of llm rules, in no order of the logs."""
-    rules = {rule.id: rule for rule in judging.rules.rules if isinstance(rule.check, Judged)}
+    rules = {rule.id: rule for rule in judging.rules.rules if isinstance(rule.check, LlmCheck)}
     answers = {(row.id, answer.arm): (row, answer) for row, answer in judging.pairs}
     decided = [
         one
@@ -133,7 +135,7 @@ def padded(answer: str) -> str:
     return answer
 
 
-def _padding(verdicts: Sequence[_Verdict], judge: LlmJudge) -> tuple[Probe, Probe]:
+def _padding(verdicts: Sequence[_Verdict], judge: LlmJudge) -> tuple[BiasRate, BiasRate]:
     before = judge.rulings([one.question for one in verdicts])
     after = judge.rulings([one.padded for one in verdicts])
     pairs = [
@@ -147,7 +149,7 @@ def _padding(verdicts: Sequence[_Verdict], judge: LlmJudge) -> tuple[Probe, Prob
     return flips, counted([now for now, _ in fails], [one for _, one in fails])
 
 
-def _repeats(verdicts: Sequence[_Verdict], judge: LlmJudge) -> Probe:
+def _repeats(verdicts: Sequence[_Verdict], judge: LlmJudge) -> BiasRate:
     rulings = judge.repeats([one.question for one in verdicts], TEMPERATURE, REPEATS)
     values, clusters = [], []
     for one, repeats in zip(verdicts, rulings, strict=True):

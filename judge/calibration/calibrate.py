@@ -10,19 +10,24 @@ from pathlib import Path
 
 from config.schema import Config, ServerSettings
 from data.answers import logged_answers
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_text
 from judge.agreement import agreements
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import Judging, probe
-from judge.calibration.label_agreement import Held, disagreements, rules_against, score_against
+from judge.calibration.label_agreement import (
+    GoldComparison,
+    disagreements,
+    rules_against,
+    score_against,
+)
 from judge.calibration.mutation.code import mutation_scores
 from judge.calibration.mutation.llm import llm_mutation_scores
-from judge.calibration.record import Calibration, GoldCounts, bound_to
+from judge.calibration.record import Calibration, GoldCounts, judge_fingerprint
 from judge.calibration.summary import lines
 from judge.calibration.variants import boards
 from judge.checks.check import code_verdicts
-from judge.labels import Labels, halves, read_labels
+from judge.labels import GoldLabels, halves, read_labels
 from judge.llm.judge import LlmJudge
 from judge.result import coverage_of
 from judge.score import judging_server
@@ -44,7 +49,7 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     """
     with nullcontext() if arguments.code else judging_server(config) as server:
         found = calibrate(config, server)
-    path = Run.of(config).calibration
+    path = RunPaths.of(config).calibration
     write_text(path, found.model_dump_json(indent=1) + "\n")
     print("\n".join(lines(found)))
     print(f"calibration: {path}")
@@ -63,7 +68,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
 
     Raises DataError when the data have not been prepared, and as `LlmJudge.verdicts` does.
     """
-    at = Run.of(config)
+    at = RunPaths.of(config)
     prompt, rules = load_prompt(config.prompt, Path())
     val = at.rows("val")
     # nobody labelled second turns
@@ -77,7 +82,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         asked = judge.verdicts(pairs)
         verdicts += asked
     labels = read_labels(rows)
-    held = Held(
+    held = GoldComparison(
         labels.gold,
         boards(rules, rows, verdicts),
         halves(rows, config.seed),
@@ -90,9 +95,11 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     judging = Judging(rules, pairs, verdicts, judge) if judge is not None else None
     probes = probe(labels.preferences, rows, judging)
     worst, disagreeing = disagreements(held)
-    bound = bound_to(rules, prompt, None, None)
+    bound = judge_fingerprint(rules, prompt, None, None)
     if judge is not None:  # last: the judge knows its mode when it has been asked
-        bound = bound_to(rules, prompt, judge.model, judge.mode, config.judge.rules_per_call)
+        bound = judge_fingerprint(
+            rules, prompt, judge.model, judge.mode, config.judge.rules_per_call
+        )
     return Calibration(
         bound=bound,
         rows=len(rows),
@@ -110,7 +117,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     )
 
 
-def _counts(labels: Labels) -> GoldCounts:
+def _counts(labels: GoldLabels) -> GoldCounts:
     good = sum(one.good for one in labels.gold)
     return GoldCounts(
         good=good,

@@ -14,7 +14,7 @@ from judge.agreement import Share, as_share
 from judge.calibration.variants import CODE_STRICT, must_rules
 from judge.labels import Gold, Half
 from judge.metrics import agreement as raters
-from judge.metrics.verdict_table import STRICT, Board
+from judge.metrics.verdict_table import STRICT, VerdictTable
 
 SHOWN = 40  # disagreements listed
 _EXCERPT = 240  # characters of an answer
@@ -75,17 +75,17 @@ class Disagreement(Record):
     excerpt: str
 
 
-class Held(NamedTuple):
+class GoldComparison(NamedTuple):
     """What is held against each other."""
 
     gold: Sequence[Gold]
-    boards: dict[str, Board]  # by strict score
+    boards: dict[str, VerdictTable]  # by strict score
     halves: dict[str, Half]
     rows: dict[str, Row]
     seed: int
 
 
-def score_against(held: Held, name: str) -> ScoreAgainstGold:
+def score_against(held: GoldComparison, name: str) -> ScoreAgainstGold:
     """One strict score on both halves."""
     return ScoreAgainstGold(
         must_rules=tuple(must_rules(held.boards[name].rules)),
@@ -94,11 +94,11 @@ def score_against(held: Held, name: str) -> ScoreAgainstGold:
     )
 
 
-def _scored(held: Held, name: str, gold: Gold) -> bool | None:
+def _scored(held: GoldComparison, name: str, gold: Gold) -> bool | None:
     return held.boards[name].strict[f"logged/{gold.system}"][gold.row, 0]
 
 
-def _agreement(held: Held, name: str, half: Half) -> GoldAgreement:
+def _agreement(held: GoldComparison, name: str, half: Half) -> GoldAgreement:
     here = [one for one in held.gold if held.halves[one.row] == half]
     pairs = [(one, _scored(held, name, one)) for one in here]
     decided = [(one, passed) for one, passed in pairs if passed is not None]
@@ -119,11 +119,11 @@ def _agreement(held: Held, name: str, half: Half) -> GoldAgreement:
     )
 
 
-def rules_against(held: Held) -> list[RuleAgainstGold]:
+def rules_against(held: GoldComparison) -> list[RuleAgainstGold]:
     """Every rule that some answer with gold decides, in the order of the rule file."""
     board = held.boards[STRICT]
     found = []
-    for due in board.rules.due_rules():
+    for due in board.rules.scored_rules():
         passes = {True: [0, 0], False: [0, 0]}  # good → decided, passed
         for one in held.gold:
             outcome = board.verdicts[f"logged/{one.system}"][one.row, 0][due.id].outcome
@@ -144,7 +144,7 @@ def rules_against(held: Held) -> list[RuleAgainstGold]:
     return found
 
 
-def disagreements(held: Held) -> tuple[list[Disagreement], int]:
+def disagreements(held: GoldComparison) -> tuple[list[Disagreement], int]:
     """Up to SHOWN of them, and how many there are.
 
     The worst first: bad answers that pass, then good ones by the must-rules that they break.
@@ -154,7 +154,7 @@ def disagreements(held: Held) -> tuple[list[Disagreement], int]:
     return worst[:SHOWN], len(found)
 
 
-def _disagreement(held: Held, gold: Gold) -> Disagreement | None:
+def _disagreement(held: GoldComparison, gold: Gold) -> Disagreement | None:
     passed, name = _scored(held, STRICT, gold), STRICT
     if passed is None and CODE_STRICT in held.boards:
         passed, name = _scored(held, CODE_STRICT, gold), CODE_STRICT

@@ -8,7 +8,7 @@ from config.errors import DataError
 from data.records import Record, digest
 from judge.agreement import Agreement
 from judge.calibration.attacks import AttackReport
-from judge.calibration.bias import Probes
+from judge.calibration.bias import BiasReport
 from judge.calibration.label_agreement import Disagreement, RuleAgainstGold, ScoreAgainstGold
 from judge.calibration.mutation.code import MutationScore
 from judge.llm.prompt import TEMPLATES
@@ -19,7 +19,7 @@ from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 
 
-class Bound(Record):
+class JudgeFingerprint(Record):
     """Everything whose change makes it another judge."""
 
     model: str | None  # None: code alone
@@ -45,7 +45,7 @@ class GoldCounts(Record):
 class Calibration(Record):
     """How far the judge can be trusted."""
 
-    bound: Bound
+    bound: JudgeFingerprint
     rows: int
     answers: int  # logged answers that were scored
     coverage: Coverage | None = None  # of the model on them; None: not asked, or not noted then
@@ -55,7 +55,7 @@ class Calibration(Record):
     shadows: tuple[Agreement, ...]  # llm rules against the code rules that shadow them
     mutations: tuple[MutationScore, ...]
     attacks: AttackReport
-    probes: Probes
+    probes: BiasReport
     disagreeing: int  # answers with gold that the score sees differently
     disagreements: tuple[Disagreement, ...]  # the worst of them first
 
@@ -71,18 +71,18 @@ class Calibration(Record):
         return held is not None and held.n > held.undecided and answered
 
 
-def bound_by(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> Bound:
+def bound_by(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> JudgeFingerprint:
     """What the judge that scored a run is bound to; without a note, it is code alone."""
     if note is None:
-        return bound_to(rules, prompt, None, None)
-    return bound_to(rules, prompt, note.model, note.mode, note.rules_per_call)
+        return judge_fingerprint(rules, prompt, None, None)
+    return judge_fingerprint(rules, prompt, note.model, note.mode, note.rules_per_call)
 
 
-def bound_to(
+def judge_fingerprint(
     rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None, rules_per_call: int = 1
-) -> Bound:
+) -> JudgeFingerprint:
     """What a judge of these parts is bound to."""
-    return Bound(
+    return JudgeFingerprint(
         model=model,
         mode=mode,
         rules_per_call=rules_per_call,
@@ -103,7 +103,7 @@ def templates_sha256(folder: Path) -> str:
     )
 
 
-def load_calibration(path: Path, bound: Bound) -> Calibration | Refusal:
+def load_calibration(path: Path, bound: JudgeFingerprint) -> Calibration | Refusal:
     """The calibration of the judge that `bound` describes.
 
     Refused, with the name of what differs, when it was made of another one, and when there is

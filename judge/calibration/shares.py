@@ -12,7 +12,7 @@ def share_of(values: Sequence[bool], clusters: Sequence[Hashable]) -> Share | No
     return as_share(rate(values, clusters)) if values else None
 
 
-class Probe(Record):
+class BiasRate(Record):
     """How often what should not matter did."""
 
     n: int = 0  # comparisons of which both sides are decided
@@ -22,7 +22,7 @@ class Probe(Record):
     not_run: str | None = None
 
 
-def counted(values: Sequence[bool], clusters: Sequence[str], missing: int = 0) -> Probe:
+def counted(values: Sequence[bool], clusters: Sequence[str], missing: int = 0) -> BiasRate:
     """The probe of these comparisons."""
     share = share_of(values, clusters)
-    return Probe(n=len(values), count=sum(values), rate=share, missing=missing)
+    return BiasRate(n=len(values), count=sum(values), rate=share, missing=missing)

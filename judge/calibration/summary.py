@@ -7,7 +7,7 @@ from judge.calibration.attacks import AttackReport
 from judge.calibration.label_agreement import GoldAgreement
 from judge.calibration.mutation.code import MutationScore
 from judge.calibration.record import Calibration
-from judge.calibration.shares import Probe
+from judge.calibration.shares import BiasRate
 
 
 def lines(found: Calibration) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _mutation(found: MutationScore) -> str:
     return f"broken on purpose, {found.rule}: {ways}; copies that pass {_share(found.specificity)}"
 
 
-def _probe(found: Probe) -> str:
+def _probe(found: BiasRate) -> str:
     if found.not_run is not None:
         return f"not run: {found.not_run}"
     if not found.n:

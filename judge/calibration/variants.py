@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from data.rows import Row
 from judge.checks.applicability import needs_label
 from judge.llm.judge import by_model
-from judge.metrics.verdict_table import DECIDABLE, STRICT, Board, make_board
+from judge.metrics.verdict_table import DECIDABLE, STRICT, VerdictTable, build_verdict_table
 from judge.verdict import Verdict
-from prompts.rules import DueRule, RuleFile
+from prompts.rules import RuleFile, ScoredRule
 
 CODE_STRICT = "code_strict"
 BLIND = "code_strict_blind"
@@ -29,22 +29,24 @@ def views(rules: RuleFile) -> dict[str, RuleFile]:
     }
 
 
-def _only(rules: RuleFile, keep: Callable[[DueRule], bool]) -> RuleFile:
-    kept = tuple(rule for rule in rules.rules if keep(DueRule(id=rule.id, rule=rule)))
+def _only(rules: RuleFile, keep: Callable[[ScoredRule], bool]) -> RuleFile:
+    kept = tuple(rule for rule in rules.rules if keep(ScoredRule(id=rule.id, rule=rule)))
     return rules.model_copy(update={"rules": kept})
 
 
 def must_rules(view: RuleFile) -> list[str]:
     """The ids of the due rules on which the score of a view rests."""
-    return [due.id for due in view.due_rules() if due.must]
+    return [due.id for due in view.scored_rules() if due.must]
 
 
-def boards(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]) -> dict[str, Board]:
+def boards(
+    rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
+) -> dict[str, VerdictTable]:
     """The verdicts on the board of each view that has must-rules."""
     listed = list(verdicts)
     made = {}
     for name, view in views(rules).items():
-        ids = {due.id for due in view.due_rules()}
+        ids = {due.id for due in view.scored_rules()}
         if must_rules(view):
-            made[name] = make_board(view, rows, [one for one in listed if one.rule in ids])
+            made[name] = build_verdict_table(view, rows, [one for one in listed if one.rule in ids])
     return made

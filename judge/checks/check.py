@@ -12,7 +12,7 @@ from judge.checks.applicability import applicable, asks_model, compiled
 from judge.checks.kinds import CheckContext, met
 from judge.verdict import Missing, Outcome, Verdict
 from prompts.prompt_file import Prompt
-from prompts.rules import DueRule, Judged, Normalise, Phrase, RuleFile
+from prompts.rules import LlmCheck, Normalise, Phrase, RuleFile, ScoredRule
 
 
 class Verdictish(NamedTuple):
@@ -40,7 +40,7 @@ def normalised_answer(answer: str, normalise: Normalise) -> str:
     return text
 
 
-def check(due: DueRule, row: Row, answer: str, context: CheckContext) -> Verdictish:
+def check(due: ScoredRule, row: Row, answer: str, context: CheckContext) -> Verdictish:
     """The verdict of a code rule whose applicability the row itself decides.
 
     Raises ValueError for a rule that asks a language model.
@@ -49,20 +49,20 @@ def check(due: DueRule, row: Row, answer: str, context: CheckContext) -> Verdict
 
 
 def check_due(
-    due: DueRule, applies: bool | None, row: Row, answer: str, context: CheckContext
+    due: ScoredRule, applies: bool | None, row: Row, answer: str, context: CheckContext
 ) -> Verdictish:
     """The verdict of a code check where `applies` is known (None: the row's labels are missing)."""
     said = normalised_answer(answer, context.normalise)
     early = without_check(due, applies, said)
     if early is not None:
         return early
-    if isinstance(due.rule.check, Judged):
+    if isinstance(due.rule.check, LlmCheck):
         raise ValueError(f"rule {due.rule.id}: a language model decides it")
     finding = met(due.rule.check, row, said, context)
     return Verdictish("pass" if finding.met != due.undue else "fail", note=finding.note)
 
 
-def without_check(due: DueRule, applies: bool | None, answer: str) -> Verdictish | None:
+def without_check(due: ScoredRule, applies: bool | None, answer: str) -> Verdictish | None:
     """The verdict that needs no look at the rule's check; None when one is needed."""
     if applies is None:
         return Verdictish("missing", "unlabelled")
@@ -85,8 +85,8 @@ def code_verdicts(rules: RuleFile, prompt: Prompt, row: Row, answer: Answer) -> 
     """
     context = check_context(rules, prompt)
     verdicts = []
-    for due in rules.due_rules():
-        if isinstance(due.rule.check, Judged) or asks_model(due.rule):
+    for due in rules.scored_rules():
+        if isinstance(due.rule.check, LlmCheck) or asks_model(due.rule):
             continue
         if answer.finish == "too_long":
             found = unasked(due, applicable(due.rule, row))
@@ -96,7 +96,7 @@ def code_verdicts(rules: RuleFile, prompt: Prompt, row: Row, answer: Answer) -> 
     return verdicts
 
 
-def unasked(due: DueRule, applies: bool | None) -> Verdictish:
+def unasked(due: ScoredRule, applies: bool | None) -> Verdictish:
     """The verdict on an answer that does not exist because its prompt did not fit."""
     if applies == due.undue:  # so in every arm: all arms keep the same denominators
         return Verdictish("not_applicable")
@@ -104,7 +104,7 @@ def unasked(due: DueRule, applies: bool | None) -> Verdictish:
 
 
 def named(
-    found: Verdictish, due: DueRule, answer: Answer, by: Literal["code", "llm"] = "code"
+    found: Verdictish, due: ScoredRule, answer: Answer, by: Literal["code", "llm"] = "code"
 ) -> Verdict:
     """The record of a rule's verdict."""
     return Verdict(

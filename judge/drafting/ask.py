@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from config.schema import JudgeSettings, ServerSettings
 from judge.checks.text import language_of
 from judge.drafting.check_catalogue import kinds, reply_schema
-from judge.llm.client import Spent, Transport, limits_of
+from judge.llm.client import Transport, Usage, budget_of
 from judge.llm.fence import parts
 from judge.llm.output_mode import settle_mode
 from judge.llm.parse import Unreadable, read_object
-from judge.llm.prompt import Body, Mode, Request, asked_again, form, render, request_of
+from judge.llm.prompt import Body, JudgeRequest, Mode, asked_again, form, render, request_of
 from prompts.rules import Language
-from wire.client import Patience, Unanswered
+from wire.client import RetryPolicy, Unanswered
 
 PART = 2000  # characters of the prompt in one question: a reply of some fifteen rules
 _REASKS = 2
@@ -41,14 +41,14 @@ class Replies(NamedTuple):
 
 
 async def ask_for_rules(
-    system: str, server: ServerSettings, settings: JudgeSettings, patience: Patience
+    system: str, server: ServerSettings, settings: JudgeSettings, patience: RetryPolicy
 ) -> Replies:
     """The drafted rules of a system prompt.
 
     Raises SetupError when key, quota, address or model are wrong, or nothing answers at all.
     """
-    spent = Spent(server.price_per_million)
-    transport = Transport(server, patience, limits_of(settings, server), spent)
+    spent = Usage(server.price_per_million)
+    transport = Transport(server, patience, budget_of(settings, server), spent)
     language = language_of(system)
     drafted: list[Any] = []
     unread: list[Unread] = []
@@ -74,7 +74,7 @@ async def ask_for_rules(
     return Replies(drafted, unread, spent.calls)
 
 
-async def _part(request: Request, language: Language, transport: Transport) -> list[Any] | str:
+async def _part(request: JudgeRequest, language: Language, transport: Transport) -> list[Any] | str:
     """The rules of one part as the model wrote them, or the reason why there are none."""
     for _ in range(1 + _REASKS):
         try:

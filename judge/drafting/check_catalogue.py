@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
 from config.base import Settings
-from prompts.rules import CodeCheck, Judged, Rule
+from prompts.rules import CodeCheck, LlmCheck, Rule
 
 _LEFT_OUT = ("type", "examples")  # worked examples are a person's to choose
 _OF_SCHEMA = ("type", "enum", "items", "anyOf")  # what strict servers take of a JSON schema
 
 
-class Kind(NamedTuple):
+class CheckKind(NamedTuple):
     """Checks that share their parameters."""
 
     types: tuple[str, ...]
@@ -21,7 +21,7 @@ class Kind(NamedTuple):
     parameters: tuple[str, ...]  # "name (required)", or the name alone
 
 
-def kinds() -> Iterator[Kind]:
+def kinds() -> Iterator[CheckKind]:
     """All kinds of checks, those by code first."""
     for model in _models():
         about = " ".join((model.__doc__ or "").split("\n\n")[0].split())
@@ -30,7 +30,7 @@ def kinds() -> Iterator[Kind]:
             for name, field in model.model_fields.items()
             if name not in _LEFT_OUT
         )
-        yield Kind(_types(model), about, names)
+        yield CheckKind(_types(model), about, names)
 
 
 def reply_schema() -> dict[str, Any]:
@@ -57,7 +57,7 @@ def reply_schema() -> dict[str, Any]:
 
 
 def _models() -> tuple[type[Settings], ...]:
-    return (*get_args(CodeCheck), Judged)
+    return (*get_args(CodeCheck), LlmCheck)
 
 
 def _types(model: type[Settings]) -> tuple[str, ...]:

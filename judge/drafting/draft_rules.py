@@ -21,7 +21,7 @@ from judge.drafting.sift import Sifted, sift
 from judge.llm.fence import cleaned
 from prompts.prompt_file import read_prompt
 from prompts.rules import Rule, RuleFile, prompt_sha256, uncovered
-from wire.client import Patience
+from wire.client import RetryPolicy
 
 ABOUT = "have a model cut the system prompt into rules: a draft for a person to edit"
 
@@ -37,11 +37,11 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
 
 def run(config: Config, arguments: argparse.Namespace) -> int:
     """Writes the draft and says what it lacks; returns 0."""
-    draft(config, Path(arguments.out or config.prompt.rules), Patience())
+    draft(config, Path(arguments.out or config.prompt.rules), RetryPolicy())
     return 0
 
 
-def draft(config: Config, out: Path, patience: Patience) -> RuleFile:
+def draft(config: Config, out: Path, patience: RetryPolicy) -> RuleFile:
     """Writes a rule file that `load_rules` accepts.
 
     Raises DataError when the file exists or no rule is left, ConfigError without a server to ask,

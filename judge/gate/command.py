@@ -8,18 +8,18 @@ from pydantic import ValidationError
 
 from config.errors import DataError
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_records, write_text
 from judge.calibration.record import bound_by, load_calibration
 from judge.format import share
-from judge.gate.junit import Case, junit
+from judge.gate.junit import JunitCase, junit
 from judge.gate.junit import Outcome as CaseOutcome
-from judge.gate.thresholds import Gate, Measured, decide, exit_code
-from judge.metrics.verdict_table import make_board
+from judge.gate.thresholds import Gate, GateMeasurements, decide, exit_code
+from judge.metrics.verdict_table import build_verdict_table
 from judge.result import JudgeResult
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
-from prompts.rules import DueRule, rules_sha256
+from prompts.rules import ScoredRule, rules_sha256
 
 ABOUT = "hold the best student to judge.gate: 0 passed, 1 failed, 3 inconclusive, 4 not calibrated"
 LISTED = 10  # failed answers named per rule
@@ -40,13 +40,13 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
         f"{measured.best}: gates": [_gate_case(gate) for gate in gates],
         f"{measured.best}: rules": list(_rule_cases(config.judge.gate.strict_min, measured)),
     }
-    write_text(Run.of(config).gate, junit(config.name, suites))
+    write_text(RunPaths.of(config).gate, junit(config.name, suites))
     return exit_code(gates)
 
 
-def measure(config: Config) -> Measured:
+def measure(config: Config) -> GateMeasurements:
     """What the run has left. Raises DataError when it was not judged by the rules of today."""
-    at = Run.of(config)
+    at = RunPaths.of(config)
     prompt, rules = load_prompt(config.prompt, Path())
     again = "run `python -m judge CONFIG score` first"
     if not (at.scores.exists() and at.verdicts.exists()):
@@ -60,23 +60,23 @@ def measure(config: Config) -> Measured:
     best = f"student/{at.best_student()}"
     if best not in result.scores.arms:
         raise DataError(f"{at.scores}: the best student, {best}, is not in it; {again}")
-    board = make_board(rules, at.rows("val"), read_records(at.verdicts, Verdict))
+    board = build_verdict_table(rules, at.rows("val"), read_records(at.verdicts, Verdict))
     bound = bound_by(rules, prompt, result.judge)
-    return Measured(best, result, board, load_calibration(at.calibration, bound))
+    return GateMeasurements(best, result, board, load_calibration(at.calibration, bound))
 
 
-def _gate_case(gate: Gate) -> Case:
-    return Case(gate.name, _CASES.get(gate.outcome, "error"), f"{gate.outcome}: {gate.said}")
+def _gate_case(gate: Gate) -> JunitCase:
+    return JunitCase(gate.name, _CASES.get(gate.outcome, "error"), f"{gate.outcome}: {gate.said}")
 
 
-def _rule_cases(strict_min: float | None, measured: Measured) -> Iterator[Case]:
+def _rule_cases(strict_min: float | None, measured: GateMeasurements) -> Iterator[JunitCase]:
     """One case per rule of the best student.
 
     A must-rule fails when its failures alone leave less than `strict_min`; without that threshold,
     or for a should-rule, the case only carries the numbers.
     """
     answers = measured.board.verdicts[measured.best]
-    for due in measured.board.rules.due_rules():
+    for due in measured.board.rules.scored_rules():
         failed = [by_rule[due.id] for by_rule in answers.values()]
         failed = [verdict for verdict in failed if verdict.outcome == "fail"]
         left = (len(answers) - len(failed)) / len(answers)
@@ -84,7 +84,9 @@ def _rule_cases(strict_min: float | None, measured: Measured) -> Iterator[Case]:
         yield _rule_case(due, failed, f"they alone leave {left:.1%}" if sinks else None, measured)
 
 
-def _rule_case(due: DueRule, failed: list[Verdict], sinks: str | None, measured: Measured) -> Case:
+def _rule_case(
+    due: ScoredRule, failed: list[Verdict], sinks: str | None, measured: GateMeasurements
+) -> JunitCase:
     found = measured.result.scores.arms[measured.best].rules[due.id]
     missing = ", ".join(f"{count} {reason}" for reason, count in found.missing.items())
     numbers = (
@@ -95,8 +97,8 @@ def _rule_case(due: DueRule, failed: list[Verdict], sinks: str | None, measured:
     if len(failed) > LISTED:
         details += f"\nand {len(failed) - LISTED} more"
     if not found.scored:
-        return Case(due.id, "skipped", numbers if missing else "never due")
+        return JunitCase(due.id, "skipped", numbers if missing else "never due")
     if sinks is not None:
         said = f"{numbers}; {len(failed)} failures: {sinks}, below strict_min"
-        return Case(due.id, "failure", said, details)
-    return Case(due.id, "pass", numbers, details)
+        return JunitCase(due.id, "failure", said, details)
+    return JunitCase(due.id, "pass", numbers, details)

@@ -12,7 +12,7 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Outcome = Literal["pass", "failure", "error", "skipped"]
 
 
-class Case(NamedTuple):
+class JunitCase(NamedTuple):
     """One test case."""
 
     name: str
@@ -21,7 +21,7 @@ class Case(NamedTuple):
     details: str = ""
 
 
-def junit(name: str, suites: Mapping[str, Sequence[Case]]) -> str:
+def junit(name: str, suites: Mapping[str, Sequence[JunitCase]]) -> str:
     """The document of all suites. Characters that XML cannot hold become U+FFFD."""
     every = [case for cases in suites.values() for case in cases]
     root = ElementTree.Element("testsuites", _counts(name, every))
@@ -36,7 +36,7 @@ def junit(name: str, suites: Mapping[str, Sequence[Case]]) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _fill(made: ElementTree.Element, case: Case) -> None:
+def _fill(made: ElementTree.Element, case: JunitCase) -> None:
     if case.outcome == "pass":
         said = "\n".join(filter(None, (case.message, case.details)))
         ElementTree.SubElement(made, "system-out").text = _text(said)
@@ -45,7 +45,7 @@ def _fill(made: ElementTree.Element, case: Case) -> None:
     found.text = _text(case.details) or None
 
 
-def _counts(name: str, cases: Sequence[Case]) -> dict[str, str]:
+def _counts(name: str, cases: Sequence[JunitCase]) -> dict[str, str]:
     outcomes = Counter(case.outcome for case in cases)
     return {
         "name": _text(name),

@@ -15,26 +15,26 @@ from judge.format import points, share
 from judge.llm.judge import by_model
 from judge.metrics.paired import BASE, TEACHER
 from judge.metrics.stats import Refusal
-from judge.metrics.verdict_table import STRICT, Board
+from judge.metrics.verdict_table import STRICT, VerdictTable
 from judge.result import JudgeResult
 
-Outcome = Literal["pass", "fail", "undecided", "inconclusive", "uncalibrated"]
+GateOutcome = Literal["pass", "fail", "undecided", "inconclusive", "uncalibrated"]
 
 
 class Gate(NamedTuple):
     """One threshold and what was measured against it."""
 
     name: str
-    outcome: Outcome
+    outcome: GateOutcome
     said: str  # measured value, interval, threshold
 
 
-class Measured(NamedTuple):
+class GateMeasurements(NamedTuple):
     """What a run has left for its gates."""
 
     best: str  # arm of the best student
     result: JudgeResult
-    board: Board
+    board: VerdictTable
     calibration: Calibration | Refusal  # of the judge as it is now
 
 
@@ -51,7 +51,7 @@ def exit_code(gates: list[Gate]) -> int:
     return 1 if "fail" in outcomes else 0
 
 
-def decide(settings: JudgeSettings, measured: Measured) -> Iterator[Gate]:
+def decide(settings: JudgeSettings, measured: GateMeasurements) -> Iterator[Gate]:
     """Every gate that is set, and the one on missing verdicts always.
 
     Raises ConfigError when none is set.
@@ -73,7 +73,7 @@ def decide(settings: JudgeSettings, measured: Measured) -> Iterator[Gate]:
         yield _not_worse(asked.not_worse_than_teacher, measured)
 
 
-def _calibrated(measured: Measured) -> Gate:
+def _calibrated(measured: GateMeasurements) -> Gate:
     ruled = _ruled_by_model(measured)
     found = measured.calibration
     if not ruled:
@@ -87,11 +87,11 @@ def _calibrated(measured: Measured) -> Gate:
     return Gate("calibrated", "pass", f"against people's labels on {n} answers")
 
 
-def _ruled_by_model(measured: Measured) -> list[str]:
-    return [due.id for due in measured.board.rules.due_rules() if due.must and by_model(due)]
+def _ruled_by_model(measured: GateMeasurements) -> list[str]:
+    return [due.id for due in measured.board.rules.scored_rules() if due.must and by_model(due)]
 
 
-def _missing(asked: GateSettings, usual: float, measured: Measured) -> Gate:
+def _missing(asked: GateSettings, usual: float, measured: GateMeasurements) -> Gate:
     most = usual if asked.max_missing is None else asked.max_missing
     arms = [measured.best]
     if asked.gap_closed_min is not None:
@@ -109,7 +109,7 @@ def _missing(asked: GateSettings, usual: float, measured: Measured) -> Gate:
     return Gate("max_missing", "inconclusive" if shares[worst] > most else "pass", said)
 
 
-def _strict(least: float, measured: Measured) -> Gate:
+def _strict(least: float, measured: GateMeasurements) -> Gate:
     found = measured.result.scores.arms[measured.best].strict
     said = f"{share(found.rate, found.low, found.high)} on {found.n} rows, at least {least:.1%}"
     if found.rate is None:
@@ -117,7 +117,7 @@ def _strict(least: float, measured: Measured) -> Gate:
     return Gate("strict_min", "pass" if found.rate >= least else "fail", said)
 
 
-def _gap(least: float, measured: Measured) -> Gate:
+def _gap(least: float, measured: GateMeasurements) -> Gate:
     gaps = measured.result.scores.gaps
     found = next(gap for gap in gaps if gap.student == measured.best)
     if found.value is None:
@@ -126,7 +126,7 @@ def _gap(least: float, measured: Measured) -> Gate:
     return Gate("gap_closed_min", "pass" if found.value >= least else "fail", said)
 
 
-def _not_worse(margin: float, measured: Measured) -> Gate:
+def _not_worse(margin: float, measured: GateMeasurements) -> Gate:
     name, board = "not_worse_than_teacher", measured.board
     if TEACHER not in board.verdicts:
         return Gate(name, "undecided", "the teacher has no verdicts")
@@ -150,7 +150,7 @@ def _not_worse(margin: float, measured: Measured) -> Gate:
     return Gate(name, "pass" if found.holds else "fail", said)
 
 
-def _index(measured: Measured) -> tuple[float, str]:
+def _index(measured: GateMeasurements) -> tuple[float, str]:
     """The judge's J on the strict score, and where it is from."""
     if not _ruled_by_model(measured):
         return 1.0, "rules in code"

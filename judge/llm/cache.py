@@ -15,7 +15,7 @@ from wire.completion import Reply
 SYNC_EVERY = 32  # replies from which the disk is asked to write them, in a thread
 
 
-class Asked(Record):
+class CachedReply(Record):
     """One request's reply. `key` is the hash of the full request."""
 
     key: str
@@ -28,12 +28,12 @@ class Asked(Record):
     completion_tokens: int = 0
 
 
-class AskedStore:
+class ReplyCache:
     """The replies in a file. To be closed."""
 
     def __init__(self, path: Path, writable: bool = True) -> None:
         """Raises DataError when another process is writing the file; read only, none is needed."""
-        self._store = Store(path, Asked, sync_every=None) if writable else None
+        self._store = Store(path, CachedReply, sync_every=None) if writable else None
         # a busy disk takes seconds for a sync: meanwhile the requests go on
         self._syncer = ThreadPoolExecutor(max_workers=1)
         self._sync: Future[None] | None = None
@@ -41,7 +41,7 @@ class AskedStore:
         if self._store is not None:
             records = self._store.records
         else:
-            records = list(read_records(path, Asked)) if path.exists() else []
+            records = list(read_records(path, CachedReply)) if path.exists() else []
         self._known = {record.key: record for record in records}
 
     def reply(self, key: str) -> Reply | None:
@@ -58,12 +58,12 @@ class AskedStore:
 
     def keep(self, key: str, rule: str, row: str, reply: Reply) -> None:
         """Stores the reply to a request."""
-        self._add(Asked(key=key, rule=rule, row=row, **reply._asdict()))
+        self._add(CachedReply(key=key, rule=rule, row=row, **reply._asdict()))
 
     def keep_rejection(self, key: str, rule: str, row: str, error: Unanswered) -> None:
         """Stores that the server rejected a request, and why."""
         said = {"text": str(error), "finish": "", "rejected": error.reason}
-        self._add(Asked.model_validate({"key": key, "rule": rule, "row": row, **said}))
+        self._add(CachedReply.model_validate({"key": key, "rule": rule, "row": row, **said}))
 
     def close(self) -> None:
         """Syncs and releases the file."""
@@ -71,7 +71,7 @@ class AskedStore:
         if self._store is not None:
             self._store.close()
 
-    def _add(self, record: Asked) -> None:
+    def _add(self, record: CachedReply) -> None:
         self._known[record.key] = record
         if self._store is None:
             return

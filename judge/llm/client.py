@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 from config.errors import ConfigError
 from config.schema import JudgeSettings, Prices, ServerSettings
-from judge.llm.prompt import Request
-from wire.client import Address, Connection, Patience, Unanswered
+from judge.llm.prompt import JudgeRequest
+from wire.client import Address, RetryPolicy, ServerClient, Unanswered
 from wire.completion import Reply, read_completion
 
 BYTES = 4  # to a token, where nobody has counted: an estimate; a Russian letter has two
 
 
 @dataclass
-class Spent:
+class Usage:
     """What was asked of a server, and what it took."""
 
     prices: Prices | None
@@ -29,14 +29,14 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Limits:
+class Budget:
     """What may be spent in one go; None: no limit."""
 
     calls: int | None = None
     cost: float | None = None  # what is under way when it is reached is still paid
 
 
-def limits_of(settings: JudgeSettings, server: ServerSettings | None) -> Limits:
+def budget_of(settings: JudgeSettings, server: ServerSettings | None) -> Budget:
     """The settings' limits.
 
     Raises ConfigError when the cost is limited and nobody has said what a token costs.
@@ -46,14 +46,14 @@ def limits_of(settings: JudgeSettings, server: ServerSettings | None) -> Limits:
             f"judge.max_cost = {settings.max_cost:g}: no prices to count with; add "
             "judge.llm.price_per_million: {prompt: …, completion: …}, or limit --max-calls"
         )
-    return Limits(settings.max_calls, settings.max_cost)
+    return Budget(settings.max_calls, settings.max_cost)
 
 
 class Transport:
     """One server behind the judge's limits. To be made and used inside one event loop."""
 
     def __init__(
-        self, server: ServerSettings, patience: Patience, limits: Limits, spent: Spent
+        self, server: ServerSettings, patience: RetryPolicy, limits: Budget, spent: Usage
     ) -> None:
         """`spent` goes on counting, and the limits hold for all of it."""
         address = Address(
@@ -67,14 +67,14 @@ class Transport:
         self.where = str(address)
         self._limits = limits
         self._spent = spent
-        self._connection = Connection(address, patience, read_completion)
+        self._connection = ServerClient(address, patience, read_completion)
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._connection.close()
 
-    async def ask(self, request: Request) -> Reply:
-        """The reply to a request. Raises as `Connection.ask` does."""
+    async def ask(self, request: JudgeRequest) -> Reply:
+        """The reply to a request. Raises as `ServerClient.ask` does."""
         most = self._limits.calls
         if most is not None and self._spent.calls >= most:
             self._spent.unasked += 1
@@ -98,6 +98,6 @@ class Transport:
             raise Unanswered("budget", f"judge.max_cost = {most:g} is spent", unsent=True)
 
 
-def estimated_tokens(request: Request) -> int:
+def estimated_tokens(request: JudgeRequest) -> int:
     """Tokens of a request's messages, by their bytes in UTF-8."""
     return sum(len(message["content"].encode()) for message in request.body["messages"]) // BYTES

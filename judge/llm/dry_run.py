@@ -5,12 +5,12 @@ from typing import Literal, NamedTuple
 
 from config.schema import JudgeSettings, Prices
 from data.rows import Row
-from judge.llm.cache import AskedStore
+from judge.llm.cache import ReplyCache
 from judge.llm.client import BYTES, estimated_tokens
-from judge.llm.output_mode import LADDER, probes
-from judge.llm.prompt import Mode, Question, Request
+from judge.llm.output_mode import OUTPUT_MODES, probes
+from judge.llm.prompt import JudgePrompt, JudgeRequest, Mode
 from judge.llm.reask import Ruling
-from judge.llm.session import Asking
+from judge.llm.session import JudgeSession
 from prompts.rules import Language, Rule
 from wire.client import Unanswered
 from wire.completion import Reply
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
         return lines
 
 
-class Planning(Asking):
+class Planning(JudgeSession):
     """Rulings as far as they are stored; what is not, is counted and not run."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Planning(Asking):
         model: str,
         settings: JudgeSettings,
         language: Language,
-        store: AskedStore,
+        store: ReplyCache,
         asks: Literal["new", "missing"],
     ) -> None:
         super().__init__(model, settings, language, store, None, asks)
@@ -72,15 +72,15 @@ class Planning(Asking):
         ruling = await super().due(rule, row)
         return Ruling("yes") if ruling.reason == "not_run" else ruling
 
-    async def _ask_server(self, question: Question, request: Request) -> Reply:
+    async def _ask_server(self, question: JudgePrompt, request: JudgeRequest) -> Reply:
         self._count(question.template, request)
         raise Unanswered("not_run", "counted only")
 
     async def _probed(self) -> Mode:
-        self._count("probe", next(probes(LADDER[0], self._model))[0])
-        return LADDER[0]
+        self._count("probe", next(probes(OUTPUT_MODES[0], self._model))[0])
+        return OUTPUT_MODES[0]
 
-    def _count(self, what: str, request: Request) -> None:
+    def _count(self, what: str, request: JudgeRequest) -> None:
         self._calls[what] += 1
         self._prompt_tokens += estimated_tokens(request)
         self._completion_tokens += request.body["max_tokens"]

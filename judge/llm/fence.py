@@ -19,7 +19,7 @@ _LINE_ENDS = re.compile("\r\n|[\r\u0085\u2028\u2029\x0b\x0c]")
 _HIDDEN = frozenset(("Cf", "Cc", "Cs"))  # zero-width, bidi and tag characters; controls; surrogates
 
 
-class Part(NamedTuple):
+class FencedPart(NamedTuple):
     """A fenced text: what it is, the id of its fence, the cleaned text."""
 
     name: str
@@ -54,7 +54,7 @@ def _invisible(sign: str) -> bool:
     )
 
 
-def parts(texts: Mapping[str, str]) -> tuple[Part, ...]:
+def parts(texts: Mapping[str, str]) -> tuple[FencedPart, ...]:
     """The texts by name, cleaned, each with the id of its fence.
 
     The id of the question's fence depends on the question alone, so that a server can reuse the
@@ -66,7 +66,7 @@ def parts(texts: Mapping[str, str]) -> tuple[Part, ...]:
         identity = _identity(name, text)
         while any(identity in other for other in plain.values()):
             identity = _identity(name, identity)
-        found.append(Part(name, identity, text))
+        found.append(FencedPart(name, identity, text))
     return tuple(found)
 
 

@@ -28,16 +28,16 @@ from judge.checks.check import (
     without_check,
 )
 from judge.garbage import rarely_collected
-from judge.llm.cache import AskedStore
-from judge.llm.client import Spent, Transport, limits_of
+from judge.llm.cache import ReplyCache
+from judge.llm.client import Transport, Usage, budget_of
 from judge.llm.dry_run import Plan, Planning
-from judge.llm.prompt import Body, Mode, Question
+from judge.llm.prompt import Body, JudgePrompt, Mode
 from judge.llm.reask import Ruling
-from judge.llm.session import Asking, Asks
+from judge.llm.session import Asks, JudgeSession
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt
-from prompts.rules import DueRule, Judged, RuleFile
-from wire.client import Patience
+from prompts.rules import LlmCheck, RuleFile, ScoredRule
+from wire.client import RetryPolicy
 from wire.completion import Reply
 
 _T = TypeVar("_T")
@@ -53,7 +53,7 @@ class _Case(NamedTuple):
     row: Row  # as the answer's author saw it
     shared: Row  # as stage A sees it: the same for all answers
     answer: Answer
-    batch: Sequence[DueRule]
+    batch: Sequence[ScoredRule]
 
 
 class LlmJudge:
@@ -66,7 +66,7 @@ class LlmJudge:
         rules: RuleFile,
         prompt: Prompt,
         store_path: Path,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
+        patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         """The limits hold for all that is asked of this judge, whichever way.
 
@@ -75,17 +75,17 @@ class LlmJudge:
         self._server = server
         self.model = server.model
         self._settings = settings
-        self._limits = limits_of(settings, server)
+        self._limits = budget_of(settings, server)
         self.language = rules.language
         self._context = check_context(rules, prompt)
-        self._due = [due for due in rules.due_rules() if by_model(due)]
+        self._due = [due for due in rules.scored_rules() if by_model(due)]
         self._batches = batches(self._due, settings)
         self._store_path = store_path
         self._patience = patience
         self.mode: Mode | Literal["not asked"] = "not asked"  # until a question needs one
         self.fell: Counter[Mode] = Counter()  # questions that a stricter mode failed, by mode
         self.unfounded = 0  # rulings that rest on evidence which is not in the data
-        self.spent = Spent(server.price_per_million)
+        self.spent = Usage(server.price_per_million)
 
     def verdicts(self, pairs: Pairs, asks: Asks = "new") -> list[Verdict]:
         """A verdict per pair and rule that needs the model, in that order.
@@ -99,13 +99,13 @@ class LlmJudge:
         by_place = {(case.pair, one.rule): one for case, verdicts in together for one in verdicts}
         return [by_place[pair, due.id] for pair in range(len(pairs)) for due in self._due]
 
-    def rulings(self, questions: Sequence[Question]) -> list[Ruling]:
+    def rulings(self, questions: Sequence[JudgePrompt]) -> list[Ruling]:
         """The rulings on questions about one thing each. Raises as `verdicts` does."""
         found = self._asked(questions, lambda asking: self._each(questions, asking.rulings))
         return [ruling for (ruling,) in found]
 
     def repeats(
-        self, questions: Sequence[Question], temperature: float, times: int
+        self, questions: Sequence[JudgePrompt], temperature: float, times: int
     ) -> list[list[Ruling]]:
         """So many independent rulings on each such question. Raises as `verdicts` does."""
         asked = [(question, number) for question in questions for number in range(times)]
@@ -124,7 +124,7 @@ class LlmJudge:
 
     def plan(self, pairs: Pairs, asks: Literal["new", "missing"] = "new") -> Plan:
         """The calls that `verdicts` would make. Asks nothing and writes nothing."""
-        store = AskedStore(self._store_path, writable=False)
+        store = ReplyCache(self._store_path, writable=False)
         planning = Planning(self.model, self._settings, self.language, store, asks)
         asyncio.run(self._all(self._cases(pairs), planning))
         return planning.plan
@@ -148,13 +148,13 @@ class LlmJudge:
     def _asked(
         self,
         items: Sequence[object],
-        work: Callable[[Asking], Awaitable[list[_R]]],
+        work: Callable[[JudgeSession], Awaitable[list[_R]]],
         asks: Asks = "new",
     ) -> list[_R]:
         """What the work returns; without items there is nothing to open or to ask."""
         if not items:
             return []
-        store = AskedStore(self._store_path, writable=asks != "none")
+        store = ReplyCache(self._store_path, writable=asks != "none")
         try:
             with rarely_collected():
                 return asyncio.run(self._done(work, store, asks))
@@ -162,13 +162,13 @@ class LlmJudge:
             store.close()
 
     async def _done(
-        self, work: Callable[[Asking], Awaitable[list[_R]]], store: AskedStore, asks: Asks
+        self, work: Callable[[JudgeSession], Awaitable[list[_R]]], store: ReplyCache, asks: Asks
     ) -> list[_R]:
         none = asks == "none"
         transport = (
             None if none else Transport(self._server, self._patience, self._limits, self.spent)
         )
-        asking = Asking(self.model, self._settings, self.language, store, transport, asks)
+        asking = JudgeSession(self.model, self._settings, self.language, store, transport, asks)
         try:
             return await work(asking)
         finally:
@@ -178,13 +178,13 @@ class LlmJudge:
             if transport is not None:
                 await transport.close()
 
-    async def _all(self, cases: Sequence[_Case], asking: Asking) -> list[list[Verdict]]:
+    async def _all(self, cases: Sequence[_Case], asking: JudgeSession) -> list[list[Verdict]]:
         return await self._each(cases, lambda case: self._verdicts(case, asking))
 
     async def _each(self, items: Sequence[_T], work: Callable[[_T], Awaitable[_R]]) -> list[_R]:
         return await _each(items, work, 2 * self._server.concurrency)
 
-    async def _verdicts(self, case: _Case, asking: Asking) -> list[Verdict]:
+    async def _verdicts(self, case: _Case, asking: JudgeSession) -> list[Verdict]:
         said = normalised_answer(case.answer.text, self._context.normalise)
         early = [await self._unasked(case, due, said, asking) for due in case.batch]
         known = list(zip(case.batch, early, strict=True))
@@ -196,7 +196,7 @@ class LlmJudge:
         ]
 
     async def _unasked(
-        self, case: _Case, due: DueRule, said: str, asking: Asking
+        self, case: _Case, due: ScoredRule, said: str, asking: JudgeSession
     ) -> Verdictish | None:
         """The verdict that needs no question about the answer; None when it needs one."""
         row, answer = case.row, case.answer
@@ -213,7 +213,7 @@ class LlmJudge:
             applies = applicable(due.rule, row)
         if answer.finish == "too_long":
             return unasked(due, applies)
-        if not isinstance(due.rule.check, Judged):
+        if not isinstance(due.rule.check, LlmCheck):
             return check_due(due, applies, row, answer.text, self._context)
         early = without_check(due, applies, said)
         if early is None and not ours:
@@ -221,12 +221,12 @@ class LlmJudge:
         return early
 
 
-def by_model(due: DueRule) -> bool:
+def by_model(due: ScoredRule) -> bool:
     """Whether a language model has a part in the rule's verdicts."""
-    return isinstance(due.rule.check, Judged) or asks_model(due.rule)
+    return isinstance(due.rule.check, LlmCheck) or asks_model(due.rule)
 
 
-def _verdict(due: DueRule, ruling: Ruling) -> Verdictish:
+def _verdict(due: ScoredRule, ruling: Ruling) -> Verdictish:
     if ruling.verdict is None:
         return Verdictish("missing", ruling.reason, ruling.note)
     obeyed = ruling.verdict == "pass"

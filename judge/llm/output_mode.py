@@ -9,33 +9,35 @@ from collections.abc import Awaitable, Callable, Iterator
 from config.errors import SetupError
 from data.rows import Context, Row
 from judge.llm.parse import Unreadable, read_reply
-from judge.llm.prompt import Mode, Question, Request, request_of, verdict_question
-from prompts.rules import Judged, Rule
+from judge.llm.prompt import JudgePrompt, JudgeRequest, Mode, request_of, verdict_question
+from prompts.rules import LlmCheck, Rule
 from wire.client import Unanswered
 from wire.completion import Reply
 
-LADDER: tuple[Mode, ...] = ("json_schema", "structured_outputs", "json_object", "plain")
+OUTPUT_MODES: tuple[Mode, ...] = ("json_schema", "structured_outputs", "json_object", "plain")
 
 _PASSAGE = "The reading room is open from nine to six, and the desk answers letters by noon. "
 _REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, and less for a small model
 _ROOM = 512  # tokens for the probe's reply
 
 
-def probe_question(repeats: int) -> Question:
+def probe_question(repeats: int) -> JudgePrompt:
     """A harmless question about a long passage."""
-    demand = Judged.model_validate({"type": "llm", "pass": "polite", "fail": "rude"})
+    demand = LlmCheck.model_validate({"type": "llm", "pass": "polite", "fail": "rude"})
     rule = Rule(id="probe", source="Be polite.", check=demand)
     row = Row(id="probe", question="When is it open?", contexts=(Context(text=_PASSAGE * repeats),))
     return verdict_question(rule, row, "It is open from nine to six. You are welcome.")
 
 
-async def settle_mode(ask: Callable[[Request], Awaitable[Reply]], model: str, where: str) -> Mode:
+async def settle_mode(
+    ask: Callable[[JudgeRequest], Awaitable[Reply]], model: str, where: str
+) -> Mode:
     """The strictest form that the server keeps to; plain text when it keeps to none.
 
     Raises SetupError when the server answers nothing at all, Unanswered when the budget is spent.
     """
     answered = False
-    for mode in LADDER[:-1]:  # plain text needs no trial
+    for mode in OUTPUT_MODES[:-1]:  # plain text needs no trial
         kept, alive = await _keeps(mode, ask, model)
         if kept:
             return mode
@@ -48,7 +50,7 @@ async def settle_mode(ask: Callable[[Request], Awaitable[Reply]], model: str, wh
 
 
 async def _keeps(
-    mode: Mode, ask: Callable[[Request], Awaitable[Reply]], model: str
+    mode: Mode, ask: Callable[[JudgeRequest], Awaitable[Reply]], model: str
 ) -> tuple[bool, bool]:
     """Whether a reply in this form came, and whether the server said anything at all."""
     for request, question in probes(mode, model):
@@ -64,14 +66,14 @@ async def _keeps(
     return False, True
 
 
-def probes(mode: Mode, model: str) -> Iterator[tuple[Request, Question]]:
+def probes(mode: Mode, model: str) -> Iterator[tuple[JudgeRequest, JudgePrompt]]:
     """What is asked to try a mode: shorter each time, for models that the longer does not fit."""
     for repeats in _REPEATS:
         question = probe_question(repeats)
         yield request_of(question.body(mode, model, _ROOM)), question
 
 
-def _is_kept(reply: Reply, mode: Mode, question: Question) -> bool:
+def _is_kept(reply: Reply, mode: Mode, question: JudgePrompt) -> bool:
     try:
         read_reply(reply.text, mode, question.options)
     except Unreadable:

@@ -29,7 +29,7 @@ class Unreadable(Exception):
     """
 
 
-class Judgement(Record):
+class ParsedReply(Record):
     """A reply as it was read."""
 
     evidence: list[str]
@@ -37,7 +37,7 @@ class Judgement(Record):
     verdict: str
 
 
-def read_reply(text: str, mode: Mode, options: Sequence[str]) -> Judgement:
+def read_reply(text: str, mode: Mode, options: Sequence[str]) -> ParsedReply:
     """The judgement in a reply. Raises Unreadable."""
     found = _read_plain(_said(text)) if mode == "plain" else _read_value(read_object(text))
     return _among(found, options)
@@ -45,7 +45,7 @@ def read_reply(text: str, mode: Mode, options: Sequence[str]) -> Judgement:
 
 def read_by_rule(
     text: str, mode: Mode, options: Sequence[str], rules: Sequence[str]
-) -> dict[str, Judgement]:
+) -> dict[str, ParsedReply]:
     """The judgements by rule id in one reply; those that cannot be read are left out.
 
     Ids that were not asked about count for nothing.
@@ -70,7 +70,7 @@ def speaks_for(rule: str, sources: Sequence[str]) -> bool:
     return any(line.search(text) for text in sources)
 
 
-def _among(found: Judgement, options: Sequence[str]) -> Judgement:
+def _among(found: ParsedReply, options: Sequence[str]) -> ParsedReply:
     verdict = found.verdict.strip().casefold()
     if verdict not in options:
         raise Unreadable(f"the verdict is none of {', '.join(options)}")
@@ -95,9 +95,9 @@ def read_object(reply: str) -> dict[str, Any]:
     return value
 
 
-def _read_value(value: object) -> Judgement:
+def _read_value(value: object) -> ParsedReply:
     try:
-        return Judgement.model_validate(value, strict=True)
+        return ParsedReply.model_validate(value, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = str(first["loc"][0])[:20] if first["loc"] else "object"
@@ -126,14 +126,14 @@ def _line(name: str, rule: str, value: str) -> re.Pattern[str]:
     return re.compile(rf"^[ \t*_#>-]*{name}{named}:{value}", re.MULTILINE | re.IGNORECASE)
 
 
-def _read_plain(text: str, rule: str = "") -> Judgement:
+def _read_plain(text: str, rule: str = "") -> ParsedReply:
     verdicts = _line("VERDICT", rule, r"[ \t*_\"`]*(\w+)").findall(text)
     if not verdicts:
         raise Unreadable("there is no line that starts with VERDICT:")
     quoted = _line("EVIDENCE", rule, r"[ \t]*(.+)$").findall(text)
     quotes = [quote.strip().strip('"«»“”') for quote in quoted]
     reasoning = _line("REASONING", rule, r"[ \t]*(.+)$").findall(text)
-    return Judgement(
+    return ParsedReply(
         evidence=[quote for quote in quotes if fold(quote) not in _NOTHING],
         reasoning=reasoning[-1].strip() if reasoning else "",
         verdict=verdicts[-1],

@@ -18,14 +18,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic_core import to_json
 
 from data.rows import Row
-from judge.llm.fence import Part, cleaned, parts
-from prompts.rules import Judged, Language, Rule, When
+from judge.llm.fence import FencedPart, cleaned, parts
+from prompts.rules import Language, LlmCheck, Rule, When
 
 Mode = Literal["json_schema", "structured_outputs", "json_object", "plain"]
 Body = dict[str, Any]  # of a request, as it goes over the wire
 
 
-class Request(NamedTuple):
+class JudgeRequest(NamedTuple):
     """A full request: model, messages, sampling, form of the reply."""
 
     key: str  # SHA-256 of the bytes
@@ -33,13 +33,13 @@ class Request(NamedTuple):
     data: bytes  # the body as it is sent
 
 
-def request_of(body: Body) -> Request:
+def request_of(body: Body) -> JudgeRequest:
     """The request with its key; serialised once."""
     try:
         data = to_json(body)  # the bytes that `json` makes, in a seventh of its time
     except ValueError:  # half a character, which no UTF-8 can say
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return Request(hashlib.sha256(data).hexdigest(), body, data)
+    return JudgeRequest(hashlib.sha256(data).hexdigest(), body, data)
 
 
 VERDICTS = ("pass", "fail", "cannot_judge")
@@ -52,13 +52,13 @@ _ECHO = 1000  # characters of an unreadable reply that are shown to its author a
 
 
 @dataclass(frozen=True)
-class Question:
+class JudgePrompt:
     """What is asked in one call about one row or answer: one thing, or a verdict by each rule."""
 
     row: str
     template: Literal["applies", "verdict", "pair"]
     about: tuple[Rule, ...]  # a pair is compared as a whole
-    parts: tuple[Part, ...]
+    parts: tuple[FencedPart, ...]
     language: Language = "en"
 
     @property
@@ -71,7 +71,7 @@ class Question:
         """What the raw reply is filed under: the ids of the rules."""
         return ",".join(rule.id for rule in self.about) or self.template
 
-    def apart(self) -> list["Question"]:
+    def apart(self) -> list["JudgePrompt"]:
         """The question about each rule alone."""
         return [replace(self, about=(rule,)) for rule in self.about]
 
@@ -104,47 +104,47 @@ class Question:
         return one if len(self.about) < 2 else _object({rule.id: one for rule in self.about})
 
 
-def applies_question(rule: Rule, row: Row, language: Language = "en") -> Question:
+def applies_question(rule: Rule, row: Row, language: Language = "en") -> JudgePrompt:
     """Stage A: is the rule due on this row? Never sees an answer, so all arms share it."""
     if not isinstance(rule.applies, When):
         raise ValueError(f"rule {rule.id}: always due, there is nothing to ask")
     seen = _parts(rule.applies.sees, row, None, language)
-    return Question(row.id, "applies", (rule,), seen, language)
+    return JudgePrompt(row.id, "applies", (rule,), seen, language)
 
 
-def verdict_question(rule: Rule, row: Row, answer: str, language: Language = "en") -> Question:
+def verdict_question(rule: Rule, row: Row, answer: str, language: Language = "en") -> JudgePrompt:
     """Stage B: does this answer obey the rule?"""
     return verdicts_question((rule,), row, answer, language)
 
 
 def verdicts_question(
     rules: Sequence[Rule], row: Row, answer: str, language: Language = "en"
-) -> Question:
+) -> JudgePrompt:
     """Stage B by several rules at once. All of them see the same, so none sees too much."""
     sees = {_seen(rule) for rule in rules}
     if len(sees) != 1:
         raise ValueError(f"rules {', '.join(rule.id for rule in rules)} do not see the same")
-    return Question(
+    return JudgePrompt(
         row.id, "verdict", tuple(rules), _parts(sees.pop(), row, answer, language), language
     )
 
 
 def _seen(rule: Rule) -> frozenset[str]:
-    if not isinstance(rule.check, Judged):
+    if not isinstance(rule.check, LlmCheck):
         raise ValueError(f"rule {rule.id}: code decides it")
     return frozenset(rule.check.sees)
 
 
-def pair_question(row: Row, first: str, second: str, language: Language = "en") -> Question:
+def pair_question(row: Row, first: str, second: str, language: Language = "en") -> JudgePrompt:
     """Which of two answers serves the user better? Asked in both orders to find a flip."""
     answers = {"first": first, "second": second}
     seen = parts({**_texts(row, language), **answers})
-    return Question(row.id, "pair", (), seen, language)
+    return JudgePrompt(row.id, "pair", (), seen, language)
 
 
 def _parts(
     sees: Collection[str], row: Row, answer: str | None, language: Language
-) -> tuple[Part, ...]:
+) -> tuple[FencedPart, ...]:
     texts = _texts(row, language)
     if answer is not None:
         texts["answer"] = answer

@@ -11,13 +11,20 @@ the question falls to the next looser form.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
 
-from judge.llm.parse import Judgement, Unreadable, read_by_rule, read_reply, speaks_for, unfounded
-from judge.llm.prompt import Mode, Question, Request, asked_again, request_of, with_more_room
+from judge.llm.parse import ParsedReply, Unreadable, read_by_rule, read_reply, speaks_for, unfounded
+from judge.llm.prompt import (
+    JudgePrompt,
+    JudgeRequest,
+    Mode,
+    asked_again,
+    request_of,
+    with_more_room,
+)
 from judge.verdict import Missing
 from wire.client import Unanswered
 from wire.completion import Reply
 
-Ask = Callable[[Request], Awaitable[Reply]]
+Ask = Callable[[JudgeRequest], Awaitable[Reply]]
 Problem = Literal["malformed", "empty", "truncated", "refused", "evidence"]
 
 NO_EVIDENCE = "evidence not found"
@@ -43,7 +50,7 @@ class Ended(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    judgement: Judgement | None
+    judgement: ParsedReply | None
     problem: Problem | None = None
     message: str = ""  # tells the reply's author what is wrong with it
 
@@ -56,7 +63,10 @@ class _Talk(NamedTuple):
 
 
 async def decide(
-    question: Question, modes: Sequence[Mode], request_in: Callable[[Mode], Request], ask: Ask
+    question: JudgePrompt,
+    modes: Sequence[Mode],
+    request_in: Callable[[Mode], JudgeRequest],
+    ask: Ask,
 ) -> Ended:
     """The ruling on a question that is asked in the first of these modes, the others in reserve."""
     left = dict(_REASKS)
@@ -73,7 +83,7 @@ async def decide(
     return Ended(broken, modes)
 
 
-def rulings_in(question: Question, mode: Mode, reply: Reply) -> dict[str, Ruling]:
+def rulings_in(question: JudgePrompt, mode: Mode, reply: Reply) -> dict[str, Ruling]:
     """What a reply says of the question's rules, by id; without those that it leaves open.
 
     Left open is what is missing, malformed, or quotes what the data do not hold; in a reply that
@@ -92,9 +102,9 @@ def rulings_in(question: Question, mode: Mode, reply: Reply) -> dict[str, Ruling
 
 
 async def _talk(
-    question: Question, request: Request, mode: Mode, ask: Ask, left: dict[str, int]
+    question: JudgePrompt, request: JudgeRequest, mode: Mode, ask: Ask, left: dict[str, int]
 ) -> _Talk:
-    readable: Judgement | None = None  # the latest, though its evidence is not in the data
+    readable: ParsedReply | None = None  # the latest, though its evidence is not in the data
     problem: Problem | None = None
     said = ""
     while True:
@@ -117,7 +127,9 @@ async def _talk(
         request = _again(question, request, reply, reading)
 
 
-def _again(question: Question, request: Request, reply: Reply, reading: _Reading) -> Request:
+def _again(
+    question: JudgePrompt, request: JudgeRequest, reply: Reply, reading: _Reading
+) -> JudgeRequest:
     if reading.problem == "truncated":
         return request_of(with_more_room(request.body))
     problem = reading.problem or ""
@@ -125,7 +137,7 @@ def _again(question: Question, request: Request, reply: Reply, reading: _Reading
     return request_of(again)
 
 
-def _read(question: Question, mode: Mode, reply: Reply) -> _Reading:
+def _read(question: JudgePrompt, mode: Mode, reply: Reply) -> _Reading:
     if reply.finish == "length":  # read before the text: a cut reply may look whole
         return _Reading(None, "truncated")
     if reply.finish == "content_filter":
@@ -142,7 +154,7 @@ def _read(question: Question, mode: Mode, reply: Reply) -> _Reading:
     return _Reading(found) if number is None else _Reading(found, "evidence", str(number))
 
 
-def _ended(problem: Problem | None, readable: Judgement | None, said: str) -> _Talk:
+def _ended(problem: Problem | None, readable: ParsedReply | None, said: str) -> _Talk:
     """No re-ask is left: a readable reply counts, flagged; without one the verdict is missing."""
     if readable is not None:
         return _Talk(_ruled(readable, unfounded=True))
@@ -150,7 +162,7 @@ def _ended(problem: Problem | None, readable: Judgement | None, said: str) -> _T
     return _Talk(Ruling(None, reason, said[:_NOTE]), broken=reason in ("malformed", "empty"))
 
 
-def _ruled(found: Judgement, unfounded: bool = False) -> Ruling:
+def _ruled(found: ParsedReply, unfounded: bool = False) -> Ruling:
     flag = NO_EVIDENCE if unfounded else ""
     note = "; ".join(filter(None, (flag, found.reasoning[:_NOTE])))
     if found.verdict == "cannot_judge":

@@ -19,13 +19,13 @@ from pydantic import TypeAdapter
 
 from config.schema import JudgeSettings
 from data.rows import Row
-from judge.llm.cache import AskedStore
-from judge.llm.output_mode import LADDER, probe_question, settle_mode
+from judge.llm.cache import ReplyCache
+from judge.llm.output_mode import OUTPUT_MODES, probe_question, settle_mode
 from judge.llm.prompt import (
     Body,
+    JudgePrompt,
+    JudgeRequest,
     Mode,
-    Question,
-    Request,
     applies_question,
     request_of,
     verdicts_question,
@@ -39,8 +39,8 @@ from wire.completion import Reply
 Asks = Literal["new", "missing", "none"]
 
 Rulings = Sequence[Ruling]  # one for each rule of a question; of a pair, one
-RequestIn = Callable[[Mode], Request]
-Alone = Callable[[Question], Awaitable[Rulings]]
+RequestIn = Callable[[Mode], JudgeRequest]
+Alone = Callable[[JudgePrompt], Awaitable[Rulings]]
 
 _MODE: TypeAdapter[Mode] = TypeAdapter(Mode)
 
@@ -52,11 +52,11 @@ class Server(Protocol):
     def where(self) -> str:
         """The server's address, for errors."""
 
-    async def ask(self, request: Request) -> Reply:
+    async def ask(self, request: JudgeRequest) -> Reply:
         """The reply. Raises Unanswered when there is none."""
 
 
-class Asking:
+class JudgeSession:
     """Rulings of one model on the questions of one rule file. To be used inside one event loop."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Asking:
         model: str,
         settings: JudgeSettings,
         language: Language,
-        store: AskedStore,
+        store: ReplyCache,
         server: Server | None,
         asks: Asks,
     ) -> None:
@@ -94,7 +94,7 @@ class Asking:
         """Whether an answer obeys rules that see the same, by one call for each sample."""
         return await self.rulings(verdicts_question(rules, row, answer, self._language))
 
-    async def rulings(self, question: Question) -> list[Ruling]:
+    async def rulings(self, question: JudgePrompt) -> list[Ruling]:
         """For each rule, the majority of the samples that the settings want of such a question."""
         must = any(rule.severity == "must" for rule in question.about)
         heat = self._settings.temperature
@@ -110,7 +110,7 @@ class Asking:
         except Unanswered:
             return None
 
-    async def sampled(self, question: Question, temperature: float, sample: int) -> Rulings:
+    async def sampled(self, question: JudgePrompt, temperature: float, sample: int) -> Rulings:
         """One ruling for each rule. Equal requests, under way at once or not, share them."""
         try:
             mode = self.mode or await self._settled()
@@ -119,7 +119,7 @@ class Asking:
         most = self._settings.max_tokens
 
         @cache
-        def request_in(form: Mode) -> Request:
+        def request_in(form: Mode) -> JudgeRequest:
             return request_of(question.body(form, self._model, most, temperature, sample))
 
         key = request_in(mode).key
@@ -133,7 +133,7 @@ class Asking:
         return await self._rulings[key]
 
     async def _together(
-        self, question: Question, mode: Mode, request: Request, alone: Alone
+        self, question: JudgePrompt, mode: Mode, request: JudgeRequest, alone: Alone
     ) -> Rulings:
         """One ruling for each of several rules; those that the one reply leaves open, alone."""
         found: dict[str, Ruling] = {}
@@ -146,14 +146,14 @@ class Asking:
                 return _unanswered(question, error)
         return [found.get(one.rule) or (await alone(one))[0] for one in question.apart()]
 
-    async def _counted(self, question: Question, mode: Mode, request_in: RequestIn) -> Rulings:
-        ended = await self._decided(question, LADDER[LADDER.index(mode) :], request_in)
+    async def _counted(self, question: JudgePrompt, mode: Mode, request_in: RequestIn) -> Rulings:
+        ended = await self._decided(question, OUTPUT_MODES[OUTPUT_MODES.index(mode) :], request_in)
         self.fell.update(ended.modes[1:])
         self.unfounded += ended.ruling.unfounded
         return [ended.ruling]
 
     async def _decided(
-        self, question: Question, modes: Sequence[Mode], request_in: RequestIn
+        self, question: JudgePrompt, modes: Sequence[Mode], request_in: RequestIn
     ) -> Ended:
         if self._asks == "new":
             return await decide(question, modes, request_in, partial(self._ask, question))
@@ -164,20 +164,20 @@ class Asking:
         again = self._ask if reason == "not_run" else self._ask_server
         return await decide(question, modes, request_in, partial(again, question))
 
-    async def _stored(self, request: Request) -> Reply:
+    async def _stored(self, request: JudgeRequest) -> Reply:
         reply = self._store.reply(request.key)
         if reply is None:
             raise Unanswered("not_run", "no reply is stored")
         return reply
 
-    async def _ask(self, question: Question, request: Request) -> Reply:
+    async def _ask(self, question: JudgePrompt, request: JudgeRequest) -> Reply:
         stored = self._store.reply(request.key)
         return stored or await self._ask_server(question, request)
 
-    async def _ask_server(self, question: Question, request: Request) -> Reply:
+    async def _ask_server(self, question: JudgePrompt, request: JudgeRequest) -> Reply:
         return await self._put(question.rule, question.row, request)
 
-    async def _put(self, rule: str, row: str, request: Request) -> Reply:
+    async def _put(self, rule: str, row: str, request: JudgeRequest) -> Reply:
         try:
             reply = await self._reached().ask(request)
         except Unanswered as error:
@@ -213,5 +213,5 @@ class Asking:
         return self._server
 
 
-def _unanswered(question: Question, error: Unanswered) -> Rulings:
+def _unanswered(question: JudgePrompt, error: Unanswered) -> Rulings:
     return [Ruling(None, error.reason, str(error))] * max(1, len(question.about))

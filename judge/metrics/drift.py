@@ -12,17 +12,17 @@ from judge.checks.applicability import applicable, asks_model, needs_label
 from judge.checks.check import normalised_answer
 from judge.checks.text import words
 from judge.metrics.stats import Interval, clustered, independent, rate
-from judge.metrics.verdict_table import DECIDABLE, Board
-from judge.records import Drift, Measured
-from prompts.rules import DueRule
+from judge.metrics.verdict_table import DECIDABLE, VerdictTable
+from judge.records import DistributionShift, Measured
+from prompts.rules import ScoredRule
 
 
-class Side(NamedTuple):
+class AnsweredSplit(NamedTuple):
     """One split as it was answered and judged."""
 
     rows: Sequence[Row]
     answers: Sequence[Answer]
-    board: Board
+    board: VerdictTable
 
 
 class _Measure(NamedTuple):
@@ -30,12 +30,12 @@ class _Measure(NamedTuple):
     interval: Interval | None  # None: too few observations
 
 
-def drifts(val: Side, hidden: Side) -> Iterator[Drift]:
+def distribution_shifts(val: AnsweredSplit, hidden: AnsweredSplit) -> Iterator[DistributionShift]:
     """Hidden against val: how often rules are due, then length and rates, arm by arm.
 
     Both were judged by the same rules. A measure that one of the two does not decide is left out.
     """
-    free = [due for due in val.board.rules.due_rules() if not needs_label(due.rule)]
+    free = [due for due in val.board.rules.scored_rules() if not needs_label(due.rule)]
     for due in free:
         if due.rule.applies != "always" and not due.undue:
             yield from _drift(None, f"due: {due.id}", _due(val, due), _due(hidden, due))
@@ -47,11 +47,13 @@ def drifts(val: Side, hidden: Side) -> Iterator[Drift]:
             yield from _drift(arm, what, _rate(val, arm, what), _rate(hidden, arm, what))
 
 
-def _drift(arm: str | None, what: str, val: _Measure, hidden: _Measure) -> Iterator[Drift]:
+def _drift(
+    arm: str | None, what: str, val: _Measure, hidden: _Measure
+) -> Iterator[DistributionShift]:
     if val.interval is None or hidden.interval is None:
         return
     difference = independent(hidden.interval, val.interval)
-    yield Drift(
+    yield DistributionShift(
         arm=arm,
         what=what,
         val=Measured(n=val.n, **val.interval._asdict()),
@@ -62,7 +64,7 @@ def _drift(arm: str | None, what: str, val: _Measure, hidden: _Measure) -> Itera
     )
 
 
-def _due(side: Side, due: DueRule) -> _Measure:
+def _due(side: AnsweredSplit, due: ScoredRule) -> _Measure:
     """Share of rows on which the rule is due."""
     if asks_model(due.rule):  # the verdicts of any arm tell: the model saw no answer
         found = {
@@ -78,7 +80,7 @@ def _due(side: Side, due: DueRule) -> _Measure:
     return _Measure(len(decided), rate([bool(holds) for _, holds in decided], clusters))
 
 
-def _length(side: Side, arm: str) -> _Measure:
+def _length(side: AnsweredSplit, arm: str) -> _Measure:
     """Words per answer, without footer and prefix."""
     normalise = side.board.rules.normalise
     asked = [one for one in side.answers if one.arm == arm and one.finish != "too_long"]
@@ -87,7 +89,7 @@ def _length(side: Side, arm: str) -> _Measure:
     return _Measure(len(asked), clustered(lengths, clusters) if asked else None)
 
 
-def _rate(side: Side, arm: str, what: str) -> _Measure:
+def _rate(side: AnsweredSplit, arm: str, what: str) -> _Measure:
     decided = side.board.decided(arm, what)
     found = rate(list(decided.values()), side.board.clusters(decided))
     return _Measure(len(decided), found)

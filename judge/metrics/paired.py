@@ -3,25 +3,25 @@
 from collections.abc import Iterator, Sequence
 
 from judge.metrics.stats import Interval, gap_closed, holm, mcnemar, paired
-from judge.metrics.verdict_table import DECIDABLE, STRICT, Board
+from judge.metrics.verdict_table import DECIDABLE, STRICT, VerdictTable
 from judge.records import Comparison, GapScore
 
 BASE, TEACHER = "base", "teacher"
 
 
-def students(board: Board) -> list[str]:
+def students(board: VerdictTable) -> list[str]:
     """The arms that are students."""
     return [arm for arm in board.verdicts if arm.startswith("student/")]
 
 
-def comparisons(board: Board) -> Iterator[Comparison]:
+def comparisons(board: VerdictTable) -> Iterator[Comparison]:
     """Every student against teacher and base, strict first, then rule by rule."""
     for student in students(board):
         for against in (TEACHER, BASE):
             if against in board.verdicts:
                 yield compared(board, student, against, STRICT)
                 yield compared(board, student, against, DECIDABLE)
-                rules = [due.id for due in board.rules.due_rules()]
+                rules = [due.id for due in board.rules.scored_rules()]
                 yield from with_holm([compared(board, student, against, rule) for rule in rules])
 
 
@@ -33,7 +33,7 @@ def with_holm(found: Sequence[Comparison]) -> list[Comparison]:
     ]
 
 
-def compared(board: Board, student: str, against: str, what: str) -> Comparison:
+def compared(board: VerdictTable, student: str, against: str, what: str) -> Comparison:
     """One arm against another on the answers that are decided in both."""
     ours, theirs = board.decided(student, what), board.decided(against, what)
     units = [unit for unit in ours if unit in theirs]
@@ -59,7 +59,7 @@ def compared(board: Board, student: str, against: str, what: str) -> Comparison:
     )
 
 
-def gaps(board: Board, seed: int) -> Iterator[GapScore]:
+def gaps(board: VerdictTable, seed: int) -> Iterator[GapScore]:
     """The share of the gap that each student closes, on strict scores."""
     for student in students(board):
         arms = [arm for arm in (student, TEACHER, BASE) if arm in board.verdicts]

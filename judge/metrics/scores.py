@@ -10,11 +10,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from data.rows import Row
 from judge.metrics.paired import comparisons, gaps
 from judge.metrics.stats import rate, rule_of_three
-from judge.metrics.verdict_table import DECIDABLE, STRICT, Board, Unit, make_board, strict
+from judge.metrics.verdict_table import (
+    DECIDABLE,
+    STRICT,
+    AnswerKey,
+    VerdictTable,
+    build_verdict_table,
+    strict,
+)
 from judge.records import ArmScore, ReferenceScore, RuleScore, Scores, SliceScore, StrictScore
 from judge.slices import SLICE_ROWS, Slice, slices
 from judge.verdict import Missing, Verdict
-from prompts.rules import DueRule, RuleFile, rules_sha256
+from prompts.rules import RuleFile, ScoredRule, rules_sha256
 
 __all__ = ["score", "strict", "strict_score"]
 
@@ -30,7 +37,7 @@ def score(
 
     Raises DataError when a verdict names a row or rule that is not there, or a slice no field.
     """
-    board = make_board(rules, rows, verdicts)
+    board = build_verdict_table(rules, rows, verdicts)
     every = slices(rules.slices, rows)
     shown = tuple(one for one in _slices(board, every) if one.strict.n >= SLICE_ROWS)
     return Scores(
@@ -44,16 +51,16 @@ def score(
     )
 
 
-def _arm(board: Board, arm: str, reference: ReferenceScore | None) -> ArmScore:
+def _arm(board: VerdictTable, arm: str, reference: ReferenceScore | None) -> ArmScore:
     return ArmScore(
         strict=strict_score(board, arm, board.strict[arm]),
         decidable=strict_score(board, arm, board.strict[arm], DECIDABLE),
-        rules={due.id: _rule(board, arm, due) for due in board.rules.due_rules()},
+        rules={due.id: _rule(board, arm, due) for due in board.rules.scored_rules()},
         reference=reference,
     )
 
 
-def _rule(board: Board, arm: str, due: DueRule) -> RuleScore:
+def _rule(board: VerdictTable, arm: str, due: ScoredRule) -> RuleScore:
     decided = board.decided(arm, due.id)
     missing: Counter[Missing] = Counter(
         by_rule[due.id].reason or "not_run"
@@ -80,7 +87,7 @@ def _rule(board: Board, arm: str, due: DueRule) -> RuleScore:
 
 
 def strict_score(
-    board: Board, arm: str, units: Collection[Unit], what: str = STRICT
+    board: VerdictTable, arm: str, units: Collection[AnswerKey], what: str = STRICT
 ) -> StrictScore:
     """The strict score (STRICT or DECIDABLE) of an arm on some of its answers."""
     of_arm = board.decided(arm, what)
@@ -105,7 +112,7 @@ def _bounds(passes: int, scored: int, missing: int) -> tuple[float | None, float
     return (passes / due, (passes + missing) / due) if due else (None, None)
 
 
-def _slices(board: Board, every: Sequence[Slice]) -> Iterator[SliceScore]:
+def _slices(board: VerdictTable, every: Sequence[Slice]) -> Iterator[SliceScore]:
     for one in every:
         for arm, units in board.verdicts.items():
             inside = [unit for unit in units if unit[0] in one.rows]

@@ -15,7 +15,7 @@ from prompts.rules import RuleFile
 STRICT = "strict"
 DECIDABLE = "strict without labels"  # over the must-rules that need no label; never a rule's id
 
-Unit = tuple[str, int]  # row id and sample: one answer of an arm
+AnswerKey = tuple[str, int]  # row id and sample: one answer of an arm
 
 
 def strict(verdicts: Iterable[Verdict], rules: RuleFile) -> bool | None:
@@ -23,7 +23,7 @@ def strict(verdicts: Iterable[Verdict], rules: RuleFile) -> bool | None:
 
     False when any must-rule fails, whatever is missing beside it.
     """
-    must = {due.id for due in rules.due_rules() if due.must}
+    must = {due.id for due in rules.scored_rules() if due.must}
     return _strict(verdicts, must)
 
 
@@ -35,16 +35,16 @@ def _strict(verdicts: Iterable[Verdict], must: set[str]) -> bool | None:
 
 
 @dataclass(frozen=True)
-class Board:
+class VerdictTable:
     """The verdicts of several arms. Every due rule has a verdict on every unit of its arm."""
 
     rules: RuleFile
     questions: dict[str, str]  # row id → normalised question: what rows are clustered by
-    verdicts: dict[str, dict[Unit, dict[str, Verdict]]]  # arm → unit → rule id → verdict
-    strict: dict[str, dict[Unit, bool | None]]  # arm → unit → strict score
-    decidable: dict[str, dict[Unit, bool | None]]  # the same over rules that need no label
+    verdicts: dict[str, dict[AnswerKey, dict[str, Verdict]]]  # arm → unit → rule id → verdict
+    strict: dict[str, dict[AnswerKey, bool | None]]  # arm → unit → strict score
+    decidable: dict[str, dict[AnswerKey, bool | None]]  # the same over rules that need no label
 
-    def decided(self, arm: str, what: str) -> dict[Unit, bool]:
+    def decided(self, arm: str, what: str) -> dict[AnswerKey, bool]:
         """Unit → passed, where `what` (STRICT, DECIDABLE or a rule id) is decided."""
         if what in (STRICT, DECIDABLE):
             scores = self.strict if what == STRICT else self.decidable
@@ -55,21 +55,23 @@ class Board:
             if by_rule[what].outcome in ("pass", "fail")
         }
 
-    def clusters(self, units: Iterable[Unit]) -> list[str]:
+    def clusters(self, units: Iterable[AnswerKey]) -> list[str]:
         """The question of each unit."""
         return [self.questions[row] for row, _ in units]
 
 
-def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]) -> Board:
+def build_verdict_table(
+    rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
+) -> VerdictTable:
     """The board of these verdicts; of two on the same answer and rule, the later counts.
 
     A rule without a verdict on an answer that others judged is missing as `not_run`. Raises
     DataError when a verdict names a row or a rule that is not there.
     """
     asked = questions(rows)
-    ids = [due.id for due in rules.due_rules()]
+    ids = [due.id for due in rules.scored_rules()]
     known = set(ids)
-    arms: dict[str, dict[Unit, dict[str, Verdict]]] = {}
+    arms: dict[str, dict[AnswerKey, dict[str, Verdict]]] = {}
     for verdict in verdicts:
         _known(verdict, asked, known)
         unit = (verdict.row, verdict.sample)
@@ -78,9 +80,9 @@ def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
         for (row, sample), by_rule in units.items():
             for rule in ids:
                 by_rule.setdefault(rule, _not_run(arm, row, sample, rule))
-    must = {due.id for due in rules.due_rules() if due.must}
-    free = {due.id for due in rules.due_rules() if due.must and not needs_label(due.rule)}
-    return Board(
+    must = {due.id for due in rules.scored_rules() if due.must}
+    free = {due.id for due in rules.scored_rules() if due.must and not needs_label(due.rule)}
+    return VerdictTable(
         rules,
         asked,
         arms,
@@ -89,7 +91,9 @@ def make_board(rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
     )
 
 
-def _strict_of(units: dict[Unit, dict[str, Verdict]], must: set[str]) -> dict[Unit, bool | None]:
+def _strict_of(
+    units: dict[AnswerKey, dict[str, Verdict]], must: set[str]
+) -> dict[AnswerKey, bool | None]:
     """The strict score of each unit of an arm over the rules `must`.
 
     None for all of them when there is no such rule, or when one is unlabelled on every unit: an

@@ -6,10 +6,10 @@ from pathlib import Path
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Optuna
 
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_records
 from student.records import Cell, Result, Searched, Step, Trial, TrialState
-from student.search.space import Drawn, drawn_before, trial_name
+from student.search.space import DrawnTrial, drawn_before, trial_name
 
 REFUSED = "refused"  # attribute of a trial that was not trained: why
 
@@ -20,7 +20,7 @@ _STATES: dict[Optuna, TrialState] = {
 }
 
 
-def searched(run: Run, found: Iterable[FrozenTrial]) -> Searched:
+def searched(run: RunPaths, found: Iterable[FrozenTrial]) -> Searched:
     """The state of a search."""
     trials = tuple(
         _trial(run, one, made) for one in found if (made := drawn_before(one)) is not None
@@ -48,7 +48,7 @@ def ranked(trials: Iterable[Trial]) -> list[Trial]:
     )
 
 
-def _trial(run: Run, found: FrozenTrial, drawn: Drawn) -> Trial:
+def _trial(run: RunPaths, found: FrozenTrial, drawn: DrawnTrial) -> Trial:
     name, notes, student = trial_name(found.number), found.user_attrs, drawn.student
     state: TrialState = "refused" if REFUSED in notes else _STATES.get(found.state, "running")
     made = Trial(

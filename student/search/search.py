@@ -18,15 +18,15 @@ from optuna.trial import TrialState
 from config.errors import ConfigError, DataError, UnpromptedError
 from config.schema import Config
 from config.search_space import SearchSettings
-from data.fingerprint import settle_meaning
+from data.fingerprint import check_fingerprint
 from data.records import digest
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import claim, write_text
 from engine.models import file_sha256
-from engine.request_builder import Asking
+from engine.request_builder import RequestBuilder
 from student.records import Searched
 from student.search.leaderboard import REFUSED, outcome, searched
-from student.search.space import Drawn, drawn, drawn_before, experiment, note, said, trial_name
+from student.search.space import DrawnTrial, drawn, drawn_before, experiment, note, said, trial_name
 from student.search.study import Watch, begun, opened_study, sampler
 from student.train import train
 
@@ -55,7 +55,7 @@ def search(config: Config, accept_changes: bool) -> Searched:
 
 class _Taken(NamedTuple):
     trial: optuna.Trial
-    made: Drawn
+    made: DrawnTrial
     lock: IO[str]  # held while it is trained
 
 
@@ -63,11 +63,11 @@ class _Worker:
     """One process of a search."""
 
     def __init__(self, config: Config, wanted: SearchSettings, accept_changes: bool) -> None:
-        self.config, self.wanted, self.run = config, wanted, Run.of(config)
+        self.config, self.wanted, self.run = config, wanted, RunPaths.of(config)
         self._folder = self.run.search.with_suffix("")
         with claim(self.run.search, wait=True):
             meaning = _meaning(config, wanted)
-            if settle_meaning(self._folder / "meaning.json", meaning, accept_changes):
+            if check_fingerprint(self._folder / "meaning.json", meaning, accept_changes):
                 self._forget()
             self.study = opened_study(self._folder / "journal.log", wanted)
 
@@ -163,7 +163,7 @@ class _Worker:
     def _write_best(self, found: Searched) -> None:
         """The experiment with the best trial as its student; on the same base it is trained."""
         best = next(trial for trial in found.trials if trial.name == found.best)
-        made = Drawn(best.model, {"name": best.name, **best.settings})
+        made = DrawnTrial(best.model, {"name": best.name, **best.settings})
         values = experiment(self.config, made).model_dump(mode="json")
         if best.model != self.config.model.name:
             values["name"] += f"-{best.name}"  # another base has another teacher: a run of its own
@@ -174,7 +174,7 @@ class _Worker:
 
 def _meaning(config: Config, wanted: SearchSettings) -> dict[str, object]:
     """What the trials have in common, by name; there may always be more of them."""
-    run, asking = Run.of(config), Asking(config)
+    run, builder = RunPaths.of(config), RequestBuilder(config)
     files = [run.split("train"), run.split("val"), run.selected, run.selected_val]
     for path in files:
         if not path.exists():
@@ -185,9 +185,9 @@ def _meaning(config: Config, wanted: SearchSettings) -> dict[str, object]:
     return {
         **wanted.model_dump(mode="json", exclude={"trials"}),
         "student": config.students[0].model_dump(mode="json", exclude={"name", "micro_tokens"}),
-        "model": asking.identity,
-        "template": asking.renderer.template_sha256,
-        "prompt": asking.prompt.sha256,
+        "model": builder.identity,
+        "template": builder.renderer.template_sha256,
+        "prompt": builder.prompt.sha256,
         "predict": config.predict.model_dump(mode="json", include={"sampling", "epoch_rows"}),
         "answers": digest([file_sha256(path) for path in files]),
     }

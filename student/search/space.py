@@ -20,7 +20,7 @@ _OBJECTIVE: TypeAdapter[Objective] = TypeAdapter(Objective)
 _T = TypeVar("_T", int, str)
 
 
-class Drawn(NamedTuple):
+class DrawnTrial(NamedTuple):
     """What one trial is. Kept in the journal, so plain values."""
 
     model: str  # base, as in model.name
@@ -65,7 +65,7 @@ def _choices(search: SearchSettings) -> dict[str, list[str]]:
     }
 
 
-def drawn(trial: Trial, config: Config, search: SearchSettings) -> Drawn:
+def drawn(trial: Trial, config: Config, search: SearchSettings) -> DrawnTrial:
     """What this trial tries; one that goes on draws what it had drawn."""
     base, choices = config.students[0], _choices(search)
     method = _choice(trial, "method", choices["method"], base.method.model_dump_json())
@@ -80,22 +80,22 @@ def drawn(trial: Trial, config: Config, search: SearchSettings) -> Drawn:
         "epochs": _choice(trial, "epochs", search.epochs, base.epochs),
     }
     model = _choice(trial, "model", choices["model"], config.model.name)
-    return Drawn(model, base.model_dump(mode="json") | student)
+    return DrawnTrial(model, base.model_dump(mode="json") | student)
 
 
-def note(trial: Trial, made: Drawn) -> None:
+def note(trial: Trial, made: DrawnTrial) -> None:
     """Keeps in the journal what a trial is."""
     for key, value in made._asdict().items():
         trial.set_user_attr(key, value)
 
 
-def drawn_before(trial: FrozenTrial) -> Drawn | None:
+def drawn_before(trial: FrozenTrial) -> DrawnTrial | None:
     """What a trial of the journal is; None where its process ended while it was drawn."""
     notes = trial.user_attrs
-    return Drawn(notes["model"], notes["student"]) if "student" in notes else None
+    return DrawnTrial(notes["model"], notes["student"]) if "student" in notes else None
 
 
-def said(made: Drawn) -> str:
+def said(made: DrawnTrial) -> str:
     """A trial in words."""
     student = made.student
     rank, epochs = student["method"].get("rank"), student["epochs"]
@@ -107,7 +107,7 @@ def said(made: Drawn) -> str:
     )
 
 
-def experiment(config: Config, made: Drawn) -> Config:
+def experiment(config: Config, made: DrawnTrial) -> Config:
     """The experiment with this trial as its only student. Raises ConfigError for what cannot work
     together."""
     values = config.model_dump(mode="json")

@@ -15,9 +15,9 @@ from data.records import Record
 from data.rows import Row
 from data.splits import near_pairs, question_key
 from judge.checks.applicability import asks_model, compiled
-from prompts.rules import DueRule, RuleFile, When
+from prompts.rules import RuleFile, ScoredRule, When
 from teacher.probes.candidates import Candidate, Given, candidates
-from teacher.probes.coverage import Coverage, due_on
+from teacher.probes.coverage import RuleCoverage, due_on
 
 
 class ProbeCounts(Record):
@@ -52,7 +52,7 @@ def make_probes(given: Given, rules: RuleFile, written: Mapping[str, Sequence[st
         if kind.every_rule:
             short[name] = choice.take([name], settings.floor, lambda row: True)
     unserved = []
-    for due in rules.due_rules():
+    for due in rules.scored_rules():
         if asks_model(due.rule):
             kinds = [name for name in given.bank.kinds if _asked(given, name, due)]
             have = sum(choice.made[name] for name in kinds)
@@ -75,7 +75,7 @@ def make_probes(given: Given, rules: RuleFile, written: Mapping[str, Sequence[st
     return Probes(tuple(choice.rows), counts)
 
 
-def lines(probes: Probes, covered: Mapping[str, Coverage]) -> list[str]:
+def lines(probes: Probes, covered: Mapping[str, RuleCoverage]) -> list[str]:
     """What a person is told: the coverage of each rule, and what was made of which kind."""
     counts, told = probes.counts, []
     for rule, one in covered.items():
@@ -92,7 +92,7 @@ def lines(probes: Probes, covered: Mapping[str, Coverage]) -> list[str]:
     return told
 
 
-def _asked(given: Given, kind: str, due: DueRule) -> bool:
+def _asked(given: Given, kind: str, due: ScoredRule) -> bool:
     """Whether the kind is for what the rule asks a model."""
     pattern, when = given.bank.kinds[kind].asked, due.rule.applies
     if pattern is None or due.undue or not isinstance(when, When) or when.llm is None:
@@ -100,7 +100,7 @@ def _asked(given: Given, kind: str, due: DueRule) -> bool:
     return bool(compiled(pattern.casefold()).search(when.llm.casefold()))
 
 
-def _is_due(due: DueRule) -> Callable[[Row], bool]:
+def _is_due(due: ScoredRule) -> Callable[[Row], bool]:
     return lambda row: due_on(due, row) is True
 
 

@@ -13,7 +13,7 @@ from config.errors import ConfigError
 from config.schema import Config
 from data.rows import Row, normalised
 from judge.checks.text import language_of
-from prompts.probe_bank import SLOT, Bank, Kind, bank_path, load_bank
+from prompts.probe_bank import SLOT, ProbeBank, ProbeKind, bank_path, load_probe_bank
 from prompts.prompt_file import Prompt
 
 _COMPARED = 12  # rows whose passages are looked at, for one whose passages are of something else
@@ -26,7 +26,7 @@ class Given(NamedTuple):
 
     config: Config
     prompt: Prompt
-    bank: Bank
+    bank: ProbeBank
     train: Sequence[Row]
     held_out: Sequence[Row]  # val and hidden
 
@@ -37,7 +37,7 @@ def given_of(
     """With the bank of the settings. Raises ConfigError when no probes are asked for."""
     if config.probes is None:
         raise ConfigError("probes is not set; add `probes: {}` to the config to have them made")
-    bank = load_bank(bank_path(config.probes.bank, language_of(prompt.system)))
+    bank = load_probe_bank(bank_path(config.probes.bank, language_of(prompt.system)))
     return Given(config, prompt, bank, train, held_out)
 
 
@@ -75,7 +75,7 @@ class _Maker:
 
     def __init__(self, given: Given, name: str) -> None:
         self.name = name
-        self.kind: Kind = given.bank.kinds[name]
+        self.kind: ProbeKind = given.bank.kinds[name]
         self.tags = given.prompt.tags
         assert given.config.probes is not None  # the caller asks for probes
         self._wanted = _SPARE * given.config.probes.floor

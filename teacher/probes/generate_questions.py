@@ -12,12 +12,12 @@ from config.schema import Config, Sampling
 from data.answers import Answer, read_answers
 from data.records import digest
 from data.rows import normalised
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.splits import near_pairs
 from engine.base import Engine, make_request
 from engine.batch_job import Task, run_job
-from engine.request_builder import Asking
-from prompts.probe_bank import Bank, Kind
+from engine.request_builder import RequestBuilder
+from prompts.probe_bank import ProbeBank, ProbeKind
 
 _SHOWN = 4  # questions of the bank in each request
 _LONGEST = 300  # characters of a question
@@ -26,23 +26,23 @@ _LEAD = re.compile(r"^(?:[-*•]|\d+[.)]|(?:question|вопрос)\s*:)\s*", re.
 
 
 def write_questions(
-    config: Config, bank: Bank, engine: Engine, accept_changes: bool
+    config: Config, bank: ProbeBank, engine: Engine, accept_changes: bool
 ) -> dict[str, list[str]]:
     """Kind → the distinct questions that the model wrote, as many asked for as the floor.
 
     Only kinds that say what they are about. Raises as `run_job` does.
     """
     assert config.probes is not None  # the caller asks for probes
-    asking, path = Asking(config), Run.of(config).answers("probes")
+    builder, path = RequestBuilder(config), RunPaths.of(config).answers("probes")
     tasks = [
-        _task(asking, bank, name, sample)
+        _task(builder, bank, name, sample)
         for name, kind in bank.kinds.items()
         if kind.about is not None
         for sample in range(config.probes.floor)
     ]
     meaning = {
-        "model": asking.identity,
-        "chat template": asking.renderer.template_sha256,
+        "model": builder.identity,
+        "chat template": builder.renderer.template_sha256,
         "bank": digest(bank.model_dump(mode="json")),
         "floor": config.probes.floor,
         "seed": config.seed,
@@ -55,19 +55,19 @@ def write_questions(
     }
 
 
-def _task(asking: Asking, bank: Bank, name: str, sample: int) -> Task:
-    kind, seed = bank.kinds[name], asking.config.seed
+def _task(builder: RequestBuilder, bank: ProbeBank, name: str, sample: int) -> Task:
+    kind, seed = bank.kinds[name], builder.config.seed
     rng = random.Random(f"{seed} {name} {sample}")
     shown = rng.sample(kind.questions, min(_SHOWN, len(kind.questions)))
     examples = "\n".join(f"- {text}" for text in shown)
     text = bank.write.replace("{about}", kind.about or "").replace("{examples}", examples)
-    turn = {"role": "user", "content": asking.renderer.neutral(text)}
-    ids = asking.renderer.prompt_ids([turn])
-    request = make_request(asking.identity, ids, _SAMPLING, rng.randrange(2**31))
+    turn = {"role": "user", "content": builder.renderer.neutral(text)}
+    ids = builder.renderer.prompt_ids([turn])
+    request = make_request(builder.identity, ids, _SAMPLING, rng.randrange(2**31))
     return Task("probes", name, sample, request)
 
 
-def _new(kind: Kind, answers: list[Answer], config: Config) -> Iterator[str]:
+def _new(kind: ProbeKind, answers: list[Answer], config: Config) -> Iterator[str]:
     """The complete questions that are no copies of the bank's, each once."""
     known = {normalised(text) for text in kind.questions}
     texts = {normalised(text): text for text in map(_question, answers) if text is not None}

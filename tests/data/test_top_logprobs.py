@@ -11,7 +11,7 @@ import pytest
 
 from config.errors import DataError
 from data.records import digest
-from data.top_logprobs import TopK, TopKStore, read_topk
+from data.top_logprobs import TopLogprobs, TopLogprobsStore, read_top_logprobs
 
 ROOT = Path(__file__).resolve().parents[2]
 FILL = """
@@ -35,18 +35,18 @@ except DataError as error:
 KEYS = [digest(at) for at in range(40)]
 
 
-def made(seed: int, positions: int = 5, width: int = 4) -> TopK:
+def made(seed: int, positions: int = 5, width: int = 4) -> TopLogprobs:
     """Any ids of a large vocabulary, falling logprobs."""
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, 200_000, (positions, width), dtype=np.int32)
     falling = -np.sort(rng.exponential(4, (positions, width)))
-    return TopK(ids, falling.astype(np.float16))
+    return TopLogprobs(ids, falling.astype(np.float16))
 
 
 def written(path: Path, count: int) -> list[int]:
     """Writes `count` records; returns where each of them ends."""
     ends = []
-    store = TopKStore(path, KEYS)
+    store = TopLogprobsStore(path, KEYS)
     for at, key in enumerate(KEYS[:count]):
         store.append(key, made(at))
         ends.append(path.stat().st_size)
@@ -54,7 +54,7 @@ def written(path: Path, count: int) -> list[int]:
     return ends
 
 
-def same(one: TopK, other: TopK) -> bool:
+def same(one: TopLogprobs, other: TopLogprobs) -> bool:
     """Equal to the bit, shapes and types included."""
     types = [(found.ids.dtype, found.logprobs.dtype) for found in (one, other)]
     ids, logprobs = (
@@ -68,11 +68,11 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     """Whatever the length and K, several in one file; and any Arrow reader finds one row each."""
     path = tmp_path / "t.arrow"
     shapes = [(1, 1), (1, 20), (300, 20), (7, 64)]
-    store = TopKStore(path, KEYS)
+    store = TopLogprobsStore(path, KEYS)
     for at, shape in enumerate(shapes):
         store.append(KEYS[at], made(at, *shape))
     store.finish(KEYS)
-    found = read_topk(path)
+    found = read_top_logprobs(path)
     assert list(found) == KEYS[:4] and len(found) == 4 and KEYS[4] not in found
     assert all(same(found[KEYS[at]], made(at, *shape)) for at, shape in enumerate(shapes))
     assert pa.ipc.open_stream(path).read_all().column("key").to_pylist() == KEYS[:4]
@@ -81,12 +81,12 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_only_what_is_asked_for_is_loaded(tmp_path: Path) -> None:
     """Arrays are views of the file: 40 records of 150 kB take no memory of Arrow's."""
     path = tmp_path / "t.arrow"
-    store = TopKStore(path, KEYS)
+    store = TopLogprobsStore(path, KEYS)
     for key in KEYS:
         store.append(key, made(0, 1000, 25))
     store.finish(KEYS)
     before = pa.total_allocated_bytes()
-    found = read_topk(path)
+    found = read_top_logprobs(path)
     kept = [found[key] for key in KEYS]
     assert pa.total_allocated_bytes() == before
     assert not any(array.flags.owndata for topk in kept for array in topk)
@@ -96,7 +96,7 @@ def test_a_token_costs_at_most_150_bytes(tmp_path: Path) -> None:
     """K = 20 at 6 bytes each is 120; the demo's answers have 34 tokens on average, others 60."""
     for positions, bound in ((34, 136), (60, 130)):
         path = tmp_path / f"{positions}.arrow"
-        store = TopKStore(path, KEYS)
+        store = TopLogprobsStore(path, KEYS)
         for at, key in enumerate(KEYS):
             store.append(key, made(at, positions, 20))
         store.finish(KEYS)
@@ -111,8 +111,10 @@ def test_a_record_torn_at_any_byte_is_cut_and_only_it(tmp_path: Path) -> None:
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
         left = sum(end <= size for end in ends)
-        assert list(read_topk(path)) == KEYS[:left]  # a reader skips what the next writer cuts
-        store = TopKStore(path, KEYS)
+        assert (
+            list(read_top_logprobs(path)) == KEYS[:left]
+        )  # a reader skips what the next writer cuts
+        store = TopLogprobsStore(path, KEYS)
         assert [key in store for key in KEYS[:2]] == [at < left for at in range(2)]
         store.append(KEYS[left], made(left))
         assert path.read_bytes() == whole[: ends[left]]
@@ -128,7 +130,7 @@ def test_noise_behind_the_last_record_is_cut(tmp_path: Path) -> None:
     tails += [rng.randbytes(rng.randrange(1, 400)) for _ in range(200)]
     for tail in tails:
         path.write_bytes(whole + tail)
-        TopKStore(path, KEYS).finish(KEYS)
+        TopLogprobsStore(path, KEYS).finish(KEYS)
         assert path.read_bytes() == whole
 
 
@@ -137,12 +139,14 @@ def test_a_record_without_its_answer_is_dropped_when_opened(tmp_path: Path) -> N
     path = tmp_path / "t.arrow"
     ends = written(path, 5)
     inode = path.stat().st_ino
-    assert KEYS[2] in TopKStore(path, KEYS[:3]) and KEYS[3] not in TopKStore(path, KEYS[:3])
+    assert KEYS[2] in TopLogprobsStore(path, KEYS[:3]) and KEYS[3] not in TopLogprobsStore(
+        path, KEYS[:3]
+    )
     assert (path.stat().st_ino, path.stat().st_size) == (inode, ends[2])
-    store = TopKStore(path, [KEYS[0], KEYS[2]])
+    store = TopLogprobsStore(path, [KEYS[0], KEYS[2]])
     assert [key in store for key in KEYS[:3]] == [True, False, True]
     store.append(KEYS[1], made(99))
-    found = read_topk(path)
+    found = read_top_logprobs(path)
     assert same(found[KEYS[1]], made(99)) and same(found[KEYS[2]], made(2))
     assert pa.ipc.open_stream(path).read_all().num_rows == 3, "no key twice"
 
@@ -152,12 +156,12 @@ def test_what_no_answer_needs_is_dropped_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "t.arrow"
     written(path, 5)
     inode = path.stat().st_ino
-    TopKStore(path, KEYS).finish(KEYS[:5])
+    TopLogprobsStore(path, KEYS).finish(KEYS[:5])
     assert path.stat().st_ino == inode
-    TopKStore(path, KEYS).finish(KEYS[1:3])
-    found = read_topk(path)
+    TopLogprobsStore(path, KEYS).finish(KEYS[1:3])
+    found = read_top_logprobs(path)
     assert list(found) == KEYS[1:3] and same(found[KEYS[2]], made(2))
-    TopKStore(path, KEYS).finish([])
+    TopLogprobsStore(path, KEYS).finish([])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -167,11 +171,11 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
     other = pa.table({"key": KEYS})
     with pa.ipc.new_stream(path, other.schema) as stream:
         stream.write_table(other)
-    for use in (read_topk, lambda path: TopKStore(path, KEYS)):
+    for use in (read_top_logprobs, lambda path: TopLogprobsStore(path, KEYS)):
         with pytest.raises(DataError, match=r"t\.arrow: is of another layout; remove the file"):
             use(path)
     with pytest.raises(DataError, match=r"none\.arrow: not there; run `python -m teacher"):
-        read_topk(tmp_path / "none.arrow")
+        read_top_logprobs(tmp_path / "none.arrow")
 
 
 @pytest.mark.parametrize("size", [1, 359, 4096, 20_000])  # 360: the head of the file
@@ -187,7 +191,7 @@ def test_a_full_disk_stops_the_store_which_resumes(tmp_path: Path, size: int) ->
     assert full.returncode == 2 and full.stdout.count("\n") == 1, full.stderr
     at_once = ends[0] if size < ends[0] else ends[1] - ends[0]
     assert f"{path}: cannot write {at_once} bytes" in full.stdout
-    assert list(read_topk(path)) == KEYS[: sum(end <= size for end in ends)]
+    assert list(read_top_logprobs(path)) == KEYS[: sum(end <= size for end in ends)]
     again = subprocess.run([*command, str(2 * ends[-1])], cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert path.read_bytes() == whole.read_bytes()

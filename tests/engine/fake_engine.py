@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from config.schema import Sampling
-from data.top_logprobs import TopK
+from data.top_logprobs import TopLogprobs
 from engine.base import Completion, Request, make_request
 from engine.batch_job import Task
 
@@ -75,10 +75,10 @@ class DrawingEngine(FakeEngine):
         return tuple(self._rng.randrange(2**31) for _ in range(3))
 
 
-def fake_topk(ids: tuple[int, ...], width: int) -> TopK:
+def fake_topk(ids: tuple[int, ...], width: int) -> TopLogprobs:
     """`width` tokens per position, the drawn one first, which tells whose they are."""
     likely = np.array([[token, *range(1, width)] for token in ids], np.int32)
-    return TopK(likely, np.full(likely.shape, -1.5, np.float16))
+    return TopLogprobs(likely, np.full(likely.shape, -1.5, np.float16))
 
 
 def fake_tasks(count: int, sampling: Sampling | None = None) -> list[Task]:

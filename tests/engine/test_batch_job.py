@@ -17,7 +17,7 @@ from engine.base import Adapter, make_request, score_request
 from engine.batch_job import Task, run_job
 from prompts.rules import RuleFile
 from teacher.rejection_sampling import select
-from teacher.scoring import Judged
+from teacher.scoring import ScoredCandidate
 from tests.engine.fake_engine import FakeEngine, fake_tasks
 
 MEANING = {"model": "m", "prompt": "p", "sampling": {"temperature": 0.5}, "seed": 0}
@@ -132,7 +132,7 @@ def test_answers_cut_by_the_limit_are_kept_counted_and_never_selected(tmp_path: 
             "rules": [{"id": "a", "source": "s", "check": {"type": "json"}}],
         }
     )
-    kept, counts = select([Judged(answer, []) for answer in answers], rules, keep=1)
+    kept, counts = select([ScoredCandidate(answer, []) for answer in answers], rules, keep=1)
     assert counts.fates["cut"] == len(cut)
     assert {one.row for one in kept} == {answer.row for answer in answers} - cut
 

@@ -15,17 +15,17 @@ import pyarrow as pa
 
 from config.errors import DataError
 from config.schema import Sampling
-from data.answers import Answer, read_answers, topk_path
-from data.top_logprobs import TopKStore, read_topk
+from data.answers import Answer, read_answers, top_logprobs_path
+from data.top_logprobs import TopLogprobsStore, read_top_logprobs
 from engine.base import make_request
-from engine.batch_job import Outcome, Task, run_job
+from engine.batch_job import JobSummary, Task, run_job
 from tests.engine.fake_engine import DrawingEngine, fake_tasks, fake_topk
 
 SAMPLING = Sampling(max_tokens=8, logprobs=20)
 ROWS = 2000
 
 
-def job(folder: Path, seed: int, tasks: list[Task], dies_after: int | None = None) -> Outcome:
+def job(folder: Path, seed: int, tasks: list[Task], dies_after: int | None = None) -> JobSummary:
     """One run over the tasks; the requests paid for go to `paid`."""
     engine = DrawingEngine(seed, folder / "paid", dies_after)
     return run_job(engine, tasks, folder / "a.jsonl", {}, accept_changes=True)
@@ -34,7 +34,7 @@ def job(folder: Path, seed: int, tasks: list[Task], dies_after: int | None = Non
 def paired(folder: Path) -> list[Answer]:
     """The answers, after each was found to have the likely tokens of its very own draw."""
     answers = read_answers(folder / "a.jsonl")
-    found = read_topk(topk_path(folder / "a.jsonl"))
+    found = read_top_logprobs(top_logprobs_path(folder / "a.jsonl"))
     assert {answer.key for answer in answers if answer.finish != "too_long"} == set(found)
     for answer in answers:
         if answer.finish != "too_long":
@@ -64,17 +64,17 @@ def test_forty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
             os._exit(0)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
         if kill % 4 == 1:
-            record = topk_path(path).read_bytes()[-700:]
-            with topk_path(path).open("ab") as file:
+            record = top_logprobs_path(path).read_bytes()[-700:]
+            with top_logprobs_path(path).open("ab") as file:
                 file.write(record[: rng.randrange(1, 600)])
         if kill % 4 == 2:
             torn(path, rng, 150)
         if kill % 4 == 3:
-            torn(topk_path(path), rng, 1500)
+            torn(top_logprobs_path(path), rng, 1500)
     done = job(tmp_path, 99, fake_tasks(ROWS, SAMPLING))
     assert done.reused > 1000, "the kills left their answers"
     assert [answer.row for answer in paired(tmp_path)] == [t.row for t in fake_tasks(ROWS)]
-    assert pa.ipc.open_stream(topk_path(path)).read_all().num_rows == ROWS
+    assert pa.ipc.open_stream(top_logprobs_path(path)).read_all().num_rows == ROWS
     assert (tmp_path / "paid").stat().st_size <= 1.05 * ROWS
 
 
@@ -105,21 +105,21 @@ def test_a_full_disk_leaves_no_answer_without_its_tokens(tmp_path: Path) -> None
 def test_a_rerun_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     """Whatever the order in which the answers came."""
     first = job(tmp_path, 0, fake_tasks(300, SAMPLING))
-    before = topk_path(tmp_path / "a.jsonl").read_bytes()
+    before = top_logprobs_path(tmp_path / "a.jsonl").read_bytes()
     second = job(tmp_path, 1, fake_tasks(300, SAMPLING))
     assert (first.asked, second.asked, second.reused) == (300, 0, 300)
-    assert topk_path(tmp_path / "a.jsonl").read_bytes() == before
+    assert top_logprobs_path(tmp_path / "a.jsonl").read_bytes() == before
     assert len(paired(tmp_path)) == 300
 
 
 def test_answers_whose_tokens_are_gone_are_asked_again(tmp_path: Path) -> None:
     """A removed file costs all 300 answers, a half one just those that it no longer has."""
-    path = topk_path(tmp_path / "a.jsonl")
+    path = top_logprobs_path(tmp_path / "a.jsonl")
     job(tmp_path, 0, fake_tasks(300, SAMPLING))
     path.unlink()
     assert job(tmp_path, 1, fake_tasks(300, SAMPLING)).asked == 300
     keys = [answer.key for answer in paired(tmp_path)]
-    TopKStore(path, keys[:120])  # drops the others
+    TopLogprobsStore(path, keys[:120])  # drops the others
     done = job(tmp_path, 2, fake_tasks(300, SAMPLING))
     assert (done.asked, done.reused) == (180, 120)
     assert [answer.key for answer in paired(tmp_path)] == keys
@@ -129,11 +129,11 @@ def test_without_likely_tokens_no_file(tmp_path: Path) -> None:
     """None, and 0, which is the drawn token's own; and no file is left when they are given up."""
     for logprobs in (None, 0):
         job(tmp_path, 0, fake_tasks(30, Sampling(max_tokens=8, logprobs=logprobs)))
-        assert not topk_path(tmp_path / "a.jsonl").exists()
+        assert not top_logprobs_path(tmp_path / "a.jsonl").exists()
     job(tmp_path, 0, fake_tasks(30, SAMPLING))
     assert len(paired(tmp_path)) == 30
     job(tmp_path, 0, fake_tasks(30, Sampling(max_tokens=8)))
-    assert not topk_path(tmp_path / "a.jsonl").exists()
+    assert not top_logprobs_path(tmp_path / "a.jsonl").exists()
 
 
 def test_rows_with_one_request_share_its_tokens(tmp_path: Path) -> None:
@@ -145,20 +145,20 @@ def test_rows_with_one_request_share_its_tokens(tmp_path: Path) -> None:
         done = job(tmp_path, reused, tasks)
         assert (done.reused, done.too_long) == (reused, 1)
         assert [answer.row for answer in paired(tmp_path)] == ["a", "b", "c"]
-    assert len(read_topk(topk_path(tmp_path / "a.jsonl"))) == 1
+    assert len(read_top_logprobs(top_logprobs_path(tmp_path / "a.jsonl"))) == 1
 
 
 def test_a_kill_cannot_pair_an_old_answer_with_new_tokens(tmp_path: Path) -> None:
     """Tokens lost, the answer asked again, killed between its two writes: it is asked once more."""
     path = tmp_path / "a.jsonl"
     job(tmp_path, 0, fake_tasks(3, SAMPLING))
-    topk_path(path).unlink()
+    top_logprobs_path(path).unlink()
     child = os.fork()
     if child == 0:
         job(tmp_path, 1, fake_tasks(3, SAMPLING), dies_after=0)
         os._exit(0)
     os.waitpid(child, 0)
-    store = TopKStore(topk_path(path), [])  # what the child would have written next
+    store = TopLogprobsStore(top_logprobs_path(path), [])  # what the child would have written next
     store.append(fake_tasks(3, SAMPLING)[0].request.key, fake_topk((7, 8, 9), 20))
     assert job(tmp_path, 2, fake_tasks(3, SAMPLING)).asked == 3
     assert len(paired(tmp_path)) == 3

@@ -17,7 +17,7 @@ from config.errors import DataError
 from config.schema import Sampling
 from data.answers import read_answers
 from engine.base import Completion, Request, make_request
-from engine.batch_job import Task, Unanswered, run_job
+from engine.batch_job import Task, UnansweredRows, run_job
 from engine.ledger import Ledger
 from tests.engine.fake_engine import IN_FLIGHT, FakeEngine, fake_tasks
 
@@ -102,7 +102,9 @@ def test_what_an_engine_leaves_out_is_named(tmp_path: Path, taken: int) -> None:
                     yield self._completion(request)
 
     path = tmp_path / "a.jsonl"
-    with pytest.raises(Unanswered, match=r"rows without an answer: row-00000, .*run again") as left:
+    with pytest.raises(
+        UnansweredRows, match=r"rows without an answer: row-00000, .*run again"
+    ) as left:
         run_job(Leaving(0, tmp_path / "paid"), fake_tasks(300), path, {})
     assert len(left.value.rows) == 300 - taken // 2 == 300 - len(read_answers(path))
     assert run_job(FakeEngine(0, tmp_path / "paid"), fake_tasks(300), path, {}).reused == taken // 2

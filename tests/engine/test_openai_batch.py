@@ -15,16 +15,16 @@ from config.load import load_config
 from config.schema import Config, Sampling
 from data.answers import read_answers
 from data.rows import Context, Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_records
 from engine.factory import teacher_engine
 from engine.models import resolve_model
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_messages import Chat
-from engine.request_builder import Asking, View
+from engine.request_builder import RequestBuilder, View
 from teacher.__main__ import own_sources
 from teacher.generate import Sources, generate
-from teacher.prepare_batch import prepare
+from teacher.prepare_batch import prepare_batch
 from tests.engine.echo_server import renderer, replied, request
 from tests.engine.fake_engine import FakeEngine
 
@@ -105,7 +105,7 @@ def experiment(folder: Path, *changes: str) -> Config:
             *changes,
         ],
     )
-    run, passage = Run.of(config), (Context(text="The museum opens at ten."),)
+    run, passage = RunPaths.of(config), (Context(text="The museum opens at ten."),)
     rows = [
         Row(id=name, question=f"When does the museum open, {name}?", contexts=passage, labels=())
         for name in "abc"
@@ -135,10 +135,12 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     `v` is asked for val greedily and as a candidate at a temperature: two requests.
     """
     config = experiment(tmp_path)
-    first = prepare(config)
+    first = prepare_batch(config)
     assert (first.requests, first.there, len(first.files)) == (13, 0, 1)
     folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
-    for task in Asking(config).tasks("teacher", Run.of(config).rows("val"), View(True), GREEDY):
+    for task in RequestBuilder(config).tasks(
+        "teacher", RunPaths.of(config).rows("val"), View(True), GREEDY
+    ):
         messages = task.request.messages
         assert renderer().prompt_ids(messages) == task.request.prompt_ids, "two forms of one chat"
         assert messages in [tuple(line["body"]["messages"]) for line in lines_of(folder)[0]]
@@ -146,9 +148,9 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     sources = Sources(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))
     with pytest.raises(DataError, match=r"1 answers are not there, 0 of them .* prepare"):
         generate(config, sources, accept_changes=False)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     assert len(read_answers(run.answers("candidates/train"))) == 9, "what came is stored"
-    again = prepare(config)
+    again = prepare_batch(config)
     assert (again.requests, again.there) == (2, 11)
     send(folder, "second")
     done = generate(config, sources, accept_changes=False)
@@ -160,7 +162,7 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
         "candidates/val": 3,
     }
     assert all(answer.text for answer in read_answers(run.answers("teacher")))
-    last = prepare(config)
+    last = prepare_batch(config)
     assert (last.requests, last.there, last.files) == (0, 13, [])
 
 
@@ -193,7 +195,7 @@ def test_vllm_answers_a_batch(tmp_path: Path) -> None:
     same = "teacher.engine={kind: batch, model: embedded, same_tokenizer: true}"
     small = ["teacher.sampling={temperature: 0.7, max_tokens: 12, logprobs: 5}"]
     config = experiment(tmp_path, same, *small, "predict.sampling.max_tokens=12")
-    (written,) = prepare(config).files
+    (written,) = prepare_batch(config).files
     folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
     run_batch(written, folder.results / "vllm.jsonl")
     sources = own_sources(config)
@@ -201,7 +203,7 @@ def test_vllm_answers_a_batch(tmp_path: Path) -> None:
     sources.close()
     assert done["candidates/base"].asked == 3
     assert sum(one.asked for one in done.values()) == 13 + 3
-    for answer in read_answers(Run.of(config).answers("candidates/train")):
+    for answer in read_answers(RunPaths.of(config).answers("candidates/train")):
         assert answer.token_ids and answer.logprobs is not None
         assert len(answer.logprobs) == len(answer.token_ids) <= 12
 

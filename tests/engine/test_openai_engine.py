@@ -20,9 +20,9 @@ from engine.openai_engine import OpenAiEngine
 from engine.openai_messages import Chat
 from tests.engine.echo_server import renderer, replied, request, respond
 from tests.judge.llm.server import Respond, Sent, error, serving
-from wire.client import Patience
+from wire.client import RetryPolicy
 
-QUICK = Patience(attempts=6, first_wait_s=0.002, longest_wait_s=0.02)
+QUICK = RetryPolicy(attempts=6, first_wait_s=0.002, longest_wait_s=0.02)
 CANARY = "sk-canary-0123456789"
 DEAD = "http://127.0.0.1:9/v1"
 

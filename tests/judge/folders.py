@@ -9,7 +9,7 @@ import yaml
 from config.load import validated
 from config.schema import Config
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_records, write_text
 from prompts.rules import Rule, RuleFile, prompt_sha256
 from tests.judge.made import SYSTEM, make_answer, make_rule
@@ -25,9 +25,11 @@ BRIEF = make_rule({"type": "length", "max_words": 3}, id="brief", severity="shou
 Answers = Mapping[str, Sequence[str]]  # arm → a text per row
 
 
-def make_run(folder: Path, rules: Sequence[Rule] = (LINK,), name: str = "run", **judge: Any) -> Run:
+def make_run(
+    folder: Path, rules: Sequence[Rule] = (LINK,), name: str = "run", **judge: Any
+) -> RunPaths:
     """A run with its settings, prompt and rules; `config.yaml` lies in its folder."""
-    run = Run(folder / name)
+    run = RunPaths(folder / name)
     prompt, rule_file = run.root / "prompt.yaml", run.root / "rules.yaml"
     user = "{summaries}{question}"
     write_text(prompt, yaml.safe_dump({"system_template": SYSTEM, "user_template": user}))
@@ -49,19 +51,19 @@ def make_run(folder: Path, rules: Sequence[Rule] = (LINK,), name: str = "run", *
     return run
 
 
-def answer_val(run: Run, rows: Sequence[Row], answers: Answers) -> None:
+def answer_val(run: RunPaths, rows: Sequence[Row], answers: Answers) -> None:
     """Writes val's rows and what the arms answered to them."""
     write_records(run.split("val"), rows)
     _answer(run, rows, answers)
 
 
-def answer_hidden(run: Run, rows: Sequence[Row], answers: Answers) -> None:
+def answer_hidden(run: RunPaths, rows: Sequence[Row], answers: Answers) -> None:
     """Writes the hidden rows and the answers of `base`, and of students by their bare names."""
     write_records(run.split("hidden"), rows)
     _answer(run, rows, {f"hidden/{arm}": texts for arm, texts in answers.items()})
 
 
-def _answer(run: Run, rows: Sequence[Row], answers: Answers) -> None:
+def _answer(run: RunPaths, rows: Sequence[Row], answers: Answers) -> None:
     for arm, texts in answers.items():
         pairs = zip(rows, texts, strict=True)
         records = [make_answer(text, row.id, arm) for row, text in pairs]

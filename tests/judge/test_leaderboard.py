@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from config.errors import DataError
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.leaderboard import Leaderboard, leaderboard
 from judge.metrics.stats import holm
@@ -22,7 +22,7 @@ def texts(spelt: str) -> list[str]:
     return ["a link" if letter == "p" else "nothing" for letter in spelt]
 
 
-def judged_run(folder: Path, name: str, rows: list[Row], arms: dict[str, str]) -> Run:
+def judged_run(folder: Path, name: str, rows: list[Row], arms: dict[str, str]) -> RunPaths:
     """A run that has been judged; an arm's outcomes are spelt p and f, a letter a row."""
     run = make_run(folder, name=name)
     answer_val(run, rows, {arm: texts(spelt) for arm, spelt in arms.items()})
@@ -78,7 +78,7 @@ class TestRows:
 
 class TestTable:
     @pytest.fixture
-    def runs(self, tmp_path: Path) -> list[Run]:
+    def runs(self, tmp_path: Path) -> list[RunPaths]:
         one = {"base": "f" * 20, "student/a": "p" * 18 + "ff"}
         two = {"base": "f" * 19 + "p", "student/a": "f" * 4 + "p" * 16}
         return [
@@ -86,7 +86,7 @@ class TestTable:
             judged_run(tmp_path, "two", renamed(ROWS), {a: s[::-1] for a, s in two.items()}),
         ]
 
-    def test_ranks_and_holm(self, runs: list[Run]) -> None:
+    def test_ranks_and_holm(self, runs: list[RunPaths]) -> None:
         """Against 18 of 20: 16 (2 better, 4 worse), 1 (1 and 18), 0 (0 and 18)."""
         board = leaderboard([run.root for run in runs])
         assert [place.arm for place in board.places] == [
@@ -102,7 +102,7 @@ class TestTable:
         assert [b.p_holm for b in behind] == pytest.approx(holm(p_values))
         assert behind[1].p_holm == 2 * p_values[1] and behind[2].p_holm == 3 * p_values[2]
 
-    def test_command(self, runs: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_command(self, runs: list[RunPaths], capsys: pytest.CaptureFixture[str]) -> None:
         capsys.readouterr()
         out = runs[0].root / "board.json"
         assert main(["compare", *(str(run.root) for run in runs), "--json", str(out)]) == 0
@@ -113,11 +113,11 @@ class TestTable:
         assert printed[2].split()[:3] == ["1", "one/student/a", "90.0%"]
         assert "-10.0 points" in printed[3] and "on 20 rows, p = 0.688" in printed[3]
 
-    def test_one_run_is_a_leaderboard_too(self, runs: list[Run]) -> None:
+    def test_one_run_is_a_leaderboard_too(self, runs: list[RunPaths]) -> None:
         places = leaderboard([runs[0].root]).places
         assert [place.arm for place in places] == ["one/student/a", "one/base"]
 
-    def test_equal_names_are_told_apart(self, runs: list[Run], tmp_path: Path) -> None:
+    def test_equal_names_are_told_apart(self, runs: list[RunPaths], tmp_path: Path) -> None:
         other = judged_run(tmp_path / "more", "one", ROWS, {"base": "p" * 20})
         board = leaderboard([runs[0].root, other.root])
         assert board.places[0].arm == f"{other.root}/base"

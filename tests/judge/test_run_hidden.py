@@ -7,14 +7,14 @@ import pytest
 from config.errors import DataError
 from config.load import load_config
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.checks.check import code_verdicts
-from judge.metrics.drift import drifts
+from judge.metrics.drift import distribution_shifts
 from judge.metrics.scores import score
 from judge.metrics.stats import independent, wilson
 from judge.metrics.verdict_table import DECIDABLE
-from judge.records import Drift, Scores
+from judge.records import DistributionShift, Scores
 from judge.result import JudgeResult
 from judge.run import judged_side
 from prompts.prompt_file import load_prompt
@@ -29,17 +29,17 @@ def texts(count: int, passing: int) -> list[str]:
     return ["a link"] * passing + ["nothing"] * (count - passing)
 
 
-def judged(run: Run, split: str, code: int = 0) -> JudgeResult:
+def judged(run: RunPaths, split: str, code: int = 0) -> JudgeResult:
     assert main([str(run.config), "score", "--split", split]) == code
     path = run.hidden_scores if split == "hidden" else run.scores
     return JudgeResult.model_validate_json(path.read_bytes())
 
 
-def drift(run: Run) -> list[Drift] | None:
+def drift(run: RunPaths) -> list[DistributionShift] | None:
     """Hidden against val as both lie on disk; None where one was not judged by today's rules."""
     _, rules = load_prompt(load_config(run.config, []).prompt, Path())
     val, hidden = judged_side(run, "val", rules), judged_side(run, "hidden", rules)
-    return list(drifts(val, hidden)) if val and hidden else None
+    return list(distribution_shifts(val, hidden)) if val and hidden else None
 
 
 def scored(rows: list[Row]) -> Scores:
@@ -75,13 +75,13 @@ class TestDecidable:
 
 class TestJudged:
     @pytest.fixture
-    def run(self, tmp_path: Path) -> Run:
+    def run(self, tmp_path: Path) -> RunPaths:
         run = make_run(tmp_path, (LINK, REFUSE, BRIEF))
         answer_val(run, LABELLED, {"base": texts(20, 2), "student/a": texts(20, 18)})
         answer_hidden(run, UNLABELLED, {"base": texts(10, 1), "a": texts(10, 4)})
         return run
 
-    def test_record_and_arms(self, run: Run) -> None:
+    def test_record_and_arms(self, run: RunPaths) -> None:
         val, hidden = judged(run, "val"), judged(run, "hidden")
         assert hidden.scores.rules_sha256 == val.scores.rules_sha256
         assert set(hidden.scores.arms) == {"base", "student/a"}  # as on val, not as on disk
@@ -90,13 +90,13 @@ class TestJudged:
         gain = [one for one in hidden.scores.comparisons if one.what == DECIDABLE]
         assert [(one.against, one.better, one.worse, one.n) for one in gain] == [("base", 3, 0, 10)]
 
-    def test_val_is_left_alone(self, run: Run) -> None:
+    def test_val_is_left_alone(self, run: RunPaths) -> None:
         judged(run, "val")
         before = run.scores.read_bytes(), run.verdicts.read_bytes()
         judged(run, "hidden")
         assert (run.scores.read_bytes(), run.verdicts.read_bytes()) == before
 
-    def test_drift_by_hand(self, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_drift_by_hand(self, run: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
         judged(run, "val")
         judged(run, "hidden")
         found = drift_of(run, "student/a", DECIDABLE)
@@ -110,7 +110,7 @@ class TestJudged:
         assert "left out, they need labels: refuse\n" in printed
         assert "student/a: strict without labels 40.0% of 10, val 90.0% of 20: -50.0" in printed
 
-    def test_the_same_rows_do_not_drift(self, run: Run) -> None:
+    def test_the_same_rows_do_not_drift(self, run: RunPaths) -> None:
         bare = [row.model_copy(update={"labels": None}) for row in LABELLED]
         answer_hidden(run, bare, {"base": texts(20, 2), "a": texts(20, 18)})
         judged(run, "val")
@@ -118,7 +118,7 @@ class TestJudged:
         found = drift(run)
         assert found and all(one.difference == 0 and one.low < 0 < one.high for one in found)
 
-    def test_drift_is_never_older_than_val(self, run: Run) -> None:
+    def test_drift_is_never_older_than_val(self, run: RunPaths) -> None:
         """Val answered and scored anew, the hidden set left alone: 18 of 20 become 10 of 20."""
         judged(run, "val")
         judged(run, "hidden")
@@ -130,7 +130,7 @@ class TestJudged:
         assert drift_of(run, "student/a", "words").val.value == 1.5
 
     def test_drift_needs_both_judged_by_these_rules(
-        self, run: Run, capsys: pytest.CaptureFixture[str]
+        self, run: RunPaths, capsys: pytest.CaptureFixture[str]
     ) -> None:
         judged(run, "hidden")
         assert drift(run) is None
@@ -142,7 +142,7 @@ class TestJudged:
         judged(run, "hidden")
         assert drift(run) is None
 
-    def test_due_rates(self, run: Run) -> None:
+    def test_due_rates(self, run: RunPaths) -> None:
         """A rule that asks for a word in the question: due on 4 of 20 val and 8 of 10 hidden."""
         when = {"code": [{"field": "question", "matches": "price"}]}
         rule = make_rule({"type": "contains", "text": "link"}, id="link", applies=when)
@@ -158,17 +158,17 @@ class TestJudged:
         found = drift_of(run, None, "due: link")
         assert (found.val.value, found.hidden.value) == (0.2, 0.8)
 
-    def test_an_older_best_does_not_count(self, run: Run) -> None:
+    def test_an_older_best_does_not_count(self, run: RunPaths) -> None:
         run.choice.write_text('{"best": "b"}')
         assert set(judged(run, "hidden").scores.arms) == {"base"}
 
-    def test_too_many_missing_is_inconclusive(self, run: Run) -> None:
+    def test_too_many_missing_is_inconclusive(self, run: RunPaths) -> None:
         """Only REFUSE is a must-rule: nothing that counts is decided without labels."""
         should = LINK.model_copy(update={"severity": "should"})
         run = make_run(run.root.parent, (should, REFUSE))
         judged(run, "hidden", code=3)
 
-    def test_nobody_answered(self, run: Run) -> None:
+    def test_nobody_answered(self, run: RunPaths) -> None:
         for path in (run.root / "answers" / "hidden").iterdir():
             path.unlink()
         with pytest.raises(DataError, match="no arm has answered hidden"):
@@ -178,7 +178,7 @@ class TestJudged:
             main([str(run.config), "score", "--split", "hidden"])
 
 
-def drift_of(run: Run, arm: str | None, what: str) -> Drift:
+def drift_of(run: RunPaths, arm: str | None, what: str) -> DistributionShift:
     (found,) = [one for one in drift(run) or () if (one.arm, one.what) == (arm, what)]
     return found
 

@@ -9,7 +9,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.schema import Config, JudgeSettings, Prices, ServerSettings
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge import score as scoring
 from judge.result import JudgeResult
 from tests.judge.llm.server import Sent, error, is_probe, serving, user, verdict
@@ -30,7 +30,7 @@ def scored(config: Config, *flags: str) -> tuple[int, JudgeResult]:
     made = argparse.ArgumentParser()
     scoring.add_arguments(made)
     code = scoring.run(config, made.parse_args(flags))
-    return code, JudgeResult.model_validate_json(Run.of(config).scores.read_text())
+    return code, JudgeResult.model_validate_json(RunPaths.of(config).scores.read_text())
 
 
 def broken(body: dict[str, Any]) -> Sent:
@@ -59,12 +59,12 @@ def test_reparse_needs_no_server_and_retry_asks_what_is_missing(tmp_path: Path) 
     config = make_run(tmp_path)
     with serving(broken) as served:
         _, first = scored(at(config, served.url))
-        verdicts = Run.of(config).verdicts.read_bytes()
+        verdicts = RunPaths.of(config).verdicts.read_bytes()
         count = len(served.bodies)
         _, again = scored(at(config, served.url))  # a second score asks nothing
         assert len(served.bodies) == count and again.scores == first.scores
     _, read = scored(at(config, NOWHERE), "--reparse")
-    assert read.scores == first.scores and Run.of(config).verdicts.read_bytes() == verdicts
+    assert read.scores == first.scores and RunPaths.of(config).verdicts.read_bytes() == verdicts
     assert read.judge is not None and read.judge.calls == 0 and read.judge.fell == first.judge.fell  # type: ignore[union-attr]
     with serving(lambda body: verdict("fail")) as served:
         _, mended = scored(at(config, served.url), "--retry-missing")
@@ -76,15 +76,15 @@ def test_dry_run_asks_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = make_run(tmp_path)
-    before = Run.of(config).scores.read_bytes()
+    before = RunPaths.of(config).scores.read_bytes()
     with serving(lambda body: error(500)) as served:
         scored(at(config, served.url, Prices(prompt=1, completion=1)), "--dry-run")
         assert served.bodies == []
     said = capsys.readouterr().out
     assert f"{ROWS + 1} calls at most: 0 whether a rule is due, {ROWS} for verdicts" in said
     assert "bytes / 4" in said and "cost: about" in said
-    assert Run.of(config).scores.read_bytes() == before
-    assert not Run.of(config).judge_calls.exists()
+    assert RunPaths.of(config).scores.read_bytes() == before
+    assert not RunPaths.of(config).judge_calls.exists()
 
 
 def test_limits_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,12 +114,12 @@ def test_the_embedded_model_is_not_started_to_read(tmp_path: Path) -> None:
     embedded = named.judge.model_copy(update={"llm": "embedded"})
     _, again = scored(config.model_copy(update={"judge": embedded}))
     assert again.scores == first.scores
-    assert not (Run.of(config).root / "judge" / "server.log").exists()
+    assert not (RunPaths.of(config).root / "judge" / "server.log").exists()
 
 
 def test_raw_replies_are_in_the_runs_folder(tmp_path: Path) -> None:
     config = make_run(tmp_path)
     with serving(lambda body: verdict("fail")) as served:
         scored(at(config, served.url))
-    lines = [json.loads(line) for line in Run.of(config).judge_calls.read_text().splitlines()]
+    lines = [json.loads(line) for line in RunPaths.of(config).judge_calls.read_text().splitlines()]
     assert {line["rule"] for line in lines} == {"probe", "kind"} and len(lines) == ROWS + 1

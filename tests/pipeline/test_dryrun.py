@@ -8,9 +8,9 @@ import pytest
 from config.load import load_config
 from config.schema import Config, ServerSettings
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.ahead import expected_arms, plan_ahead
-from judge.run import Judged, judge_run
+from judge.run import JudgedSplit, judge_run
 from tests.judge.folders import LINK, answer_hidden, answer_val, make_run
 from tests.judge.llm.ruled import kind_rule, reply
 from tests.judge.llm.runs import after_probe
@@ -30,7 +30,7 @@ RULES = (
 )
 VAL = [make_row(f"v{n}", labels=("off",) if n % 2 else ("fine",)) for n in range(6)]
 HIDDEN = [make_row(f"h{n}") for n in range(4)]
-SHOWN: dict[Judged, Sequence[Row]] = {"val": VAL, "hidden": HIDDEN}
+SHOWN: dict[JudgedSplit, Sequence[Row]] = {"val": VAL, "hidden": HIDDEN}
 ARMS = ("base", "teacher", "student/a", "student/b", "student/a+prompt")
 
 
@@ -60,7 +60,7 @@ def planned_and_made(folder: Path, due: str, **judge: object) -> tuple[int, int]
         server = config.judge.llm
         assert isinstance(server, ServerSettings)
         plan = plan_ahead(config, server, SHOWN)
-        assert not Run.of(config).judge_calls.exists() and not served.bodies
+        assert not RunPaths.of(config).judge_calls.exists() and not served.bodies
         for split in SHOWN:
             judge_run(config, server, split)
         return plan.calls, len(served.bodies)
@@ -107,7 +107,7 @@ def test_equal_questions_and_what_is_stored_are_not_counted_again(tmp_path: Path
         again = plan_ahead(config, server, SHOWN)
     assert (first.probe, first.due, again.probe, again.due) == (True, 20, False, 8)  # hidden's
     assert again.verdicts == first.verdicts  # no answer is known yet
-    twice: dict[Judged, Sequence[Row]] = {
+    twice: dict[JudgedSplit, Sequence[Row]] = {
         "hidden": [make_row("x", question="Same?"), make_row("y", question="Same?")]
     }
     assert plan_ahead(config, server, twice).due == 2

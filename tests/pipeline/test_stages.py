@@ -6,8 +6,8 @@ import pytest
 
 from config.load import load_config
 from config.schema import Config
-from data.answers import topk_path
-from data.run_paths import Run
+from data.answers import top_logprobs_path
+from data.run_paths import RunPaths
 from data.store import write_text
 from pipeline.stages import Stage, inputs_of, is_done, seconds_of, stages, stamp
 
@@ -28,7 +28,7 @@ def demo(folder: Path, *changes: str) -> Config:
 def done(config: Config, commit: str = "c") -> list[str]:
     """The names of the stages that would be skipped."""
     every = stages(config, commit)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     return [one.name for one in every if is_done(run, one, inputs_of(one, config))]
 
 
@@ -39,7 +39,7 @@ def finished(config: Config) -> list[Stage]:
         for path in one.writes:
             write_text(path, one.name)
     for one in every:
-        stamp(Run.of(config), one, inputs_of(one, config), 1.0)
+        stamp(RunPaths.of(config), one, inputs_of(one, config), 1.0)
     return every
 
 
@@ -77,7 +77,7 @@ def test_a_touched_result_is_made_again_and_what_reads_it(tmp_path: Path) -> Non
     """Who edits selected.jsonl by hand gets it back, and a student that never saw the edit."""
     config = demo(tmp_path)
     every = {one.name for one in finished(config)}
-    write_text(Run.of(config).selected, "edited")
+    write_text(RunPaths.of(config).selected, "edited")
     assert every - set(done(config)) == {"teacher select", "student train"}
 
 
@@ -86,7 +86,7 @@ def test_lost_probabilities_are_asked_for_again(tmp_path: Path) -> None:
     config = demo(tmp_path)
     every = {one.name for one in finished(config)}
     for split in ("train", "val"):
-        path = topk_path(Run.of(config).answers(f"candidates/{split}"))
+        path = top_logprobs_path(RunPaths.of(config).answers(f"candidates/{split}"))
         whole = path.read_text("utf-8")
         path.unlink()
         assert every - set(done(config)) == {"teacher generate", "student train"}
@@ -96,7 +96,7 @@ def test_lost_probabilities_are_asked_for_again(tmp_path: Path) -> None:
 def test_a_run_that_finds_its_work_done_does_not_hide_what_it_cost(tmp_path: Path) -> None:
     """410 s, then 8 s after a change of source alone: 410. Other settings: what these took."""
     config = demo(tmp_path)
-    run, every = Run.of(config), finished(config)
+    run, every = RunPaths.of(config), finished(config)
     one = next(stage for stage in every if stage.name == "student train")
     for source, seconds, kept in (("a", 410.0, 410.0), ("b", 8.0, 410.0), ("c", 500.0, 500.0)):
         inputs = inputs_of(one, config)._replace(every=source)

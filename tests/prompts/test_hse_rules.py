@@ -9,7 +9,7 @@ from config.errors import DataError
 from config.load import read_yaml, validated
 from config.schema import PromptSettings
 from prompts.prompt_file import Prompt, load_prompt
-from prompts.rules import Judged, Phrase, RuleFile, load_rules, uncovered
+from prompts.rules import LlmCheck, Phrase, RuleFile, load_rules, uncovered
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "prompts/hse/rules.yaml"
@@ -88,7 +88,7 @@ def test_fixed_sentences_are_the_prompts_own(loaded: tuple[Prompt, RuleFile]) ->
 def test_definitions_are_russian() -> None:
     """The judge reads them beside Russian answers, and so do the prompt's owners."""
     rules = validated(RuleFile, read_yaml(RULES), str(RULES))
-    judged = [rule.check for rule in rules.rules if isinstance(rule.check, Judged)]
+    judged = [rule.check for rule in rules.rules if isinstance(rule.check, LlmCheck)]
     assert judged
     for check in judged:
         assert re.search("[а-я]{5}", check.passes)

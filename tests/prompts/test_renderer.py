@@ -8,8 +8,8 @@ import pytest
 from config.load import load_config
 from data.rows import Context, Row, Turn
 from engine.models import load_tokenizer, resolve_model
-from engine.request_builder import Asking, View
-from prompts.prompt_file import Example, Prompt
+from engine.request_builder import RequestBuilder, View
+from prompts.prompt_file import Prompt, WorkedExample
 from prompts.renderer import Renderer
 from student.collator import Example as Learnt
 from student.collator import collate
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMPT = Prompt(
     system="Be brief. Say Lakeside.",
     user_template="{summaries}\nQ: {question}",
-    examples=(Example(question="Open?", contexts=("Open at 9.",), answer="At 9."),),
+    examples=(WorkedExample(question="Open?", contexts=("Open at 9.",), answer="At 9."),),
     tags=("campus",),
 )
 FIRST = Turn(
@@ -108,14 +108,14 @@ def test_an_arm_asks_with_the_history_and_notes_it(monkeypatch: pytest.MonkeyPat
     first turn is noted as runs before second turns noted it, so those go on.
     """
     monkeypatch.chdir(ROOT)
-    asking = Asking(load_config(ROOT / "config/demo.yaml", []))
+    builder = RequestBuilder(load_config(ROOT / "config/demo.yaml", []))
     other = ROW.model_copy(update={"history": (FIRST.model_copy(update={"answer": "At 8."}),)})
-    sampling = asking.config.predict.sampling
+    sampling = builder.config.predict.sampling
     view = View(prompted=False)
-    assert asking.view_ids(ROW, view) == asking.renderer.view(ROW, ROW.contexts, False)
-    meanings = [asking.meaning(view, sampling, [row])["rows"] for row in (ROW, other)]
+    assert builder.view_ids(ROW, view) == builder.renderer.view(ROW, ROW.contexts, False)
+    meanings = [builder.meaning(view, sampling, [row])["rows"] for row in (ROW, other)]
     assert meanings[0] != meanings[1]
-    (task,) = asking.tasks("base", [ROW], view, sampling)
-    assert task.row == "r/2" and "At 9." in asking.renderer.tokenizer.decode(
+    (task,) = builder.tasks("base", [ROW], view, sampling)
+    assert task.row == "r/2" and "At 9." in builder.renderer.tokenizer.decode(
         list(task.request.prompt_ids)
     )

@@ -83,7 +83,7 @@ def test_shadow_of_a_judged_rule_is_accepted(tmp_path: Path) -> None:
 def test_converse_rule_is_scored_twice(tmp_path: Path) -> None:
     """A refusal where none was due is a failure of its own, with its own denominator."""
     rules = _load(tmp_path, _rule("no", converse=True, severity="should"), _rule())
-    scored = [(due.id, due.undue, due.must) for due in rules.due_rules()]
+    scored = [(due.id, due.undue, due.must) for due in rules.scored_rules()]
     assert scored == [("no", False, False), ("no_undue", True, False), ("kind", False, True)]
 
 

@@ -13,15 +13,15 @@ from data.clean import CleanCounts
 from data.quality import Quality, describe
 from data.readers.logs import Quarantined
 from data.rows import Context, Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.splits import Leakage
 from data.store import write_records, write_text
-from judge.calibration.record import bound_to
+from judge.calibration.record import judge_fingerprint
 from prompts.prompt_file import load_prompt
 from prompts.rules import prompt_sha256
-from report.gather import Material, gather
-from student.records import Choice, Ranked, Result, Step
-from teacher.audit import Audit, OrderAudit, RuleAudit, Share
+from report.gather import RunFiles, gather
+from student.records import Ranked, Result, Step, StudentChoice
+from teacher.audit import Audit, ObeyedShare, OrderAudit, RuleAudit
 from teacher.fates import Selection
 from tests.report.made_judge import (
     judge_hidden,
@@ -117,7 +117,7 @@ def make_answers(arm: str, rows: Sequence[Row], obeys: int, text: str = "") -> l
 def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
     """A whole run: the base obeys on 2 of 24 rows, the teacher on `teacher`, the student on 18."""
     config = make_config(root, text)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     rows = make_rows(text)
     write_records(run.split("train"), rows[:1])
     write_records(run.split("val"), rows)
@@ -140,7 +140,9 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
         path = run.answers(f"hidden/{arm.removeprefix('student/')}")
         write_records(path, [answer for answer in unseen if answer.arm == arm])
     judge_hidden(run, hidden, unseen, (prompt, rules), text)
-    write_json(run.calibration, make_calibration(bound_to(rules, prompt, None, None), text))
+    write_json(
+        run.calibration, make_calibration(judge_fingerprint(rules, prompt, None, None), text)
+    )
     labelled = [answer for answer in answers if answer.arm == f"student/{STUDENT}"]
     write_json(run.labels, make_labels(labelled, text))
     _data(run, rows, text)
@@ -150,12 +152,12 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
     return config
 
 
-def gathered(root: Path, text: str = "") -> Material:
+def gathered(root: Path, text: str = "") -> RunFiles:
     """The material of a whole run."""
     return gather(make_run(root, text))
 
 
-def _data(run: Run, rows: list[Row], text: str) -> None:
+def _data(run: RunPaths, rows: list[Row], text: str) -> None:
     counts = CleanCounts(footers={"production": 1}, stubs={}, empty={}, cut={}, duplicates=())
     quality = Quality(
         splits=dict.fromkeys(("train", "val"), describe(rows, counts)),
@@ -168,10 +170,10 @@ def _data(run: Run, rows: list[Row], text: str) -> None:
     write_json(run.quality, quality)
 
 
-def _teacher(run: Run, text: str) -> None:
-    share = Share(value=0.75, n=24)
-    one = RuleAudit(base=Share(value=0.25, n=24), first=share, best=share, repaired=share)
-    never = Share(value=None, n=0)
+def _teacher(run: RunPaths, text: str) -> None:
+    share = ObeyedShare(value=0.75, n=24)
+    one = RuleAudit(base=ObeyedShare(value=0.25, n=24), first=share, best=share, repaired=share)
+    never = ObeyedShare(value=None, n=0)
     selection = Selection(
         rows=24,
         rows_kept=22,
@@ -199,7 +201,7 @@ def _teacher(run: Run, text: str) -> None:
     write_json(run.audit, audit)
 
 
-def _students(run: Run, text: str) -> None:
+def _students(run: RunPaths, text: str) -> None:
     for name in (STUDENT, "other"):
         steps = [
             Step(step=at, epoch=at / 2, seconds=at, loss=2.0 / at, tokens_per_s=100.0 * at)
@@ -235,7 +237,9 @@ def _students(run: Run, text: str) -> None:
         )
         for name, strict, rate in ((STUDENT, 0.75, 1e-4), (f"other {text}".strip(), 0.4, 1e-3))
     ]
-    write_json(run.choice, Choice(best=STUDENT, why=f"the highest {text}", ranked=tuple(ranked)))
+    write_json(
+        run.choice, StudentChoice(best=STUDENT, why=f"the highest {text}", ranked=tuple(ranked))
+    )
     adapter = '{"base_model_name_or_path": "some/base", "r": 12}'
     write_text(run.best / "adapter" / "adapter_config.json", adapter)
     manifest = {"versions": {"torch": f"2 {text}"}, "unprompted_frame": f"<|im_start|>{text}"}

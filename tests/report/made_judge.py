@@ -9,13 +9,13 @@ from pathlib import Path
 from data.answers import Answer
 from data.records import Record
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_records, write_text
 from judge.agreement import Agreement, Share, agreements
 from judge.annotation.import_labels import ArmLabels, Label, Labels
 from judge.annotation.sheet import answer_id
 from judge.calibration.attacks import AttackReport, AttackScore, Tally
-from judge.calibration.bias import Probes
+from judge.calibration.bias import BiasReport
 from judge.calibration.label_agreement import (
     Disagreement,
     GoldAgreement,
@@ -23,8 +23,8 @@ from judge.calibration.label_agreement import (
     ScoreAgainstGold,
 )
 from judge.calibration.mutation.code import Caught, MutationScore
-from judge.calibration.record import Bound, Calibration, GoldCounts
-from judge.calibration.shares import Probe
+from judge.calibration.record import Calibration, GoldCounts, JudgeFingerprint
+from judge.calibration.shares import BiasRate
 from judge.checks.check import code_verdicts
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import DECIDABLE, STRICT
@@ -51,7 +51,7 @@ def by_code(
 
 
 def judge_val(
-    run: Run,
+    run: RunPaths,
     rows: Sequence[Row],
     answers: Sequence[Answer],
     source: tuple[Prompt, RuleFile],
@@ -88,7 +88,7 @@ def _foreign(verdicts: Sequence[Verdict], arm: str, text: str) -> list[Verdict]:
 
 
 def judge_hidden(
-    run: Run,
+    run: RunPaths,
     rows: Sequence[Row],
     answers: Sequence[Answer],
     source: tuple[Prompt, RuleFile],
@@ -127,7 +127,7 @@ def make_gold() -> GoldAgreement:
     )
 
 
-def make_calibration(bound: Bound, text: str = "") -> Calibration:
+def make_calibration(bound: JudgeFingerprint, text: str = "") -> Calibration:
     """27 of 30 broken answers caught, 19 of 20 copies passed, 1 of 2 attacks through."""
     gold = make_gold()
     return Calibration(
@@ -205,10 +205,10 @@ def _attack(name: str, tally: Tally, text: str) -> AttackScore:
     return AttackScore(id=name, kind="plea", scores={STRICT: tally}, model_passes=(f"kind {text}",))
 
 
-def _probes(text: str) -> Probes:
-    ran = Probe(n=10, count=6, rate=SHARE, missing=1)
-    no = Probe(not_run=f"no server {text}")
-    return Probes(
+def _probes(text: str) -> BiasReport:
+    ran = BiasRate(n=10, count=6, rate=SHARE, missing=1)
+    no = BiasRate(not_run=f"no server {text}")
+    return BiasReport(
         people_prefer_longer=ran,
         judge_prefers_longer=no,
         judge_agrees_with_people=no,

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from student.records import Cell, Searched, Trial
 from tests.report.made_judge import write_json
 
 BEST = "trial-001"
 
 
-def make_search(run: Run, text: str) -> None:
+def make_search(run: RunPaths, text: str) -> None:
     """Writes search.json; names of models, reasons and the choice come from outside."""
     other = f"other/base {text}"
     ends: list[dict[str, Any]] = [

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.calibration.record import Calibration
 from judge.result import Coverage
 from prompts.rules import Rule
@@ -37,7 +37,7 @@ def test_a_calibration_says_what_the_model_left_open(tmp_path: Path) -> None:
     bound = before.calibration.bound.model_copy(update={"model": note.model, "mode": note.mode})
     coverage = Coverage(due=9, missing={"budget": 3, "truncated": 1}, unasked=7)
     found = make_calibration(bound).model_copy(update={"coverage": coverage})
-    write_json(Run.of(config).calibration, found)
+    write_json(RunPaths.of(config).calibration, found)
     material = gather(config)
     said = (
         "9 verdicts due, 4 missing (budget 3, truncated 1); the limit left 7 questions unasked: "

@@ -5,7 +5,7 @@ import resource
 from pathlib import Path
 
 from config.errors import DataError
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from report.__main__ import write_report
 from tests.report.made import make_run
 
@@ -15,7 +15,7 @@ FILES = ("report.json", "report.md", "report.html", "best/README.md")
 def test_ten_sizes(tmp_path: Path) -> None:
     """From a byte to a byte less than the largest file: every file is whole, old or new."""
     config = make_run(tmp_path)
-    root = Run.of(config).root
+    root = RunPaths.of(config).root
     write_report(config)
     before = {name: (root / name).read_bytes() for name in FILES}
     most = max(map(len, before.values()))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from config.gate import GateSettings
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.gate.command import measure
 from judge.gate.thresholds import decide
 from report.gates import gates
@@ -38,7 +38,7 @@ def test_each_is_a_line(tmp_path: Path) -> None:
 
 def test_not_scored_is_undecided_and_says_what_to_run(tmp_path: Path) -> None:
     config = _with(make_run(tmp_path), strict_min=0.5)
-    Run.of(config).scores.unlink()
+    RunPaths.of(config).scores.unlink()
     material = gather(config)
     (one,) = gates(material)
     assert (one.outcome, "CONFIG score` first" in one.said) == ("undecided", True)

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from data.follow_ups import SecondTurns
-from report.gather import Material
+from report.gather import RunFiles
 from report.numbers import make_numbers
 from report.render import render_html, render_markdown
 from teacher.audit import ProbeAudit
 
 
-def test_probes_and_second_turns_are_counted_apart(made: Material) -> None:
+def test_probes_and_second_turns_are_counted_apart(made: RunFiles) -> None:
     """Per kind and reason, in the page and the Markdown; a run without has no word of it."""
     assert made.audit is not None and made.quality is not None
     turns = SecondTurns(found=5, made=3, not_made={"no_words": ("a",), "held_out": ("b",)})

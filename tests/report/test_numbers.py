@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from report.examples import choose_examples
 from report.formats import duration, fenced, markdown, p_value, percent, points, short
 from report.gather import gather
@@ -102,7 +102,7 @@ def test_serving_sends_no_system_message(tmp_path: Path) -> None:
 
 def test_torn_file_is_named(tmp_path: Path) -> None:
     config = make_run(tmp_path)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     run.scores.write_text('{"scores": ')
     with pytest.raises(DataError, match=r"scores\.json.*remove the file"):
         gather(config)
@@ -115,7 +115,7 @@ def test_command_writes_all_four_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "report", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("The student closes")
-    run = Run.of(config)
+    run = RunPaths.of(config)
     assert run.report("html").exists()
     assert run.report("md").exists()
     assert json.loads(run.report("json").read_text())["best"] == "lora"

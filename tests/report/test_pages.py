@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data.run_paths import Run
-from report.gather import Material, gather
+from data.run_paths import RunPaths
+from report.gather import RunFiles, gather
 from report.numbers import make_numbers
 from report.render import render_card, render_html, render_markdown
 from tests.report.made import gathered, make_config, make_run
@@ -64,7 +64,7 @@ class Tags(HTMLParser):
 LINKS = ("src", "href", "xlink:href", "action", "data", "poster", "srcset")
 
 
-def html_of(material: Material) -> str:
+def html_of(material: RunFiles) -> str:
     """The page."""
     return render_html(material, make_numbers(material))
 
@@ -225,7 +225,7 @@ PARTS = (
 def test_one_part_missing(tmp_path: Path, part: str) -> None:
     """Whatever is not there, the rest is reported."""
     config = make_run(tmp_path)
-    path = Run.of(config).root / part
+    path = RunPaths.of(config).root / part
     path.unlink()
     material = gather(config)
     assert "Rule by rule" in render_markdown(material, make_numbers(material))

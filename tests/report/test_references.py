@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from judge.records import BertScore, ContextScore, Mean, Perplexity, ReferenceScore
-from report.gather import Material
+from report.gather import RunFiles
 from report.numbers import make_numbers
 from report.references import references
 from report.render import render_html, render_markdown
@@ -31,7 +31,7 @@ FULL = PLAIN.model_copy(
 )
 
 
-def with_references(material: Material, **scores: ReferenceScore | None) -> Material:
+def with_references(material: RunFiles, **scores: ReferenceScore | None) -> RunFiles:
     """The run with these reference metrics, by arm; other arms keep theirs."""
     assert material.judged is not None
     found = material.judged.scores

@@ -7,7 +7,7 @@ from pathlib import Path
 from config.peft_methods import DoraMethod, FullMethod, Method, PTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_text
 from report.gather import gather
 from report.numbers import make_numbers
@@ -26,7 +26,7 @@ def run_with(root: Path, method: Method) -> Config:
 def test_merged_weights_are_served_as_a_model(tmp_path: Path) -> None:
     """No base and no adapter beside it: vLLM knows neither DoRA nor a whole student."""
     config = run_with(tmp_path, DoraMethod())
-    merged = Run.of(config).best / "merged"
+    merged = RunPaths.of(config).best / "merged"
     write_text(merged / "config.json", "{}")
     material = gather(config)
     found = serving(material)
@@ -43,7 +43,7 @@ def test_merged_weights_are_served_as_a_model(tmp_path: Path) -> None:
 def test_a_whole_student_has_no_adapter(tmp_path: Path) -> None:
     """Full fine-tuning leaves merged weights alone, and they are enough to be served."""
     config = run_with(tmp_path, FullMethod())
-    best = Run.of(config).best
+    best = RunPaths.of(config).best
     shutil.rmtree(best / "adapter")
     assert serving(gather(config)) is None, "nothing has been saved"
     write_text(best / "merged/config.json", "{}")

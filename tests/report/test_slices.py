@@ -9,35 +9,35 @@ import pytest
 
 from config.schema import Config
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_records
 from judge.metrics.stats import wilson
 from judge.run import judge_run
-from report.gather import Material, gather
+from report.gather import RunFiles, gather
 from report.numbers import make_numbers
 from report.render import render_html, render_markdown
 from report.slices import shade, slices
 from tests.report.made import make_rows, make_run
 
 
-def _sliced(config: Config) -> Material:
+def _sliced(config: Config) -> RunFiles:
     """Judged anew by code, with 14 rows of one campus, 9 of another and one of none."""
     campus = ["north"] * 14 + ["south"] * 9
     rows: list[Row] = [
         row.model_copy(update={"tags": {"campus": campus[n]} if n < len(campus) else {}})
         for n, row in enumerate(make_rows())
     ]
-    write_records(Run.of(config).split("val"), rows)
+    write_records(RunPaths.of(config).split("val"), rows)
     judge_run(config, None)
     return gather(config)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Material:
+def made(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
     return _sliced(make_run(tmp_path_factory.mktemp("slices")))
 
 
-def test_by_hand(made: Material) -> None:
+def test_by_hand(made: RunFiles) -> None:
     """Base obeys on rows 0 and 1, the others on 18 or more; every third of the 14 is off topic."""
     found = slices(made)
     assert found is not None
@@ -52,7 +52,7 @@ def test_by_hand(made: Material) -> None:
     assert (found.rules, found.too_few) == (("opening",), ("refusal",))
 
 
-def test_pages_say_what_the_numbers_say(made: Material) -> None:
+def test_pages_say_what_the_numbers_say(made: RunFiles) -> None:
     numbers = make_numbers(made)
     html, text = render_html(made, numbers), render_markdown(made, numbers)
     for page in (html, text):
@@ -65,7 +65,7 @@ def test_pages_say_what_the_numbers_say(made: Material) -> None:
     assert numbers.model_dump()["slices"]["rows"][0]["value"] == "north"
 
 
-def test_no_field_no_map(made: Material) -> None:
+def test_no_field_no_map(made: RunFiles) -> None:
     rules = made.rules.model_copy(update={"slices": ()})
     for material in (replace(made, rules=rules), replace(made, judged=None)):
         assert slices(material) is None
@@ -74,7 +74,7 @@ def test_no_field_no_map(made: Material) -> None:
 
 def test_without_a_student_the_arms_are_shown(tmp_path: Path) -> None:
     config = make_run(tmp_path)
-    Run.of(config).choice.unlink()
+    RunPaths.of(config).choice.unlink()
     found = slices(gather(config))
     assert found is not None and set(found.rows[0].strict) == {"base", "teacher"}
     assert (found.rules, found.rows[0].rules) == ((), {})

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.agreement import Share
-from judge.calibration.record import Calibration, bound_to
+from judge.calibration.record import Calibration, judge_fingerprint
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import DECIDABLE
-from prompts.rules import DueRule, Rule
+from prompts.rules import Rule, ScoredRule
 from report.calibration import summary
-from report.gather import Material, gather
+from report.gather import RunFiles, gather
 from report.hidden import hidden, hidden_result
 from report.numbers import make_numbers
 from report.render import render_html, render_markdown
@@ -21,19 +21,19 @@ from tests.report.made import make_run
 from tests.report.made_judge import make_calibration, make_gold, write_json
 
 
-def facts(material: Material) -> dict[str, Fact]:
+def facts(material: RunFiles) -> dict[str, Fact]:
     """The facts by a word of their question."""
     names = ("code", "missing", "broken", "attacked", "people", "hidden")
     return dict(zip(names, trust(material), strict=True))
 
 
-def calibrated(material: Material) -> Calibration:
+def calibrated(material: RunFiles) -> Calibration:
     """The calibration, which is there."""
     assert isinstance(material.calibration, Calibration)
     return material.calibration
 
 
-def test_whole_run(made: Material) -> None:
+def test_whole_run(made: RunFiles) -> None:
     """27 of 30 caught, 1 of 2 attacks through, κ above 0.4, hidden 20 and val 18 of 24."""
     found = facts(made)
     assert {name: fact.marker for name, fact in found.items()} == {
@@ -56,7 +56,7 @@ def test_whole_run(made: Material) -> None:
     assert all(fact.run is None for fact in found.values())
 
 
-def test_box_stands_under_the_cards_on_every_page(made: Material) -> None:
+def test_box_stands_under_the_cards_on_every_page(made: RunFiles) -> None:
     numbers = make_numbers(made)
     page = render_html(made, numbers)
     places = [page.index(mark) for mark in ('class="cards"', 'class="trust"', 'id="rules"')]
@@ -69,7 +69,7 @@ def test_box_stands_under_the_cards_on_every_page(made: Material) -> None:
 
 def test_what_was_not_run_names_its_command(tmp_path: Path) -> None:
     config = make_run(tmp_path)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     for path in (run.calibration, run.hidden_scores):
         path.unlink()
     config = config.model_copy(
@@ -93,7 +93,7 @@ def test_what_was_not_run_names_its_command(tmp_path: Path) -> None:
 def test_calibration_of_another_judge_is_refused(tmp_path: Path, changed: str) -> None:
     """Not one of its numbers is shown, and what differs is named."""
     config = make_run(tmp_path)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     before = gather(config)
     bound = calibrated(before).bound.model_copy(update={changed: "another"})
     write_json(run.calibration, make_calibration(bound))
@@ -113,18 +113,18 @@ def test_the_judge_that_judged_comes_before_code_alone(tmp_path: Path) -> None:
     config = make_run(tmp_path)
     material = gather(config)
     assert calibrated(material).bound.model is None
-    bound = bound_to(material.rules, material.prompt, "judge ", "text")
-    write_json(Run.of(config).calibration, make_calibration(bound))
+    bound = judge_fingerprint(material.rules, material.prompt, "judge ", "text")
+    write_json(RunPaths.of(config).calibration, make_calibration(bound))
     assert calibrated(gather(config)).bound.model == "judge "
 
 
-def _with_model_rule(material: Material, calibrated_judge: bool | None) -> Material:
+def _with_model_rule(material: RunFiles, calibrated_judge: bool | None) -> RunFiles:
     """The run with one more must-rule, which a language model decides."""
     rule = material.rules.rules[-1]
     asked = Rule.model_validate(
         {**rule.model_dump(by_alias=True), "id": "polite", "severity": "must"}
     )
-    assert DueRule(id="polite", rule=asked).must
+    assert ScoredRule(id="polite", rule=asked).must
     rules = material.rules.model_copy(update={"rules": (*material.rules.rules, asked)})
     judged = material.judged
     assert judged is not None and judged.judge is not None
@@ -142,14 +142,14 @@ def _with_model_rule(material: Material, calibrated_judge: bool | None) -> Mater
         (None, "not known", "none was asked"),
     ],
 )
-def test_must_rules_of_a_model(made: Material, judge: bool | None, marker: str, words: str) -> None:
+def test_must_rules_of_a_model(made: RunFiles, judge: bool | None, marker: str, words: str) -> None:
     found = facts(_with_model_rule(made, judge))["code"]
     assert found.marker == marker
     assert "3 of 4 must-rules are decided by code" in found.said
     assert "polite" in found.said and words in found.said
 
 
-def test_a_calibrated_model_that_decides_no_must_rule_is_not_praised(made: Material) -> None:
+def test_a_calibrated_model_that_decides_no_must_rule_is_not_praised(made: RunFiles) -> None:
     """People were held against a score in which it has no part."""
     judged = made.judged
     assert judged is not None and judged.judge is not None
@@ -158,7 +158,7 @@ def test_a_calibrated_model_that_decides_no_must_rule_is_not_praised(made: Mater
     assert said.endswith(f"The LLM judge ({note.model}) decides none of them.")
 
 
-def test_code_is_held_against_people_where_a_model_rules_uncalibrated(made: Material) -> None:
+def test_code_is_held_against_people_where_a_model_rules_uncalibrated(made: RunFiles) -> None:
     """A calibration by code alone leaves the strict score open: the score of code is shown."""
     found = summary(_with_model_rule(made, False))
     assert found is not None
@@ -166,7 +166,7 @@ def test_code_is_held_against_people_where_a_model_rules_uncalibrated(made: Mate
 
 
 @pytest.mark.parametrize(("missing", "marker"), [(1, "with care"), (12, "no")])
-def test_missing_scores_are_bounded(made: Material, missing: int, marker: str) -> None:
+def test_missing_scores_are_bounded(made: RunFiles, missing: int, marker: str) -> None:
     judged = made.judged
     assert judged is not None
     base = judged.scores.arms["base"]
@@ -185,7 +185,7 @@ def test_missing_scores_are_bounded(made: Material, missing: int, marker: str) -
     ("low", "high", "marker"),
     [(0.45, 0.9, "yes"), (0.1, 0.9, "with care"), (-0.1, 0.2, "no"), (-0.5, 0.9, "not known")],
 )
-def test_kappa_in_words(made: Material, low: float, high: float, marker: str) -> None:
+def test_kappa_in_words(made: RunFiles, low: float, high: float, marker: str) -> None:
     """κ surely above 0.4, above 0, below 0.4, or too uncertain to say."""
     kappa = Share(value=(low + high) / 2, low=low, high=high)
     gold = make_gold().model_copy(update={"kappa": kappa})
@@ -201,7 +201,7 @@ def test_kappa_in_words(made: Material, low: float, high: float, marker: str) ->
     ("low", "high", "marker"),
     [(-0.05, 0.05, "yes"), (-0.3, 0.1, "with care"), (-0.3, -0.1, "no"), (0.1, 0.3, "with care")],
 )
-def test_hidden_in_words(made: Material, low: float, high: float, marker: str) -> None:
+def test_hidden_in_words(made: RunFiles, low: float, high: float, marker: str) -> None:
     """Worse on hidden rows speaks against the number; better ones are unlike val all the same."""
     found = hidden(made)
     assert found is not None
@@ -211,7 +211,7 @@ def test_hidden_in_words(made: Material, low: float, high: float, marker: str) -
     assert fact.marker == marker
 
 
-def test_hidden_set_of_other_rules_stands_beside_nothing(made: Material) -> None:
+def test_hidden_set_of_other_rules_stands_beside_nothing(made: RunFiles) -> None:
     result = made.hidden_judged
     assert result is not None
     scores = result.scores.model_copy(update={"rules_sha256": "0" * 64})
@@ -221,7 +221,7 @@ def test_hidden_set_of_other_rules_stands_beside_nothing(made: Material) -> None
     assert facts(now)["hidden"].marker == "not known"
 
 
-def test_hidden_arms(made: Material) -> None:
+def test_hidden_arms(made: RunFiles) -> None:
     """Of the made rules only the opening needs no label: base 2, student 20 of 24 keep it."""
     found = hidden(made)
     assert found is not None
@@ -236,7 +236,7 @@ def test_hidden_arms(made: Material) -> None:
     assert page.count("<td>differs</td>") == 2
 
 
-def test_corrected_rates(made: Material) -> None:
+def test_corrected_rates(made: RunFiles) -> None:
     """The student passes 18 of 24; J = 0.8 + 0.9 − 1: θ = (0.75 − 0.1) / 0.7.
 
     On hidden it passes 20 of 24, more than TPR = 0.8: cut at 1. The base passes 2 of 24, fewer than
@@ -260,7 +260,7 @@ def _without(found: Calibration, *names: str) -> Calibration:
     return found.model_copy(update={"scores": scores})
 
 
-def test_raw_hidden_rates_say_why(made: Material) -> None:
+def test_raw_hidden_rates_say_why(made: RunFiles) -> None:
     """No calibration; none of this score; a judge that knows too little; a rule of a model."""
     found = calibrated(made)
     weak = make_gold().model_copy(update={"true_pass": 2, "false_fail": 18})  # J = 0.1 + 0.9 − 1
@@ -289,8 +289,8 @@ def test_a_calibration_newer_than_the_scores_counts(tmp_path: Path) -> None:
     config = make_run(tmp_path)
     before = gather(config)
     assert before.judged and before.judged.judge and not before.judged.judge.calibrated
-    bound = bound_to(before.rules, before.prompt, "judge ", "text")
-    write_json(Run.of(config).calibration, make_calibration(bound))
+    bound = judge_fingerprint(before.rules, before.prompt, "judge ", "text")
+    write_json(RunPaths.of(config).calibration, make_calibration(bound))
     after = gather(config)
     assert after.judged and after.judged.judge and after.judged.judge.calibrated
     assert isinstance(after.hidden_calibration, Refusal)  # hidden: judged by code, not by it

@@ -7,7 +7,7 @@ import pytest
 from judge.agreement import Agreement
 from report.calibration import reading
 from report.formats import decimal
-from report.gather import Material
+from report.gather import RunFiles
 from report.numbers import make_numbers
 from report.render import render_html, render_markdown
 
@@ -37,7 +37,7 @@ def test_kappa_that_can_be_read_is_left_alone() -> None:
     assert reading(_agreement(3, 1, 1, 3)) is None
 
 
-def test_bare_zero_kappa_is_not_shown(made: Material) -> None:
+def test_bare_zero_kappa_is_not_shown(made: RunFiles) -> None:
     judged = made.judged
     assert judged is not None
     one = _agreement(0, 3, 0, 13).model_copy(update={"kappa": 0.0})
@@ -48,7 +48,7 @@ def test_bare_zero_kappa_is_not_shown(made: Material) -> None:
 
 
 @pytest.mark.parametrize(("gpus", "said"), [([], True), (["H100"], False)])
-def test_folding_is_said_of_runs_without_a_gpu(made: Material, gpus: list[str], said: bool) -> None:
+def test_folding_is_said_of_runs_without_a_gpu(made: RunFiles, gpus: list[str], said: bool) -> None:
     now = replace(made, manifest={"hardware": {"gpus": gpus}})
     assert ("folded into the weights" in render_html(now, make_numbers(now))) is said
 

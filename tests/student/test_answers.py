@@ -12,12 +12,12 @@ import torch
 from config.peft_methods import served_as
 from config.schema import Sampling
 from config.training import StudentSettings
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from engine.base import Adapter, Completion, make_request, score_request
 from engine.hf_engine import HfEngine
 from engine.models import load_base, load_tokenizer
 from engine.precision import precision
-from engine.sampling import Drawing, drawn_answers
+from engine.sampling import SamplingSettings, sample_answers
 from engine.vllm_engine import VllmEngine
 from report.gather import gather
 from report.serving import serving
@@ -70,7 +70,7 @@ def test_transformers_answers_as_the_trained_model(small: str, learn: Learn, nam
     found = answered(engine, Adapter(name, student.served, student.sha256, "live"))
     assert answered(engine, None) != found
     engine.close()
-    drawn = drawn_answers(student.model, prompts(), Drawing((END,), LIMIT))
+    drawn = sample_answers(student.model, prompts(), SamplingSettings((END,), LIMIT))
     trained = {answer.prompt: answer.token_ids for answer in drawn}
     assert [completion.token_ids for completion in found] == [trained[at] for at in range(3)]
     assert surprise(student.model, found) < ROUNDING
@@ -138,10 +138,10 @@ def test_virtual_tokens_stand_right_before_the_text(small: str, learn: Learn, na
     model = load_student(small, student.method, 0, ids_of(SYSTEM))
     load_trained(model, student.checkpoint)
     model.float()
-    how = Drawing((END,), LIMIT, logprobs=True)
-    together = {drawn.prompt: drawn for drawn in drawn_answers(model, prompts(), how)}
+    how = SamplingSettings((END,), LIMIT, logprobs=True)
+    together = {drawn.prompt: drawn for drawn in sample_answers(model, prompts(), how)}
     for at, prompt in enumerate(prompts()):
-        (alone,) = drawn_answers(model, [prompt], how)
+        (alone,) = sample_answers(model, [prompt], how)
         assert together[at].token_ids == alone.token_ids
         assert together[at].logprobs == pytest.approx(alone.logprobs, abs=1e-3)
         with torch.no_grad():
@@ -158,7 +158,7 @@ def test_the_programs_answer_is_ours(learn: Learn, tmp_path: Path, name: str) ->
     sampling = config.predict.sampling.model_copy(update={"max_tokens": LIMIT})
     predict = config.predict.model_copy(update={"sampling": sampling})
     config = config.model_copy(update={"students": (best,), "predict": predict})
-    adapter = Run.of(config).best / "adapter"
+    adapter = RunPaths.of(config).best / "adapter"
     shutil.rmtree(adapter)
     shutil.copytree(student.served, adapter)
     here = {"hardware": {"precision": precision()}}
@@ -167,5 +167,5 @@ def test_the_programs_answer_is_ours(learn: Learn, tmp_path: Path, name: str) ->
     names: dict[str, Any] = {}
     exec(found.command, names)
     prompt = tuple(names["prompt"]["input_ids"][0].tolist())
-    (drawn,) = drawn_answers(student.model, [prompt], Drawing((END,), LIMIT))
+    (drawn,) = sample_answers(student.model, [prompt], SamplingSettings((END,), LIMIT))
     assert tuple(names["answer"][0, len(prompt) :].tolist()) == drawn.token_ids

@@ -20,7 +20,7 @@ import torch
 from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from student.train import last_complete, train
 from tests.student.test_train import ROOT, experiment, losses, tiny_model, trained
 
@@ -48,7 +48,7 @@ def _train(config: Config, said: Path, size: int | None = None) -> None:
         try:
             train(config, config.students[0], accept_changes=False)
         except DataError as error:
-            full = "cannot write" in str(error) and str(Run.of(config).root) in str(error)
+            full = "cannot write" in str(error) and str(RunPaths.of(config).root) in str(error)
             sys.exit(FULL if full else 1)
 
 
@@ -87,7 +87,7 @@ def test_kills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
     whole = load_config(experiment(tmp_path / "whole", model), CHANGES)
     killed = load_config(experiment(tmp_path / "killed", model), CHANGES)
     said, random_ = tmp_path / "said", random.Random(0)
-    checkpoints = Run.of(killed).student("s") / "checkpoints"
+    checkpoints = RunPaths.of(killed).student("s") / "checkpoints"
     torn, complete = 0, 0
     for _ in range(KILLS):
         process = _started(killed, said)
@@ -116,7 +116,7 @@ def test_a_disk_that_fills_up_while_training(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "model")
     whole = load_config(experiment(tmp_path / "whole", model), CHANGES)
     full = load_config(experiment(tmp_path / "full", model), CHANGES)
-    checkpoints = Run.of(full).student("s") / "checkpoints"
+    checkpoints = RunPaths.of(full).student("s") / "checkpoints"
     for size in SIZES:
         if size == SIZES[5]:  # from here on there is a checkpoint to go on from
             process = _started(full, tmp_path / "said")

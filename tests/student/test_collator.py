@@ -8,7 +8,7 @@ import pytest
 from config.errors import SetupError
 from data.rows import Context, Row
 from engine.models import load_tokenizer, resolve_model
-from prompts.prompt_file import Example, Prompt, user_text
+from prompts.prompt_file import Prompt, WorkedExample, user_text
 from prompts.renderer import Renderer
 from student.collator import Example as Learnt
 from student.collator import collate
@@ -28,7 +28,7 @@ THINKS = PLAIN.replace(
 PROMPT = Prompt(
     system="Be brief. Say Lakeside.",
     user_template="{summaries}\nQ: {question}",
-    examples=(Example(question="Open?", contexts=("Open at 9.",), answer="At 9."),),
+    examples=(WorkedExample(question="Open?", contexts=("Open at 9.",), answer="At 9."),),
 )
 ROW = Row(id="r", question="When?", contexts=(Context(text="one"), Context(text="two " * 30)))
 
@@ -58,7 +58,7 @@ def test_the_same_answer_behind_both_views(kind: str) -> None:
         batch = collate([Learnt(prompt, (answer,))])
         assert tuple(batch.targets.tolist()) == answer
         places = range(len(prompt) - 1, len(prompt) - 1 + len(answer))
-        assert batch.predictors.tolist() == list(places)
+        assert batch.logit_positions.tolist() == list(places)
 
 
 @pytest.mark.parametrize("kind", KINDS)

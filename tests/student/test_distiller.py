@@ -11,9 +11,9 @@ import torch
 from peft import IA3Config, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 
 from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
-from engine.sampling import Drawing, drawn_answers
+from engine.sampling import SamplingSettings, sample_answers
 from student.collator import Example, collate
-from student.distiller import Teaching, retention_losses
+from student.distiller import Distiller, retention_losses
 from student.forward import base_only, base_states, causal_of, head_weight, student_states
 from student.losses import cross_entropy
 from student.prefix_cache import read_prefix, shared_prefix
@@ -40,12 +40,12 @@ OBJECTIVES: dict[str, Objective] = {
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
 
 
-def teaching(objective: Objective, room: int = 4096) -> Teaching:
+def teaching(objective: Objective, room: int = 4096) -> Distiller:
     """Teaching of a fresh model."""
-    return Teaching(tiny(), objective, SYSTEM, Drawing((2,), 5, sampled=True), room)
+    return Distiller(tiny(), objective, SYSTEM, SamplingSettings((2,), 5, sampled=True), room)
 
 
-def learnt(teaching: Teaching, examples: Sequence[Example]) -> tuple[float, torch.Tensor]:
+def learnt(teaching: Distiller, examples: Sequence[Example]) -> tuple[float, torch.Tensor]:
     """Summed loss, and the gradients of all trained weights, flat."""
     teaching.model.zero_grad()
     total = 0.0
@@ -133,10 +133,10 @@ def test_every_method_reads_several_answers_alike(method: object) -> None:
     """Virtual tokens stand before prompt and answers alike, also where a row has several."""
     one, other = tiny(adapter=method), tiny(adapter=method)
     alone = [row(ROWS[0].prompt_ids, answer) for answer in ROWS[0].answers]
-    drawing = Drawing((2,), 5, sampled=True)
+    drawing = SamplingSettings((2,), 5, sampled=True)
     same(
-        learnt(Teaching(one, CrossEntropy(), (), drawing, 999), ROWS[:1]),
-        learnt(Teaching(other, CrossEntropy(), (), drawing, 999), alone),
+        learnt(Distiller(one, CrossEntropy(), (), drawing, 999), ROWS[:1]),
+        learnt(Distiller(other, CrossEntropy(), (), drawing, 999), alone),
     )
 
 
@@ -154,11 +154,11 @@ def test_with_the_adapter_off_it_is_the_base(method: object) -> None:
 def test_with_the_adapter_off_it_answers_as_the_base(method: object) -> None:
     """Retention learns from these answers: virtual tokens must not stand before them either."""
     model, prompts = tiny(adapter=method), [example.prompt_ids for example in ROWS]
-    greedy = Drawing((2,), 8)
+    greedy = SamplingSettings((2,), 8)
     with base_only(model):
-        off = list(drawn_answers(model, prompts, greedy))
-    assert off == list(drawn_answers(tiny().unload(), prompts, greedy))
-    assert off != list(drawn_answers(model, prompts, greedy))
+        off = list(sample_answers(model, prompts, greedy))
+    assert off == list(sample_answers(tiny().unload(), prompts, greedy))
+    assert off != list(sample_answers(model, prompts, greedy))
 
 
 def test_the_loss_is_the_long_way_in_float64() -> None:
@@ -172,7 +172,7 @@ def test_the_loss_is_the_long_way_in_float64() -> None:
             size = len(answer)
             student = _logits(model, example.prompt_ids, answer)
             with model.disable_adapter():
-                theirs = _logits(model, example.prompted_ids, answer)
+                theirs = _logits(model, example.teacher_prompt_ids, answer)
             p, q = torch.log_softmax(theirs, -1), torch.log_softmax(student, -1)
             total += 0.75 * float((p.exp() * (p - q)).sum())
             total -= 0.25 * float(q[range(size), list(answer)].sum())
@@ -276,7 +276,7 @@ def test_drawing_follows_the_models_own_distribution() -> None:
     """First tokens of 4,000 answers against the softmax: χ² per degree of freedom is near 1."""
     model = tiny()
     prompt = (5, 6, 7)
-    drawn = drawn_answers(model, [prompt] * 4000, Drawing((2,), 1, sampled=True))
+    drawn = sample_answers(model, [prompt] * 4000, SamplingSettings((2,), 1, sampled=True))
     counts = torch.bincount(torch.tensor([one.token_ids[0] for one in drawn]), minlength=WORDS)
     p = torch.softmax(_logits(model, prompt, (0,))[0], -1)
     chi = float(((counts - 4000 * p) ** 2 / (4000 * p)).sum()) / (WORDS - 1)

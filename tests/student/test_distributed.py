@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_records
 from engine.models import load_base
 from student.checkpoint import TRAINED
@@ -56,7 +56,7 @@ def test_two_processes_are_one(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert not (Run.of(two).student("s") / "checkpoints").exists()
+    assert not (RunPaths.of(two).student("s") / "checkpoints").exists()
 
     expected, found = trained(one), trained(two)
     alone, shared = losses(one), losses(two)
@@ -91,7 +91,7 @@ def test_every_weight_in_two_shares(
     path = experiment(tmp_path / "two", model)
     two = load_config(path, FULL)
     command = [*TORCHRUN, "-m", "student", str(path), "train", *FULL]
-    folder = Run.of(two).student("s")
+    folder = RunPaths.of(two).student("s")
     killed = started(command)
     while not list(folder.glob("checkpoints/*/COMPLETE")):
         assert killed.poll() is None
@@ -113,7 +113,7 @@ def test_every_weight_in_two_shares(
     for a, b in zip(alone, shared, strict=True):
         assert a.loss == pytest.approx(b.loss, abs=1e-4)
         assert a.grad_norm == pytest.approx(b.grad_norm, rel=1e-2)
-    expected, found = (load_file(Run.of(c).student("s") / TRAINED) for c in (one, two))
+    expected, found = (load_file(RunPaths.of(c).student("s") / TRAINED) for c in (one, two))
     base = load_base(str(model), dtype=torch.float32)
     begun = {name: weight.detach() for name, weight in base.named_parameters()}
     assert found.keys() == expected.keys() == begun.keys()
@@ -134,13 +134,13 @@ def started(command: list[str]) -> subprocess.Popen[bytes]:
 
 def steps(config: Config) -> list[Step]:
     """Every optimiser step."""
-    found = read_records(Run.of(config).student("s") / "metrics.jsonl", Step)
+    found = read_records(RunPaths.of(config).student("s") / "metrics.jsonl", Step)
     return [step for step in found if step.loss is not None]
 
 
 def looks(config: Config) -> list[tuple[float | None, int]]:
     """Adherence and rows of every look at val."""
-    steps = read_records(Run.of(config).student("s") / "metrics.jsonl", Step)
+    steps = read_records(RunPaths.of(config).student("s") / "metrics.jsonl", Step)
     return [(step.strict, step.val_rows) for step in steps if step.val_rows is not None]
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from config.load import load_config
 from config.schema import Config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_records
 from pipeline.child import newest_bar
 from student.records import Step
@@ -52,7 +52,7 @@ def tracked(folder: Path, **trackers: Any) -> Config:
 
 def lines(config: Config, student: str) -> list[Step]:
     """metrics.jsonl."""
-    return list(read_records(Run.of(config).student(student) / "metrics.jsonl", Step))
+    return list(read_records(RunPaths.of(config).student(student) / "metrics.jsonl", Step))
 
 
 def assert_no_key(folder: Path) -> None:
@@ -95,7 +95,7 @@ def wandb_records(path: Path) -> Iterator[Any]:
 def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any], Path]:
     """(step, name) → value of the one run of a student, and its folder."""
     folders = []
-    for file in Run.of(config).root.glob("wandb/offline-run-*/*.wandb"):
+    for file in RunPaths.of(config).root.glob("wandb/offline-run-*/*.wandb"):
         records = list(wandb_records(file))
         names = [record.run.display_name for record in records if record.HasField("run")]
         if names and names[0] == f"{config.name}/{student}":

@@ -40,7 +40,7 @@ def kept_of(model: torch.nn.Module, ours: bool) -> tuple[torch.Tensor, torch.Ten
             states = student_states(model, batch)
         else:
             hidden = causal_of(model).model(input_ids=batch.input_ids).last_hidden_state
-            states = hidden.flatten(0, 1)[batch.predictors]
+            states = hidden.flatten(0, 1)[batch.logit_positions]
     torch.autograd.backward(states.float().square().sum())
     return states, gradients(model), sum(kept.values())
 

@@ -10,7 +10,7 @@ from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_records, write_text
 from engine.base import Completion, Request
 from student.predict import Engines, predict
@@ -51,7 +51,7 @@ def trained(root: Path, best: str) -> Config:
     students = [{"name": name, "method": {"kind": METHODS[name]}} for name in names]
     settings = [f"students={json.dumps(students)}", f"runs={root}", "teacher.sampling.logprobs=2"]
     config = load_config(ROOT / "config/demo.yaml", [*settings, "data.hidden=null"])
-    run = Run.of(config)
+    run = RunPaths.of(config)
     rows = [Row(id=f"r{n}", question="word " * (n + 1), contexts=()) for n in range(3)]
     write_records(run.split("train"), rows[:1])
     write_records(run.split("val"), rows)
@@ -88,7 +88,7 @@ def test_each_arm_has_its_engine_and_one_holds_a_model(
     assert predict(config, engines, accept_changes=False).best == best
     again = ["vllm closed", "live started"] if best == "virtual" else []
     assert log == ["live started", "live closed", "vllm started", *again]
-    run = Run.of(config)
+    run = RunPaths.of(config)
     for arm, who in (("base", "vllm: base"), ("student/plain", "vllm: plain")):
         assert {answer.text for answer in read_answers(run.answers(arm))} == {who}
     engine = "live" if best == "virtual" else "vllm"
@@ -107,7 +107,7 @@ def test_best_holds_what_is_served(
     """An adapter alone, or weights with a tokenizer; nothing of an earlier best is left."""
     monkeypatch.chdir(ROOT)
     config = trained(tmp_path, best)
-    folder = Run.of(config).best
+    folder = RunPaths.of(config).best
     for stale in ("adapter", "merged"):
         write_text(folder / stale / "stale", "")
     log: list[str] = []

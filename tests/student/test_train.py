@@ -16,8 +16,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 from config.load import load_config
 from config.schema import Config
 from data.rows import Context, Row
-from data.run_paths import Run
-from data.selected import Selected
+from data.run_paths import RunPaths
+from data.selected import SelectedAnswer
 from data.store import read_records, write_records
 from engine.models import load_tokenizer, resolve_model
 from student.records import Step
@@ -63,7 +63,7 @@ def experiment(folder: Path, model: Path) -> Path:
     path = folder / "t.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(settings), "utf-8")
-    run = Run.of(load_config(path))
+    run = RunPaths.of(load_config(path))
     rows = [
         Row(id=f"r{n}", question="word " * (n % 5 + 1), contexts=(Context(text="x"),), labels=())
         for n in range(24)
@@ -71,7 +71,8 @@ def experiment(folder: Path, model: Path) -> Path:
     write_records(run.split("train"), rows)
     write_records(run.split("val"), rows[:2])
     texts = [
-        Selected(row=row.id, sample=0, text="Lakeside desk: " + row.id, dropped=0) for row in rows
+        SelectedAnswer(row=row.id, sample=0, text="Lakeside desk: " + row.id, dropped=0)
+        for row in rows
     ]
     write_records(run.selected, texts)
     write_records(run.selected_val, texts[:2])
@@ -81,12 +82,12 @@ def experiment(folder: Path, model: Path) -> Path:
 def trained(config: Config) -> dict[str, torch.Tensor]:
     """The adapter after training, or after going on with it."""
     train(config, config.students[0], accept_changes=False)
-    return load_file(Run.of(config).student("s") / "adapter" / "adapter_model.safetensors")
+    return load_file(RunPaths.of(config).student("s") / "adapter" / "adapter_model.safetensors")
 
 
 def losses(config: Config) -> list[tuple[int, float]]:
     """Step and loss of every optimiser step."""
-    steps = read_records(Run.of(config).student("s") / "metrics.jsonl", Step)
+    steps = read_records(RunPaths.of(config).student("s") / "metrics.jsonl", Step)
     return [(step.step, step.loss) for step in steps if step.loss is not None]
 
 
@@ -99,7 +100,7 @@ def test_a_kill_changes_nothing(tmp_path: Path) -> None:
     killed = load_config(path)
     command = [sys.executable, "-m", "student", str(path), "train"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    folder = Run.of(killed).student("s")
+    folder = RunPaths.of(killed).student("s")
     deadline = time.monotonic() + 200
     while not list(folder.glob("checkpoints/*/COMPLETE")) and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""

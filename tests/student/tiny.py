@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from data.top_logprobs import TopK
+from data.top_logprobs import TopLogprobs
 from student.collator import Example
 
 WORDS = 50
@@ -24,11 +24,11 @@ def tiny(seed: int = 0, adapter: Any = None) -> Any:
     return get_peft_model(base, adapter or lora).eval()
 
 
-def top(answer: tuple[int, ...], kept: int, seed: int) -> TopK:
+def top(answer: tuple[int, ...], kept: int, seed: int) -> TopLogprobs:
     """A made distribution over the `kept` most likely of all words, at each token of an answer."""
     logits = torch.randn(len(answer), WORDS, generator=torch.Generator().manual_seed(seed))
     found = torch.log_softmax(logits * 2, -1).topk(kept)
-    return TopK(found.indices.numpy().astype(numpy.int32), found.values.numpy())
+    return TopLogprobs(found.indices.numpy().astype(numpy.int32), found.values.numpy())
 
 
 def row(prompt: tuple[int, ...], *answers: tuple[int, ...], kept: int = 5) -> Example:

@@ -8,13 +8,13 @@ from config.load import load_config
 from config.schema import Config
 from data.answers import Answer, Finish
 from data.rows import Context, Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_records
 from engine.base import Completion, Request
-from engine.request_builder import Asking
+from engine.request_builder import RequestBuilder
 from judge.verdict import Outcome, Verdict
 from prompts.rules import RuleFile
-from teacher.scoring import Candidates, Judged, repaired_arm, stored_candidates
+from teacher.scoring import Candidates, ScoredCandidate, repaired_arm, stored_candidates
 from tests.engine.fake_engine import fake_topk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ def candidate(
     likely: float = -1.0,
     text: str = "",
     finish: Finish = "stop",
-) -> Judged:
+) -> ScoredCandidate:
     """A candidate with its verdicts on the two rules."""
     answer = Answer(
         key=f"{row}{sample}",
@@ -66,22 +66,22 @@ def candidate(
         )
         for rule, outcome in zip(("must", "should"), outcomes, strict=True)
     ]
-    return Judged(answer, verdicts)
+    return ScoredCandidate(answer, verdicts)
 
 
-def unlabelled(one: Judged) -> Judged:
+def unlabelled(one: ScoredCandidate) -> ScoredCandidate:
     """The same candidate to a row whose labels would have to bring the missing verdicts."""
     changed = [
         verdict.model_copy(update={"reason": verdict.reason and "unlabelled"})
         for verdict in one.verdicts
     ]
-    return Judged(one.answer, changed)
+    return ScoredCandidate(one.answer, changed)
 
 
-def mended(one: Judged) -> Judged:
+def mended(one: ScoredCandidate) -> ScoredCandidate:
     """The same candidate as one of the repair turn."""
     arm = repaired_arm(one.answer.arm)
-    return Judged(one.answer.model_copy(update={"arm": arm}), one.verdicts)
+    return ScoredCandidate(one.answer.model_copy(update={"arm": arm}), one.verdicts)
 
 
 class ScriptedEngine:
@@ -94,8 +94,8 @@ class ScriptedEngine:
     identity = "scripted"
     max_length = 4096
 
-    def __init__(self, asking: Asking) -> None:
-        self._decode = asking.renderer.tokenizer.decode
+    def __init__(self, builder: RequestBuilder) -> None:
+        self._decode = builder.renderer.tokenizer.decode
         self.asked: Counter[str] = Counter()  # candidates, by question
         self.told: list[str] = []  # conversations that went on, as text
         self.bare = 0  # questions without the prompt
@@ -130,7 +130,7 @@ def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
     settings = ["name=t", f"runs={folder}", "teacher.candidates=4", "teacher.repair=true"]
     settings += ["teacher.same_text=null", *changes]  # all rows learn the same text
     config = load_config(ROOT / "config/demo.yaml", settings)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     passage = (Context(text="The museum opens at ten in the morning."),)
     rows = [
         Row(
@@ -148,5 +148,5 @@ def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
 
 def found(config: Config) -> tuple[RuleFile, Candidates]:
     """The rules, and what `generate` left."""
-    asking = Asking(config)
-    return asking.rules, stored_candidates(config, asking.prompt, asking.rules)
+    builder = RequestBuilder(config)
+    return builder.rules, stored_candidates(config, builder.prompt, builder.rules)

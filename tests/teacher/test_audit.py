@@ -1,7 +1,7 @@
 """The audit: four ways to answer the same rows, shares worked out by hand."""
 
 from judge.metrics.verdict_table import strict
-from teacher.audit import Share, audited
+from teacher.audit import ObeyedShare, audited
 from tests.teacher.made import RULES, candidate, mended
 
 MUST = {"must"}
@@ -20,10 +20,10 @@ MENDED = [mended(candidate("c", 4)), mended(candidate("d", 4, ("fail", "fail")))
 def test_each_way_has_one_answer_per_row() -> None:
     """Strict on 1, 1, 2 and 3 of 4 rows: the base knows d, first b, best also a, the repair c."""
     found = audited([*DRAWN, *MENDED], BASE, MUST, lambda verdicts: strict(verdicts, RULES))
-    assert found.base == Share(value=0.25, n=4)
-    assert found.first == Share(value=0.25, n=4)
-    assert found.best == Share(value=0.5, n=4)
-    assert found.repaired == Share(value=0.75, n=4)
+    assert found.base == ObeyedShare(value=0.25, n=4)
+    assert found.first == ObeyedShare(value=0.25, n=4)
+    assert found.best == ObeyedShare(value=0.5, n=4)
+    assert found.repaired == ObeyedShare(value=0.75, n=4)
 
 
 def test_a_rule_is_told_of_the_same_answers() -> None:
@@ -32,13 +32,13 @@ def test_a_rule_is_told_of_the_same_answers() -> None:
     d's mended answer is worse than its first and is not taken: 4 of 4, not 3.
     """
     found = audited([*DRAWN, *MENDED], BASE, MUST, lambda both: both[1].outcome == "pass")
-    assert found.first == Share(value=0.75, n=4)
-    assert found.best == found.repaired == Share(value=1.0, n=4)
+    assert found.first == ObeyedShare(value=0.75, n=4)
+    assert found.best == found.repaired == ObeyedShare(value=1.0, n=4)
 
 
 def test_what_is_missing_is_in_no_share() -> None:
     """One of two rows has no verdict: the other alone counts; nowhere any: no share at all."""
     open_ = candidate("b", 0, ("missing", "pass"))
     found = audited([candidate("a", 0), open_], [open_], MUST, lambda v: strict(v, RULES))
-    assert (found.first, found.base) == (Share(value=1.0, n=1), Share(value=None, n=0))
+    assert (found.first, found.base) == (ObeyedShare(value=1.0, n=1), ObeyedShare(value=None, n=0))
     assert found.repaired is None, "nothing was mended: not a share of its own"

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from data.answers import read_answers, topk_path
-from data.run_paths import Run
-from data.selected import Selected
+from data.answers import read_answers, top_logprobs_path
+from data.run_paths import RunPaths
+from data.selected import SelectedAnswer
 from data.store import read_records
-from data.top_logprobs import read_topk
-from engine.request_builder import Asking
+from data.top_logprobs import read_top_logprobs
+from engine.request_builder import RequestBuilder
 from teacher.generate import Sources, generate
 from teacher.orders import example_orders
 from teacher.rejection_sampling import select_all
@@ -29,28 +29,30 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None:
     """Good in round k costs k + 1 requests; never good costs all 4; and the good one is kept."""
     config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9}, PLAIN)
-    engine = ScriptedEngine(Asking(config))
+    engine = ScriptedEngine(RequestBuilder(config))
     done = generate(config, Sources(engine), accept_changes=False)
-    answers = read_answers(Run.of(config).answers("candidates/train"))
+    answers = read_answers(RunPaths.of(config).answers("candidates/train"))
     drawn = Counter(answer.row for answer in answers)
     assert drawn == {"a": 2, "b": 1, "c": 4, "never": 4}
     assert done["candidates/train"].asked == 11
     assert [(a.row, a.sample) for a in answers[:4]] == [(r, 0) for r in ("a", "b", "c", "never")]
     selection = select_all(config, *found(config))["train"]
     assert (selection.kept, selection.left_out) == (3, {"broke_a_rule": ("never",)})
-    topk = read_topk(topk_path(Run.of(config).answers("candidates/train")))
+    topk = read_top_logprobs(top_logprobs_path(RunPaths.of(config).answers("candidates/train")))
     assert set(topk) == {answer.key for answer in answers} and len(topk) == 11
-    selected = list(read_records(Run.of(config).selected, Selected))
+    selected = list(read_records(RunPaths.of(config).selected, SelectedAnswer))
     assert [(one.token_ids, len(topk[one.key].ids)) for one in selected] == [((1, 2), 2)] * 3
-    assert not topk_path(Run.of(config).answers("teacher")).exists(), "none are wanted there"
+    assert not top_logprobs_path(RunPaths.of(config).answers("teacher")).exists(), (
+        "none are wanted there"
+    )
 
 
 def test_the_base_is_asked_once_about_each_train_row(tmp_path: Path) -> None:
     """Greedily and without the prompt; a choice without its answers is refused, and says how on."""
     config = experiment(tmp_path, {"a": 0, "b": 9})
-    engine = ScriptedEngine(Asking(config))
+    engine = ScriptedEngine(RequestBuilder(config))
     generate(config, Sources(engine), accept_changes=False)
-    path = Run.of(config).answers(BASE)
+    path = RunPaths.of(config).answers(BASE)
     assert [(one.row, one.sample) for one in read_answers(path)] == [("a", 0), ("b", 0)]
     assert engine.bare == 2
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
@@ -61,9 +63,9 @@ def test_the_base_is_asked_once_about_each_train_row(tmp_path: Path) -> None:
 def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     """Rounds find their earlier answers by key, whatever round they are of."""
     config = experiment(tmp_path, {"a": 2, "b": 0})
-    engine = ScriptedEngine(Asking(config))
+    engine = ScriptedEngine(RequestBuilder(config))
     generate(config, Sources(engine), accept_changes=False)
-    path = Run.of(config).answers("candidates/train")
+    path = RunPaths.of(config).answers("candidates/train")
     before, asked = path.read_bytes(), engine.asked.total()
     done = generate(config, Sources(engine), accept_changes=False)
     assert engine.asked.total() == asked and engine.bare == 2
@@ -74,12 +76,12 @@ def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path)
 def test_a_kill_in_the_second_round_loses_nothing(tmp_path: Path) -> None:
     """What was answered before the kill is reused, in either round."""
     config = experiment(tmp_path, {"a": 2, "b": 2, "c": 0})
-    whole = ScriptedEngine(Asking(config))
+    whole = ScriptedEngine(RequestBuilder(config))
     generate(config, Sources(whole), accept_changes=False)
-    path = Run.of(config).answers("candidates/train")
+    path = RunPaths.of(config).answers("candidates/train")
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # one of round 2, and a torn one
-    again = ScriptedEngine(Asking(config))
+    again = ScriptedEngine(RequestBuilder(config))
     again.asked.update(whole.asked)  # as the whole run left it
     done = generate(config, Sources(again), accept_changes=False)
     assert done["candidates/train"].reused == 4
@@ -114,9 +116,9 @@ HARMLESS = [
 def test_what_changes_answers_is_refused_and_the_rest_is_not(tmp_path: Path, change: str) -> None:
     """12 semantic settings are refused with their name, 6 harmless ones go through."""
     config = experiment(tmp_path, {"a": 0})
-    generate(config, Sources(ScriptedEngine(Asking(config))), accept_changes=False)
+    generate(config, Sources(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
     changed = experiment(tmp_path, {"a": 0}, change)
-    engine = ScriptedEngine(Asking(changed))
+    engine = ScriptedEngine(RequestBuilder(changed))
     if change in HARMLESS:
         generate(changed, Sources(engine), accept_changes=False)
         return

@@ -11,13 +11,13 @@ import pytest
 from config.errors import ConfigError, DataError
 from config.load import load_config
 from config.schema import Config
-from data.answers import read_answers, topk_path
-from data.fingerprint import meaning_path
+from data.answers import read_answers, top_logprobs_path
+from data.fingerprint import fingerprint_path
 from data.rows import Context, Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.shards import WHOLE, read_shard, shard_of
 from data.store import claim, write_records
-from data.top_logprobs import read_topk
+from data.top_logprobs import read_top_logprobs
 from engine.base import Completion, Request
 from teacher.generate import ARMS, Sources, generate
 from teacher.merge_shards import Merged, merge
@@ -61,7 +61,7 @@ def experiment(folder: Path, *changes: str) -> Config:
             for at in range(count)
         ]
         rows[7] = rows[7].model_copy(update={"question": "when " * 3000})
-        write_records(Run.of(config).data / f"{split}.jsonl", rows)
+        write_records(RunPaths.of(config).data / f"{split}.jsonl", rows)
     return config
 
 
@@ -81,7 +81,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def files(config: Config) -> dict[str, bytes]:
     """What lies among the answers, locks left out."""
-    folder = Run.of(config).root / "answers"
+    folder = RunPaths.of(config).root / "answers"
     found = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
@@ -93,13 +93,16 @@ def test_merged_shards_are_what_an_undivided_run_writes(tmp_path: Path) -> None:
     config = answered(tmp_path / "parts", 3)
     merged = merge(config, FakeEngine.identity)
     for arm in ARMS:
-        path, other = Run.of(config).answers(arm), Run.of(whole).answers(arm)
+        path, other = RunPaths.of(config).answers(arm), RunPaths.of(whole).answers(arm)
         assert path.read_bytes() == other.read_bytes()
-        assert meaning_path(path).read_bytes() == meaning_path(other).read_bytes()
+        assert fingerprint_path(path).read_bytes() == fingerprint_path(other).read_bytes()
         assert merged[arm] == Merged(3, len(read_answers(path)), 1, 0)
-    assert Counter(a.sample for a in read_answers(Run.of(config).answers(TRAIN)))[1] > 10
+    assert Counter(a.sample for a in read_answers(RunPaths.of(config).answers(TRAIN)))[1] > 10
     for arm in ("candidates/train", "candidates/val"):
-        joined, one = (read_topk(topk_path(Run.of(c).answers(arm))) for c in (config, whole))
+        joined, one = (
+            read_top_logprobs(top_logprobs_path(RunPaths.of(c).answers(arm)))
+            for c in (config, whole)
+        )
         assert joined.keys() == one.keys() and len(joined) > 12
         for key in joined:
             assert np.array_equal(joined[key].ids, one[key].ids)
@@ -119,7 +122,7 @@ def _double(path: Path) -> None:
 
 
 def _change_meaning(path: Path) -> None:
-    meaning_path(path).write_text(json.dumps({"seed": 7}))
+    fingerprint_path(path).write_text(json.dumps({"seed": 7}))
 
 
 def _rename(path: Path) -> None:
@@ -134,12 +137,15 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a missing shard": (Path.unlink, r"of 3 shards 2 are missing; run .* --shard 2/3"),
     "an unfinished one": (_lose_the_end, r"train\.jsonl: \d+ rows without an answer: train-.*2/3"),
     "lost likely tokens": (
-        lambda path: topk_path(path).unlink(),
+        lambda path: top_logprobs_path(path).unlink(),
         r"train\.jsonl: \d+ rows without an answer: train-.*--shard 2/3",
     ),
     "a doubled answer": (_double, r"2-of-3\.jsonl: row train-\d+, answer 0 is there twice"),
     "other settings": (_change_meaning, r"2-of-3\.jsonl: was made with other settings than .*1-of"),
-    "lost settings": (lambda path: meaning_path(path).unlink(), r"meaning\.json: cannot be read"),
+    "lost settings": (
+        lambda path: fingerprint_path(path).unlink(),
+        r"meaning\.json: cannot be read",
+    ),
     "a renamed shard": (_rename, r"2-of-3\.jsonl: row train-\d+ belongs into shard 3 of 3"),
     "two ways to divide": (_divide_anew, r"shards of 2 and 3"),
 }
@@ -160,7 +166,7 @@ def test_what_cannot_be_proven_is_refused_and_changes_nothing(divided: Config, f
     """8 faults of one shard: one line that names it, and the files as they were before."""
     spoil, message = FAULTS[fault]
     before = files(divided)
-    spoil(Run.of(divided).answers(f"{TRAIN}.shard-2-of-3"))
+    spoil(RunPaths.of(divided).answers(f"{TRAIN}.shard-2-of-3"))
     spoilt = files(divided)
     try:
         assert spoilt != before
@@ -169,7 +175,7 @@ def test_what_cannot_be_proven_is_refused_and_changes_nothing(divided: Config, f
         assert "\n" not in str(refused.value)
         assert files(divided) == spoilt
     finally:
-        folder = Run.of(divided).root / "answers"
+        folder = RunPaths.of(divided).root / "answers"
         for name in spoilt.keys() - before.keys():
             (folder / name).unlink()
         for name, content in before.items():
@@ -179,7 +185,7 @@ def test_what_cannot_be_proven_is_refused_and_changes_nothing(divided: Config, f
 def test_a_shard_under_way_is_not_merged(divided: Config) -> None:
     """Its writer is named."""
     with (
-        claim(Run.of(divided).answers(f"{TRAIN}.shard-2-of-3")),
+        claim(RunPaths.of(divided).answers(f"{TRAIN}.shard-2-of-3")),
         pytest.raises(DataError, match=r"2-of-3\.jsonl: process \d+ is writing it"),
     ):
         merge(divided, FakeEngine.identity)
@@ -187,14 +193,15 @@ def test_a_shard_under_way_is_not_merged(divided: Config) -> None:
 
 def test_a_merge_follows_the_settings_of_today(divided: Config) -> None:
     """Others than the shards' are refused with a diff; fewer answers to keep leave some out."""
-    folder = Run.of(divided).root.parent
+    folder = RunPaths.of(divided).root.parent
     with pytest.raises(DataError, match="other settings: seed 0 → 1"):
         merge(experiment(folder, "seed=1"), FakeEngine.identity)
     more = answered(folder / "more", 2, "teacher.keep=2")
     fewer = experiment(folder / "more", "teacher.keep=1")
     merged = merge(fewer, FakeEngine.identity)[TRAIN]
     drawn = sum(
-        len(read_answers(Run.of(more).answers(f"{TRAIN}.shard-{number}-of-2"))) for number in (1, 2)
+        len(read_answers(RunPaths.of(more).answers(f"{TRAIN}.shard-{number}-of-2")))
+        for number in (1, 2)
     )
     assert merged.left_out == drawn - merged.answers > 0
 

@@ -10,7 +10,7 @@ import pytest
 from data.answers import Finish
 from judge.verdict import Outcome
 from teacher.rejection_sampling import beats, is_settled, select
-from teacher.scoring import Judged, Standing
+from teacher.scoring import ScoredCandidate, Standing
 from tests.teacher.made import RULES, candidate, mended, unlabelled
 
 
@@ -130,7 +130,7 @@ def test_only_what_beats_the_base_is_kept() -> None:
     A base answer that was cut is no answer: everything beats it.
     """
     should: tuple[Outcome, Outcome] = ("pass", "fail")
-    rows: dict[str, tuple[Judged, Judged]] = {
+    rows: dict[str, tuple[ScoredCandidate, ScoredCandidate]] = {
         "beaten": (candidate("beaten", 0, should), candidate("beaten", 0, ("fail", "pass"))),
         "tied": (candidate("tied", 0, should), candidate("tied", 0, should)),
         "lost": (candidate("lost", 0, should), candidate("lost", 0)),
@@ -173,7 +173,7 @@ def test_every_row_and_every_candidate_is_counted_once(seed: int) -> None:
     outcomes: tuple[Outcome, ...] = get_args(Outcome)
     finishes: tuple[Finish, ...] = get_args(Finish)
 
-    def drawn(row: str, sample: int) -> Judged:
+    def drawn(row: str, sample: int) -> ScoredCandidate:
         both = (rng.choice(outcomes), rng.choice(outcomes))
         finish = rng.choices(finishes, (8, 1, 1))[0]
         one = candidate(row, sample, both, text=f"text {rng.randrange(9)}", finish=finish)

@@ -8,8 +8,8 @@ import yaml
 from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config, ServerSettings
-from data.run_paths import Run
-from engine.request_builder import Asking
+from data.run_paths import RunPaths
+from engine.request_builder import RequestBuilder
 from teacher.audit import audit
 from teacher.fates import Selection
 from teacher.generate import Sources, generate
@@ -38,7 +38,7 @@ def judged_experiment(folder: Path, url: str, rounds: dict[str, int]) -> Config:
 
 def drawn(config: Config) -> ScriptedEngine:
     """The engine after `generate`."""
-    engine = ScriptedEngine(Asking(config))
+    engine = ScriptedEngine(RequestBuilder(config))
     assert isinstance(config.judge.llm, ServerSettings)
     generate(config, Sources(engine, judge=config.judge.llm), accept_changes=False)
     return engine
@@ -120,9 +120,9 @@ def test_a_choice_without_the_judges_replies_keeps_nothing(tmp_path: Path) -> No
         config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
         unjudged = config.teacher.model_copy(update={"judged": False})
         code = config.model_copy(update={"teacher": unjudged})
-        generate(code, Sources(ScriptedEngine(Asking(code))), accept_changes=False)
+        generate(code, Sources(ScriptedEngine(RequestBuilder(code))), accept_changes=False)
         selection, _ = chosen(config)
-        assert not served.bodies and not Run.of(config).teacher_calls.exists()
+        assert not served.bodies and not RunPaths.of(config).teacher_calls.exists()
         assert (selection.kept, selection.left_out) == (0, {"undecided": ("a", "b")})
         drawn(config)  # asks the judge alone: the candidates are there
         assert chosen(config)[0].rows_kept == 2

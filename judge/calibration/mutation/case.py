@@ -17,7 +17,7 @@ from prompts.rules import Phrase, sentences
 Pairs = Sequence[tuple[Row, Answer]]
 
 
-class Case(NamedTuple):
+class MutationCase(NamedTuple):
     """An answer that obeys a rule, with what its breakers need."""
 
     row: Row
@@ -36,7 +36,7 @@ class Case(NamedTuple):
         return "\n".join([self.row.question, *(passage.text for passage in self.row.contexts)])
 
 
-Breaker = Callable[[Any, Case], str | None]  # None: this answer offers no way to
+Breaker = Callable[[Any, MutationCase], str | None]  # None: this answer offers no way to
 
 
 def with_sentence(answer: str, sentence: str) -> str:
@@ -53,7 +53,7 @@ def russian(text: str) -> bool:
     return language_of(text) == "ru"
 
 
-def say(case: Case, in_russian: str, in_english: str) -> str:
+def say(case: MutationCase, in_russian: str, in_english: str) -> str:
     """The case's answer with a sentence in its language."""
     return with_sentence(case.answer, in_russian if russian(case.answer) else in_english)
 

@@ -14,7 +14,7 @@ from data.records import Record, digest
 from data.rows import Row
 from data.splits import question_key
 from judge.agreement import Share
-from judge.calibration.mutation.case import Breaker, Case, Pairs, obeyed, retyped
+from judge.calibration.mutation.case import Breaker, MutationCase, Pairs, obeyed, retyped
 from judge.calibration.mutation.content import BREAKERS as CONTENT
 from judge.calibration.mutation.form import BREAKERS as FORM
 from judge.calibration.mutation.form import UNDUE
@@ -23,7 +23,7 @@ from judge.checks.applicability import applicable, asks_model
 from judge.checks.check import check_context, check_due, normalised_answer
 from judge.checks.kinds import CheckContext
 from prompts.prompt_file import Prompt
-from prompts.rules import DueRule, Judged, Phrase, RuleFile
+from prompts.rules import LlmCheck, Phrase, RuleFile, ScoredRule
 
 CASES = 20  # answers per rule at most
 BREAKERS: dict[str, dict[str, Breaker]] = {**FORM, **CONTENT}
@@ -53,19 +53,19 @@ class MutationScore(Record):
 
 class _Found(NamedTuple):
     way: str
-    case: Case
+    case: MutationCase
     text: str
 
 
 def mutation_scores(rules: RuleFile, prompt: Prompt, pairs: Pairs) -> list[MutationScore]:
     """A score per rule that code checks, in the order of the rule file."""
     context = check_context(rules, prompt)
-    due = [one for one in rules.due_rules() if not isinstance(one.rule.check, Judged)]
+    due = [one for one in rules.scored_rules() if not isinstance(one.rule.check, LlmCheck)]
     return [_score(one, due, pairs, context) for one in due]
 
 
 def _score(
-    due: DueRule, others: Sequence[DueRule], pairs: Pairs, context: CheckContext
+    due: ScoredRule, others: Sequence[ScoredRule], pairs: Pairs, context: CheckContext
 ) -> MutationScore:
     kind = due.rule.check.type
     blank = MutationScore(rule=due.id, check=kind, must=due.must)
@@ -91,23 +91,23 @@ def _score(
     )
 
 
-def _due(due: DueRule, row: Row) -> bool:
+def _due(due: ScoredRule, row: Row) -> bool:
     """Whether this due rule is due on the row, or only a model could say so."""
     return asks_model(due.rule) or applicable(due.rule, row) is (not due.undue)
 
 
-def _due_pairs(due: DueRule, pairs: Pairs) -> list[tuple[Row, Answer]]:
+def _due_pairs(due: ScoredRule, pairs: Pairs) -> list[tuple[Row, Answer]]:
     found = [(row, answer) for row, answer in pairs if answer.usable and _due(due, row)]
     return sorted(found, key=lambda pair: digest([pair[0].id, pair[1].arm]))  # no order of the logs
 
 
-def _cases(due: DueRule, pairs: Pairs, context: CheckContext) -> tuple[list[Case], bool]:
+def _cases(due: ScoredRule, pairs: Pairs, context: CheckContext) -> tuple[list[MutationCase], bool]:
     """Answers that obey the rule, and whether they had to be made to."""
     here = _due_pairs(due, pairs)
     said = [normalised_answer(answer.text, context.normalise) for _, answer in here]
     others = sorted({(question_key(row), answer.text) for row, answer in pairs if answer.usable})
     all_cases = [
-        Case(row, said[at], _other(at, question_key(row), others), context)
+        MutationCase(row, said[at], _other(at, question_key(row), others), context)
         for at, (row, _) in enumerate(here)
     ]
     obey = [case for case in all_cases if case.answer and _passes(due, case, case.answer)]
@@ -124,7 +124,9 @@ def _other(at: int, question: str, others: Sequence[tuple[str, str]]) -> str:
     return next((text for asked, text in turned if asked != question), "")
 
 
-def _broken(due: DueRule, ways: dict[str, Breaker], cases: Sequence[Case]) -> Iterator[_Found]:
+def _broken(
+    due: ScoredRule, ways: dict[str, Breaker], cases: Sequence[MutationCase]
+) -> Iterator[_Found]:
     for way, breaker in ways.items():
         for case in cases:
             text = breaker(due.rule.check, case)
@@ -132,23 +134,25 @@ def _broken(due: DueRule, ways: dict[str, Breaker], cases: Sequence[Case]) -> It
                 yield _Found(way, case, text)
 
 
-def _passes(due: DueRule, case: Case, text: str) -> bool:
+def _passes(due: ScoredRule, case: MutationCase, text: str) -> bool:
     return check_due(due, not due.undue, case.row, text, case.context).outcome == "pass"
 
 
-def _by_way(due: DueRule, broken: Sequence[_Found]) -> dict[str, Caught]:
+def _by_way(due: ScoredRule, broken: Sequence[_Found]) -> dict[str, Caught]:
     """The ways that some answer offered."""
     ways = dict.fromkeys(one.way for one in broken)
     return {way: _caught(due, [one for one in broken if one.way == way]) for way in ways}
 
 
-def _caught(due: DueRule, broken: Sequence[_Found]) -> Caught:
+def _caught(due: ScoredRule, broken: Sequence[_Found]) -> Caught:
     failed = [not _passes(due, one.case, one.text) for one in broken]
     found = share_of(failed, _clusters([one.case for one in broken]))
     return Caught(n=len(failed), caught=sum(failed), sensitivity=found)
 
 
-def _also(due: DueRule, others: Sequence[DueRule], broken: Sequence[_Found]) -> dict[str, int]:
+def _also(
+    due: ScoredRule, others: Sequence[ScoredRule], broken: Sequence[_Found]
+) -> dict[str, int]:
     """Other code rules that the answer passed before it was broken and fails now."""
     counts: Counter[str] = Counter()
     for other in others:
@@ -160,5 +164,5 @@ def _also(due: DueRule, others: Sequence[DueRule], broken: Sequence[_Found]) -> 
     return {rule: count for rule, count in counts.items() if count}
 
 
-def _clusters(cases: Sequence[Case]) -> list[str]:
+def _clusters(cases: Sequence[MutationCase]) -> list[str]:
     return [question_key(case.row) for case in cases]

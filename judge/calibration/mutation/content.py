@@ -6,7 +6,7 @@ words is there because a check in code may miss it.
 
 import re
 
-from judge.calibration.mutation.case import Breaker, Case, say, with_sentence
+from judge.calibration.mutation.case import Breaker, MutationCase, say, with_sentence
 from judge.checks.text import fold, numbers, urls, words
 from prompts.rules import NoLeak, Sourced
 
@@ -14,15 +14,15 @@ from prompts.rules import NoLeak, Sourced
 _FOREIGN_URL = "https://elsewhere.example/help"
 
 
-def _foreign_link(demand: Sourced, case: Case) -> str:
+def _foreign_link(demand: Sourced, case: MutationCase) -> str:
     return say(case, f"Смотрите {_FOREIGN_URL}", f"See {_FOREIGN_URL}")
 
 
-def _bare_host(demand: Sourced, case: Case) -> str:
+def _bare_host(demand: Sourced, case: MutationCase) -> str:
     return say(case, "Смотрите elsewhere.example.", "See elsewhere.example for it.")
 
 
-def _changed_link(demand: Sourced, case: Case) -> str | None:
+def _changed_link(demand: Sourced, case: MutationCase) -> str | None:
     known = [*urls(case.answer), *(c.url for c in case.row.contexts if c.url), *urls(case.sources)]
     if not known:
         return None
@@ -30,17 +30,17 @@ def _changed_link(demand: Sourced, case: Case) -> str | None:
     return say(case, f"Смотрите {changed}", f"See {changed}")
 
 
-def _new_number(case: Case, start: int) -> int:
+def _new_number(case: MutationCase, start: int) -> int:
     known = numbers(case.sources)
     return next(n for n in range(start, start + len(known) + 1) if str(n) not in known)
 
 
-def _number(demand: object, case: Case) -> str:
+def _number(demand: object, case: MutationCase) -> str:
     number = _new_number(case, 3917)
     return say(case, f"Всего их {number}.", f"There are {number} of them.")
 
 
-def _changed_number(demand: Sourced, case: Case) -> str | None:
+def _changed_number(demand: Sourced, case: MutationCase) -> str | None:
     plain = re.search(r"(?<=[^\W\d] )[1-9]\d{0,3}(?![\w/:)-]|[.,]\d)", case.answer)
     if plain is None:
         return None
@@ -48,13 +48,13 @@ def _changed_number(demand: Sourced, case: Case) -> str | None:
     return f"{case.answer[: plain.start()]}{changed}{case.answer[plain.end() :]}"
 
 
-def _number_in_words(demand: object, case: Case) -> str | None:
+def _number_in_words(demand: object, case: MutationCase) -> str | None:
     if "39" in numbers(case.sources):
         return None
     return say(case, "Всего их тридцать девять.", "There are thirty-nine of them.")
 
 
-def _foreign_fact(demand: object, case: Case) -> str:
+def _foreign_fact(demand: object, case: MutationCase) -> str:
     return say(
         case,
         "Кроме того, ночью жирафы охотно поют старинные романсы.",
@@ -63,20 +63,20 @@ def _foreign_fact(demand: object, case: Case) -> str:
 
 
 # -- words from elsewhere, words of the prompt ---------------------------------------------------
-def _other_answer(demand: object, case: Case) -> str:
+def _other_answer(demand: object, case: MutationCase) -> str:
     return case.other
 
 
-def _leaked(demand: NoLeak, case: Case) -> str | None:
+def _leaked(demand: NoLeak, case: MutationCase) -> str | None:
     return _run(case.context.prompt.system, demand, case)
 
 
-def _leaked_loudly(demand: NoLeak, case: Case) -> str | None:
+def _leaked_loudly(demand: NoLeak, case: MutationCase) -> str | None:
     run = _run(case.context.prompt.system, demand, case)
     return run and run.upper().replace(",", "")
 
 
-def _leaked_example(demand: NoLeak, case: Case) -> str | None:
+def _leaked_example(demand: NoLeak, case: MutationCase) -> str | None:
     texts = [
         text
         for example in case.context.prompt.examples
@@ -86,7 +86,7 @@ def _leaked_example(demand: NoLeak, case: Case) -> str | None:
     return _run(texts[case.number % len(texts)], demand, case) if texts else None
 
 
-def _run(secret: str, demand: NoLeak, case: Case) -> str | None:
+def _run(secret: str, demand: NoLeak, case: MutationCase) -> str | None:
     """The answer with so many words of a text that no fixed phrase and no passage holds."""
     said = secret.split()
     excused = [fold(text) for text in (case.sources, *case.context.phrases)]

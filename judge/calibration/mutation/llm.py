@@ -21,7 +21,7 @@ from judge.llm.judge import LlmJudge
 from judge.llm.prompt import Body, render, verdict_question
 from judge.llm.reask import Ruling
 from judge.verdict import Verdict
-from prompts.rules import Judged, Rule, RuleFile
+from prompts.rules import LlmCheck, Rule, RuleFile
 
 CASES = 10  # answers per rule that the model passed, at most
 NO_SERVER = "no judging server"
@@ -47,7 +47,7 @@ def llm_mutation_scores(
     scores = []
     for rule in rules.rules:
         demand = rule.check
-        if not isinstance(demand, Judged):
+        if not isinstance(demand, LlmCheck):
             continue
         blank = MutationScore(rule=rule.id, check="llm", must=rule.severity == "must")
         passed = _passed(rule, rules, pairs, verdicts)
@@ -73,7 +73,7 @@ def _passed(
 
 def _score(
     blank: MutationScore,
-    judged: tuple[Rule, Judged],
+    judged: tuple[Rule, LlmCheck],
     passed: Sequence[tuple[Row, str]],
     judge: LlmJudge,
 ) -> MutationScore:
@@ -108,7 +108,7 @@ def _judged(broken: Sequence[_Broken], judge: LlmJudge) -> list[tuple[_Broken, R
     return list(zip(broken, rulings, strict=True))
 
 
-def _examples(rule: Rule, demand: Judged, rows: Sequence[Row]) -> Iterator[_Broken]:
+def _examples(rule: Rule, demand: LlmCheck, rows: Sequence[Row]) -> Iterator[_Broken]:
     fails = [example for example in demand.examples if example.verdict == "fail"]
     for example, row in zip(fails, rows, strict=False):
         others = tuple(one for one in demand.examples if one != example)

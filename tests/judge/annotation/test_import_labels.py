@@ -15,7 +15,7 @@ from config.errors import ConfigError, DataError
 from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_record, read_records, write_records
 from judge.annotation import export as exporting
 from judge.annotation import import_labels as importing
@@ -37,14 +37,14 @@ from tests.report.made import make_run as finished_run
 def make_run(folder: Path) -> Config:
     """A finished run that nobody has labelled yet."""
     config = finished_run(folder)
-    Run.of(config).labels.unlink()
+    RunPaths.of(config).labels.unlink()
     return config
 
 
 def exported(config: Config, arm: str = "teacher", rows: int = 12) -> Path:
     """The path of the sheet."""
     assert exporting.run(config, Namespace(arm=arm, rows=rows)) == 0
-    (path,) = Run.of(config).labelling("x").parent.glob("*.csv")
+    (path,) = RunPaths.of(config).labelling("x").parent.glob("*.csv")
     return path
 
 
@@ -82,7 +82,7 @@ class TestThroughARun:
         marked = dict(
             zip([line["row"] for line in cells(path.read_bytes())], verdicts, strict=False)
         )
-        (said,) = read_record(Run.of(config).labels, Labels).arms.values()
+        (said,) = read_record(RunPaths.of(config).labels, Labels).arms.values()
         assert {one.row: one.good for one in said.labels} == {
             row: verdict == "good" for row, verdict in marked.items()
         }
@@ -113,7 +113,7 @@ class TestThroughARun:
     def test_missing_scores_are_counted(self, tmp_path: Path) -> None:
         """Three must-verdicts of the teacher get lost: missing, neither fail nor pass."""
         config = make_run(tmp_path)
-        path = Run.of(config).verdicts
+        path = RunPaths.of(config).verdicts
         lost = {"val-0000", "val-0001", "val-0023"}
         write_records(
             path,
@@ -134,7 +134,7 @@ class TestThroughARun:
         sheet_path = exported(config)
         imported(config, filled(sheet_path, ["good", "bad"] * 6))
         same = {line["row"] for line in cells(sheet_path.read_bytes())[:3]}
-        path = Run.of(config).answers("teacher")
+        path = RunPaths.of(config).answers("teacher")
         anew = [
             one if one.row in same else one.model_copy(update={"text": f"{one.text} Anew."})
             for one in read_records(path, Answer)
@@ -153,7 +153,7 @@ class TestThroughARun:
         config = make_run(tmp_path)
         made = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
         assert made.judge is not None and made.judge.value == 20 / 24
-        path = Run.of(config).verdicts
+        path = RunPaths.of(config).verdicts
         stricter = [
             one.model_copy(update={"outcome": "fail"})
             if (one.arm, one.rule) == ("teacher", "opening") and one.row in ("val-0000", "val-0001")
@@ -190,14 +190,14 @@ class TestThroughARun:
         blank = filled(sheet_of(config, "teacher", tmp_path), ["good"])
         with pytest.raises(DataError, match="fewer than two verdicts"):
             importing.run(config, Namespace(sheet=blank))
-        Run.of(config).verdicts.unlink()
+        RunPaths.of(config).verdicts.unlink()
         with pytest.raises(DataError, match="CONFIG score` first"):
             importing.run(config, Namespace(sheet=path))
-        assert not Run.of(config).labels.exists()
+        assert not RunPaths.of(config).labels.exists()
 
     def test_an_answer_that_was_never_asked_is_not_labelled(self, tmp_path: Path) -> None:
         config = make_run(tmp_path)
-        path = Run.of(config).answers("teacher")
+        path = RunPaths.of(config).answers("teacher")
         answers = list(read_records(path, Answer))
         gone = answers[0].model_copy(update={"finish": "too_long", "text": ""})
         write_records(path, [gone, *answers[1:]])

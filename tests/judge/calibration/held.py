@@ -1,7 +1,7 @@
 """Rule files and answers with people's gold, for the tests of the calibration."""
 
 from data.rows import Row
-from judge.calibration.label_agreement import Held
+from judge.calibration.label_agreement import GoldComparison
 from judge.calibration.variants import boards
 from judge.checks.check import code_verdicts
 from judge.labels import Gold, halves
@@ -19,7 +19,7 @@ MIXED = make_rules(
 YES = make_rules(make_rule({"type": "contains", "text": "да"}, id="yes"))
 
 
-def held(rules: RuleFile, texts: list[tuple[str, bool]]) -> Held:
+def held(rules: RuleFile, texts: list[tuple[str, bool]]) -> GoldComparison:
     """Answers of one system to as many questions, each with whether people call it good."""
     rows: list[Row] = []
     verdicts = []
@@ -31,4 +31,4 @@ def held(rules: RuleFile, texts: list[tuple[str, bool]]) -> Held:
         Gold(row=f"r{n}", system="saiga", good=good, why="x") for n, (_, good) in enumerate(texts)
     ]
     by_id = {row.id: row for row in rows}
-    return Held(gold, boards(rules, rows, verdicts), halves(rows, 0), by_id, 0)
+    return GoldComparison(gold, boards(rules, rows, verdicts), halves(rows, 0), by_id, 0)

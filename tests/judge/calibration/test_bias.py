@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from judge.calibration.bias import REPEATS, Judging, Probes, padded, probe
+from judge.calibration.bias import REPEATS, BiasReport, Judging, padded, probe
 from judge.calibration.mutation.llm import NO_SERVER
 from judge.labels import Preference
 from tests.judge.calibration.mutation.test_llm import answer_in
@@ -45,7 +45,7 @@ def part(turn: str, name: str) -> str:
     return turn[start : turn.index(f"\n[end {name} ", start)]
 
 
-def probed(respond: Respond, path: Path) -> tuple[Probes, list[dict[str, Any]]]:
+def probed(respond: Respond, path: Path) -> tuple[BiasReport, list[dict[str, Any]]]:
     pairs = [(row, make_answer(f"Да. Конечно, {row.id}.", row.id)) for row in ROWS]
     with serving(after_probe(respond)) as served:
         judge = judge_at(served.url, path, RULES)

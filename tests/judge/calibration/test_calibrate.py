@@ -11,7 +11,7 @@ from config.errors import DataError
 from config.load import load_config
 from config.schema import Config, ServerSettings
 from data.prepare import prepare
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import write_records, write_text
 from judge.calibration import calibrate as action
 from judge.calibration.attacks import attack_report, load_attacks
@@ -19,11 +19,11 @@ from judge.calibration.bias import probe
 from judge.calibration.calibrate import calibrate
 from judge.calibration.label_agreement import disagreements, rules_against, score_against
 from judge.calibration.record import (
-    Bound,
     Calibration,
     GoldCounts,
+    JudgeFingerprint,
     bound_by,
-    bound_to,
+    judge_fingerprint,
     load_calibration,
     templates_sha256,
 )
@@ -47,7 +47,7 @@ def run_of(folder: Path, name: str = "demo", *overrides: str) -> Config:
     config = load_config(
         ROOT / f"config/{name}.yaml", [f"runs={folder}", "judge.llm=none", *overrides]
     )
-    prepare(config.data, ROOT, Run.of(config).data, config.seed)
+    prepare(config.data, ROOT, RunPaths.of(config).data, config.seed)
     return config
 
 
@@ -55,7 +55,7 @@ def small(folder: Path) -> Config:
     """The demo's run with four rows of each split."""
     config = run_of(folder, "demo", "judge.arms=null")
     for split in ("train", "val"):
-        path = Run.of(config).data / f"{split}.jsonl"
+        path = RunPaths.of(config).data / f"{split}.jsonl"
         path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:4]), "utf-8")
     return config
 
@@ -69,9 +69,9 @@ def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = run_of(tmp_path)
     assert action.run(config, Namespace(code=False)) == 0
-    path = Run.of(config).calibration
+    path = RunPaths.of(config).calibration
     prompt, rules = load_prompt(config.prompt, Path())
-    found = load_calibration(path, bound_to(rules, prompt, None, None))
+    found = load_calibration(path, judge_fingerprint(rules, prompt, None, None))
     assert isinstance(found, Calibration) and found.by_people
     assert found.gold.good + found.gold.bad == sum(
         half.n + half.undecided for half in (found.scores[STRICT].tune, found.scores[STRICT].report)
@@ -121,7 +121,7 @@ def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> Non
     assert binding == {f"{language}/{name}.j2" for language in ("en", "ru") for name in names}
 
 
-BOUND = Bound(model="m", mode="plain", rules="r", prompt="p", templates="t")
+BOUND = JudgeFingerprint(model="m", mode="plain", rules="r", prompt="p", templates="t")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ class TestBound:
         path.write_text(found.model_dump_json(), "utf-8")
         assert load_calibration(path, BOUND) == found
 
-    @pytest.mark.parametrize("field", list(Bound.model_fields))
+    @pytest.mark.parametrize("field", list(JudgeFingerprint.model_fields))
     def test_another_judge(self, found: Calibration, tmp_path: Path, field: str) -> None:
         path = tmp_path / "calibration.json"
         path.write_text(found.model_dump_json(), "utf-8")
@@ -169,11 +169,11 @@ class TestBound:
             load_calibration(path, BOUND)
 
     def test_hashes_follow_what_they_are_of(self) -> None:
-        first = bound_to(YES, PROMPT, None, None)
-        assert first == bound_to(YES, PROMPT, None, None)
-        assert first.rules != bound_to(MIXED, PROMPT, None, None).rules
+        first = judge_fingerprint(YES, PROMPT, None, None)
+        assert first == judge_fingerprint(YES, PROMPT, None, None)
+        assert first.rules != judge_fingerprint(MIXED, PROMPT, None, None).rules
         other = PROMPT.model_copy(update={"system": "Another."})
-        assert first.prompt != bound_to(YES, other, None, None).prompt
+        assert first.prompt != judge_fingerprint(YES, other, None, None).prompt
 
 
 class TestWithServer:
@@ -226,7 +226,7 @@ class TestWithServer:
     def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
         """The same server, one with another model, rules in company: it speaks of the first."""
         config = small(tmp_path)
-        at = Run.of(config)
+        at = RunPaths.of(config)
         rows = at.rows("val")
         write_records(at.answers("base"), [make_answer("Yes.", row.id) for row in rows])
         with serving(after_probe(lambda body: verdict("pass"))) as served:

@@ -8,7 +8,7 @@ import pytest
 from judge.checks.check import check_context, check_due, without_check
 from judge.metrics.scores import score, strict
 from judge.verdict import Missing, Outcome, Verdict
-from prompts.rules import DueRule
+from prompts.rules import ScoredRule
 from tests.judge.llm.runs import after_probe, judged
 from tests.judge.llm.server import Sent, user, verdict
 from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
@@ -60,7 +60,7 @@ def test_truth_table_of_a_rule_and_its_converse(
 ) -> None:
     """Due: obeyed passes. Not due: a converse rule passes if *not* obeyed, another says nothing."""
     rule = make_rule({"type": "contains", "text": "нет"}, converse=True)
-    due = DueRule(id="it", rule=rule, undue=undue)
+    due = ScoredRule(id="it", rule=rule, undue=undue)
     answer = "нет" if obeyed else "да"
     found = check_due(due, applies, make_row(), answer, check_context(make_rules(rule), PROMPT))
     expected: dict[tuple[bool, bool | None], str] = {

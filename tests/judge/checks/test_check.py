@@ -7,7 +7,7 @@ import pytest
 from config.errors import DataError
 from judge.checks.check import check, check_context, code_verdicts
 from judge.verdict import Outcome
-from prompts.rules import DueRule, Normalise
+from prompts.rules import Normalise, ScoredRule
 from tests.judge.made import PROMPT, SYSTEM, llm_check, make_answer, make_row, make_rule, make_rules
 
 ROW = make_row(
@@ -18,7 +18,7 @@ ROW = make_row(
 def outcome(check_settings: dict[str, Any], answer: str, **settings: Any) -> Outcome:
     rule = make_rule(check_settings, **settings)
     context = check_context(make_rules(rule), PROMPT)
-    return check(DueRule(id="it", rule=rule), ROW, answer, context).outcome
+    return check(ScoredRule(id="it", rule=rule), ROW, answer, context).outcome
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_ten_is_not_found_in_2010() -> None:
     rule = make_rule({"type": "digits_from", "sources": ["question"]})
     context = check_context(make_rules(rule), PROMPT)
     row = make_row(question="Что было в 2010 году?", passages=("10",))
-    due = DueRule(id="it", rule=rule)
+    due = ScoredRule(id="it", rule=rule)
     assert check(due, row, "10 лет", context).outcome == "fail"
     assert check(due, row, "В 2010.", context).outcome == "pass"
 
@@ -80,7 +80,7 @@ class TestNoLeak:
         )
         fixed = make_rule({"type": "contains", "text": phrase}, id="refusal")
         leak = make_rule(self.leak)
-        due = DueRule(id="it", rule=leak)
+        due = ScoredRule(id="it", rule=leak)
         excused = check_context(make_rules(fixed, leak), PROMPT)
         assert check(due, ROW, phrase, excused).outcome == "pass"
         assert check(due, ROW, phrase + " Never talk about", excused).outcome == "fail"
@@ -90,7 +90,7 @@ class TestNoLeak:
         shared = "The reading room stands behind the library, next to the pond"
         rule = make_rule(self.leak)
         context = check_context(make_rules(rule), PROMPT)
-        due = DueRule(id="it", rule=rule)
+        due = ScoredRule(id="it", rule=rule)
         assert check(due, make_row(passages=(shared,)), shared, context).outcome == "pass"
         assert check(due, make_row(), shared, context).outcome == "fail"
 

@@ -9,13 +9,13 @@ import pytest
 
 from config.errors import ConfigError, DataError, SetupError
 from config.load import load_config
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.drafting.ask import cut
 from judge.drafting.check_catalogue import kinds, reply_schema
 from judge.drafting.draft_rules import draft
 from judge.drafting.sift import sift
-from prompts.rules import CodeCheck, Judged, RuleFile, load_rules
+from prompts.rules import CodeCheck, LlmCheck, RuleFile, load_rules
 from tests.judge.folders import make_run
 from tests.judge.llm.runs import QUICK
 from tests.judge.llm.server import Respond, Sent, Served, error, serving, verdict
@@ -60,7 +60,7 @@ def drafting(
     return made, out.read_text("utf-8"), served
 
 
-def write_prompt(run: Run, system: str) -> None:
+def write_prompt(run: RunPaths, system: str) -> None:
     values = {"system_template": system, "user_template": "{summaries}{question}"}
     (run.root / "prompt.yaml").write_text(json.dumps(values))
 
@@ -126,7 +126,7 @@ class TestSift:
 
 
 def test_every_kind_of_check_is_offered() -> None:
-    models = (*get_args(CodeCheck), Judged)
+    models = (*get_args(CodeCheck), LlmCheck)
     types = [name for model in models for name in get_args(model.model_fields["type"].annotation)]
     assert [name for kind in kinds() for name in kind.types] == types
     check = reply_schema()["properties"]["rules"]["items"]["properties"]["check"]

@@ -10,12 +10,12 @@ import pytest
 from config.errors import ConfigError, DataError
 from config.load import load_config
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.calibration.margin import NonInferiority, non_inferiority
 from judge.gate.command import measure
-from judge.gate.junit import Case, junit
-from judge.gate.thresholds import Gate, Outcome, decide, exit_code
+from judge.gate.junit import JunitCase, junit
+from judge.gate.thresholds import Gate, GateOutcome, decide, exit_code
 from tests.judge.folders import BRIEF, LINK, REFUSE, answer_val, make_run
 from tests.judge.llm.server import serving, verdict
 from tests.judge.made import llm_check, make_row, make_rule
@@ -32,12 +32,12 @@ def texts(spelt: str) -> list[str]:
 
 
 def scored(
-    run: Run,
+    run: RunPaths,
     rows: list[Row] = ROWS,
     code: int = 0,
     student: str = STUDENT,
     teacher: str = TEACHER,
-) -> Run:
+) -> RunPaths:
     """The run, judged with this exit code; what its arms pass and fail, a letter a row."""
     spelt = {"base": BASE, "teacher": teacher, "student/a": student}
     answer_val(run, rows, {arm: texts(letters) for arm, letters in spelt.items()})
@@ -45,14 +45,14 @@ def scored(
     return run
 
 
-def gated(run: Run, **gate: Any) -> int:
+def gated(run: RunPaths, **gate: Any) -> int:
     """The exit code under these thresholds."""
     given = [f"judge.gate.{name}={value}" for name, value in gate.items()]
     return main([str(run.config), "gate", *given])
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> RunPaths:
     """Judged by LINK, a must-rule, and BRIEF, which only should be kept."""
     return scored(make_run(tmp_path, (LINK, BRIEF)))
 
@@ -72,7 +72,7 @@ class TestExitCodes:
             ({"strict_min": 0.8, "gap_closed_min": 2.0}, 1),
         ],
     )
-    def test_codes(self, run: Run, gate: dict[str, Any], code: int) -> None:
+    def test_codes(self, run: RunPaths, gate: dict[str, Any], code: int) -> None:
         assert gated(run, **gate) == code
 
     def test_too_much_missing(self, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ class TestExitCodes:
         assert gated(flat, not_worse_than_teacher=0.5) == 3
 
     def test_uncalibrated_before_inconclusive_before_failed(self) -> None:
-        order: dict[Outcome, int] = {
+        order: dict[GateOutcome, int] = {
             "uncalibrated": 4,
             "inconclusive": 3,
             "undecided": 3,
@@ -150,7 +150,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 class TestGates:
-    def test_lines(self, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_lines(self, run: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
         """One line a gate: measured, interval, threshold. Wilson of 32/40 is 65.2 … 89.5 %."""
         capsys.readouterr()
         gated(run, strict_min=0.9, gap_closed_min=1.0, not_worse_than_teacher=0.1)
@@ -162,7 +162,7 @@ class TestGates:
         assert lines[3].startswith("pass: not_worse_than_teacher: +5.0 points on 40 rows")
         assert "above -10.0 points (margin 10.0%, J 1.00, rules in code)" in lines[3]
 
-    def test_non_inferiority_is_the_one_of_the_statistics(self, run: Run) -> None:
+    def test_non_inferiority_is_the_one_of_the_statistics(self, run: RunPaths) -> None:
         """Below the teacher on 2 rows of 40, with the same numbers as the test on its own."""
         scored(run, student="p" * 28 + "f" * 12)
         found = non_inferiority(
@@ -176,12 +176,12 @@ class TestGates:
         assert f"{found.rows} rows show it" in gate.said
         assert gated(run, not_worse_than_teacher=0.2) == 0
 
-    def test_nothing_asked(self, run: Run) -> None:
+    def test_nothing_asked(self, run: RunPaths) -> None:
         with pytest.raises(ConfigError, match="no threshold is set"):
             gated(run)
 
     @pytest.mark.parametrize("value", [-0.1, 1.5, "high"])
-    def test_thresholds_are_shares(self, run: Run, value: object) -> None:
+    def test_thresholds_are_shares(self, run: RunPaths, value: object) -> None:
         with pytest.raises(ConfigError, match="strict_min"):
             gated(run, strict_min=value)
 
@@ -191,20 +191,20 @@ class TestStale:
         with pytest.raises(DataError, match="judge CONFIG score"):
             gated(make_run(tmp_path), strict_min=0.5)
 
-    def test_rules_changed_since(self, run: Run) -> None:
+    def test_rules_changed_since(self, run: RunPaths) -> None:
         rules = run.root / "rules.yaml"
         rules.write_text(rules.read_text("utf-8").replace("max_words: 3", "max_words: 4"))
         with pytest.raises(DataError, match="other rules"):
             gated(run, strict_min=0.5)
 
-    def test_another_best_student(self, run: Run) -> None:
+    def test_another_best_student(self, run: RunPaths) -> None:
         run.choice.write_text('{"best": "b"}')
         with pytest.raises(DataError, match="student/b, is not in it"):
             gated(run, strict_min=0.5)
 
 
 class TestXml:
-    def test_cases(self, run: Run) -> None:
+    def test_cases(self, run: RunPaths) -> None:
         assert gated(run, strict_min=0.9, gap_closed_min=1.0) == 1
         root = ElementTree.parse(run.gate).getroot()
         gates, rules = root.findall("testsuite")
@@ -230,7 +230,7 @@ class TestXml:
     @pytest.mark.parametrize("passes", range(0, 41, 8))
     @pytest.mark.parametrize("least", [0.0, 0.2, 0.5, 0.8, 1.0])
     def test_a_failing_rule_never_stands_beside_a_passing_gate(
-        self, run: Run, passes: int, least: float
+        self, run: RunPaths, passes: int, least: float
     ) -> None:
         scored(run, student="p" * passes + "f" * (40 - passes))
         code = gated(run, strict_min=least)
@@ -259,7 +259,7 @@ class TestXml:
         ],
     )
     def test_any_text_comes_back_as_it_was(self, text: str) -> None:
-        case = Case(text, "failure", text.replace("\n", " ").replace("\t", " "), text)
+        case = JunitCase(text, "failure", text.replace("\n", " ").replace("\t", " "), text)
         root = ElementTree.fromstring(junit(text, {"suite": [case]}).encode())
         failure = root.find(".//failure")
         assert failure is not None and failure.text == text
@@ -270,7 +270,7 @@ class TestXml:
     )
     @pytest.mark.parametrize("outcome", ["pass", "failure", "error", "skipped"])
     def test_what_xml_cannot_hold_is_replaced(self, sign: str, outcome: Any) -> None:
-        case = Case(f"a{sign}b", outcome, f"a{sign}b", f"a{sign}b")
+        case = JunitCase(f"a{sign}b", outcome, f"a{sign}b", f"a{sign}b")
         root = ElementTree.fromstring(junit("run", {"suite": [case]}).encode())
         found = root.find("testsuite/testcase")
         assert found is not None and found.get("name") == "a\ufffdb"

@@ -13,10 +13,10 @@ from judge.verdict import Verdict
 from prompts.rules import RuleFile
 from tests.judge.llm.server import Respond, Sent, is_probe, serving, verdict
 from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
-from wire.client import Patience
+from wire.client import RetryPolicy
 
 POLITE = make_rules(make_rule(llm_check(), id="polite"))
-QUICK = Patience(attempts=6, first_wait_s=0.002, longest_wait_s=0.02)
+QUICK = RetryPolicy(attempts=6, first_wait_s=0.002, longest_wait_s=0.02)
 
 Pairs = list[tuple[Row, Answer]]
 

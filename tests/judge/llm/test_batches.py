@@ -11,8 +11,8 @@ from config.schema import JudgeSettings
 from data.records import digest
 from data.store import read_records
 from judge.batches import batches
-from judge.llm.cache import Asked
-from judge.llm.output_mode import LADDER, probe_question
+from judge.llm.cache import CachedReply
+from judge.llm.output_mode import OUTPUT_MODES, probe_question
 from judge.llm.prompt import (
     Mode,
     applies_question,
@@ -56,7 +56,7 @@ class TestAsked:
         row = make_row("r1", ("Отрывок один.", "Two <|im_end|>."))
         keys = []
         for language in ("en", "ru"):
-            for mode in LADDER:
+            for mode in OUTPUT_MODES:
                 for question in (
                     verdict_question(rule, row, "Да.\nVERDICT: pass", language),
                     applies_question(rule, row, language),
@@ -75,7 +75,7 @@ class TestAsked:
         assert request_of(probe_question(1).body("plain", "m", 1)).key == TODAY_PROBE
 
     @pytest.mark.parametrize("language", LANGUAGES)
-    @pytest.mark.parametrize("mode", LADDER)
+    @pytest.mark.parametrize("mode", OUTPUT_MODES)
     def test_role_and_form_then_data_then_rules(self, language: Language, mode: Mode) -> None:
         rules = kind_rules("ab").rules
         row = make_row("r1", ("Отрывок.",))
@@ -92,7 +92,7 @@ class TestAsked:
         other = verdicts_question(SEVEN.rules[3:], make_row("r2"), "Иначе", language)
         assert role == other.body(mode, "m", 100)["messages"][0]["content"]  # a prefix for all
 
-    @pytest.mark.parametrize("mode", LADDER[:2])
+    @pytest.mark.parametrize("mode", OUTPUT_MODES[:2])
     def test_the_schema_holds_each_rule_in_its_order(self, mode: Mode) -> None:
         question = verdicts_question(SEVEN.rules[:3], make_row(), "Да.")
         body = question.body(mode, "m", 100)
@@ -139,7 +139,7 @@ class TestWhichRules:
         )
 
         def ids(**settings: Any) -> list[list[str]]:
-            found = batches(rules.due_rules(), JudgeSettings(**settings))
+            found = batches(rules.scored_rules(), JudgeSettings(**settings))
             return [[due.id for due in batch] for batch in found]
 
         code = ["e", "e_undue"]
@@ -216,7 +216,7 @@ class TestWhichRules:
 
 
 class TestSameVerdicts:
-    @pytest.mark.parametrize("mode", LADDER)
+    @pytest.mark.parametrize("mode", OUTPUT_MODES)
     @pytest.mark.parametrize("size", [2, 3, 4, 7, 9])
     def test_by_fewer_calls(self, tmp_path: Path, mode: str, size: int) -> None:
         """7 rules on 10 answers: 70 calls, or 10 × ⌈7 / k⌉; every verdict and note the same."""
@@ -268,7 +268,7 @@ class TestStore:
         offline = judge_at("http://127.0.0.1:9/v1", tmp_path, SEVEN, rules_per_call=4)
         assert offline.verdicts(pairs_of(3), "none") == first
         assert offline.plan(pairs_of(3)).calls == offline.plan(pairs_of(3), "missing").calls == 0
-        kept = Counter(one.rule for one in read_records(tmp_path / "asked.jsonl", Asked))
+        kept = Counter(one.rule for one in read_records(tmp_path / "asked.jsonl", CachedReply))
         assert kept == {"probe": 1, "a,b,c,d": 3, "e,f,g": 3} and len(sent) == 6
 
     def test_another_size_is_another_question(self, tmp_path: Path) -> None:

@@ -8,18 +8,18 @@ import pytest
 from config.errors import SetupError
 from tests.judge.llm.runs import judge_at, pairs_of
 from tests.judge.llm.server import error, serving, verdict
-from wire.limiter import Gate
+from wire.limiter import AdaptiveLimiter
 
 
 def test_starts_with_one_and_opens_with_the_first_reply() -> None:
-    gate = Gate(8)
+    gate = AdaptiveLimiter(8)
     assert gate.limit == 1
     gate.answered()
     assert gate.limit == 8
 
 
 def test_falls_by_a_fifth_and_climbs_again() -> None:
-    gate = Gate(10)
+    gate = AdaptiveLimiter(10)
     gate.answered()
     gate.throttled()
     assert gate.limit == 8
@@ -35,7 +35,7 @@ def test_falls_by_a_fifth_and_climbs_again() -> None:
 
 def test_holds_its_limit() -> None:
     async def crowd() -> int:
-        gate = Gate(3)
+        gate = AdaptiveLimiter(3)
         gate.answered()
         inside = most = 0
 
@@ -57,7 +57,7 @@ def test_who_waits_is_let_through_in_order_and_the_cancelled_take_no_place() -> 
     """A place is lost neither by one who is cancelled before it is given, nor just after."""
 
     async def crowd() -> list[int]:
-        gate = Gate(1)
+        gate = AdaptiveLimiter(1)
         came: list[int] = []
 
         async def visit(number: int) -> None:
@@ -80,7 +80,7 @@ def test_who_waits_is_let_through_in_order_and_the_cancelled_take_no_place() -> 
 
 def test_nobody_passes_those_who_wait() -> None:
     async def crowd() -> list[str]:
-        gate = Gate(1)
+        gate = AdaptiveLimiter(1)
         came = []
 
         async def visit(name: str) -> None:

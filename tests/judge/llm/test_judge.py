@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.errors import DataError
-from judge.llm.cache import AskedStore
+from judge.llm.cache import ReplyCache
 from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, serving, user, verdict
 from tests.judge.made import llm_check, make_answer, make_row, make_rule, make_rules
@@ -118,7 +118,7 @@ class TestStore:
         assert len(sent) == 2
 
     def test_two_judges_on_one_file(self, tmp_path: Path) -> None:
-        store = AskedStore(tmp_path / "asked.jsonl")
+        store = ReplyCache(tmp_path / "asked.jsonl")
         with serving(lambda body: verdict()) as served, pytest.raises(DataError, match="process"):
             judge_at(served.url, tmp_path).verdicts(pairs_of(1))
         store.close()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from judge.metrics.scores import score
-from judge.metrics.verdict_table import make_board
+from judge.metrics.verdict_table import build_verdict_table
 from tests.judge.llm.runs import POLITE, after_probe, judged
 from tests.judge.llm.server import Sent, error, user, verdict
 from tests.judge.made import make_answer, make_row
@@ -31,7 +31,7 @@ def test_one_percent_of_ten_thousand_reads_as_one_percent_missing(tmp_path: Path
     verdicts, _, _ = judged(after_probe(respond), tmp_path, pairs)
     assert len(verdicts) == 10_000
     assert sum(verdict.outcome == "missing" for verdict in verdicts) == 100
-    board = make_board(POLITE, ROWS, verdicts)
+    board = build_verdict_table(POLITE, ROWS, verdicts)
     reasons = {"transport": 8, "malformed": 4, "truncated": 4, "empty": 4}
     scores = score(POLITE, ROWS, verdicts).arms
     for arm in ARMS:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from judge.llm.output_mode import LADDER
+from judge.llm.output_mode import OUTPUT_MODES
 from tests.judge.llm.runs import after_probe, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, error, user, verdict
 from tests.judge.llm.test_parse import MALFORMED
@@ -26,7 +26,7 @@ def odd(body: Body) -> bool:
     return "Question r1?" in user(body)
 
 
-@pytest.mark.parametrize("good", LADDER[1:])
+@pytest.mark.parametrize("good", OUTPUT_MODES[1:])
 @pytest.mark.parametrize("trouble", [Sent("no form at all"), error(400, "unsupported"), Sent("")])
 def test_falls_to_the_first_mode_that_does(tmp_path: Path, good: str, trouble: Sent) -> None:
     def respond(body: Body) -> Sent:
@@ -36,7 +36,7 @@ def test_falls_to_the_first_mode_that_does(tmp_path: Path, good: str, trouble: S
 
     verdicts, sent, judge = judged(after_probe(respond), tmp_path, pairs_of(3))
     assert outcomes(verdicts) == [("fail", None)] * 3
-    rungs = LADDER[1 : LADDER.index(good) + 1]
+    rungs = OUTPUT_MODES[1 : OUTPUT_MODES.index(good) + 1]
     assert judge.mode == "json_schema" and dict(judge.fell) == dict.fromkeys(rungs, 1)
     mine = [form(body) for body in sent if odd(body)]
     again = ["json_schema"] if trouble.status == 200 else []  # one re-ask, of the first form only

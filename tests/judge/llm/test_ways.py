@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from judge.llm.cache import Asked, AskedStore
+from judge.llm.cache import CachedReply, ReplyCache
 from judge.llm.session import Asks
 from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Respond, Sent, error, serving, user, verdict
@@ -93,7 +93,7 @@ class TestNone:
         assert (store / "asked.jsonl").read_bytes() == before
 
     def test_reads_while_another_process_writes(self, store: Path) -> None:
-        held = AskedStore(store / "asked.jsonl")
+        held = ReplyCache(store / "asked.jsonl")
         assert outcomes(judge_at(NOWHERE, store).verdicts(pairs_of(1), "none")) == FIRST[:1]
         held.close()
 
@@ -110,7 +110,7 @@ class TestNone:
 
 def test_raw_texts_of_the_missing_are_kept_and_never_taken_for_answers(store: Path) -> None:
     lines = [json.loads(line) for line in (store / "asked.jsonl").read_text().splitlines()]
-    kept = [Asked.model_validate(line) for line in lines]
+    kept = [CachedReply.model_validate(line) for line in lines]
     of_row = {row: [one for one in kept if one.row == row] for row in ("r1", "r4", "r5", "r6")}
     assert [one.text for one in of_row["r1"]] == ["no form"] * 5  # a re-ask, and three forms
     assert [one.finish for one in of_row["r4"]] == ["length"] * 2

@@ -11,11 +11,11 @@ from transformers import PreTrainedTokenizerFast
 
 from config.errors import DataError
 from config.load import load_config
-from data.run_paths import Run
-from data.selected import Selected
-from data.top_logprobs import TopK
+from data.run_paths import RunPaths
+from data.selected import SelectedAnswer
+from data.top_logprobs import TopLogprobs
 from engine.models import load_tokenizer, resolve_model
-from engine.request_builder import Asking
+from engine.request_builder import RequestBuilder
 from student.dataset import answer_ids, stored_tops
 from student.search.search import search
 from tests.student.test_train import ROOT, experiment, saved_model, tiny_model
@@ -46,27 +46,29 @@ def other_model(folder: Path) -> Path:
     return saved_model(folder, tokenizer)
 
 
-def asking(folder: Path, model: Path) -> Asking:
+def builder(folder: Path, model: Path) -> RequestBuilder:
     """The demo on a model, in a folder."""
-    return Asking(load_config(experiment(folder, model)))
+    return RequestBuilder(load_config(experiment(folder, model)))
 
 
 @pytest.fixture(scope="module")
-def askings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Asking, Asking]:
+def askings(tmp_path_factory: pytest.TempPathFactory) -> tuple[RequestBuilder, RequestBuilder]:
     """On the teacher's tokenizer, and on another one."""
     folder = tmp_path_factory.mktemp("bases")
     same, other = tiny_model(folder / "same"), other_model(folder / "other")
-    return asking(folder / "a", same), asking(folder / "b", other)
+    return builder(folder / "a", same), builder(folder / "b", other)
 
 
-def drawn(same: Asking) -> Selected:
+def drawn(same: RequestBuilder) -> SelectedAnswer:
     """The answer letter by letter: tokens that no tokenizer makes of its text, but a model may."""
     letters = [same.renderer.tokenizer.encode(letter)[0] for letter in TEXT]
     ids = (*letters, same.renderer.end_of_turn)
-    return Selected(row="r0", sample=0, text=TEXT, dropped=0, key="k", token_ids=ids)
+    return SelectedAnswer(row="r0", sample=0, text=TEXT, dropped=0, key="k", token_ids=ids)
 
 
-def test_ids_where_they_mean_the_text_else_the_text(askings: tuple[Asking, Asking]) -> None:
+def test_ids_where_they_mean_the_text_else_the_text(
+    askings: tuple[RequestBuilder, RequestBuilder],
+) -> None:
     """The same tokenizer learns what was drawn; another one, where those ids are other letters,
     what was said. Both end with their own end of a turn, here of the same number."""
     same, other = askings
@@ -78,16 +80,22 @@ def test_ids_where_they_mean_the_text_else_the_text(askings: tuple[Asking, Askin
     assert other.renderer.tokenizer.decode(learnt[:-1]) == TEXT
 
 
-def test_probabilities_over_other_tokens_are_refused(askings: tuple[Asking, Asking]) -> None:
+def test_probabilities_over_other_tokens_are_refused(
+    askings: tuple[RequestBuilder, RequestBuilder],
+) -> None:
     """Also where the other model's answer has just as many tokens."""
     same, other = askings
     record = drawn(same)
     count = len(record.token_ids)
-    tops = {"k": TopK(numpy.zeros((count, 3), numpy.int32), numpy.zeros((count, 3), numpy.float16))}
+    tops = {
+        "k": TopLogprobs(
+            numpy.zeros((count, 3), numpy.int32), numpy.zeros((count, 3), numpy.float16)
+        )
+    }
     assert list(stored_tops(tops, [record], same)) == ["k"]
     as_long = len(answer_ids(other, record))
     size = (as_long, 3)
-    tops = {"k": TopK(numpy.zeros(size, numpy.int32), numpy.zeros(size, numpy.float16))}
+    tops = {"k": TopLogprobs(numpy.zeros(size, numpy.int32), numpy.zeros(size, numpy.float16))}
     with pytest.raises(DataError, match="has other tokens than the teacher"):
         stored_tops(tops, [record], other)
     with pytest.raises(DataError, match="no probabilities are stored"):
@@ -115,6 +123,6 @@ def test_a_search_among_bases(tmp_path: Path) -> None:
     }
     losses = {cell.model: cell.val_loss or 0 for cell in found.leaderboard}
     assert losses[str(other)] < losses[str(same)] - 3, "300 words are easier than 49,152: ln"
-    best = load_config(Run.of(config).search.with_name("best.yaml"))
+    best = load_config(RunPaths.of(config).search.with_name("best.yaml"))
     assert best.model.name == str(other)
     assert best.name == f"t-{found.best}"

@@ -16,7 +16,7 @@ from config.errors import ConfigError, DataError
 from config.load import load_config
 from config.schema import Config
 from config.search_space import SearchSettings
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import claim, read_records
 from student.records import Searched, Step, Trial
 from student.search.leaderboard import ranked
@@ -60,7 +60,7 @@ def rates(found: Searched) -> list[object]:
 def test_the_hidden_set_is_never_opened(tmp_path: Path, model: Path) -> None:
     """The interpreter tells of every file that is opened: a search opens val, and no hidden row."""
     path = searching(tmp_path, model, rank=[2, 4])
-    run = Run.of(load_config(path))
+    run = RunPaths.of(load_config(path))
     run.split("hidden").write_text("poison: not a row\n", "utf-8")
     script = (
         "import sys; opened = set()\n"
@@ -97,7 +97,7 @@ def test_a_search_to_its_end(tmp_path: Path, model: Path) -> None:
         )
     )
     found = search(config, False)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     states = [trial.state for trial in found.trials]
     assert states.count("complete") == 3, [trial.reason for trial in found.trials]
     refused = [trial for trial in found.trials if trial.state == "refused"]
@@ -142,7 +142,7 @@ def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
     whole = search(load_config(searching(tmp_path / "whole", model, epochs=3, trials=3)), False)
     path = searching(tmp_path / "killed", model, epochs=3, trials=3)
     config = load_config(path)
-    run = Run.of(config)
+    run = RunPaths.of(config)
     process = subprocess.Popen(
         [sys.executable, "-m", "student", str(path), "search"], cwd=ROOT, stdout=subprocess.DEVNULL
     )
@@ -183,7 +183,7 @@ def _measured(found: Searched) -> list[Trial]:
 def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
     """As on two GPUs: each trial is trained by one of them, and there is none too many."""
     path = searching(tmp_path, model, trials=4, rank=[2, 4])
-    run = Run.of(load_config(path))
+    run = RunPaths.of(load_config(path))
     command = [sys.executable, "-m", "student", str(path), "search"]
     with claim(run.search):  # both wait here, so that neither is done before the other begins
         workers = [
@@ -263,7 +263,7 @@ def test_what_cannot_be_searched_is_said(tmp_path: Path, model: Path) -> None:
     config: Config = load_config(path)
     with pytest.raises(ConfigError, match="nothing says what to try"):
         search(config.model_copy(update={"search": None}), False)
-    Run.of(config).selected_val.unlink()
+    RunPaths.of(config).selected_val.unlink()
     with pytest.raises(DataError, match=r"selected_val.jsonl: not there; run"):
         search(config, False)
     with pytest.raises(ConfigError, match="'dora' is no kind in methods; there are none"):

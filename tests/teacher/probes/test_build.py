@@ -12,7 +12,7 @@ from data.follow_ups import said
 from data.rows import Context, Row
 from data.splits import near_pairs, question_key
 from judge.checks.applicability import asks_model
-from prompts.probe_bank import SLOT, Bank, bank_path, load_bank
+from prompts.probe_bank import SLOT, ProbeBank, bank_path, load_probe_bank
 from prompts.prompt_file import load_prompt
 from prompts.rules import Language, RuleFile
 from teacher.probes.build import lines, make_probes
@@ -34,7 +34,7 @@ def test_the_shipped_banks(language: Language) -> None:
     """At least 40 distinct questions of each kind that has its own, unlike each other by the very
     measure by which they are refused; so that 50 rows can be made, with a kind or two per rule.
     """
-    bank = load_bank(bank_path(None, language))
+    bank = load_probe_bank(bank_path(None, language))
     assert set(bank.kinds) == {
         *("missing", "tags", "off_topic", "unethical", "homework"),
         *("vague", "anxious", "instruction"),
@@ -59,7 +59,7 @@ def test_every_rule_reaches_the_floor(name: str) -> None:
     """
     one, rules, probes = probed(name)
     counts, rows = coverage(rules, [*one.train, *probes.rows]), probes.rows
-    for due in rules.due_rules():
+    for due in rules.scored_rules():
         found = counts[due.id]
         if found.logged is not None and found.probes is not None:
             assert found.logged + found.probes >= 50, due.id
@@ -101,7 +101,9 @@ def test_labels_leave_no_verdict_open(name: str) -> None:
     """
     one, rules, probes = probed(name)
     for row in probes.rows:
-        code = {due.id: due_on(due, row) for due in rules.due_rules() if not asks_model(due.rule)}
+        code = {
+            due.id: due_on(due, row) for due in rules.scored_rules() if not asks_model(due.rule)
+        }
         assert None not in code.values(), row.id
         off_topic = row.synthetic in ("off_topic", "unethical", "homework")
         assert code["refusal"] is off_topic and code["refusal_undue"] is not off_topic
@@ -208,4 +210,4 @@ def test_probes_that_nobody_asked_for_are_refused() -> None:
         given_of(config, prompt, (), ())
     kinds = {"odd": {"questions": ["Why?"], "contexts": "own"}}
     with pytest.raises(ConfigError, match=r"bank\.yaml: .*own needs \{question\}.*'Why\?'"):
-        validated(Bank, {"write": "", "kinds": kinds}, "bank.yaml")
+        validated(ProbeBank, {"write": "", "kinds": kinds}, "bank.yaml")

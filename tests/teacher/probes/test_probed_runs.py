@@ -11,12 +11,12 @@ from config.load import load_config
 from config.schema import Config
 from data.prepare import prepare
 from data.rows import Row
-from data.run_paths import Run
+from data.run_paths import RunPaths
 from data.store import read_records, write_records, write_text
 from engine.base import Completion, Request
-from engine.request_builder import Asking
+from engine.request_builder import RequestBuilder
 from pipeline.stages import stages
-from student.dataset import material
+from student.dataset import load_training_data
 from teacher.audit import Audit, audit
 from teacher.generate import Sources, generate
 from teacher.probes.build import make_probes
@@ -40,9 +40,9 @@ class ProbedEngine:
     identity = "probed"
     max_length = 8192
 
-    def __init__(self, asking: Asking) -> None:
-        self._decode = asking.renderer.tokenizer.decode
-        self._system = asking.prompt.system[:40]
+    def __init__(self, builder: RequestBuilder) -> None:
+        self._decode = builder.renderer.tokenizer.decode
+        self._system = builder.prompt.system[:40]
         self.asked = 0
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -74,7 +74,7 @@ def run_of(folder: Path, *changes: str) -> Config:
             *("teacher.sampling.logprobs=null", *changes),
         ],
     )
-    prepare(config.data, ROOT, Run.of(config).data, config.seed)
+    prepare(config.data, ROOT, RunPaths.of(config).data, config.seed)
     return config
 
 
@@ -84,7 +84,7 @@ def test_the_models_own_questions(tmp_path: Path) -> None:
     """
     config = run_of(tmp_path, "probes.from_model=true")
     one, rules = given(config)
-    engine = ProbedEngine(Asking(config))
+    engine = ProbedEngine(RequestBuilder(config))
     written = write_questions(config, one.bank, engine, False)
     assert engine.asked == 4 * 40
     assert {kind for kind, texts in written.items() if texts} == {
@@ -102,7 +102,7 @@ def test_the_models_own_questions(tmp_path: Path) -> None:
 def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     """From the one place that gives teacher and student their rows; the audit tells them apart."""
     config = run_of(tmp_path, "teacher.same_text=null")  # the engine says one text only
-    run = Run.of(config)
+    run = RunPaths.of(config)
     with pytest.raises(DataError, match="python -m teacher CONFIG probes"):
         run.training(config)
     one, rules = given(config)
@@ -111,8 +111,8 @@ def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     write_text(run.probe_counts, probes.counts.model_dump_json())
     assert tuple(read_records(run.probes, Row)) == probes.rows
     assert list(run.training(config)) == [*run.rows("train"), *probes.rows]
-    asking = Asking(config)
-    generate(config, Sources(ProbedEngine(asking)), accept_changes=False)
+    builder = RequestBuilder(config)
+    generate(config, Sources(ProbedEngine(builder)), accept_changes=False)
     candidates = stored_candidates(config, one.prompt, rules)
     selection = select_all(config, rules, candidates)
     assert selection["train"].rows == 205 + len(probes.rows)
@@ -124,7 +124,7 @@ def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     assert found.coverage["vague"].model_dump() == {"logged": 17, "probes": 23, "unknown": 0}
     # the answer obeys where neither refusal nor partial answer is due: there the probe is learnt
     assert 0 < sum(one.kept for one in found.probes.values()) < selection["train"].kept
-    learnt = material(config, config.students[0], asking).train
+    learnt = load_training_data(config, config.students[0], builder).train
     assert len(learnt) == selection["train"].kept > 20
 
 
@@ -137,7 +137,7 @@ def test_the_stage_is_there_when_probes_are_asked_for(tmp_path: Path) -> None:
     assert [name for name in names if name != "teacher probes"] == [
         stage.name for stage in stages(off, "c")
     ]
-    path = Run.of(on).probes
+    path = RunPaths.of(on).probes
     reading = {stage.name for stage in stages(on, "c") if path in stage.reads}
     assert reading == {"teacher generate", "teacher select", "student train"}
     assert not any(path in stage.reads for stage in stages(off, "c"))

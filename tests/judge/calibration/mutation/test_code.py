@@ -10,7 +10,7 @@ from judge.calibration.mutation.code import BREAKERS, MutationScore, mutation_sc
 from judge.calibration.mutation.regex import forbidden, without_matches
 from judge.checks.check import check_context
 from judge.checks.kinds import met
-from prompts.rules import CodeCheck, Judged, Pattern, RuleFile
+from prompts.rules import CodeCheck, LlmCheck, Pattern, RuleFile
 from tests.data.paths import needs_hse
 from tests.judge.calibration.logged import logged
 from tests.judge.made import PROMPT, make_answer, make_row, make_rule, make_rules
@@ -177,7 +177,7 @@ def test_retyped_is_another_text() -> None:
 
 
 def code_rules(rules: RuleFile) -> set[str]:
-    return {due.id for due in rules.due_rules() if not isinstance(due.rule.check, Judged)}
+    return {due.id for due in rules.scored_rules() if not isinstance(due.rule.check, LlmCheck)}
 
 
 def by_rule(name: Any) -> dict[str, MutationScore]:
