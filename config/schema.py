@@ -15,8 +15,7 @@ from config.gate import GateSettings
 from config.peft_methods import MAX_RANK, LowRank
 from config.probes import ProbeSettings
 from config.search_space import SearchSettings
-from config.tracking import TrackerSettings, WandbSettings
-from config.training import StudentSettings
+from config.training import StudentSettings, TrackerSettings, WandbSettings
 
 
 class FieldMap(Settings):

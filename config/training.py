@@ -1,6 +1,6 @@
 """The settings of one student, and what of them cannot work together."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -49,3 +49,16 @@ class StudentSettings(Settings):
                 "the base with the adapter off is not the teacher; use init: zero"
             )
         return self
+
+
+class TrackerSettings(Settings):
+    """A tracker that follows the training with the numbers of metrics.jsonl."""
+
+    project: str = "unprompted"
+    samples: bool = False  # also some val questions with their answers: private text
+
+
+class WandbSettings(TrackerSettings):
+    """Weights & Biases; offline needs neither key nor network."""
+
+    mode: Literal["offline", "online"] = "offline"

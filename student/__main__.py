@@ -44,7 +44,7 @@ def _train(config: Config, name: str | None, accept_changes: bool) -> None:
 
 
 def _search(config: Config, accept_changes: bool) -> None:
-    from student.search.leaderboard import table
+    from student.search.results import table
     from student.search.search import search  # heavy: optuna, torch
 
     found = search(config, accept_changes)

@@ -17,9 +17,8 @@ from safetensors.torch import load_file, save_file
 from config.errors import DataError
 from data.store import unwritten
 from engine.models import file_sha256
-from student.distributed import rank
+from student.distributed import put, rank, whole
 from student.model import Model, trainable
-from student.sharding import put, whole
 
 TRAINED = "trained.safetensors"  # in a checkpoint: every trained parameter in its own type
 

@@ -21,14 +21,15 @@ from student.forward import (
     student_states,
 )
 from student.losses import (
+    LossOf,
     cross_entropy,
     divergence,
     flattened,
     stored_and_rest,
+    summed_loss,
     text_and_kept,
 )
 from student.prefix_cache import Prefix, can_share, read_prefix
-from student.projection import LossOf, summed_loss
 
 
 @dataclass

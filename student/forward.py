@@ -13,8 +13,8 @@ from peft import PeftModel
 from peft.helpers import disable_input_dtype_casting
 
 from student.collator import PADDING, Batch
+from student.distributed import in_shares
 from student.prefix_cache import Prefix, behind
-from student.sharding import in_shares
 
 Model = Any  # a peft model around a transformers one, or the latter alone
 

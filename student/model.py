@@ -26,7 +26,7 @@ from config.peft_methods import (
     RsLoraMethod,
 )
 from engine.models import load_base
-from student.sharding import load_shared
+from student.distributed import load_shared
 
 Model = Any  # a peft model around a transformers one; the latter alone where all of it is trained
 

@@ -19,19 +19,17 @@ from engine.models import load_base
 from engine.precision import has_bfloat16
 from engine.request_builder import RequestBuilder
 from engine.sampling import SamplingSettings, sample_answers
-from student.callbacks import COMPLETE, Follower, Metrics
+from student.callbacks import COMPLETE, Bar, Follower, Metrics, trackers
 from student.checkpoint import load_trained, save_student, save_trained
 from student.collator import Example
 from student.dataset import TrainingData, load_training_data, unrelated
 from student.distiller import Distiller
-from student.distributed import rank, several, wait
+from student.distributed import in_shares, rank, several, wait
 from student.evaluate import look_at_val
-from student.follow import Bar, trackers
 from student.forward import Model, base_only
 from student.model import load_student, trainable
 from student.prefix_cache import shared_prefix
 from student.records import Result, Step
-from student.sharding import in_shares
 from student.trainer import AnswerTrainer, TrainingTask
 
 

@@ -24,9 +24,18 @@ from config.objectives import CrossEntropy
 from student.checkpoint import load_trained, save_trained, size_of, writing
 from student.collator import Example
 from student.distiller import Distiller, retention_losses
-from student.distributed import most, share, sum_gradients, total
+from student.distributed import (
+    PROGRESS,
+    in_shares,
+    load_progress,
+    most,
+    put_together,
+    save_progress,
+    share,
+    sum_gradients,
+    total,
+)
 from student.records import Sample
-from student.sharding import PROGRESS, in_shares, load_progress, put_together, save_progress
 
 
 class Adherence(NamedTuple):

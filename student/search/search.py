@@ -25,7 +25,7 @@ from data.store import claim, write_text
 from engine.models import file_sha256
 from engine.request_builder import RequestBuilder
 from student.records import Searched
-from student.search.leaderboard import REFUSED, outcome, searched
+from student.search.results import REFUSED, outcome, searched
 from student.search.space import DrawnTrial, drawn, drawn_before, experiment, note, said, trial_name
 from student.search.study import Watch, begun, opened_study, sampler
 from student.train import train

@@ -1,135 +1,181 @@
-"""Thirty kills while a checkpoint is being saved, and ten full disks, change nothing of a training.
+"""What follows a training says what metrics.jsonl says, and no private text unless asked."""
 
-Each training is a process of its own, forked from one that has torch and TRL loaded already.
-"""
-
-import multiprocessing
+import json
 import os
-import random
-import resource
-import signal
+import subprocess
 import sys
-import time
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
+import yaml
 
-from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
 from data.run_paths import RunPaths
-from student.train import last_complete, train
-from tests.student.test_train import ROOT, experiment, losses, tiny_model, trained
+from data.store import read_records
+from pipeline.child import newest_bar
+from student.records import Step
+from student.train import train
+from tests.student.test_train import ROOT, experiment, tiny_model
 
-KILLS = 30
-# 32 epochs of one step with a checkpoint each: one for every kill and two more
-CHANGES = ("students.0.epochs=32", "students.0.batch_size=24")
-SIZES = (100, 500, 2000, 5000, 8000, 12_000, 14_000, 16_000, 24_000, 32_000)  # bytes
-FULL = 2  # how a training that found the disk full ends
+BLOCK, HEAD = 32768, 7  # bytes of LevelDB's log format, in which wandb writes
+KEYS = ("WANDB_API_KEY", "OPENAI_API_KEY", "HF_TOKEN")
+CANARY = "canary4711" * 4  # as long as a key of wandb's
 
 
 @pytest.fixture(autouse=True)
 def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    for name in KEYS:
+        monkeypatch.setenv(name, CANARY)
 
 
-def _train(config: Config, said: Path, size: int | None = None) -> None:
-    """The child: trains, with what it prints in `said`; `size`: of its largest file."""
-    with ExitStack() as stack:
-        nowhere = stack.enter_context(Path(os.devnull).open("w"))
-        out = nowhere if size else stack.enter_context(said.open("a", buffering=1))
-        stack.enter_context(redirect_stdout(out))
-        stack.enter_context(redirect_stderr(nowhere))
-        if size is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-        try:
-            train(config, config.students[0], accept_changes=False)
-        except DataError as error:
-            full = "cannot write" in str(error) and str(RunPaths.of(config).root) in str(error)
-            sys.exit(FULL if full else 1)
+def followed(folder: Path, **trackers: Any) -> Path:
+    """A config of two students to be followed."""
+    path = experiment(folder, tiny_model(folder / "model"))
+    values = yaml.safe_load(path.read_text("utf-8")) | trackers
+    values["students"][0]["epochs"] = 2
+    values["students"] = [values["students"][0] | {"name": name} for name in ("s", "other")]
+    path.write_text(yaml.safe_dump(values), "utf-8")
+    return path
 
 
-def _started(*arguments: object) -> BaseProcess:
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["student.train", "trl", "peft"])
-    process = processes.Process(target=_train, args=arguments)
-    process.start()
-    return process
+def tracked(folder: Path, **trackers: Any) -> Config:
+    """Two students, trained."""
+    config = load_config(followed(folder, **trackers))
+    for student in config.students:
+        train(config, student, accept_changes=False)
+    return config
 
 
-def _removed(said: Path) -> int:
-    """How many torn checkpoints the trainings have told of."""
-    text = said.read_text("utf-8") if said.exists() else ""
-    return text.count("was being saved when the run ended; removed")
+def lines(config: Config, student: str) -> list[Step]:
+    """metrics.jsonl."""
+    return list(read_records(RunPaths.of(config).student(student) / "metrics.jsonl", Step))
 
 
-def _being_saved(folder: Path, process: BaseProcess, said: Path, torn: int) -> Path:
-    """The checkpoint that has just begun, once the torn ones of before are gone."""
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline:
-        begun = [one for one in folder.glob("checkpoint-*") if not (one / "COMPLETE").exists()]
-        if begun and _removed(said) == torn:
-            return begun[0]
-        assert process.is_alive(), "it ended before it was killed"
-        time.sleep(0.0005)
-    raise AssertionError("no checkpoint in 100 s")
+def assert_no_key(folder: Path) -> None:
+    """No file that a training leaves holds a key of its environment."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if CANARY.encode() in path.read_bytes()] == []
+
+
+def said(steps: list[Step]) -> dict[tuple[int, str], float]:
+    """(step, name) → number, of everything that was measured."""
+    found: dict[tuple[int, str], float] = {}
+    for step in steps:
+        values = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
+        values |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
+        found |= {(step.step, key): value for key, value in values.items()}
+    return found
+
+
+def wandb_records(path: Path) -> Iterator[Any]:
+    """The records of an offline run. wandb 0.31 has no reader in Python."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, place, whole = path.read_bytes(), HEAD, b""
+    while place < len(data):
+        left = BLOCK - place % BLOCK
+        if left < HEAD:
+            place += left
+            continue
+        size, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
+        whole += data[place + HEAD : place + HEAD + size]
+        place += HEAD + size
+        if kind in (1, 4):  # full, or the last part
+            record = Record()
+            record.ParseFromString(whole)
+            whole = b""
+            yield record
+
+
+def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any], Path]:
+    """(step, name) → value of the one run of a student, and its folder."""
+    folders = []
+    for file in RunPaths.of(config).root.glob("wandb/offline-run-*/*.wandb"):
+        records = list(wandb_records(file))
+        names = [record.run.display_name for record in records if record.HasField("run")]
+        if names and names[0] == f"{config.name}/{student}":
+            folders.append((records, file.parent))
+    assert len(folders) == 1, "one run per student"
+    found: dict[tuple[int, str], Any] = {}
+    for record in folders[0][0]:
+        values = {
+            "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+            for item in record.history.item
+        }
+        found |= {(values["_step"], key): value for key, value in values.items() if key[0] != "_"}
+    return found, folders[0][1]
 
 
 @pytest.mark.slow
-def test_kills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
-    """30 at a random moment of the saving: what is resumed from is the last complete checkpoint,
-    torn ones are said to be removed, and the losses and weights are those of no kill, to the bit.
-    """
-    model = tiny_model(tmp_path / "model")
-    whole = load_config(experiment(tmp_path / "whole", model), CHANGES)
-    killed = load_config(experiment(tmp_path / "killed", model), CHANGES)
-    said, random_ = tmp_path / "said", random.Random(0)
-    checkpoints = RunPaths.of(killed).student("s") / "checkpoints"
-    torn, complete = 0, 0
-    for _ in range(KILLS):
-        process = _started(killed, said)
-        begun = _being_saved(checkpoints, process, said, torn)
-        time.sleep(0.03 * random_.random() ** 4)  # saving takes 3 ms, or ten times as long
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
-        torn += begun.exists() and not (begun / "COMPLETE").exists()
-        left = len(list(checkpoints.glob("*/COMPLETE")))
-        assert left >= complete, "a complete checkpoint is never lost"
-        complete = left
-    assert torn >= KILLS / 4, "the kills were to come while it was being saved"
-
-    found = trained(killed)
-    expected = trained(whole)
-    assert losses(killed) == losses(whole)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+def test_wandb_says_what_the_file_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Offline, per student, every number to the last digit; no question, no answer, no key; a bar
+    with name, time left and loss."""
+    config = tracked(tmp_path, wandb={"mode": "offline"})
+    for student in ("s", "other"):
+        steps = lines(config, student)
+        found, folder = wandb_run(config, student)
+        assert found == said(steps)
+        names = {name for _, name in found}
+        assert {"loss", "learning_rate", "grad_norm", "val_loss", "strict"} <= names
+        assert {"tokens_per_s", "answer_tokens_per_s", "rule/opening"} <= names
+        assert all(step.samples is None for step in steps)
+        assert not list(folder.glob("files/media/**/*.json"))
+    assert_no_key(tmp_path)
+    log = tmp_path / "log"
+    log.write_text(capfd.readouterr().err, "utf-8")
+    bar = newest_bar(log)
+    assert bar.startswith("t/other: 100% 12/12 [") and "<" in bar and "loss=" in bar
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_while_training(tmp_path: Path) -> None:
-    """Ten sizes, from the metrics' first line to the optimiser's state: one line says what could
-    not be written, complete checkpoints stay, and with room again it ends as if nothing was."""
-    model = tiny_model(tmp_path / "model")
-    whole = load_config(experiment(tmp_path / "whole", model), CHANGES)
-    full = load_config(experiment(tmp_path / "full", model), CHANGES)
-    checkpoints = RunPaths.of(full).student("s") / "checkpoints"
-    for size in SIZES:
-        if size == SIZES[5]:  # from here on there is a checkpoint to go on from
-            process = _started(full, tmp_path / "said")
-            while not list(checkpoints.glob("*/COMPLETE")):
-                assert process.is_alive()
-                time.sleep(0.001)
-            process.kill()
-            process.join()
-        before = last_complete(checkpoints)
-        process = _started(full, tmp_path / "said", size)
-        process.join(100)
-        assert process.exitcode == FULL, size
-        assert last_complete(checkpoints) == before and (before is None) == (size < SIZES[5])
-    expected, found = trained(whole), trained(full)
-    assert losses(full) == losses(whole)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+def test_samples_only_where_asked(tmp_path: Path) -> None:
+    """Both val rows with their answers at each look, in the file and in wandb's table."""
+    config = tracked(tmp_path, wandb={"mode": "offline", "samples": True})
+    looks = [step.samples for step in lines(config, "s") if step.val_rows is not None]
+    assert len(looks) == 2 and all(looks)
+    assert looks[0] is not None and [one.row for one in looks[0]] == ["r0", "r1"]
+    assert looks[0][1].question == "word word "
+    _, folder = wandb_run(config, "s")
+    tables = [json.loads(path.read_text()) for path in folder.glob("files/media/**/*.json")]
+    expected = [[list(one.model_dump().values()) for one in look or ()] for look in looks]
+    assert sorted(table["data"] for table in tables) == sorted(expected)
+
+
+@pytest.mark.slow
+def test_trackio_says_what_the_file_says(tmp_path: Path) -> None:
+    """Likewise; in a process of its own, since trackio reads where to write when it is imported."""
+    pytest.importorskip("trackio")
+    path = followed(tmp_path, trackio={})
+    script = (
+        "import json, sys\n"
+        "sys.argv = ['student', sys.argv[1], 'train']\n"
+        "from student.__main__ import main\n"
+        "main()\n"
+        "from trackio.sqlite_storage import SQLiteStorage\n"
+        "rows = [SQLiteStorage.get_logs('unprompted', f't/{name}') for name in ('s', 'other')]\n"
+        "print('rows:' + json.dumps(rows))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        cwd=ROOT,
+        env={**os.environ, "TRACKIO_DIR": str(tmp_path / "trackio")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    stored = json.loads(done.stdout.split("rows:")[1].splitlines()[0])
+    for student, rows in zip(("s", "other"), stored, strict=True):
+        found = {
+            (row["step"], key): value
+            for row in rows
+            for key, value in row.items()
+            if key not in ("step", "timestamp")
+        }
+        assert found == said(lines(load_config(path), student))
+    assert_no_key(tmp_path)

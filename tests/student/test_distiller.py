@@ -15,9 +15,8 @@ from engine.sampling import SamplingSettings, sample_answers
 from student.collator import Example, collate
 from student.distiller import Distiller, retention_losses
 from student.forward import base_only, base_states, causal_of, head_weight, student_states
-from student.losses import cross_entropy
+from student.losses import cross_entropy, summed_loss
 from student.prefix_cache import read_prefix, shared_prefix
-from student.projection import summed_loss
 from tests.student.tiny import ROWS, SYSTEM, WORDS, row, tiny
 
 BOUND = 1e-5  # the issue's, on losses and gradient norms

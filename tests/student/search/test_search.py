@@ -19,7 +19,7 @@ from config.search_space import SearchSettings
 from data.run_paths import RunPaths
 from data.store import claim, read_records
 from student.records import Searched, Step, Trial
-from student.search.leaderboard import ranked
+from student.search.results import ranked
 from student.search.search import search
 from student.search.space import combinations
 from student.search.study import Watch

@@ -1,6 +1,6 @@
 """The probes' benchmark compares the same rows of the same seeds, rule by rule."""
 
-from benchmarks.quality.probes import Passed, changes
+from benchmarks.quality.probe_effect import Passed, changes
 
 
 def _side(rule: str, *passed: bool) -> Passed:
