@@ -14,7 +14,9 @@ Direction = Literal["forward", "reverse", "jsd"]
 class CrossEntropy(Settings):
     """The text of the selected answers."""
 
-    asks_base: ClassVar[bool] = False  # whether the prompted base reads the rows in training
+    needs_teacher_pass: ClassVar[bool] = (
+        False  # whether the prompted base reads the rows in training
+    )
 
     kind: Literal["ce"] = "ce"
 
@@ -31,7 +33,7 @@ class Distillation(Settings):
     ce_weight: Fraction = 0.5  # share of the cross-entropy in the loss
 
     @property
-    def asks_base(self) -> bool:
+    def needs_teacher_pass(self) -> bool:
         """Whether the prompted base reads the rows in training."""
         return self.teacher == "adapter_off"
 
@@ -39,7 +41,7 @@ class Distillation(Settings):
 class OnPolicy(Settings):
     """The student answers without the prompt, the prompted base says how likely each token was."""
 
-    asks_base: ClassVar[bool] = True
+    needs_teacher_pass: ClassVar[bool] = True
 
     kind: Literal["on_policy"] = "on_policy"
     direction: Direction = "reverse"

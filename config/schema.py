@@ -127,7 +127,7 @@ class PredictSettings(Settings):
     """How the compared arms answer val and hidden, and how often val is looked at in training."""
 
     sampling: Sampling = Sampling()
-    epoch_rows: PositiveInt = 64  # val rows answered after each epoch, the same ones every time
+    eval_rows: PositiveInt = 64  # val rows answered after each epoch, the same ones every time
     # adapter: every student must be one that vLLM serves beside the base; auto: folded into the
     # base's weights, or answered by transformers, where it is not
     serve: Literal["auto", "adapter"] = "auto"
@@ -219,7 +219,7 @@ class Config(Settings):
             "teacher": self.teacher.sampling.logprobs,
             "predict": self.predict.sampling.logprobs,
         }
-        stored = [student.name for student in self.students if student.learns_stored]
+        stored = [student.name for student in self.students if student.needs_stored_logprobs]
         check_probabilities(self.teacher.engine, wanted, stored)
         return self
 
@@ -229,7 +229,7 @@ class Config(Settings):
         for student in self.students:
             _check_start(student, earlier)
             _check_served(student, self.predict)
-            if student.learns_stored and not self.teacher.sampling.logprobs:
+            if student.needs_stored_logprobs and not self.teacher.sampling.logprobs:
                 raise ValueError(
                     f"student {student.name}: kl with teacher: stored needs the teacher's "
                     "probabilities; set teacher.sampling.logprobs: 20, or teacher: adapter_off"

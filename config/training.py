@@ -20,19 +20,19 @@ class StudentSettings(Settings):
     warmup_fraction: Fraction = 0.03  # share of the optimiser steps
     epochs: PositiveInt = 2
     batch_size: PositiveInt = 32  # rows per optimiser step, each with all its kept answers
-    micro_tokens: PositiveInt = 8192  # per forward pass, padding included; a longer row is alone
+    tokens_per_pass: PositiveInt = 8192  # per forward pass, padding included; a longer row is alone
     retention: Retention | None = None
     seed: int | None = None  # None: the experiment's seed
 
     @property
-    def learns_stored(self) -> bool:
+    def needs_stored_logprobs(self) -> bool:
         """Whether it learns from probabilities that came with the teacher's answers."""
         return isinstance(self.objective, Distillation) and self.objective.teacher == "stored"
 
     @property
     def needs_adapter_off(self) -> bool:
         """Whether the untouched base is asked while the student is trained."""
-        return self.retention is not None or self.objective.asks_base
+        return self.retention is not None or self.objective.needs_teacher_pass
 
     @model_validator(mode="after")
     def _base_stays(self) -> "StudentSettings":

@@ -96,7 +96,7 @@ def _spending(
     config: Config, builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]]
 ) -> list[str]:
     train, val, hidden = (len(splits[name]) for name in get_args(Split))
-    looked = min(val, config.predict.epoch_rows)
+    looked = min(val, config.predict.eval_rows)
     teacher = config.teacher
     drawn = (teacher.candidates + teacher.repair) * (train + looked)
     on_val = val * (3 + len(config.students))  # base, teacher, best+prompt, students

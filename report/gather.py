@@ -28,7 +28,7 @@ from judge.run import judged_side
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile
-from student.records import Result, Searched, Step, StudentChoice
+from student.records import SearchResult, Step, StudentChoice, TrainingResult
 from teacher.audit import Audit
 
 BASE, TEACHER = "base", "teacher"
@@ -41,7 +41,7 @@ class Training:
     """What one student left about its training."""
 
     steps: tuple[Step, ...]
-    result: Result | None
+    result: TrainingResult | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class RunFiles:
     audit: Audit | None
     training: Mapping[str, Training]  # student → its training; only those that began
     choice: StudentChoice | None
-    search: Searched | None
+    search: SearchResult | None
     saved: Saved | None
     verdicts: tuple[Verdict, ...] | None
     judged: JudgeResult | None
@@ -142,7 +142,7 @@ def gather(config: Config, root: Path = Path()) -> RunFiles:
         audit=_json(run.audit, TypeAdapter(Audit)),
         training=_training(config, run),
         choice=choice,
-        search=_json(run.search, TypeAdapter(Searched)),
+        search=_json(run.search, TypeAdapter(SearchResult)),
         saved=_saved(config, run, choice),
         verdicts=tuple(read_records(verdicts, Verdict)) if verdicts.exists() else None,
         judged=_known(judged, calibration),
@@ -194,7 +194,7 @@ def _training(config: Config, run: RunPaths) -> dict[str, Training]:
         folder = run.student(student.name)
         metrics = folder / "metrics.jsonl"
         if metrics.exists():
-            result = _json(folder / "result.json", TypeAdapter(Result))
+            result = _json(folder / "result.json", TypeAdapter(TrainingResult))
             found[student.name] = Training(tuple(read_records(metrics, Step)), result)
     return found
 

@@ -15,7 +15,7 @@ from report.hidden import Hidden, hidden
 from report.slices import Slices, slices
 from report.tokens import Tokens, count_tokens
 from report.trust import Fact, trust
-from student.records import Ranked, Searched
+from student.records import RankedStudent, SearchResult
 
 
 class Numbers(Record):
@@ -39,8 +39,8 @@ class Numbers(Record):
     calibration_refused: str | None  # why there is none, or what differs from this judge
     people: dict[str, People]  # labelled arm → what people's labels of its answers say
     hidden: Hidden | None
-    students: tuple[Ranked, ...]  # best first
-    search: Searched | None  # None: nothing was searched
+    students: tuple[RankedStudent, ...]  # best first
+    search: SearchResult | None  # None: nothing was searched
     timings: dict[str, float] | None  # stage → seconds
     warnings: tuple[str, ...]
     not_run: tuple[str, ...]  # parts of the run that were not there

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from judge.metrics.stats import Interval
 from report.gather import RunFiles
 from report.tables import differing, flat, share
-from student.records import Cell, Trial
+from student.records import LeaderboardCell, Trial
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Search:
     best: str | None
     why: str
     methods: tuple[str, ...]
-    board: tuple[tuple[str, tuple[Cell | None, ...]], ...]  # model, its cells by method
+    board: tuple[tuple[str, tuple[LeaderboardCell | None, ...]], ...]  # model, its cells by method
     columns: tuple[str, ...]  # settings in which the trials differ
     rows: tuple[TrialRow, ...]
 

@@ -14,7 +14,7 @@ from judge.records import Comparison, RuleScore, StrictScore
 from prompts.rules import ScoredRule
 from report.gather import TEACHER, RunFiles
 from report.headline import compared, llm_rules, rule_of, strict_of
-from student.records import Ranked, Step
+from student.records import RankedStudent, Step
 from teacher.audit import ObeyedShare, OrderAudit
 
 _LISTED = 12  # ids named before the rest is only counted
@@ -55,7 +55,7 @@ def logged(material: RunFiles) -> list[tuple[str, StrictScore]]:
 class Tried:
     """One student that was tried."""
 
-    ranked: Ranked
+    ranked: RankedStudent
     differs: tuple[str, ...]  # its values of the settings in which the students differ
     strict: StrictScore | None
     trainable: int | None  # parameters

@@ -42,7 +42,7 @@ def load_training_data(
     if not records:
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
     tops: dict[str, TopLogprobs] = {}
-    if student.learns_stored:
+    if student.needs_stored_logprobs:
         stored = read_top_logprobs(top_logprobs_path(run.answers("candidates/train")))
         tops = stored_tops(stored, records, builder)
     train = examples(builder, list(run.training(config)), records, tops, prompted)

@@ -66,14 +66,18 @@ class Distiller:
 
     def _size(self, example: Example) -> int:
         prompted = (
-            len(example.teacher_prompt_ids) - len(self.shared) if self.objective.asks_base else 0
+            len(example.teacher_prompt_ids) - len(self.shared)
+            if self.objective.needs_teacher_pass
+            else 0
         )
         return max(example.length, example.length - len(example.prompt_ids) + prompted)
 
     def _loss(self, examples: Sequence[Example]) -> torch.Tensor:
         device = head_weight(self.model).device
         batch = collate(examples, device)
-        prompted = self._teacher_states(examples, device) if self.objective.asks_base else None
+        prompted = (
+            self._teacher_states(examples, device) if self.objective.needs_teacher_pass else None
+        )
         return self.loss_of_states(student_states(self.model, batch), batch, prompted)
 
     def loss_of_states(

@@ -22,7 +22,7 @@ SAMPLES = 3  # val rows whose answers are shown, where a tracker may show any
 def look_at_val(config: Config, builder: RequestBuilder) -> Callable[[Any], Adherence]:
     """A look at val: greedy answers of the model in training, scored by the code rules."""
     shown = SAMPLES if config.shows_samples else 0
-    rows = RunPaths.of(config).rows("val")[: config.predict.epoch_rows]
+    rows = RunPaths.of(config).rows("val")[: config.predict.eval_rows]
     rows = [row for row in rows if builder.kept(row).fits]
     unprompted = View(prompted=False)
     prompts = [builder.view_ids(row, unprompted) for row in rows]

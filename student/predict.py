@@ -21,7 +21,7 @@ from judge.checks.check import code_verdicts
 from judge.metrics.verdict_table import strict
 from judge.reference.reference_scores import best_by_row
 from student.checkpoint import writing
-from student.records import Ranked, StudentChoice
+from student.records import RankedStudent, StudentChoice
 from student.train import read_result
 
 
@@ -119,7 +119,7 @@ def choose(config: Config, builder: RequestBuilder) -> StudentChoice:
         result = read_result(run.student(student.name))
         answers = read_answers(run.answers(f"student/{student.name}"))
         ranked.append(
-            Ranked(
+            RankedStudent(
                 name=student.name,
                 strict=_strict_share(builder, rows, answers),
                 val_loss=result.val_loss,

@@ -31,7 +31,7 @@ class Step(Record):
     samples: tuple[Sample, ...] | None = None  # only where a tracker's settings ask for them
 
 
-class Result(Record):
+class TrainingResult(Record):
     """A trained student."""
 
     name: str
@@ -47,7 +47,7 @@ class Result(Record):
     adapter_sha256: str
 
 
-class Ranked(Record):
+class RankedStudent(Record):
     """One student as a candidate for the best."""
 
     name: str
@@ -63,7 +63,7 @@ class StudentChoice(Record):
 
     best: str
     why: str
-    ranked: tuple[Ranked, ...]  # best first
+    ranked: tuple[RankedStudent, ...]  # best first
 
 
 # complete: trained to its end · pruned: stopped early, its val loss was above the median · refused:
@@ -88,7 +88,7 @@ class Trial(Record):
     reason: str | None = None  # why it was stopped, refused or failed
 
 
-class Cell(Record):
+class LeaderboardCell(Record):
     """The trials of one method on one base."""
 
     model: str
@@ -99,10 +99,10 @@ class Cell(Record):
     n: int  # trials that were trained, to their end or not
 
 
-class Searched(Record):
+class SearchResult(Record):
     """search.json: what was tried, and which won."""
 
     trials: tuple[Trial, ...]  # in the order in which they began
-    leaderboard: tuple[Cell, ...]  # models × methods
+    leaderboard: tuple[LeaderboardCell, ...]  # models × methods
     best: str | None  # name of the best trial
     why: str

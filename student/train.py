@@ -29,7 +29,7 @@ from student.evaluate import look_at_val
 from student.forward import Model, base_only
 from student.model import load_student, trainable
 from student.prefix_cache import shared_prefix
-from student.records import Result, Step
+from student.records import Step, TrainingResult
 from student.trainer import AnswerTrainer, TrainingTask
 
 
@@ -38,7 +38,7 @@ def train(
     student: StudentSettings,
     accept_changes: bool,
     followers: Sequence[Follower] = (),
-) -> Result:
+) -> TrainingResult:
     """Trains `student` unless it is trained, and leaves its best adapter in `adapter/`.
 
     What a follower raises ends the training. Raises DataError when nothing was selected, when rows
@@ -64,12 +64,12 @@ def train(
     return read_result(folder)
 
 
-def read_result(folder: Path) -> Result:
+def read_result(folder: Path) -> TrainingResult:
     """The result of a trained student. Raises DataError when it is not trained."""
     path = folder / "result.json"
     if not path.exists():
         raise DataError(f"{folder}: not trained yet; run `python -m student CONFIG train`")
-    return Result.model_validate_json(path.read_text(encoding="utf-8"))
+    return TrainingResult.model_validate_json(path.read_text(encoding="utf-8"))
 
 
 def _meaning(
@@ -80,7 +80,7 @@ def _meaning(
     start: str | None,
 ) -> dict[str, object]:
     """What the trained weights depend on, by name; how passes are filled is not among it."""
-    settings = student.model_dump(mode="json", exclude={"name", "micro_tokens", "seed", "start"})
+    settings = student.model_dump(mode="json", exclude={"name", "tokens_per_pass", "seed", "start"})
     return {
         **settings,
         "start": start,
@@ -131,7 +131,7 @@ def _train(
             model = load_base(builder.model, dtype=torch.float32)
         load_trained(model, checkpoints / f"checkpoint-{best.step}")
         save_trained(model, folder)  # for a second stage to go on from
-        result = Result(
+        result = TrainingResult(
             name=student.name,
             best_step=best.step,
             best_epoch=best.epoch,
@@ -155,7 +155,7 @@ def _lessons(
     found: TrainingData,
     model: Model,
 ) -> TrainingTask:
-    end, room = builder.renderer.end_of_turn, student.micro_tokens
+    end, room = builder.renderer.end_of_turn, student.tokens_per_pass
     prompts = [example.teacher_prompt_ids for example in found.train]
     teaching = Distiller(
         model=model,

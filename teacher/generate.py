@@ -140,7 +140,7 @@ def candidate_rows(config: Config, split: Literal["train", "val"]) -> Iterator[R
     run = RunPaths.of(config)
     if split == "train":
         return run.training(config)
-    return islice(run.each_row("val"), config.predict.epoch_rows)
+    return islice(run.each_row("val"), config.predict.eval_rows)
 
 
 def draw_candidates(

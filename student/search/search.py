@@ -24,7 +24,7 @@ from data.run_paths import RunPaths
 from data.store import claim, write_text
 from engine.models import file_sha256
 from engine.request_builder import RequestBuilder
-from student.records import Searched
+from student.records import SearchResult
 from student.search.results import REFUSED, outcome, searched
 from student.search.space import DrawnTrial, drawn, drawn_before, experiment, note, said, trial_name
 from student.search.study import Watch, begun, opened_study, sampler
@@ -33,7 +33,7 @@ from student.train import train
 NO_RULE = -1.0  # the value where no rule could be decided: below every share
 
 
-def search(config: Config, accept_changes: bool) -> Searched:
+def search(config: Config, accept_changes: bool) -> SearchResult:
     """Tries until there are enough trials, beside other processes that do the same.
 
     A trial whose process has ended goes on from its last checkpoint. Leaves search.json and, once a
@@ -145,7 +145,7 @@ class _Worker:
         trial.set_user_attr(key, why)
         self.study.tell(trial, state=state)
 
-    def conclude(self) -> Searched:
+    def conclude(self) -> SearchResult:
         """Writes what is known so far; the weights of trials that are not the best go."""
         with claim(self.run.search, wait=True):
             found = searched(self.run, self.study.get_trials(deepcopy=False))
@@ -160,7 +160,7 @@ class _Worker:
                 self._write_best(found)
             return found
 
-    def _write_best(self, found: Searched) -> None:
+    def _write_best(self, found: SearchResult) -> None:
         """The experiment with the best trial as its student; on the same base it is trained."""
         best = next(trial for trial in found.trials if trial.name == found.best)
         made = DrawnTrial(best.model, {"name": best.name, **best.settings})
@@ -184,10 +184,10 @@ def _meaning(config: Config, wanted: SearchSettings) -> dict[str, object]:
             )
     return {
         **wanted.model_dump(mode="json", exclude={"trials"}),
-        "student": config.students[0].model_dump(mode="json", exclude={"name", "micro_tokens"}),
+        "student": config.students[0].model_dump(mode="json", exclude={"name", "tokens_per_pass"}),
         "model": builder.identity,
         "template": builder.renderer.template_sha256,
         "prompt": builder.prompt.sha256,
-        "predict": config.predict.model_dump(mode="json", include={"sampling", "epoch_rows"}),
+        "predict": config.predict.model_dump(mode="json", include={"sampling", "eval_rows"}),
         "answers": digest([file_sha256(path) for path in files]),
     }

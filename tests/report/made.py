@@ -20,7 +20,7 @@ from judge.calibration.record import judge_fingerprint
 from prompts.prompt_file import load_prompt
 from prompts.rules import prompt_sha256
 from report.gather import RunFiles, gather
-from student.records import Ranked, Result, Step, StudentChoice
+from student.records import RankedStudent, Step, StudentChoice, TrainingResult
 from teacher.audit import Audit, ObeyedShare, OrderAudit, RuleAudit
 from teacher.fates import Selection
 from tests.report.made_judge import (
@@ -212,7 +212,7 @@ def _students(run: RunPaths, text: str) -> None:
             for at in (2, 4)
         ]
         write_records(run.student(name) / "metrics.jsonl", [*steps, *looks])
-        result = Result(
+        result = TrainingResult(
             name=name,
             best_step=4,
             best_epoch=2,
@@ -227,7 +227,7 @@ def _students(run: RunPaths, text: str) -> None:
         )
         write_json(run.student(name) / "result.json", result)
     ranked = [
-        Ranked(
+        RankedStudent(
             name=name,
             strict=strict,
             val_loss=0.4,

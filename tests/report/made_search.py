@@ -3,7 +3,7 @@
 from typing import Any
 
 from data.run_paths import RunPaths
-from student.records import Cell, Searched, Trial
+from student.records import LeaderboardCell, SearchResult, Trial
 from tests.report.made_judge import write_json
 
 BEST = "trial-001"
@@ -40,16 +40,18 @@ def make_search(run: RunPaths, text: str) -> None:
     cells = (
         _cell(first, 2),
         _cell(best, 1),
-        Cell(model="some/base", method="dora", best=None, strict=None, val_loss=None, n=1),
+        LeaderboardCell(
+            model="some/base", method="dora", best=None, strict=None, val_loss=None, n=1
+        ),
     )
     why = f"strict adherence 75.0% on 20 val rows, the highest of 2 {text}"
     write_json(
-        run.search, Searched(trials=tuple(trials), leaderboard=cells, best=best.name, why=why)
+        run.search, SearchResult(trials=tuple(trials), leaderboard=cells, best=best.name, why=why)
     )
 
 
-def _cell(trial: Trial, n: int) -> Cell:
-    return Cell(
+def _cell(trial: Trial, n: int) -> LeaderboardCell:
+    return LeaderboardCell(
         model=trial.model,
         method=trial.method,
         best=trial.name,

@@ -14,7 +14,7 @@ from data.run_paths import RunPaths
 from data.store import write_records, write_text
 from engine.base import Completion, Request
 from student.predict import Engines, predict
-from student.records import Result
+from student.records import TrainingResult
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"plain": "lora", "whole": "full", "virtual": "p_tuning"}
@@ -60,7 +60,7 @@ def trained(root: Path, best: str) -> Config:
         write_text(run.student(name) / f"adapter/{kind}.safetensors", name)
         settings_file = "config.json" if name == "whole" else "adapter_config.json"
         write_text(run.student(name) / f"adapter/{settings_file}", "{}")
-        result = Result(
+        result = TrainingResult(
             name=name,
             best_step=1,
             best_epoch=1,

@@ -58,7 +58,7 @@ def experiment(folder: Path, model: Path) -> Path:
             {"name": "s", "method": {"rank": 4, "dropout": 0.1}, "batch_size": 4}
             | {"epochs": 4, "learning_rate": 1.0e-2}
         ],
-        "predict": {"sampling": {"max_tokens": 4}, "epoch_rows": 2},
+        "predict": {"sampling": {"max_tokens": 4}, "eval_rows": 2},
     }
     path = folder / "t.yaml"
     folder.mkdir(parents=True, exist_ok=True)

@@ -106,7 +106,7 @@ HARMLESS = [
     "teacher.keep=2",
     "teacher.repair=false",
     "students.0.learning_rate=0.1",
-    "students.0.micro_tokens=512",
+    "students.0.tokens_per_pass=512",
     "judge.llm=none",
     "wandb.project=other",
 ]

@@ -18,7 +18,7 @@ from config.schema import Config
 from config.search_space import SearchSettings
 from data.run_paths import RunPaths
 from data.store import claim, read_records
-from student.records import Searched, Step, Trial
+from student.records import SearchResult, Step, Trial
 from student.search.results import ranked
 from student.search.search import search
 from student.search.space import combinations
@@ -51,7 +51,7 @@ def searching(folder: Path, model: Path, epochs: int = 1, **wanted: Any) -> Path
     return path
 
 
-def rates(found: Searched) -> list[object]:
+def rates(found: SearchResult) -> list[object]:
     """What was drawn for each trial."""
     return [trial.settings["learning_rate"] for trial in found.trials]
 
@@ -77,7 +77,7 @@ def test_the_hidden_set_is_never_opened(tmp_path: Path, model: Path) -> None:
     opened = done.stdout.split("opened:\n")[1].splitlines()
     assert str(run.split("val")) in opened
     assert not [name for name in opened if Path(name).name in ("hidden.jsonl", "hidden.json")]
-    found = Searched.model_validate_json(run.search.read_bytes())
+    found = SearchResult.model_validate_json(run.search.read_bytes())
     assert f"best: {found.best}" in done.stdout and "python -m pipeline" in done.stdout
 
 
@@ -109,7 +109,7 @@ def test_a_search_to_its_end(tmp_path: Path, model: Path) -> None:
     assert scales <= {3.0, 32.0}, "alpha keeps its ratio to the rank: 6/4, and 64/4 by default"
     assert [(cell.method, cell.n) for cell in found.leaderboard] == [("lora", 3)]
     assert found.best == ranked(found.trials)[0].name == found.leaderboard[0].best
-    assert found == Searched.model_validate_json(run.search.read_bytes())
+    assert found == SearchResult.model_validate_json(run.search.read_bytes())
     kept = [t.name for t in found.trials if (run.student(t.name) / "adapter").exists()]
     assert kept == [found.best], "weights of the others would fill the disk"
 
@@ -174,7 +174,7 @@ def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
         search(load_config(path, ["search.learning_rate.high=0.5"]), False)
 
 
-def _measured(found: Searched) -> list[Trial]:
+def _measured(found: SearchResult) -> list[Trial]:
     """All but the clock, which no resumed training shares with another, and the folder."""
     return [trial.model_copy(update={"seconds": None}) for trial in found.trials]
 
@@ -198,7 +198,7 @@ def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
     names = [f"trial-{number:03d}" for number in range(4)]
     begun = [[name for name in names if f"{name}: lora of rank" in lines] for lines in said]
     assert all(begun) and sorted(begun[0] + begun[1]) == names
-    found = Searched.model_validate_json(run.search.read_bytes())
+    found = SearchResult.model_validate_json(run.search.read_bytes())
     assert [trial.state for trial in found.trials] == ["complete"] * 4
     for name in names:
         steps = list(read_records(run.student(name) / "metrics.jsonl", Step))
