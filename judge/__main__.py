@@ -9,7 +9,7 @@ from typing import Protocol
 from config.cli import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
-from judge import leaderboard, score
+from judge import compare_runs, score
 from judge.annotation import export, import_labels
 from judge.calibration import calibrate
 from judge.drafting import draft_rules
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["compare"]:  # of many runs: there is no one CONFIG
         return _compare(words[1:])
     made = parser("judge", "Scores answers by the rules, and says how far the scores hold.")
-    made.epilog = f"without CONFIG: {COMPARE} RUN…  {leaderboard.ABOUT}"
+    made.epilog = f"without CONFIG: {COMPARE} RUN…  {compare_runs.ABOUT}"
     actions = made.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, module in ACTIONS.items():
         action = actions.add_parser(name, help=module.ABOUT, description=module.ABOUT)
@@ -57,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare(words: Sequence[str]) -> int:
-    made = argparse.ArgumentParser(prog=COMPARE, description=leaderboard.ABOUT)
-    leaderboard.add_arguments(made)
-    return leaderboard.run(made.parse_args(words))
+    made = argparse.ArgumentParser(prog=COMPARE, description=compare_runs.ABOUT)
+    compare_runs.add_arguments(made)
+    return compare_runs.run(made.parse_args(words))
 
 
 if __name__ == "__main__":

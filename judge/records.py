@@ -3,8 +3,11 @@
 A number that the verdicts do not decide is None. Rates are shares, 0 … 1.
 """
 
+from collections import Counter
+from collections.abc import Iterable
+
 from data.records import Record
-from judge.verdict import Missing
+from judge.verdict import Missing, Verdict
 
 
 class RuleScore(Record):
@@ -170,3 +173,86 @@ class Scores(Record):
     gaps: tuple[GapScore, ...]
     slices: tuple[SliceScore, ...]
     slices_hidden: int  # values of a field with fewer than ten decided rows in every arm
+
+
+class Share(Record):
+    """A share with its 95 % Wilson interval, 0 … 1."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Agreement(Record):
+    """The verdicts of an llm rule against those of the code rule that it shadows."""
+
+    code_rule: str
+    llm_rule: str
+    n: int  # answers that both decided
+    missing: int  # answers of the arms it judged that code decided and the model did not
+    true_pass: int
+    false_pass: int  # code fails, the model passes
+    false_fail: int  # code passes, the model fails
+    true_fail: int
+    accuracy: Share | None
+    tpr: Share | None  # of what passes, how much the model passes
+    tnr: Share | None  # of what fails, how much the model fails
+    kappa: float | None  # Cohen's; None when chance alone would agree on everything
+    kappa_low: float | None = None  # 95 % interval, clustered by question
+    kappa_high: float | None = None
+    ac1: float | None = None  # Gwet's: does not fall to 0 where nearly all pass
+
+
+class Coverage(Record):
+    """How far a language model got with the verdicts that it had to give."""
+
+    due: int  # verdicts; where only a label could say so, none
+    missing: dict[Missing, int]  # reason → of them, those that it did not give
+    unasked: int  # questions of any kind that max_calls or max_cost left over, in this run
+
+    @classmethod
+    def of(cls, verdicts: Iterable[Verdict], unasked: int) -> "Coverage":
+        """The coverage of a model's verdicts."""
+        due = [v for v in verdicts if v.outcome != "not_applicable" and v.reason != "unlabelled"]
+        reasons = Counter(verdict.reason for verdict in due if verdict.reason is not None)
+        return cls(due=len(due), missing=dict(reasons.most_common()), unasked=unasked)
+
+    @property
+    def share_missing(self) -> float:
+        """Of the due verdicts, 0 … 1."""
+        return sum(self.missing.values()) / max(1, self.due)
+
+    @property
+    def said(self) -> str:
+        """In a line for people."""
+        reasons = ", ".join(f"{reason} {count}" for reason, count in self.missing.items())
+        missing = f"{sum(self.missing.values())} missing{f' ({reasons})' if reasons else ''}"
+        left = f"; the limit left {self.unasked} questions unasked: run it again to go on"
+        return f"{self.due} verdicts due, {missing}{left if self.unasked else ''}"
+
+
+class JudgeNote(Record):
+    """The language model that judged."""
+
+    model: str
+    mode: str  # how it was made to answer in a form: json_schema, …, plain
+    rules_per_call: int = 1
+    fell: dict[str, int] = {}  # looser mode → questions asked in it because a stricter one failed
+    unfounded: int = 0  # questions whose reply quotes what is not in the data, even when re-asked
+    calls: int  # asked in this run
+    coverage: Coverage | None = None  # None: judged before this was noted
+    prompt_tokens: int = 0  # of those calls
+    completion_tokens: int = 0
+    cost: float | None = None  # likewise; None: the server has no prices
+    same_as_base: bool  # it judges itself: shown as a warning
+    calibrated: bool  # against people's labels
+
+
+class JudgeResult(Record):
+    """judge/scores.json of val, and judge/hidden.json of the rows that nobody labelled."""
+
+    scores: Scores
+    agreements: list[Agreement]
+    arms: list[str]  # judged by the language model
+    judge: JudgeNote | None  # None: code rules only
+    contexts: ContextScore | None = None  # of the rows; None: none has passages and a reference

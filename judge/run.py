@@ -14,7 +14,6 @@ from data.answers import Answer, logged_answers, read_answers
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.store import read_record, read_records, write_records, write_text
-from judge.agreement import agreements
 from judge.calibration.record import (
     Calibration,
     JudgeFingerprint,
@@ -26,13 +25,14 @@ from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
 from judge.llm.output_mode import OUTPUT_MODES
 from judge.llm.session import Asks
+from judge.metrics.agreement import agreements
 from judge.metrics.drift import AnsweredSplit
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import build_verdict_table
+from judge.records import Coverage, JudgeNote, JudgeResult
 from judge.reference.bertscore import BertScorer
 from judge.reference.overlap import context_score
 from judge.reference.reference_scores import best_by_row, reference_scores
-from judge.result import Coverage, JudgeNote, JudgeResult, coverage_of
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile, rules_sha256
@@ -70,7 +70,9 @@ def judge_run(
         verdicts += asked
         size = config.judge.rules_per_call
         bound = judge_fingerprint(rules, prompt, server.model, judge.mode, size)
-        note = _note(judge, config, coverage_of(asked, judge.spent), _calibrated(run, bound))
+        note = _note(
+            judge, config, Coverage.of(asked, judge.spent.unasked), _calibrated(run, bound)
+        )
     bert = BertScorer(config.judge.bertscore) if config.judge.bertscore else None
     references = reference_scores(answers, rows, _scored(config, split), bert)
     result = JudgeResult(

@@ -15,8 +15,7 @@ from judge.llm.client import budget_of
 from judge.llm.session import Asks
 from judge.metrics.drift import distribution_shifts
 from judge.metrics.verdict_table import DECIDABLE, STRICT
-from judge.records import DistributionShift
-from judge.result import JudgeResult
+from judge.records import DistributionShift, JudgeResult
 from judge.run import JudgedSplit, judge_plan, judge_run, judged_side, llm_arms
 from prompts.prompt_file import load_prompt
 

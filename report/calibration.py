@@ -5,7 +5,6 @@ Knows which of its numbers belong together; leaves the measuring to the judge.
 
 from data.answers import logged_answers
 from data.records import Record
-from judge.agreement import Agreement
 from judge.annotation.import_labels import ArmLabels, Estimate, estimate
 from judge.calibration.label_agreement import GoldAgreement
 from judge.calibration.record import Calibration
@@ -15,6 +14,7 @@ from judge.llm.judge import by_model
 from judge.metrics.drift import AnsweredSplit
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import STRICT
+from judge.records import Agreement
 from report.corrected import Corrected, corrected
 from report.gather import RunFiles
 

@@ -23,7 +23,7 @@ from judge.annotation.import_labels import Labels
 from judge.calibration.record import Calibration, bound_by, load_calibration
 from judge.metrics.drift import AnsweredSplit
 from judge.metrics.stats import Refusal
-from judge.result import JudgeResult
+from judge.records import JudgeResult
 from judge.run import judged_side
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt, load_prompt

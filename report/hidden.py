@@ -10,8 +10,7 @@ from data.records import Record
 from judge.metrics.drift import distribution_shifts
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import DECIDABLE
-from judge.records import DistributionShift, Measured, StrictScore
-from judge.result import JudgeResult
+from judge.records import DistributionShift, JudgeResult, Measured, StrictScore
 from report.corrected import Corrected, corrected
 from report.formats import number, percent, points
 from report.gather import BASE, RunFiles

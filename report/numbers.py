@@ -4,9 +4,7 @@ Knows which numbers belong to the report; leaves their measuring to the judge.
 """
 
 from data.records import Record
-from judge.agreement import Agreement
-from judge.records import ArmScore, Comparison, ContextScore, ReferenceScore
-from judge.result import JudgeNote
+from judge.records import Agreement, ArmScore, Comparison, ContextScore, JudgeNote, ReferenceScore
 from report.calibration import Calibrated, People, people, summary
 from report.gates import Threshold, gates
 from report.gather import RunFiles

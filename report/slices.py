@@ -4,8 +4,8 @@ Knows which slices stand in the heat maps and their colours; leaves the measurin
 """
 
 from data.records import Record
+from judge.metrics.scores import rule_slices
 from judge.records import Measured, StrictScore
-from judge.slices import rule_slices
 from report.gather import RunFiles
 
 _DARKEST = (0x66, 0xAA, 0xD1)  # of a rate of 1; the ink keeps a contrast of 6 on it

@@ -16,11 +16,11 @@ from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.store import read_record, read_records, write_text
-from judge.agreement import Share
 from judge.annotation.sheet import Mark, answer_id, read_sheet
 from judge.metrics.estimators import powered_rate
 from judge.metrics.stats import Refusal, rate
 from judge.metrics.verdict_table import VerdictTable, build_verdict_table
+from judge.records import Share
 from judge.run import asked_pairs
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
@@ -171,10 +171,10 @@ def estimate(
         answers=len(units),
         labelled=len(good),
         blank=said.blank,
-        people=Share.of(people),
-        judge=Share.of(judge) if judge else None,
+        people=Share(**people._asdict()),
+        judge=Share(**judge._asdict()) if judge else None,
         judge_missing=len(units) - len(decided),
-        powered=Share.of(powered.rate),
+        powered=Share(**powered.rate._asdict()),
         weight=powered.weight,
     )
 

@@ -12,7 +12,6 @@ from config.schema import Config, ServerSettings
 from data.answers import logged_answers
 from data.run_paths import RunPaths
 from data.store import write_text
-from judge.agreement import agreements
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import Judging, probe
 from judge.calibration.label_agreement import (
@@ -29,7 +28,8 @@ from judge.calibration.variants import boards
 from judge.checks.check import code_verdicts
 from judge.labels import GoldLabels, halves, read_labels
 from judge.llm.judge import LlmJudge
-from judge.result import coverage_of
+from judge.metrics.agreement import agreements
+from judge.records import Coverage
 from judge.score import judging_server
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
@@ -104,7 +104,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         bound=bound,
         rows=len(rows),
         answers=len(pairs),
-        coverage=coverage_of(asked, judge.spent) if judge is not None else None,
+        coverage=Coverage.of(asked, judge.spent.unasked) if judge is not None else None,
         gold=_counts(labels),
         scores={name: score_against(held, name) for name in held.boards},
         rules=tuple(rules_against(held)),

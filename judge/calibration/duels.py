@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 from data.rows import Row
 from data.splits import question_key
-from judge.agreement import as_share
 from judge.calibration.shares import BiasRate, counted
 from judge.labels import Preference
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import pair_question
-from judge.metrics.agreement import prefers_longer
+from judge.metrics.agreement import as_share, prefers_longer
 
 
 class PreferencePair(NamedTuple):

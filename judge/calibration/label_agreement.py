@@ -10,11 +10,12 @@ from typing import NamedTuple
 from data.records import Record
 from data.rows import Row
 from data.splits import question_key
-from judge.agreement import Share, as_share
 from judge.calibration.variants import CODE_STRICT, must_rules
 from judge.labels import Gold, Half
 from judge.metrics import agreement as raters
+from judge.metrics.agreement import as_share
 from judge.metrics.verdict_table import STRICT, VerdictTable
+from judge.records import Share
 
 SHOWN = 40  # disagreements listed
 _EXCERPT = 240  # characters of an answer

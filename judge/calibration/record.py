@@ -6,7 +6,6 @@ from pydantic import ValidationError
 
 from config.errors import DataError
 from data.records import Record, digest
-from judge.agreement import Agreement
 from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
 from judge.calibration.label_agreement import Disagreement, RuleAgainstGold, ScoreAgainstGold
@@ -14,7 +13,7 @@ from judge.calibration.mutation.code import MutationScore
 from judge.llm.prompt import TEMPLATES
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import STRICT
-from judge.result import Coverage, JudgeNote
+from judge.records import Agreement, Coverage, JudgeNote
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 

@@ -3,8 +3,9 @@
 from collections.abc import Hashable, Sequence
 
 from data.records import Record
-from judge.agreement import Share, as_share
+from judge.metrics.agreement import as_share
 from judge.metrics.stats import rate
+from judge.records import Share
 
 
 def share_of(values: Sequence[bool], clusters: Sequence[Hashable]) -> Share | None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from judge.agreement import Agreement, Share
 from judge.calibration.attacks import AttackReport
 from judge.calibration.label_agreement import GoldAgreement
 from judge.calibration.mutation.code import MutationScore
 from judge.calibration.record import Calibration
 from judge.calibration.shares import BiasRate
+from judge.records import Agreement, Share
 
 
 def lines(found: Calibration) -> Iterator[str]:

@@ -16,7 +16,7 @@ from judge.gate.junit import JunitCase, junit
 from judge.gate.junit import Outcome as CaseOutcome
 from judge.gate.thresholds import Gate, GateMeasurements, decide, exit_code
 from judge.metrics.verdict_table import build_verdict_table
-from judge.result import JudgeResult
+from judge.records import JudgeResult
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
 from prompts.rules import ScoredRule, rules_sha256

@@ -16,7 +16,7 @@ from judge.llm.judge import by_model
 from judge.metrics.paired import BASE, TEACHER
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import STRICT, VerdictTable
-from judge.result import JudgeResult
+from judge.records import JudgeResult
 
 GateOutcome = Literal["pass", "fail", "undecided", "inconclusive", "uncalibrated"]
 

@@ -5,12 +5,16 @@ the counts do not define is None.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from data.rows import Row, questions
 from judge.metrics.stats import CONFIDENCE, Floats, Interval, by_cluster, rate, wilson
+from judge.records import Agreement, Share
+from judge.verdict import Verdict
+from prompts.rules import RuleFile
 
 RESAMPLES = 2_000
 
@@ -163,3 +167,58 @@ def prefers_longer(
     """
     kept = [index for index, (preferred, other) in enumerate(lengths) if preferred != other]
     return rate([lengths[i][0] > lengths[i][1] for i in kept], [clusters[i] for i in kept])
+
+
+def agreements(
+    verdicts: Sequence[Verdict], rules: RuleFile, rows: Iterable[Row] = (), seed: int = 0
+) -> list[Agreement]:
+    """One record per rule with `shadow_llm`, in the order of the rule file.
+
+    Answers are clustered by the question of their row; a row that is not given is its own.
+    """
+    asked = questions(rows)
+    shadowed = [(rule.id, rule.shadow_llm) for rule in rules.rules if rule.shadow_llm]
+    return [_agreement(code, llm, verdicts, asked, seed) for code, llm in shadowed]
+
+
+def _agreement(
+    code_rule: str, llm_rule: str, verdicts: Sequence[Verdict], asked: Mapping[str, str], seed: int
+) -> Agreement:
+    decided, judged = _decided(code_rule, verdicts), _decided(llm_rule, verdicts)
+    arms = _judged_arms(llm_rule, verdicts)
+    both = [unit for unit in decided if unit in judged]
+    gold, model = [decided[unit] for unit in both], [judged[unit] for unit in both]
+    counts = confusion(gold, model)
+    interval = kappa_interval(gold, model, [asked.get(row, row) for _, row, _ in both], seed)
+    return Agreement(
+        code_rule=code_rule,
+        llm_rule=llm_rule,
+        n=counts.n,
+        missing=sum(arm in arms for arm, _, _ in decided) - counts.n,
+        **counts._asdict(),
+        accuracy=as_share(accuracy(counts)),
+        tpr=as_share(tpr(counts)),
+        tnr=as_share(tnr(counts)),
+        kappa=kappa(counts),
+        kappa_low=interval.low if interval else None,
+        kappa_high=interval.high if interval else None,
+        ac1=ac1(counts),
+    )
+
+
+def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int], bool]:
+    return {
+        (verdict.arm, verdict.row, verdict.sample): verdict.outcome == "pass"
+        for verdict in verdicts
+        if verdict.rule == rule and verdict.outcome in ("pass", "fail")
+    }
+
+
+def _judged_arms(llm_rule: str, verdicts: Iterable[Verdict]) -> set[str]:
+    """The arms that the model was asked to judge: elsewhere its silence is no missing verdict."""
+    return {one.arm for one in verdicts if one.rule == llm_rule and one.reason != "not_run"}
+
+
+def as_share(found: Interval | None) -> Share | None:
+    """An interval as it is written to disk."""
+    return None if found is None else Share(**found._asdict())

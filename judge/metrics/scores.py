@@ -6,7 +6,9 @@ verdict is counted and bounded, never taken for a fail or a pass.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from config.errors import DataError
 from data.rows import Row
 from judge.metrics.paired import comparisons, gaps
 from judge.metrics.stats import rate, rule_of_three
@@ -16,14 +18,29 @@ from judge.metrics.verdict_table import (
     AnswerKey,
     VerdictTable,
     build_verdict_table,
-    strict,
 )
-from judge.records import ArmScore, ReferenceScore, RuleScore, Scores, SliceScore, StrictScore
-from judge.slices import SLICE_ROWS, Slice, slices
+from judge.records import (
+    ArmScore,
+    Measured,
+    ReferenceScore,
+    RuleScore,
+    RuleSlice,
+    Scores,
+    SliceScore,
+    StrictScore,
+)
 from judge.verdict import Missing, Verdict
 from prompts.rules import RuleFile, ScoredRule, rules_sha256
 
-__all__ = ["score", "strict", "strict_score"]
+SLICE_ROWS = 10  # decided rows from which a slice is shown
+
+
+class Slice(NamedTuple):
+    """The rows with one value of a field; a row with several labels is in several of them."""
+
+    field: str
+    value: str
+    rows: frozenset[str]  # ids
 
 
 def score(
@@ -118,3 +135,36 @@ def _slices(board: VerdictTable, every: Sequence[Slice]) -> Iterator[SliceScore]
             inside = [unit for unit in units if unit[0] in one.rows]
             found = strict_score(board, arm, inside)
             yield SliceScore(arm=arm, field=one.field, value=one.value, strict=found)
+
+
+def slices(fields: Sequence[str], rows: Sequence[Row]) -> list[Slice]:
+    """The slices of each field in turn, by value. Raises DataError for what is no field."""
+    found = []
+    for field in fields:
+        members: dict[str, set[str]] = {}
+        for row in rows:
+            for value in _values(field, row):
+                members.setdefault(value, set()).add(row.id)
+        found += [Slice(field, value, frozenset(ids)) for value, ids in sorted(members.items())]
+    return found
+
+
+def _values(field: str, row: Row) -> list[str]:
+    if field.startswith("tags."):
+        tag = row.tags.get(field.removeprefix("tags."))
+        return [] if tag is None else [tag]
+    if field == "labels":
+        return list(row.labels or ())
+    raise DataError(f"rule file: slices: {field!r} is no field to split by; use tags.… or labels")
+
+
+def rule_slices(board: VerdictTable, rows: Sequence[Row], arm: str) -> Iterator[RuleSlice]:
+    """The must-rules of one arm on every slice, where at least SLICE_ROWS answers are decided."""
+    decided = {due.id: board.decided(arm, due.id) for due in board.rules.scored_rules() if due.must}
+    for one in slices(board.rules.slices, rows):
+        for rule, passed in decided.items():
+            units = {unit: ok for unit, ok in passed.items() if unit[0] in one.rows}
+            found = rate(list(units.values()), board.clusters(units))
+            if found is not None and len(units) >= SLICE_ROWS:
+                measured = Measured(n=len(units), **found._asdict())
+                yield RuleSlice(field=one.field, value=one.value, rule=rule, rate=measured)

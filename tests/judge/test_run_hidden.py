@@ -14,8 +14,7 @@ from judge.metrics.drift import distribution_shifts
 from judge.metrics.scores import score
 from judge.metrics.stats import independent, wilson
 from judge.metrics.verdict_table import DECIDABLE
-from judge.records import DistributionShift, Scores
-from judge.result import JudgeResult
+from judge.records import DistributionShift, JudgeResult, Scores
 from judge.run import judged_side
 from prompts.prompt_file import load_prompt
 from tests.judge.folders import BRIEF, LINK, REFUSE, answer_hidden, answer_val, make_run

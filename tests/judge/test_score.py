@@ -11,7 +11,7 @@ from config.errors import ConfigError
 from config.schema import Config, JudgeSettings, Prices, ServerSettings
 from data.run_paths import RunPaths
 from judge import score as scoring
-from judge.result import JudgeResult
+from judge.records import JudgeResult
 from tests.judge.llm.server import Sent, error, is_probe, serving, user, verdict
 from tests.report.made import ROWS, make_run
 

@@ -11,7 +11,6 @@ from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.store import write_records, write_text
-from judge.agreement import Agreement, Share, agreements
 from judge.annotation.import_labels import ArmLabels, Label, Labels
 from judge.annotation.sheet import answer_id
 from judge.calibration.attacks import AttackReport, AttackScore, Tally
@@ -26,10 +25,11 @@ from judge.calibration.mutation.code import Caught, MutationScore
 from judge.calibration.record import Calibration, GoldCounts, JudgeFingerprint
 from judge.calibration.shares import BiasRate
 from judge.checks.check import code_verdicts
+from judge.metrics.agreement import agreements
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import DECIDABLE, STRICT
+from judge.records import Agreement, JudgeNote, JudgeResult, Share
 from judge.reference.reference_scores import reference_scores
-from judge.result import JudgeNote, JudgeResult
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile

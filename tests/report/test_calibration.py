@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data.run_paths import RunPaths
 from judge.calibration.record import Calibration
-from judge.result import Coverage
+from judge.records import Coverage
 from prompts.rules import Rule
 from report.gather import gather
 from report.numbers import make_numbers

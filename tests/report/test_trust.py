@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from data.run_paths import RunPaths
-from judge.agreement import Share
 from judge.calibration.record import Calibration, judge_fingerprint
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import DECIDABLE
+from judge.records import Share
 from prompts.rules import Rule, ScoredRule
 from report.calibration import summary
 from report.gather import RunFiles, gather

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from judge.agreement import Agreement
+from judge.records import Agreement
 from report.calibration import reading
 from report.formats import decimal
 from report.gather import RunFiles

@@ -13,7 +13,6 @@ from data.answers import Answer
 from data.records import Record, digest
 from data.rows import Row
 from data.splits import question_key
-from judge.agreement import Share
 from judge.calibration.mutation.case import Breaker, MutationCase, Pairs, obeyed, retyped
 from judge.calibration.mutation.content import BREAKERS as CONTENT
 from judge.calibration.mutation.form import BREAKERS as FORM
@@ -22,6 +21,7 @@ from judge.calibration.shares import share_of
 from judge.checks.applicability import applicable, asks_model
 from judge.checks.check import check_context, check_due, normalised_answer
 from judge.checks.kinds import CheckContext
+from judge.records import Share
 from prompts.prompt_file import Prompt
 from prompts.rules import LlmCheck, Phrase, RuleFile, ScoredRule
 

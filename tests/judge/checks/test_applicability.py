@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from judge.checks.check import check_context, check_due, without_check
-from judge.metrics.scores import score, strict
+from judge.metrics.scores import score
+from judge.metrics.verdict_table import strict
 from judge.verdict import Missing, Outcome, Verdict
 from prompts.rules import ScoredRule
 from tests.judge.llm.runs import after_probe, judged

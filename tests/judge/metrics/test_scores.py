@@ -5,8 +5,9 @@ from scipy.stats import binomtest
 
 from config.errors import DataError
 from data.rows import Row
-from judge.agreement import agreements
-from judge.metrics.scores import score, strict
+from judge.metrics.agreement import agreements
+from judge.metrics.scores import score
+from judge.metrics.verdict_table import strict
 from judge.records import Comparison, Scores
 from judge.reference.reference_scores import best_logged, reference_score
 from judge.verdict import Missing, Outcome, Verdict

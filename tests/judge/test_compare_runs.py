@@ -9,7 +9,7 @@ from config.errors import DataError
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.__main__ import main
-from judge.leaderboard import Leaderboard, leaderboard
+from judge.compare_runs import Leaderboard, leaderboard
 from judge.metrics.stats import holm
 from tests.judge.folders import BRIEF, LINK, answer_val, make_run
 from tests.judge.made import make_row
