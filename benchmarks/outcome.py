@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from data.atomic_write import write_text
 from data.records import Record
-from data.store import write_text
 from pipeline.git import commit
 
 

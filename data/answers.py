@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
+from data.jsonl import read_records
 from data.records import Record
 from data.rows import Row
-from data.store import read_records
 
 Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not fit, nothing asked
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config.errors import DataError
-from data.store import write_text
+from data.atomic_write import write_text
 
 Fingerprint = Mapping[str, object]  # setting → JSON-able value or hash
 
 
 def fingerprint_path(path: Path) -> Path:
     """Where the settings behind a file of records lie: beside it."""
-    return path.with_suffix(".meaning.json")
+    return path.with_suffix(".fingerprint.json")
 
 
 def stored_fingerprint(path: Path) -> Fingerprint:

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from config.errors import DataError
+from data.atomic_write import write_bytes
 from data.readers.tables import read_bytes
-from data.store import write_bytes
 
 
 def read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any] | None, str | None]]:

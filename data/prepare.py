@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from config.schema import CampusLogs, DataSettings
+from data.atomic_write import write_text
 from data.clean import clean
 from data.follow_ups import Second, second_turns
+from data.jsonl import write_records
 from data.quality import Quality, describe
 from data.readers.logs import LogFile, read_logs, refuse_duplicate_ids
 from data.rows import Row
 from data.splits import Leakage, leakage, question_key, remove_leaks, split
-from data.store import write_records, write_text
 
 _NAMED = 5  # bad lines named in the error
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from config.errors import DataError
 from config.schema import Config
+from data.jsonl import read_records
 from data.rows import Row
-from data.store import read_records
 
 Split = Literal["train", "val", "hidden"]
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from config.errors import DataError
-from data.store import Appender, replace_file
+from data.appender import Appender
+from data.atomic_write import replace_file
 
 _SCHEMA = pa.schema(
     [

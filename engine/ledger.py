@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import get_args
 
 from data.answers import Answer, Finish
-from data.store import Lines
+from data.jsonl import JsonlFile
 
 _FINISHES: tuple[Finish, ...] = get_args(Finish)
 _GONE = -1  # where an answer lies that was dropped
@@ -23,14 +23,14 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         """Raises DataError when another process is writing the file, or a line is no answer."""
-        self._lines = Lines(path, Answer)
+        self._lines = JsonlFile(path, Answer)
         self._starts = array("q")  # number → byte at which its line begins
         self._owners = array("Q")  # number → hash of row and sample
         self._finishes = bytearray()  # number → place in _FINISHES
         self._first: dict[bytes, int] = {}  # request → number of the answer that came for it
         self._others: dict[tuple[bytes, int], int] = {}  # of the same request for other rows
         try:
-            for start, answer in self._lines.placed():
+            for start, answer in self._lines.records_with_offsets():
                 self._note(start, answer)
         except BaseException:
             self._lines.close()
@@ -88,7 +88,7 @@ class Ledger:
         """
         if len(order) == len(self) and all(at == number for at, number in enumerate(order)):
             return
-        moved = self._lines.arrange(self._starts[number] for number in order)
+        moved = self._lines.rearrange(self._starts[number] for number in order)
         self._starts = array("q", [_GONE]) * len(self)
         for number, start in zip(order, moved, strict=True):
             self._starts[number] = start

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from config.errors import DataError
-from data.store import write_bytes
+from data.atomic_write import write_bytes
 from engine.base import Completion, Request
 from engine.openai_messages import Chat, read_told
 from wire.completion import Unintelligible

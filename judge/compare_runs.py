@@ -12,10 +12,11 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from config.errors import DataError
+from data.atomic_write import write_text
+from data.jsonl import read_records
 from data.records import Record, digest
 from data.rows import Row, normalised
 from data.run_paths import RunPaths
-from data.store import read_records, write_text
 from judge.format import points, share
 from judge.metrics.paired import compared, with_holm
 from judge.metrics.scores import strict_score

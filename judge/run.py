@@ -11,9 +11,10 @@ from typing import Literal, NamedTuple
 from config.errors import ConfigError, DataError
 from config.schema import Config, ServerSettings
 from data.answers import Answer, logged_answers, read_answers
+from data.atomic_write import write_text
+from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import read_record, read_records, write_records, write_text
 from judge.calibration.record import (
     Calibration,
     JudgeFingerprint,

@@ -11,8 +11,9 @@ from config.cli import add_changes, parser, run_command
 from config.errors import UnpromptedError
 from config.load import load_config
 from config.schema import Config
+from data.atomic_write import write_text
+from data.file_lock import lock_file
 from data.run_paths import RunPaths
-from data.store import claim, write_text
 from pipeline.child import run_child, said
 from pipeline.git import commit
 from pipeline.stages import Stage, inputs_of, is_done, seconds_of, stages, stamp
@@ -40,7 +41,7 @@ def main() -> int:
 def run_all(config: Config, path: Path, options: Sequence[str]) -> int:
     """All stages in order. Returns 0, or 3 when the judge finds the run inconclusive."""
     run = RunPaths.of(config)
-    with claim(run.root / "run"):
+    with lock_file(run.root / "run"):
         values = yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
         write_text(run.config, values)
         every = stages(config, commit())

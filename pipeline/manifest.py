@@ -11,8 +11,8 @@ from config.backends import RemoteBackend
 from config.cli import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
+from data.atomic_write import write_text
 from data.run_paths import RunPaths
-from data.store import write_text
 from engine.factory import teacher_engine, teacher_model
 from engine.precision import precision
 from engine.request_builder import RequestBuilder

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from config.schema import Config
 from data.answers import top_logprobs_path
+from data.atomic_write import write_text
+from data.jsonl import read_record
 from data.records import Record, digest
 from data.run_paths import RunPaths
-from data.store import read_record, write_text
 
 ROOT = Path(__file__).resolve().parents[1]  # of the checkout
 ROOMS = (

@@ -5,7 +5,7 @@ from pathlib import Path
 from config.cli import add_changes, parser, run_command
 from config.load import load_config
 from config.schema import Config
-from data.store import write_text
+from data.atomic_write import write_text
 from report.card import write_card
 from report.gather import gather
 from report.numbers import make_numbers

@@ -1,6 +1,6 @@
 """The best student's model card, `best/README.md`."""
 
-from data.store import write_text
+from data.atomic_write import write_text
 from report.gather import RunFiles
 from report.numbers import Numbers
 from report.render import render_card

@@ -15,10 +15,10 @@ from config.errors import DataError
 from config.peft_methods import Served, served_as
 from config.schema import Config
 from data.answers import Answer, read_answers
+from data.jsonl import read_records
 from data.quality import Quality
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import read_records
 from judge.annotation.import_labels import Labels
 from judge.calibration.record import Calibration, bound_by, load_calibration
 from judge.metrics.drift import AnsweredSplit

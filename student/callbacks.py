@@ -21,8 +21,10 @@ from transformers import (
 from config.errors import SetupError
 from config.schema import Config
 from config.training import StudentSettings, TrackerSettings, WandbSettings
+from data.appender import Appender
+from data.atomic_write import write_text
+from data.jsonl import read_records, write_records
 from data.run_paths import RunPaths
-from data.store import Appender, read_records, write_records, write_text
 from student.checkpoint import writing
 from student.distributed import rank, wait
 from student.records import Step

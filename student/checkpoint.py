@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from config.errors import DataError
-from data.store import unwritten
+from data.atomic_write import write_error
 from engine.models import file_sha256
 from student.distributed import put, rank, whole
 from student.model import Model, trainable
@@ -29,7 +29,7 @@ def writing(folder: Path, size: int) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise unwritten(folder, size, error) from error
+        raise write_error(folder, size, error) from error
 
 
 def save_trained(model: Model, folder: Path) -> None:

@@ -9,11 +9,11 @@ from config.errors import DataError
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import top_logprobs_path
+from data.jsonl import read_records
 from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.selected import SelectedAnswer
-from data.store import read_records
 from data.top_logprobs import TopLogprobs, read_top_logprobs
 from engine.request_builder import RequestBuilder, View
 from student.collator import Example

@@ -9,10 +9,10 @@ from config.peft_methods import served_as
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import Answer, read_answers
+from data.atomic_write import write_text
 from data.readers.write_back import write_hidden
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import write_text
 from engine.base import Adapter, Engine
 from engine.batch_job import Task, run_job
 from engine.merge_adapter import ADAPTER_CONFIG, save_merged

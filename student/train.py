@@ -12,9 +12,9 @@ from config.errors import DataError
 from config.peft_methods import FullMethod, PrefixTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
+from data.atomic_write import write_text
 from data.fingerprint import check_fingerprint
 from data.run_paths import RunPaths
-from data.store import write_text
 from engine.models import load_base
 from engine.precision import has_bfloat16
 from engine.request_builder import RequestBuilder
@@ -52,7 +52,7 @@ def train(
     arguments = _arguments(config, student, folder / "checkpoints")  # sets up several processes
     start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
     meaning = _meaning(config, student, builder, found.sha256, start)
-    if rank() == 0 and check_fingerprint(folder / "meaning.json", meaning, accept_changes):
+    if rank() == 0 and check_fingerprint(folder / "fingerprint.json", meaning, accept_changes):
         for stale in ("checkpoints", "adapter"):
             shutil.rmtree(folder / stale, ignore_errors=True)
         (folder / "result.json").unlink(missing_ok=True)

@@ -13,9 +13,10 @@ from config.cli import add_changes, parser, run_command
 from config.errors import ConfigError
 from config.load import load_config
 from config.schema import Config
+from data.atomic_write import write_text
+from data.jsonl import write_records
 from data.run_paths import RunPaths
 from data.shards import WHOLE, read_shard
-from data.store import write_records, write_text
 from judge.score import judging_server
 from prompts.prompt_file import load_prompt
 from teacher.audit import RuleAudit, audit

@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from config.schema import Config
+from data.atomic_write import write_text
+from data.jsonl import read_records
 from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.selected import SelectedAnswer
-from data.store import read_records, write_text
 from judge.metrics.verdict_table import strict
 from judge.verdict import Verdict
 from prompts.rules import RuleFile

@@ -14,10 +14,12 @@ from typing import NamedTuple
 from config.errors import DataError
 from config.schema import Config
 from data.answers import Answer, top_logprobs_path
+from data.atomic_write import replace_file
+from data.file_lock import lock_file
 from data.fingerprint import check_fingerprint, fingerprint_path, stored_fingerprint
+from data.jsonl import read_records
 from data.run_paths import RunPaths
 from data.shards import Shard, shard_of, shard_paths
-from data.store import claim, read_records, replace_file
 from data.top_logprobs import join_top_logprobs
 from engine.base import Completion, Request
 from engine.batch_job import UnansweredRows
@@ -66,7 +68,7 @@ def merge(config: Config, identity: str) -> dict[str, Merged]:
         with ExitStack() as claims:
             for arm, paths in shards.items():
                 for path in paths:
-                    claims.enter_context(claim(path))
+                    claims.enter_context(lock_file(path))
                 counts[arm] = _join(paths, joined[arm])
         nobody = _NoEngine(identity, config.model.max_length)
         done = generate(config, Sources(nobody, part=_MERGING), False)
@@ -97,7 +99,7 @@ def _files(path: Path) -> tuple[Path, Path, Path]:
 
 
 def _move(joined: Path, path: Path) -> None:
-    with claim(path):
+    with lock_file(path):
         for source, target in zip(_files(joined), _files(path), strict=True):
             if source.exists():
                 source.replace(target)

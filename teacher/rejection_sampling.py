@@ -9,9 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from config.schema import Config
+from data.jsonl import write_records
 from data.run_paths import RunPaths
 from data.selected import SelectedAnswer
-from data.store import write_records
 from prompts.rules import RuleFile
 from teacher.fates import Fate, Placed, Selection, counted
 from teacher.scoring import Candidates, ScoredCandidate, Standing, must_rules, rank, standing

@@ -8,9 +8,9 @@ import pytest
 from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers
+from data.jsonl import write_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
-from data.store import write_records
 from engine.base import Completion, Request
 from engine.request_builder import RequestBuilder, View
 from judge.reference.reference_scores import best_by_row, perplexities

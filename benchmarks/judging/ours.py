@@ -8,7 +8,7 @@ from typing import NamedTuple
 from benchmarks.judging.items import PROMPT, RULES, Item
 from benchmarks.judging.server import MODEL
 from config.schema import JudgeSettings, ServerSettings
-from data.store import Store, read_records
+from data.jsonl import JsonlStore, read_records
 from judge.llm.cache import CachedReply
 from judge.llm.judge import LlmJudge
 from judge.verdict import Verdict
@@ -106,7 +106,7 @@ def _own_cpu_s(items: list[Item], url: str, in_flight: int, store: Path) -> floa
     took = _judge(items, url, in_flight, store, calls=0).cpu_s
     fresh = store.with_suffix(".again")
     clock = _Clock()
-    with Store(fresh, CachedReply) as kept:
+    with JsonlStore(fresh, CachedReply) as kept:
         for reply in replies:
             kept.append(reply)
     took += clock.took().cpu_s

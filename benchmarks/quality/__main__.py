@@ -27,10 +27,11 @@ from config.peft_methods import FullMethod, LoraMethod, PromptTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import read_answers, top_logprobs_path
+from data.atomic_write import write_text
+from data.jsonl import read_records, write_records
 from data.records import Record
 from data.run_paths import RunPaths
 from data.selected import SelectedAnswer
-from data.store import read_records, write_records, write_text
 from engine.hf_engine import HfEngine
 from engine.request_builder import RequestBuilder, View
 from engine.vllm_engine import VllmEngine

@@ -28,10 +28,10 @@ from benchmarks.quality.__main__ import (
 from benchmarks.quality.standings import share
 from config.load import load_config
 from config.schema import Config
+from data.jsonl import read_records
 from data.records import Record
 from data.run_paths import RunPaths
 from data.selected import SelectedAnswer
-from data.store import read_records
 from engine.request_builder import RequestBuilder
 from judge.metrics.stats import Interval, paired, rate
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from config.errors import DataError
 from config.schema import Logs
+from data.atomic_write import write_bytes
 from data.readers.logs import outcomes
 from data.readers.tables import Entry, read_bytes
 from data.rows import Row
-from data.store import write_bytes
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from config.errors import ConfigError, DataError
 from config.schema import Config
 from data.answers import Answer
+from data.atomic_write import write_bytes
 from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import write_bytes
 from judge.annotation.sheet import CELL, sheet
 from judge.run import asked_pairs
 

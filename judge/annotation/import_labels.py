@@ -12,10 +12,11 @@ from pathlib import Path
 from config.errors import DataError
 from config.schema import Config
 from data.answers import Answer
+from data.atomic_write import write_text
+from data.jsonl import read_record, read_records
 from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import read_record, read_records, write_text
 from judge.annotation.sheet import Mark, answer_id, read_sheet
 from judge.metrics.estimators import powered_rate
 from judge.metrics.stats import Refusal, rate

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from config.schema import Config, ServerSettings
 from data.answers import logged_answers
+from data.atomic_write import write_text
 from data.run_paths import RunPaths
-from data.store import write_text
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import Judging, probe
 from judge.calibration.label_agreement import (

@@ -14,7 +14,7 @@ import yaml
 
 from config.errors import ConfigError, DataError
 from config.schema import Config, ServerSettings
-from data.store import write_text
+from data.atomic_write import write_text
 from judge.checks.text import language_of
 from judge.drafting.ask import Replies, Unread, ask_for_rules
 from judge.drafting.sift import Sifted, sift

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from config.errors import DataError
 from config.schema import Config
+from data.atomic_write import write_text
+from data.jsonl import read_records
 from data.run_paths import RunPaths
-from data.store import read_records, write_text
 from judge.calibration.record import bound_by, load_calibration
 from judge.format import share
 from judge.gate.junit import JunitCase, junit

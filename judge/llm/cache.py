@@ -7,8 +7,8 @@ request that got no reply is not. Of two records with one key the later counts.
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from data.jsonl import JsonlStore, read_records
 from data.records import Record
-from data.store import Store, read_records
 from wire.client import Loss, Unanswered
 from wire.completion import Reply
 
@@ -33,7 +33,7 @@ class ReplyCache:
 
     def __init__(self, path: Path, writable: bool = True) -> None:
         """Raises DataError when another process is writing the file; read only, none is needed."""
-        self._store = Store(path, CachedReply, sync_every=None) if writable else None
+        self._store = JsonlStore(path, CachedReply, sync_every=None) if writable else None
         # a busy disk takes seconds for a sync: meanwhile the requests go on
         self._syncer = ThreadPoolExecutor(max_workers=1)
         self._sync: Future[None] | None = None

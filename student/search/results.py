@@ -6,8 +6,8 @@ from pathlib import Path
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Optuna
 
+from data.jsonl import read_records
 from data.run_paths import RunPaths
-from data.store import read_records
 from student.records import LeaderboardCell, SearchResult, Step, TrainingResult, Trial, TrialState
 from student.search.space import DrawnTrial, drawn_before, trial_name
 

@@ -18,10 +18,11 @@ from optuna.trial import TrialState
 from config.errors import ConfigError, DataError, UnpromptedError
 from config.schema import Config
 from config.search_space import SearchSettings
+from data.atomic_write import write_text
+from data.file_lock import lock_file
 from data.fingerprint import check_fingerprint
 from data.records import digest
 from data.run_paths import RunPaths
-from data.store import claim, write_text
 from engine.models import file_sha256
 from engine.request_builder import RequestBuilder
 from student.records import SearchResult
@@ -65,26 +66,26 @@ class _Worker:
     def __init__(self, config: Config, wanted: SearchSettings, accept_changes: bool) -> None:
         self.config, self.wanted, self.run = config, wanted, RunPaths.of(config)
         self._folder = self.run.search.with_suffix("")
-        with claim(self.run.search, wait=True):
+        with lock_file(self.run.search, wait=True):
             meaning = _meaning(config, wanted)
-            if check_fingerprint(self._folder / "meaning.json", meaning, accept_changes):
+            if check_fingerprint(self._folder / "fingerprint.json", meaning, accept_changes):
                 self._forget()
             self.study = opened_study(self._folder / "journal.log", wanted)
 
     def _forget(self) -> None:
         """Removes the trials of other settings. Raises DataError while one of them is trained."""
         for lock in self._folder.glob("trial-*.lock"):
-            claim(lock.with_suffix("")).close()
+            lock_file(lock.with_suffix("")).close()
         for path in self.run.search.parent.glob("trial-[0-9][0-9][0-9]"):
             shutil.rmtree(path)
         (self._folder / "journal.log").unlink(missing_ok=True)
 
     def next_trial(self) -> _Taken | None:
         """One that a process has left, else a new one; None when there are enough."""
-        with claim(self.run.search, wait=True):
+        with lock_file(self.run.search, wait=True):
             for left in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 try:
-                    lock = claim(self._folder / trial_name(left.number))
+                    lock = lock_file(self._folder / trial_name(left.number))
                 except DataError:
                     continue  # its process lives
                 self.study.sampler = sampler(self.wanted, left.number)
@@ -96,7 +97,7 @@ class _Worker:
                 return None
             self.study.sampler = sampler(self.wanted, len(trials))
             trial = self.study.ask()
-            return self._taken(trial, claim(self._folder / trial_name(trial.number)))
+            return self._taken(trial, lock_file(self._folder / trial_name(trial.number)))
 
     def _taken(self, trial: optuna.Trial, lock: IO[str]) -> _Taken:
         made = drawn(trial, self.config, self.wanted)
@@ -147,7 +148,7 @@ class _Worker:
 
     def conclude(self) -> SearchResult:
         """Writes what is known so far; the weights of trials that are not the best go."""
-        with claim(self.run.search, wait=True):
+        with lock_file(self.run.search, wait=True):
             found = searched(self.run, self.study.get_trials(deepcopy=False))
             kept = {found.best, *(student.name for student in self.config.students)}
             for trial in found.trials:

@@ -11,8 +11,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from config.search_space import SearchSettings
+from data.file_lock import lock_file
+from data.jsonl import cut_unfinished_line
 from data.records import digest
-from data.store import Store, claim
 from student.records import Step
 from student.search.space import combinations
 
@@ -62,8 +63,8 @@ class _Lock(JournalFileOpenLock):
         self._held: IO[str] | None = None
 
     def acquire(self) -> bool:
-        self._held = claim(self._journal, wait=True)
-        Store.cut_torn_tail(self._journal)
+        self._held = lock_file(self._journal, wait=True)
+        cut_unfinished_line(self._journal)
         return True
 
     def release(self) -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from config.schema import CampusLogs, DataSettings, FieldMap, TableLogs
 from data.follow_ups import second_turns
+from data.jsonl import read_records
 from data.prepare import prepare, prepared
 from data.quality import Quality
 from data.rows import Context, FollowUp, Row, Turn
 from data.splits import question_key
-from data.store import read_records
 from tests.data.paths import HSE, LOGS, SETTINGS, needs_hse
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,11 +8,11 @@ import pytest
 
 from config.errors import DataError
 from config.schema import CampusLogs, DataSettings, FieldMap, TableLogs
+from data.jsonl import read_records
 from data.prepare import prepare, prepared
 from data.quality import Quality
 from data.rows import Row
 from data.splits import question_key
-from data.store import read_records
 from tests.data.paths import HSE, SETTINGS, needs_hse
 
 FIELDS = FieldMap(question="q", answers={"old": "a"})

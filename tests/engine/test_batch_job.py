@@ -12,7 +12,7 @@ import pytest
 from config.errors import DataError
 from config.schema import Sampling
 from data.answers import Answer, read_answers
-from data.store import Store
+from data.jsonl import JsonlStore
 from engine.base import Adapter, make_request, score_request
 from engine.batch_job import Task, run_job
 from prompts.rules import RuleFile
@@ -60,7 +60,7 @@ def test_a_rerun_asks_nothing(tmp_path: Path) -> None:
 def test_a_second_process_is_refused_and_the_first_named(tmp_path: Path) -> None:
     """20 of 20: two writers of one file would tear each other's lines."""
     path = tmp_path / "a.jsonl"
-    with Store(path, Answer):
+    with JsonlStore(path, Answer):
         for _ in range(20):
             with pytest.raises(DataError, match=f"process {os.getpid()} is writing it"):
                 run_job(FakeEngine(0, tmp_path / "paid"), fake_tasks(1), path, MEANING)

@@ -14,9 +14,9 @@ from config.errors import DataError
 from config.load import load_config
 from config.schema import Config, Sampling
 from data.answers import read_answers
+from data.jsonl import write_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
-from data.store import write_records
 from engine.factory import teacher_engine
 from engine.models import resolve_model
 from engine.openai_batch import BatchEngine, BatchFolder

@@ -8,9 +8,10 @@ import yaml
 
 from config.load import validated
 from config.schema import Config
+from data.atomic_write import write_text
+from data.jsonl import write_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import write_records, write_text
 from prompts.rules import Rule, RuleFile, prompt_sha256
 from tests.judge.made import SYSTEM, make_answer, make_rule
 

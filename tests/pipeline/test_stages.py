@@ -7,8 +7,8 @@ import pytest
 from config.load import load_config
 from config.schema import Config
 from data.answers import top_logprobs_path
+from data.atomic_write import write_text
 from data.run_paths import RunPaths
-from data.store import write_text
 from pipeline.stages import Stage, inputs_of, is_done, seconds_of, stages, stamp
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,13 +9,14 @@ import yaml
 
 from config.schema import Config
 from data.answers import Answer
+from data.atomic_write import write_text
 from data.clean import CleanCounts
+from data.jsonl import write_records
 from data.quality import Quality, describe
 from data.readers.logs import Quarantined
 from data.rows import Context, Row
 from data.run_paths import RunPaths
 from data.splits import Leakage
-from data.store import write_records, write_text
 from judge.calibration.record import judge_fingerprint
 from prompts.prompt_file import load_prompt
 from prompts.rules import prompt_sha256

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.answers import Answer
+from data.atomic_write import write_text
+from data.jsonl import write_records
 from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import write_records, write_text
 from judge.annotation.import_labels import ArmLabels, Label, Labels
 from judge.annotation.sheet import answer_id
 from judge.calibration.attacks import AttackReport, AttackScore, Tally

@@ -7,8 +7,8 @@ from pathlib import Path
 from config.peft_methods import DoraMethod, FullMethod, Method, PTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
+from data.atomic_write import write_text
 from data.run_paths import RunPaths
-from data.store import write_text
 from report.gather import gather
 from report.numbers import make_numbers
 from report.render import render_card, render_html, render_markdown

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from config.schema import Config
+from data.jsonl import write_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import write_records
 from judge.metrics.stats import wilson
 from judge.run import judge_run
 from report.gather import RunFiles, gather

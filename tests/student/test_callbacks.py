@@ -13,8 +13,8 @@ import yaml
 
 from config.load import load_config
 from config.schema import Config
+from data.jsonl import read_records
 from data.run_paths import RunPaths
-from data.store import read_records
 from pipeline.child import newest_bar
 from student.records import Step
 from student.train import train

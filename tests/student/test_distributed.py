@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
+from data.jsonl import read_records
 from data.run_paths import RunPaths
-from data.store import read_records
 from engine.models import load_base
 from student.checkpoint import TRAINED
 from student.distributed import joined, share, total

@@ -9,9 +9,10 @@ import pytest
 from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers
+from data.atomic_write import write_text
+from data.jsonl import write_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import write_records, write_text
 from engine.base import Completion, Request
 from student.predict import Engines, predict
 from student.records import TrainingResult

@@ -15,10 +15,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from config.load import load_config
 from config.schema import Config
+from data.jsonl import read_records, write_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
 from data.selected import SelectedAnswer
-from data.store import read_records, write_records
 from engine.models import load_tokenizer, resolve_model
 from student.records import Step
 from student.train import last_complete, train

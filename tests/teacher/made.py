@@ -7,9 +7,9 @@ from pathlib import Path
 from config.load import load_config
 from config.schema import Config
 from data.answers import Answer, Finish
+from data.jsonl import write_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
-from data.store import write_records
 from engine.base import Completion, Request
 from engine.request_builder import RequestBuilder
 from judge.verdict import Outcome, Verdict

@@ -7,9 +7,9 @@ import pytest
 
 from config.errors import DataError
 from data.answers import read_answers, top_logprobs_path
+from data.jsonl import read_records
 from data.run_paths import RunPaths
 from data.selected import SelectedAnswer
-from data.store import read_records
 from data.top_logprobs import read_top_logprobs
 from engine.request_builder import RequestBuilder
 from teacher.generate import Sources, generate

@@ -12,11 +12,12 @@ from config.errors import ConfigError, DataError
 from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers, top_logprobs_path
+from data.file_lock import lock_file
 from data.fingerprint import fingerprint_path
+from data.jsonl import write_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
 from data.shards import WHOLE, read_shard, shard_of
-from data.store import claim, write_records
 from data.top_logprobs import read_top_logprobs
 from engine.base import Completion, Request
 from teacher.generate import ARMS, Sources, generate
@@ -185,7 +186,7 @@ def test_what_cannot_be_proven_is_refused_and_changes_nothing(divided: Config, f
 def test_a_shard_under_way_is_not_merged(divided: Config) -> None:
     """Its writer is named."""
     with (
-        claim(RunPaths.of(divided).answers(f"{TRAIN}.shard-2-of-3")),
+        lock_file(RunPaths.of(divided).answers(f"{TRAIN}.shard-2-of-3")),
         pytest.raises(DataError, match=r"2-of-3\.jsonl: process \d+ is writing it"),
     ):
         merge(divided, FakeEngine.identity)

@@ -8,10 +8,10 @@ import pytest
 
 from config.load import load_config
 from data.answers import read_answers, top_logprobs_path
+from data.jsonl import read_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
 from data.selected import SelectedAnswer
-from data.store import read_records
 from data.top_logprobs import read_top_logprobs
 from engine.request_builder import RequestBuilder
 from judge.verdict import Outcome, Verdict

@@ -8,9 +8,9 @@ import pytest
 
 from config.errors import DataError
 from config.schema import FieldMap, TableLogs
+from data.jsonl import read_records, write_records
 from data.readers.logs import read_logs
 from data.rows import Context, Row
-from data.store import read_records, write_records
 from tests.data.malformed import GOOD, KINDS
 
 FIELDS = FieldMap(question="q", id="id", contexts="c", answers={"old": "a"})

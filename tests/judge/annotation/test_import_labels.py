@@ -14,9 +14,9 @@ import yaml
 from config.errors import ConfigError, DataError
 from config.schema import Config
 from data.answers import Answer
+from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import read_record, read_records, write_records
 from judge.annotation import export as exporting
 from judge.annotation import import_labels as importing
 from judge.annotation.export import sample

@@ -10,9 +10,10 @@ import pytest
 from config.errors import DataError
 from config.load import load_config
 from config.schema import Config, ServerSettings
+from data.atomic_write import write_text
+from data.jsonl import write_records
 from data.prepare import prepare
 from data.run_paths import RunPaths
-from data.store import write_records, write_text
 from judge.calibration import calibrate as action
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import probe

@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from config.schema import JudgeSettings
+from data.jsonl import read_records
 from data.records import digest
-from data.store import read_records
 from judge.batches import batches
 from judge.llm.cache import CachedReply
 from judge.llm.output_mode import OUTPUT_MODES, probe_question

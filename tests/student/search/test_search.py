@@ -16,8 +16,9 @@ from config.errors import ConfigError, DataError
 from config.load import load_config
 from config.schema import Config
 from config.search_space import SearchSettings
+from data.file_lock import lock_file
+from data.jsonl import read_records
 from data.run_paths import RunPaths
-from data.store import claim, read_records
 from student.records import SearchResult, Step, Trial
 from student.search.results import ranked
 from student.search.search import search
@@ -185,7 +186,7 @@ def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
     path = searching(tmp_path, model, trials=4, rank=[2, 4])
     run = RunPaths.of(load_config(path))
     command = [sys.executable, "-m", "student", str(path), "search"]
-    with claim(run.search):  # both wait here, so that neither is done before the other begins
+    with lock_file(run.search):  # both wait here, so that neither is done before the other begins
         workers = [
             subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in "ab"
         ]

@@ -9,10 +9,11 @@ import pytest
 from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
+from data.atomic_write import write_text
+from data.jsonl import read_records, write_records
 from data.prepare import prepare
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.store import read_records, write_records, write_text
 from engine.base import Completion, Request
 from engine.request_builder import RequestBuilder
 from pipeline.stages import stages

@@ -1,0 +1,52 @@
+"""A file that one process extends at its end, with fsync at intervals."""
+
+import os
+import time
+from pathlib import Path
+
+from data.atomic_write import write_error
+
+SYNC_EVERY = 32  # writes between two fsync calls, at least
+SYNC_SECONDS = 0.1  # seconds between them, at least: fsync takes milliseconds, a write microseconds
+
+
+class Appender:
+    """An open file. Each write is flushed; a power cut can lose the writes since the last fsync."""
+
+    def __init__(self, path: Path, sync_every: int | None = SYNC_EVERY) -> None:
+        """`sync_every` in writes; None: only `sync` and `close` call fsync."""
+        self._path = path
+        self._file = path.open("ab")
+        self._sync_every = sync_every
+        self._unsynced = 0
+        self._synced_at = 0.0  # time.monotonic()
+
+    def write(self, data: bytes) -> None:
+        """Raises DataError when the disk is full; the file may then end in a part of `data`."""
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            raise write_error(self._path, len(data), error) from error
+        self._unsynced += 1
+        if self._sync_every is None or self._unsynced < self._sync_every:
+            return
+        if time.monotonic() - self._synced_at >= SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Waits until all writes are on disk. Raises DataError when the disk is full."""
+        self._unsynced = 0
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise write_error(self._path, 0, error) from error
+        self._synced_at = time.monotonic()
+
+    def close(self) -> None:
+        """Syncs and closes. Raises DataError when the disk is full."""
+        self.sync()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise write_error(self._path, 0, error) from error
