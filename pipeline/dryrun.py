@@ -13,7 +13,7 @@ from data.rows import Row
 from data.run_paths import Split
 from engine.request_builder import RequestBuilder, View
 from judge.ahead import plan_ahead
-from judge.llm.judge import by_model
+from judge.checks.applicability import by_model
 from judge.reference.reference_scores import best_by_row
 from judge.run import JudgedSplit
 from judge.score import stated_server

@@ -10,7 +10,7 @@ from judge.calibration.label_agreement import GoldAgreement
 from judge.calibration.record import Calibration
 from judge.calibration.shares import BiasRate
 from judge.calibration.variants import CODE_STRICT
-from judge.llm.judge import by_model
+from judge.checks.applicability import by_model
 from judge.metrics.drift import AnsweredSplit
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import STRICT

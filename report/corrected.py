@@ -6,7 +6,7 @@ Knows when a calibration may correct a score; leaves the formula to the judge.
 from data.records import Record
 from judge.calibration.corrected import corrected_rate
 from judge.calibration.record import Calibration
-from judge.llm.judge import by_model
+from judge.checks.applicability import by_model
 from judge.metrics.agreement import Confusion
 from judge.metrics.drift import AnsweredSplit
 from judge.metrics.stats import Refusal

@@ -8,7 +8,7 @@ from typing import Literal
 
 from data.records import Record
 from judge.calibration.label_agreement import GoldAgreement
-from judge.llm.judge import by_model
+from judge.checks.applicability import by_model
 from judge.metrics.stats import Refusal
 from judge.records import DistributionShift
 from report.calibration import summary

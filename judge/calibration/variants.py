@@ -9,8 +9,7 @@ know in part what people said, and prove nothing when held against it.
 from collections.abc import Callable, Iterable, Sequence
 
 from data.rows import Row
-from judge.checks.applicability import needs_label
-from judge.llm.judge import by_model
+from judge.checks.applicability import by_model, needs_label
 from judge.metrics.verdict_table import DECIDABLE, STRICT, VerdictTable, build_verdict_table
 from judge.verdict import Verdict
 from prompts.rules import RuleFile, ScoredRule

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from config.errors import DataError
 from data.rows import Row
-from prompts.rules import Condition, Rule, When
+from prompts.rules import Condition, LlmCheck, Rule, ScoredRule, When
 
 _SAID = ("labels", "comment")  # fields that hold what people said of the row
 
@@ -25,6 +25,11 @@ def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
 def asks_model(rule: Rule) -> bool:
     """Whether only a language model can say if the rule is due."""
     return isinstance(rule.applies, When) and rule.applies.llm is not None
+
+
+def by_model(scored: ScoredRule) -> bool:
+    """Whether a language model takes part in the rule's verdicts."""
+    return isinstance(scored.rule.check, LlmCheck) or asks_model(scored.rule)
 
 
 def needs_label(rule: Rule) -> bool:

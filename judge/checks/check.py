@@ -4,23 +4,15 @@ Leaves each kind of check to `judge.checks.kinds` and the language model's verdi
 An empty answer obeys nothing.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from data.answers import Answer
 from data.rows import Row
-from judge.checks.applicability import applicable, asks_model, compiled
+from judge.checks.applicability import applicable, by_model, compiled
 from judge.checks.kinds import CheckContext, met
 from judge.verdict import Missing, Outcome, Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import LlmCheck, Normalise, Phrase, RuleFile, ScoredRule
-
-
-class Verdictish(NamedTuple):
-    """A verdict without the names of arm, row and rule."""
-
-    outcome: Outcome
-    reason: Missing | None = None
-    note: str = ""
 
 
 def check_context(rules: RuleFile, prompt: Prompt) -> CheckContext:
@@ -40,36 +32,57 @@ def normalised_answer(answer: str, normalise: Normalise) -> str:
     return text
 
 
-def check(due: ScoredRule, row: Row, answer: str, context: CheckContext) -> Verdictish:
+def check(scored: ScoredRule, row: Row, answer: Answer, context: CheckContext) -> Verdict:
     """The verdict of a code rule whose applicability the row itself decides.
 
     Raises ValueError for a rule that asks a language model.
     """
-    return check_due(due, applicable(due.rule, row), row, answer, context)
+    return check_applied(scored, applicable(scored.rule, row), row, answer, context)
 
 
-def check_due(
-    due: ScoredRule, applies: bool | None, row: Row, answer: str, context: CheckContext
-) -> Verdictish:
-    """The verdict of a code check where `applies` is known (None: the row's labels are missing)."""
-    said = normalised_answer(answer, context.normalise)
-    early = without_check(due, applies, said)
+def check_applied(
+    scored: ScoredRule,
+    applies: bool | None,
+    row: Row,
+    answer: Answer,
+    context: CheckContext,
+    by: Literal["code", "llm"] = "code",
+) -> Verdict:
+    """The verdict of a code check. `applies` None: the row lacks the labels that would decide it.
+
+    Raises ValueError for a rule that asks a language model.
+    """
+    text = normalised_answer(answer.text, context.normalise)
+    early = verdict_without_check(scored, applies, answer, text, by)
     if early is not None:
         return early
-    if isinstance(due.rule.check, LlmCheck):
-        raise ValueError(f"rule {due.rule.id}: a language model decides it")
-    finding = met(due.rule.check, row, said, context)
-    return Verdictish("pass" if finding.met != due.undue else "fail", note=finding.note)
+    if isinstance(scored.rule.check, LlmCheck):
+        raise ValueError(f"rule {scored.rule.id}: a language model decides it")
+    finding = met(scored.rule.check, row, text, context)
+    outcome: Outcome = "pass" if finding.met != scored.undue else "fail"
+    return verdict_on(answer, scored, outcome, note=finding.note, by=by)
 
 
-def without_check(due: ScoredRule, applies: bool | None, answer: str) -> Verdictish | None:
-    """The verdict that needs no look at the rule's check; None when one is needed."""
+def verdict_without_check(
+    scored: ScoredRule,
+    applies: bool | None,
+    answer: Answer,
+    text: str,
+    by: Literal["code", "llm"] = "code",
+) -> Verdict | None:
+    """The verdict that does not depend on the rule's check; None when the check must run.
+
+    `text` is the normalised answer. An answer that does not exist because its prompt did not fit
+    (`too_long`) is missing wherever the rule may apply, so that all arms share their denominators.
+    """
+    if applies == scored.undue:
+        return verdict_on(answer, scored, "not_applicable", by=by)
+    if answer.finish == "too_long":
+        return verdict_on(answer, scored, "missing", "overflow", by=by)
     if applies is None:
-        return Verdictish("missing", "unlabelled")
-    if applies == due.undue:
-        return Verdictish("not_applicable")
-    if not says_something(answer):
-        return Verdictish("fail", note="empty answer")
+        return verdict_on(answer, scored, "missing", "unlabelled", by=by)
+    if not says_something(text):
+        return verdict_on(answer, scored, "fail", note="empty answer", by=by)
     return None
 
 
@@ -79,41 +92,31 @@ def says_something(answer: str) -> bool:
 
 
 def code_verdicts(rules: RuleFile, prompt: Prompt, row: Row, answer: Answer) -> list[Verdict]:
-    """The verdicts of all rules that no language model has a part in.
-
-    An answer that was never asked (`too_long`) is missing wherever a rule may be due.
-    """
+    """The verdicts of all rules that no language model takes part in."""
     context = check_context(rules, prompt)
-    verdicts = []
-    for due in rules.scored_rules():
-        if isinstance(due.rule.check, LlmCheck) or asks_model(due.rule):
-            continue
-        if answer.finish == "too_long":
-            found = unasked(due, applicable(due.rule, row))
-        else:
-            found = check(due, row, answer.text, context)
-        verdicts.append(named(found, due, answer))
-    return verdicts
+    return [
+        check(scored, row, answer, context)
+        for scored in rules.scored_rules()
+        if not by_model(scored)
+    ]
 
 
-def unasked(due: ScoredRule, applies: bool | None) -> Verdictish:
-    """The verdict on an answer that does not exist because its prompt did not fit."""
-    if applies == due.undue:  # so in every arm: all arms keep the same denominators
-        return Verdictish("not_applicable")
-    return Verdictish("missing", "overflow")
-
-
-def named(
-    found: Verdictish, due: ScoredRule, answer: Answer, by: Literal["code", "llm"] = "code"
+def verdict_on(
+    answer: Answer,
+    scored: ScoredRule,
+    outcome: Outcome,
+    reason: Missing | None = None,
+    note: str = "",
+    by: Literal["code", "llm"] = "code",
 ) -> Verdict:
-    """The record of a rule's verdict."""
+    """The record of a rule's verdict on an answer."""
     return Verdict(
         arm=answer.arm,
         row=answer.row,
         sample=answer.sample,
-        rule=due.id,
-        outcome=found.outcome,
-        reason=found.reason,
+        rule=scored.id,
+        outcome=outcome,
+        reason=reason,
         by=by,
-        note=found.note,
+        note=note,
     )

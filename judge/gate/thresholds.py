@@ -11,8 +11,8 @@ from config.gate import GateSettings
 from config.schema import JudgeSettings
 from judge.calibration.margin import non_inferiority
 from judge.calibration.record import Calibration
+from judge.checks.applicability import by_model
 from judge.format import points, share
-from judge.llm.judge import by_model
 from judge.metrics.paired import BASE, TEACHER
 from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import STRICT, VerdictTable

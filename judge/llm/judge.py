@@ -17,15 +17,13 @@ from config.schema import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
 from judge.batches import batches
-from judge.checks.applicability import applicable, asks_model
+from judge.checks.applicability import applicable, asks_model, by_model
 from judge.checks.check import (
-    Verdictish,
+    check_applied,
     check_context,
-    check_due,
-    named,
     normalised_answer,
-    unasked,
-    without_check,
+    verdict_on,
+    verdict_without_check,
 )
 from judge.garbage import rarely_collected
 from judge.llm.cache import ReplyCache
@@ -34,7 +32,7 @@ from judge.llm.dry_run import Plan, Planning
 from judge.llm.prompt import Body, JudgePrompt, Mode
 from judge.llm.reask import Ruling
 from judge.llm.session import Asks, JudgeSession
-from judge.verdict import Verdict
+from judge.verdict import Outcome, Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import LlmCheck, RuleFile, ScoredRule
 from wire.client import RetryPolicy
@@ -186,51 +184,44 @@ class LlmJudge:
 
     async def _verdicts(self, case: _Case, asking: JudgeSession) -> list[Verdict]:
         said = normalised_answer(case.answer.text, self._context.normalise)
-        early = [await self._unasked(case, due, said, asking) for due in case.batch]
-        known = list(zip(case.batch, early, strict=True))
-        left = [due.rule for due, found in known if found is None]
+        early = [(scored, await self._early(case, scored, said, asking)) for scored in case.batch]
+        left = [scored.rule for scored, verdict in early if verdict is None]
         rulings = iter(await asking.verdicts(left, case.row, said) if left else ())
         return [
-            named(found or _verdict(due, next(rulings)), due, case.answer, by="llm")
-            for due, found in known
+            verdict or _verdict(case.answer, scored, next(rulings)) for scored, verdict in early
         ]
 
-    async def _unasked(
-        self, case: _Case, due: ScoredRule, said: str, asking: JudgeSession
-    ) -> Verdictish | None:
+    async def _early(
+        self, case: _Case, scored: ScoredRule, text: str, session: JudgeSession
+    ) -> Verdict | None:
         """The verdict that needs no question about the answer; None when it needs one."""
         row, answer = case.row, case.answer
         arms = self._settings.arms
-        ours = arms is None or answer.arm in arms
-        if asks_model(due.rule):
-            if not ours:
-                return Verdictish("missing", "not_run")
-            ruling = await asking.due(due.rule, case.shared)
+        is_judged = arms is None or answer.arm in arms
+        if asks_model(scored.rule):
+            if not is_judged:
+                return verdict_on(answer, scored, "missing", "not_run", by="llm")
+            ruling = await session.due(scored.rule, case.shared)
             if ruling.verdict is None:
-                return Verdictish("missing", ruling.reason, f"when due: {ruling.note}")
+                note = f"when due: {ruling.note}"
+                return verdict_on(answer, scored, "missing", ruling.reason, note, by="llm")
             applies: bool | None = ruling.verdict == "yes"
         else:
-            applies = applicable(due.rule, row)
-        if answer.finish == "too_long":
-            return unasked(due, applies)
-        if not isinstance(due.rule.check, LlmCheck):
-            return check_due(due, applies, row, answer.text, self._context)
-        early = without_check(due, applies, said)
-        if early is None and not ours:
-            return Verdictish("missing", "not_run")
+            applies = applicable(scored.rule, row)
+        if not isinstance(scored.rule.check, LlmCheck):
+            return check_applied(scored, applies, row, answer, self._context, by="llm")
+        early = verdict_without_check(scored, applies, answer, text, by="llm")
+        if early is None and not is_judged:
+            return verdict_on(answer, scored, "missing", "not_run", by="llm")
         return early
 
 
-def by_model(due: ScoredRule) -> bool:
-    """Whether a language model has a part in the rule's verdicts."""
-    return isinstance(due.rule.check, LlmCheck) or asks_model(due.rule)
-
-
-def _verdict(due: ScoredRule, ruling: Ruling) -> Verdictish:
+def _verdict(answer: Answer, scored: ScoredRule, ruling: Ruling) -> Verdict:
     if ruling.verdict is None:
-        return Verdictish("missing", ruling.reason, ruling.note)
+        return verdict_on(answer, scored, "missing", ruling.reason, ruling.note, by="llm")
     obeyed = ruling.verdict == "pass"
-    return Verdictish("pass" if obeyed != due.undue else "fail", note=ruling.note)
+    outcome: Outcome = "pass" if obeyed != scored.undue else "fail"
+    return verdict_on(answer, scored, outcome, note=ruling.note, by="llm")
 
 
 async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], workers: int) -> list[_R]:

@@ -19,8 +19,8 @@ from judge.calibration.mutation.form import BREAKERS as FORM
 from judge.calibration.mutation.form import UNDUE
 from judge.calibration.shares import share_of
 from judge.checks.applicability import applicable, asks_model
-from judge.checks.check import check_context, check_due, normalised_answer
-from judge.checks.kinds import CheckContext
+from judge.checks.check import check_context, normalised_answer, says_something
+from judge.checks.kinds import CheckContext, met
 from judge.records import Share
 from prompts.prompt_file import Prompt
 from prompts.rules import LlmCheck, Phrase, RuleFile, ScoredRule
@@ -135,7 +135,10 @@ def _broken(
 
 
 def _passes(due: ScoredRule, case: MutationCase, text: str) -> bool:
-    return check_due(due, not due.undue, case.row, text, case.context).outcome == "pass"
+    assert not isinstance(due.rule.check, LlmCheck)
+    normalised = normalised_answer(text, case.context.normalise)
+    finding = met(due.rule.check, case.row, normalised, case.context)
+    return says_something(normalised) and finding.met != due.undue
 
 
 def _by_way(due: ScoredRule, broken: Sequence[_Found]) -> dict[str, Caught]:

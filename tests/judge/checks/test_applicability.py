@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from judge.checks.check import check_context, check_due, without_check
+from judge.checks.check import check_applied, check_context, verdict_without_check
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import strict
 from judge.verdict import Missing, Outcome, Verdict
@@ -62,18 +62,20 @@ def test_truth_table_of_a_rule_and_its_converse(
     """Due: obeyed passes. Not due: a converse rule passes if *not* obeyed, another says nothing."""
     rule = make_rule({"type": "contains", "text": "нет"}, converse=True)
     due = ScoredRule(id="it", rule=rule, undue=undue)
-    answer = "нет" if obeyed else "да"
-    found = check_due(due, applies, make_row(), answer, check_context(make_rules(rule), PROMPT))
+    answer = make_answer("нет" if obeyed else "да")
+    context = check_context(make_rules(rule), PROMPT)
+    verdict = check_applied(due, applies, make_row(), answer, context)
     expected: dict[tuple[bool, bool | None], str] = {
         (False, True): "pass" if obeyed else "fail",
         (False, False): "not_applicable",
         (True, True): "not_applicable",
         (True, False): "fail" if obeyed else "pass",
     }
-    assert found.outcome == expected.get((undue, applies), "missing")
-    early = without_check(due, applies, " ")  # an empty answer obeys nothing, its converse too
+    assert verdict.outcome == expected.get((undue, applies), "missing")
+    # an empty answer obeys neither the rule nor its converse
+    early = verdict_without_check(due, applies, make_answer(" "), " ")
     assert early is not None
-    assert early.outcome == ("fail" if found.outcome in ("pass", "fail") else found.outcome)
+    assert early.outcome == ("fail" if verdict.outcome in ("pass", "fail") else verdict.outcome)
 
 
 def test_strict_is_kleenes_and() -> None:

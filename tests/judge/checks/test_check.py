@@ -18,7 +18,7 @@ ROW = make_row(
 def outcome(check_settings: dict[str, Any], answer: str, **settings: Any) -> Outcome:
     rule = make_rule(check_settings, **settings)
     context = check_context(make_rules(rule), PROMPT)
-    return check(ScoredRule(id="it", rule=rule), ROW, answer, context).outcome
+    return check(ScoredRule(id="it", rule=rule), ROW, make_answer(answer), context).outcome
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_ten_is_not_found_in_2010() -> None:
     context = check_context(make_rules(rule), PROMPT)
     row = make_row(question="Что было в 2010 году?", passages=("10",))
     due = ScoredRule(id="it", rule=rule)
-    assert check(due, row, "10 лет", context).outcome == "fail"
-    assert check(due, row, "В 2010.", context).outcome == "pass"
+    assert check(due, row, make_answer("10 лет"), context).outcome == "fail"
+    assert check(due, row, make_answer("В 2010."), context).outcome == "pass"
 
 
 def test_deep_json_is_a_fail_and_no_crash() -> None:
@@ -82,17 +82,22 @@ class TestNoLeak:
         leak = make_rule(self.leak)
         due = ScoredRule(id="it", rule=leak)
         excused = check_context(make_rules(fixed, leak), PROMPT)
-        assert check(due, ROW, phrase, excused).outcome == "pass"
-        assert check(due, ROW, phrase + " Never talk about", excused).outcome == "fail"
-        assert check(due, ROW, phrase, check_context(make_rules(leak), PROMPT)).outcome == "fail"
+        assert check(due, ROW, make_answer(phrase), excused).outcome == "pass"
+        assert check(due, ROW, make_answer(phrase + " Never talk about"), excused).outcome == "fail"
+        assert (
+            check(due, ROW, make_answer(phrase), check_context(make_rules(leak), PROMPT)).outcome
+            == "fail"
+        )
 
     def test_quoting_the_own_passages_leaks_nothing(self) -> None:
         shared = "The reading room stands behind the library, next to the pond"
         rule = make_rule(self.leak)
         context = check_context(make_rules(rule), PROMPT)
         due = ScoredRule(id="it", rule=rule)
-        assert check(due, make_row(passages=(shared,)), shared, context).outcome == "pass"
-        assert check(due, make_row(), shared, context).outcome == "fail"
+        assert (
+            check(due, make_row(passages=(shared,)), make_answer(shared), context).outcome == "pass"
+        )
+        assert check(due, make_row(), make_answer(shared), context).outcome == "fail"
 
 
 class TestWhenDue:
