@@ -1,65 +1,145 @@
-"""`python -m judge CONFIG ACTION …`: what can be asked of the judge, an action each."""
+"""`python -m judge CONFIG ACTION …`: the judge's actions and their arguments.
+
+Light on purpose: each action imports its own module when it runs, so `--help` is fast.
+"""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from config.cli import add_changes, parser, run_command
-from config.load import load_config
-from config.schema import Config
-from judge import compare_runs, score
-from judge.annotation import export, import_labels
-from judge.calibration import calibrate
-from judge.drafting import draft_rules
-from judge.gate import command as gate
+from config.cli import add_run_arguments, command_parser, load_arguments, run_command
 
-
-class Action(Protocol):
-    """A module that does one thing."""
-
-    ABOUT: str  # one line of --help
-
-    def add_arguments(self, made: argparse.ArgumentParser) -> None:
-        """Adds what only this action takes."""
-
-    def run(self, config: Config, arguments: argparse.Namespace) -> int:
-        """Does it; returns the exit code."""
-
+if TYPE_CHECKING:
+    from config.schema import Config
 
 COMPARE = "python -m judge compare"
-ACTIONS: dict[str, Action] = {
-    "score": score,
-    "calibrate": calibrate,
-    "draft-rules": draft_rules,
-    "gate": gate,
-    "export-for-labelling": export,
-    "import-labels": import_labels,
-}
+COMPARE_HELP = "compare arms of several judged runs on the rows that all of them share"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one action and returns its exit code; `argv` None: the process's own arguments."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if words[:1] == ["compare"]:  # of many runs: there is no one CONFIG
+    if words[:1] == ["compare"]:  # reads several runs, so it takes no CONFIG
         return _compare(words[1:])
-    made = parser("judge", "Scores answers by the rules, and says how far the scores hold.")
-    made.epilog = f"without CONFIG: {COMPARE} RUN…  {compare_runs.ABOUT}"
-    actions = made.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, module in ACTIONS.items():
-        action = actions.add_parser(name, help=module.ABOUT, description=module.ABOUT)
-        module.add_arguments(action)
-        add_changes(action)
-    arguments = made.parse_args(words)
-    config = load_config(Path(arguments.config), arguments.overrides)
-    return ACTIONS[arguments.action].run(config, arguments)
+    arguments = judge_parser().parse_args(words)
+    code: int = arguments.run_action(load_arguments(arguments), arguments)
+    return code
+
+
+def judge_parser() -> argparse.ArgumentParser:
+    """The parser of all actions that take a CONFIG; sets `run_action`."""
+    parser = command_parser("judge", "Scores answers by the rules and calibrates the scores.")
+    parser.epilog = f"without CONFIG: {COMPARE} RUN…  {COMPARE_HELP}"
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(
+        name: str, run: "Callable[[Config, argparse.Namespace], int]", text: str
+    ) -> argparse.ArgumentParser:
+        subparser = actions.add_parser(name, help=text, description=text)
+        subparser.set_defaults(run_action=run)
+        return subparser
+
+    _add_score_arguments(
+        action("score", _score, "score every arm's answers; exit code 3: too many missing verdicts")
+    )
+    action(
+        "calibrate", _calibrate, "compare the judge with human labels, mutated answers and attacks"
+    ).add_argument("--code", action="store_true", help="code rules only; asks no model")
+    action(
+        "draft-rules", _draft_rules, "have a model split the system prompt into draft rules"
+    ).add_argument("--out", metavar="FILE", help="where to write; default: prompt.rules of CONFIG")
+    action(
+        "gate",
+        _gate,
+        "check the best student against judge.gate: "
+        "0 passed, 1 failed, 3 inconclusive, 4 not calibrated",
+    )
+    export = action(
+        "export-for-labelling", _export, "write a random sample of an arm's answers as a CSV sheet"
+    )
+    export.add_argument("--arm", required=True, help="base, teacher, student/NAME, logged/NAME, …")
+    export.add_argument("--rows", required=True, type=int, metavar="N", help="answers to label")
+    action(
+        "import-labels",
+        _import_labels,
+        "read a labelled sheet and estimate the arm's rate of good answers",
+    ).add_argument("sheet", metavar="SHEET", type=Path, help="the filled-in CSV file")
+    for subparser in actions.choices.values():
+        add_run_arguments(subparser)
+    return parser
+
+
+def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--split",
+        choices=("val", "hidden"),
+        default="val",
+        help="rows to score; rules that need labels are left out on hidden (default: val)",
+    )
+    asks = parser.add_mutually_exclusive_group()
+    asks.add_argument(
+        "--reparse",
+        action="store_true",
+        help="only parse the stored replies again; needs no server",
+    )
+    asks.add_argument(
+        "--retry-missing",
+        action="store_true",
+        help="also ask again where a stored reply gave no verdict",
+    )
+    parser.add_argument("--max-calls", type=int, metavar="N", help="same as judge.max_calls=N")
+    parser.add_argument("--max-cost", type=float, metavar="X", help="same as judge.max_cost=X")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print calls, tokens and cost; ask nothing"
+    )
+
+
+def _score(config: "Config", arguments: argparse.Namespace) -> int:
+    from judge.score import score_command
+
+    return score_command(config, arguments)
+
+
+def _calibrate(config: "Config", arguments: argparse.Namespace) -> int:
+    from judge.calibration.calibrate import calibrate_command
+
+    return calibrate_command(config, arguments)
+
+
+def _draft_rules(config: "Config", arguments: argparse.Namespace) -> int:
+    from judge.drafting.draft_rules import draft_rules_command
+
+    return draft_rules_command(config, arguments)
+
+
+def _gate(config: "Config", arguments: argparse.Namespace) -> int:
+    from judge.gate.command import gate_command
+
+    return gate_command(config)
+
+
+def _export(config: "Config", arguments: argparse.Namespace) -> int:
+    from judge.annotation.export import export_command
+
+    return export_command(config, arguments)
+
+
+def _import_labels(config: "Config", arguments: argparse.Namespace) -> int:
+    from judge.annotation.import_labels import import_labels_command
+
+    return import_labels_command(config, arguments)
 
 
 def _compare(words: Sequence[str]) -> int:
-    made = argparse.ArgumentParser(prog=COMPARE, description=compare_runs.ABOUT)
-    compare_runs.add_arguments(made)
-    return compare_runs.run(made.parse_args(words))
+    parser = argparse.ArgumentParser(prog=COMPARE, description=COMPARE_HELP)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a judged run")
+    parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
+    arguments = parser.parse_args(words)
+    from judge.compare_runs import compare_command
+
+    return compare_command(arguments)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,6 @@ from judge.records import Comparison, JudgeResult, StrictScore
 from judge.verdict import Verdict
 from prompts.rules import RuleFile, llm_rules, rules_sha256
 
-ABOUT = "put arms of several judged runs side by side, on the rows that all of them share"
-
 
 class Place(Record):
     """An arm of a run in the order of its strict rate."""
@@ -47,13 +45,7 @@ class Leaderboard(Record):
     places: tuple[Place, ...]
 
 
-def add_arguments(made: argparse.ArgumentParser) -> None:
-    """The runs, and where the numbers go."""
-    made.add_argument("runs", nargs="+", metavar="RUN", help="folder of a judged run")
-    made.add_argument("--json", metavar="FILE", help="also write the numbers there")
-
-
-def run(arguments: argparse.Namespace) -> int:
+def compare_command(arguments: argparse.Namespace) -> int:
     """Prints the table; returns 0."""
     board = leaderboard([Path(folder) for folder in arguments.runs])
     if arguments.json is not None:

@@ -19,37 +19,10 @@ from judge.records import DistributionShift, JudgeResult
 from judge.run import JudgedSplit, judge_plan, judge_run, judged_side, llm_arms
 from prompts.prompt_file import load_prompt
 
-ABOUT = "score the answers of every arm by the rules; 3 when too many verdicts are missing"
 EMBEDDED_LENGTH = 8192  # tokens of a judge's question and verdict: all that the model can hold
 
 
-def add_arguments(made: argparse.ArgumentParser) -> None:
-    """The split; what is asked of the language model, and how much of it."""
-    made.add_argument(
-        "--split",
-        choices=get_args(JudgedSplit),
-        default="val",
-        help="rows to score; of the hidden ones nothing that needs a label (default: val)",
-    )
-    asks = made.add_mutually_exclusive_group()
-    asks.add_argument(
-        "--reparse",
-        action="store_true",
-        help="ask nothing: read the stored replies again; no server is needed",
-    )
-    asks.add_argument(
-        "--retry-missing",
-        action="store_true",
-        help="also ask again what was answered and has no verdict all the same",
-    )
-    made.add_argument("--max-calls", type=int, metavar="N", help="as judge.max_calls=N")
-    made.add_argument("--max-cost", type=float, metavar="X", help="as judge.max_cost=X")
-    made.add_argument(
-        "--dry-run", action="store_true", help="print calls, tokens and cost; ask nothing"
-    )
-
-
-def run(config: Config, arguments: argparse.Namespace) -> int:
+def score_command(config: Config, arguments: argparse.Namespace) -> int:
     """Scores a run. Returns 0, or 3 when too many strict scores are missing."""
     config = _limited(config, arguments)
     split: JudgedSplit = arguments.split

@@ -4,12 +4,10 @@ import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from config.backends import RemoteBackend
-from config.cli import add_changes, parser, run_command
-from config.load import load_config
+from config.cli import add_run_arguments, command_parser, load_arguments, run_command
 from config.schema import Config
 from data.atomic_write import write_text
 from data.run_paths import RunPaths
@@ -38,10 +36,9 @@ PACKAGES = (
 
 def main() -> int:
     """Writes manifest.json."""
-    made = parser("pipeline.manifest", "Notes versions, hashes, seeds and hardware of a run.")
-    add_changes(made)
-    arguments = made.parse_args()
-    config = load_config(Path(arguments.config), arguments.overrides)
+    parser = command_parser("pipeline.manifest", "Records versions, seeds and hardware of a run.")
+    add_run_arguments(parser)
+    config = load_arguments(parser.parse_args())
     values = json.dumps(manifest(config), ensure_ascii=False, indent=1)
     write_text(RunPaths.of(config).manifest, values + "\n")
     return 0

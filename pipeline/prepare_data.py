@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-from config.cli import add_changes, parser, run_command
-from config.load import load_config
+from config.cli import add_run_arguments, command_parser, load_arguments, run_command
 from data.prepare import prepare
 from data.run_paths import RunPaths
 
 
 def main() -> int:
     """Writes the data of a run."""
-    made = parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
-    add_changes(made)
-    arguments = made.parse_args()
-    config = load_config(Path(arguments.config), arguments.overrides)
+    parser = command_parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
+    add_run_arguments(parser)
+    config = load_arguments(parser.parse_args())
     quality = prepare(config.data, Path(), RunPaths.of(config).data, config.seed)
     counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
     turns = quality.second_turns

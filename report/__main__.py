@@ -1,28 +1,29 @@
 """`python -m report CONFIG`: what a run found, as a page, as Markdown and as numbers."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from config.cli import add_changes, parser, run_command
-from config.load import load_config
-from config.schema import Config
-from data.atomic_write import write_text
-from report.card import write_card
-from report.gather import gather
-from report.numbers import make_numbers
-from report.render import render_html, render_markdown
+from config.cli import add_run_arguments, command_parser, load_arguments, run_command
+
+if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
+    from config.schema import Config
 
 
 def main() -> int:
     """Writes report.html, report.md, report.json and the best student's model card."""
-    made = parser("report", "Writes the report of a run from what its folder holds.")
-    add_changes(made)
-    arguments = made.parse_args()
-    write_report(load_config(Path(arguments.config), arguments.overrides))
+    parser = command_parser("report", "Writes the report of a run from the files in its folder.")
+    add_run_arguments(parser)
+    write_report(load_arguments(parser.parse_args()))
     return 0
 
 
-def write_report(config: Config) -> None:
+def write_report(config: "Config") -> None:
     """Writes all its files. Raises DataError when the disk is full; each file is old or new."""
+    from data.atomic_write import write_text
+    from report.card import write_card
+    from report.gather import gather
+    from report.numbers import make_numbers
+    from report.render import render_html, render_markdown
+
     material = gather(config)
     numbers, run = make_numbers(material), material.run
     write_text(run.report("json"), numbers.model_dump_json(indent=1) + "\n")

@@ -1,23 +1,22 @@
 """`python -m student CONFIG train|predict|search`: learn the answers, then give them unprompted."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from config.cli import add_changes, parser, run_command
+from config.cli import add_run_arguments, command_parser, load_arguments, run_command
 from config.errors import ConfigError, DataError
-from config.load import load_config
-from config.peft_methods import LowRank, served_as
-from config.schema import Config
-from data.run_paths import RunPaths
+
+if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` is fast
+    from config.schema import Config
 
 
 def main() -> int:
     """Runs one action of the student."""
-    made = parser("student", "Trains students on the selected answers, and asks them.")
-    made.add_argument("action", choices=("train", "predict", "search"))
-    made.add_argument("--student", help="train only the student of this name")
-    add_changes(made)
-    arguments = made.parse_args()
-    config = load_config(Path(arguments.config), arguments.overrides)
+    parser = command_parser("student", "Trains students on selected answers and evaluates them.")
+    parser.add_argument("action", choices=("train", "predict", "search"))
+    parser.add_argument("--student", help="train only the student of this name")
+    add_run_arguments(parser)
+    arguments = parser.parse_args()
+    config = load_arguments(arguments)
     if arguments.action == "train":
         _train(config, arguments.student, arguments.accept_changes)
     elif arguments.action == "search":
@@ -27,8 +26,8 @@ def main() -> int:
     return 0
 
 
-def _train(config: Config, name: str | None, accept_changes: bool) -> None:
-    from student.train import train  # heavy: torch
+def _train(config: "Config", name: str | None, accept_changes: bool) -> None:
+    from student.train import train
 
     names = [student.name for student in config.students]
     if name is not None and name not in names:
@@ -43,21 +42,20 @@ def _train(config: Config, name: str | None, accept_changes: bool) -> None:
             )
 
 
-def _search(config: Config, accept_changes: bool) -> None:
+def _search(config: "Config", accept_changes: bool) -> None:
+    from data.run_paths import RunPaths
     from student.search.results import table
-    from student.search.search import search  # heavy: optuna, torch
+    from student.search.search import search
 
     found = search(config, accept_changes)
     print(table(found))
     if found.best is None:
         raise DataError(f"search: {found.why}")
     print(f"best: {found.best} ({found.why})")
-    print(
-        f"to go on with it: python -m pipeline {RunPaths.of(config).search.with_name('best.yaml')}"
-    )
+    print(f"next: python -m pipeline {RunPaths.of(config).search.with_name('best.yaml')}")
 
 
-def _predict(config: Config, accept_changes: bool) -> None:
+def _predict(config: "Config", accept_changes: bool) -> None:
     from engine.hf_engine import HfEngine
     from engine.vllm_engine import VllmEngine
     from student.predict import Engines, predict
@@ -72,11 +70,13 @@ def _predict(config: Config, accept_changes: bool) -> None:
     print(f"best: {choice.best} ({choice.why})")
 
 
-def _lora_rank(config: Config) -> int:
+def _lora_rank(config: "Config") -> int:
     """The rank that vLLM has to be ready for; 0 where one student can only be folded in.
 
     vLLM then has no adapters beside the weights, and all students are folded in.
     """
+    from config.peft_methods import LowRank, served_as
+
     methods = [student.method for student in config.students]
     if any(served_as(method) == "folded" for method in methods):
         return 0

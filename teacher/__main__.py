@@ -9,53 +9,41 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config.cli import add_changes, parser, run_command
+from config.cli import add_run_arguments, command_parser, load_arguments, run_command
 from config.errors import ConfigError
-from config.load import load_config
-from config.schema import Config
-from data.atomic_write import write_text
-from data.jsonl import write_records
-from data.run_paths import RunPaths
-from data.shards import WHOLE, read_shard
-from judge.score import judging_server
-from prompts.prompt_file import load_prompt
-from teacher.audit import RuleAudit, audit
-from teacher.probes.build import lines, make_probes
-from teacher.probes.candidates import given_of
-from teacher.probes.coverage import coverage
-from teacher.rejection_sampling import select_all
-from teacher.scoring import stored_candidates
 
-if TYPE_CHECKING:
-    from teacher.generate import Sources  # heavy: `select` must not wait for it
+if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` is fast
+    from config.schema import Config
+    from teacher.audit import RuleAudit
+    from teacher.generate import Sources
 
 
-def own_sources(config: Config) -> "Sources":
+def own_sources(config: "Config") -> "Sources":
     """The engines of the settings, none of them started."""
-    from engine.factory import base_engine, teacher_engine  # heavy: only where it is used
+    from engine.factory import base_engine, teacher_engine
     from teacher.generate import Sources
 
     engine = teacher_engine(config)
     return Sources(engine, base_engine(config, engine))
 
 
-def main(make_sources: Callable[[Config], "Sources"] = own_sources) -> int:
+def main(make_sources: "Callable[[Config], Sources]" = own_sources) -> int:
     """Runs one action of the teacher, with the engines that the settings name or other ones."""
-    made = parser("teacher", "The prompted model's answers, and the choice of those to learn.")
-    made.add_argument(
+    parser = command_parser("teacher", "Samples the prompted model and selects answers to learn.")
+    parser.add_argument(
         "action",
         choices=("probes", "generate", "merge", "select", "prepare", "collect"),
-        help="probes: make rows for rules that the logs hardly touch; generate: ask the prompted "
-        "model; merge: join what its shards have written; select: choose by the rules, write "
-        "audit.json; prepare: write batch files of what is not answered; collect: generate from "
-        "their results",
+        help="probes: make rows for rules with little coverage in the logs; generate: sample the "
+        "prompted model; merge: join the files of its shards; select: choose answers by the rules "
+        "and write audit.json; prepare: write batch files of unanswered requests; collect: "
+        "generate from their results",
     )
-    made.add_argument(
-        "--shard", metavar="I/N", help="generate: only part I of N of the rows, 1/N to N/N"
+    parser.add_argument(
+        "--shard", metavar="I/N", help="generate: only shard I of N of the rows, 1/N to N/N"
     )
-    add_changes(made)
-    arguments = made.parse_intermixed_args()  # settings may come behind an option
-    config = load_config(Path(arguments.config), arguments.overrides)
+    add_run_arguments(parser)
+    arguments = parser.parse_intermixed_args()  # overrides may follow an option
+    config = load_arguments(arguments)
     _check(config, arguments.action, arguments.shard)
     if arguments.action == "probes":
         _probes(config, arguments.accept_changes)
@@ -66,13 +54,15 @@ def main(make_sources: Callable[[Config], "Sources"] = own_sources) -> int:
     elif arguments.action == "prepare":
         _prepare(config)
     else:
+        from data.shards import WHOLE, read_shard
+
         part = WHOLE if arguments.shard is None else read_shard(arguments.shard)
         sources = make_sources(config)._replace(part=part)
         _generate(config, sources, arguments.accept_changes)
     return 0
 
 
-def _check(config: Config, action: str, shard: str | None) -> None:
+def _check(config: "Config", action: str, shard: str | None) -> None:
     """Raises ConfigError for what does not go together."""
     if action in ("prepare", "collect") and config.teacher.engine.kind != "batch":
         raise ConfigError(
@@ -88,7 +78,7 @@ def _check(config: Config, action: str, shard: str | None) -> None:
         )
 
 
-def _prepare(config: Config) -> None:
+def _prepare(config: "Config") -> None:
     from teacher.prepare_batch import prepare_batch
 
     done = prepare_batch(config)
@@ -100,13 +90,21 @@ def _prepare(config: Config) -> None:
         print(path)
 
 
-def _probes(config: Config, accept_changes: bool) -> None:
+def _probes(config: "Config", accept_changes: bool) -> None:
+    from data.atomic_write import write_text
+    from data.jsonl import write_records
+    from data.run_paths import RunPaths
+    from prompts.prompt_file import load_prompt
+    from teacher.probes.build import lines, make_probes
+    from teacher.probes.candidates import given_of
+    from teacher.probes.coverage import coverage
+
     run, (prompt, rules) = RunPaths.of(config), load_prompt(config.prompt, Path())
     train = run.rows("train")
     given = given_of(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
     written: dict[str, list[str]] = {}
     if config.probes is not None and config.probes.from_model:
-        from engine.vllm_engine import VllmEngine  # heavy: only where it is used
+        from engine.vllm_engine import VllmEngine
         from teacher.probes.generate_questions import write_questions
 
         engine = VllmEngine(config.model.name, config.model.max_length)
@@ -120,7 +118,8 @@ def _probes(config: Config, accept_changes: bool) -> None:
     print("\n".join(lines(probes, coverage(rules, [*train, *probes.rows]))))
 
 
-def _generate(config: Config, sources: "Sources", accept_changes: bool) -> None:
+def _generate(config: "Config", sources: "Sources", accept_changes: bool) -> None:
+    from judge.score import judging_server
     from teacher.generate import generate
 
     suffix = sources.part.suffix
@@ -136,8 +135,8 @@ def _generate(config: Config, sources: "Sources", accept_changes: bool) -> None:
         sources.close()
 
 
-def _merge(config: Config, identity: str) -> None:
-    from teacher.merge_shards import merge  # heavy: only where it is used
+def _merge(config: "Config", identity: str) -> None:
+    from teacher.merge_shards import merge
 
     for arm, done in merge(config, identity).items():
         print(
@@ -146,7 +145,13 @@ def _merge(config: Config, identity: str) -> None:
         )
 
 
-def _select(config: Config) -> None:
+def _select(config: "Config") -> None:
+    from data.run_paths import RunPaths
+    from prompts.prompt_file import load_prompt
+    from teacher.audit import audit
+    from teacher.rejection_sampling import select_all
+    from teacher.scoring import stored_candidates
+
     prompt, rules = load_prompt(config.prompt, Path())
     found = stored_candidates(config, prompt, rules)
     selection = select_all(config, rules, found)
@@ -163,7 +168,7 @@ def _select(config: Config) -> None:
     print(f"ceiling, strict on train by the {by}: {_ceiling(made.strict, config)}")
 
 
-def _ceiling(strict: RuleAudit, config: Config) -> str:
+def _ceiling(strict: "RuleAudit", config: "Config") -> str:
     shares = {
         "base without the prompt": strict.base,
         "first candidate": strict.first,

@@ -14,16 +14,8 @@ from data.run_paths import RunPaths
 from judge.annotation.sheet import CELL, sheet
 from judge.run import asked_pairs
 
-ABOUT = "write a random sample of an arm's answers as CSV, for people to label good or bad"
 
-
-def add_arguments(made: argparse.ArgumentParser) -> None:
-    """Which arm, and how many answers."""
-    made.add_argument("--arm", required=True, help="base, teacher, student/NAME, logged/NAME, …")
-    made.add_argument("--rows", required=True, type=int, metavar="N", help="answers to label")
-
-
-def run(config: Config, arguments: argparse.Namespace) -> int:
+def export_command(config: Config, arguments: argparse.Namespace) -> int:
     """Writes the sheet. The same arm, number and seed give the same one.
 
     Raises ConfigError for an arm or a number that there is not, DataError when a sheet of another

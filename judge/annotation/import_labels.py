@@ -26,10 +26,6 @@ from judge.run import asked_pairs
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
 
-ABOUT = (
-    "read a labelled sheet, and estimate the arm's rate of good answers from both, people and judge"
-)
-
 
 class Label(Record):
     """What a person said of one answer."""
@@ -67,12 +63,7 @@ class Labels(Record):
     arms: dict[str, ArmLabels]
 
 
-def add_arguments(made: argparse.ArgumentParser) -> None:
-    """The sheet."""
-    made.add_argument("sheet", metavar="SHEET", type=Path, help="the CSV file as people filled it")
-
-
-def run(config: Config, arguments: argparse.Namespace) -> int:
+def import_labels_command(config: Config, arguments: argparse.Namespace) -> int:
     """Writes the arm's labels into judge/labels.json, beside those of other arms.
 
     Raises DataError naming the line for what is wrong on the sheet, and when the answers have not

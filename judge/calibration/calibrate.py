@@ -34,15 +34,8 @@ from judge.score import judging_server
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
 
-ABOUT = "hold the judge against people's labels, broken answers and attacks"
 
-
-def add_arguments(made: argparse.ArgumentParser) -> None:
-    """The way to ask no model."""
-    made.add_argument("--code", action="store_true", help="by the code rules alone, no model asked")
-
-
-def run(config: Config, arguments: argparse.Namespace) -> int:
+def calibrate_command(config: Config, arguments: argparse.Namespace) -> int:
     """Writes judge/calibration.json and prints what it says.
 
     Returns 0, or 3 when too many of the model's verdicts are missing.

@@ -23,19 +23,10 @@ from prompts.prompt_file import read_prompt
 from prompts.rules import Rule, RuleFile, prompt_sha256, uncovered
 from wire.client import RetryPolicy
 
-ABOUT = "have a model cut the system prompt into rules: a draft for a person to edit"
-
 _NOTE = 160  # characters of a note
 
 
-def add_arguments(made: argparse.ArgumentParser) -> None:
-    """Where the draft goes."""
-    made.add_argument(
-        "--out", metavar="FILE", help="the draft; default: prompt.rules of the CONFIG"
-    )
-
-
-def run(config: Config, arguments: argparse.Namespace) -> int:
+def draft_rules_command(config: Config, arguments: argparse.Namespace) -> int:
     """Writes the draft and says what it lacks; returns 0."""
     draft(config, Path(arguments.out or config.prompt.rules), RetryPolicy())
     return 0

@@ -1,6 +1,5 @@
 """`python -m judge CONFIG gate`: thresholds on a run's scores as an exit code and as JUnit XML."""
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,16 +21,11 @@ from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
 from prompts.rules import ScoredRule, rules_sha256
 
-ABOUT = "hold the best student to judge.gate: 0 passed, 1 failed, 3 inconclusive, 4 not calibrated"
 LISTED = 10  # failed answers named per rule
 _CASES: dict[str, CaseOutcome] = {"pass": "pass", "fail": "failure"}  # all else: error
 
 
-def add_arguments(made: argparse.ArgumentParser) -> None:
-    """Nothing beside what every action takes."""
-
-
-def run(config: Config, arguments: argparse.Namespace) -> int:
+def gate_command(config: Config) -> int:
     """One line per gate, and judge/gate.xml. Returns 0, 1, 3 or 4."""
     measured = measure(config)
     gates = list(decide(config.judge, measured))

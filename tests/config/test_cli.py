@@ -1,4 +1,4 @@
-"""How a command ends: on signals, on what a user can mend, and when its reader goes away."""
+"""How a command ends (signals, user mistakes, a closed reader), and that `--help` stays light."""
 
 import signal
 import subprocess
@@ -24,6 +24,17 @@ def main():
     raise DataError("rows.jsonl:3: no question; give one")
 run_command(main)
 """
+HEAVY = ("torch", "transformers", "scipy", "vllm", "pyarrow", "pydantic", "numpy", "openai")
+HELP = f"""
+import runpy, sys
+room = sys.argv[1]
+sys.argv = [room, "--help"]
+try:
+    runpy.run_module(room, run_name="__main__")
+except SystemExit as end:
+    print("imported:", *[name for name in {HEAVY} if name in sys.modules])
+    sys.exit(end.code)
+"""
 
 
 def started(program: str) -> "subprocess.Popen[str]":
@@ -31,6 +42,17 @@ def started(program: str) -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", program]
     return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.mark.parametrize("room", ["pipeline", "teacher", "student", "judge", "report"])
+def test_help_imports_no_heavy_package(room: str) -> None:
+    """A heavy import at the top of a command makes users wait seconds for its `--help`."""
+    ended = subprocess.run(
+        [sys.executable, "-c", HELP, room], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "usage:" in ended.stdout
+    assert ended.stdout.endswith("imported:\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

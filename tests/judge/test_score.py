@@ -1,6 +1,5 @@
 """`python -m judge CONFIG score` with its flags, on a small run folder and a local server."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ import pytest
 from config.errors import ConfigError
 from config.schema import Config, JudgeSettings, Prices, ServerSettings
 from data.run_paths import RunPaths
-from judge import score as scoring
+from judge.__main__ import judge_parser
 from judge.records import JudgeResult
+from judge.score import score_command
 from tests.judge.llm.server import Sent, error, is_probe, serving, user, verdict
 from tests.report.made import ROWS, make_run
 
@@ -27,9 +27,7 @@ def at(config: Config, url: str, prices: Prices | None = None) -> Config:
 
 def scored(config: Config, *flags: str) -> tuple[int, JudgeResult]:
     """What the command returns and writes."""
-    made = argparse.ArgumentParser()
-    scoring.add_arguments(made)
-    code = scoring.run(config, made.parse_args(flags))
+    code = score_command(config, judge_parser().parse_args(["CONFIG", "score", *flags]))
     return code, JudgeResult.model_validate_json(RunPaths.of(config).scores.read_text())
 
 

@@ -17,10 +17,8 @@ from data.answers import Answer
 from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation import export as exporting
-from judge.annotation import import_labels as importing
-from judge.annotation.export import sample
-from judge.annotation.import_labels import Estimate, Labels
+from judge.annotation.export import export_command, sample
+from judge.annotation.import_labels import Estimate, Labels, import_labels_command
 from judge.annotation.sheet import COLUMNS, sheet
 from judge.metrics.estimators import powered_rate
 from judge.metrics.stats import rate
@@ -43,7 +41,7 @@ def make_run(folder: Path) -> Config:
 
 def exported(config: Config, arm: str = "teacher", rows: int = 12) -> Path:
     """The path of the sheet."""
-    assert exporting.run(config, Namespace(arm=arm, rows=rows)) == 0
+    assert export_command(config, Namespace(arm=arm, rows=rows)) == 0
     (path,) = RunPaths.of(config).labelling("x").parent.glob("*.csv")
     return path
 
@@ -62,7 +60,7 @@ def filled(path: Path, verdicts: Sequence[str]) -> Path:
 
 def imported(config: Config, path: Path) -> dict[str, Estimate]:
     """What the run's labels say after the import, by arm."""
-    assert importing.run(config, Namespace(sheet=path)) == 0
+    assert import_labels_command(config, Namespace(sheet=path)) == 0
     found = people(gather(config))
     return {arm: one.estimate for arm, one in found.items() if one.estimate is not None}
 
@@ -171,7 +169,7 @@ class TestThroughARun:
         assert exported(config).read_bytes() == untouched
         path.write_bytes(filled(path, ["good"]).read_bytes())
         with pytest.raises(DataError, match="holds another sample, or labels"):
-            exporting.run(config, Namespace(arm="teacher", rows=12))
+            export_command(config, Namespace(arm="teacher", rows=12))
 
     def test_what_cannot_be_imported(self, tmp_path: Path) -> None:
         config = make_run(tmp_path)
@@ -181,18 +179,18 @@ class TestThroughARun:
         first = cells(path.read_bytes())[0]["id"]
         bad = written(path.with_name("bad.csv"), text.replace(first, "a0"))
         with pytest.raises(DataError, match=r"bad\.csv:2: id 'a0' is of no answer in this run"):
-            importing.run(config, Namespace(sheet=bad))
+            import_labels_command(config, Namespace(sheet=bad))
         base = filled(sheet_of(config, "base", tmp_path), ["good"] * 3)
         other = base.read_text(encoding="utf-8-sig").splitlines(keepends=True)
         mixed = written(path.with_name("mixed.csv"), "".join(lines + other[1:]))
         with pytest.raises(DataError, match=r"an answer of base among those of teacher"):
-            importing.run(config, Namespace(sheet=mixed))
+            import_labels_command(config, Namespace(sheet=mixed))
         blank = filled(sheet_of(config, "teacher", tmp_path), ["good"])
         with pytest.raises(DataError, match="fewer than two verdicts"):
-            importing.run(config, Namespace(sheet=blank))
+            import_labels_command(config, Namespace(sheet=blank))
         RunPaths.of(config).verdicts.unlink()
         with pytest.raises(DataError, match="CONFIG score` first"):
-            importing.run(config, Namespace(sheet=path))
+            import_labels_command(config, Namespace(sheet=path))
         assert not RunPaths.of(config).labels.exists()
 
     def test_an_answer_that_was_never_asked_is_not_labelled(self, tmp_path: Path) -> None:
@@ -202,7 +200,7 @@ class TestThroughARun:
         gone = answers[0].model_copy(update={"finish": "too_long", "text": ""})
         write_records(path, [gone, *answers[1:]])
         with pytest.raises(ConfigError, match="teacher has 23 answers"):
-            exporting.run(config, Namespace(arm="teacher", rows=24))
+            export_command(config, Namespace(arm="teacher", rows=24))
 
     def test_from_the_command_line(self, tmp_path: Path) -> None:
         config = make_run(tmp_path)

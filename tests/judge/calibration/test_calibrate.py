@@ -14,10 +14,9 @@ from data.atomic_write import write_text
 from data.jsonl import write_records
 from data.prepare import prepare
 from data.run_paths import RunPaths
-from judge.calibration import calibrate as action
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import probe
-from judge.calibration.calibrate import calibrate
+from judge.calibration.calibrate import calibrate, calibrate_command
 from judge.calibration.label_agreement import disagreements, rules_against, score_against
 from judge.calibration.record import (
     Calibration,
@@ -69,7 +68,7 @@ def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = run_of(tmp_path)
-    assert action.run(config, Namespace(code=False)) == 0
+    assert calibrate_command(config, Namespace(code=False)) == 0
     path = RunPaths.of(config).calibration
     prompt, rules = load_prompt(config.prompt, Path())
     found = load_calibration(path, judge_fingerprint(rules, prompt, None, None))
