@@ -207,6 +207,11 @@ class RuleFile(Settings):
                 due.append(ScoredRule(id=f"{rule.id}_undue", rule=rule, undue=True))
         return tuple(due)
 
+    @property
+    def must_rules(self) -> tuple[str, ...]:
+        """Ids of the scored rules that an answer must pass for its strict score."""
+        return tuple(rule.id for rule in self.scored_rules() if rule.must)
+
 
 def prompt_sha256(text: str) -> str:
     """Hex hash of a system prompt, as the rule file states it."""

@@ -8,12 +8,11 @@ from typing import NamedTuple
 from config.errors import DataError
 from config.schema import Config
 from config.training import StudentSettings
-from data.answers import top_logprobs_path
+from data.answers import Answer, top_logprobs_path
 from data.jsonl import read_records
 from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
 from data.top_logprobs import TopLogprobs, read_top_logprobs
 from engine.request_builder import RequestBuilder, View
 from student.collator import Example
@@ -38,7 +37,7 @@ def load_training_data(
     """
     run = RunPaths.of(config)
     prompted = student.needs_adapter_off
-    records = list(read_records(run.selected, SelectedAnswer))
+    records = list(read_records(run.selected, Answer))
     if not records:
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
     tops: dict[str, TopLogprobs] = {}
@@ -46,7 +45,7 @@ def load_training_data(
         stored = read_top_logprobs(top_logprobs_path(run.answers("candidates/train")))
         tops = stored_tops(stored, records, builder)
     train = examples(builder, list(run.training(config)), records, tops, prompted)
-    val_records = list(read_records(run.selected_val, SelectedAnswer))
+    val_records = list(read_records(run.selected_val, Answer))
     val = examples(builder, run.rows("val"), val_records, {}, False)
     learnt = [[one.prompt_ids, one.answers, one.teacher_prompt_ids] for one in train]
     return TrainingData(train, val, digest([learnt, sorted(tops)]))
@@ -55,7 +54,7 @@ def load_training_data(
 def examples(
     builder: RequestBuilder,
     rows: Sequence[Row],
-    records: Sequence[SelectedAnswer],
+    records: Sequence[Answer],
     tops: dict[str, TopLogprobs],
     prompted: bool,
 ) -> list[Example]:
@@ -64,7 +63,7 @@ def examples(
     prompted: with the teacher's view beside. Raises DataError when too many are too long.
     """
     by_id = {row.id: row for row in rows}
-    by_row: dict[str, list[SelectedAnswer]] = defaultdict(list)
+    by_row: dict[str, list[Answer]] = defaultdict(list)
     for record in records:
         by_row[record.row].append(record)
     made = []
@@ -81,7 +80,7 @@ def examples(
     return _fitting(made, builder.config.model.max_length)
 
 
-def answer_ids(builder: RequestBuilder, record: SelectedAnswer) -> tuple[int, ...]:
+def answer_ids(builder: RequestBuilder, record: Answer) -> tuple[int, ...]:
     """The tokens to learn: as the teacher drew them, or of the text where it spoke in ids that only
     a template may use, or by another tokenizer."""
     drawn, end = record.token_ids, builder.renderer.end_of_turn
@@ -93,7 +92,7 @@ def answer_ids(builder: RequestBuilder, record: SelectedAnswer) -> tuple[int, ..
 
 
 def stored_tops(
-    stored: Mapping[str, TopLogprobs], records: Sequence[SelectedAnswer], builder: RequestBuilder
+    stored: Mapping[str, TopLogprobs], records: Sequence[Answer], builder: RequestBuilder
 ) -> dict[str, TopLogprobs]:
     """The teacher's distribution at each token of the answers, by their keys.
 

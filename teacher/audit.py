@@ -9,18 +9,18 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from config.schema import Config
+from data.answers import Answer
 from data.atomic_write import write_text
 from data.jsonl import read_records
 from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
 from judge.metrics.verdict_table import strict
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
-from teacher.fates import Selection
 from teacher.probes.coverage import RuleCoverage, coverage
-from teacher.scoring import Candidates, ScoredCandidate, is_repaired, must_rules, rank
+from teacher.rejection_sampling import Selection
+from teacher.scoring import Candidates, ScoredCandidate, is_repaired, rank
 
 
 class ObeyedShare(Record):
@@ -69,7 +69,7 @@ def audit(
     config: Config, rules: RuleFile, found: Candidates, selection: dict[str, Selection]
 ) -> Audit:
     """Writes `teacher/audit.json` from the candidates of the logged train rows."""
-    must, run = must_rules(rules), RunPaths.of(config)
+    must, run = rules.must_rules, RunPaths.of(config)
     training = list(run.training(config))
     logged = {row.id for row in training if row.synthetic is None}
     drawn = [one for one in found.train if one.answer.row in logged]
@@ -83,13 +83,13 @@ def audit(
         by_order=tuple(_by_order(drawn, rules)),
         selection=selection,
         coverage=coverage(rules, training),
-        probes=_probes(training, list(read_records(run.selected, SelectedAnswer))),
+        probes=_probes(training, list(read_records(run.selected, Answer))),
     )
     write_text(run.audit, result.model_dump_json(indent=1) + "\n")
     return result
 
 
-def _probes(rows: Sequence[Row], selected: Sequence[SelectedAnswer]) -> dict[str, ProbeAudit]:
+def _probes(rows: Sequence[Row], selected: Sequence[Answer]) -> dict[str, ProbeAudit]:
     learnt = {one.row for one in selected}
     found: dict[str, list[bool]] = defaultdict(list)
     for row in rows:

@@ -7,12 +7,13 @@ the rounds then goes to the rows that need it, and costs little. Where no candid
 more may follow (`teacher.repair`).
 """
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from config.schema import Config, ServerSettings
+from config.schema import Config, ServerSettings, TeacherSettings
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.shards import WHOLE, Shard
@@ -20,7 +21,6 @@ from engine.base import Engine
 from engine.batch_job import Job, JobSummary, Task, run_job
 from engine.request_builder import RequestBuilder, View
 from judge.reference.reference_scores import best_by_row
-from teacher.orders import candidate_orders
 from teacher.rejection_sampling import is_settled
 from teacher.repair import repair_tasks
 from teacher.scoring import BASE, ScoredCandidate, Scorer
@@ -164,3 +164,27 @@ def draw_candidates(
         mending = repair_tasks(builder, arm, by_id, every)
         every += scorer.score(job.answers(mending), by_id)
     return every
+
+
+def candidate_orders(
+    teacher: TeacherSettings, examples: int, seed: int
+) -> list[tuple[int, ...] | None]:
+    """The order that each candidate of a row sees; None: as written."""
+    if not teacher.shuffle_examples:
+        return [None] * teacher.candidates
+    return list(example_orders(examples, teacher.candidates, seed))
+
+
+def example_orders(count: int, candidates: int, seed: int) -> list[tuple[int, ...]]:
+    """`candidates` orders of `count` examples: as written, then one that ends with each example.
+
+    What comes before the last example is shuffled; past the last example it begins again.
+    """
+    rng = random.Random(seed)
+    orders = [tuple(range(count))]
+    for candidate in range(1, candidates):
+        last = (candidate - 1) % count if count else 0
+        rest = [index for index in range(count) if index != last]
+        rng.shuffle(rest)
+        orders.append((*rest, last) if count else ())
+    return orders

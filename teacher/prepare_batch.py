@@ -15,8 +15,7 @@ from engine.base import Request
 from engine.batch_job import Task
 from engine.factory import batch_folder, teacher_chat
 from engine.request_builder import RequestBuilder, View
-from teacher.generate import candidate_rows
-from teacher.orders import candidate_orders
+from teacher.generate import candidate_orders, candidate_rows
 
 
 class PreparedBatch(NamedTuple):

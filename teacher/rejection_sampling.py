@@ -7,14 +7,111 @@ that is no better than what the base says without the prompt.
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
 
 from config.schema import Config
+from data.answers import Answer, Finish
 from data.jsonl import write_records
+from data.records import Record
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
+from judge.verdict import Outcome
 from prompts.rules import RuleFile
-from teacher.fates import Fate, Placed, Selection, counted
-from teacher.scoring import Candidates, ScoredCandidate, Standing, must_rules, rank, standing
+from teacher.scoring import Candidates, ScoredCandidate, Standing, is_repaired, rank, standing
+
+# Of a row without a kept candidate, the last of these words that any of its candidates has: as near
+# as the row came to being learnt.
+SelectionOutcome = Literal[
+    "too_long",  # the prompt does not fit
+    "empty",
+    "cut",  # by the token limit
+    "duplicate",  # the same text as an earlier candidate of the row
+    "broke_a_rule",
+    "no_better_than_base",
+    "undecided",  # kept or not, if a missing verdict were there
+    "same_text",  # enough other rows learn the very same text
+    "unneeded",  # the row has enough better ones
+    "kept",
+]
+_UNUSABLE: dict[Finish, SelectionOutcome] = {
+    "stop": "empty",
+    "length": "cut",
+    "too_long": "too_long",
+}
+_FATES: tuple[SelectionOutcome, ...] = get_args(SelectionOutcome)
+
+
+class Placed(NamedTuple):
+    """A candidate and its fate."""
+
+    judged: ScoredCandidate
+    fate: SelectionOutcome
+
+
+class Selection(Record):
+    """What became of the candidates of one split."""
+
+    rows: int
+    rows_kept: int  # rows with at least one kept answer
+    left_out: dict[SelectionOutcome, tuple[str, ...]]  # reason → ids of rows without an answer
+    candidates: int
+    fates: dict[SelectionOutcome, int]  # candidates by their fate
+    repaired: int  # candidates that were asked for behind a failed one
+    repaired_kept: int
+    base_flawless: int  # rows that are kept although the base's own answer breaks no rule either
+    broken_rules: dict[str, int]  # candidates that broke a must-rule, by rule
+    open_rules: dict[str, int]  # undecided candidates by rule without a verdict
+    unlabelled: dict[str, int]  # kept answers by rule that the row's missing labels leave open
+
+    @property
+    def kept(self) -> int:
+        """Answers that are learnt."""
+        return self.fates.get("kept", 0)
+
+
+def counted(
+    places: Sequence[Placed], must: Collection[str], base: Mapping[str, ScoredCandidate]
+) -> Selection:
+    """The counts of one split; `base`: row → the base's answer, where it was asked."""
+    by_row: dict[str, list[SelectionOutcome]] = defaultdict(list)
+    for one, fate in places:
+        by_row[one.answer.row].append(fate)
+    ends = {row: max(fates, key=_FATES.index) for row, fates in by_row.items()}
+    left_out: dict[SelectionOutcome, list[str]] = defaultdict(list)
+    for row, end in ends.items():
+        if end != "kept":
+            left_out[end].append(row)
+    against = [base[row] for row, end in ends.items() if end == "kept" and row in base]
+    repaired = [fate for one, fate in places if is_repaired(one.answer)]
+    fates = Counter(fate for _, fate in places)
+    broken = _by_rule(places, "broke_a_rule", "fail")
+    return Selection(
+        rows=len(ends),
+        rows_kept=list(ends.values()).count("kept"),
+        left_out={fate: tuple(left_out[fate]) for fate in _FATES if left_out[fate]},
+        candidates=len(places),
+        fates={fate: fates[fate] for fate in _FATES if fates[fate]},
+        repaired=len(repaired),
+        repaired_kept=repaired.count("kept"),
+        base_flawless=sum(
+            one.answer.usable and standing(one.verdicts, must).flawless for one in against
+        ),
+        broken_rules={rule: count for rule, count in broken.items() if rule in must},
+        open_rules=_by_rule(places, "undecided", "missing", labels=False),
+        unlabelled=_by_rule(places, "kept", "missing"),
+    )
+
+
+def _by_rule(
+    places: Sequence[Placed], fate: SelectionOutcome, outcome: Outcome, labels: bool = True
+) -> dict[str, int]:
+    """Candidates of that fate by the rules with that outcome, the most frequent first."""
+    found = Counter(
+        verdict.rule
+        for one, its in places
+        for verdict in one.verdicts
+        if its == fate and verdict.outcome == outcome and (labels or verdict.reason != "unlabelled")
+    )
+    return dict(found.most_common())
 
 
 def is_settled(judged: Sequence[ScoredCandidate], keep: int) -> bool:
@@ -56,7 +153,7 @@ def select(
     keep: int,
     same_text: float | None = None,
     base: Mapping[str, ScoredCandidate] | None = None,
-) -> tuple[list[SelectedAnswer], Selection]:
+) -> tuple[list[Answer], Selection]:
     """At most `keep` answers per row, of which one text is at most the share `same_text`.
 
     With them what became of the rest.
@@ -65,7 +162,7 @@ def select(
     answers that could begin in several ways: the student says it wherever it is unsure.
     `base`: row → the base's answer without the prompt, that a kept one must beat; None: not asked.
     """
-    must = must_rules(rules)
+    must = rules.must_rules
     against = base or {}
     by_row: dict[str, list[ScoredCandidate]] = defaultdict(list)
     for one in judged:
@@ -80,16 +177,9 @@ def select(
     return kept, counted(places, must, against)
 
 
-def _selected(judged: ScoredCandidate) -> SelectedAnswer:
+def _selected(judged: ScoredCandidate) -> Answer:
     answer = judged.answer
-    return SelectedAnswer(
-        row=answer.row,
-        sample=answer.sample,
-        text=answer.text,
-        dropped=answer.dropped,
-        key=answer.key,
-        token_ids=answer.token_ids,
-    )
+    return answer.model_copy(update={"logprobs": None})  # the student does not read them
 
 
 def _chosen(
@@ -115,11 +205,15 @@ def _chosen(
 
 def _fate(
     one: ScoredCandidate, seen: set[str], must: Collection[str], base: ScoredCandidate | None
-) -> Fate:
+) -> SelectionOutcome:
     """`kept`: it can be, whatever others can."""
     answer, mine = one.answer, standing(one.verdicts, must)
     if not answer.usable:
-        unusable: dict[str, Fate] = {"stop": "empty", "length": "cut", "too_long": "too_long"}
+        unusable: dict[str, SelectionOutcome] = {
+            "stop": "empty",
+            "length": "cut",
+            "too_long": "too_long",
+        }
         return unusable[answer.finish]
     if answer.text in seen:
         return "duplicate"

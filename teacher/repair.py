@@ -15,14 +15,14 @@ from engine.batch_job import Task
 from engine.request_builder import RequestBuilder, View
 from judge.llm.prompt import render
 from prompts.chat_encoder import Message
-from teacher.scoring import ScoredCandidate, must_rules, rank, repaired_arm, standing
+from teacher.scoring import ScoredCandidate, rank, repaired_arm, standing
 
 
 def repair_tasks(
     builder: RequestBuilder, arm: str, rows: Mapping[str, Row], drawn: Sequence[ScoredCandidate]
 ) -> list[Task]:
     """One task per row of which no candidate of `drawn` is obedient and one is known to fail."""
-    must = must_rules(builder.rules)
+    must = builder.rules.must_rules
     by_row: dict[str, list[ScoredCandidate]] = {}
     for one in drawn:
         by_row.setdefault(one.answer.row, []).append(one)

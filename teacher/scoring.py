@@ -52,11 +52,6 @@ class Standing(NamedTuple):
         return sum(self) == 0
 
 
-def must_rules(rules: RuleFile) -> frozenset[str]:
-    """Ids of the rules that cost an answer its strict score."""
-    return frozenset(due.id for due in rules.scored_rules() if due.must)
-
-
 def standing(verdicts: Sequence[Verdict], must: Collection[str]) -> Standing:
     """What the verdicts make of an answer."""
     broken = [verdict.rule in must for verdict in verdicts if verdict.outcome == "fail"]

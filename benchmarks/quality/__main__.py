@@ -26,12 +26,11 @@ from config.objectives import Distillation, OnPolicy
 from config.peft_methods import FullMethod, LoraMethod, PromptTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
-from data.answers import read_answers, top_logprobs_path
+from data.answers import Answer, read_answers, top_logprobs_path
 from data.atomic_write import write_text
 from data.jsonl import read_records, write_records
 from data.records import Record
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
 from engine.hf_engine import HfEngine
 from engine.request_builder import RequestBuilder, View
 from engine.vllm_engine import VllmEngine
@@ -109,7 +108,7 @@ def teach(demo: Config) -> None:
 def planned(demo: Config) -> list[Trained]:
     """Every run, its answers laid ready; the largest first."""
     source = RunPaths.of(demo)
-    selected = list(read_records(source.selected, SelectedAnswer))
+    selected = list(read_records(source.selected, Answer))
     made = []
     for size in SIZES:
         for seed in SEEDS:
@@ -128,14 +127,14 @@ def planned_students(size: int | None) -> list[StudentSettings]:
     return [one if one.start else one.model_copy(update=epochs) for one in chosen]
 
 
-def _part(selected: Sequence[SelectedAnswer], size: int | None, seed: int) -> list[SelectedAnswer]:
+def _part(selected: Sequence[Answer], size: int | None, seed: int) -> list[Answer]:
     if size is None:
         return list(selected)
     places = random.Random(seed).sample(range(len(selected)), size)
     return [selected[place] for place in sorted(places)]
 
 
-def lay_ready(source: RunPaths, config: Config, answers: Sequence[SelectedAnswer]) -> None:
+def lay_ready(source: RunPaths, config: Config, answers: Sequence[Answer]) -> None:
     """A run that learns these answers of another one."""
     run = RunPaths.of(config)
     shutil.copytree(source.data, run.data, dirs_exist_ok=True)
@@ -183,7 +182,7 @@ def answered(
         for run in runs:
             predictor = Predictor(run.config, engines, False)
             val = predictor.run.rows("val")
-            size = len(list(read_records(predictor.run.selected, SelectedAnswer)))
+            size = len(list(read_records(predictor.run.selected, Answer)))
             for student in run.config.students:
                 arm = f"student/{student.name}"
                 predictor.answer(arm, val, View(False, predictor.adapter(student)))

@@ -28,10 +28,10 @@ from benchmarks.quality.__main__ import (
 from benchmarks.quality.standings import share
 from config.load import load_config
 from config.schema import Config
+from data.answers import Answer
 from data.jsonl import read_records
 from data.records import Record
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
 from engine.request_builder import RequestBuilder
 from judge.metrics.stats import Interval, paired, rate
 
@@ -114,7 +114,7 @@ def _carry_answers(of: RunPaths, to: RunPaths) -> None:
 
 def _runs(demo: Config) -> list[Trained]:
     source = RunPaths.of(demo)
-    selected = list(read_records(source.selected, SelectedAnswer))
+    selected = list(read_records(source.selected, Answer))
     students = [one for one in planned_students(None) if one.name == WAY]
     made = []
     for seed in SEEDS:
@@ -157,8 +157,7 @@ def main(argv: list[str] | None = None) -> int:
     learn(runs, jobs=1)
     answered(without, runs)
     counts = [
-        len(list(read_records(RunPaths.of(one).selected, SelectedAnswer)))
-        for one in (without, probed)
+        len(list(read_records(RunPaths.of(one).selected, Answer))) for one in (without, probed)
     ]
     figures = Figures(
         answers=counts[0],

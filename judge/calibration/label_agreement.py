@@ -10,7 +10,7 @@ from typing import NamedTuple
 from data.records import Record
 from data.rows import Row
 from data.splits import question_key
-from judge.calibration.variants import CODE_STRICT, must_rules
+from judge.calibration.variants import CODE_STRICT
 from judge.labels import Gold, Half
 from judge.metrics import agreement as raters
 from judge.metrics.agreement import as_share
@@ -89,7 +89,7 @@ class GoldComparison(NamedTuple):
 def score_against(held: GoldComparison, name: str) -> ScoreAgainstGold:
     """One strict score on both halves."""
     return ScoreAgainstGold(
-        must_rules=tuple(must_rules(held.boards[name].rules)),
+        must_rules=held.boards[name].rules.must_rules,
         tune=_agreement(held, name, "tune"),
         report=_agreement(held, name, "report"),
     )
@@ -163,7 +163,7 @@ def _disagreement(held: GoldComparison, gold: Gold) -> Disagreement | None:
         return None
     verdicts = held.boards[name].verdicts[f"logged/{gold.system}"][gold.row, 0]
     broken = [
-        rule for rule in must_rules(held.boards[name].rules) if verdicts[rule].outcome == "fail"
+        rule for rule in held.boards[name].rules.must_rules if verdicts[rule].outcome == "fail"
     ]
     text = " ".join(held.rows[gold.row].answers[gold.system].split())
     return Disagreement(

@@ -33,11 +33,6 @@ def _only(rules: RuleFile, keep: Callable[[ScoredRule], bool]) -> RuleFile:
     return rules.model_copy(update={"rules": kept})
 
 
-def must_rules(view: RuleFile) -> list[str]:
-    """The ids of the due rules on which the score of a view rests."""
-    return [due.id for due in view.scored_rules() if due.must]
-
-
 def boards(
     rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
 ) -> dict[str, VerdictTable]:
@@ -46,6 +41,6 @@ def boards(
     made = {}
     for name, view in views(rules).items():
         ids = {due.id for due in view.scored_rules()}
-        if must_rules(view):
+        if view.must_rules:
             made[name] = build_verdict_table(view, rows, [one for one in listed if one.rule in ids])
     return made

@@ -23,7 +23,7 @@ def strict(verdicts: Iterable[Verdict], rules: RuleFile) -> bool | None:
 
     False when any must-rule fails, whatever is missing beside it.
     """
-    must = {due.id for due in rules.scored_rules() if due.must}
+    must = set(rules.must_rules)
     return _strict(verdicts, must)
 
 
@@ -80,7 +80,7 @@ def build_verdict_table(
         for (row, sample), by_rule in units.items():
             for rule in ids:
                 by_rule.setdefault(rule, _not_run(arm, row, sample, rule))
-    must = {due.id for due in rules.scored_rules() if due.must}
+    must = set(rules.must_rules)
     free = {due.id for due in rules.scored_rules() if due.must and not needs_label(due.rule)}
     return VerdictTable(
         rules,

@@ -23,7 +23,7 @@ from prompts.rules import prompt_sha256
 from report.gather import RunFiles, gather
 from student.records import RankedStudent, Step, StudentChoice, TrainingResult
 from teacher.audit import Audit, ObeyedShare, OrderAudit, RuleAudit
-from teacher.fates import Selection
+from teacher.rejection_sampling import Selection
 from tests.report.made_judge import (
     judge_hidden,
     judge_val,

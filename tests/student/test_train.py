@@ -15,10 +15,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from config.load import load_config
 from config.schema import Config
+from data.answers import Answer
 from data.jsonl import read_records, write_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
 from engine.models import load_tokenizer, resolve_model
 from student.records import Step
 from student.train import last_complete, train
@@ -71,7 +71,16 @@ def experiment(folder: Path, model: Path) -> Path:
     write_records(run.split("train"), rows)
     write_records(run.split("val"), rows[:2])
     texts = [
-        SelectedAnswer(row=row.id, sample=0, text="Lakeside desk: " + row.id, dropped=0)
+        Answer(
+            key=row.id,
+            arm="candidates/train",
+            row=row.id,
+            sample=0,
+            text="Lakeside desk: " + row.id,
+            finish="stop",
+            seed=0,
+            prompt_tokens=1,
+        )
         for row in rows
     ]
     write_records(run.selected, texts)

@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from data.answers import read_answers, top_logprobs_path
+from data.answers import Answer, read_answers, top_logprobs_path
 from data.jsonl import read_records
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
 from data.top_logprobs import read_top_logprobs
 from engine.request_builder import RequestBuilder
-from teacher.generate import Sources, generate
-from teacher.orders import example_orders
+from teacher.generate import Sources, example_orders, generate
 from teacher.rejection_sampling import select_all
 from teacher.scoring import BASE
 from tests.teacher.made import ROOT, ScriptedEngine, experiment, found
@@ -40,7 +38,7 @@ def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None
     assert (selection.kept, selection.left_out) == (3, {"broke_a_rule": ("never",)})
     topk = read_top_logprobs(top_logprobs_path(RunPaths.of(config).answers("candidates/train")))
     assert set(topk) == {answer.key for answer in answers} and len(topk) == 11
-    selected = list(read_records(RunPaths.of(config).selected, SelectedAnswer))
+    selected = list(read_records(RunPaths.of(config).selected, Answer))
     assert [(one.token_ids, len(topk[one.key].ids)) for one in selected] == [((1, 2), 2)] * 3
     assert not top_logprobs_path(RunPaths.of(config).answers("teacher")).exists(), (
         "none are wanted there"

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from config.load import load_config
-from data.answers import read_answers, top_logprobs_path
+from data.answers import Answer, read_answers, top_logprobs_path
 from data.jsonl import read_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
 from data.top_logprobs import read_top_logprobs
 from engine.request_builder import RequestBuilder
 from judge.verdict import Outcome, Verdict
@@ -146,7 +145,7 @@ def test_only_rows_without_an_obedient_candidate_are_asked_once_more(tmp_path: P
     of_train = selection["train"]
     assert (of_train.repaired, of_train.repaired_kept, of_train.rows_kept) == (2, 1, 3)
     assert of_train.left_out == {"broke_a_rule": ("deaf",)}
-    learnt = {one.row: one for one in read_records(RunPaths.of(config).selected, SelectedAnswer)}
+    learnt = {one.row: one for one in read_records(RunPaths.of(config).selected, Answer)}
     assert (learnt["never"].sample, learnt["never"].text) == (4, GOOD)
     topk = read_top_logprobs(top_logprobs_path(RunPaths.of(config).answers("candidates/train")))
     assert learnt["never"].key in topk

@@ -11,9 +11,8 @@ from config.schema import Config, ServerSettings
 from data.run_paths import RunPaths
 from engine.request_builder import RequestBuilder
 from teacher.audit import audit
-from teacher.fates import Selection
 from teacher.generate import Sources, generate
-from teacher.rejection_sampling import select_all
+from teacher.rejection_sampling import Selection, select_all
 from teacher.scoring import Candidates
 from tests.judge.llm.server import Body, Respond, Sent, is_probe, serving, user, verdict
 from tests.teacher.made import COMPLAINT, GOOD, ROOT, ScriptedEngine, experiment, found

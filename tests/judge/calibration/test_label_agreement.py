@@ -1,14 +1,14 @@
 """The strict score against people's gold: views that leave rules out, counts by hand."""
 
 from judge.calibration.label_agreement import disagreements, rules_against, score_against
-from judge.calibration.variants import BLIND, CODE_STRICT, boards, must_rules, views
+from judge.calibration.variants import BLIND, CODE_STRICT, boards, views
 from judge.metrics.verdict_table import DECIDABLE, STRICT
 from tests.judge.calibration.held import MIXED, YES, held
 from tests.judge.made import llm_check, make_rule, make_rules
 
 
 def test_views_leave_out_what_they_say() -> None:
-    rested = {name: must_rules(view) for name, view in views(MIXED).items()}
+    rested = {name: list(view.must_rules) for name, view in views(MIXED).items()}
     assert rested == {
         STRICT: ["blind", "by_label", "by_label_undue", "asked", "asked_when"],
         DECIDABLE: ["blind", "asked", "asked_when"],

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 from config.errors import DataError
 from config.load import load_config
+from data.answers import Answer
 from data.run_paths import RunPaths
-from data.selected import SelectedAnswer
 from data.top_logprobs import TopLogprobs
 from engine.models import load_tokenizer, resolve_model
 from engine.request_builder import RequestBuilder
@@ -59,11 +59,21 @@ def askings(tmp_path_factory: pytest.TempPathFactory) -> tuple[RequestBuilder, R
     return builder(folder / "a", same), builder(folder / "b", other)
 
 
-def drawn(same: RequestBuilder) -> SelectedAnswer:
+def drawn(same: RequestBuilder) -> Answer:
     """The answer letter by letter: tokens that no tokenizer makes of its text, but a model may."""
     letters = [same.renderer.tokenizer.encode(letter)[0] for letter in TEXT]
     ids = (*letters, same.renderer.end_of_turn)
-    return SelectedAnswer(row="r0", sample=0, text=TEXT, dropped=0, key="k", token_ids=ids)
+    return Answer(
+        key="k",
+        arm="candidates/train",
+        row="r0",
+        sample=0,
+        text=TEXT,
+        token_ids=ids,
+        finish="stop",
+        seed=0,
+        prompt_tokens=1,
+    )
 
 
 def test_ids_where_they_mean_the_text_else_the_text(
