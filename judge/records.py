@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from data.records import Record
+from judge.metrics.interval import Estimate, Interval
 from judge.verdict import Missing, Verdict
 
 
@@ -133,22 +134,13 @@ class SliceScore(Record):
     strict: StrictScore
 
 
-class Measured(Record):
-    """A quantity with its 95 % interval, from `n` observations."""
-
-    n: int
-    value: float
-    low: float
-    high: float
-
-
 class RuleSlice(Record):
     """One rule on the rows with one value of a field, of one arm: exploratory."""
 
     field: str
     value: str
     rule: str
-    rate: Measured
+    rate: Estimate
 
 
 class DistributionShift(Record):
@@ -156,8 +148,8 @@ class DistributionShift(Record):
 
     arm: str | None  # None: of the rows themselves
     what: str  # "due: RULE" (share of rows), "words" (per answer), a strict score, a rule's rate
-    val: Measured
-    hidden: Measured
+    val: Estimate
+    hidden: Estimate
     difference: float  # hidden − val
     low: float  # 95 % interval of the difference
     high: float
@@ -175,14 +167,6 @@ class Scores(Record):
     slices_hidden: int  # values of a field with fewer than ten decided rows in every arm
 
 
-class Share(Record):
-    """A share with its 95 % Wilson interval, 0 … 1."""
-
-    value: float
-    low: float
-    high: float
-
-
 class Agreement(Record):
     """The verdicts of an llm rule against those of the code rule that it shadows."""
 
@@ -194,9 +178,9 @@ class Agreement(Record):
     false_pass: int  # code fails, the model passes
     false_fail: int  # code passes, the model fails
     true_fail: int
-    accuracy: Share | None
-    tpr: Share | None  # of what passes, how much the model passes
-    tnr: Share | None  # of what fails, how much the model fails
+    accuracy: Interval | None
+    tpr: Interval | None  # of what passes, how much the model passes
+    tnr: Interval | None  # of what fails, how much the model fails
     kappa: float | None  # Cohen's; None when chance alone would agree on everything
     kappa_low: float | None = None  # 95 % interval, clustered by question
     kappa_high: float | None = None

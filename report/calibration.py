@@ -12,7 +12,7 @@ from judge.calibration.shares import BiasRate
 from judge.calibration.variants import CODE_STRICT
 from judge.checks.applicability import by_model
 from judge.metrics.drift import AnsweredSplit
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
 from judge.records import Agreement
 from report.corrected import Corrected, corrected

@@ -9,7 +9,7 @@ from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
 from judge.metrics.agreement import Confusion
 from judge.metrics.drift import AnsweredSplit
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import VerdictTable
 
 

@@ -22,7 +22,7 @@ from data.run_paths import RunPaths
 from judge.annotation.import_labels import Labels
 from judge.calibration.record import Calibration, bound_by, load_calibration
 from judge.metrics.drift import AnsweredSplit
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Refusal
 from judge.records import JudgeResult
 from judge.run import judged_side
 from judge.verdict import Verdict

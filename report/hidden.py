@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from data.records import Record
 from judge.metrics.drift import distribution_shifts
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Estimate, Refusal
 from judge.metrics.verdict_table import DECIDABLE
-from judge.records import DistributionShift, JudgeResult, Measured, StrictScore
+from judge.records import DistributionShift, JudgeResult, StrictScore
 from report.corrected import Corrected, corrected
 from report.formats import number, percent, points
 from report.gather import BASE, RunFiles
@@ -127,5 +127,5 @@ def _differs(one: DistributionShift) -> bool:
     return one.low > 0 or one.high < 0
 
 
-def _value(one: Measured, share: bool) -> str:
+def _value(one: Estimate, share: bool) -> str:
     return percent(one.value) if share else number(one.value, 1)

@@ -11,7 +11,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.answers import Answer
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Refusal
 from report import calibration, formats, headline, plots, searching, tables
 from report.examples import choose_examples
 from report.gather import TEACHER, RunFiles

@@ -5,7 +5,7 @@ Leaves the choice to the search itself, whose words are shown.
 
 from dataclasses import dataclass
 
-from judge.metrics.stats import Interval
+from judge.metrics.interval import Interval
 from report.gather import RunFiles
 from report.tables import differing, flat, share
 from student.records import LeaderboardCell, Trial

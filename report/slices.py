@@ -4,8 +4,9 @@ Knows which slices stand in the heat maps and their colours; leaves the measurin
 """
 
 from data.records import Record
+from judge.metrics.interval import Estimate
 from judge.metrics.scores import rule_slices
-from judge.records import Measured, StrictScore
+from judge.records import StrictScore
 from report.gather import RunFiles
 
 _DARKEST = (0x66, 0xAA, 0xD1)  # of a rate of 1; the ink keeps a contrast of 6 on it
@@ -17,7 +18,7 @@ class SliceRow(Record):
     field: str
     value: str
     strict: dict[str, StrictScore]  # arm → its score; arms with fewer than ten decided rows are out
-    rules: dict[str, Measured]  # the same of the best student, by must-rule
+    rules: dict[str, Estimate]  # the same of the best student, by must-rule
 
 
 class Slices(Record):
@@ -62,10 +63,10 @@ def _broken(material: RunFiles) -> list[str]:
     return [name for name, one in rules.items() if one.must and one.passes < one.scored]
 
 
-def _rules(material: RunFiles) -> dict[tuple[str, str], dict[str, Measured]]:
+def _rules(material: RunFiles) -> dict[tuple[str, str], dict[str, Estimate]]:
     """(field, value) → must-rule → the best student's rate."""
     side, arm = material.val, material.student
-    found: dict[tuple[str, str], dict[str, Measured]] = {}
+    found: dict[tuple[str, str], dict[str, Estimate]] = {}
     if side is not None and arm in side.board.verdicts:
         for one in rule_slices(side.board, side.rows, arm):
             found.setdefault((one.field, one.value), {})[one.rule] = one.rate

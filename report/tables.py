@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from judge.metrics.stats import Interval, wilson
+from judge.metrics.interval import Interval
+from judge.metrics.stats import wilson
 from judge.records import Comparison, RuleScore, StrictScore
 from prompts.rules import ScoredRule
 from report.gather import TEACHER, RunFiles

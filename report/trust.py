@@ -9,7 +9,7 @@ from typing import Literal
 from data.records import Record
 from judge.calibration.label_agreement import GoldAgreement
 from judge.checks.applicability import by_model
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Refusal
 from judge.records import DistributionShift
 from report.calibration import summary
 from report.corrected import Corrected

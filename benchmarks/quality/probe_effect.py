@@ -33,7 +33,8 @@ from data.jsonl import read_records
 from data.records import Record
 from data.run_paths import RunPaths
 from engine.request_builder import RequestBuilder
-from judge.metrics.stats import Interval, paired, rate
+from judge.metrics.interval import Interval
+from judge.metrics.stats import paired, rate
 
 RESULTS = ROOT / "benchmarks" / "results" / "probes.md"
 WAY = "ce"

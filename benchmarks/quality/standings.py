@@ -5,9 +5,11 @@ how far other questions would move the mean over these seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 
 from data.records import Record
-from judge.metrics.stats import Interval, Refusal, clustered, gap_closed, paired
+from judge.metrics.interval import Interval, Refusal
+from judge.metrics.stats import clustered, gap_closed, paired
 
 Scores = dict[str, bool]  # row → whether its answer passes every must-rule
 ENOUGH = 0.8  # share of the gap that an objective is asked to close
@@ -101,5 +103,5 @@ def share(interval: Interval | None, sign: str = "") -> str:
     """An interval in per cent; `sign` is a format's."""
     if interval is None:
         return "—"
-    value, low, high = (format(one, f"{sign}.1%") for one in interval)
+    value, low, high = (format(one, f"{sign}.1%") for one in astuple(interval))
     return f"{value} [{low}, {high}]"

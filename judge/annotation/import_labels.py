@@ -19,9 +19,9 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.sheet import Mark, answer_id, read_sheet
 from judge.metrics.estimators import powered_rate
-from judge.metrics.stats import Refusal, rate
+from judge.metrics.interval import Interval, Refusal
+from judge.metrics.stats import rate
 from judge.metrics.verdict_table import VerdictTable, build_verdict_table
-from judge.records import Share
 from judge.run import asked_pairs
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
@@ -50,10 +50,10 @@ class Estimate(Record):
     answers: int  # of the arm: labelled or not
     labelled: int
     blank: int
-    people: Share  # of the labelled answers, the good ones
-    judge: Share | None  # strict score of all answers that it decides
+    people: Interval  # of the labelled answers, the good ones
+    judge: Interval | None  # strict score of all answers that it decides
     judge_missing: int  # answers whose strict score is missing
-    powered: Share  # PPI++: people's labels with the judge's scores of all answers
+    powered: Interval  # PPI++: people's labels with the judge's scores of all answers
     weight: float  # PPI++'s λ: 0 takes nothing from the judge, 1 all of it
 
 
@@ -163,10 +163,10 @@ def estimate(
         answers=len(units),
         labelled=len(good),
         blank=said.blank,
-        people=Share(**people._asdict()),
-        judge=Share(**judge._asdict()) if judge else None,
+        people=people,
+        judge=judge,
         judge_missing=len(units) - len(decided),
-        powered=Share(**powered.rate._asdict()),
+        powered=powered.rate,
         weight=powered.weight,
     )
 

@@ -9,7 +9,8 @@ from collections.abc import Hashable, Sequence
 from scipy.stats import norm
 
 from judge.metrics.agreement import Confusion, youden
-from judge.metrics.stats import CONFIDENCE, Interval, Refusal, cluster_mean
+from judge.metrics.interval import Interval, Refusal
+from judge.metrics.stats import CONFIDENCE, cluster_mean
 
 MIN_J = 0.3  # below it the correction divides noise by next to nothing
 _Z = float(norm.ppf((1 + CONFIDENCE) / 2))

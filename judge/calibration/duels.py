@@ -9,7 +9,7 @@ from judge.calibration.shares import BiasRate, counted
 from judge.labels import Preference
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import pair_question
-from judge.metrics.agreement import as_share, prefers_longer
+from judge.metrics.agreement import prefers_longer
 
 
 class PreferencePair(NamedTuple):
@@ -33,7 +33,7 @@ def longer(chosen: Sequence[tuple[PreferencePair, bool]]) -> BiasRate:
     ]
     share = prefers_longer(lengths, [question_key(pair.row) for pair, _ in chosen])
     longest = [mine > other for mine, other in lengths if mine != other]
-    return BiasRate(n=len(longest), count=sum(longest), rate=as_share(share))
+    return BiasRate(n=len(longest), count=sum(longest), rate=share)
 
 
 def choices(

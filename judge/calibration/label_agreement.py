@@ -13,9 +13,8 @@ from data.splits import question_key
 from judge.calibration.variants import CODE_STRICT
 from judge.labels import Gold, Half
 from judge.metrics import agreement as raters
-from judge.metrics.agreement import as_share
+from judge.metrics.interval import Interval
 from judge.metrics.verdict_table import STRICT, VerdictTable
-from judge.records import Share
 
 SHOWN = 40  # disagreements listed
 _EXCERPT = 240  # characters of an answer
@@ -34,12 +33,12 @@ class GoldAgreement(Record):
     false_pass: int  # people: bad, the score: pass
     false_fail: int  # people: good, the score: fail
     true_fail: int
-    accuracy: Share | None
+    accuracy: Interval | None
     balanced_accuracy: float | None
-    kappa: Share | None  # Cohen's, bootstrap over questions
+    kappa: Interval | None  # Cohen's, bootstrap over questions
     ac1: float | None  # Gwet's
-    tpr: Share | None  # of the good answers, how many pass
-    tnr: Share | None  # of the bad ones, how many fail
+    tpr: Interval | None  # of the good answers, how many pass
+    tnr: Interval | None  # of the bad ones, how many fail
     j: float | None  # TPR + TNR − 1
 
 
@@ -110,12 +109,12 @@ def _agreement(held: GoldComparison, name: str, half: Half) -> GoldAgreement:
         n=counts.n,
         undecided=len(here) - len(decided),
         **counts._asdict(),
-        accuracy=as_share(raters.accuracy(counts)),
+        accuracy=raters.accuracy(counts),
         balanced_accuracy=raters.balanced_accuracy(counts),
-        kappa=as_share(raters.kappa_interval(good, passes, clusters, held.seed)),
+        kappa=raters.kappa_interval(good, passes, clusters, held.seed),
         ac1=raters.ac1(counts),
-        tpr=as_share(raters.tpr(counts)),
-        tnr=as_share(raters.tnr(counts)),
+        tpr=raters.tpr(counts),
+        tnr=raters.tnr(counts),
         j=raters.youden(counts),
     )
 

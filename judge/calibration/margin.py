@@ -7,7 +7,8 @@ from typing import NamedTuple
 from scipy.stats import norm
 
 from judge.calibration.corrected import MIN_J
-from judge.metrics.stats import CONFIDENCE, Refusal, cluster_mean, rule_of_three
+from judge.metrics.interval import Refusal
+from judge.metrics.stats import CONFIDENCE, cluster_mean, rule_of_three
 
 POWER = 0.8
 

@@ -3,14 +3,13 @@
 from collections.abc import Hashable, Sequence
 
 from data.records import Record
-from judge.metrics.agreement import as_share
+from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
-from judge.records import Share
 
 
-def share_of(values: Sequence[bool], clusters: Sequence[Hashable]) -> Share | None:
-    """Share of what is true, clustered where clusters repeat; None of nothing."""
-    return as_share(rate(values, clusters)) if values else None
+def share_of(values: Sequence[bool], clusters: Sequence[Hashable]) -> Interval | None:
+    """Interval of what is true, clustered where clusters repeat; None of nothing."""
+    return rate(values, clusters) if values else None
 
 
 class BiasRate(Record):
@@ -18,7 +17,7 @@ class BiasRate(Record):
 
     n: int = 0  # comparisons of which both sides are decided
     count: int = 0  # of them, those of which the probe's name is true
-    rate: Share | None = None
+    rate: Interval | None = None
     missing: int = 0  # comparisons with a side undecided
     not_run: str | None = None
 

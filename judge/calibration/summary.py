@@ -7,7 +7,8 @@ from judge.calibration.label_agreement import GoldAgreement
 from judge.calibration.mutation.code import MutationScore
 from judge.calibration.record import Calibration
 from judge.calibration.shares import BiasRate
-from judge.records import Agreement, Share
+from judge.metrics.interval import Interval
+from judge.records import Agreement
 
 
 def lines(found: Calibration) -> Iterator[str]:
@@ -41,7 +42,7 @@ def _by_model(attacks: AttackReport) -> str:
     return f"; the model passed {passed} by some rule, tried on one row" if passed else ""
 
 
-def _share(share: Share | None) -> str:
+def _share(share: Interval | None) -> str:
     if share is None:
         return "undefined"
     return f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"

@@ -13,8 +13,8 @@ from judge.calibration.margin import non_inferiority
 from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
 from judge.format import points, share
+from judge.metrics.interval import Refusal
 from judge.metrics.paired import BASE, TEACHER
-from judge.metrics.stats import Refusal
 from judge.metrics.verdict_table import STRICT, VerdictTable
 from judge.records import JudgeResult
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from data.rows import Row, questions
-from judge.metrics.stats import CONFIDENCE, Floats, Interval, by_cluster, rate, wilson
-from judge.records import Agreement, Share
+from judge.metrics.interval import Interval
+from judge.metrics.stats import CONFIDENCE, Floats, by_cluster, rate, wilson
+from judge.records import Agreement
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
 
@@ -55,7 +56,7 @@ def confusion(gold: Sequence[bool], judged: Sequence[bool]) -> Confusion:
 
 
 def accuracy(counts: Confusion) -> Interval | None:
-    """Share of answers on which the raters agree, with Wilson's interval."""
+    """Interval of answers on which the raters agree, with Wilson's interval."""
     return wilson(counts.true_pass + counts.true_fail, counts.n)
 
 
@@ -196,9 +197,9 @@ def _agreement(
         n=counts.n,
         missing=sum(arm in arms for arm, _, _ in decided) - counts.n,
         **counts._asdict(),
-        accuracy=as_share(accuracy(counts)),
-        tpr=as_share(tpr(counts)),
-        tnr=as_share(tnr(counts)),
+        accuracy=accuracy(counts),
+        tpr=tpr(counts),
+        tnr=tnr(counts),
         kappa=kappa(counts),
         kappa_low=interval.low if interval else None,
         kappa_high=interval.high if interval else None,
@@ -217,8 +218,3 @@ def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int
 def _judged_arms(llm_rule: str, verdicts: Iterable[Verdict]) -> set[str]:
     """The arms that the model was asked to judge: elsewhere its silence is no missing verdict."""
     return {one.arm for one in verdicts if one.rule == llm_rule and one.reason != "not_run"}
-
-
-def as_share(found: Interval | None) -> Share | None:
-    """An interval as it is written to disk."""
-    return None if found is None else Share(**found._asdict())

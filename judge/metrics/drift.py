@@ -4,6 +4,7 @@ A rate on rows that nobody labelled is worth as much as these rows are like thos
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 from data.answers import Answer
@@ -11,9 +12,10 @@ from data.rows import Row
 from judge.checks.applicability import applicable, asks_model, needs_label
 from judge.checks.check import normalised_answer
 from judge.checks.text import words
-from judge.metrics.stats import Interval, clustered, independent, rate
+from judge.metrics.interval import Estimate, Interval
+from judge.metrics.stats import clustered, independent, rate
 from judge.metrics.verdict_table import DECIDABLE, VerdictTable
-from judge.records import DistributionShift, Measured
+from judge.records import DistributionShift
 from prompts.rules import ScoredRule
 
 
@@ -56,8 +58,8 @@ def _drift(
     yield DistributionShift(
         arm=arm,
         what=what,
-        val=Measured(n=val.n, **val.interval._asdict()),
-        hidden=Measured(n=hidden.n, **hidden.interval._asdict()),
+        val=Estimate(**asdict(val.interval), n=val.n),
+        hidden=Estimate(**asdict(hidden.interval), n=hidden.n),
         difference=difference.value,
         low=difference.low,
         high=difference.high,

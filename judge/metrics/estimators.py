@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from judge.metrics.stats import Floats, Interval, by_cluster, rate, wilson
+from judge.metrics.interval import Interval
+from judge.metrics.stats import Floats, by_cluster, rate, wilson
 
 
 class Powered(NamedTuple):

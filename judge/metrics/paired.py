@@ -1,8 +1,10 @@
 """Students against teacher and base: paired differences, and how much of the gap is closed."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
-from judge.metrics.stats import Interval, gap_closed, holm, mcnemar, paired
+from judge.metrics.interval import Interval
+from judge.metrics.stats import gap_closed, holm, mcnemar, paired
 from judge.metrics.verdict_table import DECIDABLE, STRICT, VerdictTable
 from judge.records import Comparison, GapScore
 
@@ -71,10 +73,7 @@ def gaps(board: VerdictTable, seed: int) -> Iterator[GapScore]:
         ours, theirs, base = ([float(score[unit]) for unit in units] for score in scores)
         found = gap_closed(ours, theirs, base, board.clusters(units), seed)
         if isinstance(found, Interval):
-            value, low, high = found
-            yield GapScore(
-                student=student, n=len(units), value=value, low=low, high=high, refused=None
-            )
+            yield GapScore(student=student, n=len(units), **asdict(found), refused=None)
         else:
             yield _refused(student, len(units), found.reason)
 

@@ -6,10 +6,12 @@ verdict is counted and bounded, never taken for a fail or a pass.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 from config.errors import DataError
 from data.rows import Row
+from judge.metrics.interval import Estimate
 from judge.metrics.paired import comparisons, gaps
 from judge.metrics.stats import rate, rule_of_three
 from judge.metrics.verdict_table import (
@@ -21,7 +23,6 @@ from judge.metrics.verdict_table import (
 )
 from judge.records import (
     ArmScore,
-    Measured,
     ReferenceScore,
     RuleScore,
     RuleSlice,
@@ -166,5 +167,5 @@ def rule_slices(board: VerdictTable, rows: Sequence[Row], arm: str) -> Iterator[
             units = {unit: ok for unit, ok in passed.items() if unit[0] in one.rows}
             found = rate(list(units.values()), board.clusters(units))
             if found is not None and len(units) >= SLICE_ROWS:
-                measured = Measured(n=len(units), **found._asdict())
+                measured = Estimate(**asdict(found), n=len(units))
                 yield RuleSlice(field=one.field, value=one.value, rule=rule, rate=measured)

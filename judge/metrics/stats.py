@@ -12,25 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
+from judge.metrics.interval import Interval, Refusal
+
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 _CHUNK = 500  # resamples drawn at a time: bounds the memory at a few MB
 
 Floats = NDArray[np.float64]
-
-
-class Interval(NamedTuple):
-    """An estimate with its two-sided 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Refusal(NamedTuple):
-    """Why a quantity is not stated."""
-
-    reason: str
 
 
 def wilson(passes: float, n: float) -> Interval | None:

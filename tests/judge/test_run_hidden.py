@@ -19,6 +19,7 @@ from judge.run import judged_side
 from prompts.prompt_file import load_prompt
 from tests.judge.folders import BRIEF, LINK, REFUSE, answer_hidden, answer_val, make_run
 from tests.judge.made import PROMPT, make_answer, make_row, make_rule, make_rules
+from tests.judge.metrics.intervals import as_tuple
 
 LABELLED = [make_row(f"v{n}", labels=("off",) if n % 2 else ("fine",)) for n in range(20)]
 UNLABELLED = [make_row(f"h{n}") for n in range(10)]
@@ -186,4 +187,4 @@ def test_independent_is_newcombe_on_wilson_intervals() -> None:
     """56/70 − 48/80 = 0.2 [0.0524, 0.3339]: Newcombe 1998, table II, method 10."""
     first, second = wilson(56, 70), wilson(48, 80)
     assert first is not None and second is not None
-    assert independent(first, second) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert as_tuple(independent(first, second)) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)

@@ -27,15 +27,16 @@ from judge.calibration.record import Calibration, GoldCounts, JudgeFingerprint
 from judge.calibration.shares import BiasRate
 from judge.checks.check import code_verdicts
 from judge.metrics.agreement import agreements
+from judge.metrics.interval import Interval
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import DECIDABLE, STRICT
-from judge.records import Agreement, JudgeNote, JudgeResult, Share
+from judge.records import Agreement, JudgeNote, JudgeResult
 from judge.reference.reference_scores import reference_scores
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile
 
-SHARE = Share(value=0.8, low=0.6, high=0.9)
+SHARE = Interval(value=0.8, low=0.6, high=0.9)
 
 
 def write_json(path: Path, record: Record) -> None:
@@ -118,12 +119,12 @@ def make_gold() -> GoldAgreement:
         false_pass=2,
         false_fail=4,
         true_fail=18,
-        accuracy=Share(value=0.85, low=0.71, high=0.93),
+        accuracy=Interval(value=0.85, low=0.71, high=0.93),
         balanced_accuracy=0.85,
-        kappa=Share(value=0.7, low=0.45, high=0.9),
+        kappa=Interval(value=0.7, low=0.45, high=0.9),
         ac1=0.7,
         tpr=SHARE,
-        tnr=Share(value=0.9, low=0.7, high=0.97),
+        tnr=Interval(value=0.9, low=0.7, high=0.97),
         j=0.7,
     )
 
@@ -196,7 +197,7 @@ def _mutations(text: str) -> tuple[MutationScore, ...]:
             f"replaced {text}": Caught(n=2, caught=0, sensitivity=SHARE),
         },
         copies=20,
-        specificity=Share(value=0.95, low=0.76, high=0.99),
+        specificity=Interval(value=0.95, low=0.76, high=0.99),
     )
     asked = MutationScore(rule="kind", check="llm", must=False, not_covered=f"no server {text}")
     return tested, asked

@@ -7,9 +7,8 @@ import pytest
 
 from data.run_paths import RunPaths
 from judge.calibration.record import Calibration, judge_fingerprint
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Interval, Refusal
 from judge.metrics.verdict_table import DECIDABLE
-from judge.records import Share
 from prompts.rules import Rule, ScoredRule
 from report.calibration import summary
 from report.gather import RunFiles, gather
@@ -187,7 +186,7 @@ def test_missing_scores_are_bounded(made: RunFiles, missing: int, marker: str) -
 )
 def test_kappa_in_words(made: RunFiles, low: float, high: float, marker: str) -> None:
     """κ surely above 0.4, above 0, below 0.4, or too uncertain to say."""
-    kappa = Share(value=(low + high) / 2, low=low, high=high)
+    kappa = Interval(value=(low + high) / 2, low=low, high=high)
     gold = make_gold().model_copy(update={"kappa": kappa})
     found = calibrated(made)
     score = found.scores["strict"].model_copy(update={"report": gold})

@@ -21,7 +21,7 @@ from judge.calibration.shares import share_of
 from judge.checks.applicability import applicable, asks_model
 from judge.checks.check import check_context, normalised_answer, says_something
 from judge.checks.kinds import CheckContext, met
-from judge.records import Share
+from judge.metrics.interval import Interval
 from prompts.prompt_file import Prompt
 from prompts.rules import LlmCheck, Phrase, RuleFile, ScoredRule
 
@@ -34,7 +34,7 @@ class Caught(Record):
 
     n: int  # broken answers
     caught: int  # of them, those that fail the rule
-    sensitivity: Share | None  # interval clustered by question
+    sensitivity: Interval | None  # interval clustered by question
 
 
 class MutationScore(Record):
@@ -46,7 +46,7 @@ class MutationScore(Record):
     made: bool = False  # no logged answer obeys the rule: its phrase was put into them
     ways: dict[str, Caught] = {}
     copies: int = 0
-    specificity: Share | None = None  # of the harmless copies
+    specificity: Interval | None = None  # of the harmless copies
     also_broken: dict[str, int] = {}  # other code rules → broken answers that fail them too
     not_covered: str | None = None
 

@@ -29,6 +29,7 @@ from report.gather import gather
 from report.numbers import make_numbers
 from report.render import render_html, render_markdown
 from tests.judge.annotation.sheets import cells, written
+from tests.judge.metrics.intervals import as_tuple
 from tests.report.made import make_run as finished_run
 
 
@@ -88,8 +89,7 @@ class TestThroughARun:
         labels = [marked[row] == "good" if row in marked else None for row in rows]
         expected = powered_rate(labels, [float(number < 20) for number in range(24)], rows)
         assert expected is not None and made.weight == pytest.approx(expected.weight)
-        found = (made.powered.value, made.powered.low, made.powered.high)
-        assert found == pytest.approx(expected.rate)
+        assert as_tuple(made.powered) == pytest.approx(as_tuple(expected.rate))
         line = capsys.readouterr().out.splitlines()[-1]
         low, high = f"{expected.rate.low:.1%}", f"{expected.rate.high:.1%}"
         assert line == (

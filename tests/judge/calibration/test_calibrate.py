@@ -31,7 +31,7 @@ from judge.calibration.summary import lines
 from judge.calibration.variants import BLIND, CODE_STRICT
 from judge.checks.check import says_something
 from judge.llm.prompt import TEMPLATES
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
 from judge.run import judge_run
 from prompts.prompt_file import load_prompt

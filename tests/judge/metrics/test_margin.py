@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm, t
 
 from judge.calibration.margin import NonInferiority, non_inferiority
-from judge.metrics.stats import Refusal
+from judge.metrics.interval import Refusal
 from tests.judge.metrics.simulated import flipped
 
 
