@@ -31,14 +31,14 @@ class Request:
     sampling: Sampling
     seed: int
     adapter: Adapter | None = None
-    scored: tuple[int, ...] = ()  # of a given answer: its logprobs are asked, nothing is drawn
+    scored_ids: tuple[int, ...] = ()  # of a given answer: its logprobs are asked, nothing is drawn
     # what `prompt_ids` was made of, for who has another tokenizer; empty where nobody will ask
     messages: tuple[Message, ...] = field(default=(), compare=False)
 
     @property
     def length(self) -> int:
         """Tokens that prompt and answer can take together."""
-        return len(self.prompt_ids) + len(self.scored) + self.sampling.max_tokens
+        return len(self.prompt_ids) + len(self.scored_ids) + self.sampling.max_tokens
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Completion:
     token_ids: tuple[int, ...]
     finish: Literal["stop", "length"]
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
-    topk: TopLogprobs | None = field(
+    top_logprobs: TopLogprobs | None = field(
         default=None, compare=False
     )  # where `sampling.logprobs` asks for it
 
@@ -92,9 +92,9 @@ def make_request(
 def score_request(
     identity: str,
     prompt_ids: tuple[int, ...],
-    scored: tuple[int, ...],
+    scored_ids: tuple[int, ...],
     adapter: Adapter | None = None,
 ) -> Request:
     """A request for the logprobs of a given answer behind a prompt, with its key."""
-    key = digest(["scored", identity, prompt_ids, scored, adapter.sha256 if adapter else None])
-    return Request(key, prompt_ids, Sampling(max_tokens=1), 0, adapter, scored)
+    key = digest(["scored", identity, prompt_ids, scored_ids, adapter.sha256 if adapter else None])
+    return Request(key, prompt_ids, Sampling(max_tokens=1), 0, adapter, scored_ids)

@@ -22,8 +22,8 @@ from config.errors import DataError
 from data.answers import Answer, Finish, top_logprobs_path
 from data.fingerprint import Fingerprint, check_fingerprint, fingerprint_path
 from data.top_logprobs import TopLogprobsStore
+from engine.answer_store import AnswerStore
 from engine.base import Completion, Engine, Request
-from engine.ledger import Ledger
 
 _OPEN = -1  # the number of an answer that has not come yet
 _NAMED = 5  # rows in the line about unanswered ones
@@ -65,7 +65,7 @@ class UnansweredRows(DataError):
         self.rows = rows
 
 
-class Job:
+class BatchJob:
     """One file of answers under way: asks what is missing, round after round.
 
     Used as a context; ending it well leaves the file in the order of the tasks, ending it by an
@@ -80,7 +80,7 @@ class Job:
         """
         self._engine = engine
         self._path = path
-        self._stored = Ledger(path)
+        self._stored = AnswerStore(path)
         try:
             self._topk = TopLogprobsStore(top_logprobs_path(path), self._stored)
             check_fingerprint(fingerprint_path(path), meaning, accept_changes)
@@ -131,7 +131,7 @@ class Job:
         long, cut = ended.count("too_long"), ended.count("length")
         return JobSummary(len(ended), self._asked, self._reused, long, cut)
 
-    def __enter__(self) -> "Job":
+    def __enter__(self) -> "BatchJob":
         return self
 
     def __exit__(
@@ -184,8 +184,8 @@ class Job:
         return self._stored.append(_copied(self._stored.read(same), task))
 
     def _take(self, completion: Completion) -> None:
-        if completion.topk is not None:
-            self._topk.append(completion.key, completion.topk)
+        if completion.top_logprobs is not None:
+            self._topk.append(completion.key, completion.top_logprobs)
         for place, task in self._flying.pop(completion.key):
             self._order[place] = self._stored.append(_as_answer(task, completion))
             if self._bar is not None:
@@ -215,8 +215,8 @@ def run_job(
     meaning: Fingerprint,
     accept_changes: bool = False,
 ) -> JobSummary:
-    """Answers every task into the store at `path`, in one round. Raises as `Job` does."""
-    with Job(engine, path, meaning, accept_changes) as job:
+    """Answers every task into the store at `path`, in one round. Raises as `BatchJob` does."""
+    with BatchJob(engine, path, meaning, accept_changes) as job:
         job.ask(tasks)
         return job.outcome
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from config.backends import BatchBackend, OpenAiBackend, RayBackend
 from config.schema import Config
 from data.run_paths import RunPaths
-from engine.agreement import check_same_tokens
 from engine.base import Engine
-from engine.models import load_tokenizer, model_identity, resolve_model
+from engine.models import check_same_tokens, load_tokenizer, model_identity, resolve_model
 from engine.openai_batch import BatchEngine, BatchFolder
-from engine.openai_messages import Chat
+from engine.openai_messages import ChatCodec
 from prompts.prompt_file import read_prompt
 from prompts.renderer import Renderer
 
@@ -27,9 +26,9 @@ def teacher_engine(config: Config, root: Path = Path()) -> Engine:
     if isinstance(backend, OpenAiBackend):
         from engine.openai_engine import OpenAiEngine
 
-        return OpenAiEngine(backend, teacher_chat(config, root), length)
+        return OpenAiEngine(backend, teacher_codec(config, root), length)
     if isinstance(backend, BatchBackend):
-        return BatchEngine(batch_folder(config), teacher_chat(config, root), length)
+        return BatchEngine(batch_folder(config), teacher_codec(config, root), length)
     name = teacher_model(config)
     if isinstance(backend, RayBackend):
         from engine.ray_engine import RayEngine, Workers
@@ -59,14 +58,14 @@ def teacher_model(config: Config) -> str:
     return name
 
 
-def teacher_chat(config: Config, root: Path = Path()) -> Chat:
+def teacher_codec(config: Config, root: Path = Path()) -> ChatCodec:
     """How a teacher that is elsewhere is spoken to."""
     remote = config.teacher.engine
     if not isinstance(remote, OpenAiBackend | BatchBackend):
         raise ValueError(f"engine {remote.kind} is no server")
     kwargs = config.model.template_kwargs
     tokenizer = load_tokenizer(resolve_model(config.model.name))
-    return Chat(remote, Renderer(tokenizer, read_prompt(config.prompt, root), kwargs), kwargs)
+    return ChatCodec(remote, Renderer(tokenizer, read_prompt(config.prompt, root), kwargs), kwargs)
 
 
 def batch_folder(config: Config) -> BatchFolder:

@@ -30,7 +30,7 @@ class HfEngine:
 
         Raises ConfigError when an answer is to be drawn at a temperature.
         """
-        alike = groupby(requests, key=lambda one: (one.adapter, one.sampling, bool(one.scored)))
+        alike = groupby(requests, key=lambda one: (one.adapter, one.sampling, bool(one.scored_ids)))
         for (adapter, sampling, scored), group in alike:
             if scored:
                 yield from self._score(group, adapter)
@@ -43,22 +43,22 @@ class HfEngine:
             yield from self._answer(list(group), adapter, sampling)
 
     def _score(self, requests: Iterable[Request], adapter: Adapter | None) -> Iterator[Completion]:
-        from engine.sampling import given_logprobs
+        from engine.sampling import answer_logprobs
 
         model = self._loaded(adapter)
         for request in requests:
-            logprobs = given_logprobs(model, request.prompt_ids, request.scored)
-            yield Completion(request.key, "", request.scored, "stop", logprobs)
+            logprobs = answer_logprobs(model, request.prompt_ids, request.scored_ids)
+            yield Completion(request.key, "", request.scored_ids, "stop", logprobs)
 
     def _answer(
         self, requests: list[Request], adapter: Adapter | None, sampling: Sampling
     ) -> Iterator[Completion]:
-        from engine.sampling import SamplingSettings, sample_answers
+        from engine.sampling import GenerationSettings, sample_answers
 
         model = self._loaded(adapter)
         tokenizer = load_tokenizer(self._resolved)
         ends = _ends(self._base, tokenizer)
-        how = SamplingSettings(ends, sampling.max_tokens, logprobs=sampling.logprobs is not None)
+        how = GenerationSettings(ends, sampling.max_tokens, logprobs=sampling.logprobs is not None)
         prompts = [request.prompt_ids for request in requests]
         for drawn in sample_answers(model, prompts, how):
             ids = drawn.token_ids

@@ -1,24 +1,36 @@
-"""From a model's name in the settings to a folder or hub id, identity, weights and tokenizer."""
+"""Models by their name in the settings: resolution, identity, weights, tokenizer."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from config.errors import SetupError
+from config.errors import ConfigError, SetupError
 from data.records import digest
-from engine.embedded import NAME, embedded_model
+from engine.embedded import EMBEDDED, embedded_model
 from engine.precision import precision
+from prompts.chat_encoder import Message
+
+TorchModel = Any  # a transformers model, or a peft model around one
+
+_TEXT = "Is it 12.50 €, or 1 000?\n\n\tДа — «ещё» раз: naïve, 你好, 🙂 …  <b>x</b>"
+_CHAT: tuple[Message, ...] = (
+    {"role": "system", "content": f"Answer briefly. {_TEXT}"},
+    {"role": "user", "content": _TEXT},
+    {"role": "assistant", "content": f"{_TEXT} It is."},
+    {"role": "user", "content": "And now?"},
+)
 
 
 def resolve_model(name: str) -> str:
-    """What the libraries take: the embedded model's folder, a folder, or a hub id.
+    """The folder or hub id that transformers and vLLM accept; converts the embedded model.
 
-    Raises SetupError for a folder that is not one, or whose weights are not safetensors.
+    Raises SetupError when the folder does not exist or has no safetensors.
     """
-    if name == NAME:
+    if name == EMBEDDED:
         return str(embedded_model())
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -35,7 +47,7 @@ def resolve_model(name: str) -> str:
 
 @cache
 def model_identity(resolved: str) -> str:
-    """Hash of a model's weights and config: of the files of a folder, of the id on a hub."""
+    """Hash of a folder's weights and config, or of a hub id."""
     folder = Path(resolved)
     if not folder.is_dir():
         return digest(["hub", resolved])
@@ -49,21 +61,20 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_base(resolved: str, **options: Any) -> Any:
-    """The model in this machine's precision, or as transformers' `options` say.
+def load_base(resolved: str, **options: Any) -> TorchModel:
+    """The model in this machine's precision; `options` go to transformers and take precedence.
 
     Raises SetupError when transformers cannot load it.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # it would stand where the answers' bar is looked for
+    disable_progress_bar()  # the terminal has one progress bar, of the answers
     settings: dict[str, Any] = {"dtype": precision(), "trust_remote_code": False, **options}
     try:
         return AutoModelForCausalLM.from_pretrained(resolved, use_safetensors=True, **settings)
     except (OSError, ValueError) as error:
-        line = str(error).strip().splitlines()[0][:200]
-        raise SetupError(f"model.name = {resolved}: cannot be loaded: {line}") from None
+        raise _load_error(f"{resolved}:", error) from None
 
 
 def load_tokenizer(resolved: str) -> PreTrainedTokenizerBase:
@@ -71,5 +82,47 @@ def load_tokenizer(resolved: str) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(resolved, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        line = str(error).strip().splitlines()[0][:200]
-        raise SetupError(f"model.name = {resolved}: tokenizer cannot be loaded: {line}") from None
+        raise _load_error(f"{resolved}: tokenizer", error) from None
+
+
+def _load_error(subject: str, error: Exception) -> SetupError:
+    line = str(error).strip().splitlines()[0][:200]
+    return SetupError(f"model.name = {subject} cannot be loaded: {line}")
+
+
+def check_same_tokens(base: str, teacher: str, template_kwargs: Mapping[str, bool | str]) -> None:
+    """Compares the vocabularies, and the token ids of a test chat with and without system prompt.
+
+    Takes resolved models. Raises ConfigError when they differ: a student learns token ids.
+    """
+    base_tokenizer, teacher_tokenizer = load_tokenizer(base), load_tokenizer(teacher)
+    difference = None
+    if base_tokenizer.get_vocab() != teacher_tokenizer.get_vocab():
+        difference = "vocabulary"
+    elif _chat_ids(base_tokenizer, template_kwargs) != _chat_ids(
+        teacher_tokenizer, template_kwargs
+    ):
+        difference = "chat template"
+    if difference:
+        raise ConfigError(
+            f"teacher.model = {teacher}: its {difference} differs from model.name = {base}; use a "
+            "larger model of the same family, or serve it and set teacher.engine: {kind: openai}"
+        )
+
+
+def _chat_ids(
+    tokenizer: PreTrainedTokenizerBase, template_kwargs: Mapping[str, bool | str]
+) -> list[Any]:
+    if not tokenizer.chat_template:
+        return []
+    return [
+        tokenizer.apply_chat_template(
+            list(chat),
+            add_generation_prompt=add_generation_prompt,
+            tokenize=True,
+            return_dict=False,
+            **template_kwargs,
+        )
+        for chat in (_CHAT, _CHAT[1:])
+        for add_generation_prompt in (True, False)
+    ]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from config.errors import DataError
 from data.atomic_write import write_bytes
 from engine.base import Completion, Request
-from engine.openai_messages import Chat, read_told
+from engine.openai_messages import ChatCodec, parse_token_completion
 from wire.completion import Unintelligible
 
 SHARD_BYTES = 100_000_000  # of a file at most; OpenAI takes 200 MB
@@ -48,7 +48,7 @@ class _Place(NamedTuple):
     offset: int
 
 
-class Results:
+class BatchResults:
     """The results in a folder as it is now, by key; read where asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -91,7 +91,7 @@ def _is_answer(result: _Result) -> bool:
     if result.filtered:
         return True
     try:
-        return result.answered and bool(read_told(_body(result)))
+        return result.answered and bool(parse_token_completion(_body(result)))
     except Unintelligible:
         return False
 
@@ -109,12 +109,12 @@ class BatchFolder:
         self.results = path / "results"
         self._shard_rows = shard_rows
 
-    def found(self) -> Results:
+    def read_results(self) -> BatchResults:
         """The results that are there."""
         self.results.mkdir(parents=True, exist_ok=True)
-        return Results(self.results)
+        return BatchResults(self.results)
 
-    def write(self, requests: Iterable[Request], chat: Chat) -> list[Path]:
+    def write(self, requests: Iterable[Request], chat: ChatCodec) -> list[Path]:
         """Puts these requests in the place of all that were written before; returns the files.
 
         Raises DataError when the disk is full.
@@ -128,7 +128,7 @@ class BatchFolder:
             path.unlink()
         return written
 
-    def _shards(self, requests: Iterable[Request], chat: Chat) -> Iterator[list[bytes]]:
+    def _shards(self, requests: Iterable[Request], chat: ChatCodec) -> Iterator[list[bytes]]:
         lines: list[bytes] = []
         size = 0
         for request in requests:
@@ -142,7 +142,7 @@ class BatchFolder:
             yield lines
 
 
-def _line(request: Request, chat: Chat) -> bytes:
+def _line(request: Request, chat: ChatCodec) -> bytes:
     line = {
         "custom_id": request.key,
         "method": "POST",
@@ -155,7 +155,7 @@ def _line(request: Request, chat: Chat) -> bytes:
 class BatchEngine:
     """Answers with the results that are there."""
 
-    def __init__(self, folder: BatchFolder, chat: Chat, max_length: int) -> None:
+    def __init__(self, folder: BatchFolder, chat: ChatCodec, max_length: int) -> None:
         """`max_length` in tokens of the base."""
         self._folder = folder
         self._chat = chat
@@ -167,7 +167,7 @@ class BatchEngine:
 
         Raises DataError at the end when there are others.
         """
-        results = self._folder.found()
+        results = self._folder.read_results()
         missing = failed = 0
         for request in requests:
             if request.key in results:
@@ -192,4 +192,4 @@ class BatchEngine:
     def _completion(self, request: Request, result: _Result) -> Completion:
         if result.filtered:
             return self._chat.refused(request)
-        return self._chat.completion(request, read_told(_body(result)))
+        return self._chat.completion(request, parse_token_completion(_body(result)))

@@ -15,12 +15,12 @@ from threading import Thread
 from config.backends import OpenAiBackend
 from config.errors import SetupError, UnpromptedError
 from engine.base import Completion, Request
-from engine.openai_messages import Chat, Told, read_told
+from engine.openai_messages import ChatCodec, TokenCompletion, parse_token_completion
 from wire.client import Address, RetryPolicy, ServerClient, Unanswered
 
 SETTING = "teacher.engine"
 
-Arrived = tuple[Request, Told | Exception]
+Arrived = tuple[Request, TokenCompletion | Exception]
 
 
 class OpenAiEngine:
@@ -29,7 +29,7 @@ class OpenAiEngine:
     def __init__(
         self,
         settings: OpenAiBackend,
-        chat: Chat,
+        chat: ChatCodec,
         max_length: int,
         patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
@@ -73,8 +73,8 @@ class OpenAiEngine:
     def close(self) -> None:
         """Nothing to free: connections and thread end with each run."""
 
-    def _completion(self, request: Request, found: Told | Exception) -> Completion:
-        if isinstance(found, Told):
+    def _completion(self, request: Request, found: TokenCompletion | Exception) -> Completion:
+        if isinstance(found, TokenCompletion):
             return self._chat.completion(request, found)
         if not isinstance(found, Unanswered):
             raise found
@@ -91,7 +91,7 @@ class OpenAiEngine:
 class _Line:
     """The thread that asks, and what has arrived."""
 
-    def __init__(self, settings: OpenAiBackend, chat: Chat, patience: RetryPolicy) -> None:
+    def __init__(self, settings: OpenAiBackend, chat: ChatCodec, patience: RetryPolicy) -> None:
         self.arrived: SimpleQueue[Arrived] = SimpleQueue()
         self._chat = chat
         self._addresses = [
@@ -109,7 +109,7 @@ class _Line:
         self._sent = 0
         self._asked: set[Future[None]] = set()  # or nobody might hold what is under way
         self._loop = asyncio.new_event_loop()
-        self._connections: list[ServerClient[Told]] = []
+        self._connections: list[ServerClient[TokenCompletion]] = []
         self._thread = Thread(target=self._loop.run_forever, name="teacher.engine", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
@@ -130,7 +130,7 @@ class _Line:
 
     async def _open(self) -> None:
         for address in self._addresses:
-            self._connections.append(ServerClient(address, self._patience, read_told))
+            self._connections.append(ServerClient(address, self._patience, parse_token_completion))
 
     async def _end(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -144,12 +144,12 @@ class _Line:
     async def _ask(self, request: Request, number: int) -> None:
         try:
             data = json.dumps(self._chat.body(request), ensure_ascii=False).encode(errors="replace")
-            found: Told | Exception = await self._answered(data, number)
+            found: TokenCompletion | Exception = await self._answered(data, number)
         except Exception as error:  # raised where it is read, in the caller's thread
             found = error
         self.arrived.put((request, found))
 
-    async def _answered(self, data: bytes, number: int) -> Told:
+    async def _answered(self, data: bytes, number: int) -> TokenCompletion:
         """The reply of the server whose turn it is, or of the next that gives one."""
         count = len(self._connections)
         for turn in range(count):

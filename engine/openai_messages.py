@@ -40,19 +40,19 @@ class _Choice(wired.ChatChoice):
     token_ids: list[int] | None = None
 
 
-class Told(wired.ChatCompletion):
+class TokenCompletion(wired.ChatCompletion):
     """A chat completion with the tokens, where the server gives them."""
 
     choices: Sequence[_Choice]
     prompt_token_ids: list[int] | None = None
 
 
-def read_told(raw: bytes) -> Told:
+def parse_token_completion(raw: bytes) -> TokenCompletion:
     """The chat completion in a response's body. Raises Unintelligible."""
-    return parsed(raw, Told)
+    return parsed(raw, TokenCompletion)
 
 
-class Chat:
+class ChatCodec:
     """The language of one remote model: requests into bodies, replies into completions."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Chat:
         as_ids = {"return_token_ids": True, "return_tokens_as_token_ids": True}
         return body | as_ids | {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
-    def completion(self, request: Request, told: Told) -> Completion:
+    def completion(self, request: Request, told: TokenCompletion) -> Completion:
         """The completion in a reply. What the provider's filter holds back is an empty answer,
         which is counted as such and never learnt.
 
@@ -111,7 +111,7 @@ class Chat:
         """The completion of a request that the provider's filter refuses."""
         return Completion(request.key, "", self._renderer.answer_ids(""), "stop")
 
-    def _by_ids(self, request: Request, told: Told) -> Completion:
+    def _by_ids(self, request: Request, told: TokenCompletion) -> Completion:
         choice = told.choices[0]
         if choice.token_ids is None or told.prompt_token_ids is None:
             raise self._no_such("gives no token ids, as vLLM does")

@@ -31,7 +31,7 @@ class View:
     order: tuple[int, ...] | None = None  # of the worked examples; None: as written
 
 
-class Tasks:
+class TaskList:
     """One task per row, made whenever they are gone through: the prompts of many fit no memory."""
 
     def __init__(self, rows: Sequence[Row], make: Callable[[Row], Task]) -> None:
@@ -82,7 +82,7 @@ class RequestBuilder:
 
     def tasks(
         self, arm: str, rows: Sequence[Row], view: View, sampling: Sampling, sample: int = 0
-    ) -> Tasks:
+    ) -> TaskList:
         """One task per row: the answer number `sample` of an arm."""
 
         def made(row: Row) -> Task:
@@ -98,9 +98,9 @@ class RequestBuilder:
             )
             return Task(arm, row.id, sample, request, view.order, self.kept(row).dropped)
 
-        return Tasks(rows, made)
+        return TaskList(rows, made)
 
-    def scoring(
+    def scoring_tasks(
         self, arm: str, rows: Sequence[Row], view: View, given: Mapping[str, Sequence[str]]
     ) -> list[Task]:
         """One task per given answer (row id → texts): its logprobs if the arm had said it.
@@ -116,7 +116,7 @@ class RequestBuilder:
                 made.append(Task(arm, row.id, sample, request, dropped=dropped))
         return made
 
-    def meaning(self, view: View, sampling: Sampling, rows: Iterable[Row]) -> Fingerprint:
+    def fingerprint(self, view: View, sampling: Sampling, rows: Iterable[Row]) -> Fingerprint:
         """What an arm's answers depend on, by name, for the refusal of silent changes."""
         return {
             "model": self.identity,

@@ -22,7 +22,7 @@ from data.top_logprobs import TopLogprobs
 from engine.base import Adapter, Completion, Request
 from engine.merge_adapter import merged_weights
 from engine.models import load_tokenizer, model_identity, resolve_model
-from engine.precision import on_gpu, precision
+from engine.precision import has_gpu, precision
 
 MAX_IN_FLIGHT = 512  # requests handed to vLLM at a time; it batches what fits
 
@@ -39,7 +39,7 @@ class VllmEngine:
         self._resolved = resolve_model(name)
         self.identity = model_identity(self._resolved)
         self.max_length = max_length
-        self._lora_rank = max_lora_rank if on_gpu() else 0
+        self._lora_rank = max_lora_rank if has_gpu() else 0
         self._folded: Adapter | None = None  # what the weights hold at present
         self._numbers: dict[str, int] = {}  # adapter sha256 → vLLM's number of it
         self._tokenizer = load_tokenizer(self._resolved)
@@ -73,7 +73,7 @@ class VllmEngine:
                     if not output.finished:
                         continue
                     request = flying[output.request_id]
-                    if request.scored and output.num_cached_tokens >= len(request.prompt_ids):
+                    if request.scored_ids and output.num_cached_tokens >= len(request.prompt_ids):
                         # part of the answer came from the cache: see _scoring_params
                         self._add(engine, request, use_cache=False)
                         continue
@@ -92,7 +92,7 @@ class VllmEngine:
             weights = {"weights_iterator": merged_weights(self._resolved, adapter.path)}
         llm = self._started()
         llm.collective_rpc("reload_weights", kwargs=weights)
-        if not on_gpu():
+        if not has_gpu():
             llm.collective_rpc(_pack_head)
         llm.reset_prefix_cache()  # keys and values of the other weights
         self._folded = adapter
@@ -113,8 +113,8 @@ class VllmEngine:
         return self._llm
 
     def _add(self, engine: Any, request: Request, use_cache: bool = True) -> None:
-        prompt = {"prompt_token_ids": [*request.prompt_ids, *request.scored]}
-        params = _scoring_params(use_cache) if request.scored else _params(request)
+        prompt = {"prompt_token_ids": [*request.prompt_ids, *request.scored_ids]}
+        params = _scoring_params(use_cache) if request.scored_ids else _params(request)
         engine.add_request(request.key, prompt, params, lora_request=self._lora(request.adapter))
 
     def _lora(self, adapter: Adapter | None) -> Any:
@@ -141,7 +141,7 @@ def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
     options: dict[str, Any] = {}
     if max_lora_rank:
         options |= {"enable_lora": True, "max_lora_rank": _lora_rank(max_lora_rank)}
-    if not on_gpu():
+    if not has_gpu():
         # Compiling takes longer than it saves on CPU (90 s against 14 s to start, same speed);
         # chunked prefill with seeded requests ends in `CPU Generator does not use offset`.
         options |= {
@@ -217,11 +217,11 @@ def _scoring_params(use_cache: bool) -> Any:
 
 
 def _completion(output: Any, request: Request, tokenizer: PreTrainedTokenizerBase) -> Completion:
-    if request.scored:
-        places = output.prompt_logprobs[-len(request.scored) :]
-        own = zip(places, request.scored, strict=True)
+    if request.scored_ids:
+        places = output.prompt_logprobs[-len(request.scored_ids) :]
+        own = zip(places, request.scored_ids, strict=True)
         scored = tuple(place[token].logprob for place, token in own)
-        return Completion(request.key, "", request.scored, "stop", scored)
+        return Completion(request.key, "", request.scored_ids, "stop", scored)
     drawn = output.outputs[0]
     token_ids = tuple(drawn.token_ids)
     finish: Literal["stop", "length"] = "stop" if drawn.finish_reason == "stop" else "length"

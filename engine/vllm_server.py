@@ -15,7 +15,7 @@ from pathlib import Path
 
 from config.errors import SetupError
 from engine.models import resolve_model
-from engine.precision import on_gpu, precision
+from engine.precision import has_gpu, precision
 
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
@@ -27,10 +27,10 @@ START_S = 300  # seconds that a server may take until it answers
 
 
 @contextmanager
-def served(name: str, max_length: int, log: Path) -> Iterator[str]:
+def vllm_server(name: str, max_length: int, log: Path) -> Iterator[str]:
     """Starts a server of the model, yields its base URL, and ends it with all its children.
 
-    The model is served as `name`; `log` gets what the server prints. Raises SetupError when it
+    The model is vllm_server as `name`; `log` gets what the server prints. Raises SetupError when it
     ends or does not answer within START_S.
     """
     port = _free_port()
@@ -57,14 +57,14 @@ def _command(resolved: str, name: str, port: int, max_length: int) -> list[str]:
     # without this a small model writes spaces for ever inside a schema
     outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
     command += ["--structured-outputs-config", json.dumps(outputs)]
-    return command + model_arguments(resolved, name, max_length)
+    return command + vllm_arguments(resolved, name, max_length)
 
 
-def model_arguments(resolved: str, name: str, max_length: int) -> list[str]:
+def vllm_arguments(resolved: str, name: str, max_length: int) -> list[str]:
     """What every program of vLLM is told of a model that is to be called `name`."""
     arguments = ["--model", resolved, "--served-model-name", name]
     arguments += ["--max-model-len", str(max_length), "--dtype", precision()]
-    if not on_gpu():  # see engine.vllm_engine
+    if not has_gpu():  # see engine.vllm_engine
         arguments += ["--enforce-eager", "--no-enable-chunked-prefill"]
         arguments += ["--max-num-batched-tokens", str(max(8192, max_length))]
     return arguments

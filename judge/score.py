@@ -144,8 +144,8 @@ def judging_server(config: Config) -> Iterator[ServerSettings | None]:
     if server is None or config.judge.llm != "embedded":
         yield server
         return
-    from engine.vllm_server import served  # the only use of engine: to start that server
+    from engine.vllm_server import vllm_server  # the only use of engine: to start that server
 
     log = RunPaths.of(config).root / "judge" / "server.log"
-    with served("embedded", EMBEDDED_LENGTH, log) as url:
+    with vllm_server("embedded", EMBEDDED_LENGTH, log) as url:
         yield server.model_copy(update={"base_url": url})

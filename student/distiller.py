@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from config.objectives import CrossEntropy, Objective, OnPolicy
-from engine.sampling import SamplingSettings, sample_answers, token_batches
+from engine.sampling import GenerationSettings, sample_answers, token_batches
 from student.collator import Batch, Example, collate
 from student.forward import (
     Model,
@@ -39,7 +39,7 @@ class Distiller:
     model: Model
     objective: Objective
     shared: tuple[int, ...]  # tokens that begin the teacher's view of every row
-    drawing: SamplingSettings  # of its own answers, on policy
+    drawing: GenerationSettings  # of its own answers, on policy
     room: int  # tokens per forward pass
     _prefix: Prefix | None = None
 

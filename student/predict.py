@@ -51,11 +51,11 @@ class Predictor:
         """Answers `rows`, and scores their best logged answers into `answers/scored/`."""
         self.answer(arm, rows, view)
         scored = f"scored/{arm}"
-        tasks = self.builder.scoring(scored, rows, view, best_by_row(rows))
+        tasks = self.builder.scoring_tasks(scored, rows, view, best_by_row(rows))
         self._ask(scored, rows, view, tasks)
 
     def _ask(self, arm: str, rows: Sequence[Row], view: View, tasks: Iterable[Task]) -> None:
-        meaning = self.builder.meaning(view, self.config.predict.sampling, rows)
+        meaning = self.builder.fingerprint(view, self.config.predict.sampling, rows)
         done = run_job(
             self._engine(view.adapter), tasks, self.run.answers(arm), meaning, self._accept
         )

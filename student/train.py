@@ -18,7 +18,7 @@ from data.run_paths import RunPaths
 from engine.models import load_base
 from engine.precision import has_bfloat16
 from engine.request_builder import RequestBuilder
-from engine.sampling import SamplingSettings, sample_answers
+from engine.sampling import GenerationSettings, sample_answers
 from student.callbacks import COMPLETE, Bar, Follower, Metrics, trackers
 from student.checkpoint import load_trained, save_student, save_trained
 from student.collator import Example
@@ -161,7 +161,7 @@ def _lessons(
         model=model,
         objective=student.objective,
         shared=shared_prefix(prompts) if all(prompts) else (),
-        drawing=SamplingSettings((end,), config.predict.sampling.max_tokens, sampled=True),
+        drawing=GenerationSettings((end,), config.predict.sampling.max_tokens, do_sample=True),
         room=room,
     )
     kept = student.retention
@@ -169,7 +169,7 @@ def _lessons(
         return TrainingTask(teaching, found.train, found.val, student.batch_size)
     asked = unrelated(builder, Path(kept.questions))
     with base_only(model):
-        drawn = sample_answers(model, asked, SamplingSettings((end,), kept.max_tokens))
+        drawn = sample_answers(model, asked, GenerationSettings((end,), kept.max_tokens))
         retained = [Example(asked[one.prompt], (one.token_ids,)) for one in drawn]
     return TrainingTask(teaching, found.train, found.val, student.batch_size, retained, kept.weight)
 

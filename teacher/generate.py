@@ -18,7 +18,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from data.shards import WHOLE, Shard
 from engine.base import Engine
-from engine.batch_job import Job, JobSummary, Task, run_job
+from engine.batch_job import BatchJob, JobSummary, Task, run_job
 from engine.request_builder import RequestBuilder, View
 from judge.reference.reference_scores import best_by_row
 from teacher.rejection_sampling import is_settled
@@ -74,9 +74,9 @@ class _Generation:
             View(prompted=False),
             config.predict.sampling,
         )
-        meaning = builder.meaning(bare, sampling, candidate_rows(config, "train"))
+        meaning = builder.fingerprint(bare, sampling, candidate_rows(config, "train"))
         engine = sources.base or sources.engine
-        with Job(engine, self._path(BASE), meaning, self._accept) as job:
+        with BatchJob(engine, self._path(BASE), meaning, self._accept) as job:
             for rows in self._chunks("train"):
                 tasks = builder.tasks(BASE, rows, bare, sampling)
                 if sources.judge is None:
@@ -96,9 +96,9 @@ class _Generation:
         given = best_by_row(own) if self._config.teacher.engine.scores else {}
         tasks: dict[str, Iterable[Task]] = {
             "teacher": builder.tasks("teacher", own, view, sampling),
-            "scored/teacher": builder.scoring("scored/teacher", own, view, given),
+            "scored/teacher": builder.scoring_tasks("scored/teacher", own, view, given),
         }
-        meaning = builder.meaning(view, sampling, val)
+        meaning = builder.fingerprint(view, sampling, val)
         return {
             arm: run_job(self._sources.engine, some, self._path(arm), meaning, self._accept)
             for arm, some in tasks.items()
@@ -108,14 +108,14 @@ class _Generation:
         """The candidates of one split."""
         config, builder, arm = self._config, self._asking, f"candidates/{split}"
         meaning = {
-            **builder.meaning(
+            **builder.fingerprint(
                 View(prompted=True), config.teacher.sampling, candidate_rows(config, split)
             ),
             "candidates": config.teacher.candidates,
             "shuffle_examples": config.teacher.shuffle_examples,
         }
         lost = 0
-        with Job(self._sources.engine, self._path(arm), meaning, self._accept) as job:
+        with BatchJob(self._sources.engine, self._path(arm), meaning, self._accept) as job:
             for rows in self._chunks(split):
                 lost += sum(builder.kept(row).dropped_before(row) for row in rows)
                 draw_candidates(job, builder, self._scorer, arm, rows)
@@ -144,7 +144,7 @@ def candidate_rows(config: Config, split: Literal["train", "val"]) -> Iterator[R
 
 
 def draw_candidates(
-    job: Job, builder: RequestBuilder, scorer: Scorer, arm: str, rows: Sequence[Row]
+    job: BatchJob, builder: RequestBuilder, scorer: Scorer, arm: str, rows: Sequence[Row]
 ) -> list[ScoredCandidate]:
     """At most `teacher.candidates` answers per row, until `teacher.keep` of them break no rule; one
     more, if it is wanted, where none is obedient."""

@@ -13,7 +13,7 @@ from data.answers import read_answers
 from data.run_paths import RunPaths
 from engine.base import Request
 from engine.batch_job import Task
-from engine.factory import batch_folder, teacher_chat
+from engine.factory import batch_folder, teacher_codec
 from engine.request_builder import RequestBuilder, View
 from teacher.generate import candidate_orders, candidate_rows
 
@@ -29,9 +29,9 @@ class PreparedBatch(NamedTuple):
 
 def prepare_batch(config: Config) -> PreparedBatch:
     """Writes the requests whose answers have not come back, in the place of earlier files."""
-    folder, chat = batch_folder(config), teacher_chat(config)
+    folder, chat = batch_folder(config), teacher_codec(config)
     builder = RequestBuilder(config, identity=chat.identity)
-    results, run = folder.found(), RunPaths.of(config)
+    results, run = folder.read_results(), RunPaths.of(config)
     wanted: dict[str, Request] = {}
     for task in _tasks(builder, run):
         request = task.request

@@ -56,10 +56,10 @@ class SureEngine:
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """In the order in which they come."""
         for request in requests:
-            if request.scored:
+            if request.scored_ids:
                 self.scored.append(request)
-                likely = (-0.5,) * len(request.scored)
-                yield Completion(request.key, "", request.scored, "stop", likely)
+                likely = (-0.5,) * len(request.scored_ids)
+                yield Completion(request.key, "", request.scored_ids, "stop", likely)
             else:
                 yield Completion(request.key, "Ten.", (1, 2), "stop")
 
@@ -77,7 +77,7 @@ def test_the_same_tokens_behind_every_view(tmp_path: Path) -> None:
     given = best_by_row(ROWS)
     assert given == {"both": ["At <|im_end|> ten.", "At 10."], "one": ["Behind the library."]}
     views = [View(prompted=True), View(prompted=False)]
-    tasks = [builder.scoring("scored/x", ROWS, view, given) for view in views]
+    tasks = [builder.scoring_tasks("scored/x", ROWS, view, given) for view in views]
     for view, made in zip(views, tasks, strict=True):
         assert [(task.row, task.sample) for task in made] == [("both", 0), ("both", 1), ("one", 0)]
         own = {t.row: t for t in builder.tasks("x", ROWS, view, config.predict.sampling)}
@@ -85,8 +85,8 @@ def test_the_same_tokens_behind_every_view(tmp_path: Path) -> None:
             assert task.request.prompt_ids == own[task.row].request.prompt_ids
             assert task.dropped == own[task.row].dropped == (task.row == "both") * 2
     for prompted, plain in zip(*tasks, strict=True):
-        assert prompted.request.scored == plain.request.scored
-        ids, end = plain.request.scored, builder.renderer.end_of_turn
+        assert prompted.request.scored_ids == plain.request.scored_ids
+        ids, end = plain.request.scored_ids, builder.renderer.end_of_turn
         assert builder.renderer.control_ids(ids) == (end,) and ids[-1] == end
 
 
@@ -98,7 +98,7 @@ def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) ->
     found = perplexities({"teacher": read_answers(path)})["teacher"]
     assert found.value == pytest.approx(2.718281828**0.5)
     assert (found.n, found.left_out) == (3, 0)
-    assert found.tokens == sum(len(request.scored) for request in engine.scored)
+    assert found.tokens == sum(len(request.scored_ids) for request in engine.scored)
     again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
     assert (again.asked, again.reused, len(engine.scored)) == (0, 3, 3)
     changed = [*ROWS[:2], ROWS[2].model_copy(update={"labels": ("GigaChat",)})]

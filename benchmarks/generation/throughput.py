@@ -23,9 +23,9 @@ from data.answers import read_answers
 from data.records import Record
 from engine.base import make_request
 from engine.batch_job import Task, run_job
-from engine.embedded import NAME
+from engine.embedded import EMBEDDED
 from engine.models import load_base, resolve_model
-from engine.precision import on_gpu, precision
+from engine.precision import has_gpu, precision
 from engine.vllm_engine import VllmEngine
 
 Kind = Literal["cached", "uncached", "transformers"]
@@ -87,7 +87,7 @@ def cached(rows: int) -> list[Timing]:
 
     The cache is emptied before each, and given the shared beginning back.
     """
-    engine = VllmEngine(NAME, CAMPUS.whole)
+    engine = VllmEngine(EMBEDDED, CAMPUS.whole)
     every = prompts(rows + 1, CAMPUS)
     halves = [every[1 : rows // 2 + 1], every[rows // 2 + 1 :]]
     found: dict[str, list[Timing]] = {"ours": [], "raw vLLM": []}
@@ -127,11 +127,11 @@ def uncached(rows: int) -> list[Timing]:
     from vllm import LLM
 
     options: dict[str, Any] = {}
-    if not on_gpu():
+    if not has_gpu():
         options |= {"enforce_eager": True, "enable_chunked_prefill": False}
         options |= {"max_num_batched_tokens": 8192}
     llm = LLM(
-        model=resolve_model(NAME),
+        model=resolve_model(EMBEDDED),
         max_model_len=CAMPUS.whole,
         enable_prefix_caching=False,
         dtype=precision(),
@@ -147,7 +147,7 @@ def transformers(rows: int) -> list[Timing]:
     """`generate` on batches of equal lengths: nothing is padded."""
     import torch
 
-    model = load_base(resolve_model(NAME)).to("cuda" if on_gpu() else "cpu").eval()
+    model = load_base(resolve_model(EMBEDDED)).to("cuda" if has_gpu() else "cpu").eval()
     every = prompts(rows + 1, CAMPUS)
 
     def answered(some: Sequence[tuple[int, ...]]) -> int:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 from benchmarks.stopwatch import extra_peak_mb
 from config.objectives import CrossEntropy
-from engine.sampling import SamplingSettings
+from engine.sampling import GenerationSettings
 from student.collator import Example
 from student.distiller import Distiller
 
@@ -89,7 +89,7 @@ def random_model(shape: str, device: str, **changes: int) -> Any:
 def _measured(model: Any, shape: str, checkpointing: bool, peak: float | None) -> Card:
     ids = torch.randint(0, 1000, (8, 364)).tolist()
     rows = [Example(tuple(row[:300]), (tuple(row[300:]),)) for row in ids]
-    teaching = Distiller(model, CrossEntropy(), (), SamplingSettings((0,), 1), room=1 << 20)
+    teaching = Distiller(model, CrossEntropy(), (), GenerationSettings((0,), 1), room=1 << 20)
 
     def step() -> None:
         model.train()

@@ -15,7 +15,7 @@ from config.peft_methods import LoraMethod
 from data.top_logprobs import TopLogprobs
 from engine.models import load_tokenizer, resolve_model
 from engine.precision import has_bfloat16
-from engine.sampling import SamplingSettings
+from engine.sampling import GenerationSettings
 from student.collator import Example, collate
 from student.distiller import Distiller
 from student.forward import base_only, base_states, causal_of, head_weight
@@ -133,7 +133,7 @@ class Steps:
         made = torch.Generator().manual_seed(0)
         states = [torch.randn(tokens, width, generator=made).to(head) for _ in range(2)]  # [N, D]
         model, kind = self._made.model, Distillation(direction="forward")
-        teaching = Distiller(model, kind, (), SamplingSettings((0,), 1), room=1)
+        teaching = Distiller(model, kind, (), GenerationSettings((0,), 1), room=1)
 
         def ours() -> None:
             hidden = states[0].clone().requires_grad_()
@@ -186,7 +186,7 @@ class Steps:
     def _step(self, objective: CrossEntropy | Distillation, rows: list[Example]) -> Step:
         model = self._made.model
         teaching = Distiller(
-            model, objective, self._system, SamplingSettings((0,), 1), room=1 << 20
+            model, objective, self._system, GenerationSettings((0,), 1), room=1 << 20
         )
         tokens = sum(row.answer_tokens for row in rows)
 

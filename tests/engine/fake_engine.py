@@ -61,8 +61,10 @@ class FakeEngine:
         cut = random.Random(request.key).random() < self._cut
         text = f"answer to {request.prompt_ids[0]}"
         ids, width = self._drawn(request), request.sampling.logprobs
-        topk = fake_topk(ids, width) if width else None
-        return Completion(request.key, text, ids, "length" if cut else "stop", topk=topk)
+        top_logprobs = fake_top_logprobs(ids, width) if width else None
+        return Completion(
+            request.key, text, ids, "length" if cut else "stop", top_logprobs=top_logprobs
+        )
 
     def _drawn(self, request: Request) -> tuple[int, ...]:
         return request.prompt_ids[:3]
@@ -75,7 +77,7 @@ class DrawingEngine(FakeEngine):
         return tuple(self._rng.randrange(2**31) for _ in range(3))
 
 
-def fake_topk(ids: tuple[int, ...], width: int) -> TopLogprobs:
+def fake_top_logprobs(ids: tuple[int, ...], width: int) -> TopLogprobs:
     """`width` tokens per position, the drawn one first, which tells whose they are."""
     likely = np.array([[token, *range(1, width)] for token in ids], np.int32)
     return TopLogprobs(likely, np.full(likely.shape, -1.5, np.float16))

@@ -19,7 +19,7 @@ from data.answers import Answer, read_answers, top_logprobs_path
 from data.top_logprobs import TopLogprobsStore, read_top_logprobs
 from engine.base import make_request
 from engine.batch_job import JobSummary, Task, run_job
-from tests.engine.fake_engine import DrawingEngine, fake_tasks, fake_topk
+from tests.engine.fake_engine import DrawingEngine, fake_tasks, fake_top_logprobs
 
 SAMPLING = Sampling(max_tokens=8, logprobs=20)
 ROWS = 2000
@@ -159,6 +159,6 @@ def test_a_kill_cannot_pair_an_old_answer_with_new_tokens(tmp_path: Path) -> Non
         os._exit(0)
     os.waitpid(child, 0)
     store = TopLogprobsStore(top_logprobs_path(path), [])  # what the child would have written next
-    store.append(fake_tasks(3, SAMPLING)[0].request.key, fake_topk((7, 8, 9), 20))
+    store.append(fake_tasks(3, SAMPLING)[0].request.key, fake_top_logprobs((7, 8, 9), 20))
     assert job(tmp_path, 2, fake_tasks(3, SAMPLING)).asked == 3
     assert len(paired(tmp_path)) == 3

@@ -8,9 +8,8 @@ import pytest
 
 from config.errors import ConfigError
 from config.load import load_config
-from engine.agreement import check_same_tokens
 from engine.factory import teacher_engine
-from engine.models import load_tokenizer, model_identity, resolve_model
+from engine.models import check_same_tokens, load_tokenizer, model_identity, resolve_model
 from engine.vllm_engine import VllmEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,13 +51,13 @@ def test_another_vocabulary_is_refused(sibling: Path) -> None:
     words = values["model"]["vocab"]
     words["Ġthe"], words["Ġand"] = words["Ġand"], words["Ġthe"]
     path.write_text(json.dumps(values), "utf-8")
-    with pytest.raises(ConfigError, match=r"its vocabulary is not that of .*same family, or serve"):
+    with pytest.raises(ConfigError, match=r"its vocabulary differs from .*same family, or serve"):
         check_same_tokens(resolve_model("embedded"), str(sibling), {})
 
 
 def test_another_chat_template_is_refused(sibling: Path) -> None:
     change(template_of(sibling), "<|im_start|>", "<|im_start|> ")
-    with pytest.raises(ConfigError, match=r"its chat template is not that of"):
+    with pytest.raises(ConfigError, match=r"its chat template differs from"):
         check_same_tokens(resolve_model("embedded"), str(sibling), {})
 
 
@@ -68,7 +67,7 @@ def test_a_teacher_without_template_is_refused(sibling: Path) -> None:
     values = json.loads(config.read_text("utf-8"))
     values.pop("chat_template", None)
     config.write_text(json.dumps(values), "utf-8")
-    with pytest.raises(ConfigError, match=r"its chat template is not that of"):
+    with pytest.raises(ConfigError, match=r"its chat template differs from"):
         check_same_tokens(resolve_model("embedded"), str(sibling), {})
 
 

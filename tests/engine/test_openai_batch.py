@@ -20,7 +20,7 @@ from data.run_paths import RunPaths
 from engine.factory import teacher_engine
 from engine.models import resolve_model
 from engine.openai_batch import BatchEngine, BatchFolder
-from engine.openai_messages import Chat
+from engine.openai_messages import ChatCodec
 from engine.request_builder import RequestBuilder, View
 from teacher.__main__ import own_sources
 from teacher.generate import Sources, generate
@@ -33,8 +33,8 @@ Line = dict[str, Any]
 GREEDY = Sampling(max_tokens=80)  # as the demo's predict.sampling
 
 
-def chat() -> Chat:
-    return Chat(BatchBackend(model="m"), renderer(), {})
+def chat() -> ChatCodec:
+    return ChatCodec(BatchBackend(model="m"), renderer(), {})
 
 
 def lines_of(folder: BatchFolder) -> list[list[Line]]:
@@ -210,9 +210,9 @@ def test_vllm_answers_a_batch(tmp_path: Path) -> None:
 
 def run_batch(requests: Path, results: Path) -> None:
     """Sends one file to the embedded model."""
-    from engine.vllm_server import ENVIRONMENT, model_arguments
+    from engine.vllm_server import ENVIRONMENT, vllm_arguments
 
-    arguments = model_arguments(resolve_model("embedded"), "embedded", 2048)
+    arguments = vllm_arguments(resolve_model("embedded"), "embedded", 2048)
     program = [sys.executable, "-m", "vllm.entrypoints.openai.run_batch"]
     done = subprocess.run(
         [*program, "-i", str(requests), "-o", str(results), *arguments],

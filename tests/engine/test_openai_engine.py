@@ -17,7 +17,7 @@ from data.answers import read_answers
 from engine.base import Completion, Request
 from engine.batch_job import Task, run_job
 from engine.openai_engine import OpenAiEngine
-from engine.openai_messages import Chat
+from engine.openai_messages import ChatCodec
 from tests.engine.echo_server import renderer, replied, request, respond
 from tests.judge.llm.server import Respond, Sent, error, serving
 from wire.client import RetryPolicy
@@ -32,7 +32,7 @@ def engine_at(*urls: str, **settings: Any) -> OpenAiEngine:
         model="m", base_urls=urls, api_key_env="TEACHER_TEST_KEY", timeout_s=2.0, **settings
     )
     kwargs = {"enable_thinking": False}
-    return OpenAiEngine(backend, Chat(backend, renderer(), kwargs), 2048, QUICK)
+    return OpenAiEngine(backend, ChatCodec(backend, renderer(), kwargs), 2048, QUICK)
 
 
 def questions(count: int, sampling: Sampling | None = None) -> list[Request]:
@@ -75,10 +75,12 @@ class TestTokens:
         """The drawn token is third of four here, and listed first by the server."""
         wanted = questions(3, Sampling(max_tokens=9, logprobs=4))
         for done in asked(respond, wanted, same_tokenizer=True):
-            assert done.topk is not None and done.logprobs == (-1.25,) * len(done.token_ids)
-            assert done.topk.ids.shape == (len(done.token_ids), 4)
-            assert (np.diff(done.topk.logprobs.astype(float), axis=1) <= 0).all()
-            assert done.topk.ids[:, 1].tolist() == list(done.token_ids), "-0.5, own, -1.5, -2.5"
+            assert done.top_logprobs is not None and done.logprobs == (-1.25,) * len(done.token_ids)
+            assert done.top_logprobs.ids.shape == (len(done.token_ids), 4)
+            assert (np.diff(done.top_logprobs.logprobs.astype(float), axis=1) <= 0).all()
+            assert done.top_logprobs.ids[:, 1].tolist() == list(done.token_ids), (
+                "-0.5, own, -1.5, -2.5"
+            )
 
     @pytest.mark.parametrize(
         ("spoil", "line"),
@@ -243,22 +245,27 @@ def test_a_vllm_server_of_the_bases_tokenizer(tmp_path: Path) -> None:
     Greedily the drawn token is the likeliest one, or in bfloat16 as likely as that; float16 holds
     three digits of its logprob.
     """
-    from engine.vllm_server import served
+    from engine.vllm_server import vllm_server
 
     def answers(url: str, same: bool, sampling: Sampling) -> list[Completion]:
         backend = OpenAiBackend(model="embedded", base_urls=(url,), same_tokenizer=same)
         wanted = questions(4, sampling)
-        found = OpenAiEngine(backend, Chat(backend, renderer(), {}), 2048).run(wanted)
+        found = OpenAiEngine(backend, ChatCodec(backend, renderer(), {}), 2048).run(wanted)
         by_key = {one.key: one for one in found}
         return [by_key[one.key] for one in wanted]
 
-    with served("embedded", 2048, tmp_path / "server.log") as url:
+    with vllm_server("embedded", 2048, tmp_path / "server.log") as url:
         by_ids = answers(url, True, Sampling(max_tokens=12, logprobs=5))
         by_text = answers(url, False, Sampling(max_tokens=12))
     for one, other in zip(by_ids, by_text, strict=True):
         assert one.text.strip() == other.text.strip() != "" and one.finish == other.finish
-        assert one.topk is not None and one.topk.ids.shape == (len(one.token_ids), 5)
-        likeliest = one.topk.logprobs == one.topk.logprobs[:, :1]  # (tokens, 5)
-        drawn = one.topk.ids == np.array(one.token_ids)[:, None]
+        assert one.top_logprobs is not None and one.top_logprobs.ids.shape == (
+            len(one.token_ids),
+            5,
+        )
+        likeliest = one.top_logprobs.logprobs == one.top_logprobs.logprobs[:, :1]  # (tokens, 5)
+        drawn = one.top_logprobs.ids == np.array(one.token_ids)[:, None]
         assert (likeliest & drawn).any(axis=1).all()
-        assert one.logprobs == pytest.approx(one.topk.logprobs[:, 0].tolist(), rel=2e-3, abs=1e-3)
+        assert one.logprobs == pytest.approx(
+            one.top_logprobs.logprobs[:, 0].tolist(), rel=2e-3, abs=1e-3
+        )

@@ -13,7 +13,7 @@ from config.schema import Sampling
 from engine.base import Adapter, make_request, score_request
 from engine.merge_adapter import merged_weights
 from engine.models import load_tokenizer, resolve_model
-from engine.precision import on_gpu
+from engine.precision import has_gpu
 from engine.sampling import greedy_answers
 from engine.vllm_engine import VllmEngine
 from student.model import load_student
@@ -97,7 +97,7 @@ def difference(model: torch.nn.Module, answers: Answers) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(on_gpu(), reason="adapters are folded in on CPU only")
+@pytest.mark.skipif(has_gpu(), reason="adapters are folded in on CPU only")
 def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: Adapter) -> None:
     """Base and folded adapter: every answer token has the logprob of a plain forward pass.
 
@@ -125,7 +125,7 @@ def scored(engine: VllmEngine, given: tuple[int, ...], adapter: Adapter | None =
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(on_gpu(), reason="adapters are folded in on CPU only")
+@pytest.mark.skipif(has_gpu(), reason="adapters are folded in on CPU only")
 def test_the_likelihood_of_a_given_answer_is_transformers_own(
     engine: VllmEngine, adapter: Adapter
 ) -> None:

@@ -113,7 +113,7 @@ def test_an_arm_asks_with_the_history_and_notes_it(monkeypatch: pytest.MonkeyPat
     sampling = builder.config.predict.sampling
     view = View(prompted=False)
     assert builder.view_ids(ROW, view) == builder.renderer.view(ROW, ROW.contexts, False)
-    meanings = [builder.meaning(view, sampling, [row])["rows"] for row in (ROW, other)]
+    meanings = [builder.fingerprint(view, sampling, [row])["rows"] for row in (ROW, other)]
     assert meanings[0] != meanings[1]
     (task,) = builder.tasks("base", [ROW], view, sampling)
     assert task.row == "r/2" and "At 9." in builder.renderer.tokenizer.decode(

@@ -11,7 +11,7 @@ import torch
 from peft import IA3Config, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 
 from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
-from engine.sampling import SamplingSettings, sample_answers
+from engine.sampling import GenerationSettings, sample_answers
 from student.collator import Example, collate
 from student.distiller import Distiller, retention_losses
 from student.forward import base_only, base_states, causal_of, head_weight, student_states
@@ -41,7 +41,7 @@ each_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=O
 
 def teaching(objective: Objective, room: int = 4096) -> Distiller:
     """Teaching of a fresh model."""
-    return Distiller(tiny(), objective, SYSTEM, SamplingSettings((2,), 5, sampled=True), room)
+    return Distiller(tiny(), objective, SYSTEM, GenerationSettings((2,), 5, do_sample=True), room)
 
 
 def learnt(teaching: Distiller, examples: Sequence[Example]) -> tuple[float, torch.Tensor]:
@@ -132,7 +132,7 @@ def test_every_method_reads_several_answers_alike(method: object) -> None:
     """Virtual tokens stand before prompt and answers alike, also where a row has several."""
     one, other = tiny(adapter=method), tiny(adapter=method)
     alone = [row(ROWS[0].prompt_ids, answer) for answer in ROWS[0].answers]
-    drawing = SamplingSettings((2,), 5, sampled=True)
+    drawing = GenerationSettings((2,), 5, do_sample=True)
     same(
         learnt(Distiller(one, CrossEntropy(), (), drawing, 999), ROWS[:1]),
         learnt(Distiller(other, CrossEntropy(), (), drawing, 999), alone),
@@ -153,7 +153,7 @@ def test_with_the_adapter_off_it_is_the_base(method: object) -> None:
 def test_with_the_adapter_off_it_answers_as_the_base(method: object) -> None:
     """Retention learns from these answers: virtual tokens must not stand before them either."""
     model, prompts = tiny(adapter=method), [example.prompt_ids for example in ROWS]
-    greedy = SamplingSettings((2,), 8)
+    greedy = GenerationSettings((2,), 8)
     with base_only(model):
         off = list(sample_answers(model, prompts, greedy))
     assert off == list(sample_answers(tiny().unload(), prompts, greedy))
@@ -275,7 +275,7 @@ def test_drawing_follows_the_models_own_distribution() -> None:
     """First tokens of 4,000 answers against the softmax: χ² per degree of freedom is near 1."""
     model = tiny()
     prompt = (5, 6, 7)
-    drawn = sample_answers(model, [prompt] * 4000, SamplingSettings((2,), 1, sampled=True))
+    drawn = sample_answers(model, [prompt] * 4000, GenerationSettings((2,), 1, do_sample=True))
     counts = torch.bincount(torch.tensor([one.token_ids[0] for one in drawn]), minlength=WORDS)
     p = torch.softmax(_logits(model, prompt, (0,))[0], -1)
     chi = float(((counts - 4000 * p) ** 2 / (4000 * p)).sum()) / (WORDS - 1)

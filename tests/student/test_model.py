@@ -21,7 +21,7 @@ from config.peft_methods import (
     RsLoraMethod,
 )
 from engine.models import load_base
-from engine.precision import on_gpu, precision
+from engine.precision import has_gpu, precision
 from engine.sampling import greedy_answers
 from student.checkpoint import load_trained, save_student
 from student.model import load_student, trainable
@@ -198,7 +198,7 @@ def test_a_rank_that_no_layer_has_is_refused(small: str, init: Literal["pissa", 
         load_student(small, RsLoraMethod(rank=200, init=init), 0)
 
 
-@pytest.mark.skipif(on_gpu(), reason="it works there")
+@pytest.mark.skipif(has_gpu(), reason="it works there")
 def test_qlora_without_a_gpu_says_what_is_missing(small: str) -> None:
     """One line, before anything is loaded."""
     with pytest.raises(SetupError, match=r"method qlora needs a CUDA .* or use method lora"):
@@ -206,7 +206,7 @@ def test_qlora_without_a_gpu_says_what_is_missing(small: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not on_gpu(), reason="bitsandbytes needs CUDA here")
+@pytest.mark.skipif(not has_gpu(), reason="bitsandbytes needs CUDA here")
 def test_qlora_is_served_as_trained(small: str, tmp_path: Path) -> None:
     """Its adapter in a fresh 4-bit base is the trained model, up to the order of summation."""
     method = QloraMethod(rank=4, alpha=8)

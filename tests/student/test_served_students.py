@@ -17,7 +17,7 @@ from engine.base import Adapter, Completion, make_request, score_request
 from engine.hf_engine import HfEngine
 from engine.models import load_base, load_tokenizer
 from engine.precision import precision
-from engine.sampling import SamplingSettings, sample_answers
+from engine.sampling import GenerationSettings, sample_answers
 from engine.vllm_engine import VllmEngine
 from report.gather import gather
 from report.serving import serving
@@ -70,7 +70,7 @@ def test_transformers_answers_as_the_trained_model(small: str, learn: Learn, nam
     found = answered(engine, Adapter(name, student.served, student.sha256, "live"))
     assert answered(engine, None) != found
     engine.close()
-    drawn = sample_answers(student.model, prompts(), SamplingSettings((END,), LIMIT))
+    drawn = sample_answers(student.model, prompts(), GenerationSettings((END,), LIMIT))
     trained = {answer.prompt: answer.token_ids for answer in drawn}
     assert [completion.token_ids for completion in found] == [trained[at] for at in range(3)]
     assert surprise(student.model, found) < ROUNDING
@@ -138,7 +138,7 @@ def test_virtual_tokens_stand_right_before_the_text(small: str, learn: Learn, na
     model = load_student(small, student.method, 0, ids_of(SYSTEM))
     load_trained(model, student.checkpoint)
     model.float()
-    how = SamplingSettings((END,), LIMIT, logprobs=True)
+    how = GenerationSettings((END,), LIMIT, logprobs=True)
     together = {drawn.prompt: drawn for drawn in sample_answers(model, prompts(), how)}
     for at, prompt in enumerate(prompts()):
         (alone,) = sample_answers(model, [prompt], how)
@@ -167,5 +167,5 @@ def test_the_programs_answer_is_ours(learn: Learn, tmp_path: Path, name: str) ->
     names: dict[str, Any] = {}
     exec(found.command, names)
     prompt = tuple(names["prompt"]["input_ids"][0].tolist())
-    (drawn,) = sample_answers(student.model, [prompt], SamplingSettings((END,), LIMIT))
+    (drawn,) = sample_answers(student.model, [prompt], GenerationSettings((END,), LIMIT))
     assert tuple(names["answer"][0, len(prompt) :].tolist()) == drawn.token_ids

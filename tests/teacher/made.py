@@ -15,7 +15,7 @@ from engine.request_builder import RequestBuilder
 from judge.verdict import Outcome, Verdict
 from prompts.rules import RuleFile
 from teacher.scoring import Candidates, ScoredCandidate, repaired_arm, stored_candidates
-from tests.engine.fake_engine import fake_topk
+from tests.engine.fake_engine import fake_top_logprobs
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = "Lakeside desk: The museum opens at ten. Anything else?"
@@ -105,8 +105,8 @@ class ScriptedEngine:
         for request in requests:
             text = self._text(self._decode(list(request.prompt_ids)), request)
             width = request.sampling.logprobs
-            topk = fake_topk((1, 2), width) if width else None
-            yield Completion(request.key, text, (1, 2), "stop", topk=topk)
+            top_logprobs = fake_top_logprobs((1, 2), width) if width else None
+            yield Completion(request.key, text, (1, 2), "stop", top_logprobs=top_logprobs)
 
     def _text(self, prompt: str, request: Request) -> str:
         question = prompt.rsplit("Question: ", 1)[1].split("<|im_end|>")[0].strip()

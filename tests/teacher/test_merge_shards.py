@@ -22,7 +22,7 @@ from data.top_logprobs import read_top_logprobs
 from engine.base import Completion, Request
 from teacher.generate import ARMS, Sources, generate
 from teacher.merge_shards import Merged, merge
-from tests.engine.fake_engine import FakeEngine, fake_topk
+from tests.engine.fake_engine import FakeEngine, fake_top_logprobs
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = "candidates/train"
@@ -34,14 +34,14 @@ class KeyedEngine(FakeEngine):
     max_length = 2048
 
     def _completion(self, request: Request) -> Completion:
-        if request.scored:
-            return Completion(request.key, "", request.scored, "stop", (-1.0,))
+        if request.scored_ids:
+            return Completion(request.key, "", request.scored_ids, "stop", (-1.0,))
         good = int(request.key[:8], 16) % 3 == 0
         text = "The museum opens at ten." if not good else "Lakeside desk: At ten. Anything else?"
         ids = tuple(int(request.key[at : at + 4], 16) for at in (0, 4, 8))
         width = request.sampling.logprobs
-        topk = fake_topk(ids, width) if width else None
-        return Completion(request.key, text, ids, "stop", topk=topk)
+        top_logprobs = fake_top_logprobs(ids, width) if width else None
+        return Completion(request.key, text, ids, "stop", top_logprobs=top_logprobs)
 
 
 def experiment(folder: Path, *changes: str) -> Config:

@@ -18,7 +18,7 @@ _FINISHES: tuple[Finish, ...] = get_args(Finish)
 _GONE = -1  # where an answer lies that was dropped
 
 
-class Ledger:
+class AnswerStore:
     """The answers of one file, by number, by request, and by whose they are. To be closed."""
 
     def __init__(self, path: Path) -> None:

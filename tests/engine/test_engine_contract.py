@@ -20,7 +20,7 @@ from engine.base import Completion, Engine, Request
 from engine.hf_engine import HfEngine
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_engine import OpenAiEngine
-from engine.openai_messages import Chat
+from engine.openai_messages import ChatCodec
 from engine.ray_engine import RayEngine, Workers
 from tests.engine.echo_server import EchoEngine, renderer, replied, request, respond
 from tests.judge.llm.server import serving
@@ -43,7 +43,7 @@ def direct(engine: Engine) -> Backend:
 
 
 def of_chat(settings: OpenAiBackend) -> Backend:
-    chat = Chat(settings, renderer(), {})
+    chat = ChatCodec(settings, renderer(), {})
     engine = OpenAiEngine(settings, chat, 2048)
     return direct(engine)._replace(by_text=not settings.same_tokenizer)
 
@@ -64,7 +64,7 @@ def send(folder: BatchFolder) -> None:
 
 def batched(path: Path) -> Backend:
     settings = BatchBackend(model="m", shard_rows=3)
-    chat, folder = Chat(settings, renderer(), {}), BatchFolder(path, settings.shard_rows)
+    chat, folder = ChatCodec(settings, renderer(), {}), BatchFolder(path, settings.shard_rows)
     engine = BatchEngine(folder, chat, 2048)
 
     def ask(requests: Sequence[Request]) -> list[Completion]:

@@ -16,9 +16,9 @@ from benchmarks.generation.bookkeeping import measure_alone
 from config.errors import DataError
 from config.schema import Sampling
 from data.answers import read_answers
+from engine.answer_store import AnswerStore
 from engine.base import Completion, Request, make_request
 from engine.batch_job import Task, UnansweredRows, run_job
-from engine.ledger import Ledger
 from tests.engine.fake_engine import IN_FLIGHT, FakeEngine, fake_tasks
 
 
@@ -144,7 +144,7 @@ def test_a_ledger_forgets_what_was_dropped(tmp_path: Path) -> None:
     request = make_request("fake", (1, 2), Sampling(max_tokens=8), 0)
     tasks = [Task("base", row, 0, request) for row in ("a", "b")] + fake_tasks(2)
     run_job(FakeEngine(0, tmp_path / "paid"), tasks, path, {})
-    ledger = Ledger(path)
+    ledger = AnswerStore(path)
     ledger.drop(lambda number, answer: answer.row in ("a", "row-00001"))
     assert ledger.find(request.key, "a", 0) is None
     assert ledger.first(request.key) == ledger.find(request.key, "b", 0) == 1
