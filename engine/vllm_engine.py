@@ -156,7 +156,7 @@ def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
             enable_prefix_caching=True,
             max_logprobs=-1,  # as many likely tokens as `sampling.logprobs` asks for
             disable_log_stats=True,
-            use_tqdm_on_load=False,  # its bar would stand where the answers' bar is looked for
+            use_tqdm_on_load=False,  # keeps its bar out of the log
             trust_remote_code=False,
             dtype=precision(),
             seed=0,

@@ -1,26 +1,38 @@
-"""Runs one stage's command: its words go to a log, its progress bar to the terminal."""
+"""Runs one stage's command: its output goes to a log, its progress to the terminal."""
 
-import re
+import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-_BAR = re.compile(r"([^\r\n]*\d+%\|[^\r\n]*)")  # a tqdm bar
-_TAIL = 4000  # bytes of the log in which the newest bar is looked for
-_QUIET_S = 30.0  # seconds between progress lines when the output is no terminal
+from config.progress import PROGRESS_FILE, latest_event
+
+_POLL_S = 0.2
+_TERMINAL_S = 1.0  # seconds between two drawings of the bar
+_QUIET_S = 30.0
+_TAIL_LINES = 5  # of the log, shown when a command fails without an error line
 
 
-def run_child(command: Sequence[str], log: Path, label: str) -> int:
-    """The command's exit code. The child ends when this process is told to end."""
+def run_child(command: Sequence[str], log: Path, label: str, quiet_s: float = _QUIET_S) -> int:
+    """The command's exit code. The child is terminated when this process is.
+
+    `quiet_s`: seconds between two lines of progress when the output is no terminal.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
+    progress = log.with_suffix(".progress.jsonl")
+    progress.unlink(missing_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", *command], stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-u", "-m", *command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, PROGRESS_FILE: str(progress.resolve())},
         )
         try:
-            _watch(process, log, label)
+            _show_progress(process, progress, label, quiet_s)
             return process.wait()
         finally:
             if process.poll() is None:
@@ -28,36 +40,35 @@ def run_child(command: Sequence[str], log: Path, label: str) -> int:
                 process.wait()
 
 
-def _watch(process: "subprocess.Popen[bytes]", log: Path, label: str) -> None:
-    """Shows the newest progress bar of the log until the process ends."""
+def _show_progress(
+    process: "subprocess.Popen[bytes]", progress: Path, label: str, quiet_s: float
+) -> None:
+    """Shows the child's latest progress event until the child ends."""
     terminal = sys.stdout.isatty()
-    shown, last = "", time.monotonic()
+    pause = _TERMINAL_S if terminal else quiet_s
+    shown, last = None, time.monotonic()
     while process.poll() is None:
-        time.sleep(0.2)
-        pause = 1.0 if terminal else _QUIET_S
+        time.sleep(_POLL_S)
         if time.monotonic() - last < pause:
             continue
         last = time.monotonic()
-        bar = newest_bar(log)
-        if bar and bar != shown:
-            shown = bar
-            if terminal:
-                print(f"\r\033[K{label}: {bar[:100]}", end="", flush=True)
-            else:
-                print(f"  {label}: {bar[:140]}", flush=True)
+        event = latest_event(progress)
+        if event is None or event == shown:
+            continue
+        shown = event
+        if terminal:
+            columns = shutil.get_terminal_size().columns - len(label) - 3
+            print(f"\r\033[K{label}: {event.meter(max(columns, 1))}", end="", flush=True)
+        else:
+            print(f"  {label}: {event.meter(0)}", flush=True)
     if terminal:
         print("\r\033[K", end="", flush=True)
 
 
-def newest_bar(log: Path) -> str:
-    """The last progress bar in a log; empty when there is none near its end."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _TAIL))
-        bars: list[str] = _BAR.findall(file.read().decode("utf-8", "replace"))
-    return re.sub(r"\s*\|[^|]*\|\s*", " ", bars[-1]).strip() if bars else ""
-
-
-def said(log: Path) -> list[str]:
-    """The lines of a log that are no progress bars: what a command reports."""
-    text = log.read_text("utf-8", "replace").replace("\r", "\n")
-    return [line for line in text.splitlines() if line.strip() and "%|" not in line]
+def failure_reason(log: Path, code: int) -> str:
+    """The log's last error line, or the exit code with the last lines of the log."""
+    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    if errors:
+        return errors[-1].removeprefix("error: ")
+    return "\n  ".join([f"exit code {code}; the log's last lines ({log}):", *lines[-_TAIL_LINES:]])

@@ -11,7 +11,7 @@ from config.schema import Config
 from data.atomic_write import write_text
 from data.file_lock import lock_file
 from data.run_paths import RunPaths
-from pipeline.child import run_child, said
+from pipeline.child import failure_reason, run_child
 from pipeline.git import commit
 from pipeline.stages import Stage, inputs_of, is_done, seconds_of, stages, stamp
 
@@ -49,11 +49,8 @@ def _run_stage(config: Config, stage: Stage, path: str, options: Sequence[str]) 
     start = time.monotonic()
     code = run_child([module, path, *action, *options], log, stage.name)
     seconds = time.monotonic() - start
-    lines = said(log)
     if code not in (0, INCONCLUSIVE):
-        errors = [line for line in lines if line.startswith("error: ")]
-        reason = errors[-1].removeprefix("error: ") if errors else f"exit code {code}; see {log}"
-        raise StageFailed(f"{stage.name}: {reason}", code)
+        raise StageFailed(f"{stage.name}: {failure_reason(log, code)}", code)
     if code == 0:
         stamp(run, stage, inputs, seconds)
     print(f"{stage.name}: done in {seconds:.0f} s", flush=True)

@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from config.errors import SetupError
+from config.progress import ProgressBar
 from config.schema import Config
 from config.training import StudentSettings, TrackerSettings, WandbSettings
 from data.appender import Appender
@@ -198,10 +199,12 @@ class Bar(ProgressCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
     ) -> None:
-        """As transformers does it, named."""
-        super().on_train_begin(args, state, control, **rest)
-        if self.training_bar is not None:
-            self.training_bar.set_description(args.run_name)
+        """Starts the bar; a resumed training starts it where it stopped."""
+        self.current_step = state.global_step
+        if state.is_world_process_zero:
+            self.training_bar = ProgressBar(
+                str(args.run_name), " steps", state.max_steps, initial=state.global_step
+            )
 
     def on_log(
         self,

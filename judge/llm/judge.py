@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
-from tqdm import tqdm
-
+from config.progress import ProgressBar
 from config.schema import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
@@ -229,7 +228,7 @@ async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], worker
     results: dict[int, _R] = {}
     waiting = iter(enumerate(items))
     # a second of grace: what is stored is there at once and needs no bar
-    bar = tqdm(total=len(items), desc="judge", unit=" questions", delay=1.0)
+    bar = ProgressBar("judge", " questions", len(items), delay_s=1.0)
 
     async def worker() -> None:
         for place, item in waiting:

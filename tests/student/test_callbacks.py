@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from config.load import load_config
+from config.progress import PROGRESS_FILE, latest_event
 from config.schema import Config
 from data.jsonl import read_records
 from data.run_paths import RunPaths
-from pipeline.child import newest_bar
 from student.records import Step
 from student.train import train
 from tests.student.test_train import ROOT, experiment, tiny_model
@@ -112,9 +112,11 @@ def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any],
 
 
 @pytest.mark.slow
-def test_wandb_says_what_the_file_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_wandb_says_what_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Offline, per student, every number to the last digit; no question, no answer, no key; a bar
     with name, time left and loss."""
+    progress = tmp_path / "progress.jsonl"
+    monkeypatch.setenv(PROGRESS_FILE, str(progress))
     config = tracked(tmp_path, wandb={"mode": "offline"})
     for student in ("s", "other"):
         steps = lines(config, student)
@@ -126,9 +128,9 @@ def test_wandb_says_what_the_file_says(tmp_path: Path, capfd: pytest.CaptureFixt
         assert all(step.samples is None for step in steps)
         assert not list(folder.glob("files/media/**/*.json"))
     assert_no_key(tmp_path)
-    log = tmp_path / "log"
-    log.write_text(capfd.readouterr().err, "utf-8")
-    bar = newest_bar(log)
+    event = latest_event(progress)
+    assert event is not None
+    bar = event.meter(0)
     assert bar.startswith("t/other: 100% 12/12 [") and "<" in bar and "loss=" in bar
 
 
