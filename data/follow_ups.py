@@ -11,9 +11,8 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
-from data.readers.campus import PRODUCTION
 from data.records import Record
-from data.rows import Context, Row, Turn, normalised
+from data.rows import PRODUCTION, Context, Row, Turn, normalised
 from data.splits import question_key
 
 Unusable = Literal[

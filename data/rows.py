@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from data.records import Record
 
+PRODUCTION = "production"  # the logged system that users talked to; people compared its rivals only
+
 
 class Context(Record):
     """One retrieved passage."""

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from data.records import Record
-from data.rows import Row
+from data.rows import PRODUCTION, Row
 from data.splits import split
 from judge.checks.text import fold
-from judge.reference.reference_scores import PRODUCTION, preferred
 
 Half = Literal["tune", "report"]
 
+
+_BOTH = ("оба хорошо", "both good")
 _BAD = ("оба плохо", "both bad")
 _OFF_TOPIC = ("вопрос не по теме", "off topic")
 
@@ -87,6 +88,33 @@ def halves(rows: Sequence[Row], seed: int) -> dict[str, Half]:
     tune, report = split(rows, 0.5, seed + 1)
     tuned: dict[str, Half] = {row.id: "tune" for row in tune}
     return {**tuned, **{row.id: "report" for row in report}}
+
+
+def preferred(row: Row) -> list[str]:
+    """The rival systems that the labels call best: one, all when all are good, or none.
+
+    A label counts for every system whose name it holds ("GigaChat" → giga).
+    """
+    labels = [fold(label) for label in row.labels or ()]
+    rivals = [name for name in row.answers if name != PRODUCTION]
+    both = any(phrase in label for label in labels for phrase in _BOTH)
+    return [name for name in rivals if both or any(fold(name) in label for label in labels)]
+
+
+def best_logged(row: Row) -> list[str]:
+    """The logged answers that the labels call best: one, two when both are, or none.
+
+    Without a label that names one the production answer stands in, where there is one.
+    """
+    names = preferred(row) or [PRODUCTION]
+    texts = [row.answers[name] for name in names if name in row.answers]
+    return [text for text in texts if text.strip()]
+
+
+def best_by_row(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The best logged answers by row id; rows without any are left out."""
+    found = {row.id: best_logged(row) for row in rows}
+    return {row: texts for row, texts in found.items() if texts}
 
 
 def _rivals(row: Row) -> list[str]:

@@ -22,6 +22,7 @@ from judge.calibration.record import (
     load_calibration,
 )
 from judge.checks.check import code_verdicts
+from judge.labels import best_by_row
 from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
 from judge.llm.output_mode import OUTPUT_MODES
@@ -33,7 +34,7 @@ from judge.metrics.verdict_table import build_verdict_table
 from judge.records import Coverage, JudgeNote, JudgeResult
 from judge.reference.bertscore import BertScorer
 from judge.reference.overlap import context_score
-from judge.reference.reference_scores import best_by_row, reference_scores
+from judge.reference.reference_scores import reference_scores
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile, rules_sha256

@@ -14,7 +14,7 @@ from data.run_paths import Split
 from engine.request_builder import RequestBuilder, View
 from judge.ahead import plan_ahead
 from judge.checks.applicability import by_model
-from judge.reference.reference_scores import best_by_row
+from judge.labels import best_by_row
 from judge.run import JudgedSplit
 from judge.score import stated_server
 from teacher.probes.build import make_probes

@@ -6,9 +6,9 @@ Knows which of its numbers belong together; leaves the measuring to the judge.
 from data.answers import logged_answers
 from data.records import Record
 from judge.annotation.import_labels import ArmLabels, Estimate, estimate
+from judge.calibration.bias import BiasRate
 from judge.calibration.label_agreement import GoldAgreement
 from judge.calibration.record import Calibration
-from judge.calibration.shares import BiasRate
 from judge.calibration.variants import CODE_STRICT
 from judge.checks.applicability import by_model
 from judge.metrics.drift import AnsweredSplit

@@ -4,11 +4,11 @@ Knows when a calibration may correct a score; leaves the formula to the judge.
 """
 
 from data.records import Record
-from judge.calibration.corrected import corrected_rate
 from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
 from judge.metrics.agreement import Confusion
 from judge.metrics.drift import AnsweredSplit
+from judge.metrics.estimators import corrected_rate
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import VerdictTable
 

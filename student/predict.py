@@ -18,8 +18,8 @@ from engine.batch_job import Task, run_job
 from engine.merge_adapter import ADAPTER_CONFIG, save_merged
 from engine.request_builder import RequestBuilder, View
 from judge.checks.check import code_verdicts
+from judge.labels import best_by_row
 from judge.metrics.verdict_table import strict
-from judge.reference.reference_scores import best_by_row
 from student.checkpoint import writing
 from student.records import RankedStudent, StudentChoice
 from student.train import read_result

@@ -20,7 +20,7 @@ from data.shards import WHOLE, Shard
 from engine.base import Engine
 from engine.batch_job import BatchJob, JobSummary, Task, run_job
 from engine.request_builder import RequestBuilder, View
-from judge.reference.reference_scores import best_by_row
+from judge.labels import best_by_row
 from teacher.rejection_sampling import is_settled
 from teacher.repair import repair_tasks
 from teacher.scoring import BASE, ScoredCandidate, Scorer

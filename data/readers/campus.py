@@ -20,13 +20,12 @@ from data.readers.cells import (
     text_of,
 )
 from data.readers.tables import Entry, RepeatedKey, keyed_once, read_bytes
-from data.rows import Context, FollowUp, Row
+from data.rows import PRODUCTION, Context, FollowUp, Row
 
 QUESTION = "Вопрос пользователя"
 CONTEXTS = "Ресурсы для ответа"
 LABEL = "Кто лучше?"
 COMMENT = "Комментарий"
-PRODUCTION = "production"  # the system that users talked to; the second turn's answer is its own
 ANSWERS = {PRODUCTION: "Ответ AI", "saiga": "Saiga", "giga": "Giga"}
 TAGS = {
     "role": "Выбранная роль",

@@ -10,14 +10,15 @@ from typing import NamedTuple
 from data.records import Record, digest
 from data.rows import Row
 from data.splits import question_key
-from judge.calibration.duels import choices, longer, preference_pair
 from judge.calibration.mutation.case import Pairs, russian, with_sentence
 from judge.calibration.mutation.llm import NO_SERVER
-from judge.calibration.shares import BiasRate, counted
 from judge.checks.check import normalised_answer
 from judge.labels import Preference
 from judge.llm.judge import LlmJudge
-from judge.llm.prompt import JudgePrompt, verdict_question
+from judge.llm.prompt import JudgePrompt, pair_question, verdict_question
+from judge.metrics.agreement import prefers_longer
+from judge.metrics.interval import Interval
+from judge.metrics.stats import rate
 from judge.verdict import Verdict
 from prompts.rules import LlmCheck, RuleFile
 
@@ -37,6 +38,16 @@ _PADDING = {
         "If anything is still unclear, you can always come back to this answer and read it again.",
     ),
 }
+
+
+class BiasRate(Record):
+    """How often what should not matter did."""
+
+    n: int = 0  # comparisons of which both sides are decided
+    count: int = 0  # of them, those of which the probe's name is true
+    rate: Interval | None = None
+    missing: int = 0  # comparisons with a side undecided
+    not_run: str | None = None
 
 
 class BiasReport(Record):
@@ -62,6 +73,14 @@ class Judging(NamedTuple):
     judge: LlmJudge
 
 
+class PreferencePair(NamedTuple):
+    """A labelled pair: the answer that people preferred, and the other one."""
+
+    row: Row
+    better: str
+    worse: str
+
+
 class _Verdict(NamedTuple):
     """A decided verdict of an llm rule on a logged answer."""
 
@@ -75,8 +94,8 @@ def probe(
 ) -> BiasReport:
     """All probes; those of the model are not run where `judging` is None."""
     by_id = {row.id: row for row in rows}
-    duels = [preference_pair(by_id[one.row], one) for one in preferences]
-    people = longer([(one, True) for one in duels])
+    duels = [_preference_pair(by_id[one.row], one) for one in preferences]
+    people = _longer([(one, True) for one in duels])
     if judging is None:
         no = BiasRate(not_run=NO_SERVER)
         return BiasReport(
@@ -88,13 +107,13 @@ def probe(
             padding_helps=no,
             repeat_flips=no,
         )
-    chosen, positions = choices(duels, judging.judge)
+    chosen, positions = _choices(duels, judging.judge)
     verdicts = _verdicts(judging)
     flips, helps = _padding(verdicts, judging.judge)
     return BiasReport(
         people_prefer_longer=people,
-        judge_prefers_longer=longer(chosen),
-        judge_agrees_with_people=counted(
+        judge_prefers_longer=_longer(chosen),
+        judge_agrees_with_people=bias_rate(
             [better for _, better in chosen], [question_key(one.row) for one, _ in chosen]
         ),
         position_flips=positions,
@@ -102,6 +121,47 @@ def probe(
         padding_helps=helps,
         repeat_flips=_repeats(verdicts, judging.judge),
     )
+
+
+def _preference_pair(row: Row, preference: Preference) -> PreferencePair:
+    return PreferencePair(row, row.answers[preference.better], row.answers[preference.worse])
+
+
+def bias_rate(values: Sequence[bool], clusters: Sequence[str], missing: int = 0) -> BiasRate:
+    """The rate of True among decided comparisons, clustered by question."""
+    interval = rate(values, clusters)
+    return BiasRate(n=len(values), count=sum(values), rate=interval, missing=missing)
+
+
+def _longer(chosen: Sequence[tuple[PreferencePair, bool]]) -> BiasRate:
+    """Of pairs with the choice (True: people's), how often it fell on the longer answer."""
+    lengths = [
+        (len(pair.better), len(pair.worse)) if better else (len(pair.worse), len(pair.better))
+        for pair, better in chosen
+    ]
+    share = prefers_longer(lengths, [question_key(pair.row) for pair, _ in chosen])
+    longest = [mine > other for mine, other in lengths if mine != other]
+    return BiasRate(n=len(longest), count=sum(longest), rate=share)
+
+
+def _choices(
+    duels: Sequence[PreferencePair], judge: LlmJudge
+) -> tuple[list[tuple[PreferencePair, bool]], BiasRate]:
+    """The pairs on which the judge keeps its choice in both orders, and the flips."""
+    language = judge.language
+    there = judge.rulings([pair_question(row, one, two, language) for row, one, two in duels])
+    back = judge.rulings([pair_question(row, two, one, language) for row, one, two in duels])
+    decided = [
+        (pair, one.verdict == "first", two.verdict == "second")
+        for pair, one, two in zip(duels, there, back, strict=True)
+        if one.verdict is not None and two.verdict is not None
+    ]
+    flips = bias_rate(
+        [one != two for _, one, two in decided],
+        [question_key(pair.row) for pair, _, _ in decided],
+        len(duels) - len(decided),
+    )
+    return [(pair, one) for pair, one, two in decided if one == two], flips
 
 
 def _verdicts(judging: Judging) -> list[_Verdict]:
@@ -144,9 +204,9 @@ def _padding(verdicts: Sequence[_Verdict], judge: LlmJudge) -> tuple[BiasRate, B
         if was.verdict is not None and now.verdict is not None
     ]
     missing = len(verdicts) - len(pairs)
-    flips = counted([was != now for was, now, _ in pairs], [one for *_, one in pairs], missing)
+    flips = bias_rate([was != now for was, now, _ in pairs], [one for *_, one in pairs], missing)
     fails = [(now, cluster) for was, now, cluster in pairs if not was]
-    return flips, counted([now for now, _ in fails], [one for _, one in fails])
+    return flips, bias_rate([now for now, _ in fails], [one for _, one in fails])
 
 
 def _repeats(verdicts: Sequence[_Verdict], judge: LlmJudge) -> BiasRate:
@@ -157,4 +217,4 @@ def _repeats(verdicts: Sequence[_Verdict], judge: LlmJudge) -> BiasRate:
         if None not in said:
             values.append(len(said) > 1)
             clusters.append(one.cluster)
-    return counted(values, clusters, len(verdicts) - len(values))
+    return bias_rate(values, clusters, len(verdicts) - len(values))

@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 from config.errors import ConfigError
 from config.gate import GateSettings
 from config.schema import JudgeSettings
-from judge.calibration.margin import non_inferiority
 from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
 from judge.format import points, share
+from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Refusal
 from judge.metrics.paired import BASE, TEACHER
 from judge.metrics.verdict_table import STRICT, VerdictTable

@@ -1,8 +1,8 @@
-"""The rate of good answers from few labels by people and the judge's verdicts on all answers.
+"""Estimators of an arm's true rate of good answers, and the non-inferiority test.
 
-PPI++ (Angelopoulos, Duchi & Zrnic 2023, arXiv 2311.01453): what people said, corrected by how the
-judge sees the unlabelled answers. Holds whatever the judge is worth, as long as the labelled
-answers were drawn at random; a poor judge only wins nothing.
+`corrected_rate` uses the judge's error rates, `powered_rate` few labels by people, and
+`non_inferiority` shrinks its margin by the judge's errors. Pure functions of numbers: the caller
+makes sure that calibration and verdicts come from one judge.
 """
 
 import math
@@ -10,9 +10,155 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import norm
 
-from judge.metrics.interval import Interval
-from judge.metrics.stats import Floats, by_cluster, rate, wilson
+from judge.metrics.agreement import Confusion, youden
+from judge.metrics.interval import Interval, Refusal
+from judge.metrics.stats import (
+    CONFIDENCE,
+    Floats,
+    by_cluster,
+    cluster_mean,
+    rate,
+    rule_of_three,
+    wilson,
+)
+
+MIN_J = 0.3  # below this the correction divides noise by almost nothing
+POWER = 0.8
+_Z = float(norm.ppf((1 + CONFIDENCE) / 2))
+
+
+def corrected_rate(
+    passed: Sequence[bool], clusters: Sequence[Hashable], calibration: Confusion
+) -> Interval | Refusal:
+    """θ = (p + TNR − 1)/J (Rogan & Gladen 1978) with its 95 % interval, both within 0 … 1.
+
+    The interval is that of Lee et al. (arXiv 2511.21140, after Lang & Reiczigel 2014), which allows
+    for the error of TPR and TNR too, with the verdicts counted as the effective number that
+    repeated questions leave of them. The calibration answers are taken as independent.
+
+    Refused when J < 0.3, with or without the interval's adjustment of the counts, when the
+    calibration lacks passes or fails, and when the verdicts contradict it.
+    """
+    index = youden(calibration)
+    if index is None:
+        return Refusal("the judge was not calibrated on both passing and failing answers")
+    tpr = _Adjusted(calibration.true_pass, calibration.passes)
+    tnr = _Adjusted(calibration.true_fail, calibration.fails)
+    adjusted = tpr.rate + tnr.rate - 1
+    if min(index, adjusted) < MIN_J:
+        return Refusal(
+            f"J = {index:.2f} (TPR + TNR − 1) on {calibration.passes} good and "
+            f"{calibration.fails} bad answers, {adjusted:.2f} adjusted for their number, is below "
+            f"{MIN_J:g}: the score hardly tells one from the other"
+        )
+    n = effective_number(passed, clusters)
+    if n is None:
+        return Refusal("fewer than two questions have a verdict")
+    share = sum(passed) / len(passed)
+    low, high = _ends(share, n, tpr, tnr)
+    if high < 0 or low > 1:
+        return Refusal(
+            f"the judge passes {share:.1%} of the answers, which its TPR and TNR do not allow: it "
+            "was calibrated on other kinds of answers"
+        )
+    failed = calibration.true_fail / calibration.fails
+    return Interval(_clipped((share + failed - 1) / index), _clipped(low), _clipped(high))
+
+
+class _Adjusted:
+    """A rate of the calibration with one success and one failure added (Agresti & Coull 1998)."""
+
+    def __init__(self, hits: int, n: int) -> None:
+        self.rate = (hits + 1) / (n + 2)
+        self.variance = self.rate * (1 - self.rate) / (n + 2)
+
+
+def _ends(share: float, n: float, tpr: _Adjusted, tnr: _Adjusted) -> tuple[float, float]:
+    """Ends of the interval of Lee et al., not clipped; to p, z²/2 of passes and fails are added."""
+    p = (n * share + _Z**2 / 2) / (n + _Z**2)
+    index = tpr.rate + tnr.rate - 1
+    theta = (p + tnr.rate - 1) / index
+    shift = 2 * _Z**2 * (theta * tpr.variance - (1 - theta) * tnr.variance)
+    variance = p * (1 - p) / (n + _Z**2)
+    variance += (1 - theta) ** 2 * tnr.variance + theta**2 * tpr.variance
+    half = _Z * math.sqrt(variance) / index
+    return theta + shift - half, theta + shift + half
+
+
+def effective_number(passed: Sequence[bool], clusters: Sequence[Hashable]) -> float | None:
+    """As many independent verdicts as have the clustered variance of these (Kish 1965).
+
+    Never more than there are; the number of clusters where the verdicts show no spread between
+    them. None below two clusters.
+    """
+    found = cluster_mean([float(one) for one in passed], clusters)
+    if found is None:
+        return None
+    if found.groups == len(passed):  # nothing repeats: no design effect to estimate
+        return float(len(passed))
+    if found.error == 0:
+        return float(found.groups)
+    return min(float(len(passed)), found.value * (1 - found.value) / found.error**2)
+
+
+def _clipped(share: float) -> float:
+    return min(1.0, max(0.0, share))
+
+
+class NonInferiority(NamedTuple):
+    """The paired difference student − teacher against the margin."""
+
+    difference: float
+    low: float  # lower one-sided 95 % bound of the difference
+    limit: float  # −δ·J: what the bound has to stay above
+    rows: int  # that show it with 80 % power if the arms are equally good
+
+    @property
+    def holds(self) -> bool:
+        """Whether the student is shown not to be worse by more than the margin."""
+        return self.low > self.limit
+
+
+def non_inferiority(
+    student: Sequence[float],
+    teacher: Sequence[float],
+    clusters: Sequence[Hashable],
+    margin: float,
+    index: float = 1.0,
+) -> NonInferiority | Refusal:
+    """The test over the same rows; `margin` δ > 0 is a share, in true quality.
+
+    `index` is the judge's J = TPR + TNR − 1, 1 for rules in code: a judge that errs shrinks every
+    true difference to J of it (Rogan & Gladen 1978), and so must the margin shrink, or a student
+    that is worse by more passes too often. Refused when J < 0.3, and below two questions.
+    """
+    if margin <= 0:
+        raise ValueError(f"margin = {margin:g} must be above 0")
+    if index < MIN_J:
+        return Refusal(f"J = {index:.2f} is below {MIN_J:g}: the judge knows too little")
+    gained = [a - b for a, b in zip(student, teacher, strict=True)]
+    found = cluster_mean(gained, clusters)
+    if found is None:
+        return Refusal("fewer than two questions are scored in both arms")
+    shrunk = margin * index
+    if found.error == 0:  # no spread seen is not none: a row may differ in up to 3/G questions
+        off = rule_of_three(found.groups)
+        rows = len(gained) / found.groups * 3 / shrunk
+    else:
+        off = found.bound(CONFIDENCE)
+        rows = _rows(found.error * math.sqrt(len(gained)), shrunk)
+    return NonInferiority(found.value, found.value - off, -shrunk, math.ceil(rows))
+
+
+def _rows(deviation: float, margin: float) -> float:
+    """n = ((z₀.₉₅ + z₀.₈)·σ/δ)²: Julious 2004 (Stat. Med. 23), at a true difference of 0.
+
+    `deviation` is √n · the clustered error: what one row adds, its question's repeats included.
+    """
+    quantiles = float(norm.ppf(CONFIDENCE) + norm.ppf(POWER))
+    return (quantiles * deviation / margin) ** 2
 
 
 class Powered(NamedTuple):
@@ -26,6 +172,10 @@ def powered_rate(
     labels: Sequence[bool | None], judged: Sequence[float | None], clusters: Sequence[Hashable]
 ) -> Powered | None:
     """The mean label over all answers; answer by answer: label or None, verdict or None, question.
+
+    PPI++ (Angelopoulos, Duchi & Zrnic 2023, arXiv 2311.01453): the people's mean, corrected by the
+    judge's verdicts on the unlabelled answers. Valid for any judge as long as the labelled answers
+    are a random sample; a poor judge only wins nothing.
 
     θ = mean(Y) + λ·(mean of f over the unlabelled − mean of f over the labelled), its variance
     var(Y − λf)/n + λ²·var(f)/N plus what answers to one question share. The interval is Wilson's

@@ -15,7 +15,7 @@ from data.run_paths import RunPaths
 from judge.annotation.import_labels import ArmLabels, Label, Labels
 from judge.annotation.sheet import answer_id
 from judge.calibration.attacks import AttackReport, AttackScore, Tally
-from judge.calibration.bias import BiasReport
+from judge.calibration.bias import BiasRate, BiasReport
 from judge.calibration.label_agreement import (
     Disagreement,
     GoldAgreement,
@@ -24,7 +24,6 @@ from judge.calibration.label_agreement import (
 )
 from judge.calibration.mutation.code import Caught, MutationScore
 from judge.calibration.record import Calibration, GoldCounts, JudgeFingerprint
-from judge.calibration.shares import BiasRate
 from judge.checks.check import code_verdicts
 from judge.metrics.agreement import agreements
 from judge.metrics.interval import Interval

@@ -17,11 +17,11 @@ from judge.calibration.mutation.case import Breaker, MutationCase, Pairs, obeyed
 from judge.calibration.mutation.content import BREAKERS as CONTENT
 from judge.calibration.mutation.form import BREAKERS as FORM
 from judge.calibration.mutation.form import UNDUE
-from judge.calibration.shares import share_of
 from judge.checks.applicability import applicable, asks_model
 from judge.checks.check import check_context, normalised_answer, says_something
 from judge.checks.kinds import CheckContext, met
 from judge.metrics.interval import Interval
+from judge.metrics.stats import rate
 from prompts.prompt_file import Prompt
 from prompts.rules import LlmCheck, Phrase, RuleFile, ScoredRule
 
@@ -85,7 +85,7 @@ def _score(
             "made": made,
             "ways": _by_way(due, broken),
             "copies": len(copies),
-            "specificity": share_of(kept, _clusters(cases)),
+            "specificity": rate(kept, _clusters(cases)),
             "also_broken": _also(due, others, broken),
         }
     )
@@ -149,7 +149,7 @@ def _by_way(due: ScoredRule, broken: Sequence[_Found]) -> dict[str, Caught]:
 
 def _caught(due: ScoredRule, broken: Sequence[_Found]) -> Caught:
     failed = [not _passes(due, one.case, one.text) for one in broken]
-    found = share_of(failed, _clusters([one.case for one in broken]))
+    found = rate(failed, _clusters([one.case for one in broken]))
     return Caught(n=len(failed), caught=sum(failed), sensitivity=found)
 
 

@@ -14,12 +14,12 @@ from data.rows import Row
 from data.splits import question_key
 from judge.calibration.mutation.case import Pairs, retyped
 from judge.calibration.mutation.code import Caught, MutationScore
-from judge.calibration.shares import share_of
 from judge.checks.check import normalised_answer
 from judge.llm.fence import parts
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import Body, render, verdict_question
 from judge.llm.reask import Ruling
+from judge.metrics.stats import rate
 from judge.verdict import Verdict
 from prompts.rules import LlmCheck, Rule, RuleFile
 
@@ -86,10 +86,10 @@ def _score(
     failed = [(one, ruling) for one, ruling in _judged(broken, judge) if ruling.verdict]
     kept = [(one, ruling) for one, ruling in _judged(copies, judge) if ruling.verdict]
     caught = [ruling.verdict == "fail" for _, ruling in failed]
-    sensitivity = share_of(caught, [question_key(one.row) for one, _ in failed])
+    sensitivity = rate(caught, [question_key(one.row) for one, _ in failed])
     found = Caught(n=len(caught), caught=sum(caught), sensitivity=sensitivity)
     passes = [ruling.verdict == "pass" for _, ruling in kept]
-    specificity = share_of(passes, [question_key(one.row) for one, _ in kept])
+    specificity = rate(passes, [question_key(one.row) for one, _ in kept])
     if not caught and not kept:
         return blank.model_copy(update={"not_covered": NO_VERDICT})
     return blank.model_copy(

@@ -16,7 +16,7 @@ from data.prepare import prepare
 from data.run_paths import RunPaths
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import probe
-from judge.calibration.calibrate import calibrate, calibrate_command
+from judge.calibration.calibrate import calibrate, calibrate_command, summary_lines
 from judge.calibration.label_agreement import disagreements, rules_against, score_against
 from judge.calibration.record import (
     Calibration,
@@ -27,7 +27,6 @@ from judge.calibration.record import (
     load_calibration,
     templates_sha256,
 )
-from judge.calibration.summary import lines
 from judge.calibration.variants import BLIND, CODE_STRICT
 from judge.checks.check import says_something
 from judge.llm.prompt import TEMPLATES
@@ -102,7 +101,7 @@ def test_campus_by_code(tmp_path: Path) -> None:
         assert half.n + half.undecided == whole.n
     assert "partial_opening" in code.must_rules
     assert "partial_opening" not in found.scores[BLIND].must_rules  # its condition is a comment
-    assert any("undecided" in line for line in lines(found))
+    assert any("undecided" in line for line in summary_lines(found))
 
 
 def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> None:
@@ -199,7 +198,7 @@ class TestWithServer:
         (friendly,) = [one for one in covered if one.rule == "friendly"]
         assert friendly.ways["rewritten to break it"].n > 0 < friendly.copies
         assert len(bodies) > 100
-        said = "\n".join(lines(found))
+        said = "\n".join(summary_lines(found))
         assert (
             f"judge m (json_schema): {found.coverage and found.coverage.due} verdicts due, 0 mi"
             in said

@@ -12,10 +12,10 @@ from config.load import load_config
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.__main__ import main
-from judge.calibration.margin import NonInferiority, non_inferiority
 from judge.gate.command import measure
 from judge.gate.junit import JunitCase, junit
 from judge.gate.thresholds import Gate, GateOutcome, decide, exit_code
+from judge.metrics.estimators import NonInferiority, non_inferiority
 from tests.judge.folders import BRIEF, LINK, REFUSE, answer_val, make_run
 from tests.judge.llm.server import serving, verdict
 from tests.judge.made import llm_check, make_row, make_rule

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from judge.calibration.corrected import corrected_rate, effective_number
 from judge.metrics.agreement import Confusion
+from judge.metrics.estimators import corrected_rate, effective_number
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import cluster_mean
 from tests.judge.metrics.intervals import as_tuple

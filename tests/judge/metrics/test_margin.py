@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from judge.calibration.margin import NonInferiority, non_inferiority
+from judge.metrics.estimators import NonInferiority, non_inferiority
 from judge.metrics.interval import Refusal
 from tests.judge.metrics.simulated import flipped
 

@@ -5,11 +5,12 @@ from scipy.stats import binomtest
 
 from config.errors import DataError
 from data.rows import Row
+from judge.labels import best_logged
 from judge.metrics.agreement import agreements
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import strict
 from judge.records import Comparison, Scores
-from judge.reference.reference_scores import best_logged, reference_score
+from judge.reference.reference_scores import reference_score
 from judge.verdict import Missing, Outcome, Verdict
 from prompts.rules import RuleFile
 from tests.judge.made import llm_check, make_answer, make_row, make_rule, make_rules
