@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from config.checkout import checkout_commit
 from data.atomic_write import write_text
 from data.records import Record
-from pipeline.git import commit
 
 
 def circumstances(packages: Sequence[str]) -> str:
@@ -18,7 +18,7 @@ def circumstances(packages: Sequence[str]) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} CPU cores ({platform.machine()}), load "
         f"{os.getloadavg()[0]:.1f} from other processes at the start, Python "
-        f"{platform.python_version()}, {versions}, commit {commit()[:12]}."
+        f"{platform.python_version()}, {versions}, commit {checkout_commit()[:12]}."
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from config.base import Settings
+from config.settings import Settings
 
 
 class LocalBackend(Settings):

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
 
-from config.base import Fraction, Settings, usual_kind
+from config.settings import Fraction, Settings, usual_kind
 
 # forward: KL(teacher ‖ student), covers all that the teacher says · reverse: KL(student ‖ teacher),
 # keeps to what the teacher finds likely · jsd: their mean against the mixture of both

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from config.base import Fraction, Settings, usual_kind
+from config.settings import Fraction, Settings, usual_kind
 
 # adapter: vLLM serves it beside the base · folded: into the base's weights · live: it is no change
 # of weights that vLLM knows; transformers answers

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from config.base import Fraction, Settings
 from config.objectives import CrossEntropy, Distillation, Objective, Retention
 from config.peft_methods import REWRITES_BASE, LoraMethod, LowRank, Method
+from config.settings import Fraction, Settings
 
 
 class StudentSettings(Settings):

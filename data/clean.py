@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from config.errors import ConfigError
-from config.schema import DataSettings
+from config.log_formats import DataSettings
 from data.records import Record
 from data.rows import FollowUp, Row
 from data.splits import question_key

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.errors import DataError
-from config.schema import CampusLogs, DataSettings
+from config.log_formats import CampusLogs, DataSettings
 from data.atomic_write import write_text
 from data.clean import clean
 from data.follow_ups import Second, second_turns

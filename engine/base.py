@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from config.generation import SamplingSettings
 from config.peft_methods import Served
-from config.schema import Sampling
 from data.records import digest
 from data.top_logprobs import TopLogprobs
 from prompts.chat_encoder import Message
@@ -28,7 +28,7 @@ class Request:
 
     key: str
     prompt_ids: tuple[int, ...]
-    sampling: Sampling
+    sampling: SamplingSettings
     seed: int
     adapter: Adapter | None = None
     scored_ids: tuple[int, ...] = ()  # of a given answer: its logprobs are asked, nothing is drawn
@@ -76,7 +76,7 @@ class Engine(Protocol):
 def make_request(
     identity: str,
     prompt_ids: tuple[int, ...],
-    sampling: Sampling,
+    sampling: SamplingSettings,
     seed: int,
     adapter: Adapter | None = None,
     messages: tuple[Message, ...] = (),
@@ -97,4 +97,4 @@ def score_request(
 ) -> Request:
     """A request for the logprobs of a given answer behind a prompt, with its key."""
     key = digest(["scored", identity, prompt_ids, scored_ids, adapter.sha256 if adapter else None])
-    return Request(key, prompt_ids, Sampling(max_tokens=1), 0, adapter, scored_ids)
+    return Request(key, prompt_ids, SamplingSettings(max_tokens=1), 0, adapter, scored_ids)

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from config.errors import ConfigError
-from config.schema import Sampling
+from config.generation import SamplingSettings
 from engine.base import Adapter, Completion, Request
 from engine.models import load_base, load_tokenizer, model_identity, resolve_model
 
@@ -51,7 +51,7 @@ class HfEngine:
             yield Completion(request.key, "", request.scored_ids, "stop", logprobs)
 
     def _answer(
-        self, requests: list[Request], adapter: Adapter | None, sampling: Sampling
+        self, requests: list[Request], adapter: Adapter | None, sampling: SamplingSettings
     ) -> Iterator[Completion]:
         from engine.sampling import GenerationSettings, sample_answers
 

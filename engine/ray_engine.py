@@ -10,10 +10,10 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from config.backends import RayBackend
+from config.checkout import ROOT
 from config.errors import SetupError, UnpromptedError
 from engine.base import Completion, Engine, Request
 
@@ -22,7 +22,6 @@ from engine.base import Completion, Engine, Request
 os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 
 AT_ONCE = 16_384  # requests that one Ray Data job takes: all of them wait in memory
-ROOT = Path(__file__).resolve().parents[1]  # of the checkout
 
 
 @dataclass(frozen=True)

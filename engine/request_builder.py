@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.schema import Config, Sampling
+from config.generation import SamplingSettings
+from config.schema import Config
 from data.fingerprint import Fingerprint
 from data.records import digest, digest_each
 from data.rows import Row
@@ -81,7 +82,7 @@ class RequestBuilder:
         return self.renderer.messages(kept.shown(row), kept.contexts, view.prompted, view.order)
 
     def tasks(
-        self, arm: str, rows: Sequence[Row], view: View, sampling: Sampling, sample: int = 0
+        self, arm: str, rows: Sequence[Row], view: View, sampling: SamplingSettings, sample: int = 0
     ) -> TaskList:
         """One task per row: the answer number `sample` of an arm."""
 
@@ -116,7 +117,9 @@ class RequestBuilder:
                 made.append(Task(arm, row.id, sample, request, dropped=dropped))
         return made
 
-    def fingerprint(self, view: View, sampling: Sampling, rows: Iterable[Row]) -> Fingerprint:
+    def fingerprint(
+        self, view: View, sampling: SamplingSettings, rows: Iterable[Row]
+    ) -> Fingerprint:
         """What an arm's answers depend on, by name, for the refusal of silent changes."""
         return {
             "model": self.identity,

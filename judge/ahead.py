@@ -6,7 +6,8 @@ The walk over the questions is the real judge's, so all that it knows of them co
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from config.schema import Config, ServerSettings
+from config.judging import ServerSettings
+from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
 from data.run_paths import RunPaths

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from config.schema import JudgeSettings
+from config.judging import JudgeSettings
 from prompts.rules import LlmCheck, Rule, ScoredRule
 
 

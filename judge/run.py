@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from config.errors import ConfigError, DataError
-from config.schema import Config, ServerSettings
+from config.judging import ServerSettings
+from config.schema import Config
 from data.answers import Answer, logged_answers, read_answers
 from data.atomic_write import write_text
 from data.jsonl import read_record, read_records, write_records

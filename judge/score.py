@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
+from config.judging import JudgeSettings, ServerSettings
 from config.load import validated
-from config.schema import Config, JudgeSettings, ServerSettings
+from config.schema import Config
 from data.run_paths import RunPaths
 from judge.checks.applicability import needs_label
 from judge.format import points, share

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from config.backends import RemoteBackend
+from config.checkout import checkout_commit
 from config.cli import add_run_arguments, command_parser, load_arguments, run_command
 from config.schema import Config
 from data.atomic_write import write_text
@@ -14,7 +15,6 @@ from data.run_paths import RunPaths
 from engine.factory import teacher_engine, teacher_model
 from engine.precision import precision
 from engine.request_builder import RequestBuilder
-from pipeline.git import commit
 
 PACKAGES = (
     "torch",
@@ -49,7 +49,7 @@ def manifest(config: Config) -> dict[str, Any]:
     builder = RequestBuilder(config)
     return {
         "versions": {"python": platform.python_version(), **_versions()},
-        "git": commit(),
+        "git": checkout_commit(),
         "model": {"name": config.model.name, "sha256": builder.identity},
         "teacher": _teacher(config),
         "tokenizer": builder.renderer.tokenizer.name_or_path.rsplit("/", 1)[-1],

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import yaml
 
+from config.checkout import checkout_commit
 from config.errors import UnpromptedError
 from config.schema import Config
 from data.atomic_write import write_text
 from data.file_lock import lock_file
 from data.run_paths import RunPaths
 from pipeline.child import failure_reason, run_child
-from pipeline.git import commit
 from pipeline.stages import Stage, inputs_of, is_done, seconds_of, stages, stamp
 
 INCONCLUSIVE = 3  # the judge's exit code: the report is written all the same
@@ -24,7 +24,7 @@ def run_stages(config: Config, path: str, options: Sequence[str]) -> int:
     with lock_file(run.root / "run"):
         values = yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
         write_text(run.config, values)
-        every = stages(config, commit())
+        every = stages(config, checkout_commit())
         code = 0
         for stage in every:
             if stage.name == "report":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from config.checkout import ROOT
 from config.schema import Config
 from data.answers import top_logprobs_path
 from data.atomic_write import write_text
@@ -18,7 +19,6 @@ from data.jsonl import read_record
 from data.records import Record, digest
 from data.run_paths import RunPaths
 
-ROOT = Path(__file__).resolve().parents[1]  # of the checkout
 ROOMS = (
     "config",
     "data",

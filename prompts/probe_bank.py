@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from config.base import Settings
 from config.load import read_yaml, validated
+from config.settings import Settings
 from prompts.rules import Language
 
 SLOT = "{question}"  # stands for the question of a logged train row

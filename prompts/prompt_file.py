@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from config.base import Settings
 from config.errors import DataError
 from config.load import read_yaml, validated
 from config.schema import PromptSettings
+from config.settings import Settings
 from data.records import digest
 from data.rows import Context, Row
 from prompts.rules import RuleFile, load_rules

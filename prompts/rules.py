@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from config.base import Fraction, Settings
 from config.errors import DataError
 from config.load import read_yaml, validated
+from config.settings import Fraction, Settings
 from data.records import digest
 
 VisiblePart = Literal["question", "contexts", "answer"]

@@ -1,7 +1,7 @@
 """The thresholds of the experiment as `python -m judge CONFIG gate` decides them, for the pages."""
 
 from config.errors import DataError
-from config.gate import GateSettings
+from config.judging import GateSettings
 from data.records import Record
 from judge.gate.command import measure
 from judge.gate.thresholds import GateOutcome, decide

@@ -13,7 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from config.schema import Config, ServerSettings, TeacherSettings
+from config.judging import ServerSettings
+from config.schema import Config
+from config.teaching import TeacherSettings
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.shards import WHOLE, Shard

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from config.errors import DataError
-from config.schema import Config, ServerSettings
+from config.judging import ServerSettings
+from config.schema import Config
 from data.answers import Answer, read_answers
 from data.rows import Row
 from data.run_paths import RunPaths

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from benchmarks.generation.bookkeeping import Bookkeeping, measure_alone
 from benchmarks.generation.throughput import CAMPUS, SHORT, Timing, timings
-from benchmarks.judging.server import ROOT
 from benchmarks.limits import limit_lines
 from benchmarks.outcome import circumstances, tell
+from config.checkout import ROOT
 from data.records import Record
 from engine.precision import has_gpu
 

@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.judging.server import ROOT
-from config.schema import Sampling
+from config.checkout import ROOT
+from config.generation import SamplingSettings
 from data.records import Record
 from engine.base import Completion, Request, make_request
 from engine.batch_job import Task, run_job
 
 IN_FLIGHT = 512
 TEXT = "The reading room opens at nine and closes at six; please bring your card. " * 4
-SAMPLING = Sampling(max_tokens=64, temperature=1.0)
+SAMPLING = SamplingSettings(max_tokens=64, temperature=1.0)
 
 
 class Bookkeeping(Record):

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from benchmarks.judging.server import ROOT
-from config.schema import Sampling
+from config.checkout import ROOT
+from config.generation import SamplingSettings
 from data.answers import read_answers
 from data.records import Record
 from engine.base import make_request
@@ -171,7 +171,7 @@ def transformers(rows: int) -> list[Timing]:
 def _ours(
     engine: VllmEngine, some: Sequence[tuple[int, ...]], lengths: Lengths, path: Path
 ) -> Timing:
-    sampling = Sampling(max_tokens=lengths.answer)
+    sampling = SamplingSettings(max_tokens=lengths.answer)
 
     def answered() -> int:
         tasks = (

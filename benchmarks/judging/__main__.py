@@ -15,8 +15,9 @@ from benchmarks.judging.environments import PEERS, Took, Unmeasured, measure_pee
 from benchmarks.judging.floor import Floor, measure_floor
 from benchmarks.judging.items import Item, items
 from benchmarks.judging.ours import REPEATS, Ours, measure_ours
-from benchmarks.judging.server import ROOT, serving
+from benchmarks.judging.server import serving
 from benchmarks.outcome import circumstances, tell
+from config.checkout import ROOT
 from data.records import Record
 
 COUNT = 2000

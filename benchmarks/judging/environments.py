@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.judging.items import Item, write_items
-from benchmarks.judging.server import ROOT
+from config.checkout import ROOT
 from data.records import digest
 
 _PATIENCE_S = 1800  # for an install, or for a run

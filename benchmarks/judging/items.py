@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.judging.server import ROOT
-from config.schema import CampusLogs
+from config.checkout import ROOT
+from config.log_formats import CampusLogs
 from data.answers import Answer
 from data.readers.logs import read_logs
 from data.rows import Row

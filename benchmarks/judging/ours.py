@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from benchmarks.judging.items import PROMPT, RULES, Item
 from benchmarks.judging.server import MODEL
-from config.schema import JudgeSettings, ServerSettings
+from config.judging import JudgeSettings, ServerSettings
 from data.jsonl import JsonlStore, read_records
 from judge.llm.cache import CachedReply
 from judge.llm.judge import LlmJudge

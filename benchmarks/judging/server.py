@@ -16,12 +16,11 @@ import urllib.request
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from config.checkout import ROOT
 from data.records import Record
 
-ROOT = Path(__file__).resolve().parents[2]
 MODEL = "fixed"
 
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)

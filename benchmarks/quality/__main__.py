@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import yaml
 
-from benchmarks.judging.server import ROOT
 from benchmarks.outcome import circumstances, tell
 from benchmarks.quality.standings import Scores, Standing, standings, tables
+from config.checkout import ROOT
 from config.load import load_config
 from config.objectives import Distillation, OnPolicy
 from config.peft_methods import FullMethod, LoraMethod, PromptTuningMethod

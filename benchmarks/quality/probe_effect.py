@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from benchmarks.judging.server import ROOT
 from benchmarks.outcome import circumstances, tell
 from benchmarks.quality.__main__ import (
     DEMO,
@@ -26,6 +25,7 @@ from benchmarks.quality.__main__ import (
     val_verdicts,
 )
 from benchmarks.quality.standings import share
+from config.checkout import ROOT
 from config.load import load_config
 from config.schema import Config
 from data.answers import Answer

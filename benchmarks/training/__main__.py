@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from benchmarks.judging.server import ROOT
 from benchmarks.limits import limit_lines
 from benchmarks.outcome import circumstances, tell
 from benchmarks.stopwatch import alternated, extra_peak_mb
 from benchmarks.training.steps import Lengths, Made, Steps
+from config.checkout import ROOT
 from config.objectives import CrossEntropy, Distillation
 from data.records import Record
 from engine.precision import precision

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config.errors import DataError
-from config.schema import CampusLogs, FieldMap, Logs
+from config.log_formats import CampusLogs, FieldMap, Logs
 from data.readers.campus import campus_row, read_campus
 from data.readers.cells import Malformed
 from data.readers.tables import Entry, read_table, table_row

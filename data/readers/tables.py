@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config.errors import DataError
-from config.schema import FieldMap
+from config.log_formats import FieldMap
 from data.readers.cells import (
     Malformed,
     contexts_of,

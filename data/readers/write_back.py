@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from config.errors import DataError
-from config.schema import Logs
+from config.log_formats import Logs
 from data.atomic_write import write_bytes
 from data.readers.logs import outcomes
 from data.readers.tables import Entry, read_bytes

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from config.base import Settings
 from config.errors import DataError
 from config.load import read_yaml, validated
+from config.settings import Settings
 from data.answers import Answer
 from data.records import Record, digest
 from data.rows import Row

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from config.schema import Config, ServerSettings
+from config.judging import ServerSettings
+from config.schema import Config
 from data.answers import logged_answers
 from data.atomic_write import write_text
 from data.run_paths import RunPaths

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from config.schema import JudgeSettings, ServerSettings
+from config.judging import JudgeSettings, ServerSettings
 from judge.checks.text import language_of
 from judge.drafting.check_catalogue import kinds, reply_schema
 from judge.llm.client import Transport, Usage, budget_of

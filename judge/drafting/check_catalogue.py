@@ -6,7 +6,7 @@ So a new kind, or a new parameter of one, needs no second list here.
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
-from config.base import Settings
+from config.settings import Settings
 from prompts.rules import CodeCheck, LlmCheck, Rule
 
 _LEFT_OUT = ("type", "examples")  # worked examples are a person's to choose

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from config.errors import ConfigError, DataError
-from config.schema import Config, ServerSettings
+from config.judging import ServerSettings
+from config.schema import Config
 from data.atomic_write import write_text
 from judge.checks.text import language_of
 from judge.drafting.ask import Replies, Unread, ask_for_rules

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from config.errors import ConfigError
-from config.gate import GateSettings
-from config.schema import JudgeSettings
+from config.judging import GateSettings, JudgeSettings
 from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
 from judge.format import points, share

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from config.errors import ConfigError
-from config.schema import JudgeSettings, Prices, ServerSettings
+from config.judging import JudgeSettings, Prices, ServerSettings
 from judge.llm.prompt import JudgeRequest
 from wire.client import Address, RetryPolicy, ServerClient, Unanswered
 from wire.completion import Reply, read_completion

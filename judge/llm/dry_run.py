@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Literal, NamedTuple
 
-from config.schema import JudgeSettings, Prices
+from config.judging import JudgeSettings, Prices
 from data.rows import Row
 from judge.llm.cache import ReplyCache
 from judge.llm.client import BYTES, estimated_tokens

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
+from config.judging import JudgeSettings, ServerSettings
 from config.progress import ProgressBar
-from config.schema import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
 from judge.batches import batches

@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from pydantic import TypeAdapter
 
-from config.schema import JudgeSettings
+from config.judging import JudgeSettings
 from data.rows import Row
 from judge.llm.cache import ReplyCache
 from judge.llm.output_mode import OUTPUT_MODES, probe_question, settle_mode

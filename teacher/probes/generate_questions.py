@@ -8,7 +8,8 @@ import random
 import re
 from collections.abc import Iterator
 
-from config.schema import Config, Sampling
+from config.generation import SamplingSettings
+from config.schema import Config
 from data.answers import Answer, read_answers
 from data.records import digest
 from data.rows import normalised
@@ -21,7 +22,7 @@ from prompts.probe_bank import ProbeBank, ProbeKind
 
 _SHOWN = 4  # questions of the bank in each request
 _LONGEST = 300  # characters of a question
-_SAMPLING = Sampling(temperature=1.0, max_tokens=80)
+_SAMPLING = SamplingSettings(temperature=1.0, max_tokens=80)
 _LEAD = re.compile(r"^(?:[-*•]|\d+[.)]|(?:question|вопрос)\s*:)\s*", re.IGNORECASE)
 
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.judging.__main__ import Figures, run
 from benchmarks.judging.items import PROMPT, RULES, items
 from benchmarks.judging.server import reply_text, serving, stats
-from config.schema import JudgeSettings, ServerSettings
+from config.judging import JudgeSettings, ServerSettings
 from judge.llm.judge import LlmJudge
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.schema import CampusLogs, DataSettings
+from config.log_formats import CampusLogs, DataSettings
 
 HSE = Path(__file__).parents[2].parent / "shared" / "hse"
 LOGS = CampusLogs(path="logs.json", joined_followups=True)

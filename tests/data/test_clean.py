@@ -3,7 +3,7 @@
 import pytest
 
 from config.errors import ConfigError
-from config.schema import CampusLogs, DataSettings
+from config.log_formats import CampusLogs, DataSettings
 from data.clean import Duplicate, clean, looks_cut
 from data.readers.logs import read_logs
 from data.rows import Context, FollowUp, Row

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from config.schema import CampusLogs, DataSettings, FieldMap, TableLogs
+from config.log_formats import CampusLogs, DataSettings, FieldMap, TableLogs
 from data.follow_ups import second_turns
 from data.jsonl import read_records
 from data.prepare import prepare, prepared

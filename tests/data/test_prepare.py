@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.errors import DataError
-from config.schema import CampusLogs, DataSettings, FieldMap, TableLogs
+from config.log_formats import CampusLogs, DataSettings, FieldMap, TableLogs
 from data.jsonl import read_records
 from data.prepare import prepare, prepared
 from data.quality import Quality

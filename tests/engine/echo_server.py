@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-from config.schema import Sampling
+from config.generation import SamplingSettings
 from engine.base import Completion, Request, make_request
 from engine.models import load_tokenizer, resolve_model
 from prompts.prompt_file import Prompt
@@ -28,11 +28,13 @@ def renderer() -> Renderer:
     return Renderer(load_tokenizer(resolve_model("embedded")), prompt)
 
 
-def request(question: str, sampling: Sampling | None = None, key: str | None = None) -> Request:
+def request(
+    question: str, sampling: SamplingSettings | None = None, key: str | None = None
+) -> Request:
     """A question as a request, with ids and messages."""
     messages = tuple({"role": r, "content": c} for r, c in (("system", SYSTEM), ("user", question)))
     ids = renderer().prompt_ids(messages)
-    drawn = sampling or Sampling(max_tokens=40)
+    drawn = sampling or SamplingSettings(max_tokens=40)
     made = make_request("m", ids, drawn, 0, messages=messages)
     return made if key is None else Request(key, ids, drawn, 0, messages=messages)
 

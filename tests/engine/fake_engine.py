@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config.schema import Sampling
+from config.generation import SamplingSettings
 from data.top_logprobs import TopLogprobs
 from engine.base import Completion, Request, make_request
 from engine.batch_job import Task
@@ -83,9 +83,9 @@ def fake_top_logprobs(ids: tuple[int, ...], width: int) -> TopLogprobs:
     return TopLogprobs(likely, np.full(likely.shape, -1.5, np.float16))
 
 
-def fake_tasks(count: int, sampling: Sampling | None = None) -> list[Task]:
+def fake_tasks(count: int, sampling: SamplingSettings | None = None) -> list[Task]:
     """One task a row, each with a prompt of its own."""
-    drawn = sampling or Sampling(max_tokens=8)
+    drawn = sampling or SamplingSettings(max_tokens=8)
     return [
         Task("base", f"row-{n:05}", 0, make_request("fake", (n, 1, 2, 3), drawn, seed=n))
         for n in range(count)

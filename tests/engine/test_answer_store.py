@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.generation.bookkeeping import measure_alone
 from config.errors import DataError
-from config.schema import Sampling
+from config.generation import SamplingSettings
 from data.answers import read_answers
 from engine.answer_store import AnswerStore
 from engine.base import Completion, Request, make_request
@@ -81,7 +81,7 @@ class ThreadedEngine(FakeEngine):
 def test_an_engine_may_take_requests_in_a_thread(tmp_path: Path) -> None:
     """Copies, prompts that are too long and answers are then written from two threads."""
     tasks = fake_tasks(3000)
-    long = make_request("fake", tuple(range(5000)), Sampling(max_tokens=8), 0)
+    long = make_request("fake", tuple(range(5000)), SamplingSettings(max_tokens=8), 0)
     for at in range(0, 3000, 3):
         tasks[at] = Task("base", f"long-{at}", 0, long)
         tasks[at + 1] = Task("base", f"same-{at}", 0, tasks[2].request)
@@ -141,7 +141,7 @@ def test_a_full_disk_costs_what_came_last(tmp_path: Path) -> None:
 def test_a_ledger_forgets_what_was_dropped(tmp_path: Path) -> None:
     """Of one request for two rows the first is dropped: the other still answers the request."""
     path = tmp_path / "a.jsonl"
-    request = make_request("fake", (1, 2), Sampling(max_tokens=8), 0)
+    request = make_request("fake", (1, 2), SamplingSettings(max_tokens=8), 0)
     tasks = [Task("base", row, 0, request) for row in ("a", "b")] + fake_tasks(2)
     run_job(FakeEngine(0, tmp_path / "paid"), tasks, path, {})
     ledger = AnswerStore(path)

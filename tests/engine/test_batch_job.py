@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from config.schema import Sampling
+from config.generation import SamplingSettings
 from data.answers import Answer, read_answers
 from data.jsonl import JsonlStore
 from engine.base import Adapter, make_request, score_request
@@ -99,7 +99,12 @@ def test_an_accepted_change_asks_only_what_it_changes(tmp_path: Path) -> None:
     path, paid = tmp_path / "a.jsonl", tmp_path / "paid"
     run_job(FakeEngine(0, paid), fake_tasks(10), path, MEANING)
     tasks = fake_tasks(7) + [
-        Task("base", f"row-{n:05}", 0, make_request("fake", (n, 9), Sampling(max_tokens=8), n))
+        Task(
+            "base",
+            f"row-{n:05}",
+            0,
+            make_request("fake", (n, 9), SamplingSettings(max_tokens=8), n),
+        )
         for n in range(7, 10)
     ]
     done = run_job(FakeEngine(0, paid), tasks, path, {**MEANING, "prompt": "q"}, True)
@@ -110,7 +115,7 @@ def test_an_accepted_change_asks_only_what_it_changes(tmp_path: Path) -> None:
 def test_one_prompt_far_too_long_costs_only_its_row(tmp_path: Path) -> None:
     """A 200k-token row among 999: recorded before the engine sees it, 999 answered."""
     tasks = fake_tasks(1000)
-    request = make_request("fake", tuple(range(200_000)), Sampling(max_tokens=8), 0)
+    request = make_request("fake", tuple(range(200_000)), SamplingSettings(max_tokens=8), 0)
     tasks[500] = Task("base", "row-00500", 0, request)
     done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
     assert (done.asked, done.too_long) == (999, 1)
@@ -139,7 +144,7 @@ def test_answers_cut_by_the_limit_are_kept_counted_and_never_selected(tmp_path: 
 
 def test_equal_requests_are_asked_once(tmp_path: Path) -> None:
     """Two rows with the same question at temperature 0 have one answer; both get it."""
-    request = make_request("fake", (1, 2), Sampling(max_tokens=8), 0)
+    request = make_request("fake", (1, 2), SamplingSettings(max_tokens=8), 0)
     tasks = [Task("base", row, 0, request) for row in ("a", "b")]
     done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
     assert done.asked == 1
@@ -164,6 +169,6 @@ def test_what_a_given_answers_likelihood_depends_on() -> None:
         score_request("m", (1,), (2, 3)).key,
         score_request("m", (1, 2), (4,)).key,
         score_request("m", (1, 2), (3,), adapter).key,
-        make_request("m", (1, 2, 3), Sampling(max_tokens=1), 0).key,
+        make_request("m", (1, 2, 3), SamplingSettings(max_tokens=1), 0).key,
     }
     assert len(keys) == 6

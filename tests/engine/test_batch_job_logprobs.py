@@ -14,14 +14,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from config.errors import DataError
-from config.schema import Sampling
+from config.generation import SamplingSettings
 from data.answers import Answer, read_answers, top_logprobs_path
 from data.top_logprobs import TopLogprobsStore, read_top_logprobs
 from engine.base import make_request
 from engine.batch_job import JobSummary, Task, run_job
 from tests.engine.fake_engine import DrawingEngine, fake_tasks, fake_top_logprobs
 
-SAMPLING = Sampling(max_tokens=8, logprobs=20)
+SAMPLING = SamplingSettings(max_tokens=8, logprobs=20)
 ROWS = 2000
 
 
@@ -128,11 +128,11 @@ def test_answers_whose_tokens_are_gone_are_asked_again(tmp_path: Path) -> None:
 def test_without_likely_tokens_no_file(tmp_path: Path) -> None:
     """None, and 0, which is the drawn token's own; and no file is left when they are given up."""
     for logprobs in (None, 0):
-        job(tmp_path, 0, fake_tasks(30, Sampling(max_tokens=8, logprobs=logprobs)))
+        job(tmp_path, 0, fake_tasks(30, SamplingSettings(max_tokens=8, logprobs=logprobs)))
         assert not top_logprobs_path(tmp_path / "a.jsonl").exists()
     job(tmp_path, 0, fake_tasks(30, SAMPLING))
     assert len(paired(tmp_path)) == 30
-    job(tmp_path, 0, fake_tasks(30, Sampling(max_tokens=8)))
+    job(tmp_path, 0, fake_tasks(30, SamplingSettings(max_tokens=8)))
     assert not top_logprobs_path(tmp_path / "a.jsonl").exists()
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from config.backends import BatchBackend, OpenAiBackend
-from config.schema import Sampling
+from config.generation import SamplingSettings
 from engine.base import Completion, Engine, Request
 from engine.hf_engine import HfEngine
 from engine.openai_batch import BatchEngine, BatchFolder
@@ -138,7 +138,7 @@ CUT = 3  # tokens
 def asked() -> list[Request]:
     """Each question; the first twice more, under keys of their own; and one that is cut."""
     twins = [request(QUESTIONS[0], key=f"twin-{number}") for number in range(2)]
-    cut = request("Count from one to a hundred.", Sampling(max_tokens=CUT))
+    cut = request("Count from one to a hundred.", SamplingSettings(max_tokens=CUT))
     return [*map(request, QUESTIONS), *twins, cut]
 
 

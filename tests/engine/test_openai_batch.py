@@ -11,8 +11,9 @@ import pytest
 
 from config.backends import BatchBackend
 from config.errors import DataError
+from config.generation import SamplingSettings
 from config.load import load_config
-from config.schema import Config, Sampling
+from config.schema import Config
 from data.answers import read_answers
 from data.jsonl import write_records
 from data.rows import Context, Row
@@ -30,7 +31,7 @@ from tests.engine.fake_engine import FakeEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 Line = dict[str, Any]
-GREEDY = Sampling(max_tokens=80)  # as the demo's predict.sampling
+GREEDY = SamplingSettings(max_tokens=80)  # as the demo's predict.sampling
 
 
 def chat() -> ChatCodec:

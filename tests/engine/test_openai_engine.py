@@ -12,7 +12,7 @@ import pytest
 
 from config.backends import OpenAiBackend
 from config.errors import SetupError
-from config.schema import Sampling
+from config.generation import SamplingSettings
 from data.answers import read_answers
 from engine.base import Completion, Request
 from engine.batch_job import Task, run_job
@@ -35,7 +35,7 @@ def engine_at(*urls: str, **settings: Any) -> OpenAiEngine:
     return OpenAiEngine(backend, ChatCodec(backend, renderer(), kwargs), 2048, QUICK)
 
 
-def questions(count: int, sampling: Sampling | None = None) -> list[Request]:
+def questions(count: int, sampling: SamplingSettings | None = None) -> list[Request]:
     return [request(f"Question number {n}?", sampling) for n in range(count)]
 
 
@@ -54,7 +54,9 @@ class TestBody:
         with serving(respond) as served:
             engine = engine_at(served.url)
             list(engine.run(questions(1)))
-            list(engine.run(questions(1, Sampling(temperature=0.7, top_p=0.9, max_tokens=9))))
+            list(
+                engine.run(questions(1, SamplingSettings(temperature=0.7, top_p=0.9, max_tokens=9)))
+            )
             greedy, drawn = served.bodies
         known = {"model", "messages", "max_tokens", "temperature", "top_p"}
         assert set(greedy) == known and set(drawn) == known | {"seed"}
@@ -64,7 +66,7 @@ class TestBody:
     def test_vllm_is_asked_for_tokens_in_the_bases_template(self) -> None:
         with serving(respond) as served:
             engine = engine_at(served.url, same_tokenizer=True)
-            list(engine.run(questions(1, Sampling(max_tokens=9, logprobs=4))))
+            list(engine.run(questions(1, SamplingSettings(max_tokens=9, logprobs=4))))
             body = served.bodies[0]
         assert body["chat_template_kwargs"] == {"enable_thinking": False}
         assert body["return_token_ids"] and body["logprobs"] and body["top_logprobs"] == 4
@@ -73,7 +75,7 @@ class TestBody:
 class TestTokens:
     def test_probabilities_by_falling_likelihood(self) -> None:
         """The drawn token is third of four here, and listed first by the server."""
-        wanted = questions(3, Sampling(max_tokens=9, logprobs=4))
+        wanted = questions(3, SamplingSettings(max_tokens=9, logprobs=4))
         for done in asked(respond, wanted, same_tokenizer=True):
             assert done.top_logprobs is not None and done.logprobs == (-1.25,) * len(done.token_ids)
             assert done.top_logprobs.ids.shape == (len(done.token_ids), 4)
@@ -104,7 +106,7 @@ class TestTokens:
             spoil(found)
             return Sent(raw=json.dumps(found).encode())
 
-        long = [request("one two three four five six", Sampling(max_tokens=9, logprobs=2))]
+        long = [request("one two three four five six", SamplingSettings(max_tokens=9, logprobs=2))]
         with pytest.raises(SetupError, match=f"{line}.*same_tokenizer: false"):
             asked(other, long, same_tokenizer=True)
 
@@ -247,7 +249,7 @@ def test_a_vllm_server_of_the_bases_tokenizer(tmp_path: Path) -> None:
     """
     from engine.vllm_server import vllm_server
 
-    def answers(url: str, same: bool, sampling: Sampling) -> list[Completion]:
+    def answers(url: str, same: bool, sampling: SamplingSettings) -> list[Completion]:
         backend = OpenAiBackend(model="embedded", base_urls=(url,), same_tokenizer=same)
         wanted = questions(4, sampling)
         found = OpenAiEngine(backend, ChatCodec(backend, renderer(), {}), 2048).run(wanted)
@@ -255,8 +257,8 @@ def test_a_vllm_server_of_the_bases_tokenizer(tmp_path: Path) -> None:
         return [by_key[one.key] for one in wanted]
 
     with vllm_server("embedded", 2048, tmp_path / "server.log") as url:
-        by_ids = answers(url, True, Sampling(max_tokens=12, logprobs=5))
-        by_text = answers(url, False, Sampling(max_tokens=12))
+        by_ids = answers(url, True, SamplingSettings(max_tokens=12, logprobs=5))
+        by_text = answers(url, False, SamplingSettings(max_tokens=12))
     for one, other in zip(by_ids, by_text, strict=True):
         assert one.text.strip() == other.text.strip() != "" and one.finish == other.finish
         assert one.top_logprobs is not None and one.top_logprobs.ids.shape == (

@@ -8,8 +8,8 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from config.generation import SamplingSettings
 from config.peft_methods import LoraMethod
-from config.schema import Sampling
 from engine.base import Adapter, make_request, score_request
 from engine.merge_adapter import merged_weights
 from engine.models import load_tokenizer, resolve_model
@@ -22,7 +22,7 @@ Answers = dict[str, tuple[tuple[int, ...], tuple[float, ...]]]  # request key â†
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = ("What is the capital of France?", "Name a colour.", "What is two plus two?", "Say hi.")
-GREEDY = Sampling(max_tokens=12, logprobs=0)
+GREEDY = SamplingSettings(max_tokens=12, logprobs=0)
 # Mean difference in nats of a token's logprob between two orders of summation over 30 layers with
 # 8-bit mantissas: measured 0.02â€“0.06; single tokens differ by up to 0.3, so no maximum is asked.
 BFLOAT16 = 0.08

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from config.errors import ConfigError
-from config.schema import Config, JudgeSettings, Prices, ServerSettings
+from config.judging import JudgeSettings, Prices, ServerSettings
+from config.schema import Config
 from data.run_paths import RunPaths
 from judge.__main__ import judge_parser
 from judge.records import JudgeResult

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from config.judging import ServerSettings
 from config.load import load_config
-from config.schema import Config, ServerSettings
+from config.schema import Config
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.ahead import expected_arms, plan_ahead

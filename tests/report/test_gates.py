@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from config.gate import GateSettings
+from config.judging import GateSettings
 from config.schema import Config
 from data.run_paths import RunPaths
 from judge.gate.command import measure

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from config.generation import SamplingSettings
 from config.peft_methods import served_as
-from config.schema import Sampling
 from config.training import StudentSettings
 from data.run_paths import RunPaths
 from engine.base import Adapter, Completion, make_request, score_request
@@ -112,7 +112,7 @@ def surprise(model: Any, found: list[Completion]) -> float:
 
 def answered(engine: HfEngine | VllmEngine, adapter: Adapter | None) -> list[Completion]:
     """Completions in the order of the questions."""
-    sampling = Sampling(max_tokens=LIMIT, logprobs=0)
+    sampling = SamplingSettings(max_tokens=LIMIT, logprobs=0)
     requests = [make_request("m", ids, sampling, 0, adapter) for ids in prompts()]
     found = {completion.key: completion for completion in engine.run(requests)}
     return [found[request.key] for request in requests]

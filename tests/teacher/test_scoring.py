@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from config.errors import ConfigError
+from config.judging import ServerSettings
 from config.load import load_config
-from config.schema import Config, ServerSettings
+from config.schema import Config
 from data.run_paths import RunPaths
 from engine.request_builder import RequestBuilder
 from teacher.audit import audit

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from config.schema import CampusLogs
+from config.log_formats import CampusLogs
 from data.readers.campus import documents
 from data.readers.cells import Malformed
 from data.readers.logs import read_logs

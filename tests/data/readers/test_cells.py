@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from config.schema import CampusLogs, FieldMap, TableLogs
+from config.log_formats import CampusLogs, FieldMap, TableLogs
 from data.readers.logs import read_logs
 from data.rows import Context, Row
 

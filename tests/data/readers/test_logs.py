@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.errors import DataError
-from config.schema import FieldMap, TableLogs
+from config.log_formats import FieldMap, TableLogs
 from data.jsonl import read_records, write_records
 from data.readers.logs import read_logs
 from data.rows import Context, Row

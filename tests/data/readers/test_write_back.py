@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from config.errors import DataError
-from config.schema import CampusLogs, FieldMap, TableLogs
+from config.log_formats import CampusLogs, FieldMap, TableLogs
 from data.readers.logs import read_logs
 from data.readers.write_back import write_hidden
 from tests.data.paths import HIDDEN, HSE, needs_hse

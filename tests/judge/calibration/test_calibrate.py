@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from config.errors import DataError
+from config.judging import ServerSettings
 from config.load import load_config
-from config.schema import Config, ServerSettings
+from config.schema import Config
 from data.atomic_write import write_text
 from data.jsonl import write_records
 from data.prepare import prepare

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from config.schema import JudgeSettings, ServerSettings
+from config.judging import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
 from judge.llm.judge import LlmJudge

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from config.schema import JudgeSettings
+from config.judging import JudgeSettings
 from data.jsonl import read_records
 from data.records import digest
 from judge.batches import batches

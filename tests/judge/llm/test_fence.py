@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config.schema import JudgeSettings, ServerSettings
+from config.judging import JudgeSettings, ServerSettings
 from data.rows import Row
 from judge.llm.fence import cleaned, parts
 from judge.llm.judge import LlmJudge

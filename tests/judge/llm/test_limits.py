@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.schema import JudgeSettings, Prices, ServerSettings
+from config.judging import JudgeSettings, Prices, ServerSettings
 from judge.llm.client import estimated_tokens
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import request_of

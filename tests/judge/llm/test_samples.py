@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from config.schema import JudgeSettings
+from config.judging import JudgeSettings
 from judge.llm.reask import Ruling
 from judge.votes import majority
 from tests.judge.llm.runs import after_probe, judged, outcomes, pairs_of
