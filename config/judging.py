@@ -54,7 +54,6 @@ class JudgeSettings(Settings):
     max_calls: PositiveInt | None = None  # calls in one go; the rest stays missing as `budget`
     max_cost: PositiveFloat | None = None  # likewise, in the currency of price_per_million
     max_missing: Fraction = 0.2  # share of missing strict scores from which a run is inconclusive
-    bertscore: str | None = None  # encoder of BERTScore, a folder or hub id; None: not computed
     gate: GateSettings = GateSettings()
 
     @model_validator(mode="after")

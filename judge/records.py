@@ -55,18 +55,8 @@ class Perplexity(Record):
     left_out: int  # reference answers that some arm has not scored: too long with its prompt
 
 
-class BertScore(Record):
-    """Mean F1 of greedily matched word vectors, −100 … 100."""
-
-    value: float
-    n: int  # answers
-    too_long: int  # answers left out: longer than the model takes
-    model: str
-    layer: int  # whose output was compared
-
-
 class ReferenceScore(Record):
-    """Closeness to the best logged answer, 0 … 100, over the `n` rows that have one."""
+    """Similarity to the best logged answer, 0 … 100, over the `n` rows that have one."""
 
     chrf: float
     bleu: float
@@ -76,8 +66,7 @@ class ReferenceScore(Record):
     n: int
     chrf_signature: str  # sacrebleu's: what exactly was computed
     bleu_signature: str
-    supported: Mean | None  # share, 0 … 1, of an answer's content words in passages or question
-    bertscore: BertScore | None = None  # None: not asked for
+    lexical_grounding: Mean | None  # share, 0 … 1, of content words in passages or question
     perplexity: Perplexity | None = None  # None: the arm's model was not asked
 
 

@@ -33,7 +33,6 @@ from judge.metrics.drift import AnsweredSplit
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import build_verdict_table
 from judge.records import Coverage, JudgeNote, JudgeResult
-from judge.reference.bertscore import BertScorer
 from judge.reference.overlap import context_score
 from judge.reference.reference_scores import reference_scores
 from judge.verdict import Verdict
@@ -76,8 +75,7 @@ def judge_run(
         note = _note(
             judge, config, Coverage.of(asked, judge.spent.unasked), _calibrated(run, bound)
         )
-    bert = BertScorer(config.judge.bertscore) if config.judge.bertscore else None
-    references = reference_scores(answers, rows, _scored(config, split), bert)
+    references = reference_scores(answers, rows, _scored(config, split))
     result = JudgeResult(
         scores=score(rules, rows, verdicts, references, config.seed),
         agreements=agreements(verdicts, rules, rows, config.seed),

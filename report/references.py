@@ -1,7 +1,6 @@
 """The table of the reference metrics: its columns, and what must be known to read them.
 
-A column that no arm has a value for is not shown: BERTScore is asked for, perplexity needs answers
-that somebody logged.
+A column without any value is not shown: perplexity needs logged answers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,18 +25,13 @@ def _with_n(text: str, n: int) -> str:
     return f"{text}, n = {n}"
 
 
-def _supported(one: ReferenceScore) -> str:
-    mean = one.supported
+def _lexical_grounding(one: ReferenceScore) -> str:
+    mean = one.lexical_grounding
     return NONE if mean is None else _with_n(percent(mean.value), mean.n)
 
 
 def _perplexity(one: ReferenceScore) -> str:
     found = one.perplexity
-    return NONE if found is None else _with_n(number(found.value, 1), found.n)
-
-
-def _bertscore(one: ReferenceScore) -> str:
-    found = one.bertscore
     return NONE if found is None else _with_n(number(found.value, 1), found.n)
 
 
@@ -48,8 +42,7 @@ _COLUMNS: dict[str, Callable[[ReferenceScore], str]] = {
     "ROUGE-2": lambda one: number(one.rouge2, 1),
     "ROUGE-L": lambda one: number(one.rouge_l, 1),
     "n": lambda one: str(one.n),
-    "BERTScore": _bertscore,
-    "words supported": _supported,
+    "lexical grounding": _lexical_grounding,
     "perplexity": _perplexity,
 }
 
@@ -73,10 +66,8 @@ def _notes(scores: Sequence[ReferenceScore]) -> Iterator[str]:
         f"Without intervals. {scores[0].chrf_signature}; {scores[0].bleu_signature}; "
         "ROUGE: F1 of words."
     )
-    for bert in [one.bertscore for one in scores if one.bertscore][:1]:
-        yield f"BERTScore: F1 × 100, {bert.model}, layer {bert.layer}."
-    if any(one.supported for one in scores):
-        yield "Words supported: how many of an answer's words its passages or the question hold."
+    if any(one.lexical_grounding for one in scores):
+        yield "Lexical grounding: share of an answer's words found in its passages or question."
     for likely in [one.perplexity for one in scores if one.perplexity][:1]:
         left_out = f"; {likely.left_out} answers too long for one of them are left out"
         yield (

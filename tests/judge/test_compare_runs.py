@@ -11,8 +11,8 @@ from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.compare_runs import Leaderboard, leaderboard
 from judge.metrics.stats import holm
-from tests.judge.folders import BRIEF, LINK, answer_val, make_run
-from tests.judge.made import make_row
+from tests.judge.factories import make_row
+from tests.judge.run_folder import BRIEF, LINK, answer_val, make_run
 
 ROWS = [make_row(f"r{n}", passages=(f"passage {n}",)) for n in range(20)]
 

@@ -7,9 +7,9 @@ import pytest
 from data.readers.logs import read_logs
 from data.rows import Row
 from data.splits import split
-from judge.labels import halves, read_labels
+from judge.labels import best_logged, halves, read_labels
 from tests.data.paths import HSE, LOGS, needs_hse
-from tests.judge.made import make_row
+from tests.judge.factories import make_row
 
 ANSWERS = {"production": "П.", "saiga": "С.", "giga": "Г."}
 
@@ -104,3 +104,26 @@ def test_campus_gold() -> None:
     assert sum(not one.good for one in found.gold) == 2 * 37
     assert len(found.preferences) == 31 + 21
     assert (len(found.off_topic), len(found.unclear), len(found.unlabelled)) == (1, 0, 0)
+
+
+LOGGED = {"production": "прод", "saiga": "сайга", "giga": "гига"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "best"),
+    [
+        (("Saiga",), ["сайга"]),
+        (("GigaChat",), ["гига"]),
+        (("Оба хорошо",), ["сайга", "гига"]),
+        (("Saiga", "GigaChat"), ["сайга", "гига"]),
+        (("Оба плохо",), ["прод"]),
+        (("Вопрос не по теме",), ["прод"]),
+        (None, ["прод"]),
+    ],
+)
+def test_best_by_label(labels: tuple[str, ...] | None, best: list[str]) -> None:
+    assert best_logged(make_row(answers=LOGGED, labels=labels)) == best
+
+
+def test_no_best_answer() -> None:
+    assert best_logged(make_row(answers={"giga": "гига"}, labels=("Оба плохо",))) == []

@@ -17,9 +17,9 @@ from judge.metrics.verdict_table import DECIDABLE
 from judge.records import DistributionShift, JudgeResult, Scores
 from judge.run import judged_side
 from prompts.prompt_file import load_prompt
-from tests.judge.folders import BRIEF, LINK, REFUSE, answer_hidden, answer_val, make_run
-from tests.judge.made import PROMPT, make_answer, make_row, make_rule, make_rules
+from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules
 from tests.judge.metrics.intervals import as_tuple
+from tests.judge.run_folder import BRIEF, LINK, REFUSE, answer_hidden, answer_val, make_run
 
 LABELLED = [make_row(f"v{n}", labels=("off",) if n % 2 else ("fine",)) for n in range(20)]
 UNLABELLED = [make_row(f"h{n}") for n in range(10)]

@@ -12,11 +12,11 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.ahead import expected_arms, plan_ahead
 from judge.run import JudgedSplit, judge_run
-from tests.judge.folders import LINK, answer_hidden, answer_val, make_run
+from tests.judge.factories import make_row, make_rule
 from tests.judge.llm.ruled import kind_rule, reply
 from tests.judge.llm.runs import after_probe
 from tests.judge.llm.server import Sent, serving, user, verdict
-from tests.judge.made import make_row, make_rule
+from tests.judge.run_folder import LINK, answer_hidden, answer_val, make_run
 
 LABEL = {"code": [{"field": "labels", "matches": "off"}]}
 RULES = (

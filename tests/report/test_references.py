@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from judge.records import BertScore, ContextScore, Mean, Perplexity, ReferenceScore
+from judge.records import ContextScore, Mean, Perplexity, ReferenceScore
 from report.gather import RunFiles
 from report.numbers import make_numbers
 from report.references import references
@@ -21,12 +21,11 @@ PLAIN = ReferenceScore(
     n=23,
     chrf_signature="nw:2",
     bleu_signature="tok:13a",
-    supported=Mean(value=0.625, n=22),
+    lexical_grounding=Mean(value=0.625, n=22),
 )
 FULL = PLAIN.model_copy(
     update={
         "perplexity": Perplexity(value=7.44, n=21, tokens=2617, left_out=3),
-        "bertscore": BertScore(value=88.8, n=20, too_long=1, model="some/encoder", layer=9),
     }
 )
 
@@ -48,7 +47,7 @@ def test_every_page_has_the_numbers_and_their_n(tmp_path: Path) -> None:
     """The same cells in HTML and Markdown; the values themselves in JSON."""
     material = with_references(gathered(tmp_path), base=PLAIN, teacher=FULL)
     numbers = make_numbers(material)
-    cells = ("41.5", "12.2", "33.3", "22.2", "11.1", "23", "88.8, n = 20", "62.5 %, n = 22")
+    cells = ("41.5", "12.2", "33.3", "22.2", "11.1", "23", "62.5 %, n = 22")
     row = ["teacher", *cells, "7.4, n = 21"]
     markdown = render_markdown(material, numbers)
     assert f"| {' | '.join(row)} |" in markdown
@@ -59,18 +58,17 @@ def test_every_page_has_the_numbers_and_their_n(tmp_path: Path) -> None:
     for page in (html, markdown):
         assert "n = 19: context recall 49.8 %" in page and "context precision 71.1 %" in page
         assert "3 answers too long for one of them are left out" in page
-        assert "some/encoder, layer 9" in page
     stored = json.loads(numbers.model_dump_json())
     assert stored["references"]["teacher"] == FULL.model_dump()
     assert stored["contexts"] == {"recall": 0.498, "precision": 0.711, "n": 19}
 
 
 def test_a_column_that_nobody_has_is_not_shown(tmp_path: Path) -> None:
-    """No answer logged: no perplexity; not asked for: no BERTScore; never a zero in their place."""
+    """No answer logged: no perplexity; never a zero in their place."""
     found = references(with_references(gathered(tmp_path), base=PLAIN))
     assert found is not None
     assert found.columns == (
-        *("chrF++", "BLEU", "ROUGE-1", "ROUGE-2", "ROUGE-L", "n", "words supported"),
+        *("chrF++", "BLEU", "ROUGE-1", "ROUGE-2", "ROUGE-L", "n", "lexical grounding"),
     )
     one_has = references(with_references(gathered(tmp_path), base=PLAIN, teacher=FULL))
     assert one_has is not None and one_has.columns[-1] == "perplexity"

@@ -12,7 +12,7 @@ from config.errors import ConfigError, DataError
 from judge.annotation.export import sample
 from judge.annotation.sheet import COLUMNS, Mark, answer_id, read_sheet, sheet
 from tests.judge.annotation.sheets import cells, written
-from tests.judge.made import make_answer, make_row
+from tests.judge.factories import make_answer, make_row
 
 PAIRS = [(make_row(f"r{n}"), make_answer(f"answer {n}", f"r{n}")) for n in range(20)]
 

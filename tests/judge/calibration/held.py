@@ -6,7 +6,7 @@ from judge.calibration.variants import boards
 from judge.checks.check import code_verdicts
 from judge.labels import Gold, halves
 from prompts.rules import RuleFile
-from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
+from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 
 LABEL = {"code": [{"field": "labels", "matches": "плохо"}]}
 MIXED = make_rules(

@@ -13,10 +13,10 @@ from judge.checks.text import script_share
 from prompts.rules import Language
 from tests.data.paths import needs_hse
 from tests.judge.calibration.logged import logged
+from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judge_at
 from tests.judge.llm.server import serving, user, verdict
 from tests.judge.llm.test_fence import asked, structure
-from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 
 ATTACKS = load_attacks()
 LEAST = 60  # the number that the specification asks for

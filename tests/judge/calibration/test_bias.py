@@ -12,9 +12,9 @@ from judge.calibration.bias import REPEATS, BiasReport, Judging, padded, probe
 from judge.calibration.mutation.llm import NO_SERVER
 from judge.labels import Preference
 from tests.judge.calibration.mutation.test_llm import answer_in
+from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judge_at
 from tests.judge.llm.server import Sent, serving, user, verdict
-from tests.judge.made import llm_check, make_answer, make_row, make_rule, make_rules
 
 RULES = make_rules(make_rule(llm_check(), id="polite"))
 N = 12

@@ -38,9 +38,9 @@ from prompts.prompt_file import load_prompt
 from tests.data.paths import needs_hse
 from tests.judge.calibration.held import MIXED, YES, held
 from tests.judge.calibration.logged import ROOT
+from tests.judge.factories import PROMPT, make_answer, make_row
 from tests.judge.llm.runs import after_probe
 from tests.judge.llm.server import Sent, serving, user, verdict
-from tests.judge.made import PROMPT, make_answer, make_row
 
 
 def run_of(folder: Path, name: str = "demo", *overrides: str) -> Config:

@@ -4,7 +4,7 @@ from judge.calibration.label_agreement import disagreements, rules_against, scor
 from judge.calibration.variants import BLIND, CODE_STRICT, boards, views
 from judge.metrics.verdict_table import DECIDABLE, STRICT
 from tests.judge.calibration.held import MIXED, YES, held
-from tests.judge.made import llm_check, make_rule, make_rules
+from tests.judge.factories import llm_check, make_rule, make_rules
 
 
 def test_views_leave_out_what_they_say() -> None:

@@ -10,9 +10,9 @@ from judge.metrics.scores import score
 from judge.metrics.verdict_table import strict
 from judge.verdict import Missing, Outcome, Verdict
 from prompts.rules import ScoredRule
+from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judged
 from tests.judge.llm.server import Sent, user, verdict
-from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 
 ARMS = ("base", "teacher", "student/a")
 RULES = make_rules(

@@ -8,7 +8,15 @@ from config.errors import DataError
 from judge.checks.check import check, check_context, code_verdicts
 from judge.verdict import Outcome
 from prompts.rules import Normalise, ScoredRule
-from tests.judge.made import PROMPT, SYSTEM, llm_check, make_answer, make_row, make_rule, make_rules
+from tests.judge.factories import (
+    PROMPT,
+    SYSTEM,
+    llm_check,
+    make_answer,
+    make_row,
+    make_rule,
+    make_rules,
+)
 
 ROW = make_row(
     passages=("Приём 10:00–18:00, 10 000 рублей: https://www.hse.ru/plan/2031/.", "С 15.09.2024.")

@@ -16,10 +16,10 @@ from judge.drafting.check_catalogue import kinds, reply_schema
 from judge.drafting.draft_rules import draft
 from judge.drafting.sift import sift
 from prompts.rules import CodeCheck, LlmCheck, RuleFile, load_rules
-from tests.judge.folders import make_run
+from tests.judge.factories import SYSTEM
 from tests.judge.llm.runs import QUICK
 from tests.judge.llm.server import Respond, Sent, Served, error, serving, verdict
-from tests.judge.made import SYSTEM
+from tests.judge.run_folder import make_run
 
 LINK = "Give a link only if it is in the passages."
 

@@ -16,9 +16,9 @@ from judge.gate.command import measure
 from judge.gate.junit import JunitCase, junit
 from judge.gate.thresholds import Gate, GateOutcome, decide, exit_code
 from judge.metrics.estimators import NonInferiority, non_inferiority
-from tests.judge.folders import BRIEF, LINK, REFUSE, answer_val, make_run
+from tests.judge.factories import llm_check, make_row, make_rule
 from tests.judge.llm.server import serving, verdict
-from tests.judge.made import llm_check, make_row, make_rule
+from tests.judge.run_folder import BRIEF, LINK, REFUSE, answer_val, make_run
 
 ROWS = [make_row(f"r{n}") for n in range(40)]
 POLITE = make_rule(llm_check(), id="polite")

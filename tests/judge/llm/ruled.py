@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from prompts.rules import Rule, RuleFile
+from tests.judge.factories import llm_check, make_rule, make_rules
 from tests.judge.llm.runs import after_probe
 from tests.judge.llm.server import Respond, Sent, error, is_probe, user, verdict
 from tests.judge.llm.test_output_mode import form
-from tests.judge.made import llm_check, make_rule, make_rules
 
 Body = dict[str, Any]
 Say = Callable[[str, str], str]  # row and rule → verdict

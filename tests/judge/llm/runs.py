@@ -11,8 +11,8 @@ from judge.llm.judge import LlmJudge
 from judge.llm.session import Asks
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
+from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.server import Respond, Sent, is_probe, serving, verdict
-from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from wire.client import RetryPolicy
 
 POLITE = make_rules(make_rule(llm_check(), id="polite"))

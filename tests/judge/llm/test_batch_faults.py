@@ -8,6 +8,7 @@ import pytest
 
 from judge.llm.reask import NO_EVIDENCE
 from judge.llm.session import Asks
+from tests.judge.factories import make_answer, make_row
 from tests.judge.llm.ruled import (
     alone,
     first_time,
@@ -22,7 +23,6 @@ from tests.judge.llm.ruled import (
 from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, error, serving, user
 from tests.judge.llm.test_parse import MALFORMED
-from tests.judge.made import make_answer, make_row
 
 Body = dict[str, Any]
 FOUR = kind_rules("abcd")

@@ -23,11 +23,11 @@ from judge.llm.prompt import (
     verdicts_question,
 )
 from prompts.rules import Language
+from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.ruled import by_hash, holding, kind_rule, kind_rules, reply, rules_of
 from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, error, serving, user, verdict
 from tests.judge.llm.test_fence import HOSTILE, structure
-from tests.judge.made import llm_check, make_answer, make_row, make_rule, make_rules
 
 Body = dict[str, Any]
 SEVEN = kind_rules("abcdefg")

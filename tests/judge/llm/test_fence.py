@@ -14,8 +14,8 @@ from judge.llm.fence import cleaned, parts
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import verdict_question
 from prompts.rules import Language
+from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.server import Sent, error, is_probe, serving, user
-from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from wire.client import RetryPolicy
 
 _GUESS = parts({"question": "Question r1?", "contexts": "(none)", "answer": "Да."})

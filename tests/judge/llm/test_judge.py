@@ -9,9 +9,9 @@ import pytest
 
 from config.errors import DataError
 from judge.llm.cache import ReplyCache
+from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, serving, user, verdict
-from tests.judge.made import llm_check, make_answer, make_row, make_rule, make_rules
 
 
 class TestStages:

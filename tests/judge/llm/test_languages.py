@@ -11,9 +11,9 @@ from config.schema import PromptSettings
 from judge.llm.prompt import APPLIES, VERDICTS, applies_question, asked_again, verdict_question
 from prompts.prompt_file import load_prompt
 from prompts.rules import Language, RuleFile
+from tests.judge.factories import llm_check, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judged, pairs_of
 from tests.judge.llm.server import user, verdict
-from tests.judge.made import llm_check, make_row, make_rule, make_rules
 
 FOLDER = Path("prompts/judge")
 LANGUAGES = get_args(Language)

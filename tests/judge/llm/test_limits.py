@@ -11,10 +11,10 @@ from judge.llm.client import estimated_tokens
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import request_of
 from judge.llm.session import Asks
+from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import POLITE, QUICK, after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, is_probe, serving, user, verdict
 from tests.judge.llm.test_ways import troubled
-from tests.judge.made import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 
 PRICES = Prices(prompt=2.0, completion=8.0)
 CALL = (10 * 2.0 + 5 * 8.0) / 1e6  # what a reply of the test's server costs: 10 + 5 tokens

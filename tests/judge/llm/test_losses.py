@@ -7,9 +7,9 @@ import pytest
 
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import build_verdict_table
+from tests.judge.factories import make_answer, make_row
 from tests.judge.llm.runs import POLITE, after_probe, judged
 from tests.judge.llm.server import Sent, error, user, verdict
-from tests.judge.made import make_answer, make_row
 
 ARMS = ("base", "teacher", "student/a", "student/b", "student/c")
 ROWS = [make_row(f"r{number}") for number in range(2000)]

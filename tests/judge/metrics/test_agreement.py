@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.proportion import proportion_confint
 
@@ -11,6 +12,7 @@ from judge.metrics.agreement import (
     Confusion,
     ac1,
     accuracy,
+    agreements,
     balanced_accuracy,
     confusion,
     kappa,
@@ -20,6 +22,8 @@ from judge.metrics.agreement import (
     tpr,
     youden,
 )
+from judge.verdict import Outcome
+from tests.judge.factories import llm_check, make_row, make_rule, make_rules, make_verdict
 from tests.judge.metrics.intervals import as_tuple
 
 TABLES = [
@@ -159,3 +163,76 @@ def test_preference_for_the_longer() -> None:
     assert prefers_longer([(7, 7)], "a") is None
     repeated = prefers_longer(pairs, [number // 3 for number in range(18)])
     assert repeated is not None and repeated.high - repeated.low > high - low
+
+
+class TestAgreements:
+    def test_confusion_by_hand(self) -> None:
+        """50 of 60 agree; by chance (45² + 15²)/60² = 5/8 would: κ = (5/6 − 5/8)/(3/8) = 5/9."""
+        rules = make_rules(
+            make_rule({"type": "json"}, id="code", shadow_llm="llm"),
+            make_rule(llm_check(), id="llm"),
+        )
+        cells: list[tuple[int, Outcome, Outcome]] = [
+            (40, "pass", "pass"),
+            (5, "pass", "fail"),
+            (5, "fail", "pass"),
+            (10, "fail", "fail"),
+            (3, "pass", "missing"),
+            (2, "not_applicable", "pass"),
+        ]
+        pairs = [(gold, judged) for count, gold, judged in cells for _ in range(count)]
+        verdicts = [
+            verdict
+            for number, (gold, judged) in enumerate(pairs)
+            for verdict in (
+                make_verdict(gold, "code", f"r{number}"),
+                make_verdict(judged, "llm", f"r{number}"),
+            )
+        ]
+        (found,) = agreements(verdicts, rules)
+        assert (found.true_pass, found.false_fail, found.false_pass, found.true_fail) == (
+            40,
+            5,
+            5,
+            10,
+        )
+        assert (found.n, found.missing) == (60, 3)
+        assert found.kappa == pytest.approx(5 / 9)
+        assert found.ac1 == pytest.approx((5 / 6 - 3 / 8) / (1 - 3 / 8))  # ¾ of all say pass
+        assert found.kappa_low is not None and found.kappa_high is not None
+        assert found.kappa_low < 5 / 9 < found.kappa_high
+        same = [make_row(f"r{number}", question=f"{number % 6}") for number in range(65)]
+        (few,) = agreements(verdicts, rules, same)  # six questions in all
+        assert few.kappa == found.kappa
+        assert (few.kappa_low, few.kappa_high) != (found.kappa_low, found.kappa_high)
+        assert found.accuracy is not None and found.accuracy.value == 50 / 60
+        assert found.tpr is not None and found.tpr.value == 40 / 45
+        assert found.tnr is not None and found.tnr.value == 10 / 15
+        assert found.tnr.low == pytest.approx(binomtest(10, 15).proportion_ci(method="wilson").low)
+
+    def test_an_arm_that_the_model_never_saw_misses_nothing(self) -> None:
+        """Code decides four answers of each arm; the model was asked about the teacher's alone."""
+        rules = make_rules(
+            make_rule({"type": "json"}, id="code", shadow_llm="llm"),
+            make_rule(llm_check(), id="llm"),
+        )
+        arms, rows = ("base", "teacher", "logged/a"), [f"r{number}" for number in range(4)]
+        verdicts = [make_verdict("pass", "code", row, arm) for arm in arms for row in rows]
+        verdicts += [make_verdict("pass", "llm", row, "teacher") for row in rows[:3]]
+        verdicts += [make_verdict("missing", "llm", rows[3], "teacher")]
+        unasked = [
+            make_verdict("missing", "llm", row).model_copy(update={"reason": "not_run"})
+            for row in rows
+        ]
+        (found,) = agreements(verdicts + unasked, rules)
+        assert (found.n, found.missing) == (3, 1)
+
+    def test_undefined_is_none(self) -> None:
+        rules = make_rules(
+            make_rule({"type": "json"}, id="code", shadow_llm="llm"),
+            make_rule(llm_check(), id="llm"),
+        )
+        (found,) = agreements([make_verdict("pass", "code"), make_verdict("pass", "llm")], rules)
+        assert found.kappa is None and found.tnr is None and found.kappa_low is None
+        (nothing,) = agreements([], rules)
+        assert nothing.n == 0 and nothing.accuracy is None and nothing.kappa is None

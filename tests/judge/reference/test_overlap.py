@@ -1,9 +1,9 @@
-"""Context recall and precision, and the words that passages support, by hand."""
+"""Context recall and precision, and lexical grounding, by hand."""
 
 import pytest
 
-from judge.reference.overlap import content_words, context_score, supported
-from tests.judge.made import make_answer, make_row
+from judge.reference.overlap import content_words, context_score, lexical_grounding
+from tests.judge.factories import make_answer, make_row
 
 REFERENCE = "Library opens early, closes at 18:00"  # library opens early closes 18 00
 
@@ -52,13 +52,13 @@ def test_no_relevant_passage_is_zero_and_nothing_to_measure_is_missing() -> None
     assert context_score([], {}) is None
 
 
-def test_supported_words_of_the_shown_passages_and_the_question() -> None:
+def test_lexical_grounding_in_the_passages_that_fit_and_the_question() -> None:
     """3 of 4 words; with the second passage dropped 2; the empty answer says nothing to count."""
     row = make_row("r", ("The library opens", "It closes"), question="What about cats there?")
     answer = make_answer("Library closes, cats. Dogs!", "r")
     assert content_words(answer.text) == {"library", "closes", "cats", "dogs"}
-    whole = supported([(row, answer), (row, make_answer("", "r"))])
+    whole = lexical_grounding([(row, answer), (row, make_answer("", "r"))])
     assert whole is not None and (whole.value, whole.n) == (0.75, 1)
-    cut = supported([(row, answer.model_copy(update={"dropped": 1}))])
+    cut = lexical_grounding([(row, answer.model_copy(update={"dropped": 1}))])
     assert cut is not None and cut.value == 0.5
-    assert supported([(row, make_answer("…", "r"))]) is None
+    assert lexical_grounding([(row, make_answer("…", "r"))]) is None

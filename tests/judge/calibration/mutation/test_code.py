@@ -13,7 +13,7 @@ from judge.checks.kinds import met
 from prompts.rules import CodeCheck, LlmCheck, Pattern, RuleFile
 from tests.data.paths import needs_hse
 from tests.judge.calibration.logged import logged
-from tests.judge.made import PROMPT, make_answer, make_row, make_rule, make_rules
+from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules
 
 PASSAGE = "Деканат открыт с 10 до 18. Справки выдаёт https://hse.example/desk в течение недели."
 MISSED = "a new number in words"  # code reads digits: known, and shown in every calibration

@@ -9,9 +9,9 @@ from data.rows import Row
 from judge.calibration.mutation.code import MutationScore
 from judge.calibration.mutation.llm import NO_SERVER, llm_mutation_scores
 from prompts.rules import RuleFile
+from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judge_at
 from tests.judge.llm.server import Sent, serving, user, verdict
-from tests.judge.made import llm_check, make_answer, make_row, make_rule, make_rules
 
 PAIRS = [(make_row(f"r{n}"), make_answer(f"Пожалуйста, {n}.", f"r{n}")) for n in range(6)]
 RULES = make_rules(make_rule(llm_check(), id="polite"))

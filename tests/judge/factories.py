@@ -4,6 +4,7 @@ from typing import Any
 
 from data.answers import Answer, Finish
 from data.rows import Context, Row
+from judge.verdict import Missing, Outcome, Verdict
 from prompts.prompt_file import Prompt, WorkedExample
 from prompts.rules import Rule, RuleFile
 
@@ -55,3 +56,11 @@ def make_answer(text: str, row: str = "r1", arm: str = "base", finish: Finish = 
         seed=0,
         prompt_tokens=1,
     )
+
+
+def make_verdict(
+    outcome: Outcome, rule: str = "must", row: str = "r1", arm: str = "base"
+) -> Verdict:
+    """A verdict; a missing one was lost in transport."""
+    reason: Missing | None = "transport" if outcome == "missing" else None
+    return Verdict(arm=arm, row=row, rule=rule, outcome=outcome, reason=reason)

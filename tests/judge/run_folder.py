@@ -13,7 +13,7 @@ from data.jsonl import write_records
 from data.rows import Row
 from data.run_paths import RunPaths
 from prompts.rules import Rule, RuleFile, prompt_sha256
-from tests.judge.made import SYSTEM, make_answer, make_rule
+from tests.judge.factories import SYSTEM, make_answer, make_rule
 
 LINK = make_rule({"type": "contains", "text": "link"}, id="link")  # every answer says "link"
 REFUSE = make_rule(  # where the label says so, and nowhere else
