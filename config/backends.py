@@ -1,4 +1,4 @@
-"""Who answers for the teacher: one class per backend, with what it alone needs."""
+"""The teacher's inference backends: one settings class per backend."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
@@ -9,7 +9,7 @@ from config.settings import Settings
 
 
 class LocalBackend(Settings):
-    """The model is loaded by this code: its tokens are the base's, and it scores given answers."""
+    """The model is loaded locally, uses the base's tokens, and can score existing answers."""
 
     gives_tokens: ClassVar[bool] = True
     scores: ClassVar[bool] = True
@@ -22,55 +22,55 @@ class VllmBackend(LocalBackend):
 
 
 class RayBackend(LocalBackend):
-    """vLLM in so many processes of a Ray cluster, a GPU each where the cluster has any.
+    """vLLM in `workers` processes of a Ray cluster, one GPU each if the cluster has GPUs.
 
-    Every node sees this checkout, its Python and the model's folder at the same paths.
+    Every node needs this checkout, its Python and the model's folder at the same paths.
     """
 
     kind: Literal["ray"] = "ray"
     workers: PositiveInt = 1
-    address: str | None = None  # of a running cluster; None: one is started here and ended again
-    batch_rows: PositiveInt = 256  # requests that a worker answers at a time
+    address: str | None = None  # of a running cluster; None: start one locally, then stop it
+    batch_rows: PositiveInt = 256  # requests per batch of a worker
 
 
 class RemoteBackend(Settings):
-    """Another one's model, asked by messages."""
+    """A model behind an API that takes chat messages."""
 
     scores: ClassVar[bool] = False
 
-    model: str  # as the server calls it
-    # The server is vLLM and its model has the base's tokenizer and chat template: answers are
-    # learnt by their token ids, and teacher.sampling.logprobs can be had. Else by their text.
+    model: str  # its name on the server
+    # Set it if the server is vLLM and its model has the base's tokenizer and chat template. Then
+    # students learn the answers' token ids, and teacher.sampling.logprobs works; else their text.
     same_tokenizer: bool = False
 
     @property
     def gives_tokens(self) -> bool:
-        """Whether answers come with the base's token ids, and their probabilities."""
+        """Whether answers come with the base's token ids and their log-probabilities."""
         return self.same_tokenizer
 
 
 class OpenAiBackend(RemoteBackend):
-    """OpenAI-compatible servers of one model, in turn; one that is dead is left out."""
+    """OpenAI-compatible servers of one model, used in turn; dead servers are skipped."""
 
     kind: Literal["openai"] = "openai"
-    base_urls: Annotated[tuple[str, ...], Field(min_length=1)]  # ending in /v1, as a rule
-    api_key_env: str = "OPENAI_API_KEY"  # name of the environment variable that holds the key
-    concurrency: PositiveInt = 16  # requests in flight at most, at each of them
+    base_urls: Annotated[tuple[str, ...], Field(min_length=1)]  # usually ending in /v1
+    api_key_env: str = "OPENAI_API_KEY"  # environment variable that holds the API key
+    concurrency: PositiveInt = 16  # most requests in flight per server
     timeout_s: PositiveFloat = 300.0
 
     @model_validator(mode="after")
     def _distinct_urls(self) -> "OpenAiBackend":
         if len(set(self.base_urls)) != len(self.base_urls):
-            raise ValueError("base_urls: one is listed twice; raise concurrency instead")
+            raise ValueError("base_urls: a URL is listed twice; raise concurrency instead")
         return self
 
 
 class BatchBackend(RemoteBackend):
-    """Files in OpenAI's batch format, sent by whoever runs this: `prepare`, then `collect`."""
+    """Files in OpenAI's batch format: `prepare` writes them, you send them, `collect` reads."""
 
     kind: Literal["batch"] = "batch"
-    folder: str | None = None  # of requests and results; None: teacher/batch in the run's folder
-    shard_rows: PositiveInt = 20_000  # requests in a file at most; OpenAI takes 50,000
+    folder: str | None = None  # of requests and results; None: teacher/batch of the run
+    shard_rows: PositiveInt = 20_000  # most requests per file; OpenAI accepts 50,000
 
 
 Backend = Annotated[
@@ -79,33 +79,34 @@ Backend = Annotated[
 
 
 def check_model(model: str | None, engine: Backend) -> None:
-    """Raises ValueError where a model to be loaded here is named, and the teacher is elsewhere."""
+    """Raises ValueError for a local model together with a remote engine."""
     if model is not None and isinstance(engine, RemoteBackend):
         raise ValueError(
-            f"model {model} is loaded here, but engine {engine.kind} asks for {engine.model}; "
+            f"model {model} is a local model, but engine {engine.kind} uses {engine.model}; "
             "remove teacher.model"
         )
 
 
 def check_probabilities(
-    engine: Backend, wanted: Mapping[str, int | None], stored: Sequence[str]
+    engine: Backend, logprobs: Mapping[str, int | None], stored: Sequence[str]
 ) -> None:
-    """Raises ValueError where probabilities of tokens are needed, and only text will come.
+    """Raises ValueError if token probabilities are needed and the engine returns only text.
 
-    wanted: section of the settings → its `sampling.logprobs`; stored: students that learn them.
+    `logprobs`: section of the settings → its `sampling.logprobs`; `stored`: names of the students
+    that learn stored probabilities.
     """
     if engine.gives_tokens:
         return
-    way_out = "same_tokenizer: true where vLLM serves a model with the base's tokenizer"
+    way_out = "same_tokenizer: true if vLLM serves a model with the base's tokenizer"
     if stored:
         raise ValueError(
             f"student {stored[0]}: kl with teacher: stored needs probabilities of the base's "
-            f"tokens, and teacher.engine {engine.kind} gives text; set teacher: adapter_off, or "
+            f"tokens, but teacher.engine {engine.kind} returns text; set teacher: adapter_off, or "
             f"{way_out}"
         )
-    for section, logprobs in wanted.items():
-        if logprobs is not None:
+    for section, count in logprobs.items():
+        if count is not None:
             raise ValueError(
-                f"{section}.sampling.logprobs {logprobs}: teacher.engine {engine.kind} gives text; "
+                f"{section}.sampling.logprobs {count}: teacher.engine {engine.kind} returns text; "
                 f"set it to null, or {way_out}"
             )

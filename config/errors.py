@@ -1,8 +1,8 @@
-"""The errors a user can mend; each is shown as one line, without a traceback."""
+"""The errors that a user can fix; each is shown as one line, without a traceback."""
 
 
 class UnpromptedError(Exception):
-    """What the user can mend. The message names the setting or row, the value and the way out."""
+    """A user's mistake. The message names the setting or row, the value and the way out."""
 
     exit_code = 2
 
@@ -16,4 +16,4 @@ class DataError(UnpromptedError):
 
 
 class SetupError(UnpromptedError):
-    """A package, a model or a server that the settings ask for is not there."""
+    """A package, model or server that the settings name is missing."""

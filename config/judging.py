@@ -1,4 +1,4 @@
-"""The judge: its server, limits, and the thresholds of `judge gate`."""
+"""Settings of the judge: its server, its limits, and the thresholds of `judge gate`."""
 
 from typing import Annotated, Literal
 
@@ -8,62 +8,67 @@ from config.settings import Fraction, Settings
 
 
 class GateSettings(Settings):
-    """What the best student must reach on val for `judge gate` to pass; None: not asked."""
+    """Thresholds for the best student on val in `judge gate`; None: not checked."""
 
     strict_min: Fraction | None = None  # strict adherence
-    gap_closed_min: PositiveFloat | None = None  # may ask for more than the teacher: above 1
-    # δ: strict adherence that may be lost against the teacher, as a share, judged by the lower
-    # one-sided 95 % bound of the difference
+    gap_closed_min: PositiveFloat | None = None  # above 1: better than the teacher
+    # Non-inferiority margin δ: the one-sided lower 95 % bound of the difference in strict adherence
+    # to the teacher must be above -δ.
     not_worse_than_teacher: Annotated[float, Field(gt=0, lt=1)] | None = None
-    max_missing: Fraction | None = None  # share of missing strict scores; None: the judge's own
-    calibrated: bool = False  # where a model decides a must-rule, a calibration must hold for it
+    max_missing: Fraction | None = None  # share of missing strict scores; None: judge.max_missing
+    calibrated: bool = False  # require a valid calibration if an LLM decides a must-rule
 
 
 class Prices(Settings):
-    """What a server charges for a million tokens, in any one currency."""
+    """A server's prices per million tokens, in any currency."""
 
     prompt: Annotated[float, Field(ge=0)]
     completion: Annotated[float, Field(ge=0)]
 
     def cost(self, prompt: float, completion: float) -> float:
-        """What so many tokens cost."""
+        """The price of a request with these token counts."""
         return (prompt * self.prompt + completion * self.completion) / 1e6
 
 
 class ServerSettings(Settings):
-    """An OpenAI-compatible server that judges."""
+    """An OpenAI-compatible server of the judge's model."""
 
     kind: Literal["server"] = "server"
     base_url: str
     model: str
-    api_key_env: str = "OPENAI_API_KEY"  # name of the environment variable that holds the key
-    concurrency: PositiveInt = 8  # requests in flight at most
+    api_key_env: str = "OPENAI_API_KEY"  # environment variable that holds the API key
+    concurrency: PositiveInt = 8  # most requests in flight
     timeout_s: PositiveFloat = 60.0
-    price_per_million: Prices | None = None  # None: costs are not counted
+    price_per_million: Prices | None = None  # None: cost is not computed
 
 
 class JudgeSettings(Settings):
-    """Who decides the LLM rules."""
+    """The language model that decides the LLM rules, and its limits."""
 
     llm: ServerSettings | Literal["embedded", "none"] = "none"
-    arms: tuple[str, ...] | None = None  # arms whose LLM rules are judged; None: all
-    max_tokens: PositiveInt = 256  # tokens of a verdict; a call about n rules gets n times that
-    rules_per_call: PositiveInt = 1  # verdicts asked for in one call, of rules that see the same
-    temperature: Annotated[float, Field(ge=0)] = 0.0  # of verdicts; when a rule is due: always 0
-    samples: PositiveInt | None = None  # per verdict, odd; None: 1, and 3 of must-rules when drawn
-    max_calls: PositiveInt | None = None  # calls in one go; the rest stays missing as `budget`
-    max_cost: PositiveFloat | None = None  # likewise, in the currency of price_per_million
-    max_missing: Fraction = 0.2  # share of missing strict scores from which a run is inconclusive
+    arms: tuple[str, ...] | None = None  # arms that the model judges; None: all
+    max_tokens: PositiveInt = 256  # tokens per verdict; a call about n rules gets n times as many
+    rules_per_call: PositiveInt = 1  # most verdicts per call, of rules with the same inputs
+    # of verdicts; applicability is always asked at 0
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    # votes per verdict, odd; None: 3 for must-rules if temperature > 0, else 1
+    samples: PositiveInt | None = None
+    # calls per command; further verdicts are missing, reason `budget`
+    max_calls: PositiveInt | None = None
+    max_cost: PositiveFloat | None = None  # same, in the currency of price_per_million
+    max_missing: Fraction = 0.2  # above this share of missing strict scores a run is inconclusive
     gate: GateSettings = GateSettings()
 
     @model_validator(mode="after")
     def _odd(self) -> "JudgeSettings":
         if self.samples is not None and self.samples % 2 == 0:
-            raise ValueError(f"samples {self.samples} is even: half the votes would decide nothing")
+            raise ValueError(
+                f"samples {self.samples} is even and allows a tied vote; use an odd number"
+            )
         return self
 
     def samples_of(self, must: bool) -> int:
-        """Samples of a verdict on a must-rule, or on another one."""
+        """Votes per verdict, on a must-rule or another one."""
         if self.samples is not None:
             return self.samples
         return 3 if must and self.temperature > 0 else 1

@@ -1,4 +1,4 @@
-"""Where the rows come from: formats of logs, their columns, cleaning and splits."""
+"""Settings of the data: log formats, column names, cleaning and splits."""
 
 from typing import Annotated, Literal
 
@@ -8,11 +8,11 @@ from config.settings import Fraction, Settings
 
 
 class FieldMap(Settings):
-    """Which column of a JSONL, CSV or Parquet file holds what."""
+    """Column names of a JSONL, CSV or Parquet file."""
 
     question: str
-    id: str | None = None  # None: rows are numbered
-    contexts: str | None = None  # a list of texts, or one text
+    id: str | None = None  # None: row numbers are the ids
+    contexts: str | None = None  # passages: a list of texts, or one text
     answers: dict[str, str] = {}  # name of the answering system → column
     labels: str | None = None
     comment: str | None = None
@@ -20,17 +20,17 @@ class FieldMap(Settings):
 
 
 class CampusLogs(Settings):
-    """The campus chat-bot's JSON, or its hidden set in the same keys without answers and labels."""
+    """The campus chat-bot's JSON; its hidden set has the same keys, but no answers or labels."""
 
     kind: Literal["campus"] = "campus"
     path: str
-    # the clarified question is logged behind the first one, as one text: a second turn whose text
-    # begins with another question than its row's belongs to another conversation
+    # A logged follow-up repeats the first question in front of its own. If true, a follow-up that
+    # begins with another question than its row's is dropped: it belongs to another conversation.
     joined_followups: bool = False
 
 
 class TableLogs(Settings):
-    """JSONL, CSV or Parquet read through a field map; the format follows the file's suffix."""
+    """A JSONL, CSV or Parquet file, by its suffix, with a field map."""
 
     kind: Literal["table"] = "table"
     path: str
@@ -41,14 +41,15 @@ Logs = Annotated[CampusLogs | TableLogs, Field(discriminator="kind")]
 
 
 class DataSettings(Settings):
-    """Where the rows come from and what is cleaned out of them."""
+    """Sources of the rows, and how they are cleaned and split."""
 
     train: Logs
-    val: Logs | None = None  # None: `val_fraction` of the train questions
+    val: Logs | None = None  # None: split off from train by `val_fraction`
     hidden: Logs | None = None
-    val_fraction: Fraction = 0.2  # share of distinct questions held out when `val` is not given
-    stubs: tuple[str, ...] = ()  # regular expressions of provider replies that are no answers
-    footer: str | None = None  # regular expression of what the application appends to answers
-    near_duplicate: Fraction = 0.8  # Jaccard similarity of word sets from which questions are near
-    second_turns: bool = True  # a train row with a follow-up gives a row for its second turn too
-    max_bad_fraction: Fraction = 0.01  # share of quarantined rows above which the run stops
+    val_fraction: Fraction = 0.2  # share of the distinct train questions; used if `val` is null
+    stubs: tuple[str, ...] = ()  # regular expressions; matching provider replies count as no answer
+    footer: str | None = None  # regular expression of text that the application appends to answers
+    # minimum Jaccard similarity of word sets of near-duplicate questions
+    near_duplicate: Fraction = 0.8
+    second_turns: bool = True  # also make a train row of each usable follow-up question
+    max_bad_fraction: Fraction = 0.01  # the run stops above this share of quarantined rows

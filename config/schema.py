@@ -1,7 +1,7 @@
-"""The settings of one experiment: one class per concept, frozen and strict, units at the field.
+"""The settings of one experiment, and the checks that involve several sections.
 
-Knows nothing of how the settings are used. An unknown key is an error (`config.load` adds the
-nearest known one).
+Units and meanings stand at the fields. An unknown key is an error; `config.load` suggests a known
+one.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from config.training import StudentSettings, TrackerSettings, WandbSettings
 
 
 class PromptSettings(Settings):
-    """The system prompt and what belongs to it."""
+    """The system prompt, its rules and its worked examples."""
 
     system: str  # YAML with system_template and user_template
-    rules: str  # YAML rule file cut out of that prompt
-    examples: str | None = None  # YAML list of worked examples, shown as chat turns
-    tags: tuple[str, ...] = ()  # row tags written into the user turn, in this order
+    rules: str  # YAML rule file of that prompt
+    examples: str | None = None  # YAML list of worked examples, rendered as chat turns
+    tags: tuple[str, ...] = ()  # row tags to write into the user turn, in this order
 
 
 class Config(Settings):
@@ -34,7 +34,7 @@ class Config(Settings):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: int = 0
-    runs: str = "runs"  # folder that holds the runs
+    runs: str = "runs"  # folder of all runs
     prompt: PromptSettings
     data: DataSettings
     model: ModelSettings
@@ -45,31 +45,35 @@ class Config(Settings):
     judge: JudgeSettings = JudgeSettings()
     search: SearchSettings | None = None
     wandb: WandbSettings | None = None
-    trackio: TrackerSettings | None = None  # local, in its own folder or TRACKIO_DIR
+    trackio: TrackerSettings | None = None  # local; writes to its own folder or TRACKIO_DIR
 
     @model_validator(mode="after")
     def _distinct_students(self) -> "Config":
         names = [student.name for student in self.students]
         if len(set(names)) != len(names):
-            raise ValueError(f"students: names must differ, found {names}")
+            raise ValueError(f"students: names must differ, but are {names}")
         if "base" in names:
-            raise ValueError("students: `base` is the arm without training; rename the student")
+            raise ValueError(
+                "students: `base` is the name of the untrained arm; rename the student"
+            )
         if "search" in names:
-            raise ValueError("students: `search` is the search's folder; rename the student")
+            raise ValueError(
+                "students: `search` is the name of the search's folder; rename the student"
+            )
         return self
 
     @model_validator(mode="after")
-    def _teacher_gives_what_is_asked(self) -> "Config":
-        wanted = {
+    def _engine_returns_logprobs(self) -> "Config":
+        logprobs = {
             "teacher": self.teacher.sampling.logprobs,
             "predict": self.predict.sampling.logprobs,
         }
         stored = [student.name for student in self.students if student.needs_stored_logprobs]
-        check_probabilities(self.teacher.engine, wanted, stored)
+        check_probabilities(self.teacher.engine, logprobs, stored)
         return self
 
     @model_validator(mode="after")
-    def _students_can_be_made(self) -> "Config":
+    def _students_can_be_trained(self) -> "Config":
         earlier: dict[str, StudentSettings] = {}
         for student in self.students:
             _check_start(student, earlier)
@@ -83,20 +87,20 @@ class Config(Settings):
         return self
 
     @model_validator(mode="after")
-    def _candidates_can_be_judged(self) -> "Config":
+    def _candidates_have_a_judge(self) -> "Config":
         if self.teacher.judged and self.judge.llm == "none":
             raise ValueError(
-                "teacher.judged: no model judges; name one with judge.llm, or leave it false"
+                "teacher.judged: there is no judge model; set judge.llm, or teacher.judged: false"
             )
         return self
 
     @property
     def shows_samples(self) -> bool:
-        """Whether some val questions and answers may be shown beside the metrics."""
-        return any(one is not None and one.samples for one in (self.wandb, self.trackio))
+        """Whether a tracker also logs some val questions and answers."""
+        return any(tracker and tracker.samples for tracker in (self.wandb, self.trackio))
 
     def seed_of(self, student: StudentSettings) -> int:
-        """Seed of one student: its own, or the experiment's."""
+        """The student's own seed, or the experiment's."""
         return self.seed if student.seed is None else student.seed
 
 
@@ -105,12 +109,12 @@ def _check_start(student: StudentSettings, earlier: Mapping[str, StudentSettings
         return
     if student.start not in earlier:
         raise ValueError(
-            f"student {student.name}: start {student.start!r} is no student before it in the list"
+            f"student {student.name}: start {student.start!r} is not an earlier student of the list"
         )
     if earlier[student.start].method != student.method:
         raise ValueError(
             f"student {student.name}: start {student.start!r} has another method; "
-            "a second stage goes on with the same one"
+            "use the same method in both"
         )
 
 
@@ -118,8 +122,8 @@ def _check_served(student: StudentSettings, predict: PredictSettings) -> None:
     method = student.method
     if method.served == "live" and predict.sampling.temperature > 0:
         raise ValueError(
-            f"student {student.name}: {method.kind} is answered by transformers, greedily; set "
-            "predict.sampling.temperature: 0"
+            f"student {student.name}: {method.kind} is served by transformers with greedy "
+            "decoding; set predict.sampling.temperature: 0"
         )
     if predict.serve != "adapter":
         return
@@ -130,6 +134,6 @@ def _check_served(student: StudentSettings, predict: PredictSettings) -> None:
         )
     if isinstance(method, LowRank) and method.rank > MAX_RANK:
         raise ValueError(
-            f"student {student.name}: rank {method.rank} is over {MAX_RANK}, the most that vLLM "
-            "serves as an adapter; lower it, or predict.serve: auto"
+            f"student {student.name}: rank {method.rank} is above {MAX_RANK}, the largest adapter "
+            "rank of vLLM; lower it, or set predict.serve: auto"
         )

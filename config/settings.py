@@ -1,4 +1,4 @@
-"""What every settings class shares: immutable, closed to unknown keys, no NaN."""
+"""The base class of all settings: immutable, no unknown keys, no NaN."""
 
 from typing import Annotated, Any
 
@@ -14,9 +14,9 @@ class Settings(BaseModel):
 
 
 def usual_kind(kind: str) -> BeforeValidator:
-    """For a union told apart by `kind`: what is meant where the settings do not say it."""
+    """Makes `kind` the default of a union discriminated by `kind`."""
 
-    def filled(value: Any) -> Any:
+    def with_kind(value: Any) -> Any:
         return {"kind": kind, **value} if isinstance(value, dict) else value
 
-    return BeforeValidator(filled)
+    return BeforeValidator(with_kind)

@@ -1,4 +1,4 @@
-"""The teacher's candidates, the selection among them, and probes."""
+"""Settings of the teacher's candidates, of rejection sampling, and of probes."""
 
 from typing import Annotated
 
@@ -10,39 +10,40 @@ from config.settings import Settings
 
 
 class TeacherSettings(Settings):
-    """Candidates of the prompted model and the choice among them."""
+    """Sampling candidates from the prompted model, and selecting among them."""
 
-    model: str | None = None  # loaded here, with the base's tokenizer; None: the base itself
+    model: str | None = None  # a local model with the base's tokenizer; None: the base
     engine: Backend = VllmBackend()
-    candidates: PositiveInt = 4  # answers drawn per row at most, until `keep` break no rule
+    candidates: PositiveInt = 4  # most per row; sampling stops once `keep` break no rule
     sampling: SamplingSettings = SamplingSettings(temperature=0.8)
-    shuffle_examples: bool = True  # a new order of the worked examples for each candidate
-    keep: PositiveInt = 1  # answers kept per row at most, of those that obey every must-rule
-    # of the answers that are learnt, the share that one and the same text may be
+    shuffle_examples: bool = True  # shuffle the worked examples anew per candidate
+    keep: PositiveInt = 1  # most answers selected per row; all obey every must-rule
+    # largest share of the selected answers that may have the same text
     same_text: Annotated[float, Field(gt=0, le=1)] | None = None
-    judged: bool = False  # judge.llm decides its rules on the candidates too, not code alone
-    # one more candidate where none is obedient: the model is told which rules its best one breaks;
-    # off, because the demo's 135M model mended 1 of 33 rows so: it mends one rule, breaks another
+    judged: bool = False  # judge.llm also judges candidates, beside the code rules
+    # One more candidate if none obeys every must-rule; its prompt names the rules that the best one
+    # breaks. Off by default: the demo's 135M model repaired only 1 of 33 rows.
     repair: bool = False
 
     @model_validator(mode="after")
-    def _model_is_loaded_here(self) -> "TeacherSettings":
+    def _local_model_has_local_engine(self) -> "TeacherSettings":
         check_model(self.model, self.engine)
         return self
 
     @model_validator(mode="after")
-    def _repairs_in_turn(self) -> "TeacherSettings":
+    def _repair_needs_rounds(self) -> "TeacherSettings":
         if self.repair and self.engine.kind == "batch":
             raise ValueError(
-                "teacher.repair: batch files go out before any answer can be mended; "
+                "teacher.repair: batch files are sent before any answer can be repaired; "
                 "set teacher.repair: false"
             )
         return self
 
 
 class ProbeSettings(Settings):
-    """How many, and out of what."""
+    """Made-up train rows for rules that few logged rows exercise."""
 
-    floor: PositiveInt = 50  # train rows that each rule should be due on, made ones included
-    bank: str | None = None  # YAML of questions; None: prompts/probes in the prompt's language
-    from_model: bool = False  # the model writes questions of its own too, taken before the bank's
+    floor: PositiveInt = 50  # train rows, probes included, on which each rule should be applicable
+    # YAML file of questions; None: prompts/probes, in the prompt's language
+    bank: str | None = None
+    from_model: bool = False  # also use questions written by the model, before the bank's

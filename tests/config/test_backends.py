@@ -32,20 +32,23 @@ def test_the_kinds() -> None:
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        ([TEXT, KL], r"kl with teacher: stored needs .* openai gives text; .*adapter_off, or same"),
-        ([TEXT], r"teacher.sampling.logprobs 20: teacher.engine openai gives text; .* null"),
+        (
+            [TEXT, KL],
+            r"kl with teacher: stored needs .* openai returns text; .*adapter_off, or same",
+        ),
+        ([TEXT], r"teacher.sampling.logprobs 20: teacher.engine openai returns text; .* null"),
         (
             [TEXT, NO_LOGPROBS, "predict.sampling.logprobs=0"],
-            r"predict.sampling.logprobs 0: teacher.engine openai gives text; .* null",
+            r"predict.sampling.logprobs 0: teacher.engine openai returns text; .* null",
         ),
-        ([IDS, "teacher.model=large"], r"large is loaded here, but engine openai asks for m"),
+        ([IDS, "teacher.model=large"], r"large is a local model, but engine openai uses m"),
         (
             ["teacher.engine={kind: openai, model: m, base_urls: []}"],
             r"base_urls = \[\]: .*at least 1",
         ),
         (
             ["teacher.engine={kind: openai, model: m, base_urls: [a, a]}"],
-            r"one is listed twice; raise concurrency",
+            r"a URL is listed twice; raise concurrency",
         ),
         (["teacher.engine={kind: openai, base_urls: [a]}"], r"model = .*required"),
         (["teacher.engine={kind: vllm, workers: 2}"], r"unknown setting .*workers"),

@@ -42,7 +42,7 @@ PISSA = "students.0.method.init=pissa"
         ([PISSA, RETAINS], r"init pissa rewrites the base's weights.*use init: zero"),
         (
             [METHOD % "prompt_tuning", "predict.sampling.temperature=0.7"],
-            r"prompt_tuning is answered by transformers, greedily; set .*temperature: 0",
+            r"prompt_tuning is served by transformers with greedy decoding; set .*temperature: 0",
         ),
         (
             [METHOD % "dora", "predict.serve=adapter"],
@@ -51,22 +51,22 @@ PISSA = "students.0.method.init=pissa"
         ([PISSA, "predict.serve=adapter"], r"vLLM cannot serve lora as an adapter; use .*zero"),
         (
             ["students.0.method.rank=513", "predict.serve=adapter"],
-            r"rank 513 is over 512, .*; lower it, or predict.serve: auto",
+            r"rank 513 is above 512, .*; lower it, or set predict.serve: auto",
         ),
         (
             ["students.0.start=lora-lr5e-4"],
-            r"lora-lr1e-3: start 'lora-lr5e-4' is no student before it in the list",
+            r"lora-lr1e-3: start 'lora-lr5e-4' is not an earlier student of the list",
         ),
         (
             ["students.1.start=lora-lr1e-3", "students.1.method.rank=8"],
-            r"lora-lr5e-4: start 'lora-lr1e-3' has another method; .* the same one",
+            r"lora-lr5e-4: start 'lora-lr1e-3' has another method; use the same method",
         ),
         (
             ["students.0.objective={kind: kl}", "teacher.sampling.logprobs=null"],
             r"kl with teacher: stored needs .*teacher.sampling.logprobs: 20, or .*adapter_off",
         ),
         (["students.1.name=lora-lr1e-3"], r"students: names must differ"),
-        (["students.0.name=base"], r"`base` is the arm without training; rename the student"),
+        (["students.0.name=base"], r"`base` is the name of the untrained arm; rename the student"),
     ],
 )
 def test_what_cannot_work_is_refused(overrides: list[str], line: str) -> None:

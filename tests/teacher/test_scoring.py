@@ -132,5 +132,5 @@ def test_a_choice_without_the_judges_replies_keeps_nothing(tmp_path: Path) -> No
 
 
 def test_judging_needs_a_judge() -> None:
-    with pytest.raises(ConfigError, match=r"teacher\.judged: no model judges; name one with judge"):
+    with pytest.raises(ConfigError, match=r"teacher\.judged: there is no judge model; set judge"):
         load_config(ROOT / "config/demo.yaml", ["teacher.judged=true", "judge.llm=none"])
