@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from config.judging import JudgeSettings
-from prompts.rules import LlmCheck, Rule, ScoredRule
+from prompts.check_settings import LlmCheck
+from prompts.rules import Rule, ScoredRule
 
 
 def batches(dues: Sequence[ScoredRule], settings: JudgeSettings) -> list[list[ScoredRule]]:

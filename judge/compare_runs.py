@@ -23,7 +23,7 @@ from judge.metrics.scores import strict_score
 from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
 from judge.records import Comparison, JudgeResult, StrictScore
 from judge.verdict import Verdict
-from prompts.rules import RuleFile, llm_rules, rules_sha256
+from prompts.rules import RuleFile, rules_sha256, stored_rules
 
 
 class Place(Record):
@@ -163,7 +163,7 @@ def _read(folder: Path, name: str) -> JudgedRun:
         raise DataError(
             f"{found.scores}: {line}; run `python -m judge CONFIG score` again"
         ) from None
-    rules = llm_rules(found.rules)
+    rules = stored_rules(found.rules)
     if rules_sha256(rules) != result.scores.rules_sha256:
         raise DataError(
             f"{found.rules}: not the rules of scores.json; run `python -m judge CONFIG score` again"

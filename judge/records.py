@@ -12,10 +12,10 @@ from judge.verdict import Missing, Verdict
 
 
 class RuleScore(Record):
-    """One rule on one arm. due = scored + missing; the rate is passes / scored."""
+    """One rule on one arm. applicable = scored + missing; the rate is passes / scored."""
 
     must: bool
-    due: int
+    applicable: int
     scored: int
     passes: int
     missing: dict[Missing, int]  # reason → verdicts
@@ -136,7 +136,8 @@ class DistributionShift(Record):
     """The hidden set against val: two samples of rows with nothing in common."""
 
     arm: str | None  # None: of the rows themselves
-    what: str  # "due: RULE" (share of rows), "words" (per answer), a strict score, a rule's rate
+    # "applicable: RULE" (share of rows), "words" (per answer), a strict score, or a rule's rate
+    what: str
     val: Estimate
     hidden: Estimate
     difference: float  # hidden − val
@@ -179,7 +180,7 @@ class Agreement(Record):
 class Coverage(Record):
     """How far a language model got with the verdicts that it had to give."""
 
-    due: int  # verdicts; where only a label could say so, none
+    expected: int  # verdicts; none on an unlabelled row whose labels would decide
     missing: dict[Missing, int]  # reason → of them, those that it did not give
     unasked: int  # questions of any kind that max_calls or max_cost left over, in this run
 
@@ -188,12 +189,12 @@ class Coverage(Record):
         """The coverage of a model's verdicts."""
         due = [v for v in verdicts if v.outcome != "not_applicable" and v.reason != "unlabelled"]
         reasons = Counter(verdict.reason for verdict in due if verdict.reason is not None)
-        return cls(due=len(due), missing=dict(reasons.most_common()), unasked=unasked)
+        return cls(expected=len(due), missing=dict(reasons.most_common()), unasked=unasked)
 
     @property
     def share_missing(self) -> float:
         """Of the due verdicts, 0 … 1."""
-        return sum(self.missing.values()) / max(1, self.due)
+        return sum(self.missing.values()) / max(1, self.expected)
 
     @property
     def said(self) -> str:
@@ -201,7 +202,7 @@ class Coverage(Record):
         reasons = ", ".join(f"{reason} {count}" for reason, count in self.missing.items())
         missing = f"{sum(self.missing.values())} missing{f' ({reasons})' if reasons else ''}"
         left = f"; the limit left {self.unasked} questions unasked: run it again to go on"
-        return f"{self.due} verdicts due, {missing}{left if self.unasked else ''}"
+        return f"{self.expected} verdicts expected, {missing}{left if self.unasked else ''}"
 
 
 class JudgeNote(Record):

@@ -1,6 +1,7 @@
-"""The rule file: what the system prompt demands, each rule with a verbatim quote of its source.
+"""The rule file: the demands of the system prompt, each with a verbatim quote of its source.
 
-Knows the kinds of checks and when a rule applies; how a check is decided is the judge's business.
+Knows when a rule applies and which rules are scored; `prompts.check_settings` has the kinds of
+checks, and the judge decides them.
 """
 
 import hashlib
@@ -12,120 +13,17 @@ from pydantic import Field, ValidationError, model_validator
 
 from config.errors import DataError
 from config.load import read_yaml, validated
-from config.settings import Fraction, Settings
+from config.settings import Settings
 from data.records import digest
+from prompts.check_settings import Check, LlmCheck
 
-VisiblePart = Literal["question", "contexts", "answer"]
 Language = Literal["en", "ru"]
-
-
-class ScriptShare(Settings):
-    """Share of letters in one alphabet, urls and e-mail addresses aside."""
-
-    type: Literal["script_share"]
-    alphabet: Literal["cyrillic", "latin"]
-    min: Fraction
-
-
-class Phrase(Settings):
-    """The answer starts with, ends with, contains or equals a phrase.
-
-    Compared without case, ё and the kinds of quotes, dashes and spaces.
-    """
-
-    type: Literal["starts_with", "ends_with", "contains", "equals"]
-    text: Annotated[str, Field(min_length=1)]
-
-
-class Pattern(Settings):
-    """A regular expression occurs in the answer."""
-
-    type: Literal["regex"]
-    pattern: Annotated[str, Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _compiles(self) -> "Pattern":
-        try:
-            re.compile(self.pattern)
-        except re.error as error:
-            raise ValueError(f"pattern {self.pattern!r}: {error}") from None
-        return self
-
-
-class Length(Settings):
-    """At most so many sentences or words."""
-
-    type: Literal["length"]
-    max_sentences: int | None = None
-    max_words: int | None = None
-
-    @model_validator(mode="after")
-    def _bounded(self) -> "Length":
-        if self.max_sentences is None and self.max_words is None:
-            raise ValueError("length: give max_sentences, max_words or both")
-        return self
-
-
-class Sourced(Settings):
-    """Every link, or every number, in the answer occurs in the row."""
-
-    type: Literal["urls_from", "digits_from"]
-    sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
-
-
-class Grounded(Settings):
-    """Share of the answer's longer words and numbers that occur in the row; fixed phrases aside.
-
-    Compared by their first letters, so that inflected forms count. Says nothing of the order of
-    the words: it finds answers from elsewhere, not every wrong one.
-    """
-
-    type: Literal["words_from"]
-    sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
-    min: Fraction
-
-
-class Bare(Settings):
-    """No digits; no sentence said twice; one JSON value; none of these has a parameter."""
-
-    type: Literal["no_digits", "no_repetition", "json"]
-
-
-class NoLeak(Settings):
-    """No run of so many words copied from the system prompt or its worked examples' questions.
-
-    Fixed sentences that the prompt tells the model to say are quoted in other rules and excused.
-    """
-
-    type: Literal["no_leak"]
-    words: int = 12
-
-
-class LlmCheckExample(Settings):
-    """An answer with its verdict, shown to the judge."""
-
-    answer: str
-    verdict: Literal["pass", "fail"]
-
-
-class LlmCheck(Settings):
-    """Decided by a language model from definitions of pass and fail."""
-
-    type: Literal["llm"]
-    sees: tuple[VisiblePart, ...] = ("question", "contexts", "answer")
-    passes: Annotated[str, Field(alias="pass", min_length=1)]
-    fails: Annotated[str, Field(alias="fail", min_length=1)]
-    examples: tuple[LlmCheckExample, ...] = ()
-
-
-CodeCheck = ScriptShare | Phrase | Pattern | Length | Sourced | Grounded | Bare | NoLeak
-Check = Annotated[CodeCheck | LlmCheck, Field(discriminator="type")]
 
 
 class Condition(Settings):
     """A field of the row matches a regular expression (searched, without case).
 
-    `labels`: any of them; a row that nobody labelled decides nothing on labels and comment.
+    `labels`: any of them. On an unlabelled row, conditions on labels and comment are undecided.
     """
 
     field: Annotated[str, Field(pattern=r"^(question|contexts|labels|comment|tags\..+)$")]
@@ -134,7 +32,7 @@ class Condition(Settings):
 
 
 class When(Settings):
-    """When a rule is due: all conditions hold, or a language model says so of the question."""
+    """When a rule applies: all conditions hold, or a language model answers the question yes."""
 
     code: tuple[Condition, ...] = ()
     llm: str | None = None  # a yes/no question; the model never sees an answer
@@ -148,15 +46,17 @@ class When(Settings):
 
 
 class Rule(Settings):
-    """One requirement of the system prompt."""
+    """One demand of the system prompt."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     source: Annotated[str, Field(min_length=1)]
     severity: Literal["must", "should"] = "must"
     applies: Literal["always"] | When = "always"
     check: Check
-    converse: bool = False  # also a rule `<id>_undue`: where it is not due, the check must not pass
-    shadow_llm: str | None = None  # id of an llm rule that judges the same thing, to measure it
+    converse: bool = (
+        False  # also score `<id>_converse`: where the rule does not apply, it must fail
+    )
+    shadow_llm: str | None = None  # id of an llm rule that judges the same, to measure the judge
 
 
 class Conflict(Settings):
@@ -168,20 +68,23 @@ class Conflict(Settings):
 
 
 class ScoredRule(Settings):
-    """A rule as it is scored; `undue`: where the rule is *not* due, passing if not obeyed."""
+    """A rule as it is scored: itself, or its converse.
+
+    The converse counts where the rule does not apply, and passes if the check does not.
+    """
 
     id: str
     rule: Rule
-    undue: bool = False
+    converse: bool = False
 
     @property
     def must(self) -> bool:
-        """Whether breaking it costs the row its strict score."""
+        """Whether a fail costs the row its strict score."""
         return self.rule.severity == "must"
 
 
 class Normalise(Settings):
-    """What is taken off an answer before it is checked."""
+    """Parts of an answer that are removed before it is checked."""
 
     strip_footer: str | None = None  # regular expression
     drop_prefix: str | None = None  # regular expression
@@ -192,25 +95,25 @@ class RuleFile(Settings):
 
     version: Literal[1]
     prompt_sha256: str
-    language: Language = "en"  # in which the judge is asked: that of the rules' own words
+    language: Language = "en"  # of the rules' own words; the judge is asked in it
     normalise: Normalise = Normalise()
     slices: tuple[str, ...] = ()  # row fields by which the report splits the scores
     conflicts: tuple[Conflict, ...] = ()
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
     def scored_rules(self) -> tuple[ScoredRule, ...]:
-        """The rules as they are scored: a converse rule counts twice, due and undue."""
-        due: list[ScoredRule] = []
+        """The rules as they are scored, each followed by its converse where it asks for one."""
+        scored: list[ScoredRule] = []
         for rule in self.rules:
-            due.append(ScoredRule(id=rule.id, rule=rule))
+            scored.append(ScoredRule(id=rule.id, rule=rule))
             if rule.converse:
-                due.append(ScoredRule(id=f"{rule.id}_undue", rule=rule, undue=True))
-        return tuple(due)
+                scored.append(ScoredRule(id=f"{rule.id}_converse", rule=rule, converse=True))
+        return tuple(scored)
 
     @property
     def must_rules(self) -> tuple[str, ...]:
         """Ids of the scored rules that an answer must pass for its strict score."""
-        return tuple(rule.id for rule in self.scored_rules() if rule.must)
+        return tuple(scored.id for scored in self.scored_rules() if scored.must)
 
 
 def prompt_sha256(text: str) -> str:
@@ -220,21 +123,20 @@ def prompt_sha256(text: str) -> str:
 
 def rules_sha256(rules: RuleFile) -> str:
     """Hash of all that decides a verdict: scores are comparable where it is the same."""
-    said = rules.model_dump(mode="json", by_alias=True, exclude={"slices", "conflicts"})
-    return digest(said)
+    return digest(rules.model_dump(mode="json", by_alias=True, exclude={"slices", "conflicts"}))
 
 
-def _spaced(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
 def occurs(quote: str, text: str) -> bool:
-    """Whether a quote is in a text word for word, wherever the lines break."""
-    return bool(quote.split()) and _spaced(quote) in _spaced(text)
+    """Whether a text contains a quote word for word; line breaks and spaces do not count."""
+    return bool(quote.split()) and _one_line(quote) in _one_line(text)
 
 
 def load_rules(path: Path, system: str) -> RuleFile:
-    """The rules in `path`, cut out of the prompt `system`.
+    """The rules in `path`, written for the system prompt `system`.
 
     Raises DataError when ids repeat, a quote does not occur in the prompt, the prompt has changed
     since, or a shadow names no llm rule.
@@ -244,31 +146,32 @@ def load_rules(path: Path, system: str) -> RuleFile:
     if rules.prompt_sha256 != actual:
         raise DataError(
             f"{path}: prompt_sha256 = {rules.prompt_sha256[:12]}…, but the prompt has "
-            f"{actual} now: read the rules against the changed prompt, then write this hash"
+            f"{actual} now: check the rules against the changed prompt, then write this hash"
         )
-    seen: set[str] = set()
-    for due in rules.scored_rules():
-        if due.id in seen:
-            raise DataError(f"{path}: rule id {due.id!r} is given twice; rename one")
-        seen.add(due.id)
-        if not occurs(due.rule.source, system):
+    ids: set[str] = set()
+    for scored in rules.scored_rules():
+        if scored.id in ids:
+            raise DataError(f"{path}: rule id {scored.id!r} occurs twice; rename one")
+        ids.add(scored.id)
+        if not occurs(scored.rule.source, system):
             raise DataError(
-                f"{path}: rule {due.id}: source {due.rule.source[:60]!r} does not occur in the "
-                "prompt; quote it word for word"
+                f"{path}: rule {scored.id}: source {scored.rule.source[:60]!r} does not occur in "
+                "the prompt; quote it word for word"
             )
-    judged = {rule.id for rule in rules.rules if isinstance(rule.check, LlmCheck)}
+    llm_ids = {rule.id for rule in rules.rules if isinstance(rule.check, LlmCheck)}
     for rule in rules.rules:
-        if rule.shadow_llm is not None and rule.shadow_llm not in judged:
+        if rule.shadow_llm is not None and rule.shadow_llm not in llm_ids:
             raise DataError(
-                f"{path}: rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is no llm rule"
+                f"{path}: rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is not an llm rule; "
+                "name one that is"
             )
     return rules
 
 
-def llm_rules(path: Path) -> RuleFile:
-    """The rules that a run was judged by, as the judge noted them in the run's folder.
+def stored_rules(path: Path) -> RuleFile:
+    """The rules that a run was judged by, as the judge stored them in the run's folder.
 
-    Raises DataError when the file is not what the judge writes.
+    Raises DataError when the file is not one that the judge wrote.
     """
     try:
         return RuleFile.model_validate_json(path.read_bytes())
@@ -285,9 +188,9 @@ def sentences(text: str) -> list[str]:
 
 def uncovered(rules: RuleFile, system: str) -> list[str]:
     """Sentences of the prompt that no rule quotes: demands that may have been overlooked."""
-    quoted = [_spaced(rule.source) for rule in rules.rules]
+    quotes = [_one_line(rule.source) for rule in rules.rules]
     return [
         sentence
-        for sentence in map(_spaced, sentences(system))
-        if not any(sentence in quote or quote in sentence for quote in quoted)
+        for sentence in map(_one_line, sentences(system))
+        if not any(sentence in quote or quote in sentence for quote in quotes)
     ]

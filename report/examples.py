@@ -79,7 +79,7 @@ def _wanted(material: RunFiles, board: ExampleVerdicts, student: str) -> Iterato
 
 def _kinds(due: tuple[ScoredRule, ...], board: ExampleVerdicts, student: str) -> Iterator[Wanted]:
     """An ordinary question, and one for each rule that has a converse, such as a refusal."""
-    special = {one.id for one in due if one.rule.converse and not one.undue}
+    special = {one.id for one in due if one.rule.converse and not one.converse}
 
     def ordinary(row: str) -> bool:
         outcomes = {_outcome(board, student, row, rule) for rule in special}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from data.records import Record
 from judge.records import Comparison, ReferenceScore, RuleScore, StrictScore
-from prompts.rules import LlmCheck, ScoredRule
+from prompts.check_settings import LlmCheck
+from prompts.rules import ScoredRule
 from report.formats import interval, p_value, percent, points
 from report.gather import TEACHER, RunFiles
 

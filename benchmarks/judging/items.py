@@ -12,8 +12,9 @@ from config.log_formats import CampusLogs
 from data.answers import Answer
 from data.readers.logs import read_logs
 from data.rows import Row
+from prompts.check_settings import LlmCheck
 from prompts.prompt_file import Prompt
-from prompts.rules import LlmCheck, Rule, RuleFile, prompt_sha256
+from prompts.rules import Rule, RuleFile, prompt_sha256
 
 PROMPT = Prompt(system="Use only the passages.", user_template="{summaries}{question}")
 PASSES = "Everything that the answer says is in the passages."

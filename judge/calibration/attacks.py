@@ -21,8 +21,9 @@ from judge.llm.judge import LlmJudge
 from judge.llm.prompt import TEMPLATES, verdict_question
 from judge.metrics.verdict_table import VerdictTable
 from judge.verdict import Verdict
+from prompts.check_settings import LlmCheck
 from prompts.prompt_file import Prompt
-from prompts.rules import LlmCheck, Rule, RuleFile
+from prompts.rules import Rule, RuleFile
 
 ROWS = 10  # val rows that each attack is tried on by code; the model sees it on the first one
 

@@ -20,7 +20,8 @@ from judge.metrics.agreement import prefers_longer
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
 from judge.verdict import Verdict
-from prompts.rules import LlmCheck, RuleFile
+from prompts.check_settings import LlmCheck
+from prompts.rules import RuleFile
 
 CASES = 30  # verdicts per probe at most
 REPEATS = 5  # asks of one question for self-agreement …

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from config.errors import DataError
 from data.rows import Row
-from prompts.rules import Condition, LlmCheck, Rule, ScoredRule, When
+from prompts.check_settings import LlmCheck
+from prompts.rules import Condition, Rule, ScoredRule, When
 
 _SAID = ("labels", "comment")  # fields that hold what people said of the row
 

@@ -11,8 +11,9 @@ from data.rows import Row
 from judge.checks.applicability import applicable, by_model, compiled
 from judge.checks.kinds import CheckContext, met
 from judge.verdict import Missing, Outcome, Verdict
+from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt
-from prompts.rules import LlmCheck, Normalise, Phrase, RuleFile, ScoredRule
+from prompts.rules import Normalise, RuleFile, ScoredRule
 
 
 def check_context(rules: RuleFile, prompt: Prompt) -> CheckContext:
@@ -59,7 +60,7 @@ def check_applied(
     if isinstance(scored.rule.check, LlmCheck):
         raise ValueError(f"rule {scored.rule.id}: a language model decides it")
     finding = met(scored.rule.check, row, text, context)
-    outcome: Outcome = "pass" if finding.met != scored.undue else "fail"
+    outcome: Outcome = "pass" if finding.met != scored.converse else "fail"
     return verdict_on(answer, scored, outcome, note=finding.note, by=by)
 
 
@@ -75,7 +76,7 @@ def verdict_without_check(
     `text` is the normalised answer. An answer that does not exist because its prompt did not fit
     (`too_long`) is missing wherever the rule may apply, so that all arms share their denominators.
     """
-    if applies == scored.undue:
+    if applies == scored.converse:
         return verdict_on(answer, scored, "not_applicable", by=by)
     if answer.finish == "too_long":
         return verdict_on(answer, scored, "missing", "overflow", by=by)

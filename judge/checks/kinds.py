@@ -21,20 +21,19 @@ from judge.checks.text import (
     without_list_markers,
     words,
 )
-from prompts.prompt_file import Prompt
-from prompts.rules import (
+from prompts.check_settings import (
     Bare,
     CodeCheck,
     Grounded,
     Length,
     NoLeak,
-    Normalise,
     Pattern,
     Phrase,
     ScriptShare,
     Sourced,
-    sentences,
 )
+from prompts.prompt_file import Prompt
+from prompts.rules import Normalise, sentences
 
 
 @dataclass(frozen=True)

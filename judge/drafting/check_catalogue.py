@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
 from config.settings import Settings
-from prompts.rules import CodeCheck, LlmCheck, Rule
+from prompts.check_settings import CodeCheck, LlmCheck
+from prompts.rules import Rule
 
 _LEFT_OUT = ("type", "examples")  # worked examples are a person's to choose
 _OF_SCHEMA = ("type", "enum", "items", "anyOf")  # what strict servers take of a JSON schema

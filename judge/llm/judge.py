@@ -32,8 +32,9 @@ from judge.llm.prompt import Body, JudgePrompt, Mode
 from judge.llm.reask import Ruling
 from judge.llm.session import Asks, JudgeSession
 from judge.verdict import Outcome, Verdict
+from prompts.check_settings import LlmCheck
 from prompts.prompt_file import Prompt
-from prompts.rules import LlmCheck, RuleFile, ScoredRule
+from prompts.rules import RuleFile, ScoredRule
 from wire.client import RetryPolicy
 from wire.completion import Reply
 
@@ -219,7 +220,7 @@ def _verdict(answer: Answer, scored: ScoredRule, ruling: Ruling) -> Verdict:
     if ruling.verdict is None:
         return verdict_on(answer, scored, "missing", ruling.reason, ruling.note, by="llm")
     obeyed = ruling.verdict == "pass"
-    outcome: Outcome = "pass" if obeyed != scored.undue else "fail"
+    outcome: Outcome = "pass" if obeyed != scored.converse else "fail"
     return verdict_on(answer, scored, outcome, note=ruling.note, by="llm")
 
 

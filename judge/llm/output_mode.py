@@ -10,7 +10,8 @@ from config.errors import SetupError
 from data.rows import Context, Row
 from judge.llm.parse import Unreadable, read_reply
 from judge.llm.prompt import JudgePrompt, JudgeRequest, Mode, request_of, verdict_question
-from prompts.rules import LlmCheck, Rule
+from prompts.check_settings import LlmCheck
+from prompts.rules import Rule
 from wire.client import Unanswered
 from wire.completion import Reply
 

@@ -19,7 +19,8 @@ from pydantic_core import to_json
 
 from data.rows import Row
 from judge.llm.fence import FencedPart, cleaned, parts
-from prompts.rules import Language, LlmCheck, Rule, When
+from prompts.check_settings import LlmCheck
+from prompts.rules import Language, Rule, When
 
 Mode = Literal["json_schema", "structured_outputs", "json_object", "plain"]
 Body = dict[str, Any]  # of a request, as it goes over the wire

@@ -39,8 +39,8 @@ def distribution_shifts(val: AnsweredSplit, hidden: AnsweredSplit) -> Iterator[D
     """
     free = [due for due in val.board.rules.scored_rules() if not needs_label(due.rule)]
     for due in free:
-        if due.rule.applies != "always" and not due.undue:
-            yield from _drift(None, f"due: {due.id}", _due(val, due), _due(hidden, due))
+        if due.rule.applies != "always" and not due.converse:
+            yield from _drift(None, f"applicable: {due.id}", _due(val, due), _due(hidden, due))
     for arm in val.board.verdicts:
         if arm not in hidden.board.verdicts:
             continue

@@ -91,7 +91,7 @@ def _rule(board: VerdictTable, arm: str, due: ScoredRule) -> RuleScore:
     flawless = bool(decided) and passes == len(decided)
     return RuleScore(
         must=due.must,
-        due=len(decided) + absent,
+        applicable=len(decided) + absent,
         scored=len(decided),
         passes=passes,
         missing=dict(missing),

@@ -56,7 +56,7 @@ def make_probes(given: Given, rules: RuleFile, written: Mapping[str, Sequence[st
         if asks_model(due.rule):
             kinds = [name for name in given.bank.kinds if _asked(given, name, due)]
             have = sum(choice.made[name] for name in kinds)
-            if not kinds and not due.undue:
+            if not kinds and not due.converse:
                 unserved.append(due.id)
             missing = choice.take(kinds, settings.floor - have, lambda row: True) if kinds else 0
         else:
@@ -95,7 +95,7 @@ def lines(probes: Probes, covered: Mapping[str, RuleCoverage]) -> list[str]:
 def _asked(given: Given, kind: str, due: ScoredRule) -> bool:
     """Whether the kind is for what the rule asks a model."""
     pattern, when = given.bank.kinds[kind].asked, due.rule.applies
-    if pattern is None or due.undue or not isinstance(when, When) or when.llm is None:
+    if pattern is None or due.converse or not isinstance(when, When) or when.llm is None:
         return False
     return bool(compiled(pattern.casefold()).search(when.llm.casefold()))
 

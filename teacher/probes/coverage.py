@@ -22,7 +22,7 @@ def due_on(due: ScoredRule, row: Row) -> bool | None:
     An undue rule is scored where the rule itself does not apply.
     """
     applies = None if asks_model(due.rule) else applicable(due.rule, row)
-    return None if applies is None else applies != due.undue
+    return None if applies is None else applies != due.converse
 
 
 def coverage(rules: RuleFile, rows: Sequence[Row]) -> dict[str, RuleCoverage]:

@@ -155,7 +155,7 @@ class TestJudged:
             answer(run, asked, {"base": texts(len(rows), 0)})
         judged(run, "val")
         judged(run, "hidden")
-        found = drift_of(run, None, "due: link")
+        found = drift_of(run, None, "applicable: link")
         assert (found.val.value, found.hidden.value) == (0.2, 0.8)
 
     def test_an_older_best_does_not_count(self, run: RunPaths) -> None:

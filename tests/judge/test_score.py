@@ -92,7 +92,7 @@ def test_limits_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
         _, found = scored(at(config, served.url), "--max-calls", "5")
         assert len(served.bodies) == 5
         assert found.scores.arms["teacher"].rules["kind"].missing == {"budget": ROWS - 4}
-    missing = f"{ROWS} verdicts due, {ROWS - 4} missing (budget {ROWS - 4})"
+    missing = f"{ROWS} verdicts expected, {ROWS - 4} missing (budget {ROWS - 4})"
     unasked = f"the limit left {ROWS - 4} questions unasked: run it again to go on"
     assert f"judge m (json_schema): 5 calls; {missing}; {unasked}" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="max_cost = 2: no prices"):

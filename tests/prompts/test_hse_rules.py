@@ -8,8 +8,9 @@ import pytest
 from config.errors import DataError
 from config.load import read_yaml, validated
 from config.schema import PromptSettings
+from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt, load_prompt
-from prompts.rules import LlmCheck, Phrase, RuleFile, load_rules, uncovered
+from prompts.rules import RuleFile, load_rules, uncovered
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "prompts/hse/rules.yaml"

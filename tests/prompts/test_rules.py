@@ -26,14 +26,14 @@ def _load(folder: Path, *rules: dict[str, Any], **settings: Any) -> RuleFile:
 
 def test_duplicate_id_is_refused(tmp_path: Path) -> None:
     """Verdicts are keyed by rule id: two rules of one id would be counted as one."""
-    with pytest.raises(DataError, match="'kind' is given twice"):
+    with pytest.raises(DataError, match="'kind' occurs twice"):
         _load(tmp_path, _rule(), _rule())
 
 
 def test_id_of_a_converse_rule_is_taken(tmp_path: Path) -> None:
     """The second rule that a converse rule makes has an id too, and nobody wrote it down."""
-    with pytest.raises(DataError, match="'kind_undue' is given twice"):
-        _load(tmp_path, _rule(converse=True), _rule("kind_undue"))
+    with pytest.raises(DataError, match="'kind_converse' occurs twice"):
+        _load(tmp_path, _rule(converse=True), _rule("kind_converse"))
 
 
 def test_quote_must_occur_in_the_prompt(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_judged_rule_defines_pass_and_fail(
 @pytest.mark.parametrize("shadow", ["nothing", "code"])
 def test_shadow_names_a_judged_rule(tmp_path: Path, shadow: str) -> None:
     """A misspelt shadow, or one that no model decides, would measure the judge on nothing."""
-    with pytest.raises(DataError, match=f"shadow_llm = '{shadow}' is no llm rule"):
+    with pytest.raises(DataError, match=f"shadow_llm = '{shadow}' is not an llm rule"):
         _load(tmp_path, _rule(shadow_llm=shadow), _rule("code"), _rule("judged", check=JUDGED))
 
 
@@ -83,8 +83,8 @@ def test_shadow_of_a_judged_rule_is_accepted(tmp_path: Path) -> None:
 def test_converse_rule_is_scored_twice(tmp_path: Path) -> None:
     """A refusal where none was due is a failure of its own, with its own denominator."""
     rules = _load(tmp_path, _rule("no", converse=True, severity="should"), _rule())
-    scored = [(due.id, due.undue, due.must) for due in rules.scored_rules()]
-    assert scored == [("no", False, False), ("no_undue", True, False), ("kind", False, True)]
+    scored = [(due.id, due.converse, due.must) for due in rules.scored_rules()]
+    assert scored == [("no", False, False), ("no_converse", True, False), ("kind", False, True)]
 
 
 def test_bad_regular_expression_is_refused(tmp_path: Path) -> None:

@@ -35,13 +35,13 @@ def test_a_calibration_says_what_the_model_left_open(tmp_path: Path) -> None:
     assert before.judged is not None and before.judged.judge is not None
     note = before.judged.judge
     bound = before.calibration.bound.model_copy(update={"model": note.model, "mode": note.mode})
-    coverage = Coverage(due=9, missing={"budget": 3, "truncated": 1}, unasked=7)
+    coverage = Coverage(expected=9, missing={"budget": 3, "truncated": 1}, unasked=7)
     found = make_calibration(bound).model_copy(update={"coverage": coverage})
     write_json(RunPaths.of(config).calibration, found)
     material = gather(config)
     said = (
-        "9 verdicts due, 4 missing (budget 3, truncated 1); the limit left 7 questions unasked: "
-        "run it again to go on."
+        "9 verdicts expected, 4 missing (budget 3, truncated 1); the limit left 7 questions "
+        "unasked: run it again to go on."
     )
     for render in (render_html, render_markdown):
         assert said in render(material, make_numbers(material))

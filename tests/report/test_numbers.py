@@ -33,7 +33,7 @@ def test_report_json_keeps_its_contract(tmp_path: Path) -> None:
     assert (strict["rate"], strict["n"], strict["missing"]) == (0.75, 24, 0)
     assert strict["low"] < 0.75 < strict["high"]
     rule = found["arms"]["teacher"]["rules"]["refusal"]
-    assert (rule["due"], rule["passes"]) == (8, 7)
+    assert (rule["applicable"], rule["passes"]) == (8, 7)
     assert found["best"] == "lora"
     assert found["headline"].startswith("The student closes 88.9 % [")
     assert found["tokens"]["saved"] == found["tokens"]["saved_least"] == 800

@@ -61,7 +61,7 @@ def failed(text: str, broken: Sequence[str], **changes: object) -> ScoredCandida
 
 def test_the_broken_rules_are_named_by_their_text() -> None:
     """Both broken ones and no other; the one that was not due is said to be no such case."""
-    turns = conversation(asking_in(), ROW, failed(BAD, ["opening", "refusal_undue"]))
+    turns = conversation(asking_in(), ROW, failed(BAD, ["opening", "refusal_converse"]))
     assert [turn["role"] for turn in turns[-3:]] == ["user", "assistant", "user"]
     assert turns[-2]["content"] == BAD and "When?" in turns[-3]["content"]
     told = turns[-1]["content"].splitlines()

@@ -12,7 +12,8 @@ from data.records import digest
 from data.rows import Row
 from judge.checks.kinds import CheckContext
 from judge.checks.text import language_of
-from prompts.rules import Phrase, sentences
+from prompts.check_settings import Phrase
+from prompts.rules import sentences
 
 Pairs = Sequence[tuple[Row, Answer]]
 

@@ -22,8 +22,9 @@ from judge.checks.check import check_context, normalised_answer, says_something
 from judge.checks.kinds import CheckContext, met
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
+from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt
-from prompts.rules import LlmCheck, Phrase, RuleFile, ScoredRule
+from prompts.rules import RuleFile, ScoredRule
 
 CASES = 20  # answers per rule at most
 BREAKERS: dict[str, dict[str, Breaker]] = {**FORM, **CONTENT}
@@ -69,7 +70,7 @@ def _score(
 ) -> MutationScore:
     kind = due.rule.check.type
     blank = MutationScore(rule=due.id, check=kind, must=due.must)
-    ways = (UNDUE if due.undue else BREAKERS).get(kind)
+    ways = (UNDUE if due.converse else BREAKERS).get(kind)
     if ways is None:
         reason = f"no way to write an answer that obeys a check {kind} where it is not due"
         return blank.model_copy(update={"not_covered": reason})
@@ -93,7 +94,7 @@ def _score(
 
 def _due(due: ScoredRule, row: Row) -> bool:
     """Whether this due rule is due on the row, or only a model could say so."""
-    return asks_model(due.rule) or applicable(due.rule, row) is (not due.undue)
+    return asks_model(due.rule) or applicable(due.rule, row) is (not due.converse)
 
 
 def _due_pairs(due: ScoredRule, pairs: Pairs) -> list[tuple[Row, Answer]]:
@@ -112,7 +113,7 @@ def _cases(due: ScoredRule, pairs: Pairs, context: CheckContext) -> tuple[list[M
     ]
     obey = [case for case in all_cases if case.answer and _passes(due, case, case.answer)]
     demand = due.rule.check
-    if obey or due.undue or not isinstance(demand, Phrase):
+    if obey or due.converse or not isinstance(demand, Phrase):
         return obey[:CASES], False
     made = [case._replace(answer=obeyed(demand, case.answer)) for case in all_cases if case.answer]
     return [case for case in made if _passes(due, case, case.answer)][:CASES], True
@@ -138,7 +139,7 @@ def _passes(due: ScoredRule, case: MutationCase, text: str) -> bool:
     assert not isinstance(due.rule.check, LlmCheck)
     normalised = normalised_answer(text, case.context.normalise)
     finding = met(due.rule.check, case.row, normalised, case.context)
-    return says_something(normalised) and finding.met != due.undue
+    return says_something(normalised) and finding.met != due.converse
 
 
 def _by_way(due: ScoredRule, broken: Sequence[_Found]) -> dict[str, Caught]:

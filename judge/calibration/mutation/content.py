@@ -8,7 +8,7 @@ import re
 
 from judge.calibration.mutation.case import Breaker, MutationCase, say, with_sentence
 from judge.checks.text import fold, numbers, urls, words
-from prompts.rules import NoLeak, Sourced
+from prompts.check_settings import NoLeak, Sourced
 
 # -- links and numbers -------------------------------------------------------------------------
 _FOREIGN_URL = "https://elsewhere.example/help"

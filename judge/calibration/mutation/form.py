@@ -8,7 +8,8 @@ import re
 from judge.calibration.mutation.case import Breaker, MutationCase, obeyed, russian, with_sentence
 from judge.calibration.mutation.regex import forbidden, without_matches
 from judge.checks.text import fold, words
-from prompts.rules import Bare, Length, Pattern, Phrase, ScriptShare, sentences
+from prompts.check_settings import Bare, Length, Pattern, Phrase, ScriptShare
+from prompts.rules import sentences
 
 _RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюяё"
 _LATIN = "abvgdejziyklmnoprstufhcxwqiieuaqe"

@@ -21,7 +21,8 @@ from judge.llm.prompt import Body, render, verdict_question
 from judge.llm.reask import Ruling
 from judge.metrics.stats import rate
 from judge.verdict import Verdict
-from prompts.rules import LlmCheck, Rule, RuleFile
+from prompts.check_settings import LlmCheck
+from prompts.rules import Rule, RuleFile
 
 CASES = 10  # answers per rule that the model passed, at most
 NO_SERVER = "no judging server"

@@ -200,10 +200,9 @@ class TestWithServer:
         assert friendly.ways["rewritten to break it"].n > 0 < friendly.copies
         assert len(bodies) > 100
         said = "\n".join(summary_lines(found))
-        assert (
-            f"judge m (json_schema): {found.coverage and found.coverage.due} verdicts due, 0 mi"
-            in said
-        )
+        assert found.coverage is not None
+        expected = f"{found.coverage.expected} verdicts expected, 0 mi"
+        assert f"judge m (json_schema): {expected}" in said
         # every text that is seen at all is passed: `friendly` is always due
         seen = sum(says_something(attack.text or "") for attack in load_attacks())
         assert f"the model passed {seen} by some rule" in said
@@ -214,7 +213,7 @@ class TestWithServer:
         assert len(bodies) == 15
         assert sum(one.missing for _, one in found.probes) > 0
         coverage = found.coverage
-        assert coverage is not None and coverage.due == 30
+        assert coverage is not None and coverage.expected == 30
         assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
         assert coverage.unasked > 16
         assert not found.by_people  # though code alone decides every must-rule

@@ -10,9 +10,9 @@ from tests.judge.factories import llm_check, make_rule, make_rules
 def test_views_leave_out_what_they_say() -> None:
     rested = {name: list(view.must_rules) for name, view in views(MIXED).items()}
     assert rested == {
-        STRICT: ["blind", "by_label", "by_label_undue", "asked", "asked_when"],
+        STRICT: ["blind", "by_label", "by_label_converse", "asked", "asked_when"],
         DECIDABLE: ["blind", "asked", "asked_when"],
-        CODE_STRICT: ["blind", "by_label", "by_label_undue"],
+        CODE_STRICT: ["blind", "by_label", "by_label_converse"],
         BLIND: ["blind"],
     }
     only = make_rules(make_rule(llm_check()))

@@ -50,7 +50,7 @@ def test_every_arm_has_the_same_denominators(tmp_path: Path) -> None:
     assert "Passage 0 b." in first and "Passage 0 c." not in first  # what every arm saw
     scores = score(RULES, rows, verdicts).arms
     for rule, due in (("refuse", 4), ("empathy", 4), ("kind", 12)):
-        assert {scores[arm].rules[rule].due for arm in ARMS} == {due}
+        assert {scores[arm].rules[rule].applicable for arm in ARMS} == {due}
 
 
 @pytest.mark.parametrize("undue", [False, True])
@@ -61,7 +61,7 @@ def test_truth_table_of_a_rule_and_its_converse(
 ) -> None:
     """Due: obeyed passes. Not due: a converse rule passes if *not* obeyed, another says nothing."""
     rule = make_rule({"type": "contains", "text": "нет"}, converse=True)
-    due = ScoredRule(id="it", rule=rule, undue=undue)
+    due = ScoredRule(id="it", rule=rule, converse=undue)
     answer = make_answer("нет" if obeyed else "да")
     context = check_context(make_rules(rule), PROMPT)
     verdict = check_applied(due, applies, make_row(), answer, context)

@@ -117,10 +117,10 @@ class TestWhenDue:
         rules = make_rules(rule)
         answer = make_answer("нет")
         first, second = code_verdicts(rules, PROMPT, make_row(**row), answer)
-        assert (first.rule, second.rule) == ("it", "it_undue")
+        assert (first.rule, second.rule) == ("it", "it_converse")
         return str(first.outcome), str(second.outcome)
 
-    def test_due_and_undue(self) -> None:
+    def test_due_and_converse(self) -> None:
         off = {"field": "labels", "matches": "не по теме"}
         assert self.when(off, labels=("Saiga", "Вопрос НЕ ПО ТЕМЕ")) == ("pass", "not_applicable")
         assert self.when(off, labels=("Saiga",)) == ("not_applicable", "fail")

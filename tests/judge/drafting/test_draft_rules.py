@@ -15,7 +15,8 @@ from judge.drafting.ask import cut
 from judge.drafting.check_catalogue import kinds, reply_schema
 from judge.drafting.draft_rules import draft
 from judge.drafting.sift import sift
-from prompts.rules import CodeCheck, LlmCheck, RuleFile, load_rules
+from prompts.check_settings import CodeCheck, LlmCheck
+from prompts.rules import RuleFile, load_rules
 from tests.judge.factories import SYSTEM
 from tests.judge.llm.runs import QUICK
 from tests.judge.llm.server import Respond, Sent, Served, error, serving, verdict

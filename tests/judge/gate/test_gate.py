@@ -137,11 +137,11 @@ class TestExitCodes:
             capsys.readouterr()
             assert main([str(run.config), "calibrate", "judge.max_calls=3"]) == 3
             printed = said(capsys)
-            assert "120 verdicts due, 117 missing (budget 117); the limit left " in printed
+            assert "120 verdicts expected, 117 missing (budget 117); the limit left " in printed
             assert "inconclusive: 98% of the model's verdicts on the logged" in printed
             assert gated(run, calibrated="true") == 4
             assert main([str(run.config), "calibrate"]) == 0  # what was asked is kept
-            assert "120 verdicts due, 0 missing\n" in said(capsys)
+            assert "120 verdicts expected, 0 missing\n" in said(capsys)
             assert gated(run, calibrated="true") == 0
 
 

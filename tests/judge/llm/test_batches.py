@@ -142,8 +142,8 @@ class TestWhichRules:
             found = batches(rules.scored_rules(), JudgeSettings(**settings))
             return [[due.id for due in batch] for batch in found]
 
-        code = ["e", "e_undue"]
-        both = ["d", "d_undue"]
+        code = ["e", "e_converse"]
+        both = ["d", "d_converse"]
         assert ids() == [["a"], ["c"], both, ["g"], ["b"], ["f"], code]
         assert ids(rules_per_call=2) == [["a", "c"], [*both, "g"], ["b", "f"], code]
         assert ids(rules_per_call=9) == [["a", "c", *both, "g"], ["b", "f"], code]

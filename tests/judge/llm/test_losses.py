@@ -36,7 +36,7 @@ def test_one_percent_of_ten_thousand_reads_as_one_percent_missing(tmp_path: Path
     scores = score(POLITE, ROWS, verdicts).arms
     for arm in ARMS:
         found = scores[arm].rules["polite"]
-        assert (found.due, found.scored, found.missing) == (2000, 1980, reasons)
+        assert (found.applicable, found.scored, found.missing) == (2000, 1980, reasons)
         assert found.passes == 1480 and found.rate == pytest.approx(1480 / 1980)
         assert (found.low_bound, found.high_bound) == (1480 / 2000, 1500 / 2000)
         assert scores[arm].strict.missing == 20 and scores[arm].strict.n == 1980

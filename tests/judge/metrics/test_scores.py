@@ -52,9 +52,14 @@ ROWS = [make_row(f"r{number}") for number in range(20)]
 
 
 def test_rule_score_counts_and_bounds() -> None:
-    """5 pass, 3 fail, 2 missing, 10 not due: the rate is 5/8, and between 5/10 and 7/10."""
+    """5 pass, 3 fail, 2 missing, 10 not applicable: the rate is 5/8, and between 5/10 and 7/10."""
     found = only_must({"base": "pppppfffmm" + "n" * 10}, ROWS).arms["base"].rules["must"]
-    assert (found.due, found.scored, found.passes, found.missing) == (10, 8, 5, {"transport": 2})
+    assert (found.applicable, found.scored, found.passes, found.missing) == (
+        10,
+        8,
+        5,
+        {"transport": 2},
+    )
     expected = binomtest(5, 8).proportion_ci(method="wilson")
     assert (found.rate, found.low, found.high) == pytest.approx(
         (5 / 8, expected.low, expected.high)

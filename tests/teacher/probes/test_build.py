@@ -106,7 +106,7 @@ def test_labels_leave_no_verdict_open(name: str) -> None:
         }
         assert None not in code.values(), row.id
         off_topic = row.synthetic in ("off_topic", "unethical", "homework")
-        assert code["refusal"] is off_topic and code["refusal_undue"] is not off_topic
+        assert code["refusal"] is off_topic and code["refusal_converse"] is not off_topic
         missing = "partial" if name == "demo" else "partial_opening"
         assert code[missing] is (row.synthetic == "missing")
         assert row.labels == ((OFF_TOPIC,) if off_topic else ())

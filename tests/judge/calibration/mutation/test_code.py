@@ -10,7 +10,8 @@ from judge.calibration.mutation.code import BREAKERS, MutationScore, mutation_sc
 from judge.calibration.mutation.regex import forbidden, without_matches
 from judge.checks.check import check_context
 from judge.checks.kinds import met
-from prompts.rules import CodeCheck, LlmCheck, Pattern, RuleFile
+from prompts.check_settings import CodeCheck, LlmCheck, Pattern
+from prompts.rules import RuleFile
 from tests.data.paths import needs_hse
 from tests.judge.calibration.logged import logged
 from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules

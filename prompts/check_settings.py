@@ -1,0 +1,117 @@
+"""The kinds of checks that a rule file can name, each with its parameters.
+
+`judge.checks.kinds` decides the checks in code, `judge.llm` those by a language model. The first
+paragraph of each docstring is part of the request that drafts rules.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from config.settings import Fraction, Settings
+
+VisiblePart = Literal["question", "contexts", "answer"]
+
+
+class ScriptShare(Settings):
+    """Share of letters in one alphabet, urls and e-mail addresses aside."""
+
+    type: Literal["script_share"]
+    alphabet: Literal["cyrillic", "latin"]
+    min: Fraction
+
+
+class Phrase(Settings):
+    """The answer starts with, ends with, contains or equals a phrase.
+
+    Compared without case, ё and the kinds of quotes, dashes and spaces.
+    """
+
+    type: Literal["starts_with", "ends_with", "contains", "equals"]
+    text: Annotated[str, Field(min_length=1)]
+
+
+class Pattern(Settings):
+    """A regular expression occurs in the answer."""
+
+    type: Literal["regex"]
+    pattern: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _compiles(self) -> "Pattern":
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"pattern {self.pattern!r}: {error}") from None
+        return self
+
+
+class Length(Settings):
+    """At most so many sentences or words."""
+
+    type: Literal["length"]
+    max_sentences: int | None = None
+    max_words: int | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Length":
+        if self.max_sentences is None and self.max_words is None:
+            raise ValueError("length: give max_sentences, max_words or both")
+        return self
+
+
+class Sourced(Settings):
+    """Every link, or every number, in the answer occurs in the row."""
+
+    type: Literal["urls_from", "digits_from"]
+    sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
+
+
+class Grounded(Settings):
+    """Share of the answer's longer words and numbers that occur in the row; fixed phrases aside.
+
+    Words are compared by their first letters, so that inflected forms match. The order of the words
+    is not checked: this finds answers from elsewhere, not every wrong one.
+    """
+
+    type: Literal["words_from"]
+    sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
+    min: Fraction
+
+
+class Bare(Settings):
+    """No digits; no sentence said twice; one JSON value; none of these has a parameter."""
+
+    type: Literal["no_digits", "no_repetition", "json"]
+
+
+class NoLeak(Settings):
+    """No run of so many words copied from the system prompt or its worked examples' questions.
+
+    Fixed sentences that other rules demand are excused.
+    """
+
+    type: Literal["no_leak"]
+    words: int = 12
+
+
+class LlmCheckExample(Settings):
+    """An answer with its verdict, shown to the judge."""
+
+    answer: str
+    verdict: Literal["pass", "fail"]
+
+
+class LlmCheck(Settings):
+    """Decided by a language model from definitions of pass and fail."""
+
+    type: Literal["llm"]
+    sees: tuple[VisiblePart, ...] = ("question", "contexts", "answer")
+    passes: Annotated[str, Field(alias="pass", min_length=1)]
+    fails: Annotated[str, Field(alias="fail", min_length=1)]
+    examples: tuple[LlmCheckExample, ...] = ()
+
+
+CodeCheck = ScriptShare | Phrase | Pattern | Length | Sourced | Grounded | Bare | NoLeak
+Check = Annotated[CodeCheck | LlmCheck, Field(discriminator="type")]
