@@ -1,1 +1,1 @@
-"""The only place that knows the order of the stages."""
+"""The order of the stages, their stamps, the dry run and the manifest."""

@@ -1,4 +1,4 @@
-"""`python -m pipeline CONFIG`: logs in, student and report out; what is unchanged is skipped."""
+"""`python -m pipeline CONFIG`: from logs to a student and its report; skips unchanged stages."""
 
 from config.cli import add_run_arguments, command_parser, load_arguments, run_command
 

@@ -1,8 +1,9 @@
-"""`python -m pipeline.manifest CONFIG`: what a run was made with, for whoever repeats it."""
+"""`python -m pipeline.manifest CONFIG`: versions, hashes, seeds and hardware of a run."""
 
 import json
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def manifest(config: Config) -> dict[str, Any]:
-    """Versions, git state, hashes, seeds, hardware, and the frame of an unprompted request."""
+    """Versions, commit, hashes, seeds, hardware, and the template text around a question."""
     builder = RequestBuilder(config)
     return {
         "versions": {"python": platform.python_version(), **_versions()},
@@ -66,20 +67,18 @@ def manifest(config: Config) -> dict[str, Any]:
 
 
 def _teacher(config: Config) -> dict[str, str]:
-    """Who answers for the teacher; of a server only what it is called."""
+    """The teacher's engine and model; of a remote model only its name is known."""
     backend = config.teacher.engine
-    named = backend.model if isinstance(backend, RemoteBackend) else teacher_model(config)
-    return {"engine": backend.kind, "name": named, "sha256": teacher_engine(config).identity}
+    name = backend.model if isinstance(backend, RemoteBackend) else teacher_model(config)
+    return {"engine": backend.kind, "name": name, "sha256": teacher_engine(config).identity}
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def _hardware() -> dict[str, Any]:

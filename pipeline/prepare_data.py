@@ -1,4 +1,4 @@
-"""`python -m pipeline.prepare_data CONFIG`: logs in, canonical rows and quality.json out."""
+"""`python -m pipeline.prepare_data CONFIG`: reads logs, writes rows and quality.json."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from data.run_paths import RunPaths
 
 
 def main() -> int:
-    """Writes the data of a run."""
+    """Prepares the data of a run and prints the counts."""
     parser = command_parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
     add_run_arguments(parser)
     config = load_arguments(parser.parse_args())

@@ -16,7 +16,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from engine.base import Completion, Request
 from engine.request_builder import RequestBuilder
-from pipeline.stages import stages
+from pipeline.stages import pipeline_stages
 from student.dataset import load_training_data
 from teacher.audit import Audit, audit
 from teacher.generate import Sources, generate
@@ -133,12 +133,12 @@ def test_the_stage_is_there_when_probes_are_asked_for(tmp_path: Path) -> None:
     """Before the teacher, which then reads them; else the stages are those of before."""
     off = load_config(ROOT / "config/demo.yaml", [f"runs={tmp_path}"])
     on = load_config(ROOT / "config/demo.yaml", [f"runs={tmp_path}", "probes={}"])
-    names = [stage.name for stage in stages(on, "c")]
+    names = [stage.name for stage in pipeline_stages(on, "c")]
     assert names.index("teacher probes") == names.index("teacher generate") - 1
     assert [name for name in names if name != "teacher probes"] == [
-        stage.name for stage in stages(off, "c")
+        stage.name for stage in pipeline_stages(off, "c")
     ]
     path = RunPaths.of(on).probes
-    reading = {stage.name for stage in stages(on, "c") if path in stage.reads}
+    reading = {stage.name for stage in pipeline_stages(on, "c") if path in stage.reads}
     assert reading == {"teacher generate", "teacher select", "student train"}
-    assert not any(path in stage.reads for stage in stages(off, "c"))
+    assert not any(path in stage.reads for stage in pipeline_stages(off, "c"))
