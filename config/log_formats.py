@@ -26,7 +26,7 @@ class CampusLogs(Settings):
     path: str
     # A logged follow-up repeats the first question in front of its own. If true, a follow-up that
     # begins with another question than its row's is dropped: it belongs to another conversation.
-    joined_followups: bool = False
+    joined_follow_ups: bool = False
 
 
 class TableLogs(Settings):
@@ -51,5 +51,5 @@ class DataSettings(Settings):
     footer: str | None = None  # regular expression of text that the application appends to answers
     # minimum Jaccard similarity of word sets of near-duplicate questions
     near_duplicate: Fraction = 0.8
-    second_turns: bool = True  # also make a train row of each usable follow-up question
+    follow_ups: bool = True  # also make a train row of each usable follow-up question
     max_bad_fraction: Fraction = 0.01  # the run stops above this share of quarantined rows

@@ -1,7 +1,7 @@
-"""What is taken out of logged answers, and what is counted beside it.
+"""Cleans logged answers: strips footers, drops stubs and empty answers, counts truncated ones.
 
-A row is never dropped for its logged answers: its question is still worth asking. Duplicates are
-listed here and dropped by the caller, from train alone. An answer that looks cut is only counted.
+No row is dropped for its logged answers: its question is still useful. Duplicate rows are listed
+here; the caller drops them, from train only.
 """
 
 import re
@@ -13,71 +13,70 @@ from typing import NamedTuple
 from config.errors import ConfigError
 from config.log_formats import DataSettings
 from data.records import Record
-from data.rows import FollowUp, Row
-from data.splits import question_key
+from data.rows import FollowUp, Row, question_key
 
-FOLLOWUP = "followup"  # the production system's answer in the second turn
+FOLLOW_UP = "follow_up"  # key of the second turn's answer in the counts
 
 _LINK = re.compile(r"(?:(?:https?://|www\.)\S+|\S+@\S+\.\w+)$")
-_MARKUP = "*_~` \t\r\n"  # may close an answer after its last sentence
+_MARKUP = "*_~` \t\r\n"  # may follow the last sentence of an answer
 _ENDS = frozenset(".!?…。！？)]}>»\"'”’›")
 
 
 class Duplicate(Record):
-    """A row that asks the same question with the same passages as an earlier one."""
+    """A row with the same question and passages as an earlier one."""
 
     row: str
     of: str  # id of the first such row
 
 
 class CleanCounts(Record):
-    """What was found in one split's logged answers, by answering system."""
+    """The logged answers of one split that cleaning changed or noted, by answering system."""
 
     footers: dict[str, int]  # stripped
     stubs: dict[str, int]  # dropped
-    empty: dict[str, int]  # dropped; nothing left, with or without a footer
-    cut: dict[str, int]  # kept; ends in the middle of something
+    empty: dict[str, int]  # dropped: no text, with or without a footer
+    truncated: dict[str, int]  # not dropped; they look cut off
     duplicates: tuple[Duplicate, ...]
 
 
-class Cleaned(NamedTuple):
-    """The cleaned rows, as many as there were, and what was counted."""
+class CleanedRows(NamedTuple):
+    """All rows with clean answers, and the counts."""
 
     rows: tuple[Row, ...]
     counts: CleanCounts
 
 
 class _Cleaner:
-    """Cleans one answer at a time and counts. Raises ConfigError on a broken pattern."""
+    """Cleans one answer at a time and counts. Raises ConfigError on an invalid pattern."""
 
     def __init__(self, settings: DataSettings) -> None:
         footer = settings.footer
-        self._footer = None if footer is None else _compiled("data.footer", footer)
+        self._footer = None if footer is None else _compile("data.footer", footer)
         self._stubs = [
-            _compiled(f"data.stubs.{at}", stub) for at, stub in enumerate(settings.stubs)
+            _compile(f"data.stubs.{index}", stub) for index, stub in enumerate(settings.stubs)
         ]
         self.footers: Counter[str] = Counter()
         self.stubs: Counter[str] = Counter()
         self.empty: Counter[str] = Counter()
-        self.cut: Counter[str] = Counter()
+        self.truncated: Counter[str] = Counter()
 
-    def row(self, row: Row) -> Row:
-        """The row with its logged answers cleaned, less those that are none."""
-        answers = {system: self._answer(system, text) for system, text in row.answers.items()}
-        kept = {system: text for system, text in answers.items() if text is not None}
-        return row.model_copy(update={"answers": kept, "followup": self._followup(row.followup)})
+    def clean_row(self, row: Row) -> Row:
+        answers = {system: self._clean(system, text) for system, text in row.answers.items()}
+        usable = {system: text for system, text in answers.items() if text is not None}
+        follow_up = self._clean_follow_up(row.follow_up)
+        return row.model_copy(update={"answers": usable, "follow_up": follow_up})
 
-    def _followup(self, turn: FollowUp | None) -> FollowUp | None:
+    def _clean_follow_up(self, turn: FollowUp | None) -> FollowUp | None:
         if turn is None or turn.answer is None:
             return turn
-        answer = self._answer(FOLLOWUP, turn.answer)
+        answer = self._clean(FOLLOW_UP, turn.answer)
         if answer is None and turn.question is None and not turn.contexts:
             return None
         return turn.model_copy(update={"answer": answer})
 
-    def _answer(self, system: str, text: str) -> str | None:
-        for counter in (self.footers, self.stubs, self.empty, self.cut):
-            counter[system] += 0  # a system without any is written as 0
+    def _clean(self, system: str, text: str) -> str | None:
+        for counter in (self.footers, self.stubs, self.empty, self.truncated):
+            counter[system] += 0  # so that every system is reported
         if self._footer is not None:
             text, count = self._footer.subn("", text)
             self.footers[system] += bool(count)
@@ -88,51 +87,51 @@ class _Cleaner:
         if any(stub.search(text) for stub in self._stubs):
             self.stubs[system] += 1
             return None
-        self.cut[system] += looks_cut(text)
+        self.truncated[system] += looks_truncated(text)
         return text
 
 
-def clean(rows: Sequence[Row], settings: DataSettings) -> Cleaned:
-    """The rows with footers stripped off logged answers, and stubs and empty answers taken out.
+def clean_rows(rows: Sequence[Row], settings: DataSettings) -> CleanedRows:
+    """The rows with footers stripped from logged answers, without stubs and empty answers.
 
-    Raises ConfigError when a pattern in the settings is no regular expression.
+    Raises ConfigError when a pattern in the settings is not a regular expression.
     """
     cleaner = _Cleaner(settings)
-    cleaned = tuple(cleaner.row(row) for row in rows)
+    cleaned = tuple(cleaner.clean_row(row) for row in rows)
     counts = CleanCounts(
         footers=dict(cleaner.footers),
         stubs=dict(cleaner.stubs),
         empty=dict(cleaner.empty),
-        cut=dict(cleaner.cut),
-        duplicates=duplicates(rows),
+        truncated=dict(cleaner.truncated),
+        duplicates=find_duplicates(rows),
     )
-    return Cleaned(cleaned, counts)
+    return CleanedRows(cleaned, counts)
 
 
-def duplicates(rows: Sequence[Row]) -> tuple[Duplicate, ...]:
-    """The rows whose question and passages an earlier row has."""
+def find_duplicates(rows: Sequence[Row]) -> tuple[Duplicate, ...]:
+    """The rows that repeat the question and passages of an earlier row."""
     first: dict[tuple[str, ...], str] = {}
-    found = []
+    duplicates = []
     for row in rows:
         key = (question_key(row), *(context.text for context in row.contexts))
-        of = first.setdefault(key, row.id)
-        if of != row.id:
-            found.append(Duplicate(row=row.id, of=of))
-    return tuple(found)
+        original = first.setdefault(key, row.id)
+        if original != row.id:
+            duplicates.append(Duplicate(row=row.id, of=original))
+    return tuple(duplicates)
 
 
-def looks_cut(text: str) -> bool:
-    """Whether an answer ends neither in a sentence's end, a bracket or quote, a link nor a sign."""
+def looks_truncated(text: str) -> bool:
+    """Whether an answer ends in none of: punctuation, bracket, quote, link, emoji."""
     text = text.rstrip(_MARKUP)
     if not text or text[-1] in _ENDS or _LINK.search(text):
         return False
-    return unicodedata.category(text[-1]) not in ("So", "Sk")  # an emoji, and what colours it
+    return unicodedata.category(text[-1]) not in ("So", "Sk")  # an emoji, or its skin tone
 
 
-def _compiled(setting: str, pattern: str) -> re.Pattern[str]:
+def _compile(setting: str, pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
         raise ConfigError(
-            f"{setting} = {pattern!r}: no regular expression: {error}; mend it"
+            f"{setting} = {pattern!r}: not a regular expression: {error}; correct it"
         ) from None

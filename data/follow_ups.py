@@ -1,10 +1,9 @@
-"""Second turns: a train row with a follow-up gives a row of its own for it, with the history.
+"""Follow-up rows: the second turn of a train row becomes a row of its own, with its history.
 
-The history is the first question, its passages and the production system's answer: the one that
-the user saw and replied to. Where that was a stub, the second turn is not used: behind another
-system's answer it would be a conversation that nobody had. Nobody labelled second turns either, so
-their rows are unlabelled; in val every rule that reads labels would be missing on them, and with it
-their strict score. That is why only train has them.
+The history is the first question, its passages and the production system's answer, which the user
+saw and replied to. If that answer was a stub, the follow-up is not used: with another system's
+answer it would be a conversation that never took place. Only train gets follow-up rows: they are
+unlabelled, so in val every rule that reads labels, and the strict score, would be missing on them.
 """
 
 from collections import defaultdict
@@ -12,65 +11,65 @@ from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
 from data.records import Record
-from data.rows import PRODUCTION, Context, Row, Turn, normalised
-from data.splits import question_key
+from data.rows import PRODUCTION, Context, Row, Turn, normalise_question, question_key
 
 Unusable = Literal[
     "no_question",  # only an answer or passages were logged
     "other_question",  # the logged text begins with another first question than the row's
     "no_words",  # not one word of two letters
     "no_first_answer",  # the first answer was a stub or empty
-    "first_held_out",  # val or hidden asks the first question
-    "held_out",  # val or hidden asks the second one
-    "repeated",  # the same conversation stands in an earlier row
+    "first_held_out",  # the first question occurs in val or hidden
+    "held_out",  # the second question occurs in val or hidden
+    "repeated",  # an earlier row is the same conversation
 ]
 
 
-class SecondTurns(Record):
-    """What became of the follow-ups of the train rows."""
+class FollowUpCounts(Record):
+    """How many follow-ups of the train rows became rows."""
 
-    found: int  # rows with a follow-up that cleaning left, leaks and duplicates included
-    made: int
-    not_made: dict[Unusable, tuple[str, ...]]  # why → ids of the rows
+    logged: int  # after cleaning; of rows that leak or repeat, too
+    rows: int
+    unusable: dict[Unusable, tuple[str, ...]]  # reason → row ids
 
 
-class Second(NamedTuple):
-    """The rows of second turns, and what became of the others."""
+class FollowUpRows(NamedTuple):
+    """The rows of second turns, and the counts."""
 
     rows: tuple[Row, ...]
-    counts: SecondTurns
+    counts: FollowUpCounts
 
 
-def second_turns(rows: Sequence[Row], held: Collection[str], joined: bool) -> Second:
-    """The second turns of the cleaned train rows, repeated ones and those that leak included.
+def follow_up_rows(train: Sequence[Row], held_out: Collection[str], joined: bool) -> FollowUpRows:
+    """The follow-ups of the cleaned train rows, also of rows that leak or repeat.
 
-    held: question keys of val and hidden. joined: the logs put the first question in front of the
-    second. A second turn whose first question is held out is not made: it would tell of it.
+    held_out: question keys of val and hidden. A follow-up whose first question is held out is not
+    used: its history would leak it. joined: logs put the first question before the second.
     """
-    made: dict[tuple[object, ...], Row] = {}
-    refused: dict[Unusable, list[str]] = defaultdict(list)
-    for row in rows:
-        if row.followup is None:
+    rows: dict[tuple[object, ...], Row] = {}
+    unusable: dict[Unusable, list[str]] = defaultdict(list)
+    for row in train:
+        if row.follow_up is None:
             continue
-        found = _second(row, held, joined)
-        if not isinstance(found, Row):
-            refused[found].append(row.id)
-        elif said(found) in made:
-            refused["repeated"].append(row.id)
+        follow_up = _follow_up_row(row, held_out, joined)
+        if not isinstance(follow_up, Row):
+            unusable[follow_up].append(row.id)
+        elif conversation_key(follow_up) in rows:
+            unusable["repeated"].append(row.id)
         else:
-            made[said(found)] = found
-    counts = SecondTurns(
-        found=sum(row.followup is not None for row in rows),
-        made=len(made),
-        not_made={why: tuple(ids) for why, ids in sorted(refused.items())},
+            rows[conversation_key(follow_up)] = follow_up
+    counts = FollowUpCounts(
+        logged=sum(row.follow_up is not None for row in train),
+        rows=len(rows),
+        unusable={reason: tuple(ids) for reason, ids in sorted(unusable.items())},
     )
-    return Second(tuple(made.values()), counts)
+    return FollowUpRows(tuple(rows.values()), counts)
 
 
-def said(row: Row) -> tuple[object, ...]:
-    """What the model would be shown of a row, tags aside: equal means the same conversation."""
+def conversation_key(row: Row) -> tuple[object, ...]:
+    """Equal for rows that show the model the same conversation, tags aside."""
     history = tuple(
-        (normalised(turn.question), turn.answer, _texts(turn.contexts)) for turn in row.history
+        (normalise_question(turn.question), turn.answer, _texts(turn.contexts))
+        for turn in row.history
     )
     return question_key(row), _texts(row.contexts), history
 
@@ -79,13 +78,13 @@ def _texts(contexts: Sequence[Context]) -> tuple[str, ...]:
     return tuple(context.text for context in contexts)
 
 
-def _second(row: Row, held: Collection[str], joined: bool) -> Row | Unusable:
-    why = _unusable(row, joined)
-    if why is not None:
-        return why
-    turn, answer = row.followup, row.answers[PRODUCTION]
-    assert turn is not None and turn.question is not None  # or it would not be usable
-    second = Row(
+def _follow_up_row(row: Row, held_out: Collection[str], joined: bool) -> Row | Unusable:
+    reason = _unusable_reason(row, joined)
+    if reason is not None:
+        return reason
+    turn, answer = row.follow_up, row.answers[PRODUCTION]
+    assert turn is not None and turn.question is not None  # checked by _unusable_reason
+    follow_up = Row(
         id=f"{row.id}/2",
         question=turn.question.removeprefix(row.question if joined else "").strip(),
         contexts=turn.contexts,
@@ -94,19 +93,18 @@ def _second(row: Row, held: Collection[str], joined: bool) -> Row | Unusable:
         origin=row.origin,
         history=(Turn(question=row.question, answer=answer, contexts=row.contexts),),
     )
-    if question_key(row) in held:
+    if question_key(row) in held_out:
         return "first_held_out"
-    return "held_out" if question_key(second) in held else second
+    return "held_out" if question_key(follow_up) in held_out else follow_up
 
 
-def _unusable(row: Row, joined: bool) -> Unusable | None:
-    """What the follow-up itself lacks; None when it is a second turn with all that it needs."""
-    question = row.followup.question if row.followup else None
+def _unusable_reason(row: Row, joined: bool) -> Unusable | None:
+    question = row.follow_up.question if row.follow_up else None
     if question is None:
         return "no_question"
     if joined and not question.startswith(row.question):
         return "other_question"
-    asked = normalised(question.removeprefix(row.question if joined else ""))
-    if not any(len(word) > 1 for word in asked.split()):
+    words = normalise_question(question.removeprefix(row.question if joined else "")).split()
+    if not any(len(word) > 1 for word in words):
         return "no_words"
     return None if PRODUCTION in row.answers else "no_first_answer"

@@ -1,130 +1,175 @@
-"""From log files to the canonical rows of train, val and hidden, with everything counted.
+"""Logs → the canonical rows of train, val and hidden, and the quality report.
 
-Knows the order of the steps: read, refuse what is too broken, split by question, clean, remove
-train rows that leak or repeat, add the second turns of the others.
+Steps: read, refuse broken files, split by question, clean, remove train rows that leak or repeat,
+add follow-up rows to train.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from config.errors import DataError
 from config.log_formats import CampusLogs, DataSettings
 from data.atomic_write import write_text
-from data.clean import clean
-from data.follow_ups import Second, second_turns
+from data.clean import CleanCounts, clean_rows
+from data.follow_ups import FollowUpCounts, FollowUpRows, follow_up_rows
 from data.jsonl import write_records
-from data.quality import Quality, describe
-from data.readers.logs import LogFile, read_logs, refuse_duplicate_ids
-from data.rows import Row
-from data.splits import Leakage, leakage, question_key, remove_leaks, split
+from data.readers.logs import LogFile, Quarantined, check_unique_ids, read_logs
+from data.records import Record
+from data.rows import Row, question_key
+from data.splits import Leakage, measure_leakage, remove_leaks, split_by_question
 
-_NAMED = 5  # bad lines named in the error
+_SHOWN_LINES = 5  # malformed lines in the error
 
 
-class Prepared(NamedTuple):
-    """The rows of each split, ready to be written."""
+class SplitQuality(Record):
+    """Counts of one split: its written rows, and the answers that cleaning changed."""
+
+    rows: int
+    questions: int  # distinct, by normalised text
+    contexts: int  # passages of the rows' own turns
+    without_contexts: int  # rows
+    follow_ups: int  # rows with a logged follow-up
+    labels: dict[str, int]  # label → rows; a row may have several
+    unlabelled: int  # rows
+    cleaned: CleanCounts  # before leaks and duplicates were removed
+
+
+class DataQuality(Record):
+    """The quality report, `quality.json`."""
+
+    splits: dict[str, SplitQuality]
+    leakage: dict[str, Leakage]  # "train-val", "train-hidden", "val-hidden"
+    leaks_removed: tuple[str, ...]  # train rows whose question occurs in val or hidden
+    duplicates_removed: tuple[str, ...]  # train rows
+    records: int  # in all files, valid or malformed
+    quarantined: tuple[Quarantined, ...]
+    follow_ups: FollowUpCounts | None = None  # of train; None: data.follow_ups is false
+
+
+class PreparedSplits(NamedTuple):
+    """The rows of each split, before they are written."""
 
     train: tuple[Row, ...]
     val: tuple[Row, ...]
-    hidden: tuple[Row, ...] | None  # None: no hidden set was given
-    quality: Quality
+    hidden: tuple[Row, ...] | None  # None: no hidden set is configured
+    quality: DataQuality
 
 
-def prepare(settings: DataSettings, root: Path, out: Path, seed: int) -> Quality:
-    """Writes train, val and hidden (when given) as JSONL, quality.json and quarantine.jsonl.
+def prepare_data(settings: DataSettings, root: Path, out: Path, seed: int) -> DataQuality:
+    """Writes train, val and hidden as JSONL, quality.json and quarantine.jsonl.
 
-    Paths in the settings are relative to `root`. Raises DataError as `prepared` does, and when
-    the disk is full; files of an earlier run are replaced one by one, each at once.
+    Paths in the settings are relative to `root`. Files of an earlier run are replaced atomically.
+    Raises DataError as `prepare_splits` does, and when the disk is full.
     """
-    made = prepared(settings, root, seed)
-    write_records(out / "train.jsonl", made.train)
-    write_records(out / "val.jsonl", made.val)
-    if made.hidden is None:
+    splits = prepare_splits(settings, root, seed)
+    write_records(out / "train.jsonl", splits.train)
+    write_records(out / "val.jsonl", splits.val)
+    if splits.hidden is None:
         (out / "hidden.jsonl").unlink(missing_ok=True)  # of an earlier run with other settings
     else:
-        write_records(out / "hidden.jsonl", made.hidden)
-    write_records(out / "quarantine.jsonl", made.quality.quarantined)
-    write_text(out / "quality.json", made.quality.model_dump_json(indent=1) + "\n")
-    return made.quality
+        write_records(out / "hidden.jsonl", splits.hidden)
+    write_records(out / "quarantine.jsonl", splits.quality.quarantined)
+    write_text(out / "quality.json", splits.quality.model_dump_json(indent=1) + "\n")
+    return splits.quality
 
 
-def prepared(settings: DataSettings, root: Path, seed: int) -> Prepared:
-    """The same without writing anything.
+def prepare_splits(settings: DataSettings, root: Path, seed: int) -> PreparedSplits:
+    """The splits, without writing them.
 
-    Raises DataError when a file cannot be used, too many records are malformed, an id stands for
-    two rows, or a split is left without rows.
+    Raises DataError when a file is unusable, too many records are malformed, two rows have the
+    same id, or a split is empty.
     """
-    files = _read(settings, root)
-    _refuse_bad(tuple(files.values()), settings.max_bad_fraction)
+    files = _read_files(settings, root)
+    _check_malformed(tuple(files.values()), settings.max_bad_fraction)
     rows: dict[str, Sequence[Row]] = {name: file.rows for name, file in files.items()}
-    refuse_duplicate_ids([row for part in rows.values() for row in part], "all data files")
+    check_unique_ids(chain.from_iterable(rows.values()), "all data files")
     if settings.val is None:
-        rows["train"], rows["val"] = split(rows["train"], settings.val_fraction, seed)
-    cleaned = {name: clean(part, settings) for name, part in rows.items()}
-    held_out = [part.rows for name, part in cleaned.items() if name != "train"]
+        rows["train"], rows["val"] = split_by_question(rows["train"], settings.val_fraction, seed)
+    cleaned = {name: clean_rows(split, settings) for name, split in rows.items()}
+    held_out = [split.rows for name, split in cleaned.items() if name != "train"]
     unleaked, leaks = remove_leaks(cleaned["train"].rows, held_out)
-    repeated = {found.row for found in cleaned["train"].counts.duplicates}
-    kept = {name: part.rows for name, part in cleaned.items()}
-    kept["train"] = tuple(row for row in unleaked if row.id not in repeated)
-    _refuse_empty(kept, len(leaks))
-    read = {name: part.rows for name, part in cleaned.items()}
-    seconds = _seconds(cleaned["train"].rows, held_out, settings)
-    if seconds is not None:
-        kept["train"] += seconds.rows
-        read["train"] += seconds.rows
-    quality = Quality(
-        splits={name: describe(kept[name], cleaned[name].counts) for name in sorted(kept)},
-        leakage=_leakages(read, settings.near_duplicate),
+    duplicates = {duplicate.row for duplicate in cleaned["train"].counts.duplicates}
+    all_rows = {name: split.rows for name, split in cleaned.items()}
+    splits = {**all_rows, "train": tuple(row for row in unleaked if row.id not in duplicates)}
+    _check_not_empty(splits, len(leaks))
+    follow_ups = _follow_ups(cleaned["train"].rows, held_out, settings)
+    if follow_ups is not None:
+        splits["train"] += follow_ups.rows
+        all_rows["train"] += follow_ups.rows
+    quality = DataQuality(
+        splits={
+            name: describe_split(splits[name], cleaned[name].counts) for name in sorted(splits)
+        },
+        leakage=_leakages(all_rows, settings.near_duplicate),
         leaks_removed=leaks,
-        duplicates_removed=tuple(row.id for row in unleaked if row.id in repeated),
+        duplicates_removed=tuple(row.id for row in unleaked if row.id in duplicates),
         records=sum(len(file.rows) + len(file.quarantined) for file in files.values()),
-        quarantined=tuple(bad for file in files.values() for bad in file.quarantined),
-        second_turns=None if seconds is None else seconds.counts,
+        quarantined=tuple(record for file in files.values() for record in file.quarantined),
+        follow_ups=None if follow_ups is None else follow_ups.counts,
     )
-    return Prepared(kept["train"], kept["val"], kept.get("hidden"), quality)
+    return PreparedSplits(splits["train"], splits["val"], splits.get("hidden"), quality)
 
 
-def _read(settings: DataSettings, root: Path) -> dict[str, LogFile]:
-    given = {"train": settings.train, "val": settings.val, "hidden": settings.hidden}
-    return {name: read_logs(logs, root) for name, logs in given.items() if logs is not None}
+def describe_split(rows: Sequence[Row], cleaned: CleanCounts) -> SplitQuality:
+    """The counts of one split."""
+    labels = Counter(label for row in rows for label in row.labels or ())
+    return SplitQuality(
+        rows=len(rows),
+        questions=len({question_key(row) for row in rows}),
+        contexts=sum(len(row.contexts) for row in rows),
+        without_contexts=sum(not row.contexts for row in rows),
+        follow_ups=sum(row.follow_up is not None for row in rows),
+        labels=dict(sorted(labels.items())),
+        unlabelled=sum(row.labels is None for row in rows),
+        cleaned=cleaned,
+    )
 
 
-def _seconds(
+def _read_files(settings: DataSettings, root: Path) -> dict[str, LogFile]:
+    sources = {"train": settings.train, "val": settings.val, "hidden": settings.hidden}
+    return {name: read_logs(logs, root) for name, logs in sources.items() if logs is not None}
+
+
+def _follow_ups(
     train: Sequence[Row], held_out: Sequence[Sequence[Row]], settings: DataSettings
-) -> Second | None:
-    if not settings.second_turns:
+) -> FollowUpRows | None:
+    if not settings.follow_ups:
         return None
     logs = settings.train
-    held = {question_key(row) for rows in held_out for row in rows}
-    return second_turns(train, held, isinstance(logs, CampusLogs) and logs.joined_followups)
+    keys = {question_key(row) for rows in held_out for row in rows}
+    return follow_up_rows(train, keys, isinstance(logs, CampusLogs) and logs.joined_follow_ups)
 
 
-def _leakages(rows: Mapping[str, Sequence[Row]], near: float) -> dict[str, Leakage]:
+def _leakages(rows: Mapping[str, Sequence[Row]], threshold: float) -> dict[str, Leakage]:
     pairs = [("train", "val"), ("train", "hidden"), ("val", "hidden")]
     return {
-        f"{one}-{other}": leakage(rows[one], rows[other], near)
-        for one, other in pairs
-        if other in rows
+        f"{left}-{right}": measure_leakage(rows[left], rows[right], threshold)
+        for left, right in pairs
+        if right in rows
     }
 
 
-def _refuse_bad(files: Sequence[LogFile], most: float) -> None:
-    bad = [found for file in files for found in file.quarantined]
-    total = len(bad) + sum(len(file.rows) for file in files)
-    if len(bad) <= most * total:
+def _check_malformed(files: Sequence[LogFile], max_fraction: float) -> None:
+    malformed = [record for file in files for record in file.quarantined]
+    total = len(malformed) + sum(len(file.rows) for file in files)
+    if len(malformed) <= max_fraction * total:
         return
-    named = "; ".join(f"{one.file}:{one.line}: {one.reason}" for one in bad[:_NAMED])
+    shown = [f"{record.file}:{record.line}: {record.reason}" for record in malformed[:_SHOWN_LINES]]
+    if len(malformed) > _SHOWN_LINES:
+        shown.append("…")
     raise DataError(
-        f"{len(bad)} of {total} records are malformed, more than data.max_bad_fraction {most:g}: "
-        f"{named}{'; …' if len(bad) > _NAMED else ''}; mend them or raise the setting"
+        f"{len(malformed)} of {total} records are malformed, more than data.max_bad_fraction "
+        f"{max_fraction:g}: {'; '.join(shown)}; correct them or raise the setting"
     )
 
 
-def _refuse_empty(kept: Mapping[str, Sequence[Row]], leaks: int) -> None:
-    if not kept["val"]:
+def _check_not_empty(splits: Mapping[str, Sequence[Row]], leaks: int) -> None:
+    if not splits["val"]:
         raise DataError("val: no rows are left; give data.val or raise data.val_fraction")
-    if not kept["train"]:
+    if not splits["train"]:
         raise DataError(
             f"train: no rows are left, {leaks} share their question with val or hidden; "
             "give data.train other questions or lower data.val_fraction"

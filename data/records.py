@@ -1,4 +1,4 @@
-"""What every record on disk has in common, and the hash that keys one."""
+"""The base class of every record on disk, and the hash that keys it."""
 
 import hashlib
 import json
@@ -9,23 +9,23 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """Base of every record on disk: immutable, closed to unknown keys, validated when read."""
+    """Base of every record on disk: immutable, without unknown keys, validated when read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def digest(value: Any) -> str:
-    """Hex SHA-256 of a JSON-able value, the same for equal values whatever their key order."""
+    """Hex SHA-256 of a JSON-able value, independent of key order."""
     return hashlib.sha256(_canonical(value)).hexdigest()
 
 
-def digest_each(values: Iterable[Any]) -> str:
-    """The digest of the list of these values, which is never held."""
-    found = hashlib.sha256(b"[")
-    for at, value in enumerate(values):
-        found.update(b"," * (at > 0) + _canonical(value))
-    found.update(b"]")
-    return found.hexdigest()
+def digest_list(values: Iterable[Any]) -> str:
+    """The digest of the list of these values, computed without holding it in memory."""
+    sha256 = hashlib.sha256(b"[")
+    for index, value in enumerate(values):
+        sha256.update(b"," * (index > 0) + _canonical(value))
+    sha256.update(b"]")
+    return sha256.hexdigest()
 
 
 def _canonical(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""What a row is: one logged question with everything the logs say about it."""
+"""Rows: a logged question with everything that the logs say about it, and its normalised form."""
 
 import re
 import unicodedata
@@ -13,11 +13,11 @@ class Context(Record):
     """One retrieved passage."""
 
     text: str
-    url: str | None = None  # where the passage is from, when the logs say it
+    url: str | None = None  # source of the passage, if logged
 
 
 class FollowUp(Record):
-    """The clarified second turn of a conversation."""
+    """The clarified second turn of a conversation, as logged."""
 
     question: str | None
     answer: str | None
@@ -33,30 +33,35 @@ class Turn(Record):
 
 
 class Row(Record):
-    """One question, from the logs or made for a rule that they hardly touch."""
+    """One question: logged, or a generated probe for a rule that the logs rarely exercise."""
 
     id: str
     question: str
     contexts: tuple[Context, ...] = ()
     tags: dict[str, str] = {}
-    answers: dict[str, str] = {}  # answering system → logged answer, cleaned of its footer
-    labels: tuple[str, ...] | None = None  # None: nobody labelled the row
+    answers: dict[str, str] = {}  # answering system → logged answer, without footer
+    labels: tuple[str, ...] | None = None  # None: unlabelled
     comment: str | None = None
-    followup: FollowUp | None = None
-    origin: str = ""  # file and position that the row was read from
-    history: tuple[Turn, ...] = ()  # what was said before the question, the oldest turn first
+    follow_up: FollowUp | None = None
+    origin: str = ""  # file and position in it
+    history: tuple[Turn, ...] = ()  # earlier turns, oldest first
     synthetic: str | None = None  # kind of probe; None: logged
 
 
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
-def normalised(question: str) -> str:
-    """The question without case, ё, punctuation and extra spaces: equal means the same question."""
+def normalise_question(question: str) -> str:
+    """The question without case, ё, punctuation and extra spaces; equal: the same question."""
     folded = unicodedata.normalize("NFKC", question).casefold().replace("ё", "е")
     return _NOT_WORD.sub(" ", folded).strip()
 
 
-def questions(rows: Iterable[Row]) -> dict[str, str]:
-    """Row id → normalised question: what rows are clustered by."""
-    return {row.id: normalised(row.question) for row in rows}
+def question_key(row: Row) -> str:
+    """Equal for rows with the same question. A question without any word equals only itself."""
+    return normalise_question(row.question) or row.question.strip()
+
+
+def question_clusters(rows: Iterable[Row]) -> dict[str, str]:
+    """Row id → normalised question, the cluster of the row in clustered estimates."""
+    return {row.id: normalise_question(row.question) for row in rows}

@@ -1,6 +1,6 @@
-"""Parts of a run's rows that are answered apart, on other machines or at other times, then joined.
+"""Shards: parts of a run's rows, answered on several machines or at different times, then merged.
 
-A row belongs to a shard by the hash of its id alone, whatever other rows there are.
+The hash of a row's id alone decides its shard, so other rows never move it.
 """
 
 import hashlib
@@ -13,64 +13,59 @@ from config.errors import ConfigError, DataError
 
 @dataclass(frozen=True)
 class Shard:
-    """Which rows are meant, and what the files of their answers are called."""
+    """A subset of the rows, and the suffix of its files of answers."""
 
     suffix: str = ""  # of the arm's name
-    number: int = 1  # from 1 on
+    number: int = 1  # 1 … count
     count: int = 1
 
-    def holds(self, row: str) -> bool:
-        """Whether the row of this id is in it."""
-        return shard_of(row, self.count) == self.number
+    def contains(self, row: str) -> bool:
+        """Whether the row with this id belongs to the shard."""
+        return shard_number(row, self.count) == self.number
 
 
-WHOLE = Shard()
+UNSHARDED = Shard()
 
 
-def shard(number: int, count: int) -> Shard:
-    """Shard `number` of `count`."""
+def parse_shard(text: str) -> Shard:
+    """The shard that `--shard 2/4` names. Raises ConfigError when the text is not I/N."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    number, count = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise ConfigError(f"--shard {text}: give it as I/N, from 1/N to N/N")
     return Shard(f".shard-{number}-of-{count}", number, count)
 
 
-def read_shard(text: str) -> Shard:
-    """The part that `--shard 2/4` names. Raises ConfigError when it names none."""
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    number, count = map(int, found.groups()) if found else (0, 0)
-    if not 1 <= number <= count:
-        raise ConfigError(f"--shard {text}: give it as I/N, from 1/N to N/N")
-    return shard(number, count)
-
-
-def shard_of(row: str, count: int) -> int:
-    """The number of the shard that a row is in, 1 … count."""
-    found = hashlib.sha256(row.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(found[:8], "big") % count + 1
+def shard_number(row: str, count: int) -> int:
+    """The shard of a row id, 1 … count."""
+    sha256 = hashlib.sha256(row.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(sha256[:8], "big") % count + 1
 
 
 def shard_paths(path: Path) -> list[Path]:
-    """The files of all shards of a file of answers, in their order.
+    """The files of all shards of a file of answers, in order.
 
-    Raises DataError when there are none, one is missing, or there are two ways of sharding.
+    Raises DataError when there are none, some are missing, or shard counts are mixed.
     """
-    found: dict[tuple[int, int], Path] = {}
-    for one in path.parent.glob(f"{path.stem}.shard-*-of-*{path.suffix}"):
-        numbers = re.search(r"\.shard-(\d+)-of-(\d+)$", one.stem)
-        if numbers:
-            found[int(numbers[2]), int(numbers[1])] = one
-    counts = sorted({count for count, _ in found})
+    files: dict[tuple[int, int], Path] = {}
+    for file in path.parent.glob(f"{path.stem}.shard-*-of-*{path.suffix}"):
+        match = re.search(r"\.shard-(\d+)-of-(\d+)$", file.stem)
+        if match:
+            files[int(match[2]), int(match[1])] = file
+    counts = sorted({count for count, _ in files})
     if len(counts) > 1:
         several = " and ".join(map(str, counts))
-        raise DataError(f"{path}: there are shards of {several}; remove those that do not count")
+        raise DataError(f"{path}: there are shards of {several}; remove the obsolete ones")
     if not counts:
         raise DataError(
             f"{path}: has no shards; run `python -m teacher CONFIG generate --shard 1/N`, … "
             "and `--shard N/N` first"
         )
     count = counts[0]
-    missing = [str(number) for number in range(1, count + 1) if (count, number) not in found]
+    missing = [str(number) for number in range(1, count + 1) if (count, number) not in files]
     if missing:
         raise DataError(
             f"{path}: of {count} shards {', '.join(missing)} are missing; run `python -m teacher "
             f"CONFIG generate --shard {missing[0]}/{count}`"
         )
-    return [found[count, number] for number in range(1, count + 1)]
+    return [files[count, number] for number in range(1, count + 1)]

@@ -1,8 +1,8 @@
 """The most likely tokens at each position of stored answers: an Arrow IPC stream beside them.
 
-One record batch per answer, so that the file grows answer by answer and any Arrow reader can read
-it. A batch that a crash has torn is found by its length and cut before the next one is appended.
-A key comes once, whatever crashes and power cuts lie behind the file.
+One record batch per answer, so that the file grows by appending and any Arrow reader can read it.
+A batch that a crash left unfinished is cut off before the next append. Keys are unique, after any
+sequence of crashes and power cuts.
 """
 
 import os
@@ -27,35 +27,39 @@ _SCHEMA = pa.schema(
         ("logprobs", pa.list_(pa.float16())),
     ]
 )
-_HEAD: bytes = _SCHEMA.serialize().to_pybytes()
-_TORN = (pa.ArrowException, OSError, EOFError)  # what pyarrow raises on a message that ends early
+_HEADER: bytes = _SCHEMA.serialize().to_pybytes()
+_UNFINISHED = (
+    pa.ArrowException,
+    OSError,
+    EOFError,
+)  # pyarrow's errors on a short message
 
 
 class TopLogprobs(NamedTuple):
-    """The most likely tokens at each position of one answer, by falling probability."""
+    """The most likely tokens at each position of one answer, most likely first."""
 
     ids: NDArray[np.int32]  # [T, K]
     logprobs: NDArray[np.float16]  # [T, K], before temperature
 
 
 class _Span(NamedTuple):
-    """Where a record batch lies in its file, in bytes."""
+    """Byte offsets of a record batch."""
 
     start: int
     end: int
 
 
 class TopLogprobsFile(Mapping[str, TopLogprobs]):
-    """The records of one file by the answers' keys; read where asked for, out of a memory map."""
+    """One file, by the answers' keys; records are read on access, from a memory map."""
 
     def __init__(self, path: Path) -> None:
-        """Raises DataError when the file is of another layout."""
+        """Raises DataError when the file has another schema."""
         self.path = path
         self._bytes = pa.memory_map(str(path)).read_buffer()
-        self._spans = dict(_records(self._bytes, path))
+        self._spans = dict(_scan(self._bytes, path))
 
     def __getitem__(self, key: str) -> TopLogprobs:
-        batch = _batch(self._slice(self._spans[key]))
+        batch = _read_batch(self._slice(self._spans[key]))
         width = batch.column("k")[0].as_py()
         ids, logprobs = (
             batch.column(name).values.to_numpy().reshape(-1, width) for name in ("ids", "logprobs")
@@ -69,17 +73,16 @@ class TopLogprobsFile(Mapping[str, TopLogprobs]):
         return len(self._spans)
 
     def end(self, keys: Container[str]) -> int:
-        """Bytes up to the end of the last whole record of one of these keys."""
+        """The byte offset after the last complete record of these keys."""
         return max((span.end for key, span in self._spans.items() if key in keys), default=0)
 
     def size(self, keys: Container[str]) -> int:
-        """Bytes of a file with just these keys' records; of none: 0."""
-        sizes = (span.end - span.start for key, span in self._spans.items() if key in keys)
-        found = sum(sizes)
-        return found + len(_HEAD) if found else 0
+        """Bytes of a file with only these keys' records; 0 if there are none."""
+        size = sum(span.end - span.start for key, span in self._spans.items() if key in keys)
+        return size + len(_HEADER) if size else 0
 
-    def parts(self, keys: Container[str]) -> Iterator[Any]:
-        """Their bytes, uncopied, record by record."""
+    def record_bytes(self, keys: Container[str]) -> Iterator[Any]:
+        """The records of these keys as uncopied bytes."""
         return (self._slice(span) for key, span in self._spans.items() if key in keys)
 
     def _slice(self, span: _Span) -> Any:
@@ -89,7 +92,7 @@ class TopLogprobsFile(Mapping[str, TopLogprobs]):
 def read_top_logprobs(path: Path) -> TopLogprobsFile:
     """The most likely tokens of the answers in a file, by key.
 
-    Raises DataError when there is no such file, or it is of another layout.
+    Raises DataError when the file is missing or has another schema.
     """
     try:
         return TopLogprobsFile(path)
@@ -99,44 +102,45 @@ def read_top_logprobs(path: Path) -> TopLogprobsFile:
         ) from None
 
 
-def join_top_logprobs(paths: Iterable[Path], out: Path) -> None:
-    """Writes the records of all files that are there into one; of a key that several have, the
-    first. Of no records no file. Raises DataError when one is of another layout, or the disk full.
+def merge_top_logprobs(paths: Iterable[Path], out: Path) -> None:
+    """Writes the records of all existing files into one; the first record of a key wins.
+
+    Without any record it writes no file. Raises DataError on another schema or a full disk.
     """
     files = [TopLogprobsFile(path) for path in paths if path.exists()]
     size = sum(file.path.stat().st_size for file in files)
 
     def parts() -> Iterator[Any]:
-        seen: set[str] = set()
-        yield _HEAD
+        written: set[str] = set()
+        yield _HEADER
         for file in files:
-            yield from file.parts({key for key in file if key not in seen})
-            seen.update(file)
+            yield from file.record_bytes(file.keys() - written)
+            written.update(file)
 
     if any(files):
         replace_file(out, parts(), size)
 
 
 class TopLogprobsStore:
-    """A file under construction. Its owner is the one process that writes the answers beside it.
+    """A file that one process writes, the one that writes the answers beside it.
 
-    The file is made by the first append.
+    The first append creates the file.
     """
 
     def __init__(self, path: Path, keys: Container[str]) -> None:
-        """`keys`: of the stored answers. A torn record is cut, and so is one whose answer a crash
-        kept from being stored: the answer will be drawn again, and may be another one.
+        """`keys` of the stored answers. Unfinished records are cut off, and so are records whose
+        answer was not stored before a crash: the answer will be generated again and may differ.
 
-        Raises DataError when the file is of another layout.
+        Raises DataError when the file has another schema.
         """
         self._path = path
         self._file: Appender | None = None
         self._keys: set[str] = set()
         if path.exists():
-            found = TopLogprobsFile(path)
-            self._keys.update(key for key in found if key in keys)
-            os.truncate(path, found.end(keys))  # all of it, as a rule, and no copy is made
-            _keep(path, keys)
+            stored = TopLogprobsFile(path)
+            self._keys.update(key for key in stored if key in keys)
+            os.truncate(path, stored.end(keys))  # usually enough, without a copy
+            _reduce(path, keys)
 
     def __contains__(self, key: str) -> bool:
         return key in self._keys
@@ -144,12 +148,12 @@ class TopLogprobsStore:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def append(self, key: str, topk: TopLogprobs) -> None:
+    def append(self, key: str, top_logprobs: TopLogprobs) -> None:
         """Writes one answer's record. Raises DataError when the disk is full."""
-        data = _message(key, topk)
+        message = _message(key, top_logprobs)
         if self._file is None:
             self._file = Appender(self._path)
-        self._file.write(data if self._keys else _HEAD + data)
+        self._file.write(message if self._keys else _HEADER + message)
         self._keys.add(key)
 
     def finish(self, keys: Container[str]) -> None:
@@ -157,48 +161,47 @@ class TopLogprobsStore:
         if self._file is not None:
             self._file.close()
         if self._path.exists():
-            _keep(self._path, keys)
+            _reduce(self._path, keys)
 
 
-def _keep(path: Path, keys: Container[str]) -> None:
-    """Replaces the file by one with just these keys' records, unless it is that already."""
+def _reduce(path: Path, keys: Container[str]) -> None:
+    """Reduces the file to the records of these keys; removes it if there are none."""
     file = TopLogprobsFile(path)
     size = file.size(keys)
     if not size:
         path.unlink()
     elif size < path.stat().st_size:
-        replace_file(path, chain([_HEAD], file.parts(keys)), size)
+        replace_file(path, chain([_HEADER], file.record_bytes(keys)), size)
 
 
-def _message(key: str, topk: TopLogprobs) -> bytes:
-    """An answer's record batch as it stands in the file."""
-    columns = [pa.array([key], pa.string()), pa.array([topk.ids.shape[1]], pa.int32())]
-    for values in topk:
+def _message(key: str, top_logprobs: TopLogprobs) -> bytes:
+    """The serialised record batch of an answer."""
+    columns = [pa.array([key], pa.string()), pa.array([top_logprobs.ids.shape[1]], pa.int32())]
+    for values in top_logprobs:
         ends = pa.array([0, values.size], pa.int32())
         columns.append(pa.ListArray.from_arrays(ends, pa.array(values.ravel())))
     batch = pa.record_batch(columns, schema=_SCHEMA)
-    data: bytes = batch.serialize().to_pybytes()
-    return data
+    message: bytes = batch.serialize().to_pybytes()
+    return message
 
 
-def _batch(message: Any) -> Any:
+def _read_batch(message: Any) -> Any:
     return pa.ipc.read_record_batch(message, _SCHEMA)
 
 
-def _records(data: Any, path: Path) -> Iterator[tuple[str, _Span]]:
-    """Keys and places of the whole records of a file, in its order; a torn one ends it."""
+def _scan(data: Any, path: Path) -> Iterator[tuple[str, _Span]]:
+    """Keys and spans of the complete records of a file, in order."""
     source = pa.BufferReader(data)
     try:
-        head = pa.ipc.read_message(source)
-        known = pa.ipc.read_schema(head).equals(_SCHEMA)
-    except _TORN:
+        same_schema = pa.ipc.read_schema(pa.ipc.read_message(source)).equals(_SCHEMA)
+    except _UNFINISHED:
         return
-    if not known:
-        raise DataError(f"{path}: is of another layout; remove the file to ask again")
+    if not same_schema:
+        raise DataError(f"{path}: has another schema; remove the file to generate it again")
     while True:
         start = source.tell()
         try:
-            batch = _batch(pa.ipc.read_message(source))
-        except _TORN:
+            batch = _read_batch(pa.ipc.read_message(source))
+        except _UNFINISHED:
             return
         yield batch.column("key")[0].as_py(), _Span(start, source.tell())

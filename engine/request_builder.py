@@ -11,7 +11,7 @@ from pathlib import Path
 from config.generation import SamplingSettings
 from config.schema import Config
 from data.fingerprint import Fingerprint
-from data.records import digest, digest_each
+from data.records import digest, digest_list
 from data.rows import Row
 from engine.base import Adapter, make_request, score_request
 from engine.batch_job import Task
@@ -128,7 +128,7 @@ class RequestBuilder:
             "adapter": view.adapter.sha256 if view.adapter else None,
             "sampling": sampling.model_dump(),
             "seed": self.config.seed,
-            "rows": digest_each(map(_shown, rows)),
+            "rows": digest_list(map(_shown, rows)),
             "budget": self.budget,
         }
 

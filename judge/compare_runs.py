@@ -15,7 +15,7 @@ from config.errors import DataError
 from data.atomic_write import write_text
 from data.jsonl import read_records
 from data.records import Record, digest
-from data.rows import Row, normalised
+from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
 from judge.format import points, share
 from judge.metrics.paired import compared, with_holm
@@ -223,7 +223,7 @@ def _keys(runs: Sequence[Sequence[Row]]) -> list[dict[str, str]]:
         ids: dict[str, list[str]] = defaultdict(list)
         for row in rows:
             passages = [context.text for context in row.contexts]
-            ids[digest([normalised(row.question), passages])].append(row.id)
+            ids[digest([normalise_question(row.question), passages])].append(row.id)
         alike.append(ids)
     keys = []
     for found in alike:

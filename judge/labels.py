@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from data.records import Record
 from data.rows import PRODUCTION, Row
-from data.splits import split
+from data.splits import split_by_question
 from judge.checks.text import fold
 
 Half = Literal["tune", "report"]
@@ -85,7 +85,7 @@ def halves(rows: Sequence[Row], seed: int) -> dict[str, Half]:
     The seed is moved by one: val was chosen by the same order of questions under the seed itself,
     and would else be all of one half.
     """
-    tune, report = split(rows, 0.5, seed + 1)
+    tune, report = split_by_question(rows, 0.5, seed + 1)
     tuned: dict[str, Half] = {row.id: "tune" for row in tune}
     return {**tuned, **{row.id: "report" for row in report}}
 

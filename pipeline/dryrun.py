@@ -7,8 +7,7 @@ from typing import get_args
 import yaml
 
 from config.schema import Config
-from data.prepare import Prepared, prepared
-from data.quality import Quality
+from data.prepare import DataQuality, PreparedSplits, prepare_splits
 from data.rows import Row
 from data.run_paths import Split
 from engine.request_builder import RequestBuilder, View
@@ -26,7 +25,7 @@ _BAR = 40  # characters of the longest bar
 
 def dry_run(config: Config) -> str:
     """The resolved config, every row with its lengths, histograms, and what would be spent."""
-    rows = prepared(config.data, Path(), config.seed)
+    rows = prepare_splits(config.data, Path(), config.seed)
     builder = RequestBuilder(config)
     splits: dict[Split, Sequence[Row]] = {
         "train": (*rows.train, *_probes(config, builder, rows)),
@@ -51,7 +50,7 @@ def dry_run(config: Config) -> str:
     return "\n".join(lines)
 
 
-def _probes(config: Config, builder: RequestBuilder, rows: Prepared) -> Sequence[Row]:
+def _probes(config: Config, builder: RequestBuilder, rows: PreparedSplits) -> Sequence[Row]:
     """Those of the bank, where probes are asked for; no model writes questions here."""
     if config.probes is None:
         return ()
@@ -84,7 +83,7 @@ def _histogram(values: Sequence[int]) -> list[str]:
     ]
 
 
-def _removed(quality: Quality) -> list[str]:
+def _removed(quality: DataQuality) -> list[str]:
     """One line per row that was read and will not be used, and why."""
     lines = [f"{row:<24} train   removed: val or hidden asks it" for row in quality.leaks_removed]
     lines += [f"{row:<24} train   removed: asked before" for row in quality.duplicates_removed]

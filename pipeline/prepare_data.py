@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from config.cli import add_run_arguments, command_parser, load_arguments, run_command
-from data.prepare import prepare
+from data.prepare import prepare_data
 from data.run_paths import RunPaths
 
 
@@ -12,12 +12,12 @@ def main() -> int:
     parser = command_parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
     add_run_arguments(parser)
     config = load_arguments(parser.parse_args())
-    quality = prepare(config.data, Path(), RunPaths.of(config).data, config.seed)
+    quality = prepare_data(config.data, Path(), RunPaths.of(config).data, config.seed)
     counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
-    turns = quality.second_turns
-    if turns is not None and turns.found:
-        why = ", ".join(f"{len(ids)} {reason}" for reason, ids in turns.not_made.items())
-        print(f"second turns: {turns.made} of {turns.found} follow-ups; not used: {why or 0}")
+    turns = quality.follow_ups
+    if turns is not None and turns.logged:
+        why = ", ".join(f"{len(ids)} {reason}" for reason, ids in turns.unusable.items())
+        print(f"follow-up turns: {turns.rows} of {turns.logged} follow-ups; not used: {why or 0}")
     print(
         f"rows: {counts}; {len(quality.leaks_removed)} leaks and "
         f"{len(quality.duplicates_removed)} duplicates removed, "

@@ -16,7 +16,7 @@ from config.peft_methods import Served, served_as
 from config.schema import Config
 from data.answers import Answer, read_answers
 from data.jsonl import read_records
-from data.quality import Quality
+from data.prepare import DataQuality
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.import_labels import Labels
@@ -64,7 +64,7 @@ class RunFiles:
     prompt: Prompt
     rules: RuleFile
     manifest: Mapping[str, Any] | None
-    quality: Quality | None
+    quality: DataQuality | None
     rows: tuple[Row, ...] | None  # of val
     answers: Mapping[str, tuple[Answer, ...]]  # arm → its answers to val; only arms that answered
     audit: Audit | None
@@ -136,7 +136,7 @@ def gather(config: Config, root: Path = Path()) -> RunFiles:
         prompt=prompt,
         rules=rules,
         manifest=_json(run.manifest, TypeAdapter(dict[str, Any])),
-        quality=_json(run.quality, TypeAdapter(Quality)),
+        quality=_json(run.quality, TypeAdapter(DataQuality)),
         rows=tuple(run.rows("val")) if run.split("train").exists() else None,
         answers=_answers(config, run),
         audit=_json(run.audit, TypeAdapter(Audit)),

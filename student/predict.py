@@ -10,7 +10,7 @@ from config.schema import Config
 from config.training import StudentSettings
 from data.answers import Answer, read_answers
 from data.atomic_write import write_text
-from data.readers.write_back import write_hidden
+from data.readers.write_back import write_back
 from data.rows import Row
 from data.run_paths import RunPaths
 from engine.base import Adapter, Engine
@@ -169,7 +169,7 @@ def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:
     assert source is not None  # there are hidden rows
     texts = {answer.row: answer.text for answer in read_answers(answers)}
     out = RunPaths.of(config).best / f"hidden_answers{Path(source.path).suffix}"
-    unanswered = write_hidden(source, Path(), texts, "answer", out)
+    unanswered = write_back(source, Path(), texts, "answer", out)
     print(f"hidden: {len(rows)} answers in {out}")
     if unanswered:
         print(f"hidden: without an answer, left empty: {', '.join(unanswered)}")

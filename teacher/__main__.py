@@ -54,9 +54,9 @@ def main(make_sources: "Callable[[Config], Sources]" = own_sources) -> int:
     elif arguments.action == "prepare":
         _prepare(config)
     else:
-        from data.shards import WHOLE, read_shard
+        from data.shards import UNSHARDED, parse_shard
 
-        part = WHOLE if arguments.shard is None else read_shard(arguments.shard)
+        part = UNSHARDED if arguments.shard is None else parse_shard(arguments.shard)
         sources = make_sources(config)._replace(part=part)
         _generate(config, sources, arguments.accept_changes)
     return 0

@@ -18,7 +18,7 @@ from config.schema import Config
 from config.teaching import TeacherSettings
 from data.rows import Row
 from data.run_paths import RunPaths
-from data.shards import WHOLE, Shard
+from data.shards import UNSHARDED, Shard
 from engine.base import Engine
 from engine.batch_job import BatchJob, JobSummary, Task, run_job
 from engine.request_builder import RequestBuilder, View
@@ -37,7 +37,7 @@ class Sources(NamedTuple):
     engine: Engine
     base: Engine | None = None  # the student's base, where `engine` is another model
     judge: ServerSettings | None = None  # a running server for `teacher.judged`
-    part: Shard = WHOLE
+    part: Shard = UNSHARDED
 
     def close(self) -> None:
         """Frees the models."""
@@ -93,7 +93,7 @@ class _Generation:
     def ask_val(self) -> dict[str, JobSummary]:
         """The teacher's answers to val, and what it thinks of the logged ones."""
         builder, val = self._asking, self._run.rows("val")
-        own = [row for row in val if self._sources.part.holds(row.id)]
+        own = [row for row in val if self._sources.part.contains(row.id)]
         view, sampling = View(prompted=True), self._config.predict.sampling
         given = best_by_row(own) if self._config.teacher.engine.scores else {}
         tasks: dict[str, Iterable[Task]] = {
@@ -131,7 +131,9 @@ class _Generation:
 
     def _chunks(self, split: Literal["train", "val"]) -> Iterator[list[Row]]:
         rows = (
-            row for row in candidate_rows(self._config, split) if self._sources.part.holds(row.id)
+            row
+            for row in candidate_rows(self._config, split)
+            if self._sources.part.contains(row.id)
         )
         while chunk := list(islice(rows, _AT_ONCE)):
             yield chunk

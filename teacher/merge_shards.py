@@ -16,11 +16,11 @@ from config.schema import Config
 from data.answers import Answer, top_logprobs_path
 from data.atomic_write import replace_file
 from data.file_lock import lock_file
-from data.fingerprint import check_fingerprint, fingerprint_path, stored_fingerprint
+from data.fingerprint import check_fingerprint, fingerprint_path, read_fingerprint
 from data.jsonl import read_records
 from data.run_paths import RunPaths
-from data.shards import Shard, shard_of, shard_paths
-from data.top_logprobs import join_top_logprobs
+from data.shards import Shard, shard_number, shard_paths
+from data.top_logprobs import merge_top_logprobs
 from engine.base import Completion, Request
 from engine.batch_job import UnansweredRows
 from teacher.generate import ARMS, Sources, generate
@@ -75,7 +75,7 @@ def merge(config: Config, identity: str) -> dict[str, Merged]:
         for arm in ARMS:
             check_fingerprint(
                 fingerprint_path(run.answers(arm)),
-                stored_fingerprint(fingerprint_path(joined[arm])),
+                read_fingerprint(fingerprint_path(joined[arm])),
                 False,
             )
         for arm in ARMS:
@@ -108,7 +108,7 @@ def _move(joined: Path, path: Path) -> None:
 
 
 def _unfinished(error: UnansweredRows, count: int) -> DataError:
-    numbers = sorted({shard_of(row, count) for row in error.rows})
+    numbers = sorted({shard_number(row, count) for row in error.rows})
     first = str(error).split("; run again")[0].replace(_MERGING.suffix, "")
     return DataError(
         f"{first}; run `python -m teacher CONFIG generate --shard {numbers[0]}/{count}` again"
@@ -118,14 +118,14 @@ def _unfinished(error: UnansweredRows, count: int) -> DataError:
 
 def _join(paths: list[Path], out: Path) -> int:
     """Writes `out` and what lies beside it; returns how many answers it got."""
-    meanings = [stored_fingerprint(fingerprint_path(path)) for path in paths]
+    meanings = [read_fingerprint(fingerprint_path(path)) for path in paths]
     for path, meaning in zip(paths, meanings, strict=True):
         if meaning != meanings[0]:
             raise DataError(f"{path}: was made with other settings than {paths[0]}; make it again")
     joining = _Joining(len(paths))
     replace_file(out, joining.lines(paths), sum(path.stat().st_size for path in paths))
     check_fingerprint(fingerprint_path(out), meanings[0], True)
-    join_top_logprobs([top_logprobs_path(path) for path in paths], top_logprobs_path(out))
+    merge_top_logprobs([top_logprobs_path(path) for path in paths], top_logprobs_path(out))
     return joining.written
 
 
@@ -158,7 +158,7 @@ class _Joining:
                 f"teacher CONFIG generate --shard {number}/{self.count}` again"
             )
         self.places.add(place)
-        home = shard_of(answer.row, self.count)
+        home = shard_number(answer.row, self.count)
         if home != number:
             raise DataError(
                 f"{path}: row {answer.row} belongs into shard {home} of {self.count}; was the file "

@@ -1,6 +1,6 @@
-"""Reads the campus chat-bot's JSON, and its hidden set: the same keys less answers and labels.
+"""Reader of the campus chat-bot's JSON, and of its hidden set without answers and labels.
 
-Knows the Russian keys and the Python repr in which the retrieved documents were logged.
+Knows the Russian keys, and the Python repr in which retrieved documents were logged.
 """
 
 import ast
@@ -13,13 +13,13 @@ from typing import Any
 from config.errors import DataError
 from data.readers.cells import (
     Malformed,
+    cell_labels,
+    cell_text,
+    is_no_passage,
     joined_text,
-    labels_of,
     required_text,
-    says_nothing,
-    text_of,
 )
-from data.readers.tables import Entry, RepeatedKey, keyed_once, read_bytes
+from data.readers.tables import Entry, RepeatedKey, read_bytes, unique_keys
 from data.rows import PRODUCTION, Context, FollowUp, Row
 
 QUESTION = "Вопрос пользователя"
@@ -35,115 +35,115 @@ TAGS = {
     "user_filters": "user_filters",
     "question_filters": "question_filters",
 }
-FOLLOWUP_QUESTION = "Уточненный вопрос пользователя"
-FOLLOWUP_ANSWER = "Ответ AI (уточнение)"
-FOLLOWUP_CONTEXTS = "Ресурсы для ответа (уточнение)"
+FOLLOW_UP_QUESTION = "Уточненный вопрос пользователя"
+FOLLOW_UP_ANSWER = "Ответ AI (уточнение)"
+FOLLOW_UP_CONTEXTS = "Ресурсы для ответа (уточнение)"
 
 
 def read_campus(path: Path) -> Iterator[Entry]:
-    """The objects of the file's list, each with the line that it begins on.
+    """The objects of the file's list, with the line on which each one begins.
 
-    Raises DataError when the file is missing, is not JSON in UTF-8, or holds no list of rows.
+    Raises DataError when the file is missing or is not a list as JSON in UTF-8.
     """
     data = read_bytes(path)
     try:
         text = data.decode("utf-8-sig")
-        found = list(_elements(text))
+        elements = list(_elements(text))
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: not a list of rows as JSON in UTF-8: {error}; is it the right file?"
         ) from None
-    line, counted = 1, 0
-    for number, (begins, ends, value) in enumerate(found, 1):
-        line, counted = line + text.count("\n", counted, begins), begins
-        raw = text[begins:ends]
+    line = position = 0
+    for number, (start, end, value) in enumerate(elements, 1):
+        line, position = line + text.count("\n", position, start), start
+        raw = text[start:end]
         if isinstance(value, dict):
-            yield Entry(number, line, raw, value, None)
+            yield Entry(number, line + 1, raw, value, None)
         elif isinstance(value, RepeatedKey):
-            yield Entry(number, line, raw, None, f"key {value.key[:40]!r} is given twice")
+            yield Entry(number, line + 1, raw, None, f"key {value.key[:40]!r} is given twice")
         else:
-            yield Entry(number, line, raw, None, "not an object")
+            yield Entry(number, line + 1, raw, None, "not an object")
 
 
 def _elements(text: str) -> Iterator[tuple[int, int, object]]:
-    """Begin, end and value of each element of a JSON list. Raises ValueError when it is none."""
-    decoder = json.JSONDecoder(object_pairs_hook=keyed_once)
-    at = _skip_space(text, 0)
-    if text[at : at + 1] != "[":
+    """Start, end and value of each element of a JSON list. Raises ValueError on other text."""
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
+    position = _skip_space(text, 0)
+    if text[position : position + 1] != "[":
         raise ValueError("it does not begin with [")
-    while text[at] != "]":
-        begins = _skip_space(text, at + 1)
-        value, ends = decoder.raw_decode(text, begins)
-        yield begins, ends, value
-        at = _skip_space(text, ends)
-        if text[at : at + 1] not in (",", "]"):
-            raise ValueError(f"expected a comma or the list's end at character {at}")
-    if text[at + 1 :].strip():
-        raise ValueError(f"more text after the list, at character {at + 1}")
+    while text[position] != "]":
+        start = _skip_space(text, position + 1)
+        value, end = decoder.raw_decode(text, start)
+        yield start, end, value
+        position = _skip_space(text, end)
+        if text[position : position + 1] not in (",", "]"):
+            raise ValueError(f"expected a comma or the list's end at character {position}")
+    if text[position + 1 :].strip():
+        raise ValueError(f"more text after the list, at character {position + 1}")
 
 
-def _skip_space(text: str, at: int) -> int:
-    while text[at : at + 1] in (" ", "\t", "\r", "\n"):
-        at += 1
-    return at
+def _skip_space(text: str, position: int) -> int:
+    while text[position : position + 1] in (" ", "\t", "\r", "\n"):
+        position += 1
+    return position
 
 
 def campus_row(values: dict[str, Any], identity: str, origin: str) -> Row:
-    """The row in one object of the file. Raises Malformed when it cannot be one."""
+    """The row in one object of the file. Raises Malformed when it is invalid."""
     tags = {tag: joined_text(values.get(key), key) for tag, key in TAGS.items()}
-    answers = {system: text_of(values.get(key), key) for system, key in ANSWERS.items()}
+    answers = {system: cell_text(values.get(key), key) for system, key in ANSWERS.items()}
     return Row(
         id=identity,
         question=required_text(values.get(QUESTION), QUESTION),
-        contexts=documents(values.get(CONTEXTS), CONTEXTS),
+        contexts=parse_documents(values.get(CONTEXTS), CONTEXTS),
         tags={tag: text for tag, text in tags.items() if text},
         answers={system: text for system, text in answers.items() if text is not None},
-        labels=labels_of(values.get(LABEL), LABEL),
+        labels=cell_labels(values.get(LABEL), LABEL),
         comment=joined_text(values.get(COMMENT), COMMENT),
-        followup=_followup(values),
+        follow_up=_follow_up(values),
         origin=origin,
     )
 
 
-def _followup(values: dict[str, Any]) -> FollowUp | None:
-    question = joined_text(values.get(FOLLOWUP_QUESTION), FOLLOWUP_QUESTION)
-    answer = joined_text(values.get(FOLLOWUP_ANSWER), FOLLOWUP_ANSWER)
-    contexts = documents(values.get(FOLLOWUP_CONTEXTS), FOLLOWUP_CONTEXTS)
+def _follow_up(values: dict[str, Any]) -> FollowUp | None:
+    question = joined_text(values.get(FOLLOW_UP_QUESTION), FOLLOW_UP_QUESTION)
+    answer = joined_text(values.get(FOLLOW_UP_ANSWER), FOLLOW_UP_ANSWER)
+    contexts = parse_documents(values.get(FOLLOW_UP_CONTEXTS), FOLLOW_UP_CONTEXTS)
     if question is None and answer is None and not contexts:
         return None
     return FollowUp(question=question, answer=answer, contexts=contexts)
 
 
-def documents(value: object, name: str) -> tuple[Context, ...]:
-    """Passages of `[Document(page_content='…', metadata={…}), …]`, parsed and never evaluated.
+def parse_documents(value: object, name: str) -> tuple[Context, ...]:
+    """The passages of `[Document(page_content='…', metadata={…}), …]`, parsed, never evaluated.
 
-    Null, blank, `[]` and "Источников нет" are no passages. Raises Malformed.
+    Null, blank text, `[]` and "Источников нет" give no passages. Raises Malformed.
     """
-    text = text_of(value, name) if not isinstance(value, list) else str(value)
-    if text is None or says_nothing(text):
+    text = cell_text(value, name) if not isinstance(value, list) else str(value)
+    if text is None or is_no_passage(text):
         return ()
     try:
-        with warnings.catch_warnings():  # the parser warns about escapes inside logged texts
+        with warnings.catch_warnings():  # the parser warns about escapes in logged texts
             warnings.simplefilter("ignore")
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise Malformed(f"{name}: not a list of documents") from None
     if not isinstance(tree, ast.List):
         raise Malformed(f"{name}: not a list of documents")
-    passages = [_document(node, f"{name}[{place}]") for place, node in enumerate(tree.elts)]
-    return tuple(passage for passage in passages if not says_nothing(passage.text))
+    passages = [_document(node, f"{name}[{index}]") for index, node in enumerate(tree.elts)]
+    return tuple(passage for passage in passages if not is_no_passage(passage.text))
 
 
 def _document(node: ast.expr, name: str) -> Context:
     if not isinstance(node, ast.Call):
         raise Malformed(f"{name}: not a document")
     parts = {keyword.arg: keyword.value for keyword in node.keywords}
-    text = text_of(_constant(parts.get("page_content")), f"{name}.page_content")
+    text = cell_text(_constant(parts.get("page_content")), f"{name}.page_content")
     if text is None:
         raise Malformed(f"{name}: a document without page_content")
     metadata = _constants(parts.get("metadata"))
     url = metadata.get("url") or metadata.get("source")
-    return Context(text=text, url=text_of(url, f"{name}.url"))
+    return Context(text=text, url=cell_text(url, f"{name}.url"))
 
 
 def _constant(node: ast.expr | None) -> object:

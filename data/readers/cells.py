@@ -1,7 +1,7 @@
-"""Cell values → checked text and passages.
+"""Cell values → validated text, labels and passages.
 
-Knows what no valid row can hold (NUL, half a character, megabytes in one field) and which types
-count as text; leaves to the readers which column means what.
+Rejects what no valid row contains (NUL, lone surrogates, megabytes in one field) and types that
+are not text. The readers decide which column means what.
 """
 
 import json
@@ -12,22 +12,22 @@ from uuid import UUID
 
 from data.rows import Context
 
-MAX_FIELD = 4_000_000  # characters; a 200,000-token passage is still a row, a memory dump is not
-NO_SOURCES = "источников нет"
+MAX_FIELD = 4_000_000  # characters: accepts a 200,000-token passage, rejects a memory dump
+_NO_SOURCES = "источников нет"
 
 _SCALARS = (int, float, Decimal, date, time, UUID)
 _EXACT_FLOAT = 2**53
 
 
 class Malformed(ValueError):
-    """The row cannot be a valid one; the message is the reason, without the row's text."""
+    """The record is not a valid row. The message gives the reason, without the record's text."""
 
 
-def text_of(value: object, name: str) -> str | None:
-    """The text of one cell; None when it holds nothing (null, or the NaN that pandas writes).
+def cell_text(value: object, name: str) -> str | None:
+    """The text of one cell; None when it is null, or the NaN that pandas writes.
 
-    A whole float is written as the integer it was before a null made its column float.
-    Raises Malformed, naming the field, for anything that has no plain text.
+    An integral float becomes an integer: pandas turns integer columns with a null into floats.
+    Raises Malformed, naming the field, for any type that is not text.
     """
     if isinstance(value, str):
         return _checked(value, name)
@@ -43,43 +43,43 @@ def text_of(value: object, name: str) -> str | None:
 
 
 def required_text(value: object, name: str) -> str:
-    """The text of a cell that must say something. Raises Malformed when it does not."""
-    if isinstance(value, bool):  # a number can be a question or an id, a yes or no cannot
+    """The text of a required cell. Raises Malformed when it is missing or blank."""
+    if isinstance(value, bool):  # a number can be a question or an id, a boolean cannot
         raise Malformed(f"{name}: expected text, found bool")
-    text = text_of(value, name)
+    text = cell_text(value, name)
     if text is None:
-        raise Malformed(f"{name}: nothing there")
+        raise Malformed(f"{name}: missing")
     if not any(letter.isprintable() and not letter.isspace() for letter in text):
         raise Malformed(f"{name}: blank")
     return text
 
 
 def joined_text(value: object, name: str) -> str | None:
-    """As `text_of`, with a list of texts written as one, comma between; None when empty."""
+    """As `cell_text`, with a list of texts joined by commas; None when blank."""
     if isinstance(value, list | tuple):
-        parts = (text_of(part, name) for part in value)
+        parts = (cell_text(part, name) for part in value)
         return ", ".join(part for part in parts if part) or None
-    text = text_of(value, name)
+    text = cell_text(value, name)
     return text if text and text.strip() else None
 
 
-def labels_of(value: object, name: str) -> tuple[str, ...] | None:
-    """The labels of a cell, split at commas; None when nobody labelled."""
+def cell_labels(value: object, name: str) -> tuple[str, ...] | None:
+    """The labels of a cell, split at commas; None when it is unlabelled."""
     text = joined_text(value, name)
     if text is None:
         return None
     return tuple(part.strip() for part in text.split(",") if part.strip()) or None
 
 
-def contexts_of(value: object, name: str) -> tuple[Context, ...]:
-    """Passages of a cell: a list of texts or of {"text", "url"}, such a list as JSON, or one text.
+def cell_contexts(value: object, name: str) -> tuple[Context, ...]:
+    """The passages of a cell: a list of texts or of {"text", "url"}, its JSON, or one text.
 
-    Null, blank, an empty list and "Источников нет" are no passages. Raises Malformed.
+    Null, blank text, an empty list and "Источников нет" give no passages. Raises Malformed.
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
-        value = _listed(value, name)
+        value = _parse_list(value, name)
     if isinstance(value, list | tuple):
-        parts = [_passage(part, f"{name}[{place}]") for place, part in enumerate(value)]
+        parts = [_passage(part, f"{name}[{index}]") for index, part in enumerate(value)]
     elif isinstance(value, dict):
         raise Malformed(f"{name}: expected a list of passages, found one object")
     else:
@@ -87,18 +87,18 @@ def contexts_of(value: object, name: str) -> tuple[Context, ...]:
     return tuple(part for part in parts if part is not None)
 
 
-def says_nothing(text: str) -> bool:
-    """Whether a text in place of passages says that there are none."""
-    return text.strip().rstrip(".").casefold() in ("", NO_SOURCES)
+def is_no_passage(text: str) -> bool:
+    """Whether a text is blank or states that there are no passages."""
+    return text.strip().rstrip(".").casefold() in ("", _NO_SOURCES)
 
 
-def _listed(text: str, name: str) -> object:
+def _parse_list(text: str, name: str) -> object:
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError):
         if text.lstrip()[1:].lstrip()[:1] in ('"', "{"):
             raise Malformed(f"{name}: a JSON list that does not parse") from None
-        return text  # a passage that begins with a bracket: "[1] …"
+        return text  # a passage that starts with a bracket: "[1] …"
     return value
 
 
@@ -107,12 +107,12 @@ def _passage(value: object, name: str) -> Context | None:
     if isinstance(value, dict):
         if "text" not in value:
             raise Malformed(f"{name}: a passage without text")
-        url = text_of(value.get("url"), f"{name}.url")
+        url = cell_text(value.get("url"), f"{name}.url")
         value = value["text"]
     if not (_missing(value) or isinstance(value, str | bytes)):
         raise Malformed(f"{name}: expected text, found {type(value).__name__}")
-    text = text_of(value, name)
-    return None if text is None or says_nothing(text) else Context(text=text, url=url or None)
+    text = cell_text(value, name)
+    return None if text is None or is_no_passage(text) else Context(text=text, url=url or None)
 
 
 def _missing(value: object) -> bool:
@@ -123,13 +123,11 @@ def _checked(text: str, name: str) -> str:
     if len(text) > MAX_FIELD:
         raise Malformed(f"{name}: {len(text)} characters, more than {MAX_FIELD}")
     if "\0" in text:
-        raise Malformed(f"{name}: holds a NUL character")
+        raise Malformed(f"{name}: contains a NUL character")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Malformed(
-            f"{name}: holds half a character (a lone surrogate or a bad byte)"
-        ) from None
+        raise Malformed(f"{name}: contains a lone surrogate or an invalid byte") from None
     return text
 
 
@@ -145,5 +143,5 @@ def _number_text(value: object, name: str) -> str:
         return str(value)
     if math.isinf(value):
         raise Malformed(f"{name}: an infinite number")
-    whole = value.is_integer() and abs(value) < _EXACT_FLOAT
-    return str(int(value)) if whole else str(value)
+    exact = value.is_integer() and abs(value) < _EXACT_FLOAT
+    return str(int(value)) if exact else str(value)

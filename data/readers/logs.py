@@ -1,15 +1,14 @@
-"""Reads one file of logs, whatever its format: rows, and the records that cannot be one.
+"""Reads a log file of any format into rows, and quarantines malformed records.
 
-Leaves the formats to `campus` and `tables` beside it, and the decision whether too many are bad to
-`data.prepare`.
+`campus` and `tables` know the formats; `data.prepare` decides how many malformed records are too
+many.
 """
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from config.errors import DataError
 from config.log_formats import CampusLogs, FieldMap, Logs
@@ -20,94 +19,93 @@ from data.records import Record
 from data.rows import Row
 
 _EXCERPT = 200  # characters
-_LISTED = 10  # duplicate ids named in the error
+_SHOWN_IDS = 10  # duplicate ids in the error
 
 
 class Quarantined(Record):
-    """A record of a log file that cannot be a row."""
+    """A malformed record of a log file."""
 
     file: str
-    line: int  # 1-based; the row's number in Parquet, which has no lines
+    line: int  # from 1; in Parquet the row number
     reason: str
     excerpt: str  # at most 200 characters of the record
 
 
 class LogFile(NamedTuple):
-    """What a file of logs held."""
+    """The content of a log file."""
 
     rows: tuple[Row, ...]
     quarantined: tuple[Quarantined, ...]
 
 
 def read_logs(settings: Logs, root: Path) -> LogFile:
-    """The rows of the file that the settings name (its path relative to `root`).
+    """The rows of the configured file, whose path is relative to `root`.
 
-    A malformed record is quarantined. Raises DataError when the file as a whole cannot be used:
-    missing, of another format, no readable row, a mapped column that no row has, duplicate ids.
+    Malformed records are quarantined. Raises DataError when the whole file is unusable: missing,
+    of another format, without a valid row, without a mapped column, with duplicate ids.
     """
     path = root / settings.path
     columns: set[str] = set()
     rows: list[Row] = []
     quarantined: list[Quarantined] = []
-    for entry, outcome in outcomes(settings, root):
+    for entry, record in parse_entries(settings, root):
         columns.update(entry.value or ())
-        if isinstance(outcome, Row):
-            rows.append(outcome)
+        if isinstance(record, Row):
+            rows.append(record)
         else:
-            quarantined.append(outcome)
+            quarantined.append(record)
     if not isinstance(settings, CampusLogs) and columns:
-        _refuse_absent(path, settings.fields, columns)
+        _check_columns(path, settings.fields, columns)
     if not rows:
         first = f"; line {quarantined[0].line}: {quarantined[0].reason}" if quarantined else ""
-        raise DataError(f"{path}: not one row can be read{first}; is it the right file?")
-    refuse_duplicate_ids(rows, str(path))
+        raise DataError(f"{path}: no valid row{first}; is it the right file?")
+    check_unique_ids(rows, str(path))
     return LogFile(tuple(rows), tuple(quarantined))
 
 
-def outcomes(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:
-    """Each record of the file, as found and as what became of it."""
+def parse_entries(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:
+    """Each record of the file as read, and its row or the reason why it is malformed."""
     path = root / settings.path
-    entries: Iterator[Entry]
-    to_row: Callable[[dict[str, Any], str, str], Row]
+    is_campus = isinstance(settings, CampusLogs)
+    for entry in read_campus(path) if is_campus else read_table(path):
+        try:
+            yield entry, _parse_row(entry, settings, path.stem)
+        except Malformed as error:
+            yield (
+                entry,
+                Quarantined(
+                    file=settings.path,
+                    line=entry.line,
+                    reason=str(error),
+                    excerpt=_excerpt(entry),
+                ),
+            )
+
+
+def _parse_row(entry: Entry, settings: Logs, stem: str) -> Row:
+    if entry.value is None:
+        raise Malformed(entry.problem)
+    default_id, origin = f"{stem}-{entry.number:04d}", f"{settings.path}:{entry.line}"
     if isinstance(settings, CampusLogs):
-        entries, to_row = read_campus(path), campus_row
-    else:
-        entries, to_row = read_table(path), partial(_mapped_row, settings.fields)
-    for entry in entries:
-        problem = entry.problem
-        if entry.value is not None:
-            identity = f"{path.stem}-{entry.number:04d}"
-            try:
-                yield entry, to_row(entry.value, identity, f"{settings.path}:{entry.line}")
-                continue
-            except Malformed as error:
-                problem = str(error)
-        excerpt = _excerpt(entry)
-        yield (
-            entry,
-            Quarantined(file=settings.path, line=entry.line, reason=problem or "", excerpt=excerpt),
-        )
+        return campus_row(entry.value, default_id, origin)
+    return table_row(entry.value, settings.fields, default_id, origin)
 
 
-def refuse_duplicate_ids(rows: Iterable[Row], where: str) -> None:
-    """Raises DataError listing the ids that more than one row has."""
+def check_unique_ids(rows: Iterable[Row], where: str) -> None:
+    """Raises DataError naming the ids that several rows share."""
     counts = Counter(row.id for row in rows)
-    twice = [identity for identity, count in counts.items() if count > 1]
-    if not twice:
+    repeated = [row for row, count in counts.items() if count > 1]
+    if not repeated:
         return
-    shown = ", ".join(twice[:_LISTED]) + (", …" if len(twice) > _LISTED else "")
+    shown = ", ".join(repeated[:_SHOWN_IDS]) + (", …" if len(repeated) > _SHOWN_IDS else "")
     raise DataError(
-        f"{where}: {len(twice)} ids belong to more than one row: {shown}; make them differ, or map "
-        "no id and give files different names to have rows numbered"
+        f"{where}: {len(repeated)} ids belong to more than one row: {shown}; make them differ, or "
+        "map no id and give files different names to have rows numbered"
     )
 
 
-def _mapped_row(fields: FieldMap, values: dict[str, Any], identity: str, origin: str) -> Row:
-    return table_row(values, fields, identity, origin)
-
-
-def _refuse_absent(path: Path, fields: FieldMap, columns: set[str]) -> None:
-    """A misspelt column must not read as one that is always empty."""
+def _check_columns(path: Path, fields: FieldMap, columns: set[str]) -> None:
+    """A misspelt column must not be read as an empty one."""
     mapped = {
         "question": fields.question,
         "id": fields.id,
@@ -120,8 +118,10 @@ def _refuse_absent(path: Path, fields: FieldMap, columns: set[str]) -> None:
     for setting, column in mapped.items():
         if column is None or column in columns:
             continue
-        near = difflib.get_close_matches(column, sorted(columns), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(columns))}"
+        similar = difflib.get_close_matches(column, sorted(columns), n=1)
+        hint = f"the columns are {', '.join(sorted(columns))}"
+        if similar:
+            hint = f"did you mean {similar[0]!r}?"
         raise DataError(f"{path}: fields.{setting} = {column!r}: no row has that column; {hint}")
 
 

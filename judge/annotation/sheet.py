@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from data.answers import Answer
-from data.readers.cells import Malformed, text_of
+from data.readers.cells import Malformed, cell_text
 from data.readers.tables import Entry, read_bytes, read_csv
 from data.records import digest
 from data.rows import Row
@@ -97,7 +97,7 @@ def _marks(path: Path, entries: Iterable[Entry]) -> Iterator[Mark]:
                 f"{where}: verdict {verdict[:40]!r} is none; write good or bad, or leave it empty"
             )
         try:
-            comment = text_of(cells["comment"].strip(), "comment") or None
+            comment = cell_text(cells["comment"].strip(), "comment") or None
         except Malformed as error:
             raise DataError(f"{where}: {error}; save the sheet as CSV in UTF-8") from None
         yield Mark(entry.line, cells["id"].strip(), _VERDICTS[verdict], comment)

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from data.records import Record, digest
-from data.rows import Row
-from data.splits import question_key
+from data.rows import Row, question_key
 from judge.calibration.mutation.case import Pairs, russian, with_sentence
 from judge.calibration.mutation.llm import NO_SERVER
 from judge.checks.check import normalised_answer

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from data.records import Record
-from data.rows import Row
-from data.splits import question_key
+from data.rows import Row, question_key
 from judge.calibration.variants import CODE_STRICT
 from judge.labels import Gold, Half
 from judge.metrics import agreement as raters

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.rows import Row, questions
+from data.rows import Row, question_clusters
 from judge.metrics.interval import Interval
 from judge.metrics.stats import CONFIDENCE, Floats, by_cluster, rate, wilson
 from judge.records import Agreement
@@ -177,7 +177,7 @@ def agreements(
 
     Answers are clustered by the question of their row; a row that is not given is its own.
     """
-    asked = questions(rows)
+    asked = question_clusters(rows)
     shadowed = [(rule.id, rule.shadow_llm) for rule in rules.rules if rule.shadow_llm]
     return [_agreement(code, llm, verdicts, asked, seed) for code, llm in shadowed]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from config.errors import DataError
-from data.rows import Row, questions
+from data.rows import Row, question_clusters
 from judge.checks.applicability import needs_label
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
@@ -68,7 +68,7 @@ def build_verdict_table(
     A rule without a verdict on an answer that others judged is missing as `not_run`. Raises
     DataError when a verdict names a row or a rule that is not there.
     """
-    asked = questions(rows)
+    asked = question_clusters(rows)
     ids = [due.id for due in rules.scored_rules()]
     known = set(ids)
     arms: dict[str, dict[AnswerKey, dict[str, Verdict]]] = {}

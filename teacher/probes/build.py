@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from data.follow_ups import said
-from data.readers.logs import refuse_duplicate_ids
+from data.follow_ups import conversation_key
+from data.near_duplicates import near_duplicates
+from data.readers.logs import check_unique_ids
 from data.records import Record
-from data.rows import Row
-from data.splits import near_pairs, question_key
+from data.rows import Row, question_key
 from judge.checks.applicability import asks_model, compiled
 from prompts.rules import RuleFile, ScoredRule, When
 from teacher.probes.candidates import Candidate, Given, candidates
@@ -63,7 +63,7 @@ def make_probes(given: Given, rules: RuleFile, written: Mapping[str, Sequence[st
             have = sum(due_on(due, row) is True for row in (*given.train, *choice.rows))
             missing = choice.take(list(given.bank.kinds), settings.floor - have, _is_due(due))
         short[due.id] = missing
-    refuse_duplicate_ids([*given.train, *given.held_out, *choice.rows], "train with its probes")
+    check_unique_ids([*given.train, *given.held_out, *choice.rows], "train with its probes")
     counts = ProbeCounts(
         floor=settings.floor,
         made=dict(choice.made),
@@ -119,7 +119,7 @@ class _Choice:
         self._train = _near(new, given.train, near)
         self._alike: dict[str, set[str]] = defaultdict(set)
         keys = {question_key(one.row) for one in new}
-        for key, match, _ in near_pairs(keys, keys, near):
+        for key, match, _ in near_duplicates(keys, keys, near):
             self._alike[key].add(match)
         self._said = {self._shown(row) for row in given.train}
         self._keys: set[str] = set()
@@ -170,10 +170,10 @@ class _Choice:
         return not one.asked_before and bool(self._alike[key] & self._keys)
 
     def _shown(self, row: Row) -> tuple[object, ...]:
-        return said(row), tuple(row.tags.get(tag) for tag in self._tags)
+        return conversation_key(row), tuple(row.tags.get(tag) for tag in self._tags)
 
 
 def _near(some: Sequence[Candidate], rows: Sequence[Row], near: float) -> set[str]:
     """The candidates' question keys that are near one of the rows'."""
     keys = {question_key(one.row) for one in some}
-    return {key for key, _, _ in near_pairs(keys, {question_key(row) for row in rows}, near)}
+    return {key for key, _, _ in near_duplicates(keys, {question_key(row) for row in rows}, near)}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from config.errors import ConfigError
 from config.schema import Config
-from data.rows import Row, normalised
+from data.rows import Row, normalise_question
 from judge.checks.text import language_of
 from prompts.probe_bank import SLOT, ProbeBank, ProbeKind, bank_path, load_probe_bank
 from prompts.prompt_file import Prompt
@@ -129,7 +129,7 @@ class _Maker:
 
 
 def _stems(text: str) -> set[str]:
-    return {word[:_STEM] for word in normalised(text).split() if len(word) > 3}
+    return {word[:_STEM] for word in normalise_question(text).split() if len(word) > 3}
 
 
 def _passage_stems(row: Row) -> set[str]:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from config.generation import SamplingSettings
 from config.schema import Config
 from data.answers import Answer, read_answers
+from data.near_duplicates import near_duplicates
 from data.records import digest
-from data.rows import normalised
+from data.rows import normalise_question
 from data.run_paths import RunPaths
-from data.splits import near_pairs
 from engine.base import Engine, make_request
 from engine.batch_job import Task, run_job
 from engine.request_builder import RequestBuilder
@@ -70,10 +70,10 @@ def _task(builder: RequestBuilder, bank: ProbeBank, name: str, sample: int) -> T
 
 def _new(kind: ProbeKind, answers: list[Answer], config: Config) -> Iterator[str]:
     """The complete questions that are no copies of the bank's, each once."""
-    known = {normalised(text) for text in kind.questions}
-    texts = {normalised(text): text for text in map(_question, answers) if text is not None}
+    known = {normalise_question(text) for text in kind.questions}
+    texts = {normalise_question(text): text for text in map(_question, answers) if text is not None}
     near = config.data.near_duplicate
-    copied = {key for key, _, _ in near_pairs(texts, known, near)}
+    copied = {key for key, _, _ in near_duplicates(texts, known, near)}
     for key, text in texts.items():
         if key and key not in copied:
             yield text

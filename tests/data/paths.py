@@ -7,7 +7,7 @@ import pytest
 from config.log_formats import CampusLogs, DataSettings
 
 HSE = Path(__file__).parents[2].parent / "shared" / "hse"
-LOGS = CampusLogs(path="logs.json", joined_followups=True)
+LOGS = CampusLogs(path="logs.json", joined_follow_ups=True)
 HIDDEN = CampusLogs(path="hidden_format.json")
 SETTINGS = DataSettings(
     train=LOGS,

@@ -4,7 +4,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.log_formats import CampusLogs, DataSettings
-from data.clean import Duplicate, clean, looks_cut
+from data.clean import Duplicate, clean_rows, looks_truncated
 from data.readers.logs import read_logs
 from data.rows import Context, FollowUp, Row
 from tests.data.paths import HSE, LOGS, SETTINGS, needs_hse
@@ -18,11 +18,13 @@ def _settings(stubs: tuple[str, ...] = (), footer: str | None = None) -> DataSet
 def test_real_stubs_and_footers() -> None:
     rows = read_logs(LOGS, HSE).rows
 
-    cleaned, counts = clean(rows, SETTINGS)
+    cleaned, counts = clean_rows(rows, SETTINGS)
 
-    assert counts.stubs == {"production": 20, "saiga": 0, "giga": 3, "followup": 13}
-    assert counts.footers == {"production": 103, "saiga": 103, "giga": 103, "followup": 62}
-    assert counts.empty == counts.cut == {"production": 0, "saiga": 0, "giga": 0, "followup": 0}
+    assert counts.stubs == {"production": 20, "saiga": 0, "giga": 3, "follow_up": 13}
+    assert counts.footers == {"production": 103, "saiga": 103, "giga": 103, "follow_up": 62}
+    assert (
+        counts.empty == counts.truncated == {"production": 0, "saiga": 0, "giga": 0, "follow_up": 0}
+    )
     assert len(cleaned) == 103
     assert sum("production" in row.answers for row in cleaned) == 83
     assert not any("Подробнее:" in text for row in cleaned for text in row.answers.values())
@@ -34,23 +36,23 @@ def test_a_row_keeps_its_place_when_its_answers_go() -> None:
         id="1",
         question="Где касса?",
         answers={"a": "Тут. -- см. сайт", "b": "-- см. сайт", "c": "Не скажу.", "d": "  "},
-        followup=FollowUp(question="А когда?", answer="Не скажу. -- см. сайт"),
+        follow_up=FollowUp(question="А когда?", answer="Не скажу. -- см. сайт"),
     )
-    stubless = Row(id="2", question="x", followup=FollowUp(question=None, answer="Не скажу."))
+    stubless = Row(id="2", question="x", follow_up=FollowUp(question=None, answer="Не скажу."))
 
-    cleaned, counts = clean([row, stubless], _settings(("^Не скажу",), r"-- см\. .*"))
+    cleaned, counts = clean_rows([row, stubless], _settings(("^Не скажу",), r"-- см\. .*"))
 
     assert cleaned[0].answers == {"a": "Тут."}
-    assert cleaned[0].followup == FollowUp(question="А когда?", answer=None)
-    assert cleaned[1].followup is None  # nothing of it was left
-    assert counts.footers == {"a": 1, "b": 1, "c": 0, "d": 0, "followup": 1}
-    assert counts.empty == {"a": 0, "b": 1, "c": 0, "d": 1, "followup": 0}
-    assert counts.stubs == {"a": 0, "b": 0, "c": 1, "d": 0, "followup": 2}
+    assert cleaned[0].follow_up == FollowUp(question="А когда?", answer=None)
+    assert cleaned[1].follow_up is None  # nothing of it was left
+    assert counts.footers == {"a": 1, "b": 1, "c": 0, "d": 0, "follow_up": 1}
+    assert counts.empty == {"a": 0, "b": 1, "c": 0, "d": 1, "follow_up": 0}
+    assert counts.stubs == {"a": 0, "b": 0, "c": 1, "d": 0, "follow_up": 2}
 
 
 def test_without_patterns_answers_stay_byte_identical() -> None:
     row = Row(id="1", question="?", answers={"a": " Тут.\n\n"})
-    assert clean([row], _settings()).rows == (row,)
+    assert clean_rows([row], _settings()).rows == (row,)
 
 
 def test_duplicates_need_the_same_question_and_the_same_passages() -> None:
@@ -62,7 +64,7 @@ def test_duplicates_need_the_same_question_and_the_same_passages() -> None:
         Row(id="no word", question="👍"),
         Row(id="no word either", question="🦆"),
     ]
-    counts = clean(rows, _settings()).counts
+    counts = clean_rows(rows, _settings()).counts
     assert counts.duplicates == (Duplicate(row="same", of="first"),)
 
 
@@ -72,16 +74,16 @@ def test_duplicates_need_the_same_question_and_the_same_passages() -> None:
      "список [1]", "Удачи 😊", "Удачи 👍🏽", "对。", "``` x ```."],
 )  # fmt: skip
 def test_finished_answers(text: str) -> None:
-    assert not looks_cut(text)
+    assert not looks_truncated(text)
 
 
 @pytest.mark.parametrize(
     "text", ["Касса откр", "потому,", "так:", "1. Первое\n2. Второе и", "до 18"]
 )
 def test_cut_answers(text: str) -> None:
-    assert looks_cut(text)
+    assert looks_truncated(text)
 
 
 def test_a_broken_pattern_names_its_setting() -> None:
     with pytest.raises(ConfigError, match=r"data\.stubs\.1 = '\('"):
-        clean([], _settings(("ok", "(")))
+        clean_rows([], _settings(("ok", "(")))

@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 
 from config.log_formats import CampusLogs, DataSettings, FieldMap, TableLogs
-from data.follow_ups import second_turns
+from data.follow_ups import follow_up_rows
 from data.jsonl import read_records
-from data.prepare import prepare, prepared
-from data.quality import Quality
-from data.rows import Context, FollowUp, Row, Turn
-from data.splits import question_key
+from data.prepare import DataQuality, prepare_data, prepare_splits
+from data.rows import Context, FollowUp, Row, Turn, question_key
 from tests.data.paths import HSE, LOGS, SETTINGS, needs_hse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,13 +27,13 @@ def row(identity: str, question: str, second: str | None, **values: Any) -> Row:
     turn = FollowUp(question=second, answer="At 9.", contexts=(Context(text="late"),))
     answers = {"production": "It is.", "other": "No."}
     values = {"answers": answers, "contexts": (Context(text="early"),), **values}
-    return Row(id=identity, question=question, followup=turn, **values)
+    return Row(id=identity, question=question, follow_up=turn, **values)
 
 
 def test_the_history_is_what_the_user_saw() -> None:
     """Question, passages and the production system's answer; the labels are of the first turn."""
     first = row("a", "Is it open?", " and when? ", labels=("Saiga",), comment="too long")
-    made, counts = second_turns([first], set(), joined=False)
+    made, counts = follow_up_rows([first], set(), joined=False)
     assert made == (
         Row(
             id="a/2",
@@ -47,7 +45,7 @@ def test_the_history_is_what_the_user_saw() -> None:
             ),
         ),
     )
-    assert (counts.found, counts.made, counts.not_made) == (1, 1, {})
+    assert (counts.logged, counts.rows, counts.unusable) == (1, 1, {})
 
 
 def test_every_follow_up_is_made_or_named_with_its_reason() -> None:
@@ -63,9 +61,9 @@ def test_every_follow_up_is_made_or_named_with_its_reason() -> None:
         row("other-passages", "Where?", "And when?", contexts=()),
         Row(id="none", question="No more."),
     ]
-    made, counts = second_turns(rows, {"held"}, joined=False)
+    made, counts = follow_up_rows(rows, {"held"}, joined=False)
     assert [one.id for one in made] == ["made/2", "other-passages/2"]
-    assert counts.not_made == {
+    assert counts.unusable == {
         "first_held_out": ("val-asks-it",),
         "held_out": ("val-asks-the-second",),
         "no_first_answer": ("stub",),
@@ -73,7 +71,7 @@ def test_every_follow_up_is_made_or_named_with_its_reason() -> None:
         "no_words": ("a-letter",),
         "repeated": ("again",),
     }
-    assert counts.found == counts.made + sum(map(len, counts.not_made.values())) == 8
+    assert counts.logged == counts.rows + sum(map(len, counts.unusable.values())) == 8
 
 
 def test_a_second_question_logged_behind_the_first() -> None:
@@ -82,10 +80,10 @@ def test_a_second_question_logged_behind_the_first() -> None:
     Where logs are not joined, a text that begins like the first question is left as it is.
     """
     rows = [row("own", "Where?", "Where?And when?"), row("alien", "Why?", "Who?And when?")]
-    made, counts = second_turns(rows, set(), joined=True)
+    made, counts = follow_up_rows(rows, set(), joined=True)
     assert [one.question for one in made] == ["And when?"]
-    assert counts.not_made == {"other_question": ("alien",)}
-    apart, _ = second_turns(rows, set(), joined=False)
+    assert counts.unusable == {"other_question": ("alien",)}
+    apart, _ = follow_up_rows(rows, set(), joined=False)
     assert [one.question for one in apart] == ["Where?And when?", "Who?And when?"]
 
 
@@ -99,11 +97,11 @@ def test_the_campus_logs(tmp_path: Path) -> None:
     (tmp_path / "logs.json").symlink_to(HSE / "logs.json")
     val = TableLogs(path="val.jsonl", fields=FieldMap(question="q"))
     settings = SETTINGS.model_copy(update={"train": LOGS, "val": val, "hidden": None})
-    made = prepared(settings, tmp_path, seed=0)
-    turns = made.quality.second_turns
+    made = prepare_splits(settings, tmp_path, seed=0)
+    turns = made.quality.follow_ups
     assert turns is not None
-    assert (turns.found, turns.made) == (56, 12)
-    assert {why: len(ids) for why, ids in turns.not_made.items()} == {
+    assert (turns.logged, turns.rows) == (56, 12)
+    assert {why: len(ids) for why, ids in turns.unusable.items()} == {
         "no_question": 6,
         "no_words": 1,
         "other_question": 37,
@@ -119,7 +117,7 @@ def test_the_campus_logs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_no_second_turn_tells_of_a_held_out_conversation(seed: int) -> None:
     """Val is split off by question: a second turn goes with its first one."""
-    made = prepared(SETTINGS.model_copy(update={"val_fraction": 0.3}), HSE, seed)
+    made = prepare_splits(SETTINGS.model_copy(update={"val_fraction": 0.3}), HSE, seed)
     held = {question_key(one) for one in (*made.val, *(made.hidden or ()))}
     for one in made.train:
         asked = {question_key(one), *(question_key(_asks(turn)) for turn in one.history)}
@@ -135,19 +133,19 @@ def test_the_demos_logs_round_trip(tmp_path: Path) -> None:
     """Of 101 follow-ups 86 are made; 9 have no question, 3 answer a stub, 3 leak. All are written
     and read back, and switching them off leaves the rows of before.
     """
-    quality = prepare(LAKESIDE, ROOT, tmp_path, seed=0)
-    turns = quality.second_turns
+    quality = prepare_data(LAKESIDE, ROOT, tmp_path, seed=0)
+    turns = quality.follow_ups
     assert turns is not None
-    assert (turns.found, turns.made) == (101, 86)
-    reasons = {why: len(ids) for why, ids in turns.not_made.items()}
+    assert (turns.logged, turns.rows) == (101, 86)
+    reasons = {why: len(ids) for why, ids in turns.unusable.items()}
     assert reasons == {"first_held_out": 3, "no_first_answer": 3, "no_question": 9}
     rows = list(read_records(tmp_path / "train.jsonl", Row))
-    assert tuple(rows) == prepared(LAKESIDE, ROOT, 0).train
+    assert tuple(rows) == prepare_splits(LAKESIDE, ROOT, 0).train
     assert sum(bool(one.history) for one in rows) == 86 and len({one.id for one in rows}) == len(
         rows
     )
-    assert Quality.model_validate_json((tmp_path / "quality.json").read_text()) == quality
-    off = prepared(LAKESIDE.model_copy(update={"second_turns": False}), ROOT, 0)
+    assert DataQuality.model_validate_json((tmp_path / "quality.json").read_text()) == quality
+    off = prepare_splits(LAKESIDE.model_copy(update={"follow_ups": False}), ROOT, 0)
     assert off.train == tuple(one for one in rows if not one.history)
-    assert off.quality.second_turns is None and off.val == prepared(LAKESIDE, ROOT, 0).val
+    assert off.quality.follow_ups is None and off.val == prepare_splits(LAKESIDE, ROOT, 0).val
     assert quality.splits["train"].rows == len(rows) == 291

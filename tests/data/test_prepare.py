@@ -9,10 +9,8 @@ import pytest
 from config.errors import DataError
 from config.log_formats import CampusLogs, DataSettings, FieldMap, TableLogs
 from data.jsonl import read_records
-from data.prepare import prepare, prepared
-from data.quality import Quality
-from data.rows import Row
-from data.splits import question_key
+from data.prepare import DataQuality, prepare_data, prepare_splits
+from data.rows import Row, question_key
 from tests.data.paths import HSE, SETTINGS, needs_hse
 
 FIELDS = FieldMap(question="q", answers={"old": "a"})
@@ -37,12 +35,12 @@ def test_three_files(tmp_path: Path) -> None:
     )
     out = tmp_path / "out"
 
-    quality = prepare(settings, tmp_path, out, seed=0)
+    quality = prepare_data(settings, tmp_path, out, seed=0)
 
     assert [row.id for row in _read(out / "train.jsonl")] == ["one-0001", "one-0002"]
     assert [row.id for row in _read(out / "val.jsonl")] == ["two-0001", "two-0002", "two-0003"]
     assert len(_read(out / "hidden.jsonl")) == 2
-    assert Quality.model_validate_json((out / "quality.json").read_text()) == quality
+    assert DataQuality.model_validate_json((out / "quality.json").read_text()) == quality
     assert (out / "quarantine.jsonl").read_text() == ""
     assert quality.leaks_removed == ("one-0004", "one-0005")
     assert quality.duplicates_removed == ("one-0003",)
@@ -59,22 +57,22 @@ def test_preparing_again_gives_the_same_bytes_and_leaves_no_old_hidden_set(tmp_p
         hidden=_logs(tmp_path, "two", ["Тайна?"]),
     )
     out = tmp_path / "out"
-    prepare(settings, tmp_path, out, seed=3)
+    prepare_data(settings, tmp_path, out, seed=3)
     names = ["train.jsonl", "val.jsonl", "quality.json"]
     before = [(out / name).read_bytes() for name in ("train.jsonl", "val.jsonl")]
 
-    prepare(settings, tmp_path, out, seed=3)
+    prepare_data(settings, tmp_path, out, seed=3)
     assert [(out / name).read_bytes() for name in names[:2]] == before
     assert len(_read(out / "val.jsonl")) == 10
 
-    prepare(settings.model_copy(update={"hidden": None}), tmp_path, out, seed=3)
+    prepare_data(settings.model_copy(update={"hidden": None}), tmp_path, out, seed=3)
     assert not (out / "hidden.jsonl").exists()
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     settings = DataSettings(train=_logs(tmp_path, "one", ["Где?", "Когда?"]))
     before = sorted(tmp_path.rglob("*"))
-    made = prepared(settings, tmp_path, seed=0)
+    made = prepare_splits(settings, tmp_path, seed=0)
     assert (len(made.train), len(made.val), made.hidden) == (1, 1, None)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -85,14 +83,14 @@ def test_too_many_malformed_rows_stop_the_run(tmp_path: Path, bad: int) -> None:
     questions[40 : 40 + bad] = [None] * bad
     settings = DataSettings(train=_logs(tmp_path, "one", questions))  # 1 in 100 is allowed
     if bad == 1:
-        prepare(settings, tmp_path, tmp_path / "out", seed=0)
+        prepare_data(settings, tmp_path, tmp_path / "out", seed=0)
         quarantine = (tmp_path / "out" / "quarantine.jsonl").read_text()
         assert json.loads(quarantine)["line"] == 41
         return
     with pytest.raises(DataError) as error:
-        prepare(settings, tmp_path, tmp_path / "out", seed=0)
+        prepare_data(settings, tmp_path, tmp_path / "out", seed=0)
     assert "2 of 100" in str(error.value)
-    assert "one.jsonl:41: q: nothing there; one.jsonl:42: " in str(error.value)
+    assert "one.jsonl:41: q: missing; one.jsonl:42: " in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
@@ -102,7 +100,7 @@ def test_ids_are_unique_over_all_files(tmp_path: Path) -> None:
     val = TableLogs(path="val/one.jsonl", fields=FIELDS)
     settings = DataSettings(train=_logs(tmp_path, "one", ["Где?"]), val=val)
     with pytest.raises(DataError, match="1 ids belong to more than one row: one-0001"):
-        prepared(settings, tmp_path, seed=0)
+        prepare_splits(settings, tmp_path, seed=0)
 
 
 def test_a_train_set_that_leaks_away_is_refused(tmp_path: Path) -> None:
@@ -110,14 +108,14 @@ def test_a_train_set_that_leaks_away_is_refused(tmp_path: Path) -> None:
         train=_logs(tmp_path, "one", ["Где?"]), val=_logs(tmp_path, "two", ["где"])
     )
     with pytest.raises(DataError, match="train: no rows are left, 1 share"):
-        prepared(settings, tmp_path, seed=0)
+        prepare_splits(settings, tmp_path, seed=0)
     with pytest.raises(DataError, match="val: no rows are left"):
-        prepared(DataSettings(train=settings.train, val_fraction=0.0), tmp_path, seed=0)
+        prepare_splits(DataSettings(train=settings.train, val_fraction=0.0), tmp_path, seed=0)
 
 
 @needs_hse
 def test_the_real_task(tmp_path: Path) -> None:
-    quality = prepare(SETTINGS, HSE, tmp_path, seed=0)
+    quality = prepare_data(SETTINGS, HSE, tmp_path, seed=0)
 
     train, val = _read(tmp_path / "train.jsonl"), _read(tmp_path / "val.jsonl")
     hidden = _read(tmp_path / "hidden.jsonl")
@@ -125,8 +123,8 @@ def test_the_real_task(tmp_path: Path) -> None:
     assert not keys[0] & (keys[1] | keys[2])
     assert len(hidden) == 20 and len(keys[1]) == round(0.2 * 89)
     removed = len(quality.leaks_removed) + len(quality.duplicates_removed)
-    assert quality.second_turns is not None
-    assert len(train) - quality.second_turns.made + len(val) + removed == 103
+    assert quality.follow_ups is not None
+    assert len(train) - quality.follow_ups.rows + len(val) + removed == 103
     assert quality.records == 123 and not quality.quarantined
     stubs = [quality.splits[name].cleaned.stubs["production"] for name in ("train", "val")]
     assert sum(stubs) == 20
@@ -135,4 +133,4 @@ def test_the_real_task(tmp_path: Path) -> None:
 
 def test_paths_are_relative_to_the_root(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.json: no such file"):
-        prepared(DataSettings(train=CampusLogs(path="absent.json")), tmp_path, seed=0)
+        prepare_splits(DataSettings(train=CampusLogs(path="absent.json")), tmp_path, seed=0)

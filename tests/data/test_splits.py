@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from data.readers.logs import read_logs
-from data.rows import Row
-from data.splits import leakage, question_key, remove_leaks, split
+from data.rows import Row, question_key
+from data.splits import measure_leakage, remove_leaks, split_by_question
 from tests.data.paths import HSE, LOGS, needs_hse
 
 TEXT = """
@@ -67,7 +67,7 @@ def _planted(other: list[str], unrelated: list[str]) -> list[Row]:
 
 
 def _assert_found(train: list[Row], other: list[Row]) -> None:
-    found = leakage(train, other, near=0.8)
+    found = measure_leakage(train, other, threshold=0.8)
 
     assert [(pair.train, pair.other) for pair in found.exact if int(pair.train[1:]) < 60] == [
         (f"t{at}", f"o{at}") for at in range(60)
@@ -121,7 +121,7 @@ def test_the_index_finds_what_comparing_all_pairs_finds(near: float) -> None:
         best = max(alike(row, candidate) for candidate in other)
         if best >= near and best > 0:  # sets that share nothing are never near
             expected.append((row.id, round(best, 4)))
-    found = [(pair.train, pair.similarity) for pair in leakage(train, other, near).near]
+    found = [(pair.train, pair.similarity) for pair in measure_leakage(train, other, near).near]
     assert found == expected
 
 
@@ -131,19 +131,21 @@ def test_split_by_question() -> None:
         [rng.choice(("Где", "где", "Где же")) + f" касса {at % 100}" for at in range(500)], "r"
     )
 
-    train, val = split(rows, 0.2, seed=7)
+    train, val = split_by_question(rows, 0.2, seed=7)
 
     sides = [{question_key(row) for row in side} for side in (train, val)]
     assert not sides[0] & sides[1]
     assert len(sides[1]) == round(0.2 * len(sides[0] | sides[1]))
     assert sorted(train + val, key=lambda row: int(row.id[1:])) == rows
     shuffled = rng.sample(rows, len(rows))
-    assert {row.id for row in split(shuffled, 0.2, seed=7)[1]} == {row.id for row in val}
-    assert {row.id for row in split(rows, 0.2, seed=0)[1]} != {row.id for row in val}
+    assert {row.id for row in split_by_question(shuffled, 0.2, seed=7)[1]} == {
+        row.id for row in val
+    }
+    assert {row.id for row in split_by_question(rows, 0.2, seed=0)[1]} != {row.id for row in val}
 
 
 @pytest.mark.parametrize(("fraction", "held_out"), [(0.0, 0), (0.01, 1), (0.99, 4), (1.0, 5)])
 def test_neither_side_is_empty_unless_asked_for(fraction: float, held_out: int) -> None:
     rows = _rows(["один", "два", "три", "четыре", "пять"], "r")
-    train, val = split(rows, fraction, seed=0)
+    train, val = split_by_question(rows, fraction, seed=0)
     assert (len(train), len(val)) == (5 - held_out, held_out)

@@ -18,12 +18,12 @@ FILL = """
 import resource, sys
 from pathlib import Path
 from config.errors import DataError
-from data.top_logprobs import TopKStore
+from data.top_logprobs import TopLogprobsStore
 from tests.data.test_top_logprobs import KEYS, made
 path, size = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 try:
-    store = TopKStore(path, KEYS)
+    store = TopLogprobsStore(path, KEYS)
     for at, key in enumerate(KEYS):
         if key not in store:
             store.append(key, made(at))
@@ -172,7 +172,7 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
     with pa.ipc.new_stream(path, other.schema) as stream:
         stream.write_table(other)
     for use in (read_top_logprobs, lambda path: TopLogprobsStore(path, KEYS)):
-        with pytest.raises(DataError, match=r"t\.arrow: is of another layout; remove the file"):
+        with pytest.raises(DataError, match=r"t\.arrow: has another schema; remove the file"):
             use(path)
     with pytest.raises(DataError, match=r"none\.arrow: not there; run `python -m teacher"):
         read_top_logprobs(tmp_path / "none.arrow")

@@ -6,7 +6,7 @@ import pytest
 
 from data.readers.logs import read_logs
 from data.rows import Row
-from data.splits import split
+from data.splits import split_by_question
 from judge.labels import best_logged, halves, read_labels
 from tests.data.paths import HSE, LOGS, needs_hse
 from tests.judge.factories import make_row
@@ -90,7 +90,7 @@ class TestHalves:
 
     def test_val_is_in_both(self) -> None:
         """Under one seed the questions of val come first: half and val must not be the same cut."""
-        _, val = split(self.rows, 0.3, 0)
+        _, val = split_by_question(self.rows, 0.3, 0)
         found = halves(self.rows, 0)
         assert {found[row.id] for row in val} == {"tune", "report"}
 

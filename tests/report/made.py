@@ -12,7 +12,7 @@ from data.answers import Answer
 from data.atomic_write import write_text
 from data.clean import CleanCounts
 from data.jsonl import write_records
-from data.quality import Quality, describe
+from data.prepare import DataQuality, describe_split
 from data.readers.logs import Quarantined
 from data.rows import Context, Row
 from data.run_paths import RunPaths
@@ -159,9 +159,9 @@ def gathered(root: Path, text: str = "") -> RunFiles:
 
 
 def _data(run: RunPaths, rows: list[Row], text: str) -> None:
-    counts = CleanCounts(footers={"production": 1}, stubs={}, empty={}, cut={}, duplicates=())
-    quality = Quality(
-        splits=dict.fromkeys(("train", "val"), describe(rows, counts)),
+    counts = CleanCounts(footers={"production": 1}, stubs={}, empty={}, truncated={}, duplicates=())
+    quality = DataQuality(
+        splits=dict.fromkeys(("train", "val"), describe_split(rows, counts)),
         leakage={"train-val": Leakage(exact=(), near=())},
         leaks_removed=(),
         duplicates_removed=("train-0001",),

@@ -17,7 +17,7 @@ from data.fingerprint import fingerprint_path
 from data.jsonl import write_records
 from data.rows import Context, Row
 from data.run_paths import RunPaths
-from data.shards import WHOLE, read_shard, shard_of
+from data.shards import UNSHARDED, parse_shard, shard_number
 from data.top_logprobs import read_top_logprobs
 from engine.base import Completion, Request
 from teacher.generate import ARMS, Sources, generate
@@ -71,7 +71,7 @@ def answered(folder: Path, count: int, *changes: str) -> Config:
     config = experiment(folder, *changes)
     for number in range(1, count + 1):
         engine = KeyedEngine(number, folder / "paid")
-        generate(config, Sources(engine, part=read_shard(f"{number}/{count}")), False)
+        generate(config, Sources(engine, part=parse_shard(f"{number}/{count}")), False)
     return config
 
 
@@ -145,7 +145,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "other settings": (_change_meaning, r"2-of-3\.jsonl: was made with other settings than .*1-of"),
     "lost settings": (
         lambda path: fingerprint_path(path).unlink(),
-        r"meaning\.json: cannot be read",
+        r"fingerprint\.json: cannot be read",
     ),
     "a renamed shard": (_rename, r"2-of-3\.jsonl: row train-\d+ belongs into shard 3 of 3"),
     "two ways to divide": (_divide_anew, r"shards of 2 and 3"),
@@ -209,17 +209,17 @@ def test_a_merge_follows_the_settings_of_today(divided: Config) -> None:
 
 def test_a_row_is_in_one_shard_whatever_other_rows_there_are() -> None:
     """Pinned: machines and later versions must agree. 7 shards of 10,000 rows are even to 10 %."""
-    assert [shard_of(row, 7) for row in ("a", "b", "вопрос", "\ud800")] == [5, 1, 2, 2]
-    sizes = Counter(shard_of(f"row-{at}", 7) for at in range(10_000))
+    assert [shard_number(row, 7) for row in ("a", "b", "вопрос", "\ud800")] == [5, 1, 2, 2]
+    sizes = Counter(shard_number(f"row-{at}", 7) for at in range(10_000))
     assert sorted(sizes) == [1, 2, 3, 4, 5, 6, 7]
     assert max(sizes.values()) < 1.1 * 10_000 / 7 and min(sizes.values()) > 0.9 * 10_000 / 7
-    parts = [read_shard(f"{number}/7") for number in range(1, 8)]
-    assert all(sum(part.holds(f"row-{at}") for part in parts) == 1 for at in range(500))
-    assert WHOLE.holds("a") and read_shard("2/7").suffix == ".shard-2-of-7"
+    parts = [parse_shard(f"{number}/7") for number in range(1, 8)]
+    assert all(sum(part.contains(f"row-{at}") for part in parts) == 1 for at in range(500))
+    assert UNSHARDED.contains("a") and parse_shard("2/7").suffix == ".shard-2-of-7"
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "a/b", "-1/4", "1/0", "1/4/2", ""])
 def test_a_shard_that_is_none_is_refused(text: str) -> None:
     """With the form that is meant."""
     with pytest.raises(ConfigError, match=r"give it as I/N, from 1/N to N/N"):
-        read_shard(text)
+        parse_shard(text)

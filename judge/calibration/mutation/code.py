@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from data.answers import Answer
 from data.records import Record, digest
-from data.rows import Row
-from data.splits import question_key
+from data.rows import Row, question_key
 from judge.calibration.mutation.case import Breaker, MutationCase, Pairs, obeyed, retyped
 from judge.calibration.mutation.content import BREAKERS as CONTENT
 from judge.calibration.mutation.form import BREAKERS as FORM

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from data.records import digest
-from data.rows import Row
-from data.splits import question_key
+from data.rows import Row, question_key
 from judge.calibration.mutation.case import Pairs, retyped
 from judge.calibration.mutation.code import Caught, MutationScore
 from judge.checks.check import normalised_answer

@@ -8,11 +8,10 @@ import pytest
 
 from config.errors import DataError
 from config.log_formats import CampusLogs
-from data.readers.campus import documents
+from data.readers.campus import parse_documents
 from data.readers.cells import Malformed
 from data.readers.logs import read_logs
-from data.rows import Context, FollowUp
-from data.splits import question_key
+from data.rows import Context, FollowUp, question_key
 from tests.data.paths import HIDDEN, HSE, LOGS, needs_hse
 
 QUESTION = "Вопрос пользователя"
@@ -21,7 +20,7 @@ QUESTION = "Вопрос пользователя"
 @needs_hse
 def test_real_logs() -> None:
     rows, quarantined = read_logs(LOGS, HSE)
-    turns = [row.followup for row in rows if row.followup is not None]
+    turns = [row.follow_up for row in rows if row.follow_up is not None]
 
     assert (len(rows), len(quarantined)) == (103, 0)
     assert sum(len(row.contexts) for row in rows) == 412
@@ -47,7 +46,7 @@ def test_real_hidden_format() -> None:
     rows, quarantined = read_logs(HIDDEN, HSE)
 
     assert (len(rows), len(quarantined)) == (20, 0)
-    assert all(not row.answers and row.labels is None and row.followup is None for row in rows)
+    assert all(not row.answers and row.labels is None and row.follow_up is None for row in rows)
     assert all(len(row.contexts) == 4 for row in rows)
 
 
@@ -68,7 +67,7 @@ def test_row_by_row(tmp_path: Path) -> None:
     assert rows[0].labels == ("Saiga", "GigaChat")
     assert rows[0].answers == {"saiga": ""} and rows[0].tags == {}
     assert rows[1].labels is None
-    assert rows[1].followup == FollowUp(question=None, answer="Там.")
+    assert rows[1].follow_up == FollowUp(question=None, answer="Там.")
     assert [row.origin for row in rows] == ["c.json:2", "c.json:8"]
     assert [bad.line for bad in quarantined] == [13, 17, 20, 22]
     assert "twice" in quarantined[3].reason
@@ -94,12 +93,12 @@ TRICKY = [
 @pytest.mark.parametrize("text", TRICKY)
 def test_a_passage_survives_its_repr(text: str) -> None:
     cell = f"[Document(page_content={text!r}, metadata={{'url': 'https://a.b', 'n': 1}}), ]"
-    assert documents(cell, "c") == (Context(text=text, url="https://a.b"),)
+    assert parse_documents(cell, "c") == (Context(text=text, url="https://a.b"),)
 
 
 def test_source_stands_in_for_url() -> None:
     cell = "[Document(metadata={'source': 'a.pdf', 'url': ''}, page_content='x' 'y')]"
-    assert documents(cell, "c") == (Context(text="xy", url="a.pdf"),)
+    assert parse_documents(cell, "c") == (Context(text="xy", url="a.pdf"),)
 
 
 @pytest.mark.parametrize(
@@ -116,4 +115,4 @@ def test_source_stands_in_for_url() -> None:
 )
 def test_what_is_no_list_of_documents(cell: str) -> None:
     with pytest.raises(Malformed, match="document"):
-        documents(cell, "c")
+        parse_documents(cell, "c")

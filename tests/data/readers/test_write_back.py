@@ -11,7 +11,7 @@ import pytest
 from config.errors import DataError
 from config.log_formats import CampusLogs, FieldMap, TableLogs
 from data.readers.logs import read_logs
-from data.readers.write_back import write_hidden
+from data.readers.write_back import write_back
 from tests.data.paths import HIDDEN, HSE, needs_hse
 
 FIELDS = FieldMap(question="q", id="id")
@@ -23,7 +23,7 @@ def test_real_format(tmp_path: Path) -> None:
     ids = [row.id for row in read_logs(HIDDEN, HSE).rows]
     answers = {identity: f"{ANSWER} {identity}" for identity in ids[:-1]}
 
-    empty = write_hidden(HIDDEN, HSE, answers, "Ответ", tmp_path / "out.json")
+    empty = write_back(HIDDEN, HSE, answers, "Ответ", tmp_path / "out.json")
 
     assert empty == (ids[-1],)
     text = (tmp_path / "out.json").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def test_campus_layouts_stay(tmp_path: Path, layout: str) -> None:
     text = layout.replace('"q"', '"Вопрос пользователя"')
     (tmp_path / "h.json").write_bytes(text.encode())
 
-    write_hidden(CampusLogs(path="h.json"), tmp_path, {"h-0001": "да"}, "a", tmp_path / "o.json")
+    write_back(CampusLogs(path="h.json"), tmp_path, {"h-0001": "да"}, "a", tmp_path / "o.json")
 
     made = (tmp_path / "o.json").read_bytes().decode()
     assert made.replace(', "a": "да"', "").replace(', "a": ""', "").replace('"a": ""', "") == text
@@ -56,7 +56,7 @@ def test_jsonl_keeps_every_other_byte(tmp_path: Path) -> None:
     (tmp_path / "h.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(source))
     settings = TableLogs(path="h.jsonl", fields=FIELDS)
 
-    empty = write_hidden(settings, tmp_path, {"1": ANSWER}, "Ответ", tmp_path / "o.jsonl")
+    empty = write_back(settings, tmp_path, {"1": ANSWER}, "Ответ", tmp_path / "o.jsonl")
 
     assert empty == ("h.jsonl:3", "h.jsonl:4", "h.jsonl:5")
     field = f'"Ответ": {json.dumps(ANSWER, ensure_ascii=False)}'
@@ -78,7 +78,7 @@ def test_csv_keeps_its_quotes_and_line_ends(tmp_path: Path, end: str) -> None:
     settings = TableLogs(path="h.csv", fields=FIELDS)
     answers = {"1": ANSWER, "2": "два", "3": ""}
 
-    empty = write_hidden(settings, tmp_path, answers, "о", tmp_path / "o.csv")
+    empty = write_back(settings, tmp_path, answers, "о", tmp_path / "o.csv")
 
     assert empty == ("h.csv:6",)
     with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
@@ -96,7 +96,7 @@ def test_csv_keeps_its_quotes_and_line_ends(tmp_path: Path, end: str) -> None:
 def test_csv_of_one_column_whose_first_row_repeats_the_header(tmp_path: Path) -> None:
     (tmp_path / "h.csv").write_text("q\nq\n")
     settings = TableLogs(path="h.csv", fields=FieldMap(question="q"))
-    write_hidden(settings, tmp_path, {"h-0001": "x"}, "a", tmp_path / "o.csv")
+    write_back(settings, tmp_path, {"h-0001": "x"}, "a", tmp_path / "o.csv")
     assert (tmp_path / "o.csv").read_text() == 'q,"a"\nq,"x"\n'
 
 
@@ -105,7 +105,7 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     pq.write_table(table.replace_schema_metadata({"made": "by"}), tmp_path / "h.parquet")
     settings = TableLogs(path="h.parquet", fields=FIELDS)
 
-    empty = write_hidden(settings, tmp_path, {"1": "да"}, "a", tmp_path / "o.parquet")
+    empty = write_back(settings, tmp_path, {"1": "да"}, "a", tmp_path / "o.parquet")
 
     made = pq.read_table(tmp_path / "o.parquet")
     assert empty == ("2", "h.parquet:3")
@@ -118,8 +118,8 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "h.jsonl").write_text('{"q": "1", "id": 1}\n')
     settings = TableLogs(path="h.jsonl", fields=FIELDS)
     out = tmp_path / "o.jsonl"
-    with pytest.raises(DataError, match="column 'q' is there already"):
-        write_hidden(settings, tmp_path, {}, "q", out)
-    with pytest.raises(DataError, match="1 answers belong to no row of it, the first to 'one'"):
-        write_hidden(settings, tmp_path, {"one": ""}, "a", out)
+    with pytest.raises(DataError, match="column 'q' exists already"):
+        write_back(settings, tmp_path, {}, "q", out)
+    with pytest.raises(DataError, match="1 answers belong to none of its rows, the first to 'one'"):
+        write_back(settings, tmp_path, {"one": ""}, "a", out)
     assert not out.exists()

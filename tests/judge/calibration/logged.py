@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from config.load import load_config
 from data.answers import Answer, logged_answers
-from data.prepare import prepared
+from data.prepare import prepare_splits
 from data.rows import Row
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile
@@ -31,5 +31,5 @@ class Logged(NamedTuple):
 @lru_cache(maxsize=2)
 def logged(name: Literal["demo", "hse"]) -> Logged:
     config = load_config(ROOT / f"config/{name}.yaml")
-    made = prepared(config.data, ROOT, config.seed)
+    made = prepare_splits(config.data, ROOT, config.seed)
     return Logged(*load_prompt(config.prompt, ROOT), made.train, made.val)

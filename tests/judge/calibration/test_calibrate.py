@@ -13,7 +13,7 @@ from config.load import load_config
 from config.schema import Config
 from data.atomic_write import write_text
 from data.jsonl import write_records
-from data.prepare import prepare
+from data.prepare import prepare_data
 from data.run_paths import RunPaths
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import probe
@@ -47,7 +47,7 @@ def run_of(folder: Path, name: str = "demo", *overrides: str) -> Config:
     config = load_config(
         ROOT / f"config/{name}.yaml", [f"runs={folder}", "judge.llm=none", *overrides]
     )
-    prepare(config.data, ROOT, RunPaths.of(config).data, config.seed)
+    prepare_data(config.data, ROOT, RunPaths.of(config).data, config.seed)
     return config
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from config.load import load_config
 from config.schema import Config
-from data.prepare import Prepared, prepared
+from data.prepare import PreparedSplits, prepare_splits
 from prompts.prompt_file import load_prompt
 from prompts.rules import RuleFile
 from teacher.probes.build import Probes, make_probes
@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @cache
-def logs_of(name: str, seed: int) -> Prepared:
+def logs_of(name: str, seed: int) -> PreparedSplits:
     """The rows of a config of the checkout: its other changes leave them as they are."""
-    return prepared(load_config(ROOT / f"config/{name}.yaml").data, ROOT, seed)
+    return prepare_splits(load_config(ROOT / f"config/{name}.yaml").data, ROOT, seed)
 
 
 def given(config: Config) -> tuple[Given, RuleFile]:

@@ -8,9 +8,9 @@ import pytest
 
 from config.errors import ConfigError
 from config.load import load_config, validated
-from data.follow_ups import said
-from data.rows import Context, Row
-from data.splits import near_pairs, question_key
+from data.follow_ups import conversation_key
+from data.near_duplicates import near_duplicates
+from data.rows import Context, Row, question_key
 from judge.checks.applicability import asks_model
 from prompts.probe_bank import SLOT, ProbeBank, bank_path, load_probe_bank
 from prompts.prompt_file import load_prompt
@@ -44,7 +44,9 @@ def test_the_shipped_banks(language: Language) -> None:
         keys = {question_key(row) for row in rows}
         if kind.questions != (SLOT,):
             assert len(keys) == len(kind.questions) >= 40, name
-            assert not [pair for pair in near_pairs(keys, keys, 0.8) if pair[0] != pair[1]], name
+            assert not [pair for pair in near_duplicates(keys, keys, 0.8) if pair[0] != pair[1]], (
+                name
+            )
     vague = bank.kinds["vague"].questions
     assert len(vague) >= 50, "the only kind that serves its rule"
 
@@ -83,13 +85,13 @@ def test_no_probe_is_like_another_or_like_what_is_held_out(name: str) -> None:
     one, _, probes = probed(name)
     near = one.config.data.near_duplicate
     keys = {question_key(row) for row in probes.rows}
-    assert not list(near_pairs(keys, {question_key(row) for row in one.held_out}, near))
+    assert not list(near_duplicates(keys, {question_key(row) for row in one.held_out}, near))
     new = [row for row in probes.rows if row.synthetic != "missing"]
     fresh = {question_key(row) for row in new}
     assert len(fresh) == len(new) > 80
-    assert not list(near_pairs(fresh, {question_key(row) for row in one.train}, near))
-    assert not [pair for pair in near_pairs(fresh, fresh, near) if pair[0] != pair[1]]
-    everything = [said(row) for row in (*one.train, *probes.rows)]
+    assert not list(near_duplicates(fresh, {question_key(row) for row in one.train}, near))
+    assert not [pair for pair in near_duplicates(fresh, fresh, near) if pair[0] != pair[1]]
+    everything = [conversation_key(row) for row in (*one.train, *probes.rows)]
     assert len(set(everything)) == len(everything)
     assert len({row.id for row in (*one.train, *probes.rows)}) == len(everything)
 
@@ -178,8 +180,8 @@ def test_tags_are_flipped_where_the_user_turn_shows_them() -> None:
     assert found.logged + (found.probes or 0) >= 60
     flipped = [row for row in probes.rows if row.synthetic == "tags"]
     assert flipped and all(row.tags["campus"] == "Online" for row in flipped)
-    shown = {(said(row), row.tags["campus"]) for row in one.train}
-    assert not any((said(row), row.tags["campus"]) in shown for row in flipped)
+    shown = {(conversation_key(row), row.tags["campus"]) for row in one.train}
+    assert not any((conversation_key(row), row.tags["campus"]) in shown for row in flipped)
 
 
 def test_plain_rows_are_those_that_nobody_marked() -> None:

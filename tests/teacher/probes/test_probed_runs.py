@@ -11,7 +11,7 @@ from config.load import load_config
 from config.schema import Config
 from data.atomic_write import write_text
 from data.jsonl import read_records, write_records
-from data.prepare import prepare
+from data.prepare import prepare_data
 from data.rows import Row
 from data.run_paths import RunPaths
 from engine.base import Completion, Request
@@ -75,7 +75,7 @@ def run_of(folder: Path, *changes: str) -> Config:
             *("teacher.sampling.logprobs=null", *changes),
         ],
     )
-    prepare(config.data, ROOT, RunPaths.of(config).data, config.seed)
+    prepare_data(config.data, ROOT, RunPaths.of(config).data, config.seed)
     return config
 
 
