@@ -1,1 +1,1 @@
-"""What drawing answers costs, against raw vLLM and slower peers."""
+"""The cost of sampling answers, against raw vLLM and slower peers."""

