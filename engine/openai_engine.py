@@ -16,7 +16,8 @@ from config.backends import OpenAiBackend
 from config.errors import SetupError, UnpromptedError
 from engine.base import Completion, Request
 from engine.openai_messages import ChatCodec, TokenCompletion, parse_token_completion
-from wire.client import Address, RetryPolicy, ServerClient, Unanswered
+from wire.client import Address, RetryPolicy, ServerClient
+from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, Rejected
 
 SETTING = "teacher.engine"
 
@@ -76,12 +77,12 @@ class OpenAiEngine:
     def _completion(self, request: Request, found: TokenCompletion | Exception) -> Completion:
         if isinstance(found, TokenCompletion):
             return self._chat.completion(request, found)
-        if not isinstance(found, Unanswered):
+        if not isinstance(found, NoReply):
             raise found
-        if found.reason == "refused":
+        if isinstance(found, ContentFiltered):
             return self._chat.refused(request)
         where = f"{', '.join(self._settings.base_urls)}, model {self._settings.model}"
-        if found.reason == "overflow":
+        if isinstance(found, ContextOverflow):
             way_out = "a prompt is too long for the server; lower model.max_length"
         else:
             way_out = "see to the server and run again, what came back is kept"
@@ -155,7 +156,7 @@ class _Line:
         for turn in range(count):
             try:
                 return await self._connections[(number + turn) % count].ask(data)
-            except Unanswered as error:
-                if error.rejected or turn == count - 1:
+            except NoReply as error:
+                if isinstance(error, Rejected) or turn == count - 1:
                     raise
         raise AssertionError("a backend has one URL at least")

@@ -17,7 +17,7 @@ from data.top_logprobs import TopLogprobs
 from engine.base import Completion, Request
 from prompts.renderer import Renderer
 from wire import completion as wired
-from wire.completion import parsed
+from wire.completion import parse_completion
 
 _ID = "token_id:"  # how vLLM writes a token's id in the place of its text
 
@@ -49,7 +49,7 @@ class TokenCompletion(wired.ChatCompletion):
 
 def parse_token_completion(raw: bytes) -> TokenCompletion:
     """The chat completion in a response's body. Raises Unintelligible."""
-    return parsed(raw, TokenCompletion)
+    return parse_completion(raw, TokenCompletion)
 
 
 class ChatCodec:

@@ -211,7 +211,9 @@ class JudgeNote(Record):
     model: str
     mode: str  # how it was made to answer in a form: json_schema, …, plain
     rules_per_call: int = 1
-    fell: dict[str, int] = {}  # looser mode → questions asked in it because a stricter one failed
+    fallbacks: dict[
+        str, int
+    ] = {}  # looser mode → questions asked in it because a stricter one failed
     unfounded: int = 0  # questions whose reply quotes what is not in the data, even when re-asked
     calls: int  # asked in this run
     coverage: Coverage | None = None  # None: judged before this was noted

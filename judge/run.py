@@ -26,8 +26,8 @@ from judge.checks.check import code_verdicts
 from judge.labels import best_by_row
 from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
-from judge.llm.output_mode import OUTPUT_MODES
-from judge.llm.session import Asks
+from judge.llm.reply_source import AskPolicy
+from judge.llm.request import OUTPUT_MODES
 from judge.metrics.agreement import agreements
 from judge.metrics.drift import AnsweredSplit
 from judge.metrics.scores import score
@@ -53,7 +53,10 @@ class _Material(NamedTuple):
 
 
 def judge_run(
-    config: Config, server: ServerSettings | None, split: JudgedSplit = "val", asks: Asks = "new"
+    config: Config,
+    server: ServerSettings | None,
+    split: JudgedSplit = "val",
+    asks: AskPolicy = "new",
 ) -> JudgeResult:
     """Writes the verdicts and scores of all arms that answered the split.
 
@@ -73,7 +76,7 @@ def judge_run(
         size = config.judge.rules_per_call
         bound = judge_fingerprint(rules, prompt, server.model, judge.mode, size)
         note = _note(
-            judge, config, Coverage.of(asked, judge.spent.unasked), _calibrated(run, bound)
+            judge, config, Coverage.of(asked, judge.usage.unasked), _calibrated(run, bound)
         )
     references = reference_scores(answers, rows, _scored(config, split))
     result = JudgeResult(
@@ -112,13 +115,13 @@ def _note(judge: LlmJudge, config: Config, coverage: Coverage, calibrated: bool)
         model=judge.model,
         mode=judge.mode,
         rules_per_call=config.judge.rules_per_call,
-        fell={mode: judge.fell[mode] for mode in OUTPUT_MODES if judge.fell[mode]},
+        fallbacks={mode: judge.fallbacks[mode] for mode in OUTPUT_MODES if judge.fallbacks[mode]},
         unfounded=judge.unfounded,
-        calls=judge.spent.calls,
+        calls=judge.usage.calls,
         coverage=coverage,
-        prompt_tokens=judge.spent.prompt_tokens,
-        completion_tokens=judge.spent.completion_tokens,
-        cost=judge.spent.cost,
+        prompt_tokens=judge.usage.prompt_tokens,
+        completion_tokens=judge.usage.completion_tokens,
+        cost=judge.usage.cost,
         same_as_base=judge.model == config.model.name,
         calibrated=calibrated,
     )

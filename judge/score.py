@@ -12,8 +12,8 @@ from config.schema import Config
 from data.run_paths import RunPaths
 from judge.checks.applicability import needs_label
 from judge.format import points, share
-from judge.llm.client import budget_of
-from judge.llm.session import Asks
+from judge.llm.budget import budget_of
+from judge.llm.reply_source import AskPolicy
 from judge.metrics.drift import distribution_shifts
 from judge.metrics.verdict_table import DECIDABLE, STRICT
 from judge.records import DistributionShift, JudgeResult
@@ -27,7 +27,7 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
     """Scores a run. Returns 0, or 3 when too many strict scores are missing."""
     config = _limited(config, arguments)
     split: JudgedSplit = arguments.split
-    asks: Asks = "missing" if arguments.retry_missing else "new"
+    asks: AskPolicy = "missing" if arguments.retry_missing else "new"
     if arguments.reparse:
         asks = "none"
     if arguments.dry_run:
@@ -44,17 +44,17 @@ def _limited(config: Config, arguments: argparse.Namespace) -> Config:
     return config.model_copy(update={"judge": judge})
 
 
-def _plan(config: Config, split: JudgedSplit, asks: Asks) -> int:
+def _plan(config: Config, split: JudgedSplit, asks: AskPolicy) -> int:
     server = _asked_server(config, split)
     if server is None or asks == "none":
         print("judge: 0 calls")
         return 0
-    for line in judge_plan(config, server, split, asks).lines(server.price_per_million):
+    for line in judge_plan(config, server, split, asks).summary(server.price_per_million):
         print(line)
     return 0
 
 
-def _scored(config: Config, split: JudgedSplit, asks: Asks) -> JudgeResult:
+def _scored(config: Config, split: JudgedSplit, asks: AskPolicy) -> JudgeResult:
     server = _asked_server(config, split)
     if server is not None and config.judge.llm == "embedded" and asks != "none":
         if judge_plan(config, server, split, asks).calls == 0:  # its start takes half a minute

@@ -6,16 +6,21 @@ from typing import get_args
 
 import yaml
 
+from config.judging import ServerSettings
 from config.schema import Config
+from data.answers import Answer
 from data.prepare import DataQuality, PreparedSplits, prepare_splits
 from data.rows import Row
-from data.run_paths import Split
+from data.run_paths import RunPaths, Split
 from engine.request_builder import RequestBuilder, View
-from judge.ahead import plan_ahead
 from judge.checks.applicability import by_model
 from judge.labels import best_by_row
+from judge.llm.dry_run import Plan
+from judge.llm.judge import LlmJudge
+from judge.llm.request import BYTES_PER_TOKEN
 from judge.run import JudgedSplit
 from judge.score import stated_server
+from prompts.prompt_file import load_prompt
 from teacher.probes.build import make_probes
 from teacher.probes.candidates import given_of
 
@@ -136,4 +141,56 @@ def _judging(
         split: [builder.kept(row).shown(row) for row in splits[split]]
         for split in get_args(JudgedSplit)
     }
-    return plan_ahead(config, server, shown).lines(server.price_per_million)
+    return plan_ahead(config, server, shown).summary(server.price_per_million)
+
+
+def plan_ahead(
+    config: Config, server: ServerSettings, shown: Mapping[JudgedSplit, Sequence[Row]]
+) -> Plan:
+    """The most calls that judging every arm of these splits can make. Asks and writes nothing.
+
+    `shown` holds the rows with the passages that fit. Placeholder answers stand in for the arms'.
+    Fewer calls are made where a rule does not apply, where an answer is empty or its prompt does
+    not fit, and where two arms give the same answer.
+    """
+    prompt, rules = load_prompt(config.prompt, Path())
+    length = config.predict.sampling.max_tokens * BYTES_PER_TOKEN
+    pairs = [
+        (row, _placeholder_answer(arm, row, length))
+        for split, rows in shown.items()
+        for row in rows
+        for arm in expected_arms(config, split)
+    ]
+    judge = LlmJudge(server, config.judge, rules, prompt, RunPaths.of(config).judge_calls)
+    return judge.plan(pairs)
+
+
+def expected_arms(config: Config, split: JudgedSplit) -> list[str]:
+    """The arms that will answer a split and that the model judges by the settings.
+
+    The best student is not known yet: the first that the model judges stands in.
+    """
+    judged_arms = config.judge.arms
+    students = [f"student/{student.name}" for student in config.students]
+
+    def judged(*arms: str) -> list[str]:
+        return [arm for arm in arms if judged_arms is None or arm in judged_arms]
+
+    if split == "hidden":
+        return judged("base") + judged(*students)[:1]
+    prompted = judged(*(f"{arm}+prompt" for arm in students))[:1]
+    return judged("base", "teacher", *students) + prompted
+
+
+def _placeholder_answer(arm: str, row: Row, length: int) -> Answer:
+    """A unique answer of the maximum length, in characters."""
+    return Answer(
+        key="",
+        arm=arm,
+        row=row.id,
+        sample=0,
+        text=f"{arm} {row.id} ".ljust(length, "x"),
+        finish="stop",
+        seed=0,
+        prompt_tokens=0,
+    )

@@ -13,7 +13,7 @@ from data.rows import Row
 from engine.base import make_request
 from engine.batch_job import Task
 from engine.request_builder import RequestBuilder, View
-from judge.llm.prompt import render
+from judge.llm.templates import render
 from prompts.chat_encoder import Message
 from teacher.scoring import ScoredCandidate, rank, repaired_arm, standing
 

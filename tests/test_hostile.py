@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jinja2 import TemplateError
 
-import judge.llm.prompt
+import judge.llm.templates
 import report.render
 from config.errors import ConfigError, SetupError
 from config.load import load_config
@@ -99,7 +99,7 @@ ESCAPES = [
 @pytest.mark.parametrize("payload", ESCAPES)
 def test_a_template_cannot_leave_its_sandbox(payload: str) -> None:
     """30 payloads in the judge's and the report's environments: refused, or nothing but a name."""
-    for environment in (judge.llm.prompt._environment(), report.render._environment(html=True)):
+    for environment in (judge.llm.templates._environment(), report.render._environment(html=True)):
         try:
             said = environment.from_string(payload).render(x=[1])
         except (TemplateError, OverflowError):

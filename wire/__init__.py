@@ -1,1 +1,1 @@
-"""Requests to an OpenAI-compatible server and its replies, whatever goes wrong between."""
+"""HTTP client for OpenAI-compatible servers: retries, rate limiting, parsing of completions."""

@@ -1,4 +1,4 @@
-"""A chat completion as a server sends it, read down to what is needed of it."""
+"""Parses the body of a chat completion, as far as this program reads it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 
 class Reply(NamedTuple):
-    """What the server said; `finish` has to be read before the text."""
+    """A server's reply. Check `finish` before reading the text: a cut reply may look whole."""
 
     text: str
     finish: str
@@ -16,25 +16,25 @@ class Reply(NamedTuple):
 
 
 class Unintelligible(Exception):
-    """What came is no chat completion."""
+    """The body is not a chat completion."""
 
 
 class ChatMessage(BaseModel):
-    """What the model said."""
+    """The model's message."""
 
     content: str | None = None
     refusal: str | None = None
 
 
 class ChatChoice(BaseModel):
-    """One of the answers to a request."""
+    """One of the completions of a request."""
 
     message: ChatMessage
     finish_reason: str | None = None
 
     @property
     def finish(self) -> str:
-        """Why it ends; a refusal is the provider's filter, by whatever name."""
+        """The finish reason. A refusal counts as `content_filter`, whatever the server calls it."""
         return "content_filter" if self.message.refusal else (self.finish_reason or "stop")
 
 
@@ -44,7 +44,7 @@ class _Usage(BaseModel):
 
 
 class ChatCompletion(BaseModel):
-    """What is read of a chat completion; servers add keys of their own."""
+    """The fields read of a chat completion; servers add more."""
 
     choices: Sequence[ChatChoice]
     usage: _Usage | None = None
@@ -53,21 +53,21 @@ class ChatCompletion(BaseModel):
 _C = TypeVar("_C", bound=ChatCompletion)
 
 
-def parsed(raw: bytes, kind: type[_C]) -> _C:
-    """A response's body, with a choice at least. Raises Unintelligible."""
+def parse_completion(raw: bytes, kind: type[_C]) -> _C:
+    """A response's body as a `kind` with at least one choice. Raises Unintelligible."""
     try:
-        found = kind.model_validate_json(raw)
+        completion = kind.model_validate_json(raw)
     except ValidationError:
         raise Unintelligible("the reply is no chat completion") from None
-    if not found.choices:
+    if not completion.choices:
         raise Unintelligible("the reply holds no choices")
-    return found
+    return completion
 
 
 def read_completion(raw: bytes) -> Reply:
     """The reply in a response's body. Raises Unintelligible."""
-    found = parsed(raw, ChatCompletion)
-    choice, usage = found.choices[0], found.usage or _Usage()
+    completion = parse_completion(raw, ChatCompletion)
+    choice, usage = completion.choices[0], completion.usage or _Usage()
     return Reply(
         text=choice.message.content or "",
         finish=choice.finish,

@@ -1,4 +1,4 @@
-"""How many requests are under way at a time."""
+"""Limits the number of requests in flight, and adapts the limit to HTTP 429."""
 
 import asyncio
 from collections import deque
@@ -7,61 +7,61 @@ from contextlib import asynccontextmanager
 
 
 class AdaptiveLimiter:
-    """Lets so many requests through at a time: fewer after each 429, slowly more after that.
+    """Additive increase, multiplicative decrease of the number of requests in flight.
 
-    Starts with one, so that a wrong key costs one request and not a burst; the first reply opens
-    it to the full. Not a semaphore of asyncio, whose limit is fixed, and not a condition, which
-    wakes a task only for it to look whether it may go.
+    The limit starts at one, so that a wrong key costs one request and not a burst; the first reply
+    raises it to the maximum. First come, first served. (asyncio.Semaphore has a fixed limit;
+    asyncio.Condition wakes every waiter only to send most of them back to sleep.)
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = float(most)
+    def __init__(self, maximum: int) -> None:
+        self._maximum = float(maximum)
         self._limit = 1.0
-        self._inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()  # the first came first
-        self._opened = False
+        self._in_flight = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._replied = False
 
     @property
     def limit(self) -> int:
-        """Requests that may be under way at present."""
+        """The current limit, at least 1."""
         return max(1, int(self._limit))
 
     @asynccontextmanager
-    async def inside(self) -> AsyncIterator[None]:
-        """Waits for a place and holds it."""
-        if self._inside < self.limit:  # then nobody waits
-            self._inside += 1
+    async def slot(self) -> AsyncIterator[None]:
+        """Waits for a free slot and holds it."""
+        if self._in_flight < self.limit:  # then the queue is empty
+            self._in_flight += 1
         else:
-            await self._turn()
+            await self._wait()
         try:
             yield
         finally:
-            self._leave()
+            self._release()
 
-    async def _turn(self) -> None:
-        """Waits for a place that another leaves."""
-        place = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+    async def _wait(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
         try:
-            await place
+            await turn
         except asyncio.CancelledError:
-            if not place.cancelled():  # it was given just before
-                self._leave()
+            if not turn.cancelled():  # the slot had just been handed over
+                self._release()
             raise
 
-    def _leave(self) -> None:
-        self._inside -= 1
-        while self._waiting and self._inside < self.limit:
-            place = self._waiting.popleft()
-            if not place.done():  # cancelled
-                self._inside += 1
-                place.set_result(None)
+    def _release(self) -> None:
+        self._in_flight -= 1
+        while self._queue and self._in_flight < self.limit:
+            turn = self._queue.popleft()
+            if not turn.done():  # done: cancelled
+                self._in_flight += 1
+                turn.set_result(None)
 
-    def answered(self) -> None:
-        """A reply came."""
-        self._limit = min(self._most, self._limit + 1 / self._limit) if self._opened else self._most
-        self._opened = True
+    def record_reply(self) -> None:
+        """Raises the limit after a reply: by about one per round of replies."""
+        raised = min(self._maximum, self._limit + 1 / self._limit)
+        self._limit = raised if self._replied else self._maximum
+        self._replied = True
 
-    def throttled(self) -> None:
-        """The server said 429."""
+    def record_throttling(self) -> None:
+        """Lowers the limit by a fifth after an HTTP 429."""
         self._limit = max(1.0, self._limit * 0.8)

@@ -85,8 +85,8 @@ def _judge(items: list[Item], url: str, in_flight: int, store: Path, calls: int)
     verdicts = judge.verdicts(items)
     took = clock.took()
     _complete(verdicts, len(items))
-    if judge.spent.calls != calls:
-        raise RuntimeError(f"{judge.spent.calls} calls where {calls} were due")
+    if judge.usage.calls != calls:
+        raise RuntimeError(f"{judge.usage.calls} calls where {calls} were due")
     return took
 
 

@@ -18,7 +18,8 @@ from data.rows import Row
 from judge.calibration.variants import boards
 from judge.checks.check import code_verdicts
 from judge.llm.judge import LlmJudge
-from judge.llm.prompt import TEMPLATES, verdict_question
+from judge.llm.prompt import verdict_prompt
+from judge.llm.templates import TEMPLATES
 from judge.metrics.verdict_table import VerdictTable
 from judge.verdict import Verdict
 from prompts.check_settings import LlmCheck
@@ -109,7 +110,7 @@ def escapes(text: str) -> bool:
     """Whether an answer leaves its fence: its id must stand in its own two fence lines alone."""
     check = LlmCheck.model_validate({"type": "llm", "pass": "polite", "fail": "rude"})
     rule = Rule(id="probe", source="Be polite.", check=check)
-    question = verdict_question(rule, Row(id="probe", question="When?"), text)
+    question = verdict_prompt(rule, Row(id="probe", question="When?"), text)
     turn = str(question.body("plain", "", 1)["messages"][1]["content"])
     return any(turn.count(part.id) != 2 for part in question.parts)
 

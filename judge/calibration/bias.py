@@ -14,7 +14,7 @@ from judge.calibration.mutation.llm import NO_SERVER
 from judge.checks.check import normalised_answer
 from judge.labels import Preference
 from judge.llm.judge import LlmJudge
-from judge.llm.prompt import JudgePrompt, pair_question, verdict_question
+from judge.llm.prompt import JudgePrompt, verdict_prompt
 from judge.metrics.agreement import prefers_longer
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
@@ -149,8 +149,8 @@ def _choices(
 ) -> tuple[list[tuple[PreferencePair, bool]], BiasRate]:
     """The pairs on which the judge keeps its choice in both orders, and the flips."""
     language = judge.language
-    there = judge.rulings([pair_question(row, one, two, language) for row, one, two in duels])
-    back = judge.rulings([pair_question(row, two, one, language) for row, one, two in duels])
+    there = judge.rulings([pair_prompt(row, one, two, language) for row, one, two in duels])
+    back = judge.rulings([pair_prompt(row, two, one, language) for row, one, two in duels])
     decided = [
         (pair, one.verdict == "first", two.verdict == "second")
         for pair, one, two in zip(duels, there, back, strict=True)
@@ -181,7 +181,7 @@ def _verdicts(judging: Judging) -> list[_Verdict]:
         row, answer = answers[one.row, one.arm]
         said = normalised_answer(answer.text, judging.rules.normalise)
         asked = [
-            verdict_question(rules[one.rule], row, text, judging.rules.language)
+            verdict_prompt(rules[one.rule], row, text, judging.rules.language)
             for text in (said, padded(said))
         ]
         found.append(_Verdict(asked[0], asked[1], question_key(row)))

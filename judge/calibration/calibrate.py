@@ -100,7 +100,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         bound=bound,
         rows=len(rows),
         answers=len(pairs),
-        coverage=Coverage.of(asked, judge.spent.unasked) if judge is not None else None,
+        coverage=Coverage.of(asked, judge.usage.unasked) if judge is not None else None,
         gold=_counts(labels),
         scores={name: score_against(held, name) for name in held.boards},
         rules=tuple(rules_against(held)),

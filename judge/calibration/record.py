@@ -10,7 +10,7 @@ from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
 from judge.calibration.label_agreement import Disagreement, RuleAgainstGold, ScoreAgainstGold
 from judge.calibration.mutation.code import MutationScore
-from judge.llm.prompt import TEMPLATES
+from judge.llm.templates import TEMPLATES
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
 from judge.records import Agreement, Coverage, JudgeNote

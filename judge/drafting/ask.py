@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 from config.judging import JudgeSettings, ServerSettings
 from judge.checks.text import language_of
 from judge.drafting.check_catalogue import kinds, reply_schema
-from judge.llm.client import Transport, Usage, budget_of
-from judge.llm.fence import parts
+from judge.llm.budget import Usage, budget_of
+from judge.llm.fence import fenced_parts
 from judge.llm.output_mode import settle_mode
 from judge.llm.parse import Unreadable, read_object
-from judge.llm.prompt import Body, JudgeRequest, Mode, asked_again, form, render, request_of
+from judge.llm.prompt import reask_body
+from judge.llm.reply_source import ServerOnly, missing_reason
+from judge.llm.request import Body, JudgeRequest, Mode, build_request, response_format
+from judge.llm.templates import render
 from prompts.rules import Language
-from wire.client import RetryPolicy, Unanswered
+from wire.client import RetryPolicy
+from wire.no_reply import NoReply
 
 PART = 2000  # characters of the prompt in one question: a reply of some fifteen rules
 _REASKS = 2
@@ -47,18 +51,18 @@ async def ask_for_rules(
 
     Raises SetupError when key, quota, address or model are wrong, or nothing answers at all.
     """
-    spent = Usage(server.price_per_million)
-    transport = Transport(server, patience, budget_of(settings, server), spent)
+    usage = Usage(server.price_per_million)
+    source = ServerOnly(server, patience, budget_of(settings, server), usage)
     language = language_of(system)
     drafted: list[Any] = []
     unread: list[Unread] = []
     waiting = list(reversed(cut(system, PART)))
     try:
-        mode = await settle_mode(transport.ask, server.model, transport.where)
+        mode = await settle_mode(source, server.model, f"{server.base_url}, model {server.model}")
         while waiting:
             part = waiting.pop()
-            request = request_of(draft_body(part, mode, server.model, language))
-            found = await _part(request, language, transport)
+            request = build_request(draft_body(part, mode, server.model, language))
+            found = await _part(request, language, source)
             if isinstance(found, list):
                 drafted += found
             elif (
@@ -67,20 +71,20 @@ async def ask_for_rules(
                 waiting += reversed(halves)
             else:
                 unread.append(Unread(part, found))
-    except Unanswered as error:  # the probe's: the budget was spent before anything was asked
-        unread += [Unread(part, error.reason) for part in reversed(waiting)]
+    except NoReply as error:  # of the probe: the budget was spent before anything was asked
+        unread += [Unread(part, missing_reason(error)) for part in reversed(waiting)]
     finally:
-        await transport.close()
-    return Replies(drafted, unread, spent.calls)
+        await source.close()
+    return Replies(drafted, unread, usage.calls)
 
 
-async def _part(request: JudgeRequest, language: Language, transport: Transport) -> list[Any] | str:
+async def _part(request: JudgeRequest, language: Language, source: ServerOnly) -> list[Any] | str:
     """The rules of one part as the model wrote them, or the reason why there are none."""
     for _ in range(1 + _REASKS):
         try:
-            reply = await transport.ask(request)
-        except Unanswered as error:
-            return error.reason
+            reply = await source.reply(request)
+        except NoReply as error:
+            return missing_reason(error)
         if reply.finish == "length":  # read before the text: a cut list may look whole
             return "truncated"
         if reply.finish == "content_filter":
@@ -88,21 +92,21 @@ async def _part(request: JudgeRequest, language: Language, transport: Transport)
         try:
             return _read(reply.text)
         except Unreadable as error:
-            again = asked_again(request.body, language, reply.text, "malformed", str(error))
-            request = request_of(again)
+            again = reask_body(request.body, language, reply.text, "malformed", str(error))
+            request = build_request(again)
     return "malformed"
 
 
 def draft_body(part: str, mode: Mode, model: str, language: Language) -> Body:
     """The request for the rules of one part of a prompt."""
     asked = render(language, "draft", kinds=list(kinds()))
-    (fenced,) = parts({"prompt": part})
+    (fenced,) = fenced_parts({"prompt": part})
     return {
         "model": model,
         "messages": [{"role": "user", "content": f"{asked}\n\n{fenced.fenced()}"}],
         "temperature": 0,
         "max_tokens": max(_LEAST_ROOM, _ROOM * len(part)),
-        **form(mode, "rules", reply_schema()),
+        **response_format(mode, "rules", reply_schema()),
     }
 
 

@@ -1,1 +1,1 @@
-"""Rules decided by a language model."""
+"""Verdicts by a language model: prompts, requests, replies and their cache."""

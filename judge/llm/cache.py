@@ -1,84 +1,89 @@
-"""What was asked and what came back, kept raw, so that no question is paid for twice.
+"""Stores raw replies by request, so that no request is paid for twice.
 
-Every reply is kept as it comes, readable or not, and every refusal of a request by the server; a
-request that got no reply is not. Of two records with one key the later counts.
+Replies are stored unparsed, readable or not, and so are rejections. Undelivered requests are not
+stored. Of two records with one key, the later counts.
 """
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from data.jsonl import JsonlStore, read_records
 from data.records import Record
-from wire.client import Loss, Unanswered
+from judge.llm.request import JudgeRequest
 from wire.completion import Reply
+from wire.no_reply import BadRequest, ContentFiltered, ContextOverflow, Rejected
 
-SYNC_EVERY = 32  # replies from which the disk is asked to write them, in a thread
+Rejection = Literal["overflow", "refused", "transport"]
+_REJECTIONS: dict[Rejection, type[Rejected]] = {
+    "overflow": ContextOverflow,
+    "refused": ContentFiltered,
+    "transport": BadRequest,
+}
 
 
 class CachedReply(Record):
-    """One request's reply. `key` is the hash of the full request."""
+    """The raw reply to a request, or its rejection."""
 
-    key: str
+    key: str  # hash of the full request
     rule: str
     row: str
-    text: str  # as it came: verdicts can be read again without asking again
+    text: str  # of the reply, or the error line of the rejection
     finish: str
-    rejected: Loss | None = None  # the server refused the request: why; text is what it said
+    rejected: Rejection | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
 class ReplyCache:
-    """The replies in a file. To be closed."""
+    """The replies in a file, by request. Close it after use."""
 
     def __init__(self, path: Path, writable: bool = True) -> None:
-        """Raises DataError when another process is writing the file; read only, none is needed."""
-        self._store = JsonlStore(path, CachedReply, sync_every=None) if writable else None
-        # a busy disk takes seconds for a sync: meanwhile the requests go on
-        self._syncer = ThreadPoolExecutor(max_workers=1)
-        self._sync: Future[None] | None = None
-        self._unsynced = 0
+        """Raises DataError when another process writes the file. A reader needs no file."""
+        self._store = JsonlStore(path, CachedReply) if writable else None
         if self._store is not None:
             records = self._store.records
         else:
             records = list(read_records(path, CachedReply)) if path.exists() else []
-        self._known = {record.key: record for record in records}
+        self._by_key = {record.key: record for record in records}
 
     def reply(self, key: str) -> Reply | None:
-        """The stored reply to a request; None: there is none.
+        """The stored reply to a request; None: nothing is stored.
 
-        Raises Unanswered when the server had rejected the request.
+        Raises Rejected when the server had rejected the request.
         """
-        found = self._known.get(key)
-        if found is None:
+        record = self._by_key.get(key)
+        if record is None:
             return None
-        if found.rejected is not None:
-            raise Unanswered(found.rejected, found.text, rejected=True)
-        return Reply(found.text, found.finish, found.prompt_tokens, found.completion_tokens)
+        if record.rejected is not None:
+            raise _REJECTIONS[record.rejected](record.text)
+        return Reply(record.text, record.finish, record.prompt_tokens, record.completion_tokens)
 
-    def keep(self, key: str, rule: str, row: str, reply: Reply) -> None:
-        """Stores the reply to a request."""
-        self._add(CachedReply(key=key, rule=rule, row=row, **reply._asdict()))
+    def add(self, request: JudgeRequest, reply: Reply) -> None:
+        """Stores a reply."""
+        self._add(
+            CachedReply(key=request.key, rule=request.rule, row=request.row, **reply._asdict())
+        )
 
-    def keep_rejection(self, key: str, rule: str, row: str, error: Unanswered) -> None:
-        """Stores that the server rejected a request, and why."""
-        said = {"text": str(error), "finish": "", "rejected": error.reason}
-        self._add(CachedReply.model_validate({"key": key, "rule": rule, "row": row, **said}))
+    def add_rejection(self, request: JudgeRequest, error: Rejected) -> None:
+        """Stores that the server rejected a request."""
+        kind = next(kind for kind, error_class in _REJECTIONS.items() if type(error) is error_class)
+        self._add(
+            CachedReply(
+                key=request.key,
+                rule=request.rule,
+                row=request.row,
+                text=str(error),
+                finish="",
+                rejected=kind,
+            )
+        )
 
     def close(self) -> None:
         """Syncs and releases the file."""
-        self._syncer.shutdown()
         if self._store is not None:
             self._store.close()
 
     def _add(self, record: CachedReply) -> None:
-        self._known[record.key] = record
-        if self._store is None:
-            return
-        self._store.append(record)
-        self._unsynced += 1
-        if self._unsynced >= SYNC_EVERY and (self._sync is None or self._sync.done()):
-            if self._sync is not None:
-                self._sync.result()  # raises when the disk was full
-            self._sync = self._syncer.submit(self._store.sync)
-            self._unsynced = 0
+        self._by_key[record.key] = record
+        if self._store is not None:
+            self._store.append(record)

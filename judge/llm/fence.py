@@ -1,4 +1,4 @@
-"""Other people's text made harmless for a model: cleaned, and fenced with an id it cannot know.
+"""Cleans untrusted text and fences it with an id that the text cannot contain.
 
 The id is a hash of the fenced text itself, so no text can hold its own closing fence.
 """
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-_TOKENS = re.compile(
-    r"<[|｜][^<>|｜]{0,64}[|｜]>"  # <|im_end|> and its kin, DeepSeek's full-width bars too
+_CHAT_TOKENS = re.compile(
+    r"<[|｜][^<>|｜]{0,64}[|｜]>"  # <|im_end|> and the like, DeepSeek's full-width bars included
     r"|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>",
     re.IGNORECASE,
 )
@@ -20,54 +20,54 @@ _HIDDEN = frozenset(("Cf", "Cc", "Cs"))  # zero-width, bidi and tag characters; 
 
 
 class FencedPart(NamedTuple):
-    """A fenced text: what it is, the id of its fence, the cleaned text."""
+    """A cleaned text with its name and the id of its fence."""
 
     name: str
     id: str
     text: str
 
     def fenced(self) -> str:
-        """The text between its fences. No template sees it."""
+        """The text between its fences. It is never parsed as a template."""
         return f"[begin {self.name} {self.id}]\n{self.text}\n[end {self.name} {self.id}]"
 
 
-@lru_cache(maxsize=1024)  # a row's texts come again with every rule
+@lru_cache(maxsize=1024)  # a row's texts recur with every rule
 def cleaned(text: str) -> str:
-    """The judge's copy: no invisible characters, no tokens of any chat template."""
-    seen = _LINE_ENDS.sub("\n", text)
-    for sign in filter(_invisible, set(seen)):
-        seen = seen.replace(sign, "")
-    while "<" in seen or "[" in seen:  # what is left after one token goes may join up to another
-        shorter = _TOKENS.sub("", seen)
-        if shorter == seen:
+    """The text without invisible characters and without special tokens of chat templates."""
+    text = _LINE_ENDS.sub("\n", text)
+    for character in filter(_is_invisible, set(text)):
+        text = text.replace(character, "")
+    while "<" in text or "[" in text:  # removing one token may join the rest to another
+        shorter = _CHAT_TOKENS.sub("", text)
+        if shorter == text:
             break
-        seen = shorter
-    return seen
+        text = shorter
+    return text
 
 
 @lru_cache(maxsize=4096)
-def _invisible(sign: str) -> bool:
-    return sign not in "\n\t" and (
-        unicodedata.category(sign) in _HIDDEN
-        or "\ufe00" <= sign <= "\ufe0f"  # variation selectors can carry a message
-        or "\U000e0100" <= sign <= "\U000e01ef"
+def _is_invisible(character: str) -> bool:
+    return character not in "\n\t" and (
+        unicodedata.category(character) in _HIDDEN
+        or "\ufe00" <= character <= "\ufe0f"  # variation selectors can carry a message
+        or "\U000e0100" <= character <= "\U000e01ef"
     )
 
 
-def parts(texts: Mapping[str, str]) -> tuple[FencedPart, ...]:
+def fenced_parts(texts: Mapping[str, str]) -> tuple[FencedPart, ...]:
     """The texts by name, cleaned, each with the id of its fence.
 
     The id of the question's fence depends on the question alone, so that a server can reuse the
-    prefix for all arms; an answer that guesses it only makes it change.
+    prefix for all arms; an answer that guesses the id only changes it.
     """
-    plain = {name: cleaned(text) for name, text in texts.items()}
-    found = []
-    for name, text in plain.items():
+    clean_texts = {name: cleaned(text) for name, text in texts.items()}
+    parts = []
+    for name, text in clean_texts.items():
         identity = _identity(name, text)
-        while any(identity in other for other in plain.values()):
+        while any(identity in other for other in clean_texts.values()):
             identity = _identity(name, identity)
-        found.append(FencedPart(name, identity, text))
-    return tuple(found)
+        parts.append(FencedPart(name, identity, text))
+    return tuple(parts)
 
 
 @lru_cache(maxsize=1024)

@@ -1,21 +1,21 @@
-"""The judge that asks a language model: the rules, or the parts of rules, that code cannot decide.
+"""The judge that asks a language model: rules, or parts of rules, that code cannot decide.
 
-Stage A asks once per question and rule whether the rule is due, without any answer; stage B asks
-once per answer and rule whether it is obeyed, or once for several rules (`judge.batches`). What has
-no verdict is missing, with a reason.
+Asks once per row and rule whether the rule applies, without any answer; then once per answer and
+rule, or once for several rules, whether it is obeyed. Without a ruling the verdict is missing, with
+a reason.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from config.judging import JudgeSettings, ServerSettings
-from config.progress import ProgressBar
 from data.answers import Answer
 from data.rows import Row
-from judge.batches import batches
 from judge.checks.applicability import applicable, asks_model, by_model
 from judge.checks.check import (
     check_applied,
@@ -24,38 +24,47 @@ from judge.checks.check import (
     verdict_on,
     verdict_without_check,
 )
-from judge.garbage import rarely_collected
+from judge.llm.budget import Usage, budget_of
 from judge.llm.cache import ReplyCache
-from judge.llm.client import Transport, Usage, budget_of
-from judge.llm.dry_run import Plan, Planning
-from judge.llm.prompt import Body, JudgePrompt, Mode
+from judge.llm.dry_run import Plan
+from judge.llm.pool import map_concurrently
+from judge.llm.prompt import JudgePrompt, verdicts_prompt
 from judge.llm.reask import Ruling
-from judge.llm.session import Asks, JudgeSession
+from judge.llm.reply_source import (
+    AskPolicy,
+    CacheOnly,
+    CacheThenServer,
+    CountOnly,
+    ReplySource,
+    ServerOnly,
+)
+from judge.llm.request import Body, Mode
+from judge.llm.session import JudgeSession
 from judge.verdict import Outcome, Verdict
 from prompts.check_settings import LlmCheck
 from prompts.prompt_file import Prompt
-from prompts.rules import RuleFile, ScoredRule
+from prompts.rules import Rule, RuleFile, ScoredRule
 from wire.client import RetryPolicy
 from wire.completion import Reply
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-Pairs = Sequence[tuple[Row, Answer]]
+AnswerPairs = Sequence[tuple[Row, Answer]]  # each row with just the passages its answer was given
 
 
 class _Case(NamedTuple):
     """The verdicts on one answer that are asked for together."""
 
-    pair: int  # which answer it is
+    pair: int  # number of the answer
     row: Row  # as the answer's author saw it
-    shared: Row  # as stage A sees it: the same for all answers
+    shared_row: Row  # the same for all answers, to ask once whether a rule applies
     answer: Answer
-    batch: Sequence[ScoredRule]
+    rules: Sequence[ScoredRule]
 
 
 class LlmJudge:
-    """Judges by one server; keeps every reply, so that a second run asks only what is not there."""
+    """Judges by one server. Every reply is cached, so a second run asks only for what is new."""
 
     def __init__(  # the constructor is the seam that tests and the pipeline use
         self,
@@ -63,145 +72,152 @@ class LlmJudge:
         settings: JudgeSettings,
         rules: RuleFile,
         prompt: Prompt,
-        store_path: Path,
-        patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        cache_path: Path,
+        policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
-        """The limits hold for all that is asked of this judge, whichever way.
+        """The budget limits all that this judge asks, by whichever method.
 
         Raises ConfigError when the cost is limited and the server has no prices.
         """
         self._server = server
         self.model = server.model
         self._settings = settings
-        self._limits = budget_of(settings, server)
+        self._budget = budget_of(settings, server)
         self.language = rules.language
         self._context = check_context(rules, prompt)
-        self._due = [due for due in rules.scored_rules() if by_model(due)]
-        self._batches = batches(self._due, settings)
-        self._store_path = store_path
-        self._patience = patience
-        self.mode: Mode | Literal["not asked"] = "not asked"  # until a question needs one
-        self.fell: Counter[Mode] = Counter()  # questions that a stricter mode failed, by mode
-        self.unfounded = 0  # rulings that rest on evidence which is not in the data
-        self.spent = Usage(server.price_per_million)
+        self._rules = [scored for scored in rules.scored_rules() if by_model(scored)]
+        self._batches = rule_batches(self._rules, settings)
+        self._cache_path = cache_path
+        self._policy = policy
+        self._workers = 2 * server.concurrency  # more than request slots, so that no slot idles
+        self.mode: Mode | Literal["not asked"] = "not asked"  # until a prompt needs it
+        self.fallbacks: Counter[Mode] = Counter()  # prompts that fell back to each mode
+        self.unfounded = 0  # rulings that quote text which is not in the data
+        self.usage = Usage(server.price_per_million)
 
-    def verdicts(self, pairs: Pairs, asks: Asks = "new") -> list[Verdict]:
+    def verdicts(self, pairs: AnswerPairs, asks: AskPolicy = "new") -> list[Verdict]:
         """A verdict per pair and rule that needs the model, in that order.
 
         Raises SetupError when key, quota, address or model are wrong, DataError when another
         process judges into the same file.
         """
         cases = self._cases(pairs)
-        found = self._asked(cases, lambda asking: self._all(cases, asking), asks)
-        together = zip(cases, found, strict=True)
-        by_place = {(case.pair, one.rule): one for case, verdicts in together for one in verdicts}
-        return [by_place[pair, due.id] for pair in range(len(pairs)) for due in self._due]
+        judged = asyncio.run(self._map(cases, self._case_verdicts, asks))
+        by_place = {
+            (case.pair, verdict.rule): verdict
+            for case, verdicts in zip(cases, judged, strict=True)
+            for verdict in verdicts
+        }
+        return [by_place[pair, rule.id] for pair in range(len(pairs)) for rule in self._rules]
 
-    def rulings(self, questions: Sequence[JudgePrompt]) -> list[Ruling]:
-        """The rulings on questions about one thing each. Raises as `verdicts` does."""
-        found = self._asked(questions, lambda asking: self._each(questions, asking.rulings))
-        return [ruling for (ruling,) in found]
+    def rulings(self, prompts: Sequence[JudgePrompt]) -> list[Ruling]:
+        """The rulings on prompts about one thing each. Raises as `verdicts` does."""
+        rulings = asyncio.run(self._map(prompts, JudgeSession.rulings))
+        return [ruling for (ruling,) in rulings]
 
     def repeats(
-        self, questions: Sequence[JudgePrompt], temperature: float, times: int
+        self, prompts: Sequence[JudgePrompt], temperature: float, times: int
     ) -> list[list[Ruling]]:
-        """So many independent rulings on each such question. Raises as `verdicts` does."""
-        asked = [(question, number) for question in questions for number in range(times)]
-        found = self._asked(
-            asked,
-            lambda asking: self._each(
-                asked, lambda one: asking.sampled(one[0], temperature, one[1])
-            ),
-        )
-        rulings = [ruling for (ruling,) in found]
-        return [rulings[place : place + times] for place in range(0, len(rulings), times)]
+        """`times` independent rulings on each such prompt. Raises as `verdicts` does."""
+        samples = [(prompt, number) for prompt in prompts for number in range(times)]
+
+        def sample(
+            session: JudgeSession, numbered: tuple[JudgePrompt, int]
+        ) -> Awaitable[Sequence[Ruling]]:
+            return session.sample(numbered[0], temperature, numbered[1])
+
+        rulings = [ruling for (ruling,) in asyncio.run(self._map(samples, sample))]
+        return [rulings[start : start + times] for start in range(0, len(rulings), times)]
 
     def replies(self, bodies: Sequence[Body]) -> list[Reply | None]:
-        """The raw replies to requests, None where none came. Raises as `verdicts` does."""
-        return self._asked(bodies, lambda asking: self._each(bodies, asking.reply))
+        """The raw replies to requests, None where there is none. Raises as `verdicts` does."""
+        return asyncio.run(self._map(bodies, JudgeSession.reply))
 
-    def plan(self, pairs: Pairs, asks: Literal["new", "missing"] = "new") -> Plan:
+    def plan(self, pairs: AnswerPairs, asks: Literal["new", "missing"] = "new") -> Plan:
         """The calls that `verdicts` would make. Asks nothing and writes nothing."""
-        store = ReplyCache(self._store_path, writable=False)
-        planning = Planning(self.model, self._settings, self.language, store, asks)
-        asyncio.run(self._all(self._cases(pairs), planning))
-        return planning.plan
+        cache, counter = ReplyCache(self._cache_path, writable=False), CountOnly()
+        retry = counter if asks == "missing" else None
+        session = self._session(cache, CacheThenServer(cache, counter), retry)
+        work = partial(self._case_verdicts, session)
+        asyncio.run(map_concurrently(self._cases(pairs), work, self._workers))
+        return Plan.of(counter)
 
-    def _cases(self, pairs: Pairs) -> list[_Case]:
-        """A row at a time, for the server's prefix cache and ours."""
+    async def _map(
+        self,
+        items: Sequence[_T],
+        work: Callable[[JudgeSession, _T], Awaitable[_R]],
+        asks: AskPolicy = "new",
+    ) -> list[_R]:
+        """The results of the work on each item, in one session."""
+        if not items:
+            return []
+        cache = ReplyCache(self._cache_path, writable=asks != "none")
+        if asks == "none":
+            server = None
+            session = self._session(cache, CacheOnly(cache))
+        else:
+            server = ServerOnly(self._server, self._policy, self._budget, self.usage, cache)
+            retry = server if asks == "missing" else None
+            session = self._session(cache, CacheThenServer(cache, server), retry)
+        try:
+            return await map_concurrently(items, partial(work, session), self._workers)
+        finally:
+            self.mode = session.mode or self.mode
+            self.fallbacks += session.fallbacks
+            self.unfounded += session.unfounded
+            if server is not None:
+                await server.close()
+            cache.close()
+
+    def _session(
+        self, cache: ReplyCache, source: ReplySource, retry: ReplySource | None = None
+    ) -> JudgeSession:
+        return JudgeSession(self._server, self._settings, self.language, cache, source, retry)
+
+    def _cases(self, pairs: AnswerPairs) -> list[_Case]:
+        """All cases, row by row, for the server's prefix cache and ours."""
         shared: dict[str, Row] = {}  # with just the passages that every author saw
         for row, _ in pairs:
             known = shared.setdefault(row.id, row)
             if len(row.contexts) < len(known.contexts):
                 shared[row.id] = row
-        place = {row: number for number, row in enumerate(shared)}
+        order = {row: place for place, row in enumerate(shared)}
+        by_row = sorted(enumerate(pairs), key=lambda numbered: order[numbered[1][0].id])
         return [
-            _Case(pair, row, shared[row.id], answer, batch)
-            for pair, (row, answer) in sorted(
-                enumerate(pairs), key=lambda numbered: place[numbered[1][0].id]
-            )
-            for batch in self._batches
+            _Case(pair, row, shared[row.id], answer, rules)
+            for pair, (row, answer) in by_row
+            for rules in self._batches
         ]
 
-    def _asked(
-        self,
-        items: Sequence[object],
-        work: Callable[[JudgeSession], Awaitable[list[_R]]],
-        asks: Asks = "new",
-    ) -> list[_R]:
-        """What the work returns; without items there is nothing to open or to ask."""
-        if not items:
-            return []
-        store = ReplyCache(self._store_path, writable=asks != "none")
-        try:
-            with rarely_collected():
-                return asyncio.run(self._done(work, store, asks))
-        finally:
-            store.close()
-
-    async def _done(
-        self, work: Callable[[JudgeSession], Awaitable[list[_R]]], store: ReplyCache, asks: Asks
-    ) -> list[_R]:
-        none = asks == "none"
-        transport = (
-            None if none else Transport(self._server, self._patience, self._limits, self.spent)
-        )
-        asking = JudgeSession(self.model, self._settings, self.language, store, transport, asks)
-        try:
-            return await work(asking)
-        finally:
-            self.mode = asking.mode or self.mode
-            self.fell += asking.fell
-            self.unfounded += asking.unfounded
-            if transport is not None:
-                await transport.close()
-
-    async def _all(self, cases: Sequence[_Case], asking: JudgeSession) -> list[list[Verdict]]:
-        return await self._each(cases, lambda case: self._verdicts(case, asking))
-
-    async def _each(self, items: Sequence[_T], work: Callable[[_T], Awaitable[_R]]) -> list[_R]:
-        return await _each(items, work, 2 * self._server.concurrency)
-
-    async def _verdicts(self, case: _Case, asking: JudgeSession) -> list[Verdict]:
-        said = normalised_answer(case.answer.text, self._context.normalise)
-        early = [(scored, await self._early(case, scored, said, asking)) for scored in case.batch]
-        left = [scored.rule for scored, verdict in early if verdict is None]
-        rulings = iter(await asking.verdicts(left, case.row, said) if left else ())
+    async def _case_verdicts(self, session: JudgeSession, case: _Case) -> list[Verdict]:
+        text = normalised_answer(case.answer.text, self._context.normalise)
+        verdicts: list[Verdict | None] = []
+        for scored in case.rules:
+            verdicts.append(await self._verdict_without_call(session, case, scored, text))
+        open_rules = [
+            scored.rule for scored, verdict in zip(case.rules, verdicts, strict=True) if not verdict
+        ]
+        rulings: list[Ruling] = []
+        if open_rules:
+            prompt = verdicts_prompt(open_rules, case.row, text, self.language)
+            rulings = await session.rulings(prompt)
+        remaining = iter(rulings)
         return [
-            verdict or _verdict(case.answer, scored, next(rulings)) for scored, verdict in early
+            verdict or _verdict(case.answer, scored, next(remaining))
+            for scored, verdict in zip(case.rules, verdicts, strict=True)
         ]
 
-    async def _early(
-        self, case: _Case, scored: ScoredRule, text: str, session: JudgeSession
+    async def _verdict_without_call(
+        self, session: JudgeSession, case: _Case, scored: ScoredRule, text: str
     ) -> Verdict | None:
-        """The verdict that needs no question about the answer; None when it needs one."""
+        """The verdict that needs no prompt about the answer; None when it needs one."""
         row, answer = case.row, case.answer
         arms = self._settings.arms
         is_judged = arms is None or answer.arm in arms
         if asks_model(scored.rule):
             if not is_judged:
                 return verdict_on(answer, scored, "missing", "not_run", by="llm")
-            ruling = await session.due(scored.rule, case.shared)
+            ruling = await session.applies(scored.rule, case.shared_row)
             if ruling.verdict is None:
                 note = f"when due: {ruling.note}"
                 return verdict_on(answer, scored, "missing", ruling.reason, note, by="llm")
@@ -210,10 +226,38 @@ class LlmJudge:
             applies = applicable(scored.rule, row)
         if not isinstance(scored.rule.check, LlmCheck):
             return check_applied(scored, applies, row, answer, self._context, by="llm")
-        early = verdict_without_check(scored, applies, answer, text, by="llm")
-        if early is None and not is_judged:
+        verdict = verdict_without_check(scored, applies, answer, text, by="llm")
+        if verdict is None and not is_judged:
             return verdict_on(answer, scored, "missing", "not_run", by="llm")
-        return early
+        return verdict
+
+
+def rule_batches(
+    scored_rules: Sequence[ScoredRule], settings: JudgeSettings
+) -> list[list[ScoredRule]]:
+    """The rules of each call, in the rule file's order, up to `rules_per_call` together.
+
+    A batch holds rules that see the same texts and are sampled alike. The batches are the same for
+    all rows, and rules that do not apply are left out, so a new ruling on applicability changes
+    only the calls that ask about that rule. A rule and its converse count as one: only one of them
+    is ever asked about.
+    """
+    alike: dict[object, list[list[ScoredRule]]] = {}
+    for _, same_rule in groupby(scored_rules, lambda scored: scored.rule.id):
+        with_converse = list(same_rule)
+        alike.setdefault(_batch_kind(with_converse[0].rule, settings), []).append(with_converse)
+    size = settings.rules_per_call
+    return [
+        [scored for with_converse in rules[start : start + size] for scored in with_converse]
+        for rules in alike.values()
+        for start in range(0, len(rules), size)
+    ]
+
+
+def _batch_kind(rule: Rule, settings: JudgeSettings) -> object:
+    if not isinstance(rule.check, LlmCheck):  # the model only says whether the rule applies
+        return rule.id
+    return frozenset(rule.check.sees), settings.samples_of(rule.severity == "must")
 
 
 def _verdict(answer: Answer, scored: ScoredRule, ruling: Ruling) -> Verdict:
@@ -222,25 +266,3 @@ def _verdict(answer: Answer, scored: ScoredRule, ruling: Ruling) -> Verdict:
     obeyed = ruling.verdict == "pass"
     outcome: Outcome = "pass" if obeyed != scored.converse else "fail"
     return verdict_on(answer, scored, outcome, note=ruling.note, by="llm")
-
-
-async def _each(items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], workers: int) -> list[_R]:
-    """The results in order, with a progress bar; the first error ends the rest."""
-    results: dict[int, _R] = {}
-    waiting = iter(enumerate(items))
-    # a second of grace: what is stored is there at once and needs no bar
-    bar = ProgressBar("judge", " questions", len(items), delay_s=1.0)
-
-    async def worker() -> None:
-        for place, item in waiting:
-            results[place] = await work(item)
-            bar.update()
-
-    try:
-        with bar:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(workers, len(items))):  # some wait for the gate, none for work
-                    group.create_task(worker())
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [results[place] for place in range(len(items))]

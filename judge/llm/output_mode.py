@@ -1,82 +1,78 @@
-"""Which form of reply the server can be held to, found out once with a long question.
+"""Probes which output mode a server supports, with one long prompt.
 
-Long, because servers that constrain short replies well have been seen to drop the constraint, or
-the connection, on long input.
+Long, because some servers that constrain short replies well drop the constraint, or the connection,
+on long input.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 from config.errors import SetupError
 from data.rows import Context, Row
 from judge.llm.parse import Unreadable, read_reply
-from judge.llm.prompt import JudgePrompt, JudgeRequest, Mode, request_of, verdict_question
+from judge.llm.prompt import VERDICTS, JudgePrompt, verdict_prompt
+from judge.llm.reply_source import NotAsked, ReplySource
+from judge.llm.request import OUTPUT_MODES, JudgeRequest, Mode, RequestSettings, build_request
 from prompts.check_settings import LlmCheck
 from prompts.rules import Rule
-from wire.client import Unanswered
-from wire.completion import Reply
-
-OUTPUT_MODES: tuple[Mode, ...] = ("json_schema", "structured_outputs", "json_object", "plain")
+from wire.no_reply import ContextOverflow, NoReply, Rejected
 
 _PASSAGE = "The reading room is open from nine to six, and the desk answers letters by noon. "
-_REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, and less for a small model
-_ROOM = 512  # tokens for the probe's reply
+_REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, then less for a small model
+_MAX_TOKENS = 512  # of the probe's reply
 
 
-def probe_question(repeats: int) -> JudgePrompt:
-    """A harmless question about a long passage."""
-    demand = LlmCheck.model_validate({"type": "llm", "pass": "polite", "fail": "rude"})
-    rule = Rule(id="probe", source="Be polite.", check=demand)
-    row = Row(id="probe", question="When is it open?", contexts=(Context(text=_PASSAGE * repeats),))
-    return verdict_question(rule, row, "It is open from nine to six. You are welcome.")
+async def settle_mode(source: ReplySource, model: str, address: str) -> Mode:
+    """The strictest mode that the server supports; plain text when it supports none.
 
-
-async def settle_mode(
-    ask: Callable[[JudgeRequest], Awaitable[Reply]], model: str, where: str
-) -> Mode:
-    """The strictest form that the server keeps to; plain text when it keeps to none.
-
-    Raises SetupError when the server answers nothing at all, Unanswered when the budget is spent.
+    Raises SetupError when the server answers no request at all, NotAsked when none may be sent.
     """
     answered = False
-    for mode in OUTPUT_MODES[:-1]:  # plain text needs no trial
-        kept, alive = await _keeps(mode, ask, model)
-        if kept:
+    for mode in OUTPUT_MODES[:-1]:  # plain text needs no probe
+        supported, responded = await _probe(mode, source, model)
+        if supported:
             return mode
-        answered = answered or alive
+        answered = answered or responded
     if not answered:
         raise SetupError(
-            f"judge.llm: {where} answers no request; start the server or mend base_url"
+            f"judge.llm: {address} answers no request; start the server or mend base_url"
         )
     return "plain"
 
 
-async def _keeps(
-    mode: Mode, ask: Callable[[JudgeRequest], Awaitable[Reply]], model: str
-) -> tuple[bool, bool]:
-    """Whether a reply in this form came, and whether the server said anything at all."""
-    for request, question in probes(mode, model):
+async def _probe(mode: Mode, source: ReplySource, model: str) -> tuple[bool, bool]:
+    """Whether the server replied in this mode, and whether it responded at all."""
+    for request in _probe_requests(mode, model):
         try:
-            reply = await ask(request)
-        except Unanswered as error:
-            if error.reason == "budget":
-                raise
-            if error.reason == "overflow":
-                continue  # the model is small: a shorter passage
-            return False, error.rejected
-        return _is_kept(reply, mode, question), True
+            reply = await source.reply(request)
+        except NotAsked:
+            raise
+        except ContextOverflow:
+            continue  # a small model: try a shorter passage
+        except NoReply as error:
+            return False, isinstance(error, Rejected)
+        try:
+            read_reply(reply.text, mode, VERDICTS)
+        except Unreadable:
+            return False, True
+        return reply.finish == "stop", True
     return False, True
 
 
-def probes(mode: Mode, model: str) -> Iterator[tuple[JudgeRequest, JudgePrompt]]:
-    """What is asked to try a mode: shorter each time, for models that the longer does not fit."""
+def _probe_requests(mode: Mode, model: str) -> Iterator[JudgeRequest]:
     for repeats in _REPEATS:
-        question = probe_question(repeats)
-        yield request_of(question.body(mode, model, _ROOM)), question
+        prompt = probe_prompt(repeats)
+        yield prompt.request(RequestSettings(mode, model, _MAX_TOKENS))._replace(stage="probe")
 
 
-def _is_kept(reply: Reply, mode: Mode, question: JudgePrompt) -> bool:
-    try:
-        read_reply(reply.text, mode, question.options)
-    except Unreadable:
-        return False
-    return reply.finish == "stop"
+def probe_prompt(repeats: int) -> JudgePrompt:
+    """A harmless prompt about a long passage."""
+    check = LlmCheck.model_validate({"type": "llm", "pass": "polite", "fail": "rude"})
+    rule = Rule(id="probe", source="Be polite.", check=check)
+    row = Row(id="probe", question="When is it open?", contexts=(Context(text=_PASSAGE * repeats),))
+    return verdict_prompt(rule, row, "It is open from nine to six. You are welcome.")
+
+
+def mode_request(model: str) -> JudgeRequest:
+    """The request under which the cache stores a model's output mode. It is never sent."""
+    request = build_request({"mode of": probe_prompt(1).body("plain", model, 1)})
+    return request._replace(rule="probe", row="probe")

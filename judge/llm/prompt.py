@@ -1,64 +1,44 @@
-"""What a language model is asked: the messages of both stages, and the request around them.
+"""The judge's prompts: does a rule apply, does an answer obey it, which of two answers is better.
 
-Text of rows and answers enters as fenced data, never as a template. In the order that lets a server
-reuse its prefix: role and form of reply, question and passages, answer, and the rule last, or the
-rules, where several are asked about at once.
+Texts of rows and answers enter as fenced data, never as templates. The order lets a server reuse
+its prefix cache: role and output format, question and passages, answer, and the rules last.
 """
 
-import hashlib
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic_core import to_json
+from typing import Any, Literal
 
 from data.rows import Row
-from judge.llm.fence import FencedPart, cleaned, parts
+from judge.llm.fence import FencedPart, cleaned, fenced_parts
+from judge.llm.request import (
+    Body,
+    JudgeRequest,
+    Mode,
+    RequestSettings,
+    build_request,
+    object_schema,
+    response_format,
+)
+from judge.llm.templates import render
 from prompts.check_settings import LlmCheck
 from prompts.rules import Language, Rule, When
-
-Mode = Literal["json_schema", "structured_outputs", "json_object", "plain"]
-Body = dict[str, Any]  # of a request, as it goes over the wire
-
-
-class JudgeRequest(NamedTuple):
-    """A full request: model, messages, sampling, form of the reply."""
-
-    key: str  # SHA-256 of the bytes
-    body: Body
-    data: bytes  # the body as it is sent
-
-
-def request_of(body: Body) -> JudgeRequest:
-    """The request with its key; serialised once."""
-    try:
-        data = to_json(body)  # the bytes that `json` makes, in a seventh of its time
-    except ValueError:  # half a character, which no UTF-8 can say
-        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return JudgeRequest(hashlib.sha256(data).hexdigest(), body, data)
-
 
 VERDICTS = ("pass", "fail", "cannot_judge")
 APPLIES = ("yes", "no", "cannot_judge")
 PAIR = ("first", "second", "cannot_judge")
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "prompts" / "judge"
 _NO_PASSAGES: dict[Language, str] = {"en": "(none)", "ru": "(нет)"}
-_ECHO = 1000  # characters of an unreadable reply that are shown to its author again
+_QUOTED_REPLY = 1000  # characters of an invalid reply that the re-ask shows to its author
 
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    """What is asked in one call about one row or answer: one thing, or a verdict by each rule."""
+    """The question of one call about a row or an answer: by one rule, or by several at once."""
 
     row: str
     template: Literal["applies", "verdict", "pair"]
-    about: tuple[Rule, ...]  # a pair is compared as a whole
+    rules: tuple[Rule, ...]  # none for a pair: it is compared as a whole
     parts: tuple[FencedPart, ...]
     language: Language = "en"
 
@@ -67,125 +47,107 @@ class JudgePrompt:
         """The verdicts to choose from."""
         return {"applies": APPLIES, "verdict": VERDICTS, "pair": PAIR}[self.template]
 
-    @property
-    def rule(self) -> str:
-        """What the raw reply is filed under: the ids of the rules."""
-        return ",".join(rule.id for rule in self.about) or self.template
+    def split(self) -> list["JudgePrompt"]:
+        """One prompt per rule."""
+        return [replace(self, rules=(rule,)) for rule in self.rules]
 
-    def apart(self) -> list["JudgePrompt"]:
-        """The question about each rule alone."""
-        return [replace(self, about=(rule,)) for rule in self.about]
+    def request(self, settings: RequestSettings) -> JudgeRequest:
+        """The request that puts this prompt."""
+        rule = ",".join(rule.id for rule in self.rules) or self.template
+        return build_request(self.body(*settings))._replace(
+            stage=self.template, rule=rule, row=self.row, mode=settings.mode
+        )
 
     def body(
         self, mode: Mode, model: str, max_tokens: int, temperature: float = 0, sample: int = 0
     ) -> Body:
-        """The request in an output mode, with so much room for each verdict.
-
-        Each sample has its own seed.
-        """
-        together = len(self.about) > 1
-        demand = _demand(self.language, self.template, self.about)
+        """The request's body. `max_tokens` is per rule; `sample` is the seed."""
+        several = len(self.rules) > 1
+        demand = _demand(self.language, self.template, self.rules)
         data = "\n\n".join((*(part.fenced() for part in self.parts), demand))
         body = {
             "model": model,
             "messages": [
-                {"role": "system", "content": _role(self.language, mode, self.options, together)},
+                {"role": "system", "content": _role(self.language, mode, self.options, several)},
                 {"role": "user", "content": data},
             ],
             "temperature": temperature,
-            "max_tokens": max_tokens * max(1, len(self.about)),
-            **form(mode, "verdict", self._schema()),
+            "max_tokens": max_tokens * max(1, len(self.rules)),
+            **response_format(mode, "verdict", self._schema()),
         }
-        if temperature > 0 or sample > 0:  # else left out: some servers know no such key
+        if temperature > 0 or sample > 0:  # otherwise omitted: some servers reject the key
             body["seed"] = sample
         return body
 
     def _schema(self) -> dict[str, Any]:
-        one = _schema(self.options)
-        return one if len(self.about) < 2 else _object({rule.id: one for rule in self.about})
+        schema = _verdict_schema(self.options)
+        if len(self.rules) < 2:
+            return schema
+        return object_schema({rule.id: schema for rule in self.rules})
 
 
-def applies_question(rule: Rule, row: Row, language: Language = "en") -> JudgePrompt:
-    """Stage A: is the rule due on this row? Never sees an answer, so all arms share it."""
+def applies_prompt(rule: Rule, row: Row, language: Language = "en") -> JudgePrompt:
+    """Does the rule apply to this row? Shows no answer, so all arms share the reply."""
     if not isinstance(rule.applies, When):
-        raise ValueError(f"rule {rule.id}: always due, there is nothing to ask")
-    seen = _parts(rule.applies.sees, row, None, language)
-    return JudgePrompt(row.id, "applies", (rule,), seen, language)
+        raise ValueError(f"rule {rule.id}: applies always, there is nothing to ask")
+    parts = _parts(rule.applies.sees, row, None, language)
+    return JudgePrompt(row.id, "applies", (rule,), parts, language)
 
 
-def verdict_question(rule: Rule, row: Row, answer: str, language: Language = "en") -> JudgePrompt:
-    """Stage B: does this answer obey the rule?"""
-    return verdicts_question((rule,), row, answer, language)
+def verdict_prompt(rule: Rule, row: Row, answer: str, language: Language = "en") -> JudgePrompt:
+    """Does this answer obey the rule?"""
+    return verdicts_prompt((rule,), row, answer, language)
 
 
-def verdicts_question(
+def verdicts_prompt(
     rules: Sequence[Rule], row: Row, answer: str, language: Language = "en"
 ) -> JudgePrompt:
-    """Stage B by several rules at once. All of them see the same, so none sees too much."""
-    sees = {_seen(rule) for rule in rules}
-    if len(sees) != 1:
+    """Does this answer obey each of these rules? All of them must see the same texts."""
+    views = {_sees(rule) for rule in rules}
+    if len(views) != 1:
         raise ValueError(f"rules {', '.join(rule.id for rule in rules)} do not see the same")
-    return JudgePrompt(
-        row.id, "verdict", tuple(rules), _parts(sees.pop(), row, answer, language), language
-    )
+    parts = _parts(views.pop(), row, answer, language)
+    return JudgePrompt(row.id, "verdict", tuple(rules), parts, language)
 
 
-def _seen(rule: Rule) -> frozenset[str]:
+def pair_prompt(row: Row, first: str, second: str, language: Language = "en") -> JudgePrompt:
+    """Which of two answers serves the user better? Ask in both orders to detect a position bias."""
+    texts = {**_row_texts(row, language), "first": first, "second": second}
+    return JudgePrompt(row.id, "pair", (), fenced_parts(texts), language)
+
+
+def reask_body(body: Body, language: Language, reply: str, problem: str, message: str) -> Body:
+    """The request again, with the invalid reply and the reason why it is invalid."""
+    quoted = cleaned(reply)[:_QUOTED_REPLY] or "(…)"
+    demand = render(language, "again", problem=problem, message=message)
+    turns = [{"role": "assistant", "content": quoted}, {"role": "user", "content": demand}]
+    return {**body, "messages": [*body["messages"], *turns]}
+
+
+def _sees(rule: Rule) -> frozenset[str]:
     if not isinstance(rule.check, LlmCheck):
         raise ValueError(f"rule {rule.id}: code decides it")
     return frozenset(rule.check.sees)
 
 
-def pair_question(row: Row, first: str, second: str, language: Language = "en") -> JudgePrompt:
-    """Which of two answers serves the user better? Asked in both orders to find a flip."""
-    answers = {"first": first, "second": second}
-    seen = parts({**_texts(row, language), **answers})
-    return JudgePrompt(row.id, "pair", (), seen, language)
-
-
 def _parts(
     sees: Collection[str], row: Row, answer: str | None, language: Language
 ) -> tuple[FencedPart, ...]:
-    texts = _texts(row, language)
+    texts = _row_texts(row, language)
     if answer is not None:
         texts["answer"] = answer
-    return parts({name: text for name, text in texts.items() if name in sees})
+    return fenced_parts({name: text for name, text in texts.items() if name in sees})
 
 
-def _texts(row: Row, language: Language) -> dict[str, str]:
+def _row_texts(row: Row, language: Language) -> dict[str, str]:
     passages = "\n\n".join(passage.text for passage in row.contexts)
     return {"question": row.question, "contexts": passages or _NO_PASSAGES[language]}
 
 
-def asked_again(body: Body, language: Language, reply: str, problem: str, message: str) -> Body:
-    """The request that shows a reply to its author with what is wrong with it."""
-    said = cleaned(reply)[:_ECHO] or "(…)"
-    again = render(language, "again", problem=problem, message=message)
-    turns = [{"role": "assistant", "content": said}, {"role": "user", "content": again}]
-    return {**body, "messages": [*body["messages"], *turns]}
-
-
-def with_more_room(body: Body) -> Body:
-    """The same request with twice the tokens for the reply."""
-    return {**body, "max_tokens": 2 * body["max_tokens"]}
-
-
-def form(mode: Mode, name: str, schema: dict[str, Any]) -> Body:
-    """What a request says of the form of its reply: JSON by this schema, as far as `mode` can."""
-    if mode == "plain":
-        return {}
-    if mode == "json_object":
-        return {"response_format": {"type": "json_object"}}
-    if mode == "structured_outputs":
-        return {"structured_outputs": {"json": schema}}
-    named = {"name": name, "strict": True, "schema": schema}
-    return {"response_format": {"type": "json_schema", "json_schema": named}}
-
-
-def _schema(options: tuple[str, ...]) -> dict[str, Any]:
-    """Evidence, reasoning, verdict: a verdict that comes first is only defended afterwards."""
+def _verdict_schema(options: tuple[str, ...]) -> dict[str, Any]:
+    """Evidence, reasoning, verdict: a verdict that came first would only be defended."""
     quote = {"type": "string", "maxLength": 160}
-    return _object(
+    return object_schema(
         {
             "evidence": {"type": "array", "items": quote, "maxItems": 2},
             "reasoning": {"type": "string", "maxLength": 240},
@@ -194,40 +156,13 @@ def _schema(options: tuple[str, ...]) -> dict[str, Any]:
     )
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an object with just these keys, in this order."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-@lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-        autoescape=False,  # plain text for a model; the report escapes what it shows
-    )
-
-
 @lru_cache(maxsize=1024)
-def _demand(language: Language, template: str, about: tuple[Rule, ...]) -> str:
-    if len(about) > 1:
-        return render(language, "verdicts", rules=about)
-    return render(language, template, rule=about[0] if about else None)
+def _demand(language: Language, template: str, rules: tuple[Rule, ...]) -> str:
+    if len(rules) > 1:
+        return render(language, "verdicts", rules=rules)
+    return render(language, template, rule=rules[0] if rules else None)
 
 
 @lru_cache(maxsize=64)
-def _role(language: Language, mode: Mode, options: tuple[str, ...], together: bool) -> str:
-    return render(language, "role", mode=mode, options=options, together=together)
-
-
-def render(language: Language, template: str, **values: object) -> str:
-    """A template of prompts/judge/ with these values; an unknown name in it is an error."""
-    return _environment().get_template(f"{language}/{template}.j2").render(**values).strip()
+def _role(language: Language, mode: Mode, options: tuple[str, ...], several: bool) -> str:
+    return render(language, "role", mode=mode, options=options, together=several)

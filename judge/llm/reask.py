@@ -1,170 +1,197 @@
-"""One question to the model until there is a verdict, or a reason why there is none.
+"""Asks one prompt until the reply is valid, or no re-ask is left.
 
-Where one call asks about several rules, its reply is read once, and only what holds of a rule by
-itself counts: a rule that it leaves open is asked about alone, by all that is said below.
-
-A reply is asked for again when it cannot be read, was cut, or quotes what the data do not hold;
-never because of what it decided. Where no re-ask is left, or the server refuses the form of reply,
-the question falls to the next looser form.
+A reply is asked for again when it is unreadable, was cut, or quotes text that is not in the data.
+When no re-ask helps, or the server rejects the output mode, the next looser mode is tried.
+`cannot_judge` and ties are final. Whether we ask again never depends on the verdict itself.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
 from typing import Literal, NamedTuple
 
-from judge.llm.parse import ParsedReply, Unreadable, read_by_rule, read_reply, speaks_for, unfounded
-from judge.llm.prompt import (
-    JudgePrompt,
-    JudgeRequest,
-    Mode,
-    asked_again,
-    request_of,
-    with_more_room,
+from judge.llm.parse import (
+    ParsedReply,
+    Unreadable,
+    first_unfounded,
+    imitates_verdict,
+    read_by_rule,
+    read_reply,
 )
+from judge.llm.prompt import JudgePrompt, reask_body
+from judge.llm.reply_source import NotRun, ReplySource, missing_reason
+from judge.llm.request import OUTPUT_MODES, JudgeRequest, Mode, RequestSettings
 from judge.verdict import Missing
-from wire.client import Unanswered
 from wire.completion import Reply
+from wire.no_reply import BadRequest, NoReply, Rejected
 
-Ask = Callable[[JudgeRequest], Awaitable[Reply]]
 Problem = Literal["malformed", "empty", "truncated", "refused", "evidence"]
+Cause = Literal["format", "tokens", "evidence"]
 
 NO_EVIDENCE = "evidence not found"
-_NOTE = 300  # characters of the judge's words that a verdict carries
-_REASKS = {"form": 1, "room": 1, "evidence": 1}  # of one question, whatever the form of reply
-_REASK_OF = {"malformed": "form", "empty": "form", "truncated": "room", "evidence": "evidence"}
+_NOTE = 300  # characters of the judge's reply that a verdict carries
+_REASKS: dict[Cause, int] = {"format": 1, "tokens": 1, "evidence": 1}  # per prompt, over all modes
+_CAUSES: dict[Problem, Cause] = {
+    "malformed": "format",
+    "empty": "format",
+    "truncated": "tokens",
+    "evidence": "evidence",
+}
 
 
 class Ruling(NamedTuple):
-    """A decided verdict (one of the question's options), or the reason why it is missing."""
+    """The model's decision on one rule: one of the prompt's options, or why it is missing."""
 
     verdict: str | None
     reason: Missing | None = None
     note: str = ""
-    unfounded: bool = False  # its evidence is not in the data, and a re-ask did not mend that
+    unfounded: bool = False  # it quotes text that is not in the data, even when asked again
+    fallbacks: tuple[Mode, ...] = ()  # the looser modes that were tried
 
 
-class Ended(NamedTuple):
-    """The ruling, and the forms of reply it took, of which the last one counts."""
+class _Invalid(Exception):
+    """A reply that cannot be used as it is. `message` tells the model why."""
 
-    ruling: Ruling
-    modes: Sequence[Mode]
-
-
-class _Reading(NamedTuple):
-    judgement: ParsedReply | None
-    problem: Problem | None = None
-    message: str = ""  # tells the reply's author what is wrong with it
+    def __init__(self, problem: Problem, message: str = "", reply: ParsedReply | None = None):
+        super().__init__(message)
+        self.problem = problem
+        self.message = message
+        self.reply = reply  # readable, only its evidence is unfounded
 
 
-class _Talk(NamedTuple):
-    """How a conversation in one form of reply ended."""
-
-    ruling: Ruling
-    broken: bool = False  # the form was not kept, or is refused: a looser one may do
-
-
-async def decide(
-    question: JudgePrompt,
-    modes: Sequence[Mode],
-    request_in: Callable[[Mode], JudgeRequest],
-    ask: Ask,
-) -> Ended:
-    """The ruling on a question that is asked in the first of these modes, the others in reserve."""
-    left = dict(_REASKS)
-    broken: Ruling | None = None  # why the stricter modes did not do
-    for number, mode in enumerate(modes, 1):
-        talk = await _talk(question, request_in(mode), mode, ask, left)
-        if not talk.broken:
-            spent = talk.ruling.reason in ("overflow", "not_run")  # no reply in this mode to read
-            return Ended(broken if broken and spent else talk.ruling, modes[:number])
-        if broken is None or broken.reason == "transport":
-            broken = talk.ruling
-    if broken is None:
-        raise ValueError("no mode to ask in")
-    return Ended(broken, modes)
+async def ask_until_valid(
+    prompt: JudgePrompt, settings: RequestSettings, first: JudgeRequest, source: ReplySource
+) -> Ruling:
+    """The ruling on a prompt about one thing; `first` is its request in the strictest mode."""
+    dialogue = _Dialogue(prompt, settings, first)
+    while dialogue.ruling is None:
+        try:
+            reply = await source.reply(dialogue.request)
+        except NoReply as error:
+            dialogue.on_error(error)
+        else:
+            dialogue.on_reply(reply)
+    return dialogue.ruling
 
 
-def rulings_in(question: JudgePrompt, mode: Mode, reply: Reply) -> dict[str, Ruling]:
-    """What a reply says of the question's rules, by id; without those that it leaves open.
+class _Dialogue:
+    """The next request of a prompt, until there is a ruling."""
 
-    Left open is what is missing, malformed, or quotes what the data do not hold; in a reply that
-    was cut or refused, everything.
+    def __init__(self, prompt: JudgePrompt, settings: RequestSettings, first: JudgeRequest) -> None:
+        self.request = first
+        self.ruling: Ruling | None = None
+        self._prompt = prompt
+        self._settings = settings
+        self._looser = iter(OUTPUT_MODES[OUTPUT_MODES.index(settings.mode) + 1 :])
+        self._fallbacks: tuple[Mode, ...] = ()
+        self._reasks = Counter(_REASKS)
+        self._failure: Ruling | None = None  # of the stricter modes
+        self._invalid: _Invalid | None = None  # the latest reply in this mode
+        self._readable: ParsedReply | None = None  # the latest in this mode
+        self._text = ""
+
+    def on_reply(self, reply: Reply) -> None:
+        """Ends with a valid reply; otherwise asks again."""
+        self._text = reply.text
+        try:
+            self._end(_ruling(_valid(self._prompt, self.request.mode, reply)))
+        except _Invalid as error:
+            self._invalid, self._readable = error, error.reply or self._readable
+            cause = _CAUSES.get(error.problem)
+            if cause is None or not self._reasks[cause]:
+                self._give_up(error.problem)
+            else:
+                self._reasks[cause] -= 1
+                self.request = self._again(error)
+
+    def on_error(self, error: NoReply) -> None:
+        """Ends, or tries the next mode when the server rejects this one."""
+        if self._invalid is not None and isinstance(error, Rejected | NotRun):
+            self._give_up(self._invalid.problem)  # only the re-ask failed
+        elif isinstance(error, BadRequest):
+            self._loosen(Ruling(None, "transport", str(error)))
+        else:
+            self._end(Ruling(None, missing_reason(error), str(error)))
+
+    def _again(self, error: _Invalid) -> JudgeRequest:
+        if error.problem == "truncated":
+            return self.request.with_twice_the_tokens()
+        language, body = self._prompt.language, self.request.body
+        return self.request.with_body(
+            reask_body(body, language, self._text, error.problem, error.message)
+        )
+
+    def _give_up(self, problem: Problem) -> None:
+        """No re-ask is left: a readable reply counts, flagged; otherwise the verdict is missing."""
+        if self._readable is not None:
+            self._end(_ruling(self._readable, unfounded=True))
+            return
+        reason: Missing = "malformed" if problem == "evidence" else problem
+        ruling = Ruling(None, reason, self._text[:_NOTE])
+        if reason in ("malformed", "empty"):
+            self._loosen(ruling)
+        else:
+            self._end(ruling)
+
+    def _loosen(self, failure: Ruling) -> None:
+        """The server ignored or rejected this output mode; try the next one."""
+        if self._failure is None or self._failure.reason == "transport":
+            self._failure = failure
+        mode = next(self._looser, None)
+        if mode is None:
+            self._end(self._failure)
+            return
+        self._fallbacks += (mode,)
+        self._invalid = self._readable = None
+        self.request = self._prompt.request(self._settings._replace(mode=mode))
+
+    def _end(self, ruling: Ruling) -> None:
+        if self._failure is not None and ruling.reason in ("overflow", "not_run"):
+            ruling = self._failure  # there is no reply in this mode
+        self.ruling = ruling._replace(fallbacks=self._fallbacks)
+
+
+def rulings_in(prompt: JudgePrompt, mode: Mode, reply: Reply) -> dict[str, Ruling]:
+    """The rulings in a reply about several rules, by rule id.
+
+    Rules without a valid ruling are left out: unreadable, or with evidence that is not in the data;
+    all of them when the reply was cut or refused.
     """
     if reply.finish != "stop":
         return {}
-    data = [part.text for part in question.parts]
-    asked = [rule.id for rule in question.about]
+    data = [part.text for part in prompt.parts]
+    rules = [rule.id for rule in prompt.rules]
     if mode == "plain":
-        asked = [rule for rule in asked if not speaks_for(rule, data)]
-    found = read_by_rule(reply.text, mode, question.options, asked)
+        rules = [rule for rule in rules if not imitates_verdict(rule, data)]
+    replies = read_by_rule(reply.text, mode, prompt.options, rules)
     return {
-        rule: _ruled(one) for rule, one in found.items() if unfounded(one.evidence, data) is None
+        rule: _ruling(parsed)
+        for rule, parsed in replies.items()
+        if first_unfounded(parsed.evidence, data) is None
     }
 
 
-async def _talk(
-    question: JudgePrompt, request: JudgeRequest, mode: Mode, ask: Ask, left: dict[str, int]
-) -> _Talk:
-    readable: ParsedReply | None = None  # the latest, though its evidence is not in the data
-    problem: Problem | None = None
-    said = ""
-    while True:
-        try:
-            reply = await ask(request)
-        except Unanswered as error:
-            if problem is not None and (error.rejected or error.reason == "not_run"):
-                return _ended(problem, readable, said)  # only the re-ask cannot be had
-            refused = error.rejected and error.reason == "transport"
-            return _Talk(Ruling(None, error.reason, str(error)), broken=refused)
-        said = reply.text
-        reading = _read(question, mode, reply)
-        if reading.problem is None and reading.judgement is not None:
-            return _Talk(_ruled(reading.judgement))
-        problem, readable = reading.problem, reading.judgement or readable
-        kind = _REASK_OF.get(problem or "")
-        if kind is None or not left[kind]:
-            return _ended(problem, readable, said)
-        left[kind] -= 1
-        request = _again(question, request, reply, reading)
-
-
-def _again(
-    question: JudgePrompt, request: JudgeRequest, reply: Reply, reading: _Reading
-) -> JudgeRequest:
-    if reading.problem == "truncated":
-        return request_of(with_more_room(request.body))
-    problem = reading.problem or ""
-    again = asked_again(request.body, question.language, reply.text, problem, reading.message)
-    return request_of(again)
-
-
-def _read(question: JudgePrompt, mode: Mode, reply: Reply) -> _Reading:
-    if reply.finish == "length":  # read before the text: a cut reply may look whole
-        return _Reading(None, "truncated")
+def _valid(prompt: JudgePrompt, mode: Mode, reply: Reply) -> ParsedReply:
+    """The parsed reply. Raises _Invalid."""
+    if reply.finish == "length":  # checked before the text: a cut reply may look whole
+        raise _Invalid("truncated")
     if reply.finish == "content_filter":
-        return _Reading(None, "refused")
+        raise _Invalid("refused")
     if reply.finish != "stop":
-        return _Reading(None, "malformed", "it did not end by itself")
+        raise _Invalid("malformed", "it did not end by itself")
     if not reply.text.strip():
-        return _Reading(None, "empty", "it was empty")
+        raise _Invalid("empty", "it was empty")
     try:
-        found = read_reply(reply.text, mode, question.options)
+        parsed = read_reply(reply.text, mode, prompt.options)
     except Unreadable as error:
-        return _Reading(None, "malformed", str(error))
-    number = unfounded(found.evidence, [part.text for part in question.parts])
-    return _Reading(found) if number is None else _Reading(found, "evidence", str(number))
+        raise _Invalid("malformed", str(error)) from None
+    number = first_unfounded(parsed.evidence, [part.text for part in prompt.parts])
+    if number is not None:
+        raise _Invalid("evidence", str(number), parsed)
+    return parsed
 
 
-def _ended(problem: Problem | None, readable: ParsedReply | None, said: str) -> _Talk:
-    """No re-ask is left: a readable reply counts, flagged; without one the verdict is missing."""
-    if readable is not None:
-        return _Talk(_ruled(readable, unfounded=True))
-    reason: Missing = "malformed" if problem is None or problem == "evidence" else problem
-    return _Talk(Ruling(None, reason, said[:_NOTE]), broken=reason in ("malformed", "empty"))
-
-
-def _ruled(found: ParsedReply, unfounded: bool = False) -> Ruling:
+def _ruling(parsed: ParsedReply, unfounded: bool = False) -> Ruling:
     flag = NO_EVIDENCE if unfounded else ""
-    note = "; ".join(filter(None, (flag, found.reasoning[:_NOTE])))
-    if found.verdict == "cannot_judge":
+    note = "; ".join(filter(None, (flag, parsed.reasoning[:_NOTE])))
+    if parsed.verdict == "cannot_judge":
         return Ruling(None, "cannot_judge", note, unfounded)
-    return Ruling(found.verdict, None, note, unfounded)
+    return Ruling(parsed.verdict, None, note, unfounded)

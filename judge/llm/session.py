@@ -1,217 +1,167 @@
-"""Asks each different question once: of the stored replies first, then of the server.
+"""One run of the judge: each request is made once, however many verdicts depend on it.
 
-Three ways of asking. `new`: what has no stored reply. `missing`: also what was answered and has no
-verdict all the same. `none`: nothing; the stored replies are read again. That the model cannot
-judge is an answer, and so is a tie: what is asked never depends on what a reply decided.
-
-A call about several rules is asked once and never again: each rule that it leaves open is asked
-about alone, so that the verdicts on the others stay as they are. It costs one call at most more
-than its rules alone.
+A call about several rules is made once and never repeated: a rule without a valid ruling in the
+reply is asked about alone, so that the other verdicts stay as they are.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from functools import cache, partial
-from typing import Literal, Protocol
+from collections.abc import Sequence
 
-from pydantic import TypeAdapter
-
-from config.judging import JudgeSettings
+from config.judging import JudgeSettings, ServerSettings
 from data.rows import Row
 from judge.llm.cache import ReplyCache
-from judge.llm.output_mode import OUTPUT_MODES, probe_question, settle_mode
-from judge.llm.prompt import (
+from judge.llm.output_mode import mode_request, settle_mode
+from judge.llm.prompt import JudgePrompt, applies_prompt
+from judge.llm.reask import Ruling, ask_until_valid, rulings_in
+from judge.llm.reply_source import CacheOnly, ReplySource, missing_reason
+from judge.llm.request import (
+    OUTPUT_MODES,
     Body,
-    JudgePrompt,
     JudgeRequest,
     Mode,
-    applies_question,
-    request_of,
-    verdicts_question,
+    RequestSettings,
+    build_request,
 )
-from judge.llm.reask import Ended, Ruling, decide, rulings_in
-from judge.votes import majority
 from prompts.rules import Language, Rule
-from wire.client import Unanswered
 from wire.completion import Reply
+from wire.no_reply import NoReply, Rejected
 
-Asks = Literal["new", "missing", "none"]
-
-Rulings = Sequence[Ruling]  # one for each rule of a question; of a pair, one
-RequestIn = Callable[[Mode], JudgeRequest]
-Alone = Callable[[JudgePrompt], Awaitable[Rulings]]
-
-_MODE: TypeAdapter[Mode] = TypeAdapter(Mode)
-
-
-class Server(Protocol):
-    """What answers requests: `judge.llm.client.Transport`, or what stands in its place."""
-
-    @property
-    def where(self) -> str:
-        """The server's address, for errors."""
-
-    async def ask(self, request: JudgeRequest) -> Reply:
-        """The reply. Raises Unanswered when there is none."""
+Rulings = Sequence[Ruling]  # one per rule of a prompt; one for a pair
 
 
 class JudgeSession:
-    """Rulings of one model on the questions of one rule file. To be used inside one event loop."""
+    """Rulings of one model. Use it inside one event loop."""
 
     def __init__(
         self,
-        model: str,
+        server: ServerSettings,
         settings: JudgeSettings,
         language: Language,
-        store: ReplyCache,
-        server: Server | None,
-        asks: Asks,
+        cache: ReplyCache,
+        source: ReplySource,
+        retry: ReplySource | None = None,
     ) -> None:
-        """Without a server only `asks` = none can be had."""
-        self._model = model
+        """With `retry`, prompts whose stored replies give no verdict are asked there again."""
+        self._server = server
         self._settings = settings
         self._language = language
-        self._store = store
-        self._server = server
-        self._asks = asks
-        self._due: dict[tuple[str, str], asyncio.Task[Rulings]] = {}
-        self._rulings: dict[str, asyncio.Task[Rulings]] = {}
-        self._settling = asyncio.Lock()
-        self.mode: Mode | None = None  # until a question needs one
-        self.fell: Counter[Mode] = Counter()  # questions that a stricter mode failed, by mode
-        self.unfounded = 0  # rulings whose evidence is not in the data
+        self._cache = cache
+        self._source = source
+        self._retry = retry
+        self._rulings: dict[str, asyncio.Task[Rulings]] = {}  # by request
+        self._mode_lock = asyncio.Lock()
+        self.mode: Mode | None = None  # until a prompt needs it
+        self.fallbacks: Counter[Mode] = Counter()  # prompts that fell back to each mode
+        self.unfounded = 0  # rulings that quote text which is not in the data
 
-    async def due(self, rule: Rule, row: Row) -> Ruling:
-        """Whether a rule is due on a row: asked once for all its answers, never sampled."""
-        place = rule.id, row.id
-        if place not in self._due:
-            question = applies_question(rule, row, self._language)
-            self._due[place] = asyncio.ensure_future(self.sampled(question, 0.0, 0))
-        return (await self._due[place])[0]
+    async def applies(self, rule: Rule, row: Row) -> Ruling:
+        """Whether a rule applies to a row: greedy, and asked once for all answers."""
+        (ruling,) = await self.sample(applies_prompt(rule, row, self._language), 0.0, 0)
+        return ruling
 
-    async def verdicts(self, rules: Sequence[Rule], row: Row, answer: str) -> list[Ruling]:
-        """Whether an answer obeys rules that see the same, by one call for each sample."""
-        return await self.rulings(verdicts_question(rules, row, answer, self._language))
-
-    async def rulings(self, question: JudgePrompt) -> list[Ruling]:
-        """For each rule, the majority of the samples that the settings want of such a question."""
-        must = any(rule.severity == "must" for rule in question.about)
-        heat = self._settings.temperature
-        numbers = range(self._settings.samples_of(must))
-        samples = [await self.sampled(question, heat, number) for number in numbers]
+    async def rulings(self, prompt: JudgePrompt) -> list[Ruling]:
+        """Per rule, the majority of as many samples as the settings demand."""
+        must = any(rule.severity == "must" for rule in prompt.rules)
+        samples: list[Rulings] = []
+        for number in range(self._settings.samples_of(must)):
+            samples += [await self.sample(prompt, self._settings.temperature, number)]
         return [majority(of_rule) for of_rule in zip(*samples, strict=True)]
 
-    async def reply(self, body: Body) -> Reply | None:
-        """The raw reply to a request of any kind; None: there is none."""
-        request = request_of(body)
+    async def sample(self, prompt: JudgePrompt, temperature: float, number: int) -> Rulings:
+        """One ruling per rule. Equal requests share one call, also while it is in flight."""
         try:
-            return self._store.reply(request.key) or await self._put("text", "", request)
-        except Unanswered:
+            mode = self.mode or await self._settle_mode()
+        except NoReply as error:
+            return _missing(prompt, error)
+        settings = RequestSettings(
+            mode, self._server.model, self._settings.max_tokens, temperature, number
+        )
+        request = prompt.request(settings)
+        if request.key not in self._rulings:
+            ask = self._ask_together if len(prompt.rules) > 1 else self._ask_alone
+            self._rulings[request.key] = asyncio.ensure_future(ask(prompt, settings, request))
+        return await self._rulings[request.key]
+
+    async def reply(self, body: Body) -> Reply | None:
+        """The raw reply to any request; None: there is none."""
+        try:
+            return await self._source.reply(build_request(body))
+        except NoReply:
             return None
 
-    async def sampled(self, question: JudgePrompt, temperature: float, sample: int) -> Rulings:
-        """One ruling for each rule. Equal requests, under way at once or not, share them."""
-        try:
-            mode = self.mode or await self._settled()
-        except Unanswered as error:
-            return _unanswered(question, error)
-        most = self._settings.max_tokens
-
-        @cache
-        def request_in(form: Mode) -> JudgeRequest:
-            return request_of(question.body(form, self._model, most, temperature, sample))
-
-        key = request_in(mode).key
-        if key not in self._rulings:
-            if len(question.about) > 1:
-                alone = partial(self.sampled, temperature=temperature, sample=sample)
-                found = self._together(question, mode, request_in(mode), alone)
-            else:
-                found = self._counted(question, mode, request_in)
-            self._rulings[key] = asyncio.ensure_future(found)
-        return await self._rulings[key]
-
-    async def _together(
-        self, question: JudgePrompt, mode: Mode, request: JudgeRequest, alone: Alone
+    async def _ask_together(
+        self, prompt: JudgePrompt, settings: RequestSettings, request: JudgeRequest
     ) -> Rulings:
-        """One ruling for each of several rules; those that the one reply leaves open, alone."""
-        found: dict[str, Ruling] = {}
+        """Rulings on several rules from one reply; rules without a valid one are asked alone."""
+        valid: dict[str, Ruling] = {}
         try:
-            stored = self._asks == "none"
-            reply = await (self._stored(request) if stored else self._ask(question, request))
-            found = rulings_in(question, mode, reply)
-        except Unanswered as error:
-            if not error.rejected:  # about one rule it would be no other
-                return _unanswered(question, error)
-        return [found.get(one.rule) or (await alone(one))[0] for one in question.apart()]
+            valid = rulings_in(prompt, settings.mode, await self._source.reply(request))
+        except Rejected:
+            pass  # a prompt about one rule may still be accepted
+        except NoReply as error:
+            return _missing(prompt, error)
+        rulings: list[Ruling] = []
+        for alone in prompt.split():
+            ruling = valid.get(alone.rules[0].id)
+            if ruling is None:
+                (ruling,) = await self.sample(alone, settings.temperature, settings.sample)
+            rulings.append(ruling)
+        return rulings
 
-    async def _counted(self, question: JudgePrompt, mode: Mode, request_in: RequestIn) -> Rulings:
-        ended = await self._decided(question, OUTPUT_MODES[OUTPUT_MODES.index(mode) :], request_in)
-        self.fell.update(ended.modes[1:])
-        self.unfounded += ended.ruling.unfounded
-        return [ended.ruling]
+    async def _ask_alone(
+        self, prompt: JudgePrompt, settings: RequestSettings, request: JudgeRequest
+    ) -> Rulings:
+        source: ReplySource | None = self._source
+        if self._retry is not None:
+            stored = CacheOnly(self._cache)
+            ruling = await ask_until_valid(prompt, settings, request, stored)
+            if ruling.verdict is not None or ruling.reason == "cannot_judge":
+                source = None
+            elif ruling.reason != "not_run":
+                source = self._retry
+        if source is not None:
+            ruling = await ask_until_valid(prompt, settings, request, source)
+        self.fallbacks.update(ruling.fallbacks)
+        self.unfounded += ruling.unfounded
+        return [ruling]
 
-    async def _decided(
-        self, question: JudgePrompt, modes: Sequence[Mode], request_in: RequestIn
-    ) -> Ended:
-        if self._asks == "new":
-            return await decide(question, modes, request_in, partial(self._ask, question))
-        known = await decide(question, modes, request_in, self._stored)
-        reason = known.ruling.reason
-        if self._asks == "none" or reason in (None, "cannot_judge"):
-            return known
-        again = self._ask if reason == "not_run" else self._ask_server
-        return await decide(question, modes, request_in, partial(again, question))
-
-    async def _stored(self, request: JudgeRequest) -> Reply:
-        reply = self._store.reply(request.key)
-        if reply is None:
-            raise Unanswered("not_run", "no reply is stored")
-        return reply
-
-    async def _ask(self, question: JudgePrompt, request: JudgeRequest) -> Reply:
-        stored = self._store.reply(request.key)
-        return stored or await self._ask_server(question, request)
-
-    async def _ask_server(self, question: JudgePrompt, request: JudgeRequest) -> Reply:
-        return await self._put(question.rule, question.row, request)
-
-    async def _put(self, rule: str, row: str, request: JudgeRequest) -> Reply:
-        try:
-            reply = await self._reached().ask(request)
-        except Unanswered as error:
-            if error.rejected:
-                self._store.keep_rejection(request.key, rule, row, error)
-            raise
-        self._store.keep(request.key, rule, row, reply)
-        return reply
-
-    async def _settled(self) -> Mode:
-        """The output mode: as stored by an earlier run, or probed."""
-        async with self._settling:
+    async def _settle_mode(self) -> Mode:
+        """The output mode: stored by an earlier run, or probed."""
+        async with self._mode_lock:
             if self.mode is None:
-                probe = probe_question(1)
-                key = request_of({"mode of": probe.body("plain", self._model, 1)}).key
-                stored = self._store.reply(key)
+                model = self._server.model
+                request = mode_request(model)
+                stored = self._cache.reply(request.key)
                 if stored is not None:
-                    self.mode = _MODE.validate_python(stored.text)
-                elif self._asks == "none":
-                    raise Unanswered("not_run", "no reply is stored")
+                    self.mode = OUTPUT_MODES[OUTPUT_MODES.index(stored.text)]
                 else:
-                    self.mode = await self._probed()
-                    self._store.keep(key, probe.rule, probe.row, Reply(self.mode, "stop"))
+                    address = f"{self._server.base_url}, model {model}"
+                    self.mode = await settle_mode(self._source, model, address)
+                    self._cache.add(request, Reply(self.mode, "stop"))
             return self.mode
 
-    async def _probed(self) -> Mode:
-        server = self._reached()
-        return await settle_mode(server.ask, self._model, server.where)
 
-    def _reached(self) -> Server:
-        if self._server is None:
-            raise ValueError("asks = none asks no server, any other way needs one")
-        return self._server
+def majority(samples: Sequence[Ruling]) -> Ruling:
+    """The ruling of most samples: missing unless more than half are decided, `tie` when equal.
+
+    With too few decided, the reason is the most frequent one of the others, the first of equals.
+    """
+    if len(samples) == 1:
+        return samples[0]
+    votes = Counter(sample.verdict for sample in samples if sample.verdict is not None)
+    if 2 * votes.total() <= len(samples):
+        undecided = [sample for sample in samples if sample.verdict is None]
+        reason = Counter(sample.reason for sample in undecided).most_common(1)[0][0]
+        first = next(sample for sample in undecided if sample.reason == reason)
+        return first._replace(note=f"{votes.total()} of {len(samples)} decided; {first.note}")
+    (verdict, count), *others = votes.most_common()
+    if others and others[0][1] == count:
+        return Ruling(None, "tie", f"{count} of {len(samples)} samples on either side")
+    first = next(sample for sample in samples if sample.verdict == verdict)
+    return first._replace(note=f"{count} of {len(samples)}; {first.note}")
 
 
-def _unanswered(question: JudgePrompt, error: Unanswered) -> Rulings:
-    return [Ruling(None, error.reason, str(error))] * max(1, len(question.about))
+def _missing(prompt: JudgePrompt, error: NoReply) -> Rulings:
+    ruling = Ruling(None, missing_reason(error), str(error))
+    return [ruling] * max(1, len(prompt.rules))

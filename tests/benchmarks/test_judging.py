@@ -25,7 +25,7 @@ class TestServer:
             server = ServerSettings(base_url=url, model="m", api_key_env="")
             judge = LlmJudge(server, JudgeSettings(), RULES, PROMPT, tmp_path / "asked.jsonl")
             verdicts = judge.verdicts(found)
-            assert stats(url).requests == judge.spent.calls == 13
+            assert stats(url).requests == judge.usage.calls == 13
         assert judge.mode == "json_schema"
         assert {verdict.outcome for verdict in verdicts} == {"pass", "fail"}
         assert not any(verdict.note.startswith("evidence") for verdict in verdicts)

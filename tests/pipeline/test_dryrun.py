@@ -10,8 +10,8 @@ from config.load import load_config
 from config.schema import Config
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.ahead import expected_arms, plan_ahead
 from judge.run import JudgedSplit, judge_run
+from pipeline.dryrun import expected_arms, plan_ahead
 from tests.judge.factories import make_row, make_rule
 from tests.judge.llm.ruled import kind_rule, reply
 from tests.judge.llm.runs import after_probe
@@ -106,12 +106,17 @@ def test_equal_questions_and_what_is_stored_are_not_counted_again(tmp_path: Path
         first = plan_ahead(config, server, SHOWN)
         judge_run(config, server)
         again = plan_ahead(config, server, SHOWN)
-    assert (first.probe, first.due, again.probe, again.due) == (True, 20, False, 8)  # hidden's
+    assert (first.probe, first.applies, again.probe, again.applies) == (
+        True,
+        20,
+        False,
+        8,
+    )  # hidden's
     assert again.verdicts == first.verdicts  # no answer is known yet
     twice: dict[JudgedSplit, Sequence[Row]] = {
         "hidden": [make_row("x", question="Same?"), make_row("y", question="Same?")]
     }
-    assert plan_ahead(config, server, twice).due == 2
+    assert plan_ahead(config, server, twice).applies == 2
 
 
 def test_expected_arms(tmp_path: Path) -> None:

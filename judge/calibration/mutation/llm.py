@@ -14,10 +14,12 @@ from data.rows import Row, question_key
 from judge.calibration.mutation.case import Pairs, retyped
 from judge.calibration.mutation.code import Caught, MutationScore
 from judge.checks.check import normalised_answer
-from judge.llm.fence import parts
+from judge.llm.fence import fenced_parts
 from judge.llm.judge import LlmJudge
-from judge.llm.prompt import Body, render, verdict_question
+from judge.llm.prompt import verdict_prompt
 from judge.llm.reask import Ruling
+from judge.llm.request import Body
+from judge.llm.templates import render
 from judge.metrics.stats import rate
 from judge.verdict import Verdict
 from prompts.check_settings import LlmCheck
@@ -103,7 +105,7 @@ def _judged(broken: Sequence[_Broken], judge: LlmJudge) -> list[tuple[_Broken, R
     One without a verdict says nothing of sensitivity and is left out by callers.
     """
     language = judge.language
-    asked = [verdict_question(one.rule, one.row, one.text, language) for one in broken]
+    asked = [verdict_prompt(one.rule, one.row, one.text, language) for one in broken]
     rulings = judge.rulings(asked)
     return list(zip(broken, rulings, strict=True))
 
@@ -125,7 +127,7 @@ def _rewritten(rule: Rule, passed: Sequence[tuple[Row, str]], judge: LlmJudge) -
 
 
 def _rewrite_body(rule: Rule, text: str, judge: LlmJudge) -> Body:
-    (answer,) = parts({"answer": text})
+    (answer,) = fenced_parts({"answer": text})
     demand = render(judge.language, "rewrite", rule=rule)
     return {
         "model": judge.model,

@@ -30,7 +30,7 @@ from judge.calibration.record import (
 )
 from judge.calibration.variants import BLIND, CODE_STRICT
 from judge.checks.check import says_something
-from judge.llm.prompt import TEMPLATES
+from judge.llm.templates import TEMPLATES
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
 from judge.run import judge_run

@@ -8,7 +8,7 @@ from config.judging import JudgeSettings, ServerSettings
 from data.answers import Answer
 from data.rows import Row
 from judge.llm.judge import LlmJudge
-from judge.llm.session import Asks
+from judge.llm.reply_source import AskPolicy
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
 from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
@@ -35,7 +35,7 @@ def judged(
     path: Path,
     pairs: Pairs,
     rules: RuleFile = POLITE,
-    asks: Asks = "new",
+    asks: AskPolicy = "new",
     **settings: Any,
 ) -> tuple[list[Verdict], list[dict[str, Any]], LlmJudge]:
     """Verdicts, the requests that were sent (the probe's aside), the judge."""

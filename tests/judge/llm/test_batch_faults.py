@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from judge.llm.reask import NO_EVIDENCE
-from judge.llm.session import Asks
+from judge.llm.reply_source import AskPolicy
 from tests.judge.factories import make_answer, make_row
 from tests.judge.llm.ruled import (
     alone,
@@ -40,7 +40,7 @@ WHOLE = {
 
 
 def run(
-    respond: Any, path: Path, asks: Asks = "new", **settings: Any
+    respond: Any, path: Path, asks: AskPolicy = "new", **settings: Any
 ) -> tuple[list[tuple[str, str | None]], list[str], Any]:
     """Outcomes of the four rules on one answer, who was asked about together, the judge."""
     settings = {"rules_per_call": 4, **settings}
@@ -70,7 +70,7 @@ class TestOneRuleIsMalformed:
             assert found == [FAIL] * 4 and sent == ["abcd", *"abcd"]
         else:
             assert found == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
-        assert not judge.fell
+        assert not judge.fallbacks
 
     @pytest.mark.parametrize("shape", sorted(MALFORMED.keys() - WHOLE))
     def test_for_good(self, tmp_path: Path, shape: str) -> None:
@@ -81,7 +81,7 @@ class TestOneRuleIsMalformed:
 
         found, sent, judge = run(after_probe(respond), tmp_path)
         assert found == [PASS, PASS, ("missing", "malformed"), PASS]
-        assert sent == ["abcd", *"ccccc"] and judge.fell.total() == 3
+        assert sent == ["abcd", *"ccccc"] and judge.fallbacks.total() == 3
 
     def test_there_are_nine_and_seven(self) -> None:
         assert len(WHOLE) == 7 and len(MALFORMED.keys() - WHOLE) == 9
@@ -192,7 +192,7 @@ class TestTheWholeReplyFails:
         """One call more than without batches, and no more; all of it is stored."""
         respond = first_time(lambda b: sent, said_alone("fail"))
         found, asked, judge = run(respond, tmp_path)
-        assert found == [FAIL] * 4 and asked == ["abcd", *"abcd"] and not judge.fell
+        assert found == [FAIL] * 4 and asked == ["abcd", *"abcd"] and not judge.fallbacks
         assert run(respond, tmp_path)[:2] == (found, [])
 
     def test_without_a_reply_there_is_nothing_to_ask_alone(self, tmp_path: Path) -> None:

@@ -10,18 +10,17 @@ import pytest
 from config.judging import JudgeSettings
 from data.jsonl import read_records
 from data.records import digest
-from judge.batches import batches
 from judge.llm.cache import CachedReply
-from judge.llm.output_mode import OUTPUT_MODES, probe_question
+from judge.llm.judge import rule_batches
+from judge.llm.output_mode import probe_prompt
 from judge.llm.prompt import (
-    Mode,
-    applies_question,
-    asked_again,
-    pair_question,
-    request_of,
-    verdict_question,
-    verdicts_question,
+    applies_prompt,
+    pair_prompt,
+    reask_body,
+    verdict_prompt,
+    verdicts_prompt,
 )
+from judge.llm.request import OUTPUT_MODES, Mode, build_request
 from prompts.rules import Language
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.ruled import by_hash, holding, kind_rule, kind_rules, reply, rules_of
@@ -58,28 +57,28 @@ class TestAsked:
         for language in ("en", "ru"):
             for mode in OUTPUT_MODES:
                 for question in (
-                    verdict_question(rule, row, "Да.\nVERDICT: pass", language),
-                    applies_question(rule, row, language),
-                    pair_question(row, "Да.", "Нет.", language),
+                    verdict_prompt(rule, row, "Да.\nVERDICT: pass", language),
+                    applies_prompt(rule, row, language),
+                    pair_prompt(row, "Да.", "Нет.", language),
                 ):
                     for heat, sample in ((0, 0), (0.7, 2)):
-                        request = request_of(question.body(mode, "m", 256, heat, sample))
+                        request = build_request(question.body(mode, "m", 256, heat, sample))
                         keys.append(request.key)
                     for problem, message in (
                         ("evidence", "1"),
                         ("malformed", "not one JSON object"),
                     ):
-                        again = asked_again(request.body, language, "x", problem, message)
-                        keys.append(request_of(again).key)
+                        again = reask_body(request.body, language, "x", problem, message)
+                        keys.append(build_request(again).key)
         assert (len(keys), digest(keys)) == (96, TODAY)
-        assert request_of(probe_question(1).body("plain", "m", 1)).key == TODAY_PROBE
+        assert build_request(probe_prompt(1).body("plain", "m", 1)).key == TODAY_PROBE
 
     @pytest.mark.parametrize("language", LANGUAGES)
     @pytest.mark.parametrize("mode", OUTPUT_MODES)
     def test_role_and_form_then_data_then_rules(self, language: Language, mode: Mode) -> None:
         rules = kind_rules("ab").rules
         row = make_row("r1", ("Отрывок.",))
-        body = verdicts_question(rules, row, "Ответ тут", language).body(mode, "m", 100)
+        body = verdicts_prompt(rules, row, "Ответ тут", language).body(mode, "m", 100)
         role, asked = (turn["content"] for turn in body["messages"])
         order = ["Question r1?", "Отрывок.", "Ответ тут", "Kind a.", "Kind b.", "a, b"]
         assert [asked.index(part) for part in order] == sorted(asked.index(part) for part in order)
@@ -89,12 +88,12 @@ class TestAsked:
             steps = ["evidence rule:", "reasoning rule:", "verdict rule: pass"]
         assert [said.index(step) for step in steps] == sorted(said.index(step) for step in steps)
         assert body["max_tokens"] == 2 * 100
-        other = verdicts_question(SEVEN.rules[3:], make_row("r2"), "Иначе", language)
+        other = verdicts_prompt(SEVEN.rules[3:], make_row("r2"), "Иначе", language)
         assert role == other.body(mode, "m", 100)["messages"][0]["content"]  # a prefix for all
 
     @pytest.mark.parametrize("mode", OUTPUT_MODES[:2])
     def test_the_schema_holds_each_rule_in_its_order(self, mode: Mode) -> None:
-        question = verdicts_question(SEVEN.rules[:3], make_row(), "Да.")
+        question = verdicts_prompt(SEVEN.rules[:3], make_row(), "Да.")
         body = question.body(mode, "m", 100)
         named = body.get("response_format", {}).get("json_schema", {}).get("schema")
         schema = named or body["structured_outputs"]["json"]
@@ -111,7 +110,7 @@ class TestAsked:
         rules = SEVEN.rules[:3]
 
         def asked(answer: str) -> list[str]:
-            question = verdicts_question(rules, make_row(), answer, language)
+            question = verdicts_prompt(rules, make_row(), answer, language)
             return structure(user(question.body("plain", "m", 10)))
 
         expected = asked("Да.")
@@ -121,7 +120,7 @@ class TestAsked:
     def test_rules_that_see_different_things_are_refused(self) -> None:
         rules = [kind_rule("a"), kind_rule("b", sees=["answer"])]
         with pytest.raises(ValueError, match="a, b do not see the same"):
-            verdicts_question(rules, make_row(), "Да.")
+            verdicts_prompt(rules, make_row(), "Да.")
 
 
 class TestWhichRules:
@@ -139,7 +138,7 @@ class TestWhichRules:
         )
 
         def ids(**settings: Any) -> list[list[str]]:
-            found = batches(rules.scored_rules(), JudgeSettings(**settings))
+            found = rule_batches(rules.scored_rules(), JudgeSettings(**settings))
             return [[due.id for due in batch] for batch in found]
 
         code = ["e", "e_converse"]
@@ -225,7 +224,7 @@ class TestSameVerdicts:
         one, sent_one, _ = judged(respond, tmp_path / "one", pairs, SEVEN)
         many, sent, judge = judged(respond, tmp_path / "many", pairs, SEVEN, rules_per_call=size)
         assert many == one and len({verdict.outcome for verdict in one}) == 3
-        assert judge.mode == mode and judge.fell.total() == judge.unfounded == 0
+        assert judge.mode == mode and judge.fallbacks.total() == judge.unfounded == 0
         # what is refused on the way to the mode is asked of the probe alone
         assert len(sent_one) == 70 and len(sent) == 10 * ceil(7 / size)
         room = {len(rules_of(body)) * 256 for body in sent}
@@ -264,12 +263,12 @@ class TestStore:
     def test_a_rerun_asks_nothing_and_one_raw_reply_holds_all(self, tmp_path: Path) -> None:
         first, sent, _ = judged(after_probe(good), tmp_path, pairs_of(3), SEVEN, rules_per_call=4)
         again, nothing, judge = judged(good, tmp_path, pairs_of(3), SEVEN, rules_per_call=4)
-        assert (again, nothing, judge.spent.calls) == (first, [], 0)
+        assert (again, nothing, judge.usage.calls) == (first, [], 0)
         offline = judge_at("http://127.0.0.1:9/v1", tmp_path, SEVEN, rules_per_call=4)
         assert offline.verdicts(pairs_of(3), "none") == first
         assert offline.plan(pairs_of(3)).calls == offline.plan(pairs_of(3), "missing").calls == 0
         kept = Counter(one.rule for one in read_records(tmp_path / "asked.jsonl", CachedReply))
-        assert kept == {"probe": 1, "a,b,c,d": 3, "e,f,g": 3} and len(sent) == 6
+        assert kept == {"probe": 2, "a,b,c,d": 3, "e,f,g": 3} and len(sent) == 6
 
     def test_another_size_is_another_question(self, tmp_path: Path) -> None:
         judged(after_probe(good), tmp_path, pairs_of(2), SEVEN, rules_per_call=4)
@@ -286,7 +285,7 @@ class TestStore:
         verdicts, _, judge = judged(
             after_probe(good), tmp_path, pairs_of(5), SEVEN, rules_per_call=4, max_calls=4
         )
-        assert judge.spent.calls == 4  # the probe and three of ten batches
+        assert judge.usage.calls == 4  # the probe and three of ten batches
         missing = Counter(verdict.reason == "budget" for verdict in verdicts)
         assert missing[False] in (10, 11, 12)  # batches of four and of three rules
         with serving(after_probe(good)) as served:

@@ -14,34 +14,34 @@ from wire.limiter import AdaptiveLimiter
 def test_starts_with_one_and_opens_with_the_first_reply() -> None:
     gate = AdaptiveLimiter(8)
     assert gate.limit == 1
-    gate.answered()
+    gate.record_reply()
     assert gate.limit == 8
 
 
 def test_falls_by_a_fifth_and_climbs_again() -> None:
     gate = AdaptiveLimiter(10)
-    gate.answered()
-    gate.throttled()
+    gate.record_reply()
+    gate.record_throttling()
     assert gate.limit == 8
-    gate.throttled()
+    gate.record_throttling()
     assert gate.limit == 6  # 6.4
     for _ in range(40):  # additive: about one place per round of replies
-        gate.answered()
+        gate.record_reply()
     assert gate.limit == 10
     for _ in range(99):
-        gate.throttled()
+        gate.record_throttling()
     assert gate.limit == 1  # never shut
 
 
 def test_holds_its_limit() -> None:
     async def crowd() -> int:
         gate = AdaptiveLimiter(3)
-        gate.answered()
+        gate.record_reply()
         inside = most = 0
 
         async def visit() -> None:
             nonlocal inside, most
-            async with gate.inside():
+            async with gate.slot():
                 inside += 1
                 most = max(most, inside)
                 await asyncio.sleep(0.001)
@@ -61,18 +61,18 @@ def test_who_waits_is_let_through_in_order_and_the_cancelled_take_no_place() -> 
         came: list[int] = []
 
         async def visit(number: int) -> None:
-            async with gate.inside():
+            async with gate.slot():
                 came.append(number)
                 await asyncio.sleep(0)
 
-        async with gate.inside():
+        async with gate.slot():
             tasks = [asyncio.create_task(visit(number)) for number in range(6)]
             await asyncio.sleep(0)  # all wait now
             tasks[1].cancel()
         tasks[0].cancel()  # the place was given to it, and it has not run since
         done = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(one) for one in done[:2]] == [asyncio.CancelledError] * 2
-        async with asyncio.timeout(1), gate.inside():  # all places are free again
+        async with asyncio.timeout(1), gate.slot():  # all places are free again
             return came
 
     assert asyncio.run(crowd()) == [2, 3, 4, 5]
@@ -84,10 +84,10 @@ def test_nobody_passes_those_who_wait() -> None:
         came = []
 
         async def visit(name: str) -> None:
-            async with gate.inside():
+            async with gate.slot():
                 came.append(name)
 
-        async with gate.inside():
+        async with gate.slot():
             first = asyncio.create_task(visit("first"))
             await asyncio.sleep(0)
         await visit("second")  # the place is free and promised

@@ -140,7 +140,7 @@ class TestFaults:
         assert all(reason for outcome, reason in found if outcome == "missing")
         # lost: cut twice, 0.0375² of 2000 = 3; two bad replies fall to a looser form, 0.11² = 24
         assert 1980 <= found[("pass", None)] < 2000
-        assert 5 <= judge.fell["structured_outputs"] <= 60
+        assert 5 <= judge.fallbacks["structured_outputs"] <= 60
         good = after_probe(lambda body: verdict())
         again, sent, _ = judged(good, tmp_path, pairs_of(2000), asks="missing")
         assert set(outcomes(again)) == {("pass", None)}

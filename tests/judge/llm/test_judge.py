@@ -23,7 +23,7 @@ class TestStages:
             [("pass", None), ("fail", None), ("missing", "cannot_judge")]
         )
         assert {v.by for v in verdicts} == {"llm"} and verdicts[0].note == "So it is."
-        assert (judge.mode, judge.spent.calls, len(sent)) == ("json_schema", 4, 3)
+        assert (judge.mode, judge.usage.calls, len(sent)) == ("json_schema", 4, 3)
 
     def test_when_due_is_asked_once_for_all_arms_and_sees_no_answer(self, tmp_path: Path) -> None:
         rules = make_rules(
@@ -71,7 +71,7 @@ class TestStages:
             ("missing", "overflow"),
             ("missing", "not_run"),
         ]
-        assert (sent, judge.spent.calls, judge.mode) == ([], 0, "not asked")
+        assert (sent, judge.usage.calls, judge.mode) == ([], 0, "not asked")
 
     def test_message_order(self, tmp_path: Path) -> None:
         rows = [(make_row("r0", ("Отрывок.",)), make_answer("Ответ тут", "r0"))]
@@ -98,7 +98,7 @@ class TestStore:
         with serving(respond) as served:
             judge = judge_at(served.url, tmp_path)
             assert judge.verdicts(pairs_of(5)) == first
-            assert (served.bodies, judge.spent.calls, judge.mode) == ([], 0, "json_schema")
+            assert (served.bodies, judge.usage.calls, judge.mode) == ([], 0, "json_schema")
 
     def test_equal_answers_of_two_arms_are_asked_once(self, tmp_path: Path) -> None:
         row = make_row("r0")
@@ -109,8 +109,8 @@ class TestStore:
     def test_raw_replies_are_kept(self, tmp_path: Path) -> None:
         judged(after_probe(lambda body: verdict("fail")), tmp_path, pairs_of(1))
         lines = [json.loads(line) for line in (tmp_path / "asked.jsonl").read_text().splitlines()]
-        assert [line["rule"] for line in lines] == ["probe", "polite"]
-        assert json.loads(lines[1]["text"])["verdict"] == "fail"
+        assert [line["rule"] for line in lines] == ["probe", "probe", "polite"]
+        assert json.loads(lines[2]["text"])["verdict"] == "fail"
 
     def test_a_changed_answer_is_asked(self, tmp_path: Path) -> None:
         judged(after_probe(lambda body: verdict()), tmp_path, pairs_of(2))

@@ -8,7 +8,7 @@ from jinja2 import Environment, nodes
 
 from config.load import read_yaml, validated
 from config.schema import PromptSettings
-from judge.llm.prompt import APPLIES, VERDICTS, applies_question, asked_again, verdict_question
+from judge.llm.prompt import APPLIES, VERDICTS, applies_prompt, reask_body, verdict_prompt
 from prompts.prompt_file import load_prompt
 from prompts.rules import Language, RuleFile
 from tests.judge.factories import llm_check, make_row, make_rule, make_rules
@@ -68,21 +68,21 @@ def test_rendered(language: Language, mode: str) -> None:
     )
     row = make_row()
     for question, options in (
-        (verdict_question(rule, row, "Да.", language), VERDICTS),
-        (applies_question(rule, row, language), APPLIES),
+        (verdict_prompt(rule, row, "Да.", language), VERDICTS),
+        (applies_prompt(rule, row, language), APPLIES),
     ):
         body = question.body(mode, "m", 9)  # type: ignore[arg-type]
         role, asked = (turn["content"] for turn in body["messages"])
         assert rule.source in asked and all(option in role for option in options)
         assert ("VERDICT: " in role) == (mode == "plain")
         again = [
-            asked_again(body, language, "?", problem, "2")["messages"][-1]["content"]
+            reask_body(body, language, "?", problem, "2")["messages"][-1]["content"]
             for problem in ("evidence", "malformed")
         ]
         assert all("2" in text for text in again) and again[0] != again[1]
         cyrillic = [any("а" <= sign <= "я" for sign in text) for text in (role, *again)]
         assert cyrillic == [language == "ru"] * 3
-    assert "Отстаньте." in user(verdict_question(rule, row, "Да.", language).body("plain", "m", 9))
+    assert "Отстаньте." in user(verdict_prompt(rule, row, "Да.", language).body("plain", "m", 9))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

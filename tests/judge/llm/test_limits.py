@@ -7,10 +7,9 @@ import pytest
 
 from config.errors import ConfigError
 from config.judging import JudgeSettings, Prices, ServerSettings
-from judge.llm.client import estimated_tokens
 from judge.llm.judge import LlmJudge
-from judge.llm.prompt import request_of
-from judge.llm.session import Asks
+from judge.llm.reply_source import AskPolicy
+from judge.llm.request import build_request
 from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import POLITE, QUICK, after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, is_probe, serving, user, verdict
@@ -33,7 +32,7 @@ def test_calls(tmp_path: Path) -> None:
     respond = after_probe(lambda body: verdict())
     first, _, judge = judged(respond, tmp_path, pairs_of(10), max_calls=5)
     assert Counter(outcomes(first)) == {("pass", None): 4, ("missing", "budget"): 6}
-    assert judge.spent.calls == 5
+    assert judge.usage.calls == 5
     second, sent, _ = judged(respond, tmp_path, pairs_of(10), max_calls=6)
     assert set(outcomes(second)) == {("pass", None)} and len(sent) == 6
 
@@ -45,7 +44,7 @@ def test_the_limits_hold_for_all_that_one_judge_is_asked(tmp_path: Path) -> None
         judge.verdicts(pairs_of(3))
         second = Counter(outcomes(judge.verdicts(pairs_of(4, "Иначе."))))
         assert second == {("pass", None): 1, ("missing", "budget"): 3}
-        assert judge.spent.calls == len(served.bodies) == 5
+        assert judge.usage.calls == len(served.bodies) == 5
         assert judge.replies([{"model": "m", "messages": []}]) == [None]
 
 
@@ -55,11 +54,11 @@ def test_cost(tmp_path: Path, concurrency: int) -> None:
     with serving(lambda body: verdict()) as served:
         judge = priced_judge(served.url, tmp_path, 9.5 * CALL, concurrency)
         found = Counter(outcomes(judge.verdicts(pairs_of(50))))
-        assert judge.spent.cost == pytest.approx(judge.spent.calls * CALL)
-        assert 10 <= judge.spent.calls <= 10 + concurrency - 1
+        assert judge.usage.cost == pytest.approx(judge.usage.calls * CALL)
+        assert 10 <= judge.usage.calls <= 10 + concurrency - 1
         assert found == {
-            ("pass", None): judge.spent.calls - 1,
-            ("missing", "budget"): 51 - judge.spent.calls,
+            ("pass", None): judge.usage.calls - 1,
+            ("missing", "budget"): 51 - judge.usage.calls,
         }
         assert priced_judge(served.url, tmp_path, None).verdicts(pairs_of(50))
         assert len(served.bodies) == 51  # the rest, once
@@ -71,20 +70,22 @@ def test_a_server_that_counts_no_tokens_still_costs(tmp_path: Path) -> None:
         judge = priced_judge(served.url, tmp_path, None)
         judge.verdicts(pairs_of(1))
         sent = sum(len(m["content"].encode()) for body in served.bodies for m in body["messages"])
-    assert judge.spent.prompt_tokens == pytest.approx(sent / 4, abs=2)
-    assert judge.spent.cost is not None and judge.spent.cost > 2.0 * sent / 4e6
+    assert judge.usage.prompt_tokens == pytest.approx(sent / 4, abs=2)
+    assert judge.usage.cost is not None and judge.usage.cost > 2.0 * sent / 4e6
 
 
 def test_a_russian_letter_counts_as_two_bytes() -> None:
     """Tokenizers cut Russian finer than English: by characters it would look half as dear."""
     english, russian = (
-        request_of({"messages": [{"content": text}]}) for text in ("word" * 100, "слов" * 100)
+        build_request({"messages": [{"content": text}]}) for text in ("word" * 100, "слов" * 100)
     )
-    assert (estimated_tokens(english), estimated_tokens(russian)) == (100, 200)
+    assert (english.estimated_tokens, russian.estimated_tokens) == (100, 200)
 
 
 def test_cost_without_prices_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"max_cost = 3: no prices.*price_per_million"):
+    with pytest.raises(
+        ConfigError, match=r"max_cost = 3: the server has no prices.*price_per_million"
+    ):
         judge_at(NOWHERE, tmp_path, max_cost=3.0)
 
 
@@ -104,7 +105,7 @@ def test_the_plan_is_what_is_asked_when_every_rule_is_due(
     judge = judge_at(NOWHERE, tmp_path, TWO_STAGES, temperature=temperature)
     plan = judge.plan(pairs)
     samples = 3 if temperature else 1  # of the must-rule
-    assert (plan.probe, plan.due, plan.verdicts) == (True, 10, 10 + 10 * samples)
+    assert (plan.probe, plan.applies, plan.verdicts) == (True, 10, 10 + 10 * samples)
     assert plan.completion_tokens == 512 + (plan.calls - 1) * 256
     assert not list(tmp_path.iterdir())  # asked nothing, wrote nothing
 
@@ -112,7 +113,7 @@ def test_the_plan_is_what_is_asked_when_every_rule_is_due(
     with serving(respond) as served:
         real = judge_at(served.url, tmp_path, TWO_STAGES, temperature=temperature)
         real.verdicts(pairs)
-        assert real.spent.calls == plan.calls
+        assert real.usage.calls == plan.calls
         sent = sum(len(m["content"].encode()) for body in served.bodies for m in body["messages"])
     assert plan.prompt_tokens == pytest.approx(sent / 4, abs=plan.calls)
     again = real.plan(pairs)
@@ -126,21 +127,21 @@ def test_the_plan_knows_what_is_stored(tmp_path: Path) -> None:
     _, sent, _ = judged(respond, tmp_path, pairs_of(4), rules)
     assert len(sent) == 4 * 3  # two stages A, one B
     plan = judge_at(NOWHERE, tmp_path, TWO_STAGES).plan(pairs_of(4))
-    assert (plan.probe, plan.due, plan.verdicts) == (False, 0, 4)
+    assert (plan.probe, plan.applies, plan.verdicts) == (False, 0, 4)
 
 
 @pytest.mark.parametrize(("asks", "calls"), [("new", 2), ("missing", 6)])
-def test_the_plan_of_either_way_of_asking(tmp_path: Path, asks: Asks, calls: int) -> None:
+def test_the_plan_of_either_way_of_asking(tmp_path: Path, asks: AskPolicy, calls: int) -> None:
     assert asks != "none"
     judged(after_probe(troubled), tmp_path, pairs_of(7))
     assert judge_at(NOWHERE, tmp_path).plan(pairs_of(8), asks).calls == calls
 
 
 def test_the_plan_in_words(tmp_path: Path) -> None:
-    lines = judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).lines(PRICES)
-    assert "3 calls at most: 0 whether a rule is due, 2 for verdicts, 1 (or a few)" in lines[0]
+    lines = judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).summary(PRICES)
+    assert "3 calls at most: 0 whether a rule applies, 2 for verdicts, 1 (or a few)" in lines[0]
     assert "bytes / 4" in lines[1] and lines[2].startswith("cost: about 0.0")
-    assert len(judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).lines(None)) == 2
+    assert len(judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).summary(None)) == 2
 
 
 def test_probes_count_as_calls(tmp_path: Path) -> None:
@@ -148,5 +149,5 @@ def test_probes_count_as_calls(tmp_path: Path) -> None:
         judge = judge_at(served.url, tmp_path)
         judge.verdicts(pairs_of(3))
         assert (
-            judge.spent.calls == len(served.bodies) == 4 and sum(map(is_probe, served.bodies)) == 1
+            judge.usage.calls == len(served.bodies) == 4 and sum(map(is_probe, served.bodies)) == 1
         )

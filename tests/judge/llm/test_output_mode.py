@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from judge.llm.output_mode import OUTPUT_MODES
+from judge.llm.request import OUTPUT_MODES
 from tests.judge.llm.runs import after_probe, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, error, user, verdict
 from tests.judge.llm.test_parse import MALFORMED
@@ -37,7 +37,7 @@ def test_falls_to_the_first_mode_that_does(tmp_path: Path, good: str, trouble: S
     verdicts, sent, judge = judged(after_probe(respond), tmp_path, pairs_of(3))
     assert outcomes(verdicts) == [("fail", None)] * 3
     rungs = OUTPUT_MODES[1 : OUTPUT_MODES.index(good) + 1]
-    assert judge.mode == "json_schema" and dict(judge.fell) == dict.fromkeys(rungs, 1)
+    assert judge.mode == "json_schema" and dict(judge.fallbacks) == dict.fromkeys(rungs, 1)
     mine = [form(body) for body in sent if odd(body)]
     again = ["json_schema"] if trouble.status == 200 else []  # one re-ask, of the first form only
     assert mine == ["json_schema", *again, *rungs]
@@ -45,7 +45,7 @@ def test_falls_to_the_first_mode_that_does(tmp_path: Path, good: str, trouble: S
 
     again_verdicts, again_sent, again_judge = judged(lambda b: error(500), tmp_path, pairs_of(3))
     assert (again_verdicts, again_sent) == (verdicts, [])  # refusals are stored like replies
-    assert again_judge.fell == judge.fell
+    assert again_judge.fallbacks == judge.fallbacks
 
 
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
@@ -62,7 +62,7 @@ def test_malformed_for_good_is_missing(tmp_path: Path, text: str, top: str, requ
     verdicts, sent, judge = judged(respond, tmp_path, pairs_of(50))
     assert outcomes(verdicts) == [("missing", "malformed")] * 50
     assert judge.mode == top and len(sent) == 50 * requests
-    assert judge.fell.total() == (0 if top == "plain" else 150)
+    assert judge.fallbacks.total() == (0 if top == "plain" else 150)
 
 
 def test_the_reason_is_that_of_the_reply_not_of_the_refused_forms(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_reason_is_that_of_the_reply_not_of_the_refused_forms(tmp_path: Path
 )
 def test_what_no_form_can_help_does_not_fall(tmp_path: Path, sent: Sent, reason: str) -> None:
     verdicts, asked, judge = judged(after_probe(lambda body: sent), tmp_path, pairs_of(1))
-    assert outcomes(verdicts) == [("missing", reason)] and not judge.fell
+    assert outcomes(verdicts) == [("missing", reason)] and not judge.fallbacks
     assert {form(body) for body in asked} == {"json_schema"}
 
 
@@ -91,4 +91,4 @@ def test_unfounded_evidence_is_counted_and_does_not_fall(tmp_path: Path) -> None
     respond = after_probe(lambda b: verdict("pass", ("выдумка",) if odd(b) else ()))
     verdicts, sent, judge = judged(respond, tmp_path, pairs_of(3))
     assert outcomes(verdicts) == [("pass", None)] * 3
-    assert (judge.unfounded, len(sent), judge.fell.total()) == (1, 4, 0)
+    assert (judge.unfounded, len(sent), judge.fallbacks.total()) == (1, 4, 0)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from judge.llm.parse import Unreadable, read_reply, unfounded
+from judge.llm.parse import Unreadable, first_unfounded, read_reply
 from judge.llm.prompt import VERDICTS
 
 GOOD = {"evidence": ["да"], "reasoning": "Так.", "verdict": "pass"}
@@ -71,7 +71,7 @@ class TestPlain:
 
 def test_evidence_is_compared_folded() -> None:
     data = ["Приём — «с 10:00»,", "ещё вечером."]
-    assert unfounded(['прием - "с 10:00"', "ЕЩЁ ВЕЧЕРОМ"], data) is None
-    assert unfounded(["Приём … вечером"], data) is None
-    assert unfounded(["Приём", "с 11:00"], data) == 2
-    assert unfounded(["", "..."], data) is None
+    assert first_unfounded(['прием - "с 10:00"', "ЕЩЁ ВЕЧЕРОМ"], data) is None
+    assert first_unfounded(["Приём … вечером"], data) is None
+    assert first_unfounded(["Приём", "с 11:00"], data) == 2
+    assert first_unfounded(["", "..."], data) is None

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.llm.prompt import request_of
+from judge.llm.request import build_request
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 VALUES = st.recursive(
@@ -16,16 +16,16 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(), VALUES))
 def test_any_text_in_any_shape(body: dict[str, object]) -> None:
     plain = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    assert request_of(body).data == plain.encode()
+    assert build_request(body).data == plain.encode()
 
 
 def test_temperatures() -> None:
     for heat in (0.0, 0.1, 0.7, 1.0, 2.0, 0.1 + 0.2, 1 / 3, 0.001):
-        assert request_of({"t": heat}).data == b'{"t":%s}' % repr(heat).encode()
+        assert build_request({"t": heat}).data == b'{"t":%s}' % repr(heat).encode()
 
 
 def test_half_a_character_is_a_question_mark() -> None:
     """UTF-8 cannot say a lone surrogate; the rest goes as it is."""
     body = {"model": "м", "messages": [{"role": "user", "content": "a\ud800б\U0001f600"}]}
-    sent = request_of(body).data
+    sent = build_request(body).data
     assert sent == '{"model":"м","messages":[{"role":"user","content":"a?б\U0001f600"}]}'.encode()

@@ -16,7 +16,7 @@ class TestReasks:
     def test_malformed_once_then_good(self, tmp_path: Path, text: str) -> None:
         replies = iter([Sent(text), verdict("fail")])
         verdicts, sent, judge = judged(after_probe(lambda b: next(replies)), tmp_path, pairs_of(1))
-        assert outcomes(verdicts) == [("fail", None)] and len(sent) == 2 and not judge.fell
+        assert outcomes(verdicts) == [("fail", None)] and len(sent) == 2 and not judge.fallbacks
         again = sent[1]["messages"][-1]["content"]
         assert "could not be read" in again
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from judge.llm.cache import CachedReply, ReplyCache
-from judge.llm.session import Asks
+from judge.llm.reply_source import AskPolicy
 from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Respond, Sent, error, serving, user, verdict
 
@@ -57,13 +57,13 @@ def store(tmp_path: Path) -> Path:
 class TestNew:
     def test_asks_only_what_got_no_reply_or_was_never_asked(self, store: Path) -> None:
         verdicts, sent, judge = judged(lambda body: verdict(), store, pairs_of(8))
-        assert rows_of(sent) == ["r3", "r7"] and len(sent) == judge.spent.calls == 2
+        assert rows_of(sent) == ["r3", "r7"] and len(sent) == judge.usage.calls == 2
         assert outcomes(verdicts) == [*FIRST[:3], ("pass", None), *FIRST[4:], ("pass", None)]
 
     def test_a_third_time_asks_nothing(self, store: Path) -> None:
         judged(lambda body: verdict(), store, pairs_of(8))
         _, sent, judge = judged(lambda body: verdict(), store, pairs_of(8))
-        assert (sent, judge.spent.calls) == ([], 0)
+        assert (sent, judge.usage.calls) == ([], 0)
 
 
 class TestMissing:
@@ -89,7 +89,7 @@ class TestNone:
         not_run = ("missing", "not_run")
         expected = [*FIRST[:3], not_run, *FIRST[4:], not_run]
         assert outcomes(judge.verdicts(pairs_of(8), "none")) == expected
-        assert (judge.spent.calls, judge.mode) == (0, "json_schema")
+        assert (judge.usage.calls, judge.mode) == (0, "json_schema")
         assert (store / "asked.jsonl").read_bytes() == before
 
     def test_reads_while_another_process_writes(self, store: Path) -> None:
@@ -121,7 +121,7 @@ def test_raw_texts_of_the_missing_are_kept_and_never_taken_for_answers(store: Pa
 
 
 @pytest.mark.parametrize("asks", ["new", "missing"])
-def test_killed_between_reply_and_reask(tmp_path: Path, asks: Asks) -> None:
+def test_killed_between_reply_and_reask(tmp_path: Path, asks: AskPolicy) -> None:
     """A question that was cut short goes on where it was: only the re-ask is asked."""
     replies = iter([Sent("no form"), error(401)])
     with pytest.raises(Exception, match="HTTP 401"):

@@ -1,0 +1,166 @@
+"""Where a judge's replies come from: the cache, the server, or nowhere when calls are counted."""
+
+import json
+from collections import Counter
+from typing import Literal, Protocol
+
+from config.judging import ServerSettings
+from judge.llm.budget import Budget, Usage
+from judge.llm.cache import ReplyCache
+from judge.llm.request import BYTES_PER_TOKEN, JudgeRequest, Stage
+from judge.verdict import Missing
+from wire.client import Address, RetryPolicy, ServerClient
+from wire.completion import Reply, read_completion
+from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, NotSent, Rejected
+
+AskPolicy = Literal[
+    "new",  # ask the server for replies that are not stored
+    "missing",  # also ask again where the stored replies give no verdict
+    "none",  # parse the stored replies again; no server is needed
+]
+
+
+class NotAsked(NoReply):
+    """The judge did not send the request."""
+
+
+class OverBudget(NotAsked):
+    """The budget does not allow another request."""
+
+
+class NotRun(NotAsked):
+    """No reply is stored, and no server may be asked."""
+
+
+def missing_reason(error: NoReply) -> Missing:
+    """The reason of a verdict that is missing because of this error."""
+    reasons: dict[type[NoReply], Missing] = {
+        OverBudget: "budget",
+        NotRun: "not_run",
+        ContextOverflow: "overflow",
+        ContentFiltered: "refused",
+    }
+    return reasons.get(type(error), "transport")
+
+
+class ReplySource(Protocol):
+    """Answers requests."""
+
+    async def reply(self, request: JudgeRequest) -> Reply:
+        """The reply. Raises NoReply when there is none."""
+
+
+class CacheOnly:
+    """Stored replies, to parse them again."""
+
+    def __init__(self, cache: ReplyCache) -> None:
+        self._cache = cache
+
+    async def reply(self, request: JudgeRequest) -> Reply:
+        """The stored reply. Raises NotRun, or Rejected as stored."""
+        reply = self._cache.reply(request.key)
+        if reply is None:
+            raise NotRun("no reply is stored")
+        return reply
+
+
+class CacheThenServer:
+    """Stored replies, and the server's for requests without one."""
+
+    def __init__(self, cache: ReplyCache, server: ReplySource) -> None:
+        self._cache = cache
+        self._server = server
+
+    async def reply(self, request: JudgeRequest) -> Reply:
+        """The stored reply, or the server's."""
+        return self._cache.reply(request.key) or await self._server.reply(request)
+
+
+class ServerOnly:
+    """The server's replies within the budget; stores them when it has a cache.
+
+    Create, use and close it inside one event loop.
+    """
+
+    def __init__(
+        self,
+        server: ServerSettings,
+        policy: RetryPolicy,
+        budget: Budget,
+        usage: Usage,
+        cache: ReplyCache | None = None,
+    ) -> None:
+        """`usage` goes on counting, and the budget limits all of it."""
+        address = Address(
+            "judge.llm",
+            server.base_url,
+            server.model,
+            server.api_key_env,
+            server.concurrency,
+            server.timeout_s,
+        )
+        self._client = ServerClient(address, policy, read_completion)
+        self._budget = budget
+        self._usage = usage
+        self._cache = cache
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    async def reply(self, request: JudgeRequest) -> Reply:
+        """The server's reply. Raises as `ServerClient.ask`, and OverBudget."""
+        usage = self._usage
+        self._check_calls()
+        usage.calls += 1
+        try:
+            reply = await self._client.ask(request.data, self._check_cost)
+        except (OverBudget, NotSent):
+            usage.calls -= 1
+            raise
+        except Rejected as error:
+            if self._cache is not None:
+                self._cache.add_rejection(request, error)
+            raise
+        usage.prompt_tokens += reply.prompt_tokens or request.estimated_tokens
+        reply_bytes = len(reply.text.encode())
+        usage.completion_tokens += reply.completion_tokens or reply_bytes // BYTES_PER_TOKEN
+        if self._cache is not None:
+            self._cache.add(request, reply)
+        return reply
+
+    def _check_calls(self) -> None:
+        limit = self._budget.calls
+        if limit is not None and self._usage.calls >= limit:
+            self._usage.unasked += 1
+            raise OverBudget(f"judge.max_calls = {limit} are spent")
+
+    def _check_cost(self) -> None:
+        limit = self._budget.cost
+        if limit is not None and (self._usage.cost or 0.0) >= limit:
+            self._usage.unasked += 1
+            raise OverBudget(f"judge.max_cost = {limit:g} is spent")
+
+
+class CountOnly:
+    """Counts the requests and sends none.
+
+    A rule is assumed to apply, and a probe to succeed, so that the count is an upper bound.
+    """
+
+    def __init__(self) -> None:
+        self.calls: Counter[Stage] = Counter()
+        self.prompt_tokens = 0  # estimated
+        self.completion_tokens = 0  # at most
+
+    async def reply(self, request: JudgeRequest) -> Reply:
+        """The assumed reply. Raises NotRun for a verdict."""
+        self.calls[request.stage] += 1
+        self.prompt_tokens += request.estimated_tokens
+        self.completion_tokens += request.body["max_tokens"]
+        assumed = {"probe": "pass", "applies": "yes"}.get(request.stage)
+        if assumed is None:
+            raise NotRun("counted only")
+        if request.mode == "plain":
+            return Reply(f"VERDICT: {assumed}", "stop")
+        return Reply(json.dumps({"evidence": [], "reasoning": "", "verdict": assumed}), "stop")

@@ -1,0 +1,83 @@
+"""A judge's request as it is sent, and the output modes that it may ask for."""
+
+import hashlib
+import json
+from typing import Any, Literal, NamedTuple, get_args
+
+from pydantic_core import to_json
+
+Mode = Literal["json_schema", "structured_outputs", "json_object", "plain"]
+OUTPUT_MODES: tuple[Mode, ...] = get_args(Mode)  # strictest first
+Stage = Literal["probe", "applies", "verdict", "pair", "text"]
+Body = dict[str, Any]  # JSON of a chat completion request
+
+BYTES_PER_TOKEN = 4  # an estimate where the server counts no tokens; a Cyrillic letter has 2 bytes
+
+
+class RequestSettings(NamedTuple):
+    """How a prompt is put to a model."""
+
+    mode: Mode
+    model: str
+    max_tokens: int  # per verdict
+    temperature: float = 0
+    sample: int = 0  # seeds the sampling
+
+
+class JudgeRequest(NamedTuple):
+    """A full request, and what its reply is filed under."""
+
+    key: str  # SHA-256 of the bytes
+    body: Body
+    data: bytes  # the body as it is sent
+    stage: Stage = "text"
+    rule: str = "text"  # ids of the rules that it asks about
+    row: str = ""
+    mode: Mode = "plain"
+
+    @property
+    def estimated_tokens(self) -> int:
+        """Tokens of the messages, estimated from their bytes in UTF-8."""
+        size = sum(len(message["content"].encode()) for message in self.body["messages"])
+        return size // BYTES_PER_TOKEN
+
+    def with_body(self, body: Body) -> "JudgeRequest":
+        """The request with another body, filed under the same labels."""
+        return build_request(body)._replace(
+            stage=self.stage, rule=self.rule, row=self.row, mode=self.mode
+        )
+
+    def with_twice_the_tokens(self) -> "JudgeRequest":
+        """The request with twice as many tokens for the reply."""
+        return self.with_body({**self.body, "max_tokens": 2 * self.body["max_tokens"]})
+
+
+def build_request(body: Body) -> JudgeRequest:
+    """The request of a body, serialised and hashed once."""
+    try:
+        data = to_json(body)  # the bytes that `json` makes, in a seventh of its time
+    except ValueError:  # a lone surrogate, which UTF-8 cannot encode
+        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return JudgeRequest(hashlib.sha256(data).hexdigest(), body, data)
+
+
+def response_format(mode: Mode, name: str, schema: dict[str, Any]) -> Body:
+    """The request parameters that ask for a reply by a JSON schema, as strictly as `mode` can."""
+    if mode == "plain":
+        return {}
+    if mode == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    if mode == "structured_outputs":
+        return {"structured_outputs": {"json": schema}}
+    named_schema = {"name": name, "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": named_schema}}
+
+
+def object_schema(properties: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of an object with exactly these keys, in this order."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

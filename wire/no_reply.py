@@ -1,0 +1,40 @@
+"""The errors of a request that gets no reply.
+
+    NoReply
+    ├── Undelivered         no attempt reached the server, or none came back whole
+    │   └── NotSent         given up before the first attempt
+    └── Rejected            the server answered, and will answer the same to the same request
+        ├── ContextOverflow
+        ├── ContentFiltered
+        └── BadRequest
+
+What only the user can mend (key, quota, address, model) is a `config.errors.SetupError` instead.
+"""
+
+
+class NoReply(Exception):
+    """A request without a reply. Asking the same again at once would not help."""
+
+
+class Undelivered(NoReply):
+    """All attempts failed: no connection, a timeout, HTTP 429 or 5xx, an unreadable body."""
+
+
+class NotSent(Undelivered):
+    """Not attempted: too many requests before it were undelivered."""
+
+
+class Rejected(NoReply):
+    """The server refused this request for good."""
+
+
+class ContextOverflow(Rejected):
+    """Prompt and reply are longer than the model's context."""
+
+
+class ContentFiltered(Rejected):
+    """The provider's content filter refused the request."""
+
+
+class BadRequest(Rejected):
+    """Any other permanent HTTP error, such as an unsupported parameter."""
