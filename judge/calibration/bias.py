@@ -14,7 +14,7 @@ from judge.calibration.mutation.llm import NO_SERVER
 from judge.checks.check import normalised_answer
 from judge.labels import Preference
 from judge.llm.judge import LlmJudge
-from judge.llm.prompt import JudgePrompt, verdict_prompt
+from judge.llm.prompt import JudgePrompt, pair_prompt, verdict_prompt
 from judge.metrics.agreement import prefers_longer
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
