@@ -20,7 +20,7 @@ _BAD = ("оба плохо", "both bad")
 _OFF_TOPIC = ("вопрос не по теме", "off topic")
 
 
-class Gold(Record):
+class GoldLabel(Record):
     """What people hold of one logged answer."""
 
     row: str
@@ -37,10 +37,10 @@ class Preference(Record):
     worse: str
 
 
-class GoldLabels(NamedTuple):
+class LoggedLabels(NamedTuple):
     """Everything that the labels of some rows say."""
 
-    gold: tuple[Gold, ...]
+    gold: tuple[GoldLabel, ...]
     preferences: tuple[Preference, ...]
     off_topic: tuple[str, ...]  # row ids: a refusal is due, neither answer is called good or bad
     unclear: tuple[str, ...]  # row ids whose labels contradict each other or name nobody
@@ -48,12 +48,12 @@ class GoldLabels(NamedTuple):
     comments: int  # labelled rows with a comment
 
 
-def read_labels(rows: Sequence[Row]) -> GoldLabels:
+def read_labels(rows: Sequence[Row]) -> LoggedLabels:
     """The gold and the preferences in the rows' labels.
 
     An answer that cleaning took out (a provider's stub, an empty one) has neither.
     """
-    gold: list[Gold] = []
+    gold: list[GoldLabel] = []
     preferences: list[Preference] = []
     off_topic, unclear, unlabelled = [], [], []
     for row in rows:
@@ -69,7 +69,7 @@ def read_labels(rows: Sequence[Row]) -> GoldLabels:
         elif not found and not winner and len(_rivals(row)) > 1:
             unclear.append(row.id)
     comments = sum(bool(row.labels and row.comment) for row in rows)
-    return GoldLabels(
+    return LoggedLabels(
         tuple(gold),
         tuple(preferences),
         tuple(off_topic),
@@ -125,7 +125,7 @@ def _says(row: Row, phrases: Sequence[str]) -> bool:
     return any(phrase in fold(label) for label in row.labels or () for phrase in phrases)
 
 
-def _row_gold(row: Row) -> list[Gold]:
+def _row_gold(row: Row) -> list[GoldLabel]:
     """Gold of every rival when the labels call all good, or all bad; else none."""
     rivals, liked = _rivals(row), preferred(row)
     bad = _says(row, _BAD)
@@ -134,7 +134,7 @@ def _row_gold(row: Row) -> list[Gold]:
     if bad == all_good or (bad and named):
         return []
     why = "; ".join(filter(None, (", ".join(row.labels or ()), row.comment)))
-    return [Gold(row=row.id, system=name, good=all_good, why=why) for name in rivals]
+    return [GoldLabel(row=row.id, system=name, good=all_good, why=why) for name in rivals]
 
 
 def _winner(row: Row) -> list[Preference]:

@@ -130,7 +130,7 @@ def _note(judge: LlmJudge, config: Config, coverage: Coverage, calibrated: bool)
 def _calibrated(run: RunPaths, bound: JudgeFingerprint) -> bool:
     """Whether this very judge was held against people's labels."""
     found = load_calibration(run.calibration, bound)
-    return isinstance(found, Calibration) and found.by_people
+    return isinstance(found, Calibration) and found.representative
 
 
 def _write(

@@ -9,7 +9,7 @@ from judge.annotation.import_labels import ArmLabels, Estimate, estimate
 from judge.calibration.bias import BiasRate
 from judge.calibration.label_agreement import GoldAgreement
 from judge.calibration.record import Calibration
-from judge.calibration.variants import CODE_STRICT
+from judge.calibration.variants import CODE_ONLY
 from judge.checks.applicability import by_model
 from judge.metrics.drift import AnsweredSplit
 from judge.metrics.interval import Refusal
@@ -50,7 +50,7 @@ class Calibrated(Record):
     corrected: Corrected  # share of the best student's answers to val that people would call good
     broken: Broken
     attacked: Attacked
-    disagreeing: int
+    disagreement_count: int
 
 
 def summary(material: RunFiles) -> Calibrated | None:
@@ -61,49 +61,49 @@ def summary(material: RunFiles) -> Calibrated | None:
     name = score_name(material, found)
     held = found.scores.get(name)
     return Calibrated(
-        model=found.bound.model,
+        model=found.judge.model,
         score=name,
         people=held.report if held else None,
         corrected=corrected(found, material.val, material.student, STRICT),
         broken=_broken(found),
         attacked=_attacked(found, name),
-        disagreeing=found.disagreeing,
+        disagreement_count=found.disagreement_count,
     )
 
 
 def score_name(material: RunFiles, found: Calibration) -> str:
     """The run's strict score, or that of code where a model decides too and was not asked."""
     asked = any(due.must and by_model(due) for due in material.rules.scored_rules())
-    return CODE_STRICT if asked and found.bound.model is None else STRICT
+    return CODE_ONLY if asked and found.judge.model is None else STRICT
 
 
 def _broken(found: Calibration) -> Broken:
-    code = [one for one in found.mutations if one.check != "llm" and one.ways]
-    ways = [(one.rule, way, said) for one in code for way, said in one.ways.items()]
+    code = [one for one in found.mutations if one.check != "llm" and one.operators]
+    ways = [(one.rule, way, kills) for one in code for way, kills in one.operators.items()]
     copies = [(one.specificity.value * one.copies) for one in code if one.specificity]
     return Broken(
         rules=len(code),
-        n=sum(said.n for _, _, said in ways),
-        caught=sum(said.caught for _, _, said in ways),
+        n=sum(kills.mutants for _, _, kills in ways),
+        caught=sum(kills.killed for _, _, kills in ways),
         copies=sum(one.copies for one in code),
         passed=round(sum(copies)),
         missed=tuple(
-            f"“{way}” ({rule}, {said.caught} of {said.n})"
-            for rule, way, said in ways
-            if 2 * said.caught < said.n
+            f"“{way}” ({rule}, {kills.killed} of {kills.mutants})"
+            for rule, way, kills in ways
+            if 2 * kills.killed < kills.mutants
         ),
     )
 
 
 def _attacked(found: Calibration, name: str) -> Attacked:
-    tallies = [one.scores[name] for one in found.attacks.attacks if name in one.scores]
+    tallies = [one.variants[name] for one in found.attacks.attacks if name in one.variants]
     return Attacked(
         texts=len(tallies),
         rows=len(found.attacks.rows),
         through=sum(one.passed > 0 for one in tallies),
         undecided=sum(one.undecided > 0 and not one.passed for one in tallies),
         escapes=found.attacks.escapes,
-        by_model=found.attacks.model_row is not None,
+        by_model=found.attacks.llm_row is not None,
     )
 
 
@@ -135,7 +135,7 @@ def probes(found: Calibration | Refusal) -> list[tuple[str, BiasRate]]:
     """The biases that the judge was probed for, by name."""
     if isinstance(found, Refusal):
         return []
-    return [(name.replace("_", " "), one) for name, one in found.probes]
+    return [(name.replace("_", " "), one) for name, one in found.biases]
 
 
 def reading(one: Agreement) -> str | None:

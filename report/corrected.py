@@ -37,7 +37,7 @@ def corrected(
     held = found.scores.get(what)
     if held is None or not held.report.n:
         return _raw("no logged answer that this score decides is called good or bad")
-    asked = _asked(side.board, held.must_rules) if found.bound.model is None else []
+    asked = _asked(side.board, held.must_rules) if found.judge.model is None else []
     if asked:
         return _raw(f"a language model decides {', '.join(asked)} and was not calibrated")
     one = held.report

@@ -20,7 +20,7 @@ from data.prepare import DataQuality
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.import_labels import Labels
-from judge.calibration.record import Calibration, bound_by, load_calibration
+from judge.calibration.record import Calibration, load_calibration, noted_fingerprint
 from judge.metrics.drift import AnsweredSplit
 from judge.metrics.interval import Refusal
 from judge.records import JudgeResult
@@ -165,9 +165,9 @@ def _calibration(
     Refused, with what differs, when neither is there. Raises DataError when the file is broken.
     """
     note = judged.judge if judged else None
-    found = load_calibration(run.calibration, bound_by(rules, prompt, note))
+    found = load_calibration(run.calibration, noted_fingerprint(rules, prompt, note))
     if isinstance(found, Refusal) and note is not None:
-        code = load_calibration(run.calibration, bound_by(rules, prompt, None))
+        code = load_calibration(run.calibration, noted_fingerprint(rules, prompt, None))
         return found if isinstance(code, Refusal) else code
     return found
 
@@ -176,7 +176,9 @@ def _known(judged: JudgeResult | None, found: Calibration | Refusal) -> JudgeRes
     """The result as the calibration of today sees its judge: it may be newer than the scores."""
     if judged is None or judged.judge is None:
         return judged
-    holds = isinstance(found, Calibration) and found.bound.model is not None and found.by_people
+    holds = (
+        isinstance(found, Calibration) and found.judge.model is not None and found.representative
+    )
     note = judged.judge.model_copy(update={"calibrated": holds})
     return judged.model_copy(update={"judge": note})
 

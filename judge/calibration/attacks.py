@@ -1,7 +1,7 @@
-"""Answers that attack the judge, and how many of them get through.
+"""Hostile answers, and how many of them the judge passes.
 
-They stand in `prompts/judge/attacks.yaml`. No one of them answers any question, so each must fail;
-one that code cannot fail and no model was asked about is undecided, not passed.
+They are listed in `prompts/judge/attacks.yaml`. None of them answers a question, so each must fail.
+An attack that no code rule fails is undecided, not passed, as long as no model was asked.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from config.settings import Settings
 from data.answers import Answer
 from data.records import Record, digest
 from data.rows import Row
-from judge.calibration.variants import boards
+from judge.calibration.variants import variant_tables
 from judge.checks.check import code_verdicts
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import verdict_prompt
@@ -26,7 +26,7 @@ from prompts.check_settings import LlmCheck
 from prompts.prompt_file import Prompt
 from prompts.rules import Rule, RuleFile
 
-ROWS = 10  # val rows that each attack is tried on by code; the model sees it on the first one
+ATTACKED_ROWS = 10  # val rows tried by code; the model is asked about the first one
 
 AttackKind = Literal[
     "plea",
@@ -43,14 +43,14 @@ AttackKind = Literal[
 
 
 class Attack(Settings):
-    """A hostile answer; None is an answer that is not there."""
+    """A hostile answer; `text` is None for an absent one."""
 
     id: str
     kind: AttackKind
     text: str | None
 
     def answer(self, row: Row) -> Answer:
-        """The attack as an answer to a row. An absent text is the empty one, as in replies."""
+        """The attack as an answer to a row; an absent text becomes an empty one, as in replies."""
         return Answer(
             key="",
             arm=f"attack/{self.id}",
@@ -63,35 +63,35 @@ class Attack(Settings):
         )
 
 
-class Tally(Record):
-    """What became of an attack under one strict score, over the rows that it was tried on."""
+class AttackTally(Record):
+    """The outcomes of an attack under one variant of the strict score, in rows."""
 
     failed: int
-    undecided: int  # no must-rule failed, and some have no verdict
+    undecided: int  # no must-rule fails, some have no verdict
     passed: int
 
 
-class AttackScore(Record):
-    """One attack."""
+class AttackOutcome(Record):
+    """The outcomes of one attack."""
 
     id: str
     kind: AttackKind
-    scores: dict[str, Tally]  # by strict score, see judge.calibration.variants
-    model_passes: tuple[str, ...] = ()  # llm rules that the model passed it on
+    variants: dict[str, AttackTally]  # by variant of the strict score
+    llm_passes: tuple[str, ...] = ()  # llm rules that the model passed
 
 
 class AttackReport(Record):
-    """All attacks."""
+    """The outcomes of all attacks."""
 
-    rows: tuple[str, ...]  # val rows by code
-    model_row: str | None  # the row on which the model was asked; None: no judging server
-    escapes: int  # attacks that leave their fence: anything but 0 is a defect
-    got_through: dict[str, int]  # strict score → attacks that passed on some row
-    attacks: tuple[AttackScore, ...]
+    rows: tuple[str, ...]  # val rows tried by code
+    llm_row: str | None  # the row that the model was asked about; None: no judging server
+    escapes: int  # attacks that break out of their fence; must be 0
+    passed_by_variant: dict[str, int]  # variant → attacks that passed on some row
+    attacks: tuple[AttackOutcome, ...]
 
 
 def load_attacks(path: Path = TEMPLATES / "attacks.yaml") -> tuple[Attack, ...]:
-    """The attacks of a file. Raises ConfigError or DataError when one is malformed or repeated."""
+    """Reads attacks. Raises ConfigError or DataError for a malformed or a repeated one."""
     values = read_yaml(path)
     if not isinstance(values, list):
         raise DataError(f"{path}: expected a list of attacks, found {type(values).__name__}")
@@ -100,19 +100,19 @@ def load_attacks(path: Path = TEMPLATES / "attacks.yaml") -> tuple[Attack, ...]:
         for number, value in enumerate(values, 1)
     )
     for field in ("id", "text"):
-        most, count = Counter(getattr(attack, field) for attack in attacks).most_common(1)[0]
+        value, count = Counter(getattr(attack, field) for attack in attacks).most_common(1)[0]
         if count > 1:
-            raise DataError(f"{path}: {field} {most!r} is given twice; remove one")
+            raise DataError(f"{path}: {field} {value!r} occurs twice; remove one")
     return attacks
 
 
 def escapes(text: str) -> bool:
-    """Whether an answer leaves its fence: its id must stand in its own two fence lines alone."""
+    """Whether an answer breaks its fence: the fence id may occur in its own two lines only."""
     check = LlmCheck.model_validate({"type": "llm", "pass": "polite", "fail": "rude"})
     rule = Rule(id="probe", source="Be polite.", check=check)
     question = verdict_prompt(rule, Row(id="probe", question="When?"), text)
-    turn = str(question.body("plain", "", 1)["messages"][1]["content"])
-    return any(turn.count(part.id) != 2 for part in question.parts)
+    message = str(question.body("plain", "", 1)["messages"][1]["content"])
+    return any(message.count(part.id) != 2 for part in question.parts)
 
 
 def attack_report(
@@ -122,33 +122,39 @@ def attack_report(
     rows: Sequence[Row],
     judge: LlmJudge | None,
 ) -> AttackReport:
-    """Every attack as the answer to up to ROWS rows, by code; to the first by the model too."""
-    tried = sorted(rows, key=lambda row: digest(row.id))[:ROWS]
-    answered = [(row, attack.answer(row)) for attack in attacks for row in tried]
+    """Each attack as the answer to up to ATTACKED_ROWS rows; the model judges the first only."""
+    attacked = sorted(rows, key=lambda row: digest(row.id))[:ATTACKED_ROWS]
+    pairs = [(row, attack.answer(row)) for attack in attacks for row in attacked]
     verdicts = [
-        one for row, answer in answered for one in code_verdicts(rules, prompt, row, answer)
+        verdict for row, answer in pairs for verdict in code_verdicts(rules, prompt, row, answer)
     ]
-    asked: list[Verdict] = []
+    llm_verdicts: list[Verdict] = []
     if judge is not None:
-        asked = judge.verdicts([pair for pair in answered if pair[0].id == tried[0].id])
-    found = boards(rules, tried, verdicts + asked)
-    scores = tuple(_score(attack, found, asked) for attack in attacks)
+        llm_verdicts = judge.verdicts([pair for pair in pairs if pair[0].id == attacked[0].id])
+    tables = variant_tables(rules, attacked, verdicts + llm_verdicts)
+    outcomes = tuple(_outcome(attack, tables, llm_verdicts) for attack in attacks)
     return AttackReport(
-        rows=tuple(row.id for row in tried),
-        model_row=tried[0].id if judge is not None else None,
+        rows=tuple(row.id for row in attacked),
+        llm_row=attacked[0].id if judge is not None else None,
         escapes=sum(escapes(attack.text or "") for attack in attacks),
-        got_through={
-            name: sum(score.scores[name].passed > 0 for score in scores) for name in found
+        passed_by_variant={
+            name: sum(outcome.variants[name].passed > 0 for outcome in outcomes) for name in tables
         },
-        attacks=scores,
+        attacks=outcomes,
     )
 
 
-def _score(attack: Attack, found: dict[str, VerdictTable], asked: Sequence[Verdict]) -> AttackScore:
+def _outcome(
+    attack: Attack, tables: dict[str, VerdictTable], llm_verdicts: Sequence[Verdict]
+) -> AttackOutcome:
     arm = f"attack/{attack.id}"
     tallies = {}
-    for name, board in found.items():
-        counts = Counter(board.strict[arm].values())
-        tallies[name] = Tally(failed=counts[False], undecided=counts[None], passed=counts[True])
-    passed = [one.rule for one in asked if one.arm == arm and one.outcome == "pass"]
-    return AttackScore(id=attack.id, kind=attack.kind, scores=tallies, model_passes=tuple(passed))
+    for name, table in tables.items():
+        counts = Counter(table.strict[arm].values())
+        tallies[name] = AttackTally(
+            failed=counts[False], undecided=counts[None], passed=counts[True]
+        )
+    passed = [
+        verdict.rule for verdict in llm_verdicts if verdict.arm == arm and verdict.outcome == "pass"
+    ]
+    return AttackOutcome(id=attack.id, kind=attack.kind, variants=tallies, llm_passes=tuple(passed))

@@ -1,7 +1,7 @@
-"""Biases of the judge that no gold is needed to see: length, position, its own caprice.
+"""Biases of the judge that can be measured without gold labels: length, position, instability.
 
-Each probe asks the model about the same thing twice; without a judging server it is not run. A rule
-is asked about alone both times, whatever `judge.rules_per_call`: its company must change nothing.
+Each is measured by asking the model the same thing twice, so all but one need a judging server.
+Rules are asked about alone, whatever `judge.rules_per_call`: other rules must not matter.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from data.records import Record, digest
 from data.rows import Row, question_key
-from judge.calibration.mutation.case import Pairs, russian, with_sentence
-from judge.calibration.mutation.llm import NO_SERVER
+from judge.calibration.mutation.case import LoggedPairs, insert_sentence, is_russian
+from judge.calibration.mutation.llm import NO_JUDGING_SERVER
 from judge.checks.check import normalised_answer
 from judge.labels import Preference
 from judge.llm.judge import LlmJudge
@@ -22,9 +22,9 @@ from judge.verdict import Verdict
 from prompts.check_settings import LlmCheck
 from prompts.rules import RuleFile
 
-CASES = 30  # verdicts per probe at most
-REPEATS = 5  # asks of one question for self-agreement …
-TEMPERATURE = 0.7  # … at this temperature
+BIAS_CASES = 30  # verdicts that are asked about again, at most
+BIAS_REPEATS = 5  # requests per verdict for self-consistency …
+REPEAT_TEMPERATURE = 0.7  # … at this temperature
 
 _PADDING = {
     True: (
@@ -41,39 +41,37 @@ _PADDING = {
 
 
 class BiasRate(Record):
-    """How often what should not matter did."""
+    """How often a bias shows, among decided comparisons."""
 
     n: int = 0  # comparisons of which both sides are decided
-    count: int = 0  # of them, those of which the probe's name is true
-    rate: Interval | None = None
-    missing: int = 0  # comparisons with a side undecided
-    not_run: str | None = None
+    count: int = 0  # comparisons for which the name of the rate is true
+    rate: Interval | None = None  # clustered by question
+    missing: int = 0  # comparisons with an undecided side
+    not_run: str | None = None  # why nothing was measured
 
 
 class BiasReport(Record):
-    """All probes. Lengths in characters; answers of one length take no part."""
+    """All biases. Lengths are in characters; pairs of equal length are left out."""
 
     people_prefer_longer: BiasRate  # labelled pairs whose preferred answer is the longer one
-    judge_prefers_longer: BiasRate  # the same of the pairs on which the judge keeps its choice
-    judge_agrees_with_people: BiasRate  # … and where it chooses as people did
-    position_flips: BiasRate  # pairs on which the judge chooses a place, not an answer
+    judge_prefers_longer: BiasRate  # the same for the judge, where its choice is stable
+    judge_agrees_with_people: BiasRate  # stable choices that are the choice of people
+    position_flips: BiasRate  # pairs whose choice changes with the order of the answers
     padding_flips: BiasRate  # verdicts that change when neutral sentences are added
-    padding_helps: BiasRate  # of the fails, those that become a pass by it
-    repeat_flips: (
-        BiasRate  # questions whose repeated verdicts at a temperature are not all the same
-    )
+    padding_helps: BiasRate  # fails that become a pass when they are added
+    repeat_flips: BiasRate  # questions whose verdicts at a temperature are not all equal
 
 
-class Judging(NamedTuple):
-    """What the probes ask about."""
+class BiasInputs(NamedTuple):
+    """The judge and its verdicts that the biases are measured on."""
 
     rules: RuleFile
-    pairs: Pairs
+    pairs: LoggedPairs
     verdicts: Sequence[Verdict]  # of the model, on the logged answers
     judge: LlmJudge
 
 
-class PreferencePair(NamedTuple):
+class _PreferencePair(NamedTuple):
     """A labelled pair: the answer that people preferred, and the other one."""
 
     row: Row
@@ -81,140 +79,143 @@ class PreferencePair(NamedTuple):
     worse: str
 
 
-class _Verdict(NamedTuple):
-    """A decided verdict of an llm rule on a logged answer."""
+class _Choice(NamedTuple):
+    """A preference pair, and whether the choice is the preferred answer of people."""
+
+    pair: _PreferencePair
+    better: bool
+
+
+class _VerdictCase(NamedTuple):
+    """A decided verdict of an llm rule on a logged answer, as questions to the judge."""
 
     question: JudgePrompt
     padded: JudgePrompt
     cluster: str
 
 
-def probe(
-    preferences: Sequence[Preference], rows: Sequence[Row], judging: Judging | None
+def bias_report(
+    preferences: Sequence[Preference], rows: Sequence[Row], inputs: BiasInputs | None
 ) -> BiasReport:
-    """All probes; those of the model are not run where `judging` is None."""
+    """All biases; without `inputs` only the length bias of people, which needs no model."""
     by_id = {row.id: row for row in rows}
-    duels = [_preference_pair(by_id[one.row], one) for one in preferences]
-    people = _longer([(one, True) for one in duels])
-    if judging is None:
-        no = BiasRate(not_run=NO_SERVER)
-        return BiasReport(
-            people_prefer_longer=people,
-            judge_prefers_longer=no,
-            judge_agrees_with_people=no,
-            position_flips=no,
-            padding_flips=no,
-            padding_helps=no,
-            repeat_flips=no,
+    pairs = [
+        _PreferencePair(
+            row := by_id[label.row], row.answers[label.better], row.answers[label.worse]
         )
-    chosen, positions = _choices(duels, judging.judge)
-    verdicts = _verdicts(judging)
-    flips, helps = _padding(verdicts, judging.judge)
+        for label in preferences
+    ]
+    people = _longer([_Choice(pair, better=True) for pair in pairs])
+    if inputs is None:
+        not_run = BiasRate(not_run=NO_JUDGING_SERVER)
+        others = dict.fromkeys(BiasReport.model_fields, not_run)
+        return BiasReport(**{**others, "people_prefer_longer": people})
+    choices, position_flips = _stable_choices(pairs, inputs.judge)
+    cases = _verdict_cases(inputs)
+    padding_flips, padding_helps = _padding(cases, inputs.judge)
     return BiasReport(
         people_prefer_longer=people,
-        judge_prefers_longer=_longer(chosen),
-        judge_agrees_with_people=bias_rate(
-            [better for _, better in chosen], [question_key(one.row) for one, _ in chosen]
+        judge_prefers_longer=_longer(choices),
+        judge_agrees_with_people=_bias_rate(
+            [choice.better for choice in choices],
+            [question_key(choice.pair.row) for choice in choices],
         ),
-        position_flips=positions,
-        padding_flips=flips,
-        padding_helps=helps,
-        repeat_flips=_repeats(verdicts, judging.judge),
+        position_flips=position_flips,
+        padding_flips=padding_flips,
+        padding_helps=padding_helps,
+        repeat_flips=_repeats(cases, inputs.judge),
     )
 
 
-def _preference_pair(row: Row, preference: Preference) -> PreferencePair:
-    return PreferencePair(row, row.answers[preference.better], row.answers[preference.worse])
-
-
-def bias_rate(values: Sequence[bool], clusters: Sequence[str], missing: int = 0) -> BiasRate:
-    """The rate of True among decided comparisons, clustered by question."""
+def _bias_rate(values: Sequence[bool], clusters: Sequence[str], missing: int = 0) -> BiasRate:
     interval = rate(values, clusters)
     return BiasRate(n=len(values), count=sum(values), rate=interval, missing=missing)
 
 
-def _longer(chosen: Sequence[tuple[PreferencePair, bool]]) -> BiasRate:
-    """Of pairs with the choice (True: people's), how often it fell on the longer answer."""
+def _longer(choices: Sequence[_Choice]) -> BiasRate:
+    """How often the choice is the longer answer."""
     lengths = [
         (len(pair.better), len(pair.worse)) if better else (len(pair.worse), len(pair.better))
-        for pair, better in chosen
+        for pair, better in choices
     ]
-    share = prefers_longer(lengths, [question_key(pair.row) for pair, _ in chosen])
-    longest = [mine > other for mine, other in lengths if mine != other]
-    return BiasRate(n=len(longest), count=sum(longest), rate=share)
+    interval = prefers_longer(lengths, [question_key(choice.pair.row) for choice in choices])
+    longer = [chosen > other for chosen, other in lengths if chosen != other]
+    return BiasRate(n=len(longer), count=sum(longer), rate=interval)
 
 
-def _choices(
-    duels: Sequence[PreferencePair], judge: LlmJudge
-) -> tuple[list[tuple[PreferencePair, bool]], BiasRate]:
-    """The pairs on which the judge keeps its choice in both orders, and the flips."""
+def _stable_choices(
+    pairs: Sequence[_PreferencePair], judge: LlmJudge
+) -> tuple[list[_Choice], BiasRate]:
+    """The choices that are equal in both orders of the answers, and the rate of the others."""
     language = judge.language
-    there = judge.rulings([pair_prompt(row, one, two, language) for row, one, two in duels])
-    back = judge.rulings([pair_prompt(row, two, one, language) for row, one, two in duels])
+    forward = judge.rulings([pair_prompt(row, a, b, language) for row, a, b in pairs])
+    backward = judge.rulings([pair_prompt(row, b, a, language) for row, a, b in pairs])
     decided = [
-        (pair, one.verdict == "first", two.verdict == "second")
-        for pair, one, two in zip(duels, there, back, strict=True)
-        if one.verdict is not None and two.verdict is not None
+        (pair, first.verdict == "first", second.verdict == "second")
+        for pair, first, second in zip(pairs, forward, backward, strict=True)
+        if first.verdict is not None and second.verdict is not None
     ]
-    flips = bias_rate(
-        [one != two for _, one, two in decided],
+    flips = _bias_rate(
+        [first != second for _, first, second in decided],
         [question_key(pair.row) for pair, _, _ in decided],
-        len(duels) - len(decided),
+        len(pairs) - len(decided),
     )
-    return [(pair, one) for pair, one, two in decided if one == two], flips
+    return [_Choice(pair, first) for pair, first, second in decided if first == second], flips
 
 
-def _verdicts(judging: Judging) -> list[_Verdict]:
-    """Up to CASES decided verdicts of llm rules, in no order of the logs."""
-    rules = {rule.id: rule for rule in judging.rules.rules if isinstance(rule.check, LlmCheck)}
-    answers = {(row.id, answer.arm): (row, answer) for row, answer in judging.pairs}
+def _verdict_cases(inputs: BiasInputs) -> list[_VerdictCase]:
+    """Up to BIAS_CASES decided verdicts of llm rules, in order of a hash."""
+    rules = {rule.id: rule for rule in inputs.rules.rules if isinstance(rule.check, LlmCheck)}
+    answers = {(row.id, answer.arm): (row, answer) for row, answer in inputs.pairs}
     decided = [
-        one
-        for one in judging.verdicts
-        if one.rule in rules
-        and one.outcome in ("pass", "fail")
-        and answers[one.row, one.arm][1].usable
+        verdict
+        for verdict in inputs.verdicts
+        if verdict.rule in rules
+        and verdict.outcome in ("pass", "fail")
+        and answers[verdict.row, verdict.arm][1].usable
     ]
-    decided.sort(key=lambda one: digest([one.row, one.arm, one.rule]))
-    found = []
-    for one in decided[:CASES]:
-        row, answer = answers[one.row, one.arm]
-        said = normalised_answer(answer.text, judging.rules.normalise)
-        asked = [
-            verdict_prompt(rules[one.rule], row, text, judging.rules.language)
-            for text in (said, padded(said))
-        ]
-        found.append(_Verdict(asked[0], asked[1], question_key(row)))
-    return found
+    decided.sort(key=lambda verdict: digest([verdict.row, verdict.arm, verdict.rule]))
+    cases = []
+    for verdict in decided[:BIAS_CASES]:
+        row, answer = answers[verdict.row, verdict.arm]
+        text = normalised_answer(answer.text, inputs.rules.normalise)
+        rule, language = rules[verdict.rule], inputs.rules.language
+        question = verdict_prompt(rule, row, text, language)
+        with_padding = verdict_prompt(rule, row, padded(text), language)
+        cases.append(_VerdictCase(question, with_padding, question_key(row)))
+    return cases
 
 
 def padded(answer: str) -> str:
-    """The answer, longer by sentences in its language that say nothing."""
-    for sentence in _PADDING[russian(answer)]:
-        answer = with_sentence(answer, sentence)
+    """The answer with neutral sentences in its language inserted."""
+    for sentence in _PADDING[is_russian(answer)]:
+        answer = insert_sentence(answer, sentence)
     return answer
 
 
-def _padding(verdicts: Sequence[_Verdict], judge: LlmJudge) -> tuple[BiasRate, BiasRate]:
-    before = judge.rulings([one.question for one in verdicts])
-    after = judge.rulings([one.padded for one in verdicts])
-    pairs = [
-        (was.verdict == "pass", now.verdict == "pass", one.cluster)
-        for one, was, now in zip(verdicts, before, after, strict=True)
-        if was.verdict is not None and now.verdict is not None
+def _padding(cases: Sequence[_VerdictCase], judge: LlmJudge) -> tuple[BiasRate, BiasRate]:
+    before = judge.rulings([case.question for case in cases])
+    after = judge.rulings([case.padded for case in cases])
+    decided = [
+        (plain.verdict == "pass", with_padding.verdict == "pass", case.cluster)
+        for case, plain, with_padding in zip(cases, before, after, strict=True)
+        if plain.verdict is not None and with_padding.verdict is not None
     ]
-    missing = len(verdicts) - len(pairs)
-    flips = bias_rate([was != now for was, now, _ in pairs], [one for *_, one in pairs], missing)
-    fails = [(now, cluster) for was, now, cluster in pairs if not was]
-    return flips, bias_rate([now for now, _ in fails], [one for _, one in fails])
+    flips = _bias_rate(
+        [plain != with_padding for plain, with_padding, _ in decided],
+        [cluster for *_, cluster in decided],
+        len(cases) - len(decided),
+    )
+    fails = [(passes, cluster) for plain, passes, cluster in decided if not plain]
+    return flips, _bias_rate([passes for passes, _ in fails], [cluster for _, cluster in fails])
 
 
-def _repeats(verdicts: Sequence[_Verdict], judge: LlmJudge) -> BiasRate:
-    rulings = judge.repeats([one.question for one in verdicts], TEMPERATURE, REPEATS)
-    values, clusters = [], []
-    for one, repeats in zip(verdicts, rulings, strict=True):
-        said = {ruling.verdict for ruling in repeats}
-        if None not in said:
-            values.append(len(said) > 1)
-            clusters.append(one.cluster)
-    return bias_rate(values, clusters, len(verdicts) - len(values))
+def _repeats(cases: Sequence[_VerdictCase], judge: LlmJudge) -> BiasRate:
+    rulings = judge.repeats([case.question for case in cases], REPEAT_TEMPERATURE, BIAS_REPEATS)
+    flips, clusters = [], []
+    for case, repeats in zip(cases, rulings, strict=True):
+        verdicts = {ruling.verdict for ruling in repeats}
+        if None not in verdicts:
+            flips.append(len(verdicts) > 1)
+            clusters.append(case.cluster)
+    return _bias_rate(flips, clusters, len(cases) - len(flips))

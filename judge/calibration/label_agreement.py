@@ -1,32 +1,41 @@
-"""The strict scores of the logged answers against what people said of them.
+"""Agreement of the strict scores with people's labels of the logged answers.
 
-People judged how much an answer helps, the rules how far it obeys the prompt: a low agreement says
-that the two differ, not which of them errs.
+People judged how helpful an answer is, the rules how far it obeys the prompt. Low agreement means
+that the two differ, not which of them is wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from data.records import Record
 from data.rows import Row, question_key
-from judge.calibration.variants import CODE_STRICT
-from judge.labels import Gold, Half
-from judge.metrics import agreement as raters
+from judge.calibration.variants import CODE_ONLY
+from judge.labels import GoldLabel, Half
+from judge.metrics.agreement import (
+    ac1,
+    accuracy,
+    balanced_accuracy,
+    confusion,
+    kappa_interval,
+    tnr,
+    tpr,
+    youden,
+)
 from judge.metrics.interval import Interval
 from judge.metrics.verdict_table import STRICT, VerdictTable
 
-SHOWN = 40  # disagreements listed
+DISAGREEMENTS_LISTED = 40
 _EXCERPT = 240  # characters of an answer
 
 
 class GoldAgreement(Record):
-    """One score against people's good and bad, on one half. Shares with 95 % intervals.
+    """A score against people's good and bad, on one half of the questions; 95 % intervals.
 
-    Where verdicts are missing a fail is decided by one broken rule and a pass by none: the decided
-    answers are then no fair sample, and the agreement on them says little.
+    Where verdicts are missing, one broken rule decides a fail but nothing decides a pass: the
+    decided answers are then a biased sample, and their agreement says little.
     """
 
-    n: int  # answers that both decided
+    n: int  # answers with gold and a decided score
     undecided: int  # answers with gold whose score is missing
     true_pass: int
     false_pass: int  # people: bad, the score: pass
@@ -36,21 +45,21 @@ class GoldAgreement(Record):
     balanced_accuracy: float | None
     kappa: Interval | None  # Cohen's, bootstrap over questions
     ac1: float | None  # Gwet's
-    tpr: Interval | None  # of the good answers, how many pass
-    tnr: Interval | None  # of the bad ones, how many fail
+    tpr: Interval | None  # share of the good answers that pass
+    tnr: Interval | None  # share of the bad answers that fail
     j: float | None  # TPR + TNR − 1
 
 
-class ScoreAgainstGold(Record):
-    """One strict score: the must-rules that it rests on, and both halves."""
+class VariantAgreement(Record):
+    """A variant of the strict score: its must-rules, and its agreement on both halves."""
 
     must_rules: tuple[str, ...]
     tune: GoldAgreement
     report: GoldAgreement
 
 
-class RuleAgainstGold(Record):
-    """How often good and bad answers pass one rule, on both halves: what a low agreement is of."""
+class RulePassCounts(Record):
+    """How often good and bad answers pass one rule, on both halves: explains a low agreement."""
 
     rule: str
     must: bool
@@ -61,117 +70,119 @@ class RuleAgainstGold(Record):
 
 
 class Disagreement(Record):
-    """An answer that the score and people see differently."""
+    """An answer on which the score and people differ."""
 
     row: str
     system: str
     half: Half
     good: bool
     why: str
-    score: str  # the strict score of the run where it is decided, else that of code alone
+    score: str  # the strict score of the run where it is decided, else the code-only variant
     passes: bool
     broken: tuple[str, ...]  # must-rules
     excerpt: str
 
 
 class GoldComparison(NamedTuple):
-    """What is held against each other."""
+    """Gold labels and the scores that are compared with them."""
 
-    gold: Sequence[Gold]
-    boards: dict[str, VerdictTable]  # by strict score
-    halves: dict[str, Half]
+    gold: Sequence[GoldLabel]
+    tables: dict[str, VerdictTable]  # by variant of the strict score
+    halves: dict[str, Half]  # by row
     rows: dict[str, Row]
     seed: int
 
+    def passes(self, variant: str, label: GoldLabel) -> bool | None:
+        """The score of the labelled answer; None where it is undecided."""
+        return self.tables[variant].strict[f"logged/{label.system}"][label.row, 0]
 
-def score_against(held: GoldComparison, name: str) -> ScoreAgainstGold:
-    """One strict score on both halves."""
-    return ScoreAgainstGold(
-        must_rules=held.boards[name].rules.must_rules,
-        tune=_agreement(held, name, "tune"),
-        report=_agreement(held, name, "report"),
+
+def variant_agreement(comparison: GoldComparison, variant: str) -> VariantAgreement:
+    """The agreement of one variant of the strict score on both halves."""
+    return VariantAgreement(
+        must_rules=comparison.tables[variant].rules.must_rules,
+        tune=_gold_agreement(comparison, variant, "tune"),
+        report=_gold_agreement(comparison, variant, "report"),
     )
 
 
-def _scored(held: GoldComparison, name: str, gold: Gold) -> bool | None:
-    return held.boards[name].strict[f"logged/{gold.system}"][gold.row, 0]
-
-
-def _agreement(held: GoldComparison, name: str, half: Half) -> GoldAgreement:
-    here = [one for one in held.gold if held.halves[one.row] == half]
-    pairs = [(one, _scored(held, name, one)) for one in here]
-    decided = [(one, passed) for one, passed in pairs if passed is not None]
-    good, passes = [one.good for one, _ in decided], [passed for _, passed in decided]
-    clusters = [question_key(held.rows[one.row]) for one, _ in decided]
-    counts = raters.confusion(good, passes)
+def _gold_agreement(comparison: GoldComparison, variant: str, half: Half) -> GoldAgreement:
+    labels = [label for label in comparison.gold if comparison.halves[label.row] == half]
+    scores = [(label, comparison.passes(variant, label)) for label in labels]
+    decided = [(label, passes) for label, passes in scores if passes is not None]
+    good, passed = [label.good for label, _ in decided], [passes for _, passes in decided]
+    clusters = [question_key(comparison.rows[label.row]) for label, _ in decided]
+    counts = confusion(good, passed)
     return GoldAgreement(
         n=counts.n,
-        undecided=len(here) - len(decided),
+        undecided=len(labels) - len(decided),
         **counts._asdict(),
-        accuracy=raters.accuracy(counts),
-        balanced_accuracy=raters.balanced_accuracy(counts),
-        kappa=raters.kappa_interval(good, passes, clusters, held.seed),
-        ac1=raters.ac1(counts),
-        tpr=raters.tpr(counts),
-        tnr=raters.tnr(counts),
-        j=raters.youden(counts),
+        accuracy=accuracy(counts),
+        balanced_accuracy=balanced_accuracy(counts),
+        kappa=kappa_interval(good, passed, clusters, comparison.seed),
+        ac1=ac1(counts),
+        tpr=tpr(counts),
+        tnr=tnr(counts),
+        j=youden(counts),
     )
 
 
-def rules_against(held: GoldComparison) -> list[RuleAgainstGold]:
-    """Every rule that some answer with gold decides, in the order of the rule file."""
-    board = held.boards[STRICT]
-    found = []
-    for due in board.rules.scored_rules():
-        passes = {True: [0, 0], False: [0, 0]}  # good → decided, passed
-        for one in held.gold:
-            outcome = board.verdicts[f"logged/{one.system}"][one.row, 0][due.id].outcome
-            passes[one.good][0] += outcome in ("pass", "fail")
-            passes[one.good][1] += outcome == "pass"
-        (good, good_passes), (bad, bad_passes) = passes[True], passes[False]
-        if good + bad:
-            found.append(
-                RuleAgainstGold(
-                    rule=due.id,
-                    must=due.must,
-                    good=good,
-                    good_passes=good_passes,
-                    bad=bad,
-                    bad_passes=bad_passes,
-                )
+def rule_pass_counts(comparison: GoldComparison) -> Iterator[RulePassCounts]:
+    """Every rule that is decided on some answer with gold, in the order of the rule file."""
+    table = comparison.tables[STRICT]
+    for scored in table.rules.scored_rules():
+        outcomes = {
+            good: [
+                table.verdicts[f"logged/{label.system}"][label.row, 0][scored.id].outcome
+                for label in comparison.gold
+                if label.good is good
+            ]
+            for good in (True, False)
+        }
+        passes = {good: outcomes[good].count("pass") for good in outcomes}
+        decided = {good: passes[good] + outcomes[good].count("fail") for good in outcomes}
+        if any(decided.values()):
+            yield RulePassCounts(
+                rule=scored.id,
+                must=scored.must,
+                good=decided[True],
+                good_passes=passes[True],
+                bad=decided[False],
+                bad_passes=passes[False],
             )
-    return found
 
 
-def disagreements(held: GoldComparison) -> tuple[list[Disagreement], int]:
-    """Up to SHOWN of them, and how many there are.
+def disagreements(comparison: GoldComparison) -> tuple[list[Disagreement], int]:
+    """Up to DISAGREEMENTS_LISTED of them, and how many there are.
 
-    The worst first: bad answers that pass, then good ones by the must-rules that they break.
+    First bad answers that pass, then good answers by the number of must-rules that they break.
     """
-    found = [one for gold in held.gold if (one := _disagreement(held, gold)) is not None]
-    worst = sorted(found, key=lambda one: (not one.passes, -len(one.broken)))
-    return worst[:SHOWN], len(found)
-
-
-def _disagreement(held: GoldComparison, gold: Gold) -> Disagreement | None:
-    passed, name = _scored(held, STRICT, gold), STRICT
-    if passed is None and CODE_STRICT in held.boards:
-        passed, name = _scored(held, CODE_STRICT, gold), CODE_STRICT
-    if passed is None or passed == gold.good:
-        return None
-    verdicts = held.boards[name].verdicts[f"logged/{gold.system}"][gold.row, 0]
-    broken = [
-        rule for rule in held.boards[name].rules.must_rules if verdicts[rule].outcome == "fail"
+    differing = [
+        disagreement
+        for label in comparison.gold
+        if (disagreement := _disagreement(comparison, label)) is not None
     ]
-    text = " ".join(held.rows[gold.row].answers[gold.system].split())
+    differing.sort(key=lambda disagreement: (not disagreement.passes, -len(disagreement.broken)))
+    return differing[:DISAGREEMENTS_LISTED], len(differing)
+
+
+def _disagreement(comparison: GoldComparison, label: GoldLabel) -> Disagreement | None:
+    variant, passes = STRICT, comparison.passes(STRICT, label)
+    if passes is None and CODE_ONLY in comparison.tables:
+        variant, passes = CODE_ONLY, comparison.passes(CODE_ONLY, label)
+    if passes is None or passes == label.good:
+        return None
+    table = comparison.tables[variant]
+    verdicts = table.verdicts[f"logged/{label.system}"][label.row, 0]
+    text = " ".join(comparison.rows[label.row].answers[label.system].split())
     return Disagreement(
-        row=gold.row,
-        system=gold.system,
-        half=held.halves[gold.row],
-        good=gold.good,
-        why=gold.why,
-        score=name,
-        passes=passed,
-        broken=tuple(broken),
+        row=label.row,
+        system=label.system,
+        half=comparison.halves[label.row],
+        good=label.good,
+        why=label.why,
+        score=variant,
+        passes=passes,
+        broken=tuple(rule for rule in table.rules.must_rules if verdicts[rule].outcome == "fail"),
         excerpt=text[:_EXCERPT],
     )

@@ -1,4 +1,4 @@
-"""judge/calibration.json, and what it is bound to: it speaks of one judge, and of no other."""
+"""judge/calibration.json, and the fingerprint of the one judge that it is valid for."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from config.errors import DataError
 from data.records import Record, digest
 from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
-from judge.calibration.label_agreement import Disagreement, RuleAgainstGold, ScoreAgainstGold
+from judge.calibration.label_agreement import Disagreement, RulePassCounts, VariantAgreement
 from judge.calibration.mutation.code import MutationScore
 from judge.llm.templates import TEMPLATES
 from judge.metrics.interval import Refusal
@@ -17,24 +17,26 @@ from judge.records import Agreement, Coverage, JudgeNote
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 
+_NOT_JUDGING = ("draft.j2", "repair.j2")  # templates that ask for no verdict
+
 
 class JudgeFingerprint(Record):
-    """Everything whose change makes it another judge."""
+    """A change of any field makes a different judge."""
 
     model: str | None  # None: code alone
-    mode: str | None  # form of the replies
-    rules_per_call: int = 1  # asked about together; of code alone, 1
+    mode: str | None  # output mode of the replies
+    rules_per_call: int = 1  # 1 for code alone
     rules: str  # hash of the rule file
-    prompt: str  # … of the prompt with its examples
-    templates: str  # … of prompts/judge/*/*.j2, those aside that do not judge
+    prompt: str  # hash of the prompt with its examples
+    templates: str  # hash of the judging templates, prompts/judge/*/*.j2
 
 
 class GoldCounts(Record):
-    """What the labels gave."""
+    """What the labels of the logged answers say, in numbers."""
 
     good: int  # answers
     bad: int
-    preferences: int  # pairs with a winner: no gold, kept for the probes
+    preferences: int  # pairs with a winner; no gold, used for biases
     off_topic: int  # rows
     unclear: int
     unlabelled: int
@@ -42,36 +44,36 @@ class GoldCounts(Record):
 
 
 class Calibration(Record):
-    """How far the judge can be trusted."""
+    """How far a judge can be trusted."""
 
-    bound: JudgeFingerprint
+    judge: JudgeFingerprint
     rows: int
     answers: int  # logged answers that were scored
-    coverage: Coverage | None = None  # of the model on them; None: not asked, or not noted then
+    coverage: Coverage | None = None  # of the model on them; None: no model was asked
     gold: GoldCounts
-    scores: dict[str, ScoreAgainstGold]  # by strict score, see judge.calibration.variants
-    rules: tuple[RuleAgainstGold, ...]
-    shadows: tuple[Agreement, ...]  # llm rules against the code rules that shadow them
+    scores: dict[str, VariantAgreement]  # by variant of the strict score
+    rules: tuple[RulePassCounts, ...]
+    shadows: tuple[Agreement, ...]  # llm rules against the code rules that they shadow
     mutations: tuple[MutationScore, ...]
     attacks: AttackReport
-    probes: BiasReport
-    disagreeing: int  # answers with gold that the score sees differently
-    disagreements: tuple[Disagreement, ...]  # the worst of them first
+    biases: BiasReport
+    disagreement_count: int  # answers with gold on which the score differs
+    disagreements: tuple[Disagreement, ...]  # the worst first, not all of them
 
     @property
-    def by_people(self) -> bool:
-        """Whether the strict score of most labelled answers could be held against the labels, and
-        the model, where one was asked, gave most of its verdicts on the logged answers.
+    def representative(self) -> bool:
+        """Whether most labelled answers have a decided strict score and, where a model was asked,
+        most of its verdicts on the logged answers came.
 
-        With fewer, mostly those are decided that break a rule in code: no sample of the judge.
+        Otherwise the decided answers are mostly those that break a code rule: a biased sample.
         """
-        held = self.scores[STRICT].report if STRICT in self.scores else None
+        agreement = self.scores[STRICT].report if STRICT in self.scores else None
         answered = self.coverage is None or self.coverage.share_missing < 0.5
-        return held is not None and held.n > held.undecided and answered
+        return agreement is not None and agreement.n > agreement.undecided and answered
 
 
-def bound_by(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> JudgeFingerprint:
-    """What the judge that scored a run is bound to; without a note, it is code alone."""
+def noted_fingerprint(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> JudgeFingerprint:
+    """The fingerprint of the judge that scored a run; without a note, code alone."""
     if note is None:
         return judge_fingerprint(rules, prompt, None, None)
     return judge_fingerprint(rules, prompt, note.model, note.mode, note.rules_per_call)
@@ -80,7 +82,7 @@ def bound_by(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> JudgeFi
 def judge_fingerprint(
     rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None, rules_per_call: int = 1
 ) -> JudgeFingerprint:
-    """What a judge of these parts is bound to."""
+    """The fingerprint of a judge with these parts and the templates of today."""
     return JudgeFingerprint(
         model=model,
         mode=mode,
@@ -92,36 +94,36 @@ def judge_fingerprint(
 
 
 def templates_sha256(folder: Path) -> str:
-    """Hash of the templates that the judge asks with, in all languages."""
+    """Hash of the templates that ask for verdicts, in all languages."""
     return digest(
         {
             path.relative_to(folder).as_posix(): path.read_text("utf-8")
             for path in folder.glob("*/*.j2")
-            if path.name not in ("draft.j2", "repair.j2")  # these judge nothing
+            if path.name not in _NOT_JUDGING
         }
     )
 
 
-def load_calibration(path: Path, bound: JudgeFingerprint) -> Calibration | Refusal:
-    """The calibration of the judge that `bound` describes.
+def load_calibration(path: Path, judge: JudgeFingerprint) -> Calibration | Refusal:
+    """The calibration of this judge.
 
-    Refused, with the name of what differs, when it was made of another one, and when there is
-    none. Raises DataError when the file is broken.
+    Refused without a calibration, and for one of another judge, naming the fields that differ.
+    Raises DataError for a broken file.
     """
     if not path.exists():
         return Refusal("the judge has not been calibrated; run `python -m judge CONFIG calibrate`")
     try:
-        found = Calibration.model_validate_json(path.read_bytes())
+        calibration = Calibration.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise DataError(
             f"{path}: {place or 'file'}: {first['msg']}; calibrate again to replace it"
         ) from None
-    ours, theirs = bound.model_dump(), found.bound.model_dump()
-    differing = [name for name in ours if ours[name] != theirs[name]]
+    expected, stored = judge.model_dump(), calibration.judge.model_dump()
+    differing = [name for name in expected if expected[name] != stored[name]]
     if differing:
         return Refusal(
             f"{path} was made with another {', '.join(differing)}; calibrate this judge again"
         )
-    return found
+    return calibration

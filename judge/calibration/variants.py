@@ -1,9 +1,9 @@
-"""Four strict scores of one answer, by which must-rules they rest on.
+"""Four variants of the strict score, by the must-rules that they count.
 
-`strict` is the score of the run, `strict without labels` that of the hidden set. `code_strict`
-leaves out what a language model has a part in, so it is there without a server.
-`code_strict_blind` also leaves out the rules whose condition reads the labels or the comment: those
-know in part what people said, and prove nothing when held against it.
+`strict` is the score of the run and `strict without labels` the score of the hidden set.
+`code_only` leaves out the rules that a language model takes part in, so it exists without a server.
+`code_only_label_free` also leaves out the rules whose condition reads the labels or the comment:
+these rules know in part what people said, so their agreement with people proves nothing.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,33 +14,36 @@ from judge.metrics.verdict_table import DECIDABLE, STRICT, VerdictTable, build_v
 from judge.verdict import Verdict
 from prompts.rules import RuleFile, ScoredRule
 
-CODE_STRICT = "code_strict"
-BLIND = "code_strict_blind"
+CODE_ONLY = "code_only"
+CODE_ONLY_LABEL_FREE = "code_only_label_free"
 
 
-def views(rules: RuleFile) -> dict[str, RuleFile]:
-    """The rule files that the four scores rest on, by name."""
+def strict_variants(rules: RuleFile) -> dict[str, RuleFile]:
+    """Variant → the rule file that it counts."""
     return {
         STRICT: rules,
-        DECIDABLE: _only(rules, lambda due: not needs_label(due.rule)),
-        CODE_STRICT: _only(rules, lambda due: not by_model(due)),
-        BLIND: _only(rules, lambda due: not by_model(due) and not needs_label(due.rule)),
+        DECIDABLE: _filtered(rules, lambda scored: not needs_label(scored.rule)),
+        CODE_ONLY: _filtered(rules, lambda scored: not by_model(scored)),
+        CODE_ONLY_LABEL_FREE: _filtered(
+            rules, lambda scored: not by_model(scored) and not needs_label(scored.rule)
+        ),
     }
 
 
-def _only(rules: RuleFile, keep: Callable[[ScoredRule], bool]) -> RuleFile:
-    kept = tuple(rule for rule in rules.rules if keep(ScoredRule(id=rule.id, rule=rule)))
-    return rules.model_copy(update={"rules": kept})
+def _filtered(rules: RuleFile, keep: Callable[[ScoredRule], bool]) -> RuleFile:
+    remaining = tuple(rule for rule in rules.rules if keep(ScoredRule(id=rule.id, rule=rule)))
+    return rules.model_copy(update={"rules": remaining})
 
 
-def boards(
+def variant_tables(
     rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
 ) -> dict[str, VerdictTable]:
-    """The verdicts on the board of each view that has must-rules."""
-    listed = list(verdicts)
-    made = {}
-    for name, view in views(rules).items():
-        ids = {due.id for due in view.scored_rules()}
-        if view.must_rules:
-            made[name] = build_verdict_table(view, rows, [one for one in listed if one.rule in ids])
-    return made
+    """The verdict table of each variant that has must-rules."""
+    verdicts = list(verdicts)
+    tables = {}
+    for name, variant in strict_variants(rules).items():
+        if variant.must_rules:
+            ids = {scored.id for scored in variant.scored_rules()}
+            counted = [verdict for verdict in verdicts if verdict.rule in ids]
+            tables[name] = build_verdict_table(variant, rows, counted)
+    return tables

@@ -10,7 +10,7 @@ from config.schema import Config
 from data.atomic_write import write_text
 from data.jsonl import read_records
 from data.run_paths import RunPaths
-from judge.calibration.record import bound_by, load_calibration
+from judge.calibration.record import load_calibration, noted_fingerprint
 from judge.format import share
 from judge.gate.junit import JunitCase, junit
 from judge.gate.junit import Outcome as CaseOutcome
@@ -56,7 +56,7 @@ def measure(config: Config) -> GateMeasurements:
     if best not in result.scores.arms:
         raise DataError(f"{at.scores}: the best student, {best}, is not in it; {again}")
     board = build_verdict_table(rules, at.rows("val"), read_records(at.verdicts, Verdict))
-    bound = bound_by(rules, prompt, result.judge)
+    bound = noted_fingerprint(rules, prompt, result.judge)
     return GateMeasurements(best, result, board, load_calibration(at.calibration, bound))
 
 

@@ -79,7 +79,7 @@ def _calibrated(measured: GateMeasurements) -> Gate:
         return Gate("calibrated", "pass", "no must-rule is decided by a model")
     if isinstance(found, Refusal):
         return Gate("calibrated", "uncalibrated", f"{', '.join(ruled)}: {found.reason}")
-    if not found.by_people:
+    if not found.representative:
         said = "calibrated on no answer that people call good or bad; label some of the logs"
         return Gate("calibrated", "uncalibrated", f"{', '.join(ruled)}: {said}")
     n = found.scores[STRICT].report.n

@@ -14,15 +14,15 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.import_labels import ArmLabels, Label, Labels
 from judge.annotation.sheet import answer_id
-from judge.calibration.attacks import AttackReport, AttackScore, Tally
+from judge.calibration.attacks import AttackOutcome, AttackReport, AttackTally
 from judge.calibration.bias import BiasRate, BiasReport
 from judge.calibration.label_agreement import (
     Disagreement,
     GoldAgreement,
-    RuleAgainstGold,
-    ScoreAgainstGold,
+    RulePassCounts,
+    VariantAgreement,
 )
-from judge.calibration.mutation.code import Caught, MutationScore
+from judge.calibration.mutation.code import MutationScore, OperatorKills
 from judge.calibration.record import Calibration, GoldCounts, JudgeFingerprint
 from judge.checks.check import code_verdicts
 from judge.metrics.agreement import agreements
@@ -132,35 +132,33 @@ def make_calibration(bound: JudgeFingerprint, text: str = "") -> Calibration:
     """27 of 30 broken answers caught, 19 of 20 copies passed, 1 of 2 attacks through."""
     gold = make_gold()
     return Calibration(
-        bound=bound,
+        judge=bound,
         rows=25,
         answers=25,
         gold=GoldCounts(
             good=40, bad=40, preferences=3, off_topic=8, unclear=0, unlabelled=0, comments=1
         ),
         scores={
-            STRICT: ScoreAgainstGold(must_rules=("opening", f"r {text}"), tune=gold, report=gold),
-            DECIDABLE: ScoreAgainstGold(must_rules=("opening",), tune=gold, report=gold),
+            STRICT: VariantAgreement(must_rules=("opening", f"r {text}"), tune=gold, report=gold),
+            DECIDABLE: VariantAgreement(must_rules=("opening",), tune=gold, report=gold),
         },
         rules=(
-            RuleAgainstGold(
-                rule=f"r {text}", must=True, good=9, good_passes=8, bad=0, bad_passes=0
-            ),
+            RulePassCounts(rule=f"r {text}", must=True, good=9, good_passes=8, bad=0, bad_passes=0),
         ),
         shadows=(_shadow(text),),
         mutations=_mutations(text),
         attacks=AttackReport(
             rows=("val-0001", "val-0002"),
-            model_row=None,
+            llm_row=None,
             escapes=0,
-            got_through={STRICT: 1},
+            passed_by_variant={STRICT: 1},
             attacks=(
-                _attack(f"hit {text}", Tally(failed=1, undecided=0, passed=1), text),
-                _attack("miss", Tally(failed=2, undecided=0, passed=0), text),
+                _attack(f"hit {text}", AttackTally(failed=1, undecided=0, passed=1), text),
+                _attack("miss", AttackTally(failed=2, undecided=0, passed=0), text),
             ),
         ),
-        probes=_probes(text),
-        disagreeing=9,
+        biases=_probes(text),
+        disagreement_count=9,
         disagreements=(_disagreement(text, passes=True), _disagreement(text, passes=False)),
     )
 
@@ -190,10 +188,10 @@ def _mutations(text: str) -> tuple[MutationScore, ...]:
         rule=f"opening {text}",
         check="starts_with",
         must=True,
-        made=True,
-        ways={
-            f"removed {text}": Caught(n=28, caught=27, sensitivity=SHARE),
-            f"replaced {text}": Caught(n=2, caught=0, sensitivity=SHARE),
+        phrase_inserted=True,
+        operators={
+            f"removed {text}": OperatorKills(mutants=28, killed=27, sensitivity=SHARE),
+            f"replaced {text}": OperatorKills(mutants=2, killed=0, sensitivity=SHARE),
         },
         copies=20,
         specificity=Interval(value=0.95, low=0.76, high=0.99),
@@ -202,8 +200,10 @@ def _mutations(text: str) -> tuple[MutationScore, ...]:
     return tested, asked
 
 
-def _attack(name: str, tally: Tally, text: str) -> AttackScore:
-    return AttackScore(id=name, kind="plea", scores={STRICT: tally}, model_passes=(f"kind {text}",))
+def _attack(name: str, tally: AttackTally, text: str) -> AttackOutcome:
+    return AttackOutcome(
+        id=name, kind="plea", variants={STRICT: tally}, llm_passes=(f"kind {text}",)
+    )
 
 
 def _probes(text: str) -> BiasReport:

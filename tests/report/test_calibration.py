@@ -34,7 +34,7 @@ def test_a_calibration_says_what_the_model_left_open(tmp_path: Path) -> None:
     assert isinstance(before.calibration, Calibration)
     assert before.judged is not None and before.judged.judge is not None
     note = before.judged.judge
-    bound = before.calibration.bound.model_copy(update={"model": note.model, "mode": note.mode})
+    bound = before.calibration.judge.model_copy(update={"model": note.model, "mode": note.mode})
     coverage = Coverage(expected=9, missing={"budget": 3, "truncated": 1}, unasked=7)
     found = make_calibration(bound).model_copy(update={"coverage": coverage})
     write_json(RunPaths.of(config).calibration, found)

@@ -94,7 +94,7 @@ def test_calibration_of_another_judge_is_refused(tmp_path: Path, changed: str) -
     config = make_run(tmp_path)
     run = RunPaths.of(config)
     before = gather(config)
-    bound = calibrated(before).bound.model_copy(update={changed: "another"})
+    bound = calibrated(before).judge.model_copy(update={changed: "another"})
     write_json(run.calibration, make_calibration(bound))
     material = gather(config)
     assert isinstance(material.calibration, Refusal)
@@ -111,10 +111,10 @@ def test_the_judge_that_judged_comes_before_code_alone(tmp_path: Path) -> None:
     """made: a judge's note and a code calibration; the judge's own is taken where it is there."""
     config = make_run(tmp_path)
     material = gather(config)
-    assert calibrated(material).bound.model is None
+    assert calibrated(material).judge.model is None
     bound = judge_fingerprint(material.rules, material.prompt, "judge ", "text")
     write_json(RunPaths.of(config).calibration, make_calibration(bound))
-    assert calibrated(gather(config)).bound.model == "judge "
+    assert calibrated(gather(config)).judge.model == "judge "
 
 
 def _with_model_rule(material: RunFiles, calibrated_judge: bool | None) -> RunFiles:
@@ -161,7 +161,7 @@ def test_code_is_held_against_people_where_a_model_rules_uncalibrated(made: RunF
     """A calibration by code alone leaves the strict score open: the score of code is shown."""
     found = summary(_with_model_rule(made, False))
     assert found is not None
-    assert (found.score, found.people) == ("code_strict", None)
+    assert (found.score, found.people) == ("code_only", None)
 
 
 @pytest.mark.parametrize(("missing", "marker"), [(1, "with care"), (12, "no")])

@@ -1,1 +1,1 @@
-"""Mutation tests: a rule is broken on purpose and the judge must see it."""
+"""Mutation tests: an answer is made to break one rule, and the judge must fail it."""

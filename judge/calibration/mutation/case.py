@@ -1,6 +1,6 @@
-"""An answer that obeys a rule, and what can be done to any text without breaking or mending a rule.
+"""The answer that a mutation test starts from, and edits that keep or satisfy any rule.
 
-Leaves the ways to break a rule to `form` and `content` beside it.
+The operators that break rules are in `form` and `content`.
 """
 
 import re
@@ -15,11 +15,11 @@ from judge.checks.text import language_of
 from prompts.check_settings import Phrase
 from prompts.rules import sentences
 
-Pairs = Sequence[tuple[Row, Answer]]
+LoggedPairs = Sequence[tuple[Row, Answer]]
 
 
 class MutationCase(NamedTuple):
-    """An answer that obeys a rule, with what its breakers need."""
+    """An answer that passes a rule, with what the mutation operators need."""
 
     row: Row
     answer: str  # normalised
@@ -28,49 +28,49 @@ class MutationCase(NamedTuple):
 
     @property
     def number(self) -> int:
-        """A number of the row's own, to vary what is inserted."""
+        """A number derived from the row id; varies the inserted text between rows."""
         return int(digest(self.row.id)[:8], 16)
 
     @property
     def sources(self) -> str:
-        """Everything that the row says."""
+        """The question and all passages of the row."""
         return "\n".join([self.row.question, *(passage.text for passage in self.row.contexts)])
 
 
-Breaker = Callable[[Any, MutationCase], str | None]  # None: this answer offers no way to
+MutationOperator = Callable[[Any, MutationCase], str | None]  # None: not applicable to this answer
 
 
-def with_sentence(answer: str, sentence: str) -> str:
-    """The answer with a sentence in front of its last one, or behind its only one."""
-    said = sentences(answer)
-    if len(said) < 2:
+def insert_sentence(answer: str, sentence: str) -> str:
+    """Inserts a sentence before the last sentence, or after the only one."""
+    parts = sentences(answer)
+    if len(parts) < 2:
         return f"{answer} {sentence}"
-    at = answer.rfind(said[-1])
+    at = answer.rfind(parts[-1])
     return f"{answer[:at]}{sentence} {answer[at:]}"
 
 
-def russian(text: str) -> bool:
+def is_russian(text: str) -> bool:
     """Whether most letters are Cyrillic."""
     return language_of(text) == "ru"
 
 
-def say(case: MutationCase, in_russian: str, in_english: str) -> str:
-    """The case's answer with a sentence in its language."""
-    return with_sentence(case.answer, in_russian if russian(case.answer) else in_english)
+def insert_in_language(case: MutationCase, russian: str, english: str) -> str:
+    """Inserts the sentence that is in the language of the answer."""
+    return insert_sentence(case.answer, russian if is_russian(case.answer) else english)
 
 
-def obeyed(demand: Phrase, answer: str) -> str:
-    """The answer made to obey a phrase check, where no answer at hand does."""
+def comply(demand: Phrase, answer: str) -> str:
+    """Edits an answer so that it passes a phrase check."""
     return {
         "starts_with": f"{demand.text} {answer}",
         "ends_with": f"{answer} {demand.text}",
-        "contains": with_sentence(answer, demand.text),
+        "contains": insert_sentence(answer, demand.text),
         "equals": demand.text,
     }[demand.type]
 
 
-def retyped(kind: str, answer: str) -> str:
-    """The answer with other quotes, dashes and spaces; a copy to the letter would prove nothing."""
+def retype(kind: str, answer: str) -> str:
+    """Changes quotes, dashes and spaces only: a harmless copy that is not identical."""
     if kind == "json":
         return f"\n{answer}\n"
     text = re.sub(r'"([^"\n]*)"', r"«\1»", answer)

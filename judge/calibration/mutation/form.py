@@ -1,12 +1,17 @@
-"""Ways to break the rules of form: alphabet, fixed phrases, patterns, length, repetition, JSON.
+"""Mutation operators for rules of form: alphabet, phrases, patterns, length, repetition, JSON.
 
-A breaker knows what people would call a breach, not how the check finds one.
+An operator writes what people would call a violation, whatever the check detects.
 """
 
 import re
 
-from judge.calibration.mutation.case import Breaker, MutationCase, obeyed, russian, with_sentence
-from judge.calibration.mutation.regex import forbidden, without_matches
+from judge.calibration.mutation.case import (
+    MutationCase,
+    MutationOperator,
+    comply,
+    insert_sentence,
+    is_russian,
+)
 from judge.checks.text import fold, words
 from prompts.check_settings import Bare, Length, Pattern, Phrase, ScriptShare
 from prompts.rules import sentences
@@ -24,7 +29,7 @@ def _foreign_sentence(demand: ScriptShare, case: MutationCase) -> str:
         "cyrillic": "Please turn to the study office of your programme for everything else.",
         "latin": "По всем остальным вопросам обратитесь в учебный офис своей программы.",
     }
-    return with_sentence(case.answer, foreign[demand.alphabet])
+    return insert_sentence(case.answer, foreign[demand.alphabet])
 
 
 def _transliterated(demand: ScriptShare, case: MutationCase) -> str:
@@ -33,7 +38,7 @@ def _transliterated(demand: ScriptShare, case: MutationCase) -> str:
 
 # -- fixed phrases -----------------------------------------------------------------------------
 def _phrase_at(phrase: str) -> re.Pattern[str]:
-    """Where a phrase stands in a text, however its quotes, dashes, spaces and ё are written."""
+    """Matches the phrase whatever its quotes, dashes, spaces and ё."""
     parts = [re.escape(word).replace("е", "[её]") for word in words(phrase)]
     return re.compile(r"[\"«]?" + r"\W+".join(parts) + r"[.?!:]*", re.IGNORECASE)
 
@@ -43,19 +48,19 @@ def _removed(demand: Phrase, case: MutationCase) -> str:
 
 
 def _word_dropped(demand: Phrase, case: MutationCase) -> str | None:
-    said = demand.text.split()
-    if len(said) < 2:
+    tokens = demand.text.split()
+    if len(tokens) < 2:
         return None
-    shorter = " ".join([*said[:-2], said[-1]])
+    shorter = " ".join([*tokens[:-2], tokens[-1]])
     return _phrase_at(demand.text).sub(lambda _: shorter, case.answer).strip()
 
 
-def _something_before(demand: Phrase, case: MutationCase) -> str:
-    return f"{'Здравствуйте.' if russian(case.answer) else 'Hello there.'} {case.answer}"
+def _text_before(demand: Phrase, case: MutationCase) -> str:
+    return f"{'Здравствуйте.' if is_russian(case.answer) else 'Hello there.'} {case.answer}"
 
 
-def _something_behind(demand: Phrase, case: MutationCase) -> str:
-    return f"{case.answer} {'Удачи в учёбе!' if russian(case.answer) else 'Good luck with it!'}"
+def _text_after(demand: Phrase, case: MutationCase) -> str:
+    return f"{case.answer} {'Удачи в учёбе!' if is_russian(case.answer) else 'Good luck with it!'}"
 
 
 def _other_answer(demand: object, case: MutationCase) -> str | None:
@@ -63,20 +68,19 @@ def _other_answer(demand: object, case: MutationCase) -> str | None:
 
 
 # -- patterns ----------------------------------------------------------------------------------
-def _pattern_removed(demand: Pattern, case: MutationCase) -> str | None:
-    return None if forbidden(demand.pattern) else without_matches(demand.pattern, case.answer)
-
-
-def _pattern_said(demand: Pattern, case: MutationCase) -> str | None:
-    texts = forbidden(demand.pattern)
-    return with_sentence(case.answer, f"{texts[case.number % len(texts)]}.") if texts else None
+def _pattern_removed(demand: Pattern, case: MutationCase) -> str:
+    """Removes every match. An expression that forbids text matches nothing that can be removed."""
+    answer, previous = case.answer, ""
+    while answer != previous:
+        answer, previous = re.sub(demand.pattern, "", answer), answer
+    return answer
 
 
 # -- length ------------------------------------------------------------------------------------
 def _filler(case: MutationCase, count: int) -> str:
-    """So many words of the row as one sentence."""
-    own = [word for word in words(case.sources) if word.isalpha() and len(word) > 3]
-    pool = own or ["слово" if russian(case.answer) else "word"]
+    """A sentence of `count` words of the row."""
+    row_words = [word for word in words(case.sources) if word.isalpha() and len(word) > 3]
+    pool = row_words or ["слово" if is_russian(case.answer) else "word"]
     return " ".join(pool[place % len(pool)] for place in range(count)).capitalize() + "."
 
 
@@ -84,7 +88,7 @@ def _words_over(demand: Length, case: MutationCase) -> str | None:
     if demand.max_words is None:
         return None
     over = demand.max_words + 1 - len(words(case.answer))
-    return with_sentence(case.answer, _filler(case, over))
+    return insert_sentence(case.answer, _filler(case, over))
 
 
 def _sentences_over(demand: Length, case: MutationCase) -> str | None:
@@ -92,66 +96,69 @@ def _sentences_over(demand: Length, case: MutationCase) -> str | None:
         return None
     answer = case.answer
     for count in range(demand.max_sentences):
-        answer = with_sentence(answer, _filler(case, 3 + count))
+        answer = insert_sentence(answer, _filler(case, 3 + count))
     return answer
 
 
 # -- repetition, JSON --------------------------------------------------------------------------
 def _longest(answer: str) -> str:
-    """The longest sentence without its end mark."""
+    """The longest sentence without its final punctuation."""
     return max(sentences(answer), key=len).rstrip(".!?:; ")
 
 
-def _said_twice(demand: Bare, case: MutationCase) -> str:
-    return with_sentence(case.answer, f"{_longest(case.answer)}.")
+def _repeated(demand: Bare, case: MutationCase) -> str:
+    return insert_sentence(case.answer, f"{_longest(case.answer)}.")
 
 
-def _said_twice_loudly(demand: Bare, case: MutationCase) -> str:
-    return with_sentence(case.answer, f"{_longest(case.answer).upper()}!")
+def _repeated_in_capitals(demand: Bare, case: MutationCase) -> str:
+    return insert_sentence(case.answer, f"{_longest(case.answer).upper()}!")
 
 
 def _json_cut(demand: Bare, case: MutationCase) -> str:
     return case.answer.rstrip()[:-1]
 
 
-def _json_introduced(demand: Bare, case: MutationCase) -> str:
+def _json_prefixed(demand: Bare, case: MutationCase) -> str:
     return f"Here it is: {case.answer}"
 
 
-def _obeyed(demand: Phrase, case: MutationCase) -> str:
-    return obeyed(demand, case.answer)
+def _phrase_inserted(demand: Phrase, case: MutationCase) -> str:
+    return comply(demand, case.answer)
 
 
-UNDUE: dict[str, dict[str, Breaker]] = {
-    kind: {"phrase said": _obeyed} for kind in ("starts_with", "ends_with", "contains", "equals")
+CONVERSE_OPERATORS: dict[str, dict[str, MutationOperator]] = {
+    kind: {"phrase inserted": _phrase_inserted}
+    for kind in ("starts_with", "ends_with", "contains", "equals")
 }
 
-BREAKERS: dict[str, dict[str, Breaker]] = {
+FORM_OPERATORS: dict[str, dict[str, MutationOperator]] = {
     "script_share": {
         "a sentence in another alphabet": _foreign_sentence,
-        "all in another alphabet": _transliterated,
+        "transliterated": _transliterated,
     },
     "starts_with": {
         "phrase removed": _removed,
         "a word of the phrase dropped": _word_dropped,
-        "something in front": _something_before,
+        "text before the phrase": _text_before,
     },
     "ends_with": {
         "phrase removed": _removed,
         "a word of the phrase dropped": _word_dropped,
-        "something behind": _something_behind,
+        "text after the phrase": _text_after,
     },
     "contains": {"phrase removed": _removed, "a word of the phrase dropped": _word_dropped},
     "equals": {
         "a word of the phrase dropped": _word_dropped,
-        "something behind": _something_behind,
+        "text after the phrase": _text_after,
         "another answer": _other_answer,
     },
     "regex": {
-        "what is asked for removed": _pattern_removed,
-        "what is forbidden said": _pattern_said,
+        "matches removed": _pattern_removed,
     },
     "length": {"one word too many": _words_over, "sentences too many": _sentences_over},
-    "no_repetition": {"a sentence twice": _said_twice, "twice in capitals": _said_twice_loudly},
-    "json": {"cut": _json_cut, "words in front": _json_introduced},
+    "no_repetition": {
+        "a sentence repeated": _repeated,
+        "a sentence repeated in capitals": _repeated_in_capitals,
+    },
+    "json": {"truncated": _json_cut, "text before the JSON": _json_prefixed},
 }

@@ -2,9 +2,9 @@
 
 from data.rows import Row
 from judge.calibration.label_agreement import GoldComparison
-from judge.calibration.variants import boards
+from judge.calibration.variants import variant_tables
 from judge.checks.check import code_verdicts
-from judge.labels import Gold, halves
+from judge.labels import GoldLabel, halves
 from prompts.rules import RuleFile
 from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 
@@ -28,7 +28,8 @@ def held(rules: RuleFile, texts: list[tuple[str, bool]]) -> GoldComparison:
         answer = make_answer(text, f"r{n}", "logged/saiga")
         verdicts += code_verdicts(rules, PROMPT, rows[-1], answer)
     gold = [
-        Gold(row=f"r{n}", system="saiga", good=good, why="x") for n, (_, good) in enumerate(texts)
+        GoldLabel(row=f"r{n}", system="saiga", good=good, why="x")
+        for n, (_, good) in enumerate(texts)
     ]
     by_id = {row.id: row for row in rows}
-    return GoldComparison(gold, boards(rules, rows, verdicts), halves(rows, 0), by_id, 0)
+    return GoldComparison(gold, variant_tables(rules, rows, verdicts), halves(rows, 0), by_id, 0)

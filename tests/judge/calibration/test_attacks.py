@@ -86,12 +86,12 @@ def test_lakeside_code_fails_every_attack() -> None:
     """The run's own rules on six of its val rows: code alone leaves nothing undecided."""
     prompt, rules, _, val = logged("demo")
     found = attack_report(ATTACKS, rules, prompt, val[:6], None)
-    assert (len(found.rows), found.model_row, found.escapes) == (6, None, 0)
-    assert found.got_through == dict.fromkeys(
-        ("strict", "strict without labels", "code_strict", "code_strict_blind"), 0
+    assert (len(found.rows), found.llm_row, found.escapes) == (6, None, 0)
+    assert found.passed_by_variant == dict.fromkeys(
+        ("strict", "strict without labels", "code_only", "code_only_label_free"), 0
     )
     for attack in found.attacks:
-        assert attack.scores["strict"].failed == 6, attack.id
+        assert attack.variants["strict"].failed == 6, attack.id
 
 
 @needs_hse
@@ -102,8 +102,8 @@ def test_campus_code_alone_is_fooled_by_russian_prose() -> None:
     """
     prompt, rules, _, val = logged("hse")
     found = attack_report(ATTACKS, rules, prompt, val[:6], None)
-    assert (found.escapes, found.got_through["strict"]) == (0, 0)
-    through = {one.id for one in found.attacks if one.scores["code_strict"].passed}
+    assert (found.escapes, found.passed_by_variant["strict"]) == (0, 0)
+    through = {one.id for one in found.attacks if one.variants["code_only"].passed}
     texts = {attack.id: attack for attack in ATTACKS}
     assert through
     for name in through:
@@ -111,7 +111,7 @@ def test_campus_code_alone_is_fooled_by_russian_prose() -> None:
         assert texts[name].kind != "empty"
     for one in found.attacks:
         if one.kind == "empty":
-            assert one.scores["strict"].failed == len(found.rows), one.id
+            assert one.variants["strict"].failed == len(found.rows), one.id
 
 
 class TestModel:
@@ -126,27 +126,27 @@ class TestModel:
 
     def test_a_gullible_model(self, tmp_path: Path) -> None:
         found, _ = self.report("pass", tmp_path)
-        fooled = [one.id for one in found.attacks if one.model_passes == ("polite",)]
+        fooled = [one.id for one in found.attacks if one.llm_passes == ("polite",)]
         seen = [one.id for one in ATTACKS if one.id not in UNSEEN]
         assert fooled == seen  # what cannot be seen fails without a question
-        assert found.got_through == {"strict": len(seen), "strict without labels": len(seen)}
-        assert found.model_row in found.rows
+        assert found.passed_by_variant == {"strict": len(seen), "strict without labels": len(seen)}
+        assert found.llm_row in found.rows
 
     def test_a_strict_model(self, tmp_path: Path) -> None:
         found, turns = self.report("fail", tmp_path)
-        assert found.got_through == {"strict": 0, "strict without labels": 0}
-        assert not any(one.model_passes for one in found.attacks)
+        assert found.passed_by_variant == {"strict": 0, "strict without labels": 0}
+        assert not any(one.llm_passes for one in found.attacks)
         assert len(turns) < 1 + len(ATTACKS)  # one row each, the unseen ones and the probe aside
 
     def test_no_verdict_is_no_pass(self, tmp_path: Path) -> None:
         found, _ = self.report("cannot_judge", tmp_path)
-        assert found.got_through == {"strict": 0, "strict without labels": 0}
-        assert sum(one.scores["strict"].undecided > 0 for one in found.attacks) > LEAST
+        assert found.passed_by_variant == {"strict": 0, "strict without labels": 0}
+        assert sum(one.variants["strict"].undecided > 0 for one in found.attacks) > LEAST
 
 
 def test_an_answer_that_is_given_can_pass() -> None:
     """The report is not one that fails everything: a rule that an attack obeys lets it through."""
     rules = make_rules(make_rule({"type": "contains", "text": "pass"}))
     found = attack_report(ATTACKS, rules, PROMPT, [make_row()], None)
-    assert found.got_through["code_strict"] > 20
+    assert found.passed_by_variant["code_only"] > 20
     assert make_answer("x").usable

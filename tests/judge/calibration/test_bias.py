@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from judge.calibration.bias import REPEATS, BiasReport, Judging, padded, probe
-from judge.calibration.mutation.llm import NO_SERVER
+from judge.calibration.bias import BIAS_REPEATS, BiasInputs, BiasReport, bias_report, padded
+from judge.calibration.mutation.llm import NO_JUDGING_SERVER
 from judge.labels import Preference
 from tests.judge.calibration.mutation.test_llm import answer_in
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
@@ -50,7 +50,9 @@ def probed(respond: Respond, path: Path) -> tuple[BiasReport, list[dict[str, Any
     with serving(after_probe(respond)) as served:
         judge = judge_at(served.url, path, RULES)
         verdicts = judge.verdicts(pairs)
-        return probe(PREFERENCES, ROWS, Judging(RULES, pairs, verdicts, judge)), served.bodies
+        return bias_report(
+            PREFERENCES, ROWS, BiasInputs(RULES, pairs, verdicts, judge)
+        ), served.bodies
 
 
 def by_length(body: dict[str, Any]) -> Sent:
@@ -62,12 +64,12 @@ def by_length(body: dict[str, Any]) -> Sent:
 
 
 def test_people_need_no_server() -> None:
-    found = probe(PREFERENCES, ROWS, None)
+    found = bias_report(PREFERENCES, ROWS, None)
     people = found.people_prefer_longer
     assert (people.n, people.count, people.not_run) == (11, 7, None)
     assert people.rate and people.rate.low < 7 / 11 < people.rate.high
     left = [one for name, one in found if name != "people_prefer_longer"]
-    assert [one.not_run for one in left] == [NO_SERVER] * 6
+    assert [one.not_run for one in left] == [NO_JUDGING_SERVER] * 6
     assert all(one.rate is None for one in left)  # not measured is not zero
 
 
@@ -105,8 +107,8 @@ def test_a_moody_judge(tmp_path: Path) -> None:
     assert found.repeat_flips.n == N
     assert found.repeat_flips.count >= N - 3
     repeats = [body for body in bodies if body.get("temperature")]
-    assert len(repeats) == N * REPEATS
-    assert {body["seed"] for body in repeats} == set(range(REPEATS))
+    assert len(repeats) == N * BIAS_REPEATS
+    assert {body["seed"] for body in repeats} == set(range(BIAS_REPEATS))
     assert (found.position_flips.n, found.position_flips.missing) == (0, N)
     assert found.position_flips.rate is None
 

@@ -1,4 +1,4 @@
-"""The calibration of a run: agreement with people, what it is bound to, with a server or none."""
+"""The calibration of a run: agreement with people, its fingerprint, with a server or none."""
 
 import shutil
 from argparse import Namespace
@@ -16,19 +16,19 @@ from data.jsonl import write_records
 from data.prepare import prepare_data
 from data.run_paths import RunPaths
 from judge.calibration.attacks import attack_report, load_attacks
-from judge.calibration.bias import probe
+from judge.calibration.bias import bias_report
 from judge.calibration.calibrate import calibrate, calibrate_command, summary_lines
-from judge.calibration.label_agreement import disagreements, rules_against, score_against
+from judge.calibration.label_agreement import disagreements, rule_pass_counts, variant_agreement
 from judge.calibration.record import (
     Calibration,
     GoldCounts,
     JudgeFingerprint,
-    bound_by,
     judge_fingerprint,
     load_calibration,
+    noted_fingerprint,
     templates_sha256,
 )
-from judge.calibration.variants import BLIND, CODE_STRICT
+from judge.calibration.variants import CODE_ONLY, CODE_ONLY_LABEL_FREE
 from judge.checks.check import says_something
 from judge.llm.templates import TEMPLATES
 from judge.metrics.interval import Refusal
@@ -72,7 +72,7 @@ def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     path = RunPaths.of(config).calibration
     prompt, rules = load_prompt(config.prompt, Path())
     found = load_calibration(path, judge_fingerprint(rules, prompt, None, None))
-    assert isinstance(found, Calibration) and found.by_people
+    assert isinstance(found, Calibration) and found.representative
     assert found.gold.good + found.gold.bad == sum(
         half.n + half.undecided for half in (found.scores[STRICT].tune, found.scores[STRICT].report)
     )
@@ -81,7 +81,7 @@ def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "no judging server"
     }
     said = capsys.readouterr().out
-    assert "code_strict (12 must-rules)" in said and "not run: no judging server" in said
+    assert "code_only (12 must-rules)" in said and "not run: no judging server" in said
     assert path.read_text("utf-8") == found.model_dump_json(indent=1) + "\n"
 
 
@@ -94,14 +94,16 @@ def test_no_clock_and_no_chance(tmp_path: Path) -> None:
 def test_campus_by_code(tmp_path: Path) -> None:
     """The strict score of the run stays open wherever code finds no fault."""
     found = calibrate(run_of(tmp_path, "hse"), None)
-    strict, code = found.scores[STRICT], found.scores[CODE_STRICT]
+    strict, code = found.scores[STRICT], found.scores[CODE_ONLY]
     assert (found.rows, found.gold.off_topic) == (79, 1)
     for half, whole in ((strict.tune, code.tune), (strict.report, code.report)):
         assert half.undecided > 0 and half.true_pass == half.false_pass == 0
         assert whole.undecided == 0
         assert half.n + half.undecided == whole.n
     assert "partial_opening" in code.must_rules
-    assert "partial_opening" not in found.scores[BLIND].must_rules  # its condition is a comment
+    assert (
+        "partial_opening" not in found.scores[CODE_ONLY_LABEL_FREE].must_rules
+    )  # its condition is a comment
     assert any("undecided" in line for line in summary_lines(found))
 
 
@@ -121,52 +123,52 @@ def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> Non
     assert binding == {f"{language}/{name}.j2" for language in ("en", "ru") for name in names}
 
 
-BOUND = JudgeFingerprint(model="m", mode="plain", rules="r", prompt="p", templates="t")
+FINGERPRINT = JudgeFingerprint(model="m", mode="plain", rules="r", prompt="p", templates="t")
 
 
 @pytest.fixture(scope="module")
 def found() -> Calibration:
-    held_against = held(YES, [("да", True), ("нет", False)] * 4)
-    worst, disagreeing = disagreements(held_against)
+    comparison = held(YES, [("да", True), ("нет", False)] * 4)
+    worst, disagreement_count = disagreements(comparison)
     return Calibration(
-        bound=BOUND,
+        judge=FINGERPRINT,
         rows=8,
         answers=8,
         gold=GoldCounts(
             good=4, bad=4, preferences=0, off_topic=0, unclear=0, unlabelled=0, comments=0
         ),
-        scores={STRICT: score_against(held_against, STRICT)},
-        rules=tuple(rules_against(held_against)),
+        scores={STRICT: variant_agreement(comparison, STRICT)},
+        rules=tuple(rule_pass_counts(comparison)),
         shadows=(),
         mutations=(),
         attacks=attack_report(load_attacks()[:1], YES, PROMPT, [make_row()], None),
-        probes=probe([], [], None),
-        disagreeing=disagreeing,
+        biases=bias_report([], [], None),
+        disagreement_count=disagreement_count,
         disagreements=tuple(worst),
     )
 
 
-class TestBound:
+class TestFingerprint:
     def test_the_same_judge(self, found: Calibration, tmp_path: Path) -> None:
         path = tmp_path / "calibration.json"
         path.write_text(found.model_dump_json(), "utf-8")
-        assert load_calibration(path, BOUND) == found
+        assert load_calibration(path, FINGERPRINT) == found
 
     @pytest.mark.parametrize("field", list(JudgeFingerprint.model_fields))
     def test_another_judge(self, found: Calibration, tmp_path: Path, field: str) -> None:
         path = tmp_path / "calibration.json"
         path.write_text(found.model_dump_json(), "utf-8")
         other = 4 if field == "rules_per_call" else "x"
-        refused = load_calibration(path, BOUND.model_copy(update={field: other}))
+        refused = load_calibration(path, FINGERPRINT.model_copy(update={field: other}))
         assert isinstance(refused, Refusal)
         assert f"another {field};" in refused.reason
 
     def test_none_and_broken(self, tmp_path: Path) -> None:
         path = tmp_path / "calibration.json"
-        assert isinstance(load_calibration(path, BOUND), Refusal)
-        path.write_text('{"bound": 1}', "utf-8")
-        with pytest.raises(DataError, match=r"calibration\.json: bound: .*calibrate again"):
-            load_calibration(path, BOUND)
+        assert isinstance(load_calibration(path, FINGERPRINT), Refusal)
+        path.write_text('{"judge": 1}', "utf-8")
+        with pytest.raises(DataError, match=r"calibration\.json: judge: .*calibrate again"):
+            load_calibration(path, FINGERPRINT)
 
     def test_hashes_follow_what_they_are_of(self) -> None:
         first = judge_fingerprint(YES, PROMPT, None, None)
@@ -192,12 +194,12 @@ class TestWithServer:
             return verdict("first" if "begin first" in user(body) else "pass")
 
         found, bodies = self.calibrated(kind, small(tmp_path), arms=("teacher",))
-        assert (found.bound.model, found.bound.mode) == ("m", "json_schema")
-        assert all(one.not_run is None for _, one in found.probes)
-        assert found.attacks.model_row is not None
+        assert (found.judge.model, found.judge.mode) == ("m", "json_schema")
+        assert all(one.not_run is None for _, one in found.biases)
+        assert found.attacks.llm_row is not None
         covered = [one for one in found.mutations if one.check == "llm" and not one.not_covered]
         (friendly,) = [one for one in covered if one.rule == "friendly"]
-        assert friendly.ways["rewritten to break it"].n > 0 < friendly.copies
+        assert friendly.operators["rewritten to break the rule"].mutants > 0 < friendly.copies
         assert len(bodies) > 100
         said = "\n".join(summary_lines(found))
         assert found.coverage is not None
@@ -211,15 +213,15 @@ class TestWithServer:
     def test_the_budget_is_one_for_all_of_it(self, tmp_path: Path) -> None:
         found, bodies = self.calibrated(lambda body: verdict("pass"), small(tmp_path), max_calls=15)
         assert len(bodies) == 15
-        assert sum(one.missing for _, one in found.probes) > 0
+        assert sum(one.missing for _, one in found.biases) > 0
         coverage = found.coverage
         assert coverage is not None and coverage.expected == 30
         assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
         assert coverage.unasked > 16
-        assert not found.by_people  # though code alone decides every must-rule
+        assert not found.representative  # though code alone decides every must-rule
         assert {one.not_covered for one in found.mutations if one.check == "llm"} <= {
             "the model passed no logged answer",
-            "no verdict came on a broken answer or a copy",
+            "no verdict came on a mutant or a copy",
         }
 
     def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
@@ -239,4 +241,4 @@ class TestWithServer:
         assert before and after and other and batched and batched.rules_per_call == 4
         assert (before.calibrated, after.calibrated) == (False, True)
         assert (other.calibrated, batched.calibrated) == (False, False)
-        assert bound_by(YES, PROMPT, after) != bound_by(YES, PROMPT, batched)
+        assert noted_fingerprint(YES, PROMPT, after) != noted_fingerprint(YES, PROMPT, batched)

@@ -5,12 +5,9 @@ from typing import Any, get_args
 import pytest
 
 from data.rows import Row
-from judge.calibration.mutation.case import retyped, with_sentence
-from judge.calibration.mutation.code import BREAKERS, MutationScore, mutation_scores
-from judge.calibration.mutation.regex import forbidden, without_matches
-from judge.checks.check import check_context
-from judge.checks.kinds import met
-from prompts.check_settings import CodeCheck, LlmCheck, Pattern
+from judge.calibration.mutation.case import insert_sentence, retype
+from judge.calibration.mutation.code import MUTATION_OPERATORS, MutationScore, mutation_scores
+from prompts.check_settings import CodeCheck, LlmCheck
 from prompts.rules import RuleFile
 from tests.data.paths import needs_hse
 from tests.judge.calibration.logged import logged
@@ -30,11 +27,11 @@ def scores(check: dict[str, Any], *answers: str, **settings: Any) -> MutationSco
     return mutation_scores(make_rules(rule), PROMPT, pairs)[0]
 
 
-def caught(score: MutationScore) -> dict[str, tuple[int, int]]:
-    return {way: (one.caught, one.n) for way, one in score.ways.items()}
+def kills(score: MutationScore) -> dict[str, tuple[int, int]]:
+    return {operator: (one.killed, one.mutants) for operator, one in score.operators.items()}
 
 
-def test_every_kind_of_check_has_a_breaker() -> None:
+def test_every_kind_of_check_has_an_operator() -> None:
     """A new kind of check without one would be calibrated by nothing."""
     kinds = {
         kind
@@ -42,14 +39,14 @@ def test_every_kind_of_check_has_a_breaker() -> None:
         for kind in get_args(check.model_fields["type"].annotation)
     }
     assert len(kinds) == 14
-    assert kinds == set(BREAKERS)
+    assert kinds == set(MUTATION_OPERATORS)
 
 
 TWO = ("Деканат открыт с 10 до 18. Справку дают через неделю.", "Да, в деканате. Он открыт с 10.")
 
 
 @pytest.mark.parametrize(
-    ("check", "answers", "ways"),
+    ("check", "answers", "operators"),
     [
         ({"type": "script_share", "alphabet": "cyrillic", "min": 0.9}, TWO, 2),
         ({"type": "script_share", "alphabet": "latin", "min": 0.9}, ("Yes. It is.", "No, sir."), 2),
@@ -62,7 +59,6 @@ TWO = ("Деканат открыт с 10 до 18. Справку дают че�
             ("См. https://a.ru/x.", "См. http://b.ru"),
             1,
         ),
-        ({"type": "regex", "pattern": r"(?i)\A(?![\s\S]*(?:увы|ах))"}, TWO, 1),
         ({"type": "length", "max_words": 12, "max_sentences": 3}, TWO, 2),
         ({"type": "urls_from"}, ("https://hse.example/desk выдаёт.", "Да."), 3),
         ({"type": "no_digits"}, ("Да, в деканате.", "Да."), 2),
@@ -72,21 +68,23 @@ TWO = ("Деканат открыт с 10 до 18. Справку дают че�
     ],
     ids=lambda value: value["type"] if isinstance(value, dict) else None,
 )
-def test_each_kind_is_broken(check: dict[str, Any], answers: tuple[str, ...], ways: int) -> None:
+def test_each_kind_is_broken(
+    check: dict[str, Any], answers: tuple[str, ...], operators: int
+) -> None:
     """Every way that this check sees is caught on both answers, and harmless copies pass."""
     found = scores(check, *answers)
     assert found.not_covered is None
-    assert len(found.ways) == ways
+    assert len(found.operators) == operators
     unseen = {"a number in words"}  # see MISSED
-    for way, one in found.ways.items():
-        assert one.n == 2
-        assert one.caught == (0 if way in unseen else 2), way
+    for operator, one in found.operators.items():
+        assert one.mutants == 2
+        assert one.killed == (0 if operator in unseen else 2), operator
     assert (found.copies, found.specificity and found.specificity.value) == (2, 1.0)
 
 
 def test_numbers() -> None:
     found = scores({"type": "digits_from"}, *TWO)
-    assert caught(found) == {"a new number": (2, 2), "a number changed": (2, 2), MISSED: (0, 2)}
+    assert kills(found) == {"a new number": (2, 2), "a number changed": (2, 2), MISSED: (0, 2)}
 
 
 def test_words_from_elsewhere() -> None:
@@ -96,7 +94,7 @@ def test_words_from_elsewhere() -> None:
         (make_row(f"r{n}", (text,)), make_answer(text, f"r{n}")) for n, text in enumerate(passages)
     ]
     found = mutation_scores(make_rules(rule), PROMPT, pairs)[0]
-    assert caught(found) == {"another answer": (2, 2), "a foreign sentence": (2, 2)}
+    assert kills(found) == {"another answer": (2, 2), "a foreign sentence": (2, 2)}
 
 
 def test_a_lenient_check_is_found_out() -> None:
@@ -105,7 +103,7 @@ def test_a_lenient_check_is_found_out() -> None:
     strict = scores({"type": "script_share", "alphabet": "cyrillic", "min": 0.95}, long)
     lenient = scores({"type": "script_share", "alphabet": "cyrillic", "min": 0.3}, long)
     way = "a sentence in another alphabet"
-    assert (caught(strict)[way], caught(lenient)[way]) == ((1, 1), (0, 1))
+    assert (kills(strict)[way], kills(lenient)[way]) == ((1, 1), (0, 1))
 
 
 def test_an_undue_rule_is_broken_by_obeying_it() -> None:
@@ -116,65 +114,43 @@ def test_an_undue_rule_is_broken_by_obeying_it() -> None:
     )
     row = make_row(passages=(PASSAGE,))
     due, undue = mutation_scores(make_rules(rule), PROMPT, [(row, make_answer("Да."))])
-    assert due.not_covered == "due on no row"
-    assert caught(undue) == {"phrase said": (1, 1)}
+    assert due.not_covered == "applies to no row"
+    assert kills(undue) == {"phrase inserted": (1, 1)}
 
 
 def test_where_no_answer_obeys_the_phrase_is_put_in() -> None:
     found = scores({"type": "ends_with", "text": "Ещё вопрос?"}, *TWO)
-    assert found.made
-    assert all(one.caught == one.n == 2 for one in found.ways.values())
+    assert found.phrase_inserted
+    assert all(one.killed == one.mutants == 2 for one in found.operators.values())
     hopeless = scores({"type": "json"}, *TWO)
-    assert hopeless.not_covered == "no logged answer obeys it"
+    assert hopeless.not_covered == "no logged answer passes"
 
 
 def test_a_model_that_decides_when_is_taken_as_yes() -> None:
     """The check is code and can be tested without the model."""
     found = scores({"type": "contains", "text": "Да"}, "Да, так.", applies={"llm": "Is it?"})
-    assert caught(found)["phrase removed"] == (1, 1)
-
-
-def test_what_else_breaks_is_counted() -> None:
-    answer = "Деканат открыт с 10 до 18."
-    rules = make_rules(
-        make_rule({"type": "digits_from"}, id="a"), make_rule({"type": "no_repetition"}, id="b")
-    )
-    row = make_row(passages=(PASSAGE,))
-    first, second = mutation_scores(rules, PROMPT, [(row, make_answer(answer))])
-    assert first.also_broken == {}  # a new number breaks just its rule
-    assert second.also_broken == {}
+    assert kills(found)["phrase removed"] == (1, 1)
 
 
 class TestPatterns:
-    @pytest.mark.parametrize(
-        "pattern",
-        [
-            r"(?i)\A(?![\s\S]*(?:FINAL\s+ANSWER|QUESTION:|\bContent\s+\d+:|={5,}))",
-            r"\A(?!.*[abc]{2}x?)",
-            r"^(?!.*\bя\s+(?:не\s+)?смог\b)",
-        ],
-    )
-    def test_every_text_is_forbidden(self, pattern: str) -> None:
-        check = Pattern(type="regex", pattern=pattern)
-        context = check_context(make_rules(make_rule({"type": "json"})), PROMPT)
-        texts = forbidden(pattern)
-        assert texts
-        for text in texts:
-            assert not met(check, make_row(), text, context).met
+    def test_matches_are_removed_until_none_is_left(self) -> None:
+        """ "aabbcab" without "ab" is "abc", which matches again."""
+        score = scores({"type": "regex", "pattern": "ab"}, "aabbcab")
+        assert kills(score) == {"matches removed": (1, 1)}
 
-    def test_a_demanding_pattern_forbids_nothing(self) -> None:
-        assert forbidden(r"https?://|www\.") == []
-        assert without_matches(r"ab", "aabbc") == "c"  # what is left may match again
+    def test_no_operator_writes_what_a_pattern_forbids(self) -> None:
+        score = scores({"type": "regex", "pattern": r"(?i)\A(?![\s\S]*(?:увы|ах))"}, *TWO)
+        assert score.not_covered == "no operator can break it"
 
 
 def test_with_sentence_keeps_both_ends() -> None:
-    assert with_sentence("Да. Раз. Ещё?", "Два.") == "Да. Раз. Два. Ещё?"
-    assert with_sentence("Да.", "Два.") == "Да. Два."
+    assert insert_sentence("Да. Раз. Ещё?", "Два.") == "Да. Раз. Два. Ещё?"
+    assert insert_sentence("Да.", "Два.") == "Да. Два."
 
 
 def test_retyped_is_another_text() -> None:
     for kind in ("contains", "json"):
-        assert retyped(kind, 'Он - "тут". Да.') != 'Он - "тут". Да.'
+        assert retype(kind, 'Он - "тут". Да.') != 'Он - "тут". Да.'
 
 
 def code_rules(rules: RuleFile) -> set[str]:
@@ -191,10 +167,10 @@ def by_rule(name: Any) -> dict[str, MutationScore]:
 def unseen(found: dict[str, MutationScore]) -> dict[tuple[str, str], tuple[int, int]]:
     """The ways of which some breach was missed."""
     return {
-        (rule, way): (one.caught, one.n)
+        (rule, operator): (one.killed, one.mutants)
         for rule, score in found.items()
-        for way, one in score.ways.items()
-        if one.caught < one.n
+        for operator, one in score.operators.items()
+        if one.killed < one.mutants
     }
 
 
@@ -209,17 +185,19 @@ def test_lakeside_rules() -> None:
 @needs_hse
 def test_campus_rules() -> None:
     found = by_rule("hse")
-    assert [one.rule for one in found.values() if one.not_covered] == []
+    forbidding = ["no_marker", "feminine", "partial_undue"]  # patterns that forbid
+    assert [one.rule for one in found.values() if one.not_covered] == forbidding
     assert set(unseen(found)) == {
         ("russian", "a sentence in another alphabet"),  # long answers: a fifth may be foreign
         ("numbers_sourced", MISSED),
         ("partial_no_numbers", "a number in words"),
     }
-    assert all(one.specificity and one.specificity.value == 1 for one in found.values())
+    covered = [one for one in found.values() if not one.not_covered]
+    assert all(one.specificity and one.specificity.value == 1 for one in covered)
 
 
 def test_only_answers_that_were_given_are_broken() -> None:
     row: Row = make_row(passages=(PASSAGE,))
     pairs = [(row, make_answer("", finish="too_long")), (row, make_answer("Да", finish="length"))]
     rules = make_rules(make_rule({"type": "no_repetition"}))
-    assert mutation_scores(rules, PROMPT, pairs)[0].not_covered == "due on no row"
+    assert mutation_scores(rules, PROMPT, pairs)[0].not_covered == "applies to no row"

@@ -7,7 +7,7 @@ from typing import Any
 from data.answers import Answer
 from data.rows import Row
 from judge.calibration.mutation.code import MutationScore
-from judge.calibration.mutation.llm import NO_SERVER, llm_mutation_scores
+from judge.calibration.mutation.llm import NO_JUDGING_SERVER, llm_mutation_scores
 from prompts.rules import RuleFile
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judge_at
@@ -50,8 +50,8 @@ def after_probe_but_rewrites(respond: Any) -> Any:
 
 def test_a_good_judge(tmp_path: Path) -> None:
     found, bodies = scored(fails_rude, tmp_path)
-    way = found.ways["rewritten to break it"]
-    assert (way.n, way.caught, found.copies) == (6, 6, 6)
+    kills = found.operators["rewritten to break the rule"]
+    assert (kills.mutants, kills.killed, found.copies) == (6, 6, 6)
     assert found.specificity and found.specificity.value == 1
     wanted = [body["messages"][0]["content"] for body in bodies if is_rewrite(body)]
     assert len(wanted) == 6
@@ -63,7 +63,7 @@ def test_a_judge_that_sees_nothing(tmp_path: Path) -> None:
         return fails_rude(body) if is_rewrite(body) else verdict("pass")
 
     found, _ = scored(blind, tmp_path)
-    assert found.ways["rewritten to break it"].caught == 0
+    assert found.operators["rewritten to break the rule"].killed == 0
 
 
 def test_a_judge_that_looks_at_spaces(tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_its_own_example_is_kept_from_the_judge(tmp_path: Path) -> None:
     ]
     rules = make_rules(make_rule(llm_check(examples=examples), id="polite"))
     found, bodies = scored(fails_rude, tmp_path, rules)
-    way = found.ways["its own example of a fail"]
-    assert (way.n, way.caught) == (1, 1)
+    kills = found.operators["fail examples of the rule"]
+    assert (kills.mutants, kills.killed) == (1, 1)
     tested = [
         user(body) for body in bodies if not is_rewrite(body) and "begin answer" in user(body)
     ]
@@ -104,11 +104,11 @@ def test_what_came_back_unchanged_or_cut_is_no_breach(tmp_path: Path) -> None:
         return Sent(text) if "1" in text else Sent("Дур", finish="length")
 
     found, _ = scored(lazy, tmp_path)
-    assert found.ways["rewritten to break it"].n == 0
-    assert found.ways["rewritten to break it"].sensitivity is None
+    assert found.operators["rewritten to break the rule"].mutants == 0
+    assert found.operators["rewritten to break the rule"].sensitivity is None
 
 
 def test_nothing_to_break(tmp_path: Path) -> None:
     none, _ = scored(lambda body: verdict("fail"), tmp_path)
     assert none.not_covered == "the model passed no logged answer"
-    assert llm_mutation_scores(RULES, PAIRS, [], None)[0].not_covered == NO_SERVER
+    assert llm_mutation_scores(RULES, PAIRS, [], None)[0].not_covered == NO_JUDGING_SERVER
