@@ -1,12 +1,12 @@
 #!/bin/bash
-# The teacher's answers on a Ray cluster whose nodes see one checkout, at the same path:
+# Samples the teacher's answers on a Ray cluster whose nodes share the checkout at one path:
 #   CONFIG=my.yaml SHARDS=8 examples/ray.sh
-# Every shard is a job of its own with a GPU. Submitted again, each goes on where it was.
+# Each shard is a job with one GPU. Run the script again to resume unfinished shards.
 set -euo pipefail
 config="${CONFIG:?CONFIG=my.yaml SHARDS=8 examples/ray.sh}" shards="${SHARDS:-8}"
 python="${PYTHON:-$PWD/.venv/bin/python}"
 
-submit() {  # waits until the job has ended, and fails if it has
+submit() {  # waits for the job, and fails if it fails
   ray job submit "${@:2}" -- bash -c "cd '$PWD' && exec '$python' $1"
 }
 

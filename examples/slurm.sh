@@ -1,7 +1,7 @@
 #!/bin/bash
-# The teacher's answers on a SLURM cluster, from a checkout that all nodes see:
+# Samples the teacher's answers on a SLURM cluster whose nodes share the checkout:
 #   CONFIG=my.yaml examples/slurm.sh
-# Then `python -m pipeline my.yaml` goes on with what was merged.
+# Afterwards `python -m pipeline my.yaml` continues with the merged answers.
 set -euo pipefail
 export CONFIG="${CONFIG:?CONFIG=my.yaml examples/slurm.sh}" PYTHON="${PYTHON:-.venv/bin/python}"
 

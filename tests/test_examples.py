@@ -1,6 +1,6 @@
-"""The examples of sharded runs are run as they are, with stand-ins for the cluster and the model.
+"""Runs the scripts in examples/ unchanged, with stand-ins for the cluster and the model.
 
-Two shards each; what comes out is the merged file, with every train row in it.
+Two shards each; the result must be the merged file with every train row.
 """
 
 import json
@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from config.checkout import ROOT
 from data.answers import read_answers
 from data.run_paths import RunPaths
 from data.shards import shard_paths
 
-ROOT = Path(__file__).resolve().parents[1]
 PYTHON = f"""#!/bin/bash
 if [ "$2" = teacher ]; then exec {sys.executable} -m tests.fake_teacher "${{@:3}}"; fi
 exec {sys.executable} "$@"
 """
 SBATCH = """#!/bin/bash
-# runs what is submitted: an array task by task, or the command that is wrapped, once it may
+# runs an array task by task, or a wrapped command
 echo "$@" >> "$CALLS"
 for argument in "$@"; do
   case "$argument" in
@@ -45,7 +45,7 @@ exec "$@"
 
 
 class Cluster:
-    """A folder with stand-ins, an experiment, and what was called."""
+    """A folder with stand-ins for cluster commands, an experiment, and a log of the calls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -74,23 +74,23 @@ class Cluster:
         self.config.write_text(yaml.safe_dump(settings))
 
     def bash(self, *command: str, **env: str) -> str:
-        """What a script printed; it must end well."""
+        """The output of a script that must succeed."""
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        own = {"PATH": path, "CALLS": str(self.calls), "PAID": str(self.folder / "paid")}
-        own |= {"PYTHON": str(self.folder / "bin/python"), "CONFIG": str(self.config)}
-        done = subprocess.run(
+        variables = {"PATH": path, "CALLS": str(self.calls), "PAID": str(self.folder / "paid")}
+        variables |= {"PYTHON": str(self.folder / "bin/python"), "CONFIG": str(self.config)}
+        ended = subprocess.run(
             ["bash", *command],
             cwd=ROOT,
-            env={**os.environ, **own, **env},
+            env={**os.environ, **variables, **env},
             capture_output=True,
             text=True,
             timeout=600,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
 
     def check(self) -> None:
-        """Every row is in the merged file; both shards had some."""
+        """Checks that the merged file has every row and both shards had some."""
         path = self.run.answers("candidates/train")
         answers = read_answers(path)
         assert [answer.row for answer in answers] == [row.id for row in self.run.rows("train")]
@@ -100,12 +100,12 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
-    """Empty."""
+    """A cluster that has run nothing."""
     return Cluster(tmp_path)
 
 
 def test_every_script_is_bash() -> None:
-    """Read, not run."""
+    """Parses the scripts without running them."""
     for path in (ROOT / "examples").glob("*.s*"):
         assert subprocess.run(["bash", "-n", path], check=False).returncode == 0, path
     sky = yaml.safe_load((ROOT / "examples/skypilot.yaml").read_text("utf-8"))
@@ -115,12 +115,12 @@ def test_every_script_is_bash() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_slurm(cluster: Cluster) -> None:
-    """The array's tasks are the shards; the merge waits for all of them to end well."""
+    """One array task per shard; the merge waits until all have succeeded."""
     lines = (ROOT / "examples/slurm.sbatch").read_text("utf-8").splitlines()
     options = [line.split(" ", 1)[1] for line in lines if line.startswith("#SBATCH ")]
-    assert "--array=1-8" in options and all(re.fullmatch(r"--\S+", one) for one in options)
-    said = cluster.bash("examples/slurm.sh")
-    assert "candidates/train: 24 answers from 2 shards, none missing" in said
+    assert "--array=1-8" in options and all(re.fullmatch(r"--\S+", option) for option in options)
+    output = cluster.bash("examples/slurm.sh")
+    assert "candidates/train: 24 answers from 2 shards, none missing" in output
     assert "--dependency=afterok:11 " in cluster.calls.read_text()
     cluster.check()
 
@@ -128,9 +128,9 @@ def test_slurm(cluster: Cluster) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ray(cluster: Cluster) -> None:
-    """A job for the data, one a shard with a GPU, and one to merge."""
-    said = cluster.bash("examples/ray.sh", SHARDS="2")
-    assert "candidates/train: 24 answers from 2 shards, none missing" in said
+    """One job for the data, one with a GPU per shard, and one to merge."""
+    output = cluster.bash("examples/ray.sh", SHARDS="2")
+    assert "candidates/train: 24 answers from 2 shards, none missing" in output
     assert cluster.calls.read_text().count("job submit --entrypoint-num-gpus 1 -- bash -c") == 2
     cluster.check()
 
@@ -138,7 +138,7 @@ def test_ray(cluster: Cluster) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_skypilot(cluster: Cluster) -> None:
-    """Each rank does its shard on a disk of its own; the bucket then has what the merge needs."""
+    """Each rank runs its shard on its own disk; the bucket then holds all files for the merge."""
     sky = yaml.safe_load((ROOT / "examples/skypilot.yaml").read_text("utf-8"))
     assert list(sky["file_mounts"]) == [sky["envs"]["BUCKET"]]
     assert "make .venv/ready" in sky["setup"] and sky["num_nodes"] == 8
@@ -156,6 +156,6 @@ def test_skypilot(cluster: Cluster) -> None:
         cluster.bash("-c", f"cd {checkout}\n{script}", **nodes)
     shutil.copytree(bucket / "runs", cluster.folder / "runs")
     cluster.config.write_text(yaml.safe_dump({**settings, "runs": str(cluster.folder / "runs")}))
-    said = cluster.bash("-c", '"$PYTHON" -m teacher "$CONFIG" merge')
-    assert "candidates/train: 24 answers from 2 shards, none missing" in said
+    output = cluster.bash("-c", '"$PYTHON" -m teacher "$CONFIG" merge')
+    assert "candidates/train: 24 answers from 2 shards, none missing" in output
     cluster.check()

@@ -1,6 +1,6 @@
-"""The whole loop on a few rows: real model, vLLM, training and judge server, one command.
+"""The whole pipeline on a few rows: real model, vLLM, training and judge server, one command.
 
-The scores mean nothing at this size; that every stage meets the next one on disk does.
+The scores mean nothing at this size. The test checks that the stages fit together on disk.
 """
 
 import json
@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.guard.environment import guarded
+from config.checkout import ROOT
+from tests.guard.environment import guarded_environment
 
-ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"train": 24, "val": 6, "hidden": 3}
 
 
 def small_config(folder: Path) -> Path:
-    """The demo's settings on the first rows of each split, with one short student."""
+    """The demo's settings on the first rows of each split, with one short training."""
     for split, size in SIZES.items():
         rows = json.loads((ROOT / f"data/lakeside/{split}.json").read_text("utf-8"))
         (folder / f"{split}.json").write_text(json.dumps(rows[:size], ensure_ascii=False), "utf-8")
@@ -40,22 +40,21 @@ def small_config(folder: Path) -> Path:
 
 
 def run(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """The pipeline as a user starts it, on a machine whose network is guarded."""
+    """Runs the pipeline as a user would, with guarded network access."""
     command = [sys.executable, "-m", "pipeline", str(config), *options]
-    env = guarded(config.parent / "tried")
+    env = guarded_environment(config.parent / "attempts")
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
-    """One command makes all that the contract lists, without the network; a second one skips every
-    stage."""
+    """One command writes every output file without the network; a second one skips every stage."""
     config = small_config(tmp_path)
     dry = run(config, "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert all(f"train-{number:04}" in dry.stdout for number in range(1, SIZES["train"] + 1))
-    assert not (tmp_path / "runs").exists(), "a dry run leaves nothing behind"
+    assert not (tmp_path / "runs").exists(), "a dry run writes nothing"
 
     first = run(config)
     assert first.returncode == 0, first.stdout + first.stderr
@@ -65,19 +64,22 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     assert {"base", "teacher", "student/tiny"} <= set(report["arms"])
     assert set(report["hidden"]["arms"]) == {"base", "student/tiny"} and report["hidden"]["drift"]
     arms = ("base", "teacher", "student/tiny")
-    likely = [report["references"][arm]["perplexity"] for arm in arms]
-    assert all(one["n"] > 0 and one["value"] > 1 for one in likely)
-    assert len({(one["n"], one["tokens"]) for one in likely}) == 1, "the same answers for every arm"
+    perplexities = [report["references"][arm]["perplexity"] for arm in arms]
+    assert all(entry["n"] > 0 and entry["value"] > 1 for entry in perplexities)
+    sizes = {(entry["n"], entry["tokens"]) for entry in perplexities}
+    assert len(sizes) == 1, "the same answers for every arm"
     for arm in ("base", "teacher", "student/tiny", "student/tiny+prompt"):
         lines = (root / f"answers/{arm}.jsonl").read_text("utf-8").splitlines()
         assert len(lines) == SIZES["val"], arm
     train = len((root / "data/train.jsonl").read_text("utf-8").splitlines())
     base = (root / "answers/candidates/base.jsonl").read_text("utf-8").splitlines()
-    assert len(base) == train, "what the candidates must beat"
+    assert len(base) == train, "base answers to compare the candidates with"
     ceiling = json.loads((root / "teacher/audit.json").read_text("utf-8"))["strict"]
-    ways = [ceiling[way] for way in ("base", "first", "best", "repaired")]
-    assert [way["n"] for way in ways] == [train] * 4
-    assert ways[1]["value"] <= ways[2]["value"] <= ways[3]["value"]
+    base_rate, first, best, repaired = (
+        ceiling[name] for name in ("base", "first", "best", "repaired")
+    )
+    assert [rate["n"] for rate in (base_rate, first, best, repaired)] == [train] * 4
+    assert first["value"] <= best["value"] <= repaired["value"]
     hidden = json.loads((root / "best/hidden_answers.json").read_text("utf-8"))
     source = json.loads((tmp_path / "hidden.json").read_text("utf-8"))
     assert [{key: row[key] for key in row if key != "answer"} for row in hidden] == source
@@ -87,14 +89,14 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     assert any(step["loss"] is not None for step in steps)
     assert any(step["val_rows"] == 4 for step in steps)
     assert list(root.glob("wandb/offline-run-*")), "tracked offline, without a key"
-    tried = tmp_path / "tried"
-    assert not tried.exists(), f"a default run looks up and connects to nothing: {tried}"
+    attempts = tmp_path / "attempts"
+    assert not attempts.exists(), f"a default run looks up and connects to nothing: {attempts}"
 
     start = time.monotonic()
     second = run(config)
     assert second.returncode == 0, second.stderr
     assert second.stdout.count("unchanged, skipped") == 10
-    assert time.monotonic() - start < 15  # seconds; the issue's bound for a second run
+    assert time.monotonic() - start < 15  # seconds
 
     changed = run(config, "teacher.sampling.temperature=0.5")
     assert changed.returncode == 2

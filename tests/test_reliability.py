@@ -19,7 +19,7 @@ from pipeline.manifest import manifest
 from report.numbers import make_numbers
 from report.render import render_card, render_html, render_markdown
 from tests.engine.fake_engine import FakeEngine, fake_tasks
-from tests.guard.environment import guarded
+from tests.guard.environment import guarded_environment
 from tests.judge.llm.runs import after_probe, judged, pairs_of
 from tests.judge.llm.server import error
 from tests.report.made import gathered
@@ -72,7 +72,10 @@ def test_the_guard_guards() -> None:
         "socket.getaddrinfo('localhost', 80)\n"
     )
     said = subprocess.run(
-        [sys.executable, "-c", code], env=guarded(Path("/dev/null")), capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env=guarded_environment(Path("/dev/null")),
+        capture_output=True,
+        text=True,
     )
     assert said.stdout.count("guarded: ") == 2 and said.returncode == 0, said.stderr
 

@@ -1,6 +1,6 @@
-"""For a Python that starts with this folder in PYTHONPATH: no connection leaves the machine.
+"""Loaded by a Python with this folder in PYTHONPATH: refuses connections to other machines.
 
-What was tried goes to the file that GUARD_LOG names, a line each.
+Each refused attempt is a line in the file that GUARD_LOG names.
 """
 
 import ipaddress
@@ -15,45 +15,45 @@ _connect, _connect_ex, _lookup = (
 )
 
 
-def _is_here(host: object) -> bool:
+def _is_local(host: object) -> bool:
     if host in (None, "", "localhost", socket.gethostname()):
         return True
     try:
-        found = ipaddress.ip_address(str(host))
+        address = ipaddress.ip_address(str(host))
     except ValueError:
         return False
-    return found.is_loopback or found.is_unspecified
+    return address.is_loopback or address.is_unspecified
 
 
-def _refuse(what: str) -> None:
+def _refuse(attempt: str) -> None:
     with open(os.environ["GUARD_LOG"], "a", encoding="utf-8") as log:
-        log.write(f"{what}\n")
-    raise OSError(f"guarded: {what}")
+        log.write(f"{attempt}\n")
+    raise OSError(f"guarded: {attempt}")
 
 
-def _check(made: socket.socket, address: Any) -> None:
-    if made.family == socket.AF_UNIX or _is_here(address[0]):
+def _check(connecting: socket.socket, address: Any) -> None:
+    if connecting.family == socket.AF_UNIX or _is_local(address[0]):
         return
-    if made.type & socket.SOCK_DGRAM:  # how vLLM asks for its own address: nothing is sent
+    if connecting.type & socket.SOCK_DGRAM:  # vLLM's way to find its own address; sends nothing
         raise OSError("guarded")
     _refuse(f"connect {address}")
 
 
 def connect(self: socket.socket, address: Any) -> None:
-    """As socket.connect, to this machine only."""
+    """socket.connect, to this machine only."""
     _check(self, address)
     _connect(self, address)
 
 
 def connect_ex(self: socket.socket, address: Any) -> int:
-    """As socket.connect_ex, to this machine only."""
+    """socket.connect_ex, to this machine only."""
     _check(self, address)
     return _connect_ex(self, address)
 
 
 def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
-    """As socket.getaddrinfo, of this machine only."""
-    if not _is_here(host.decode() if isinstance(host, bytes) else host):
+    """socket.getaddrinfo, of this machine only."""
+    if not _is_local(host.decode() if isinstance(host, bytes) else host):
         _refuse(f"look up {host}")
     return _lookup(host, *args, **options)
 
