@@ -18,7 +18,7 @@ from data.records import Record, digest
 from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
 from judge.format import points, share
-from judge.metrics.paired import compared, with_holm
+from judge.metrics.paired import compare_arms, holm_adjusted
 from judge.metrics.scores import strict_score
 from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
 from judge.records import Comparison, JudgeResult, StrictScore
@@ -73,7 +73,7 @@ def leaderboard(folders: Sequence[Path]) -> Leaderboard:
 def _places(board: VerdictTable) -> Iterator[Place]:
     scores = {arm: strict_score(board, arm, units) for arm, units in board.strict.items()}
     order = sorted(scores, key=lambda arm: (_worst_last(scores[arm]), arm))
-    behind = with_holm([compared(board, arm, order[0], STRICT) for arm in order[1:]])
+    behind = holm_adjusted([compare_arms(board, arm, order[0], STRICT) for arm in order[1:]])
     for rank, (arm, against) in enumerate(zip(order, (None, *behind), strict=True), 1):
         yield Place(rank=rank, arm=arm, strict=scores[arm], behind=against)
 

@@ -7,36 +7,36 @@ from collections import Counter
 from collections.abc import Iterable
 
 from data.records import Record
-from judge.metrics.interval import Estimate, Interval
+from judge.metrics.interval import Interval, Measurement
 from judge.verdict import Missing, Verdict
 
 
-class RuleScore(Record):
-    """One rule on one arm. applicable = scored + missing; the rate is passes / scored."""
+class BoundedRate(Record):
+    """A pass rate over the decided verdicts, and how far the missing ones could move it."""
+
+    rate: float | None
+    low: float | None  # 95 % interval of the rate
+    high: float | None
+    low_bound: float | None  # the rate if all missing verdicts failed …
+    high_bound: float | None  # … or all passed
+
+
+class RuleScore(BoundedRate):
+    """One rule on one arm: applicable = scored + missing, rate = passes / scored."""
 
     must: bool
     applicable: int
     scored: int
     passes: int
     missing: dict[Missing, int]  # reason → verdicts
-    rate: float | None
-    low: float | None  # 95 % interval of the rate
-    high: float | None
-    low_bound: float | None  # the rate if all missing verdicts failed …
-    high_bound: float | None  # … or all passed
     failures_at_most: float | None  # 95 % upper bound of the failure rate when none was seen
 
 
-class StrictScore(Record):
+class StrictScore(BoundedRate):
     """Share of rows on which every must-rule passes, over the `n` rows that are decided."""
 
-    rate: float | None
-    low: float | None
-    high: float | None
     n: int
     missing: int
-    low_bound: float | None
-    high_bound: float | None
 
 
 class Mean(Record):
@@ -82,7 +82,7 @@ class ArmScore(Record):
     """Everything about one arm."""
 
     strict: StrictScore
-    decidable: StrictScore  # over the must-rules that need no label: val and hidden rows alike
+    label_free: StrictScore  # over the must-rules that need no label: val and hidden rows alike
     rules: dict[str, RuleScore]
     reference: ReferenceScore | None = None
 
@@ -129,7 +129,7 @@ class RuleSlice(Record):
     field: str
     value: str
     rule: str
-    rate: Estimate
+    rate: Measurement
 
 
 class DistributionShift(Record):
@@ -138,8 +138,8 @@ class DistributionShift(Record):
     arm: str | None  # None: of the rows themselves
     # "applicable: RULE" (share of rows), "words" (per answer), a strict score, or a rule's rate
     what: str
-    val: Estimate
-    hidden: Estimate
+    val: Measurement
+    hidden: Measurement
     difference: float  # hidden − val
     low: float  # 95 % interval of the difference
     high: float

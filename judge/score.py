@@ -15,7 +15,7 @@ from judge.format import points, share
 from judge.llm.budget import budget_of
 from judge.llm.reply_source import AskPolicy
 from judge.metrics.drift import distribution_shifts
-from judge.metrics.verdict_table import DECIDABLE, STRICT
+from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import DistributionShift, JudgeResult
 from judge.run import JudgedSplit, judge_plan, judge_run, judged_side, llm_arms
 from prompts.prompt_file import load_prompt
@@ -73,9 +73,9 @@ def _report(config: Config, split: JudgedSplit, result: JudgeResult) -> int:
     hidden = split == "hidden"
     worst = 0.0
     for arm, score in result.scores.arms.items():
-        strict = score.decidable if hidden else score.strict
+        strict = score.label_free if hidden else score.strict
         rate = share(strict.rate, strict.low, strict.high)
-        what = DECIDABLE if hidden else STRICT
+        what = LABEL_FREE if hidden else STRICT
         print(f"{arm}: {what} {rate} on {strict.n} rows, {strict.missing} missing")
         if not arm.startswith("logged/"):  # no model was asked about them
             worst = max(worst, strict.missing / max(1, strict.n + strict.missing))

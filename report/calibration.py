@@ -125,7 +125,7 @@ def _people(side: AnsweredSplit | None, arm: str, said: ArmLabels) -> People:
         return People(estimate=None, refused="val has not been judged by the rules of today")
     every = [*side.answers, *(answer for row in side.rows for answer in logged_answers(row))]
     answers = [one for one in every if one.arm == arm and one.finish != "too_long"]
-    found = estimate(arm, said, answers, side.board)
+    found = estimate(arm, said, answers, side.table)
     if isinstance(found, Refusal):
         return People(estimate=None, refused=found.reason)
     return People(estimate=found, refused=None)

@@ -27,23 +27,23 @@ def corrected(
 ) -> Corrected:
     """The share of an arm's answers that people would call good.
 
-    Inferred from its scores by `what` (STRICT or DECIDABLE) and from how that very score saw the
+    Inferred from its scores by `what` (STRICT or LABEL_FREE) and from how that very score saw the
     logged answers that people called good or bad.
     """
     if isinstance(found, Refusal):
         return _raw(found.reason)
-    if side is None or arm not in side.board.verdicts:
+    if side is None or arm not in side.table.verdicts:
         return _raw("the answers have not been judged by the rules of today")
     held = found.scores.get(what)
     if held is None or not held.report.n:
         return _raw("no logged answer that this score decides is called good or bad")
-    asked = _asked(side.board, held.must_rules) if found.judge.model is None else []
+    asked = _asked(side.table, held.must_rules) if found.judge.model is None else []
     if asked:
         return _raw(f"a language model decides {', '.join(asked)} and was not calibrated")
     one = held.report
     counts = Confusion(one.true_pass, one.false_pass, one.false_fail, one.true_fail)
-    scores = side.board.decided(arm, what)
-    rate = corrected_rate(list(scores.values()), side.board.clusters(scores), counts)
+    scores = side.table.decided(arm, what)
+    rate = corrected_rate(list(scores.values()), side.table.clusters(scores), counts)
     if isinstance(rate, Refusal):
         return _raw(rate.reason)
     return Corrected(value=rate.value, low=rate.low, high=rate.high, refused=None)

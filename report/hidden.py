@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from data.records import Record
 from judge.metrics.drift import distribution_shifts
-from judge.metrics.interval import Estimate, Refusal
-from judge.metrics.verdict_table import DECIDABLE
+from judge.metrics.interval import Measurement, Refusal
+from judge.metrics.verdict_table import LABEL_FREE
 from judge.records import DistributionShift, JudgeResult, StrictScore
 from report.corrected import Corrected, corrected
 from report.formats import number, percent, points
@@ -57,13 +57,13 @@ def hidden(material: RunFiles) -> Hidden | None:
     val = material.judged.scores.arms if material.judged else {}
     known, unseen = material.val, material.unseen
     drift = tuple(distribution_shifts(known, unseen)) if known and unseen else None
-    strict = {one.arm: one for one in drift or () if one.what == DECIDABLE}
+    strict = {one.arm: one for one in drift or () if one.what == LABEL_FREE}
     arms = {
         arm: HiddenArm(
-            val=val[arm].decidable if arm in val else None,
-            hidden=found.scores.arms[arm].decidable,
+            val=val[arm].label_free if arm in val else None,
+            hidden=found.scores.arms[arm].label_free,
             drift=strict.get(arm),
-            corrected=corrected(material.hidden_calibration, material.unseen, arm, DECIDABLE),
+            corrected=corrected(material.hidden_calibration, material.unseen, arm, LABEL_FREE),
         )
         for arm in (BASE, material.student)
         if arm is not None and arm in found.scores.arms
@@ -96,7 +96,7 @@ class DriftRow:
 
 def drift_rows(found: Hidden | None) -> Iterator[DriftRow]:
     """Every measure but the strict scores; those that differ come first."""
-    shown = [one for one in (found.drift or () if found else ()) if one.what != DECIDABLE]
+    shown = [one for one in (found.drift or () if found else ()) if one.what != LABEL_FREE]
     for one in sorted(shown, key=lambda one: not _differs(one)):
         share = one.what != "words"
         yield DriftRow(
@@ -127,5 +127,5 @@ def _differs(one: DistributionShift) -> bool:
     return one.low > 0 or one.high < 0
 
 
-def _value(one: Estimate, share: bool) -> str:
+def _value(one: Measurement, share: bool) -> str:
     return percent(one.value) if share else number(one.value, 1)

@@ -4,7 +4,7 @@ Knows which slices stand in the heat maps and their colours; leaves the measurin
 """
 
 from data.records import Record
-from judge.metrics.interval import Estimate
+from judge.metrics.interval import Measurement
 from judge.metrics.scores import rule_slices
 from judge.records import StrictScore
 from report.gather import RunFiles
@@ -18,7 +18,7 @@ class SliceRow(Record):
     field: str
     value: str
     strict: dict[str, StrictScore]  # arm → its score; arms with fewer than ten decided rows are out
-    rules: dict[str, Estimate]  # the same of the best student, by must-rule
+    rules: dict[str, Measurement]  # the same of the best student, by must-rule
 
 
 class Slices(Record):
@@ -63,12 +63,12 @@ def _broken(material: RunFiles) -> list[str]:
     return [name for name, one in rules.items() if one.must and one.passes < one.scored]
 
 
-def _rules(material: RunFiles) -> dict[tuple[str, str], dict[str, Estimate]]:
+def _rules(material: RunFiles) -> dict[tuple[str, str], dict[str, Measurement]]:
     """(field, value) → must-rule → the best student's rate."""
     side, arm = material.val, material.student
-    found: dict[tuple[str, str], dict[str, Estimate]] = {}
-    if side is not None and arm in side.board.verdicts:
-        for one in rule_slices(side.board, side.rows, arm):
+    found: dict[tuple[str, str], dict[str, Measurement]] = {}
+    if side is not None and arm in side.table.verdicts:
+        for one in rule_slices(side.table, side.rows, arm):
             found.setdefault((one.field, one.value), {})[one.rule] = one.rate
     return found
 

@@ -34,7 +34,7 @@ from data.records import Record
 from data.run_paths import RunPaths
 from engine.request_builder import RequestBuilder
 from judge.metrics.interval import Interval
-from judge.metrics.stats import paired, rate
+from judge.metrics.stats import paired_difference, rate
 
 RESULTS = ROOT / "benchmarks" / "results" / "probes.md"
 WAY = "ce"
@@ -71,7 +71,7 @@ def changes(without: Passed, with_probes: Passed) -> list[Change]:
         rows = [row for _, row in places]
         old, new = ([side[at] for at in places] for side in (before, after))
         ends = rate(old, rows), rate(new, rows)
-        change = paired([float(one) for one in new], [float(one) for one in old], rows)
+        change = paired_difference([float(one) for one in new], [float(one) for one in old], rows)
         if ends[0] is None or ends[1] is None or change is None:
             continue  # no interval from a single question
         made.append(

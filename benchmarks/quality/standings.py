@@ -9,7 +9,7 @@ from dataclasses import astuple
 
 from data.records import Record
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.stats import clustered, gap_closed, paired
+from judge.metrics.stats import clustered_interval, gap_closed, paired_difference
 
 Scores = dict[str, bool]  # row → whether its answer passes every must-rule
 ENOUGH = 0.8  # share of the gap that an objective is asked to close
@@ -36,7 +36,7 @@ def standings(
         first = found.get((FIRST, answers))
         rows = [row for scores in by_seed.values() for row in scores]
         ours = _flat(by_seed)
-        strict = clustered(ours, rows)
+        strict = clustered_interval(ours, rows)
         assert strict is not None  # val has more than one question
         above, below = ([float(arm[row]) for row in rows] for arm in (teacher, base))
         closed = gap_closed(ours, above, below, rows, seed=0)
@@ -47,7 +47,9 @@ def standings(
                 seeds=tuple(sum(scores.values()) / len(scores) for scores in by_seed.values()),
                 strict=strict,
                 closed=None if isinstance(closed, Refusal) else closed,
-                over_first=paired(ours, _flat(first), rows) if first and way != FIRST else None,
+                over_first=paired_difference(ours, _flat(first), rows)
+                if first and way != FIRST
+                else None,
             )
         )
     return made

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from data.rows import Row
 from judge.checks.applicability import by_model, needs_label
-from judge.metrics.verdict_table import DECIDABLE, STRICT, VerdictTable, build_verdict_table
+from judge.metrics.verdict_table import LABEL_FREE, STRICT, VerdictTable, build_verdict_table
 from judge.verdict import Verdict
 from prompts.rules import RuleFile, ScoredRule
 
@@ -22,7 +22,7 @@ def strict_variants(rules: RuleFile) -> dict[str, RuleFile]:
     """Variant → the rule file that it counts."""
     return {
         STRICT: rules,
-        DECIDABLE: _filtered(rules, lambda scored: not needs_label(scored.rule)),
+        LABEL_FREE: _filtered(rules, lambda scored: not needs_label(scored.rule)),
         CODE_ONLY: _filtered(rules, lambda scored: not by_model(scored)),
         CODE_ONLY_LABEL_FREE: _filtered(
             rules, lambda scored: not by_model(scored) and not needs_label(scored.rule)

@@ -1,7 +1,8 @@
-"""Agreement of two raters who say pass or fail: counts, shares, chance-corrected measures.
+"""Agreement of two raters on pass or fail: counts, shares, chance-corrected measures.
 
-The first rater is the gold: code, or people. Pure functions of counts and booleans; a measure that
-the counts do not define is None.
+The first rater is the gold: code, or people. A measure that the counts do not define is None.
+`agreements` compares the language model with code: a rule with `shadow_llm` is decided by code and,
+again, by an llm rule. Code is right by definition, so the model's error rates cost no human label.
 """
 
 from collections import Counter
@@ -12,16 +13,16 @@ import numpy as np
 
 from data.rows import Row, question_clusters
 from judge.metrics.interval import Interval
-from judge.metrics.stats import CONFIDENCE, Floats, by_cluster, rate, wilson
+from judge.metrics.stats import CONFIDENCE, Floats, cluster_sums, rate, wilson
 from judge.records import Agreement
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
 
-RESAMPLES = 2_000
+_KAPPA_RESAMPLES = 2_000
 
 
 class Confusion(NamedTuple):
-    """How many answers the two raters decided in which way."""
+    """Answers by the verdicts of both raters."""
 
     true_pass: int
     false_pass: int  # gold fails, the judge passes
@@ -61,38 +62,43 @@ def accuracy(counts: Confusion) -> Interval | None:
 
 
 def tpr(counts: Confusion) -> Interval | None:
-    """Of what passes, how much the judge passes (sensitivity), with Wilson's interval."""
+    """Share of the good answers that the judge passes (sensitivity), with Wilson's interval."""
     return wilson(counts.true_pass, counts.passes)
 
 
 def tnr(counts: Confusion) -> Interval | None:
-    """Of what fails, how much the judge fails (specificity), with Wilson's interval."""
+    """Share of the bad answers that the judge fails (specificity), with Wilson's interval."""
     return wilson(counts.true_fail, counts.fails)
 
 
 def balanced_accuracy(counts: Confusion) -> float | None:
-    """(TPR + TNR) / 2: a judge that always says the same has ½, however rare fails are."""
+    """(TPR + TNR) / 2: ½ for a judge with a constant verdict, however rare fails are."""
     index = youden(counts)
     return None if index is None else (index + 1) / 2
 
 
 def youden(counts: Confusion) -> float | None:
-    """J = TPR + TNR − 1 (Youden 1950): 1 never errs, 0 knows nothing. Shrinks differences to J."""
-    passed, failed = tpr(counts), tnr(counts)
-    return None if passed is None or failed is None else passed.value + failed.value - 1
+    """J = TPR + TNR − 1 (Youden 1950): 1 without errors, 0 for chance.
+
+    A judge shrinks true differences between arms to J of their size.
+    """
+    sensitivity, specificity = tpr(counts), tnr(counts)
+    if sensitivity is None or specificity is None:
+        return None
+    return sensitivity.value + specificity.value - 1
 
 
 def kappa(counts: Confusion) -> float | None:
-    """Cohen's κ (Cohen 1960); None when chance alone would agree on everything."""
+    """Cohen's κ (Cohen 1960); None when chance agreement is complete."""
     n, chance = counts.n, _chance(counts)
     if chance == n * n:
         return None
-    right = counts.true_pass + counts.true_fail
-    return (right * n - chance) / (n * n - chance)
+    agreed = counts.true_pass + counts.true_fail
+    return (agreed * n - chance) / (n * n - chance)
 
 
 def _chance(counts: Confusion) -> int:
-    """Agreement by chance × n²: whole numbers compare exactly."""
+    """Agreement by chance × n²: integers, which compare exactly."""
     judged = counts.true_pass + counts.false_pass
     return counts.passes * judged + counts.fails * (counts.n - judged)
 
@@ -117,11 +123,11 @@ def kappa_interval(
 
     A resample on which κ is undefined counts as 0 for the lower end and 1 for the upper: left out,
     it would make the interval too narrow. Where all resamples are alike, as without any
-    disagreement, κ is taken at the ends of the accuracy's interval instead. None where κ is
-    undefined, and below two clusters.
+    disagreement, the ends are κ at the ends of the accuracy's interval. None where κ is undefined,
+    and below two clusters.
     """
-    whole = confusion(gold, judged)
-    value = kappa(whole)
+    counts = confusion(gold, judged)
+    value = kappa(counts)
     if value is None or len(set(clusters)) < 2:
         return None
     cells = np.array(
@@ -131,18 +137,18 @@ def kappa_interval(
         ],
         dtype=np.float64,
     ).T  # [4, n], in the order of Confusion
-    sums, _ = by_cluster(cells, clusters)  # [4, G]
-    kinds, many = np.unique(sums, axis=1, return_counts=True)  # clusters alike are drawn as one
-    count = sums.shape[1]
+    sums, _ = cluster_sums(cells, clusters)  # [4, G]
+    patterns, repeats = np.unique(sums, axis=1, return_counts=True)  # equal clusters as one
+    groups = sums.shape[1]
     random = np.random.default_rng(seed)
-    times = random.multinomial(count, many / count, size=RESAMPLES)  # [R, kinds]
-    found = _kappas(times @ kinds.T)
-    low = float(np.quantile(np.nan_to_num(found, nan=0.0), (1 - CONFIDENCE) / 2))
-    high = float(np.quantile(np.nan_to_num(found, nan=1.0), (1 + CONFIDENCE) / 2))
+    weights = random.multinomial(groups, repeats / groups, size=_KAPPA_RESAMPLES)  # [R, patterns]
+    kappas = _kappas(weights @ patterns.T)
+    low = float(np.quantile(np.nan_to_num(kappas, nan=0.0), (1 - CONFIDENCE) / 2))
+    high = float(np.quantile(np.nan_to_num(kappas, nan=1.0), (1 + CONFIDENCE) / 2))
     agreed = rate([a == b for a, b in zip(gold, judged, strict=True)], clusters)
     if low < high or agreed is None:
         return Interval(value, low, high)
-    chance = _chance(whole) / whole.n**2
+    chance = _chance(counts) / counts.n**2
     low, high = ((end - chance) / (1 - chance) for end in (agreed.low, agreed.high))
     return Interval(value, min(low, value), max(high, value))
 
@@ -161,13 +167,17 @@ def _kappas(cells: Floats) -> Floats:
 def prefers_longer(
     lengths: Sequence[tuple[int, int]], clusters: Sequence[Hashable]
 ) -> Interval | None:
-    """Of pairs of answers, the share in which the preferred one is the longer; ½: no leaning.
+    """Share of pairs of answers in which the preferred one is the longer; ½: no bias.
 
-    `lengths` are those of the preferred and of the other answer, in any unit; pairs of one length
-    say nothing and are left out. The interval is clustered where questions repeat (`rate`).
+    `lengths`: of the preferred and of the other answer, in any unit. Pairs of equal length are left
+    out. The interval is clustered where questions repeat (`rate`).
     """
-    kept = [index for index, (preferred, other) in enumerate(lengths) if preferred != other]
-    return rate([lengths[i][0] > lengths[i][1] for i in kept], [clusters[i] for i in kept])
+    unequal = [
+        (preferred > other, cluster)
+        for (preferred, other), cluster in zip(lengths, clusters, strict=True)
+        if preferred != other
+    ]
+    return rate([longer for longer, _ in unequal], [cluster for _, cluster in unequal])
 
 
 def agreements(
@@ -175,27 +185,28 @@ def agreements(
 ) -> list[Agreement]:
     """One record per rule with `shadow_llm`, in the order of the rule file.
 
-    Answers are clustered by the question of their row; a row that is not given is its own.
+    Answers are clustered by the question of their row; without the row, by its id.
     """
-    asked = question_clusters(rows)
+    by_row = question_clusters(rows)
     shadowed = [(rule.id, rule.shadow_llm) for rule in rules.rules if rule.shadow_llm]
-    return [_agreement(code, llm, verdicts, asked, seed) for code, llm in shadowed]
+    return [_agreement(code, llm, verdicts, by_row, seed) for code, llm in shadowed]
 
 
 def _agreement(
-    code_rule: str, llm_rule: str, verdicts: Sequence[Verdict], asked: Mapping[str, str], seed: int
+    code_rule: str, llm_rule: str, verdicts: Sequence[Verdict], by_row: Mapping[str, str], seed: int
 ) -> Agreement:
-    decided, judged = _decided(code_rule, verdicts), _decided(llm_rule, verdicts)
-    arms = _judged_arms(llm_rule, verdicts)
-    both = [unit for unit in decided if unit in judged]
-    gold, model = [decided[unit] for unit in both], [judged[unit] for unit in both]
+    by_code, by_llm = _decided(code_rule, verdicts), _decided(llm_rule, verdicts)
+    # elsewhere the model was not asked, and no verdict of it is missing
+    arms = {v.arm for v in verdicts if v.rule == llm_rule and v.reason != "not_run"}
+    both = [key for key in by_code if key in by_llm]
+    gold, model = [by_code[key] for key in both], [by_llm[key] for key in both]
     counts = confusion(gold, model)
-    interval = kappa_interval(gold, model, [asked.get(row, row) for _, row, _ in both], seed)
+    interval = kappa_interval(gold, model, [by_row.get(row, row) for _, row, _ in both], seed)
     return Agreement(
         code_rule=code_rule,
         llm_rule=llm_rule,
         n=counts.n,
-        missing=sum(arm in arms for arm, _, _ in decided) - counts.n,
+        missing=sum(arm in arms for arm, _, _ in by_code) - counts.n,
         **counts._asdict(),
         accuracy=accuracy(counts),
         tpr=tpr(counts),
@@ -213,8 +224,3 @@ def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int
         for verdict in verdicts
         if verdict.rule == rule and verdict.outcome in ("pass", "fail")
     }
-
-
-def _judged_arms(llm_rule: str, verdicts: Iterable[Verdict]) -> set[str]:
-    """The arms that the model was asked to judge: elsewhere its silence is no missing verdict."""
-    return {one.arm for one in verdicts if one.rule == llm_rule and one.reason != "not_run"}

@@ -17,8 +17,9 @@ from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import (
     CONFIDENCE,
     Floats,
-    by_cluster,
     cluster_mean,
+    cluster_sums,
+    effective_size,
     rate,
     rule_of_three,
     wilson,
@@ -53,7 +54,7 @@ def corrected_rate(
             f"{calibration.fails} bad answers, {adjusted:.2f} adjusted for their number, is below "
             f"{MIN_J:g}: the score hardly tells one from the other"
         )
-    n = effective_number(passed, clusters)
+    n = effective_verdicts(passed, clusters)
     if n is None:
         return Refusal("fewer than two questions have a verdict")
     share = sum(passed) / len(passed)
@@ -87,20 +88,18 @@ def _ends(share: float, n: float, tpr: _Adjusted, tnr: _Adjusted) -> tuple[float
     return theta + shift - half, theta + shift + half
 
 
-def effective_number(passed: Sequence[bool], clusters: Sequence[Hashable]) -> float | None:
-    """As many independent verdicts as have the clustered variance of these (Kish 1965).
+def effective_verdicts(passed: Sequence[bool], clusters: Sequence[Hashable]) -> float | None:
+    """The effective size of clustered verdicts; None below two clusters.
 
-    Never more than there are; the number of clusters where the verdicts show no spread between
-    them. None below two clusters.
+    The number of clusters where the verdicts show no variance between clusters.
     """
-    found = cluster_mean([float(one) for one in passed], clusters)
-    if found is None:
+    mean = cluster_mean(passed, clusters)
+    if mean is None:
         return None
-    if found.groups == len(passed):  # nothing repeats: no design effect to estimate
+    if mean.groups == len(passed):  # nothing repeats: there is no design effect to estimate
         return float(len(passed))
-    if found.error == 0:
-        return float(found.groups)
-    return min(float(len(passed)), found.value * (1 - found.value) / found.error**2)
+    most = float(len(passed) if mean.error else mean.groups)
+    return effective_size(mean.value * (1 - mean.value), mean.error**2, most)
 
 
 def _clipped(share: float) -> float:
@@ -201,12 +200,11 @@ def powered_rate(
     influence = np.zeros(len(f))
     influence[has] = _deviations(y - weight * f[has])
     influence[~has] = _deviations(weight * f[~has])
-    sums, _ = by_cluster(influence, clusters)
-    variance = float(sums @ sums)
-    most = float(len(f))  # the judge is never worth more than labels on every answer
-    worth = min(most, float(y.var()) / variance) if variance else most
-    found = wilson(min(1.0, max(0.0, value)) * worth, worth)
-    return None if found is None else Powered(found, weight)
+    sums, _ = cluster_sums(influence, clusters)
+    # The judge is never worth more than labels on every answer.
+    size = effective_size(float(y.var()), float(sums @ sums), float(len(f)))
+    interval = wilson(_clipped(value) * size, size)
+    return None if interval is None else Powered(interval, weight)
 
 
 def _filled(judged: Sequence[float | None]) -> Floats:

@@ -16,7 +16,7 @@ class Interval:
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Estimate(Interval):
+class Measurement(Interval):
     """An interval with the number of observations behind it."""
 
     n: int

@@ -1,81 +1,77 @@
-"""Students against teacher and base: paired differences, and how much of the gap is closed."""
+"""Paired comparisons of arms: differences with tests, and the share of the gap that is closed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from judge.metrics.interval import Interval
-from judge.metrics.stats import gap_closed, holm, mcnemar, paired
-from judge.metrics.verdict_table import DECIDABLE, STRICT, VerdictTable
+from judge.metrics.stats import gap_closed, holm, mcnemar, paired_difference
+from judge.metrics.verdict_table import LABEL_FREE, STRICT, VerdictTable
 from judge.records import Comparison, GapScore
 
 BASE, TEACHER = "base", "teacher"
 
 
-def students(board: VerdictTable) -> list[str]:
-    """The arms that are students."""
-    return [arm for arm in board.verdicts if arm.startswith("student/")]
-
-
-def comparisons(board: VerdictTable) -> Iterator[Comparison]:
-    """Every student against teacher and base, strict first, then rule by rule."""
-    for student in students(board):
+def compare_students(table: VerdictTable) -> Iterator[Comparison]:
+    """Every student against teacher and base: the strict scores, then rule by rule."""
+    rules = [rule.id for rule in table.rules.scored_rules()]
+    for student in table.students:
         for against in (TEACHER, BASE):
-            if against in board.verdicts:
-                yield compared(board, student, against, STRICT)
-                yield compared(board, student, against, DECIDABLE)
-                rules = [due.id for due in board.rules.scored_rules()]
-                yield from with_holm([compared(board, student, against, rule) for rule in rules])
+            if against in table.verdicts:
+                yield compare_arms(table, student, against, STRICT)
+                yield compare_arms(table, student, against, LABEL_FREE)
+                yield from holm_adjusted(
+                    [compare_arms(table, student, against, rule) for rule in rules]
+                )
 
 
-def with_holm(found: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with their p-values adjusted for being so many."""
-    adjusted = iter(holm([one.p for one in found if one.p is not None]))
+def holm_adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with p-values adjusted for their number."""
+    adjusted = iter(holm([comparison.p for comparison in comparisons if comparison.p is not None]))
     return [
-        one if one.p is None else one.model_copy(update={"p_holm": next(adjusted)}) for one in found
+        comparison.model_copy(update={"p_holm": None if comparison.p is None else next(adjusted)})
+        for comparison in comparisons
     ]
 
 
-def compared(board: VerdictTable, student: str, against: str, what: str) -> Comparison:
+def compare_arms(table: VerdictTable, arm: str, against: str, score: str) -> Comparison:
     """One arm against another on the answers that are decided in both."""
-    ours, theirs = board.decided(student, what), board.decided(against, what)
-    units = [unit for unit in ours if unit in theirs]
-    better = sum(ours[unit] and not theirs[unit] for unit in units)
-    worse = sum(theirs[unit] and not ours[unit] for unit in units)
-    interval = paired(
-        [float(ours[unit]) for unit in units],
-        [float(theirs[unit]) for unit in units],
-        board.clusters(units),
+    first, second = table.decided(arm, score), table.decided(against, score)
+    keys = [key for key in first if key in second]
+    better = sum(first[key] and not second[key] for key in keys)
+    worse = sum(second[key] and not first[key] for key in keys)
+    interval = paired_difference(
+        [first[key] for key in keys], [second[key] for key in keys], table.clusters(keys)
     )
     return Comparison(
-        student=student,
+        student=arm,
         against=against,
-        what=what,
-        n=len(units),
-        difference=(better - worse) / len(units) if units else None,
+        what=score,
+        n=len(keys),
+        difference=(better - worse) / len(keys) if keys else None,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
         better=better,
         worse=worse,
-        p=mcnemar(better, worse) if units else None,
+        p=mcnemar(better, worse) if keys else None,
         p_holm=None,
     )
 
 
-def gaps(board: VerdictTable, seed: int) -> Iterator[GapScore]:
-    """The share of the gap that each student closes, on strict scores."""
-    for student in students(board):
-        arms = [arm for arm in (student, TEACHER, BASE) if arm in board.verdicts]
+def gap_scores(table: VerdictTable, seed: int) -> Iterator[GapScore]:
+    """The share of the gap from base to teacher that each student closes, on strict scores."""
+    for student in table.students:
+        arms = [arm for arm in (student, TEACHER, BASE) if arm in table.verdicts]
         if len(arms) < 3:
             yield _refused(student, 0, "needs the arms teacher and base")
             continue
-        scores = [board.decided(arm, STRICT) for arm in arms]
-        units = [unit for unit in scores[0] if unit in scores[1] and unit in scores[2]]
-        ours, theirs, base = ([float(score[unit]) for unit in units] for score in scores)
-        found = gap_closed(ours, theirs, base, board.clusters(units), seed)
-        if isinstance(found, Interval):
-            yield GapScore(student=student, n=len(units), **asdict(found), refused=None)
+        decided = [table.decided(arm, STRICT) for arm in arms]
+        keys = [key for key in decided[0] if key in decided[1] and key in decided[2]]
+        scores = [[float(passed[key]) for key in keys] for passed in decided]
+        gap = gap_closed(scores[0], scores[1], scores[2], table.clusters(keys), seed)
+        if isinstance(gap, Interval):
+            yield GapScore(student=student, n=len(keys), **asdict(gap), refused=None)
         else:
-            yield _refused(student, len(units), found.reason)
+            yield _refused(student, len(keys), gap.reason)
 
 
 def _refused(student: str, n: int, reason: str) -> GapScore:

@@ -1,7 +1,7 @@
 """From verdicts to scores: rates with intervals and bounds, comparisons, gap closed, slices.
 
-Leaves the mathematics to `judge.metrics.stats` and single verdicts to checks and judge. A missing
-verdict is counted and bounded, never taken for a fail or a pass.
+Missing verdicts are counted and bounded, never taken for a fail or a pass. A slice is the rows with
+one value of a field, such as a tag: exploratory, and not shown below SLICE_ROWS decided rows.
 """
 
 from collections import Counter
@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from data.rows import Row
-from judge.metrics.interval import Estimate
-from judge.metrics.paired import comparisons, gaps
-from judge.metrics.stats import rate, rule_of_three
+from judge.metrics.interval import Measurement
+from judge.metrics.paired import compare_students, gap_scores
+from judge.metrics.stats import rule_of_three
 from judge.metrics.verdict_table import (
-    DECIDABLE,
+    LABEL_FREE,
     STRICT,
     AnswerKey,
     VerdictTable,
@@ -23,6 +23,7 @@ from judge.metrics.verdict_table import (
 )
 from judge.records import (
     ArmScore,
+    BoundedRate,
     ReferenceScore,
     RuleScore,
     RuleSlice,
@@ -37,7 +38,7 @@ SLICE_ROWS = 10  # decided rows from which a slice is shown
 
 
 class Slice(NamedTuple):
-    """The rows with one value of a field; a row with several labels is in several of them."""
+    """The rows with one value of a field; a row with several labels is in several slices."""
 
     field: str
     value: str
@@ -51,103 +52,88 @@ def score(
     references: Mapping[str, ReferenceScore] | None = None,
     seed: int = 0,
 ) -> Scores:
-    """The scores of every arm that has verdicts, with its reference metrics where there are any.
+    """The scores of every arm that has verdicts, with its reference metrics if it has any.
 
-    Raises DataError when a verdict names a row or rule that is not there, or a slice no field.
+    Raises DataError when a verdict names an unknown row or rule, or `slices` an unknown field.
     """
-    board = build_verdict_table(rules, rows, verdicts)
-    every = slices(rules.slices, rows)
-    shown = tuple(one for one in _slices(board, every) if one.strict.n >= SLICE_ROWS)
+    table = build_verdict_table(rules, rows, verdicts)
+    slices = slice_rows(rules.slices, rows)
+    shown = tuple(part for part in _slice_scores(table, slices) if part.strict.n >= SLICE_ROWS)
     return Scores(
         rules_sha256=rules_sha256(rules),
         rows=len(rows),
-        arms={arm: _arm(board, arm, (references or {}).get(arm)) for arm in board.verdicts},
-        comparisons=tuple(comparisons(board)),
-        gaps=tuple(gaps(board, seed)),
+        arms={arm: _arm_score(table, arm, (references or {}).get(arm)) for arm in table.verdicts},
+        comparisons=tuple(compare_students(table)),
+        gaps=tuple(gap_scores(table, seed)),
         slices=shown,
-        slices_hidden=len(every) - len({(one.field, one.value) for one in shown}),
+        slices_hidden=len(slices) - len({(part.field, part.value) for part in shown}),
     )
 
 
-def _arm(board: VerdictTable, arm: str, reference: ReferenceScore | None) -> ArmScore:
+def _arm_score(table: VerdictTable, arm: str, reference: ReferenceScore | None) -> ArmScore:
     return ArmScore(
-        strict=strict_score(board, arm, board.strict[arm]),
-        decidable=strict_score(board, arm, board.strict[arm], DECIDABLE),
-        rules={due.id: _rule(board, arm, due) for due in board.rules.scored_rules()},
+        strict=strict_score(table, arm, table.strict[arm]),
+        label_free=strict_score(table, arm, table.strict[arm], LABEL_FREE),
+        rules={rule.id: _rule_score(table, arm, rule) for rule in table.rules.scored_rules()},
         reference=reference,
     )
 
 
-def _rule(board: VerdictTable, arm: str, due: ScoredRule) -> RuleScore:
-    decided = board.decided(arm, due.id)
+def _rule_score(table: VerdictTable, arm: str, rule: ScoredRule) -> RuleScore:
+    decided = table.decided(arm, rule.id)
     missing: Counter[Missing] = Counter(
-        by_rule[due.id].reason or "not_run"
-        for by_rule in board.verdicts[arm].values()
-        if by_rule[due.id].outcome == "missing"
+        by_rule[rule.id].reason or "not_run"
+        for by_rule in table.verdicts[arm].values()
+        if by_rule[rule.id].outcome == "missing"
     )
-    interval = rate(list(decided.values()), board.clusters(decided))
-    passes, absent = sum(decided.values()), missing.total()
-    low_bound, high_bound = _bounds(passes, len(decided), absent)
-    flawless = bool(decided) and passes == len(decided)
+    passes = sum(decided.values())
+    no_fail = bool(decided) and passes == len(decided)
     return RuleScore(
-        must=due.must,
-        applicable=len(decided) + absent,
+        **dict(_bounded_rate(table, decided, missing.total())),
+        must=rule.must,
+        applicable=len(decided) + missing.total(),
         scored=len(decided),
         passes=passes,
         missing=dict(missing),
-        rate=interval.value if interval else None,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        low_bound=low_bound,
-        high_bound=high_bound,
-        failures_at_most=rule_of_three(len(set(board.clusters(decided)))) if flawless else None,
+        failures_at_most=rule_of_three(len(set(table.clusters(decided)))) if no_fail else None,
     )
 
 
 def strict_score(
-    board: VerdictTable, arm: str, units: Collection[AnswerKey], what: str = STRICT
+    table: VerdictTable, arm: str, answers: Collection[AnswerKey], score: str = STRICT
 ) -> StrictScore:
-    """The strict score (STRICT or DECIDABLE) of an arm on some of its answers."""
-    of_arm = board.decided(arm, what)
-    decided = {unit: of_arm[unit] for unit in units if unit in of_arm}
-    interval = rate(list(decided.values()), board.clusters(decided))
-    missing = len(units) - len(decided)
-    low_bound, high_bound = _bounds(sum(decided.values()), len(decided), missing)
-    return StrictScore(
+    """The strict score (STRICT or LABEL_FREE) of an arm on some of its answers."""
+    of_arm = table.decided(arm, score)
+    decided = {key: of_arm[key] for key in answers if key in of_arm}
+    missing = len(answers) - len(decided)
+    bounded = _bounded_rate(table, decided, missing)
+    return StrictScore(**dict(bounded), n=len(decided), missing=missing)
+
+
+def _bounded_rate(
+    table: VerdictTable, decided: Mapping[AnswerKey, bool], missing: int
+) -> BoundedRate:
+    interval = table.rate(decided)
+    passes, total = sum(decided.values()), len(decided) + missing
+    return BoundedRate(
         rate=interval.value if interval else None,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        n=len(decided),
-        missing=missing,
-        low_bound=low_bound,
-        high_bound=high_bound,
+        low_bound=passes / total if total else None,
+        high_bound=(passes + missing) / total if total else None,
     )
 
 
-def _bounds(passes: int, scored: int, missing: int) -> tuple[float | None, float | None]:
-    """The rate if all missing verdicts failed, and if all passed."""
-    due = scored + missing
-    return (passes / due, (passes + missing) / due) if due else (None, None)
-
-
-def _slices(board: VerdictTable, every: Sequence[Slice]) -> Iterator[SliceScore]:
-    for one in every:
-        for arm, units in board.verdicts.items():
-            inside = [unit for unit in units if unit[0] in one.rows]
-            found = strict_score(board, arm, inside)
-            yield SliceScore(arm=arm, field=one.field, value=one.value, strict=found)
-
-
-def slices(fields: Sequence[str], rows: Sequence[Row]) -> list[Slice]:
-    """The slices of each field in turn, by value. Raises DataError for what is no field."""
-    found = []
+def slice_rows(fields: Sequence[str], rows: Sequence[Row]) -> list[Slice]:
+    """The slices of each field in turn, by value. Raises DataError for an unknown field."""
+    slices = []
     for field in fields:
         members: dict[str, set[str]] = {}
         for row in rows:
             for value in _values(field, row):
                 members.setdefault(value, set()).add(row.id)
-        found += [Slice(field, value, frozenset(ids)) for value, ids in sorted(members.items())]
-    return found
+        slices += [Slice(field, value, frozenset(ids)) for value, ids in sorted(members.items())]
+    return slices
 
 
 def _values(field: str, row: Row) -> list[str]:
@@ -159,13 +145,21 @@ def _values(field: str, row: Row) -> list[str]:
     raise DataError(f"rule file: slices: {field!r} is no field to split by; use tags.… or labels")
 
 
-def rule_slices(board: VerdictTable, rows: Sequence[Row], arm: str) -> Iterator[RuleSlice]:
-    """The must-rules of one arm on every slice, where at least SLICE_ROWS answers are decided."""
-    decided = {due.id: board.decided(arm, due.id) for due in board.rules.scored_rules() if due.must}
-    for one in slices(board.rules.slices, rows):
+def _slice_scores(table: VerdictTable, slices: Sequence[Slice]) -> Iterator[SliceScore]:
+    for part in slices:
+        for arm, answers in table.verdicts.items():
+            inside = [key for key in answers if key[0] in part.rows]
+            strict = strict_score(table, arm, inside)
+            yield SliceScore(arm=arm, field=part.field, value=part.value, strict=strict)
+
+
+def rule_slices(table: VerdictTable, rows: Sequence[Row], arm: str) -> Iterator[RuleSlice]:
+    """The must-rules of one arm on every slice with at least SLICE_ROWS decided answers."""
+    decided = {rule: table.decided(arm, rule) for rule in table.rules.must_rules}
+    for part in slice_rows(table.rules.slices, rows):
         for rule, passed in decided.items():
-            units = {unit: ok for unit, ok in passed.items() if unit[0] in one.rows}
-            found = rate(list(units.values()), board.clusters(units))
-            if found is not None and len(units) >= SLICE_ROWS:
-                measured = Estimate(**asdict(found), n=len(units))
-                yield RuleSlice(field=one.field, value=one.value, rule=rule, rate=measured)
+            inside = {key: ok for key, ok in passed.items() if key[0] in part.rows}
+            interval = table.rate(inside)
+            if interval is not None and len(inside) >= SLICE_ROWS:
+                rate = Measurement(**asdict(interval), n=len(inside))
+                yield RuleSlice(field=part.field, value=part.value, rule=rule, rate=rate)

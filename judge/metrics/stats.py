@@ -1,6 +1,6 @@
 """Intervals and tests of rates and paired differences: pure functions of numbers.
 
-Knows nothing of rules and arms. A quantity that the numbers do not decide is None, never zero.
+Knows nothing of rules and arms. A quantity that the numbers do not determine is None, never zero.
 """
 
 import math
@@ -15,8 +15,8 @@ from scipy.stats import norm, t
 from judge.metrics.interval import Interval, Refusal
 
 CONFIDENCE = 0.95
-RESAMPLES = 10_000
-_CHUNK = 500  # resamples drawn at a time: bounds the memory at a few MB
+RESAMPLES = 10_000  # of a bootstrap
+_CHUNK = 500  # resamples drawn at once, which bounds the memory at a few MB
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 def wilson(passes: float, n: float) -> Interval | None:
     """Wilson's score interval of a rate (Wilson 1927); None without observations.
 
-    The counts may be effective ones, and so no whole numbers.
+    The counts may be effective sizes, which are not whole numbers.
     """
     if n == 0:
         return None
@@ -32,30 +32,30 @@ def wilson(passes: float, n: float) -> Interval | None:
     rate = passes / n
     middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    # At 0 and n the ends are exactly 0 and 1; rounding would put them just beside.
+    # At 0 and n the ends are exactly 0 and 1, where the formula would leave rounding errors.
     low = 0.0 if passes == 0 else middle - half
     high = 1.0 if passes == n else middle + half
     return Interval(rate, low, high)
 
 
 def rule_of_three(n: int) -> float:
-    """One-sided 95 % upper bound of a rate of which none of `n` were seen (Hanley 1983)."""
+    """One-sided 95 % upper bound of a rate with no event among `n` observations (Hanley 1983)."""
     return min(1.0, 3 / n) if n else 1.0
 
 
 class ClusterMean(NamedTuple):
-    """A mean whose error allows for values of one cluster moving together."""
+    """A mean with a standard error that allows for correlation within clusters."""
 
     value: float
     error: float  # standard error
     groups: int  # clusters, at least 2
 
     def bound(self, confidence: float) -> float:
-        """How far the mean may be off on one side: Student's t of groups − 1 degrees × error."""
+        """One-sided margin of error: Student's t with groups − 1 degrees of freedom × error."""
         return _t(confidence, self.groups - 1) * self.error
 
 
-@lru_cache(maxsize=256)  # scipy takes a hundred times as long as the rest of an interval
+@lru_cache(maxsize=256)  # scipy takes a hundred times longer than the rest of an interval
 def _t(confidence: float, degrees: int) -> float:
     return float(t.ppf(confidence, degrees))
 
@@ -65,7 +65,7 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Clust
 
     Miller 2024, arXiv 2411.00640, section 2.2.
     """
-    sums, sizes = by_cluster(np.asarray(values, dtype=np.float64), clusters)
+    sums, sizes = cluster_sums(np.asarray(values, dtype=np.float64), clusters)
     count = len(sizes)
     if count < 2:
         return None
@@ -76,59 +76,64 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Clust
     return ClusterMean(mean, error, count)
 
 
-def clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval | None:
+def clustered_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval | None:
     """The mean and its two-sided interval by `cluster_mean`."""
-    found = cluster_mean(values, clusters)
-    if found is None:
+    mean = cluster_mean(values, clusters)
+    if mean is None:
         return None
-    half = found.bound((1 + CONFIDENCE) / 2)
-    return Interval(found.value, found.value - half, found.value + half)
+    half = mean.bound((1 + CONFIDENCE) / 2)
+    return Interval(mean.value, mean.value - half, mean.value + half)
 
 
-def by_cluster(values: Floats, clusters: Sequence[Hashable]) -> tuple[Floats, Floats]:
-    """Sum (of the last axis) and size per cluster: values [..., n] → [..., G], [G]."""
-    numbers: dict[Hashable, int] = {}
-    index = np.array([numbers.setdefault(key, len(numbers)) for key in clusters], dtype=np.intp)
-    sums = np.zeros((len(numbers), *values.shape[:-1]))
+def effective_size(variance: float, mean_variance: float, most: float) -> float:
+    """The number of independent observations whose mean has this variance (Kish 1965).
+
+    `variance` is of one observation. Never more than `most`, and `most` where the mean shows no
+    variance.
+    """
+    return min(most, variance / mean_variance) if mean_variance else most
+
+
+def cluster_sums(values: Floats, clusters: Sequence[Hashable]) -> tuple[Floats, Floats]:
+    """Sum (over the last axis) and size per cluster: values [..., n] → [..., G], [G]."""
+    places: dict[Hashable, int] = {}
+    index = np.array([places.setdefault(key, len(places)) for key in clusters], dtype=np.intp)
+    sums = np.zeros((len(places), *values.shape[:-1]))
     np.add.at(sums, index, values.T)
-    return sums.T, np.bincount(index, minlength=len(numbers)).astype(np.float64)
+    return sums.T, np.bincount(index, minlength=len(places)).astype(np.float64)
 
 
 def rate(values: Sequence[bool], clusters: Sequence[Hashable]) -> Interval | None:
     """A pass rate: Wilson's interval, or the clustered one where questions repeat.
 
-    Repeated questions that all agree show no spread: Wilson's interval then counts questions.
+    Where the clusters show no variance, Wilson's interval counts clusters instead of values.
     """
     groups = len(set(clusters))
     if groups == len(values):
         return wilson(sum(values), len(values))
-    found = clustered([float(value) for value in values], clusters)
-    if found is None or found.low == found.high:
-        every = all(values)
-        if every or not any(values):
-            return wilson(groups if every else 0, groups)
-        # One question, or questions that split alike: as few as there are questions.
+    interval = clustered_interval(values, clusters)
+    if interval is None or interval.low == interval.high:
+        if all(values) or not any(values):
+            return wilson(groups if all(values) else 0, groups)
         return _wilson_of_share(sum(values) / len(values), groups)
-    return Interval(found.value, max(0.0, found.low), min(1.0, found.high))
+    return Interval(interval.value, max(0.0, interval.low), min(1.0, interval.high))
 
 
 def _wilson_of_share(share: float, groups: int) -> Interval:
-    ends = [
-        wilson(whole, groups) for whole in (math.floor(share * groups), math.ceil(share * groups))
-    ]
-    lows, highs = [end.low for end in ends if end], [end.high for end in ends if end]
-    return Interval(share, min(lows), max(highs))
+    counts = math.floor(share * groups), math.ceil(share * groups)
+    intervals = [interval for count in counts if (interval := wilson(count, groups))]
+    return Interval(share, min(i.low for i in intervals), max(i.high for i in intervals))
 
 
-def paired(
+def paired_difference(
     first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]
 ) -> Interval | None:
     """Mean of first − second over the same rows, with the clustered interval."""
-    return clustered([a - b for a, b in zip(first, second, strict=True)], clusters)
+    return clustered_interval([a - b for a, b in zip(first, second, strict=True)], clusters)
 
 
-def independent(first: Interval, second: Interval) -> Interval:
-    """First − second of two samples that share nothing, from the interval of each.
+def independent_difference(first: Interval, second: Interval) -> Interval:
+    """First − second of two independent samples, from the interval of each.
 
     MOVER (Zou & Donner 2008); of two Wilson intervals it is Newcombe's method 10 (1998).
     """
@@ -139,17 +144,17 @@ def independent(first: Interval, second: Interval) -> Interval:
 
 
 def mcnemar(better: int, worse: int) -> float:
-    """Exact two-sided p that rows change in either direction alike (McNemar 1947).
+    """Exact two-sided p-value of equal changes in both directions (McNemar 1947).
 
-    `better` and `worse` count the rows on which just one of the two arms passes.
+    `better` and `worse` count the rows on which only one of the two arms passes.
     """
     n = better + worse
     tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
-    return min(1.0, 2 * tail / (1 << n))  # whole numbers until here: exact at any n
+    return min(1.0, 2 * tail / (1 << n))  # integers until here: exact at any n
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for being many (Holm 1979), in the order given."""
+    """p-values adjusted for their number (Holm 1979), in the same order."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     adjusted = [0.0] * len(p_values)
     running = 0.0
@@ -168,9 +173,9 @@ def gap_closed(
 ) -> Interval | Refusal:
     """(student − base) / (teacher − base) over the same rows, with a bootstrap over clusters.
 
-    Refused when the teacher is not clearly above the base: the ratio would be noise.
+    Refused when the teacher is not clearly above the base, where the ratio would be noise.
     """
-    gain = paired(teacher, base, clusters)
+    gain = paired_difference(teacher, base, clusters)
     if gain is None:
         return Refusal("fewer than two questions are scored in all three arms")
     if gain.low <= 0:
@@ -179,7 +184,7 @@ def gap_closed(
             "clearly above zero"
         )
     arms = np.asarray([student, teacher, base], dtype=np.float64)  # [3, n]
-    sums, _ = by_cluster(arms, clusters)  # [3, G]; the sizes cancel in the ratio
+    sums, _ = cluster_sums(arms, clusters)  # [3, G]; the sizes cancel in the ratio
     ratios = _resampled_ratios(sums[0] - sums[2], sums[1] - sums[2], seed)
     low = float(np.quantile(ratios, (1 - CONFIDENCE) / 2, method="lower"))
     high = float(np.quantile(ratios, (1 + CONFIDENCE) / 2, method="higher"))
@@ -189,18 +194,18 @@ def gap_closed(
     return Interval(float(value), low, high)
 
 
-def _resampled_ratios(above: Floats, below: Floats, seed: int) -> Floats:
-    """Σ above / Σ below over resampled clusters: [G], [G] → [RESAMPLES].
+def _resampled_ratios(numerators: Floats, denominators: Floats, seed: int) -> Floats:
+    """Σ numerators / Σ denominators over resampled clusters: [G], [G] → [RESAMPLES].
 
-    Where a resample has no gap to close, the ratio counts as ±∞ and not as absent: leaving it out
-    would make the interval too narrow.
+    Without a gap in a resample the ratio is ±∞, not absent: leaving it out would make the interval
+    too narrow.
     """
     random = np.random.default_rng(seed)
-    count = len(above)
+    count = len(numerators)
     ratios = []
     for _ in range(0, RESAMPLES, _CHUNK):
-        times = random.multinomial(count, np.full(count, 1 / count), size=_CHUNK)
-        over, under = times @ above, times @ below
+        weights = random.multinomial(count, np.full(count, 1 / count), size=_CHUNK)
+        over, under = weights @ numerators, weights @ denominators
         infinite = np.where(over > 0, np.inf, -np.inf)
         ratios.append(np.where(under > 0, over / np.where(under > 0, under, 1.0), infinite))
     return np.concatenate(ratios)

@@ -1,19 +1,21 @@
-"""All verdicts in reach of the tables: by arm, by answer, by rule; and the strict score of each.
+"""Verdicts by arm, answer and rule, and the strict score of each answer.
 
-Knows what makes a row pass; leaves intervals and comparisons to others.
+Decides which answers pass as a whole; leaves comparisons to the other metrics.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from config.errors import DataError
 from data.rows import Row, question_clusters
 from judge.checks.applicability import needs_label
+from judge.metrics.interval import Interval
+from judge.metrics.stats import rate
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
 
 STRICT = "strict"
-DECIDABLE = "strict without labels"  # over the must-rules that need no label; never a rule's id
+LABEL_FREE = "strict without labels"  # over the must-rules that need no label; never a rule's id
 
 AnswerKey = tuple[str, int]  # row id and sample: one answer of an arm
 
@@ -21,14 +23,13 @@ AnswerKey = tuple[str, int]  # row id and sample: one answer of an arm
 def strict(verdicts: Iterable[Verdict], rules: RuleFile) -> bool | None:
     """Whether one answer passes every must-rule; None when a missing verdict leaves it open.
 
-    False when any must-rule fails, whatever is missing beside it.
+    False when any must-rule fails, even if other verdicts are missing.
     """
-    must = set(rules.must_rules)
-    return _strict(verdicts, must)
+    return _all_pass(verdicts, rules.must_rules)
 
 
-def _strict(verdicts: Iterable[Verdict], must: set[str]) -> bool | None:
-    outcomes = {verdict.outcome for verdict in verdicts if verdict.rule in must}
+def _all_pass(verdicts: Iterable[Verdict], rules: Collection[str]) -> bool | None:
+    outcomes = {verdict.outcome for verdict in verdicts if verdict.rule in rules}
     if "fail" in outcomes:
         return False
     return None if "missing" in outcomes else True
@@ -36,83 +37,90 @@ def _strict(verdicts: Iterable[Verdict], must: set[str]) -> bool | None:
 
 @dataclass(frozen=True)
 class VerdictTable:
-    """The verdicts of several arms. Every due rule has a verdict on every unit of its arm."""
+    """The verdicts of several arms: every scored rule has one on every answer of its arm."""
 
     rules: RuleFile
-    questions: dict[str, str]  # row id → normalised question: what rows are clustered by
-    verdicts: dict[str, dict[AnswerKey, dict[str, Verdict]]]  # arm → unit → rule id → verdict
-    strict: dict[str, dict[AnswerKey, bool | None]]  # arm → unit → strict score
-    decidable: dict[str, dict[AnswerKey, bool | None]]  # the same over rules that need no label
+    questions: dict[str, str]  # row id → normalised question, by which answers are clustered
+    verdicts: dict[str, dict[AnswerKey, dict[str, Verdict]]]  # arm → answer → rule id → verdict
+    strict: dict[str, dict[AnswerKey, bool | None]]  # arm → answer → strict score
+    label_free: dict[str, dict[AnswerKey, bool | None]]  # the same over rules that need no label
 
-    def decided(self, arm: str, what: str) -> dict[AnswerKey, bool]:
-        """Unit → passed, where `what` (STRICT, DECIDABLE or a rule id) is decided."""
-        if what in (STRICT, DECIDABLE):
-            scores = self.strict if what == STRICT else self.decidable
-            return {unit: ok for unit, ok in scores[arm].items() if ok is not None}
+    @property
+    def students(self) -> list[str]:
+        """The arms that are students."""
+        return [arm for arm in self.verdicts if arm.startswith("student/")]
+
+    def decided(self, arm: str, score: str) -> dict[AnswerKey, bool]:
+        """Answer → passed, where `score` (STRICT, LABEL_FREE or a rule id) is decided."""
+        if score in (STRICT, LABEL_FREE):
+            scores = self.strict if score == STRICT else self.label_free
+            return {key: passed for key, passed in scores[arm].items() if passed is not None}
         return {
-            unit: by_rule[what].outcome == "pass"
-            for unit, by_rule in self.verdicts[arm].items()
-            if by_rule[what].outcome in ("pass", "fail")
+            key: by_rule[score].outcome == "pass"
+            for key, by_rule in self.verdicts[arm].items()
+            if by_rule[score].outcome in ("pass", "fail")
         }
 
-    def clusters(self, units: Iterable[AnswerKey]) -> list[str]:
-        """The question of each unit."""
-        return [self.questions[row] for row, _ in units]
+    def clusters(self, keys: Iterable[AnswerKey]) -> list[str]:
+        """The question of each answer."""
+        return [self.questions[row] for row, _ in keys]
+
+    def rate(self, decided: Mapping[AnswerKey, bool]) -> Interval | None:
+        """The pass rate of these answers, clustered by question; None without answers."""
+        return rate(list(decided.values()), self.clusters(decided))
 
 
 def build_verdict_table(
     rules: RuleFile, rows: Sequence[Row], verdicts: Iterable[Verdict]
 ) -> VerdictTable:
-    """The board of these verdicts; of two on the same answer and rule, the later counts.
+    """The table of these verdicts; of two on the same answer and rule, the later counts.
 
     A rule without a verdict on an answer that others judged is missing as `not_run`. Raises
-    DataError when a verdict names a row or a rule that is not there.
+    DataError when a verdict names an unknown row or rule.
     """
-    asked = question_clusters(rows)
-    ids = [due.id for due in rules.scored_rules()]
-    known = set(ids)
+    by_row = question_clusters(rows)
+    scored = {rule.id: rule for rule in rules.scored_rules()}
     arms: dict[str, dict[AnswerKey, dict[str, Verdict]]] = {}
     for verdict in verdicts:
-        _known(verdict, asked, known)
-        unit = (verdict.row, verdict.sample)
-        arms.setdefault(verdict.arm, {}).setdefault(unit, {})[verdict.rule] = verdict
-    for arm, units in arms.items():
-        for (row, sample), by_rule in units.items():
-            for rule in ids:
+        _refuse_unknown(verdict, by_row, scored)
+        key = (verdict.row, verdict.sample)
+        arms.setdefault(verdict.arm, {}).setdefault(key, {})[verdict.rule] = verdict
+    for arm, answers in arms.items():
+        for (row, sample), by_rule in answers.items():
+            for rule in scored:
                 by_rule.setdefault(rule, _not_run(arm, row, sample, rule))
-    must = set(rules.must_rules)
-    free = {due.id for due in rules.scored_rules() if due.must and not needs_label(due.rule)}
+    must = rules.must_rules
+    label_free = [rule for rule in must if not needs_label(scored[rule].rule)]
     return VerdictTable(
         rules,
-        asked,
+        by_row,
         arms,
-        {arm: _strict_of(units, must) for arm, units in arms.items()},
-        {arm: _strict_of(units, free) for arm, units in arms.items()},
+        {arm: _strict_scores(answers, must) for arm, answers in arms.items()},
+        {arm: _strict_scores(answers, label_free) for arm, answers in arms.items()},
     )
 
 
-def _strict_of(
-    units: dict[AnswerKey, dict[str, Verdict]], must: set[str]
+def _strict_scores(
+    answers: dict[AnswerKey, dict[str, Verdict]], must: Collection[str]
 ) -> dict[AnswerKey, bool | None]:
-    """The strict score of each unit of an arm over the rules `must`.
+    """The strict score of each answer of an arm over the rules `must`.
 
-    None for all of them when there is no such rule, or when one is unlabelled on every unit: an
-    answer could then fail but never pass, and the rate of the decided ones would be 0 by
-    construction.
+    None for all of them without such a rule, or when one rule is unlabelled on every answer: an
+    answer could then fail but never pass, and the rate of decided answers would always be 0.
     """
-    blind = any(
-        all(by_rule[rule].reason == "unlabelled" for by_rule in units.values()) for rule in must
+    never_labelled = any(
+        all(by_rule[rule].reason == "unlabelled" for by_rule in answers.values()) for rule in must
     )
-    if blind or not must:
-        return dict.fromkeys(units)
-    return {unit: _strict(by_rule.values(), must) for unit, by_rule in units.items()}
+    if never_labelled or not must:
+        return dict.fromkeys(answers)
+    return {key: _all_pass(by_rule.values(), must) for key, by_rule in answers.items()}
 
 
 def _not_run(arm: str, row: str, sample: int, rule: str) -> Verdict:
     return Verdict(arm=arm, row=row, sample=sample, rule=rule, outcome="missing", reason="not_run")
 
 
-def _known(verdict: Verdict, rows: dict[str, str], rules: set[str]) -> None:
+def _refuse_unknown(verdict: Verdict, rows: Collection[str], rules: Collection[str]) -> None:
     if verdict.row not in rows:
         raise DataError(
             f"verdict of arm {verdict.arm}: row {verdict.row!r} is not among the rows; "

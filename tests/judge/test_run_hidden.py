@@ -12,8 +12,8 @@ from judge.__main__ import main
 from judge.checks.check import code_verdicts
 from judge.metrics.drift import distribution_shifts
 from judge.metrics.scores import score
-from judge.metrics.stats import independent, wilson
-from judge.metrics.verdict_table import DECIDABLE
+from judge.metrics.stats import independent_difference, wilson
+from judge.metrics.verdict_table import LABEL_FREE
 from judge.records import DistributionShift, JudgeResult, Scores
 from judge.run import judged_side
 from prompts.prompt_file import load_prompt
@@ -55,8 +55,8 @@ class TestDecidable:
         """The score that needs no label is the same with and without labels on the rows."""
         bare = [row.model_copy(update={"labels": None}) for row in LABELLED]
         with_labels, without = scored(LABELLED).arms["base"], scored(bare).arms["base"]
-        assert with_labels.decidable == without.decidable
-        assert (without.decidable.rate, without.decidable.n) == (0.5, 20)
+        assert with_labels.label_free == without.label_free
+        assert (without.label_free.rate, without.label_free.n) == (0.5, 20)
         assert with_labels.strict.rate == 0.25  # of the ten with a link, five are off topic
 
     def test_strict_of_unlabelled_rows_is_missing_and_not_zero(self) -> None:
@@ -70,7 +70,11 @@ class TestDecidable:
         rules = make_rules(REFUSE)
         verdicts = code_verdicts(rules, PROMPT, LABELLED[0], make_answer("no", "v0"))
         found = score(rules, LABELLED, verdicts).arms["base"]
-        assert (found.strict.rate, found.decidable.rate, found.decidable.missing) == (1.0, None, 1)
+        assert (found.strict.rate, found.label_free.rate, found.label_free.missing) == (
+            1.0,
+            None,
+            1,
+        )
 
 
 class TestJudged:
@@ -86,8 +90,8 @@ class TestJudged:
         assert hidden.scores.rules_sha256 == val.scores.rules_sha256
         assert set(hidden.scores.arms) == {"base", "student/a"}  # as on val, not as on disk
         student = hidden.scores.arms["student/a"]
-        assert (student.decidable.rate, student.decidable.n) == (0.4, 10)
-        gain = [one for one in hidden.scores.comparisons if one.what == DECIDABLE]
+        assert (student.label_free.rate, student.label_free.n) == (0.4, 10)
+        gain = [one for one in hidden.scores.comparisons if one.what == LABEL_FREE]
         assert [(one.against, one.better, one.worse, one.n) for one in gain] == [("base", 3, 0, 10)]
 
     def test_val_is_left_alone(self, run: RunPaths) -> None:
@@ -99,13 +103,13 @@ class TestJudged:
     def test_drift_by_hand(self, run: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
         judged(run, "val")
         judged(run, "hidden")
-        found = drift_of(run, "student/a", DECIDABLE)
+        found = drift_of(run, "student/a", LABEL_FREE)
         assert (found.val.value, found.hidden.value) == (0.9, 0.4)
         low, high = -0.74278, -0.14933  # statsmodels 0.15, confint_proportions_2indep, newcomb
         assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
         words = drift_of(run, "student/a", "words")  # "a link" has two words, "nothing" one
         assert (words.val.value, words.hidden.value) == pytest.approx((1.9, 1.4))
-        assert {one.what for one in drift(run) or ()} == {"words", DECIDABLE, "link", "brief"}
+        assert {one.what for one in drift(run) or ()} == {"words", LABEL_FREE, "link", "brief"}
         printed = capsys.readouterr().out
         assert "left out, they need labels: refuse\n" in printed
         assert "student/a: strict without labels 40.0% of 10, val 90.0% of 20: -50.0" in printed
@@ -122,10 +126,10 @@ class TestJudged:
         """Val answered and scored anew, the hidden set left alone: 18 of 20 become 10 of 20."""
         judged(run, "val")
         judged(run, "hidden")
-        assert drift_of(run, "student/a", DECIDABLE).val.value == 0.9
+        assert drift_of(run, "student/a", LABEL_FREE).val.value == 0.9
         answer_val(run, LABELLED, {"base": texts(20, 2), "student/a": texts(20, 10)})
         judged(run, "val")
-        found = drift_of(run, "student/a", DECIDABLE)
+        found = drift_of(run, "student/a", LABEL_FREE)
         assert (found.val.value, found.difference) == pytest.approx((0.5, -0.1))
         assert drift_of(run, "student/a", "words").val.value == 1.5
 
@@ -187,4 +191,6 @@ def test_independent_is_newcombe_on_wilson_intervals() -> None:
     """56/70 − 48/80 = 0.2 [0.0524, 0.3339]: Newcombe 1998, table II, method 10."""
     first, second = wilson(56, 70), wilson(48, 80)
     assert first is not None and second is not None
-    assert as_tuple(independent(first, second)) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert as_tuple(independent_difference(first, second)) == pytest.approx(
+        (0.2, 0.0524, 0.3339), abs=5e-5
+    )

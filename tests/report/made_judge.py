@@ -28,7 +28,7 @@ from judge.checks.check import code_verdicts
 from judge.metrics.agreement import agreements
 from judge.metrics.interval import Interval
 from judge.metrics.scores import score
-from judge.metrics.verdict_table import DECIDABLE, STRICT
+from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import Agreement, JudgeNote, JudgeResult
 from judge.reference.reference_scores import reference_scores
 from judge.verdict import Verdict
@@ -140,7 +140,7 @@ def make_calibration(bound: JudgeFingerprint, text: str = "") -> Calibration:
         ),
         scores={
             STRICT: VariantAgreement(must_rules=("opening", f"r {text}"), tune=gold, report=gold),
-            DECIDABLE: VariantAgreement(must_rules=("opening",), tune=gold, report=gold),
+            LABEL_FREE: VariantAgreement(must_rules=("opening",), tune=gold, report=gold),
         },
         rules=(
             RulePassCounts(rule=f"r {text}", must=True, good=9, good_passes=8, bad=0, bad_passes=0),

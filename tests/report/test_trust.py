@@ -8,7 +8,7 @@ import pytest
 from data.run_paths import RunPaths
 from judge.calibration.record import Calibration, judge_fingerprint
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.verdict_table import DECIDABLE
+from judge.metrics.verdict_table import LABEL_FREE
 from prompts.rules import Rule, ScoredRule
 from report.calibration import summary
 from report.gather import RunFiles, gather
@@ -263,15 +263,15 @@ def test_raw_hidden_rates_say_why(made: RunFiles) -> None:
     """No calibration; none of this score; a judge that knows too little; a rule of a model."""
     found = calibrated(made)
     weak = make_gold().model_copy(update={"true_pass": 2, "false_fail": 18})  # J = 0.1 + 0.9 − 1
-    score = found.scores[DECIDABLE].model_copy(update={"report": weak})
-    asked = found.scores[DECIDABLE].model_copy(update={"must_rules": ("opening", "kind")})
+    score = found.scores[LABEL_FREE].model_copy(update={"report": weak})
+    asked = found.scores[LABEL_FREE].model_copy(update={"must_rules": ("opening", "kind")})
     cases: dict[str, Calibration | Refusal] = {
         "made with another prompt": Refusal("made with another prompt"),
-        "no logged answer that this score decides": _without(found, DECIDABLE),
+        "no logged answer that this score decides": _without(found, LABEL_FREE),
         "J = 0.00 (TPR + TNR − 1) on 20 good": _without(found).model_copy(
-            update={"scores": {DECIDABLE: score}}
+            update={"scores": {LABEL_FREE: score}}
         ),
-        "a language model decides kind": found.model_copy(update={"scores": {DECIDABLE: asked}}),
+        "a language model decides kind": found.model_copy(update={"scores": {LABEL_FREE: asked}}),
     }
     for why, calibration in cases.items():
         now = replace(made, hidden_calibration=calibration)

@@ -7,7 +7,7 @@ from judge.calibration.variants import (
     strict_variants,
     variant_tables,
 )
-from judge.metrics.verdict_table import DECIDABLE, STRICT
+from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from tests.judge.calibration.held import MIXED, YES, held
 from tests.judge.factories import llm_check, make_rule, make_rules
 
@@ -16,19 +16,19 @@ def test_views_leave_out_what_they_say() -> None:
     rested = {name: list(view.must_rules) for name, view in strict_variants(MIXED).items()}
     assert rested == {
         STRICT: ["blind", "by_label", "by_label_converse", "asked", "asked_when"],
-        DECIDABLE: ["blind", "asked", "asked_when"],
+        LABEL_FREE: ["blind", "asked", "asked_when"],
         CODE_ONLY: ["blind", "by_label", "by_label_converse"],
         CODE_ONLY_LABEL_FREE: ["blind"],
     }
     only = make_rules(make_rule(llm_check()))
     # A score that rests on nothing is not stated.
-    assert set(variant_tables(only, [], [])) == {STRICT, DECIDABLE}
+    assert set(variant_tables(only, [], [])) == {STRICT, LABEL_FREE}
 
 
 def test_the_score_of_hidden_rows_is_calibrated_as_it_is_scored() -> None:
     """The view's strict score is the board's own score without labels, answer by answer."""
     found = held(MIXED, [("да", True), ("ой", True), ("нет 1", False)] * 3).tables
-    assert found[DECIDABLE].strict == found[STRICT].decidable
+    assert found[LABEL_FREE].strict == found[STRICT].label_free
 
 
 class TestAgainstGold:

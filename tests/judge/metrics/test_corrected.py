@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from judge.metrics.agreement import Confusion
-from judge.metrics.estimators import corrected_rate, effective_number
+from judge.metrics.estimators import corrected_rate, effective_verdicts
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import cluster_mean
 from tests.judge.metrics.intervals import as_tuple
@@ -90,14 +90,14 @@ class TestRefused:
         assert "other kinds" in self.reason(said(10, 990), Confusion(90, 40, 10, 60))
 
 
-def test_effective_number_by_hand() -> None:
+def test_effective_verdicts_by_hand() -> None:
     """Pairs that agree count once: 40 answers in 20 equal pairs are 20 (19 with G/(G−1))."""
     passed = [True, True, False, False] * 10
     names = [number // 2 for number in range(40)]
-    assert effective_number(passed, names) == pytest.approx(19)
-    assert effective_number(passed, range(40)) == 40
-    assert effective_number([True] * 40, names) == 20  # no spread: questions, not answers
-    assert effective_number([True, False] * 20, names) == 20  # nor here, within each question
+    assert effective_verdicts(passed, names) == pytest.approx(19)
+    assert effective_verdicts(passed, range(40)) == 40
+    assert effective_verdicts([True] * 40, names) == 20  # no spread: questions, not answers
+    assert effective_verdicts([True, False] * 20, names) == 20  # nor here, within each question
     found = cluster_mean([float(one) for one in passed], names)
     assert found is not None and found.error**2 == pytest.approx(0.25 / 19)
 

@@ -14,11 +14,11 @@ from statsmodels.stats.proportion import proportion_confint
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import (
     cluster_mean,
-    clustered,
+    clustered_interval,
     gap_closed,
     holm,
     mcnemar,
-    paired,
+    paired_difference,
     rate,
     rule_of_three,
     wilson,
@@ -53,7 +53,7 @@ def test_clusters_of_one_are_the_t_interval() -> None:
     """With every row its own question, the robust error is s/√n: the textbook t interval."""
     values = [0.0, 1.0, 1.0, 0.5, 0.0, 1.0]
     theirs = ttest_1samp(values, 0).confidence_interval(0.95)
-    ours = clustered(values, range(6))
+    ours = clustered_interval(values, range(6))
     assert as_tuple(ours) == pytest.approx((np.mean(values), theirs.low, theirs.high), abs=1e-12)
 
 
@@ -64,14 +64,16 @@ def test_clustered_is_the_robust_regression_on_a_constant() -> None:
     values = (random.random(12)[names] + random.random(70)).tolist()
     fit = OLS(values, np.ones(70)).fit(cov_type="cluster", cov_kwds={"groups": names}, use_t=True)
     low, high = fit.conf_int()[0]
-    assert as_tuple(clustered(values, names)) == pytest.approx((fit.params[0], low, high), rel=1e-9)
+    assert as_tuple(clustered_interval(values, names)) == pytest.approx(
+        (fit.params[0], low, high), rel=1e-9
+    )
     found = cluster_mean(values, names)
     assert found is not None and found.error == pytest.approx(fit.bse[0])
     other = random.random(70).tolist()
     fit = OLS(np.subtract(values, other), np.ones(70)).fit(
         cov_type="cluster", cov_kwds={"groups": names}, use_t=True
     )
-    assert as_tuple(paired(values, other, names)) == pytest.approx(
+    assert as_tuple(paired_difference(values, other, names)) == pytest.approx(
         (fit.params[0], *fit.conf_int()[0]), rel=1e-9
     )
 
@@ -79,9 +81,9 @@ def test_clustered_is_the_robust_regression_on_a_constant() -> None:
 def test_repeating_every_row_adds_no_certainty() -> None:
     """Three copies of each question carry what one does; unclustered, the width shrinks by √3."""
     values, once = [0.0, 1.0, 1.0, 0.0, 1.0], list("abcde")
-    thrice = as_tuple(clustered(values * 3, once * 3))
-    assert thrice == pytest.approx(as_tuple(clustered(values, once)))
-    assert clustered([1.0, 0.0], "aa") is None  # one question says nothing of others
+    thrice = as_tuple(clustered_interval(values * 3, once * 3))
+    assert thrice == pytest.approx(as_tuple(clustered_interval(values, once)))
+    assert clustered_interval([1.0, 0.0], "aa") is None  # one question says nothing of others
 
 
 def test_clustered_interval_covers() -> None:
@@ -92,7 +94,7 @@ def test_clustered_interval_covers() -> None:
     for _ in range(400):
         likely = np.repeat(random.choice([0.2, 0.8], 40), 5)
         values = random.random(200) < likely
-        ours = clustered(values.astype(float).tolist(), names)
+        ours = clustered_interval(values.astype(float).tolist(), names)
         other = wilson(int(values.sum()), 200)
         assert ours is not None and other is not None
         robust += ours.low <= 0.5 <= ours.high
@@ -115,9 +117,9 @@ def test_rate_is_wilson_until_questions_repeat() -> None:
 
 
 def test_paired_difference_is_the_mean_difference() -> None:
-    found = paired([1, 1, 0, 1], [0, 1, 0, 0], "abcd")
+    found = paired_difference([1, 1, 0, 1], [0, 1, 0, 0], "abcd")
     assert found is not None and found.value == 0.5
-    same = paired([1, 0, 1], [1, 0, 1], "abc")
+    same = paired_difference([1, 0, 1], [1, 0, 1], "abc")
     assert same == Interval(0.0, 0.0, 0.0)
 
 
