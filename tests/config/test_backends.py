@@ -20,13 +20,13 @@ NO_LOGPROBS = "teacher.sampling.logprobs=null"
 def test_the_kinds() -> None:
     """The default is what was there before there was a choice."""
     assert load_config(DEMO).teacher.engine == VllmBackend()
-    for kind, found in [
+    for kind, backend in [
         ("openai, model: m, base_urls: [a, b]", OpenAiBackend(model="m", base_urls=("a", "b"))),
         ("batch, model: m", BatchBackend(model="m")),
         ("ray, workers: 3", RayBackend(workers=3)),
     ]:
         config = load_config(DEMO, [f"teacher.engine={{kind: {kind}}}", NO_LOGPROBS])
-        assert config.teacher.engine == found
+        assert config.teacher.engine == backend
 
 
 @pytest.mark.parametrize(
