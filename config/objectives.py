@@ -1,4 +1,4 @@
-"""What a student learns from: the teacher's text, its distribution, or its view of own answers."""
+"""The training objectives: the teacher's text, its distribution, or its view of own answers."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -6,46 +6,44 @@ from pydantic import Field, PositiveFloat
 
 from config.settings import Fraction, Settings, usual_kind
 
-# forward: KL(teacher ‖ student), covers all that the teacher says · reverse: KL(student ‖ teacher),
-# keeps to what the teacher finds likely · jsd: their mean against the mixture of both
+# forward: KL(teacher ‖ student), mass-covering · reverse: KL(student ‖ teacher), mode-seeking ·
+# jsd: the mean of both against their mixture
 Direction = Literal["forward", "reverse", "jsd"]
 
 
 class CrossEntropy(Settings):
-    """The text of the selected answers."""
+    """Cross-entropy on the text of the selected answers."""
 
-    needs_teacher_pass: ClassVar[bool] = (
-        False  # whether the prompted base reads the rows in training
-    )
+    needs_teacher_pass: ClassVar[bool] = False  # whether training runs the prompted base
 
     kind: Literal["ce"] = "ce"
 
 
 class Distillation(Settings):
-    """The teacher's distribution at each token of the selected answers."""
+    """KL to the teacher's distribution at each token of the selected answers."""
 
     kind: Literal["kl"] = "kl"
-    # stored: the most likely tokens as they came with the answers (teacher.sampling.logprobs = K)
-    # and one bucket for the rest · adapter_off: the base reads the prompted view in training
+    # stored: the most likely tokens, stored with the answers (teacher.sampling.logprobs = K), and
+    # one bucket for the rest · adapter_off: the base reads the prompted view during training
     teacher: Literal["stored", "adapter_off"] = "stored"
     direction: Direction = "forward"
-    temperature: PositiveFloat = 1.0  # both distributions are flattened by it
+    temperature: PositiveFloat = 1.0  # of both distributions
     ce_weight: Fraction = 0.5  # share of the cross-entropy in the loss
 
     @property
     def needs_teacher_pass(self) -> bool:
-        """Whether the prompted base reads the rows in training."""
+        """Whether training runs the prompted base."""
         return self.teacher == "adapter_off"
 
 
 class OnPolicy(Settings):
-    """The student answers without the prompt, the prompted base says how likely each token was."""
+    """KL to the prompted base on answers that the student samples without the prompt."""
 
     needs_teacher_pass: ClassVar[bool] = True
 
     kind: Literal["on_policy"] = "on_policy"
     direction: Direction = "reverse"
-    temperature: PositiveFloat = 1.0  # as above; answers are always drawn at temperature 1
+    temperature: PositiveFloat = 1.0  # of both distributions; answers are sampled at temperature 1
 
 
 Objective = Annotated[
@@ -54,8 +52,8 @@ Objective = Annotated[
 
 
 class Retention(Settings):
-    """KL to the base on questions that have nothing to do with the prompt, so that they stay."""
+    """KL to the base on questions unrelated to the prompt, so that their answers stay the same."""
 
     questions: str  # text file, one question a line; the base answers them once
-    weight: PositiveFloat = 0.05  # of the mean KL per token, beside the objective's
+    weight: PositiveFloat = 0.05  # of the mean KL per token, added to the objective
     max_tokens: Annotated[int, Field(gt=0)] = 64  # of the base's answers

@@ -1,7 +1,7 @@
-"""How a student differs from its base: one class per method, each with what it alone needs.
+"""How a student differs from its base: one class per method, with the fields of that method alone.
 
-A class also says how what it trains can be served, so that what cannot work is refused when the
-settings are read.
+A class also says how its trained weights are served, so that impossible combinations are refused
+when the settings are read.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -10,25 +10,24 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from config.settings import Fraction, Settings, usual_kind
 
-# adapter: vLLM serves it beside the base · folded: into the base's weights · live: it is no change
-# of weights that vLLM knows; transformers answers
+# adapter: vLLM serves it beside the base · folded: merged into the base's weights · live: vLLM has
+# no such adapter; transformers generates the answers
 Served = Literal["adapter", "folded", "live"]
 
 MAX_RANK = 512  # of the adapters that vLLM serves
-REWRITES_BASE = ("pissa", "olora")  # initialisations that take their weights out of the base's
 
 
 class LowRank(Settings):
-    """What all low-rank adapters share."""
+    """Fields of all low-rank adapters."""
 
     served: ClassVar[Served] = "adapter"
-    adapter_off: ClassVar[bool] = True  # whether the untouched base is still there to be asked
+    adapter_off: ClassVar[bool] = True  # whether disabling the adapter gives the untouched base
 
     rank: PositiveInt = 32
     alpha: PositiveFloat = 64  # the update is scaled by alpha / rank
     dropout: Fraction = 0.0
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"  # names of linear layers
-    init: Literal["zero", "gaussian", "orthogonal", "pissa", "olora"] = "zero"
+    init: Literal["zero", "gaussian"] = "zero"  # of A: Kaiming-uniform or Gaussian; B starts at 0
 
     @model_validator(mode="after")
     def _spares_the_head(self) -> "LowRank":
@@ -38,17 +37,6 @@ class LowRank(Settings):
                 "base's head; leave it out"
             )
         return self
-
-    @model_validator(mode="after")
-    def _halves(self) -> "LowRank":
-        if self.init == "orthogonal" and self.rank % 2:
-            raise ValueError(f"init orthogonal needs an even rank, not {self.rank}")
-        return self
-
-    @property
-    def saved_rank(self) -> int:
-        """Rank of the adapter that is saved: twice where the base's part is taken out again."""
-        return 2 * self.rank if self.init in REWRITES_BASE else self.rank
 
 
 class LoraMethod(LowRank):
@@ -64,7 +52,7 @@ class RsLoraMethod(LowRank):
 
 
 class DoraMethod(LowRank):
-    """LoRA on the direction, and a magnitude of its own (Liu et al., arXiv 2402.09353)."""
+    """LoRA on the direction of the weights, with a trained magnitude (Liu, arXiv 2402.09353)."""
 
     served: ClassVar[Served] = "folded"
 
@@ -74,23 +62,14 @@ class DoraMethod(LowRank):
 class QloraMethod(LowRank):
     """LoRA on a base in 4 bits, nf4 (Dettmers et al., arXiv 2305.14314); needs CUDA.
 
-    It is served, and so scored, on the base in bfloat16, which it was not trained on.
+    It is served and scored on the base in bfloat16, not on the 4-bit base of its training.
     """
 
     kind: Literal["qlora"] = "qlora"
 
-    @model_validator(mode="after")
-    def _spares_the_base(self) -> "QloraMethod":
-        if self.init in REWRITES_BASE:
-            raise ValueError(
-                f"init {self.init} rewrites the base's weights, which qlora keeps in 4 bits; "
-                "use init: zero, or method lora"
-            )
-        return self
-
 
 class Ia3Method(Settings):
-    """Factors on keys, values and the feed-forward layers (Liu et al., arXiv 2205.05638)."""
+    """Trained factors on keys, values and feed-forward layers (Liu et al., arXiv 2205.05638)."""
 
     served: ClassVar[Served] = "folded"
     adapter_off: ClassVar[bool] = True
@@ -99,7 +78,7 @@ class Ia3Method(Settings):
 
 
 class Virtual(Settings):
-    """What all methods share that put learnt vectors before the text."""
+    """Fields of all methods that put trained virtual tokens before the text."""
 
     served: ClassVar[Served] = "live"
     adapter_off: ClassVar[bool] = True
@@ -108,14 +87,14 @@ class Virtual(Settings):
 
 
 class PTuningMethod(Virtual):
-    """Virtual tokens made by a small network (Liu et al., arXiv 2103.10385)."""
+    """Virtual tokens computed by a small network (Liu et al., arXiv 2103.10385)."""
 
     kind: Literal["p_tuning"] = "p_tuning"
-    encoder_width: NonNegativeInt = 0  # of the network; 0: the base's own width
+    encoder_width: NonNegativeInt = 0  # hidden size of the network; 0: the base's
 
 
 class PromptTuningMethod(Virtual):
-    """Virtual tokens learnt directly (Lester et al., arXiv 2104.08691)."""
+    """Virtual tokens trained directly (Lester et al., arXiv 2104.08691)."""
 
     kind: Literal["prompt_tuning"] = "prompt_tuning"
     start: Literal["prompt", "random"] = "prompt"  # from the system prompt's text, or from noise
@@ -124,14 +103,14 @@ class PromptTuningMethod(Virtual):
 class PrefixTuningMethod(Virtual):
     """Keys and values of virtual tokens in every layer (Li and Liang, arXiv 2101.00190).
 
-    They start as those of the system prompt's text: from noise the base is lost at once.
+    They start as those of the system prompt's text; started from noise, training diverges.
     """
 
     kind: Literal["prefix_tuning"] = "prefix_tuning"
 
 
 class FullMethod(Settings):
-    """Every weight is trained; there is no untouched base left to be asked."""
+    """Every weight is trained; no untouched base is left."""
 
     served: ClassVar[Served] = "folded"
     adapter_off: ClassVar[bool] = False
@@ -155,7 +134,7 @@ Method = Annotated[
 
 
 def served_as(method: Method) -> Served:
-    """How what it saves is served: an adapter of a higher rank than vLLM takes is folded."""
-    if isinstance(method, LowRank) and method.saved_rank > MAX_RANK:
+    """How the trained weights are served. Adapters of a rank above vLLM's limit are folded."""
+    if isinstance(method, LowRank) and method.rank > MAX_RANK:
         return "folded"
     return method.served

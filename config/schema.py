@@ -127,10 +127,10 @@ def _check_served(student: StudentSettings, predict: PredictSettings) -> None:
         )
     if predict.serve != "adapter":
         return
-    if method.served != "adapter" or (isinstance(method, LowRank) and method.init != "zero"):
+    if method.served != "adapter":
         raise ValueError(
             f"student {student.name}: vLLM cannot serve {method.kind} as an adapter; use lora, "
-            "rslora or qlora with init: zero, or predict.serve: auto"
+            "rslora or qlora, or predict.serve: auto"
         )
     if isinstance(method, LowRank) and method.rank > MAX_RANK:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What a search tries: ranges and choices around the first student."""
+"""The search space: ranges and choices around the first student."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from config.settings import Settings
 
 
 class Range(Settings):
-    """From `low` to `high`, both included; drawn evenly in its logarithm."""
+    """From `low` to `high`, both included; sampled log-uniformly."""
 
     low: PositiveFloat
     high: PositiveFloat
@@ -23,27 +23,27 @@ class Range(Settings):
 
 
 class SearchSettings(Settings):
-    """How often and among what; what is empty stays as the first student of the list has it."""
+    """Number of trials and the search space; an empty field keeps the first student's value."""
 
-    # that are trained; what cannot work together or was tried before is not counted
+    # trained ones; refused settings and repetitions of a trial do not count
     trials: PositiveInt = 20
-    seed: Annotated[int, Field(ge=0)] = 0  # of what is drawn; a trial's own is the student's
+    seed: Annotated[int, Field(ge=0)] = 0  # of the sampler; trials are trained with the student's
     learning_rate: Range | None = None
     learning_rate_of: dict[str, Range] = {}  # kind of method → its own range
     batch_size: tuple[PositiveInt, ...] = ()
     epochs: tuple[PositiveInt, ...] = ()
-    rank: tuple[PositiveInt, ...] = ()  # of methods that have one; alpha keeps its ratio to it
+    rank: tuple[PositiveInt, ...] = ()  # of low-rank methods; alpha / rank stays the same
     methods: tuple[Method, ...] = ()
     objectives: tuple[Objective, ...] = ()
-    models: tuple[str, ...] = ()  # bases, as model.name; all learn the answers of one teacher
+    models: tuple[str, ...] = ()  # bases, as model.name; all learn the same teacher's answers
 
     @model_validator(mode="after")
     def _ranges_of_methods(self) -> "SearchSettings":
         kinds = sorted({method.kind for method in self.methods})
-        strange = sorted(set(self.learning_rate_of) - set(kinds))
-        if strange:
+        unknown = sorted(set(self.learning_rate_of) - set(kinds))
+        if unknown:
             raise ValueError(
-                f"learning_rate_of: {strange[0]!r} is no kind in methods; "
-                f"there are {', '.join(kinds) or 'none'}"
+                f"learning_rate_of: {unknown[0]!r} is no kind in methods; "
+                f"their kinds are {', '.join(kinds) or 'none'}"
             )
         return self

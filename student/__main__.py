@@ -1,4 +1,4 @@
-"""`python -m student CONFIG train|predict|search`: learn the answers, then give them unprompted."""
+"""`python -m student CONFIG train|predict|search`: trains students and runs them."""
 
 from typing import TYPE_CHECKING
 
@@ -44,15 +44,15 @@ def _train(config: "Config", name: str | None, accept_changes: bool) -> None:
 
 def _search(config: "Config", accept_changes: bool) -> None:
     from data.run_paths import RunPaths
-    from student.search.results import table
-    from student.search.search import search
+    from student.search.results import leaderboard_table
+    from student.search.search import run_search
 
-    found = search(config, accept_changes)
-    print(table(found))
-    if found.best is None:
-        raise DataError(f"search: {found.why}")
-    print(f"best: {found.best} ({found.why})")
-    print(f"next: python -m pipeline {RunPaths.of(config).search.with_name('best.yaml')}")
+    result = run_search(config, accept_changes)
+    print(leaderboard_table(result))
+    if result.best is None:
+        raise DataError(f"search: {result.why}")
+    print(f"best: {result.best} ({result.why})")
+    print(f"to use it: python -m pipeline {RunPaths.of(config).search.with_name('best.yaml')}")
 
 
 def _predict(config: "Config", accept_changes: bool) -> None:
@@ -60,8 +60,9 @@ def _predict(config: "Config", accept_changes: bool) -> None:
     from engine.vllm_engine import VllmEngine
     from student.predict import Engines, predict
 
-    name, length, rank = config.model.name, config.model.max_length, _lora_rank(config)
-    engines = Engines(VllmEngine(name, length, max_lora_rank=rank), HfEngine(name, length))
+    name, length = config.model.name, config.model.max_length
+    vllm = VllmEngine(name, length, max_lora_rank=_max_lora_rank(config))
+    engines = Engines(vllm, HfEngine(name, length))
     try:
         choice = predict(config, engines, accept_changes)
     finally:
@@ -70,17 +71,17 @@ def _predict(config: "Config", accept_changes: bool) -> None:
     print(f"best: {choice.best} ({choice.why})")
 
 
-def _lora_rank(config: "Config") -> int:
-    """The rank that vLLM has to be ready for; 0 where one student can only be folded in.
+def _max_lora_rank(config: "Config") -> int:
+    """The highest adapter rank that vLLM must support; 0 where a student must be merged.
 
-    vLLM then has no adapters beside the weights, and all students are folded in.
+    With 0 vLLM serves no adapters, and every student is merged into the weights.
     """
     from config.peft_methods import LowRank, served_as
 
     methods = [student.method for student in config.students]
     if any(served_as(method) == "folded" for method in methods):
         return 0
-    return max((one.saved_rank for one in methods if isinstance(one, LowRank)), default=0)
+    return max((method.rank for method in methods if isinstance(method, LowRank)), default=0)
 
 
 if __name__ == "__main__":

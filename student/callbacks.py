@@ -1,6 +1,8 @@
-"""What is kept of a training while it runs: the lines of metrics.jsonl, and whole checkpoints.
+"""Observers of a training: metrics.jsonl, complete checkpoints, trackers, the progress bar.
 
-A checkpoint counts once its marker is there, which is written when all its files are on the disk.
+A checkpoint is complete once its marker file exists; the marker is written after all other files
+are synced to disk. Trackers receive the lines of metrics.jsonl under the same names. A resumed
+training opens a new tracker run and replays the file, so the newest run is always complete.
 """
 
 import os
@@ -27,35 +29,34 @@ from data.atomic_write import write_text
 from data.jsonl import read_records, write_records
 from data.run_paths import RunPaths
 from student.checkpoint import writing
-from student.distributed import rank, wait
+from student.distributed import barrier, process_rank
 from student.records import Step
 
-COMPLETE = "COMPLETE"  # in a checkpoint's folder once every file of it is on the disk
+COMPLETE = "COMPLETE"  # marker file in a complete checkpoint's folder
 
-Follower = Callable[[Step], None]  # sees every line of metrics.jsonl, those before a resume too
+StepListener = Callable[[Step], None]  # receives every line of metrics.jsonl, replayed ones too
 
 
-class Metrics(TrainerCallback):  # type: ignore[misc]
-    """Writes metrics.jsonl, and marks checkpoints that are complete."""
+class MetricsCallback(TrainerCallback):  # type: ignore[misc]
+    """Writes metrics.jsonl and marks complete checkpoints."""
 
-    def __init__(self, path: Path, resumed_at: int, followers: Sequence[Follower] = ()) -> None:
-        """Drops what a killed run logged after the checkpoint at step `resumed_at`."""
-        self._path = path
-        found = list(read_records(path, Step)) if path.exists() else []
-        self.steps = [step for step in found if step.step <= resumed_at]
-        self._before = self.steps[-1].seconds if self.steps else 0.0
+    def __init__(self, path: Path, resumed_at: int, listeners: Sequence[StepListener] = ()) -> None:
+        """Drops the lines that a killed run logged after the checkpoint at step `resumed_at`."""
+        steps = read_records(path, Step) if path.exists() else ()
+        self.steps = [step for step in steps if step.step <= resumed_at]
+        self._seconds_before = self.steps[-1].seconds if self.steps else 0.0
         self._start = time.monotonic()
-        wait()  # all have read it
-        if rank() == 0:
+        barrier()  # every process has read the file
+        if process_rank() == 0:
             write_records(path, self.steps)
-        self._file = Appender(path) if rank() == 0 else None
-        self._followers = followers
+        self._file = Appender(path) if process_rank() == 0 else None
+        self._listeners = listeners
         for step in self.steps:
-            self._follow(step)
+            self._notify(step)
 
-    def _follow(self, step: Step) -> None:
-        for follower in self._followers:
-            follower(step)
+    def _notify(self, step: Step) -> None:
+        for listener in self._listeners:
+            listener(step)
 
     def on_log(
         self,
@@ -65,18 +66,18 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
         logs: dict[str, Any] | None = None,
         **rest: Any,
     ) -> None:
-        """One line per log of the trainer."""
-        if logs is None or "train_runtime" in logs or rank() > 0:
+        """Writes one line per log of the trainer."""
+        if logs is None or "train_runtime" in logs or process_rank() > 0:
             return
         rules = {
-            key.removeprefix("eval_rule/"): value
-            for key, value in logs.items()
+            key.removeprefix("eval_rule/"): rate
+            for key, rate in logs.items()
             if key.startswith("eval_rule/")
         }
         step = Step(
             step=state.global_step,
             epoch=round(float(state.epoch or 0), 4),
-            seconds=round(self._before + time.monotonic() - self._start, 1),
+            seconds=round(self._seconds_before + time.monotonic() - self._start, 1),
             loss=logs.get("loss"),
             learning_rate=logs.get("learning_rate"),
             grad_norm=logs.get("grad_norm"),
@@ -89,27 +90,23 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
             samples=logs.get("eval_samples"),
         )
         self.steps.append(step)
-        assert self._file is not None  # only the first process logs
+        assert self._file is not None  # only process 0 gets here
         self._file.write(step.model_dump_json().encode() + b"\n")
-        self._follow(step)
+        self._notify(step)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
     ) -> None:
-        """All lines are on the disk."""
+        """Syncs the file to disk."""
         if self._file is not None:
             self._file.close()
 
     def on_save(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **rest: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
     ) -> None:
-        """The marker comes last, so a checkpoint without one is a torn one."""
-        wait()  # every process saves its random state
-        if rank() > 0:
+        """Marks the checkpoint as complete, after every process saved its random state."""
+        barrier()
+        if process_rank() > 0:
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         with writing(folder, 0):
@@ -119,82 +116,91 @@ class Metrics(TrainerCallback):  # type: ignore[misc]
         write_text(folder / COMPLETE, "")
 
 
-@contextmanager
-def trackers(config: Config, student: StudentSettings) -> Iterator[list[Follower]]:
-    """The settings' trackers, each with a run of this student; of several processes the first's.
+# -- trackers ------------------------------------------------------------------------------------
 
-    Raises SetupError where trackio is asked for and not installed.
+
+@contextmanager
+def open_trackers(config: Config, student: StudentSettings) -> Iterator[list[StepListener]]:
+    """The configured trackers, each with a run of this student; only process 0 has any.
+
+    transformers' own tracker callbacks would continue the previous student's run. Raises SetupError
+    when trackio is configured and not installed.
     """
     with ExitStack() as stack:
-        followers = []
-        if config.wandb is not None and rank() == 0:
-            followers.append(stack.enter_context(_wandb(config, config.wandb, student)))
-        if config.trackio is not None and rank() == 0:
-            followers.append(stack.enter_context(_trackio(config, config.trackio, student)))
-        yield followers
+        listeners = []
+        if config.wandb is not None and process_rank() == 0:
+            listeners.append(stack.enter_context(_wandb(config, config.wandb, student)))
+        if config.trackio is not None and process_rank() == 0:
+            listeners.append(stack.enter_context(_trackio(config, config.trackio, student)))
+        yield listeners
 
 
 @contextmanager
-def _wandb(config: Config, wanted: WandbSettings, student: StudentSettings) -> Iterator[Follower]:
+def _wandb(
+    config: Config, tracker: WandbSettings, student: StudentSettings
+) -> Iterator[StepListener]:
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when wandb is imported
     import wandb
 
     with wandb.init(
-        project=wanted.project,
-        name=_name(config, student),
-        mode=wanted.mode,
+        project=tracker.project,
+        name=_run_name(config, student),
+        mode=tracker.mode,
         dir=str(RunPaths.of(config).root),
-        config=_settings(config, student),
+        config=_run_settings(config, student),
         reinit="create_new",
         settings=wandb.Settings(silent=True),
     ) as run:
-        yield lambda step: run.log(_values(step, wanted, wandb.Table), step=step.step)
+        yield lambda step: run.log(_values(step, tracker, wandb.Table), step=step.step)
 
 
 @contextmanager
 def _trackio(
-    config: Config, wanted: TrackerSettings, student: StudentSettings
-) -> Iterator[Follower]:
+    config: Config, tracker: TrackerSettings, student: StudentSettings
+) -> Iterator[StepListener]:
     try:
         import trackio
     except ImportError:
         raise SetupError(
-            "trackio: run `pip install '.[trackio]'` first, or trackio: null"
+            "trackio: run `pip install '.[trackio]'` first, or set trackio: null"
         ) from None
     run = trackio.init(
-        project=wanted.project,
-        name=_name(config, student),
-        config=_settings(config, student),
+        project=tracker.project,
+        name=_run_name(config, student),
+        config=_run_settings(config, student),
         embed=False,
         auto_log_gpu=False,  # its rows have no step
         auto_log_cpu=False,
     )
     try:
-        yield lambda step: run.log(_values(step, wanted, trackio.Table), step=step.step)
+        yield lambda step: run.log(_values(step, tracker, trackio.Table), step=step.step)
     finally:
         run.finish()
 
 
-def _name(config: Config, student: StudentSettings) -> str:
+def _run_name(config: Config, student: StudentSettings) -> str:
     return f"{config.name}/{student.name}"
 
 
-def _settings(config: Config, student: StudentSettings) -> dict[str, Any]:
+def _run_settings(config: Config, student: StudentSettings) -> dict[str, Any]:
     return {**student.model_dump(mode="json"), "model": config.model.name}
 
 
-def _values(step: Step, wanted: TrackerSettings, table: Any) -> dict[str, Any]:
-    """A line as a tracker takes it: what it holds, one name for each number."""
-    plain = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
-    plain |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
-    if wanted.samples and step.samples:
+def _values(step: Step, tracker: TrackerSettings, table: Any) -> dict[str, Any]:
+    """The line as a flat dict, one name per number."""
+    values = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
+    values |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
+    if tracker.samples and step.samples:
         rows = [list(sample.model_dump().values()) for sample in step.samples]
-        plain["samples"] = table(columns=["row", "question", "answer"], data=rows)
-    return plain
+        values["samples"] = table(columns=["row", "question", "answer"], data=rows)
+    return values
 
 
-class Bar(ProgressCallback):  # type: ignore[misc]
-    """One bar per training, with its name, the time left and the loss; a line for each look."""
+# -- progress bar --------------------------------------------------------------------------------
+
+
+class ProgressBarCallback(ProgressCallback):  # type: ignore[misc]
+    """One bar per training with its name, the time left and the loss; a line per evaluation."""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
@@ -214,7 +220,7 @@ class Bar(ProgressCallback):  # type: ignore[misc]
         logs: dict[str, Any] | None = None,
         **rest: Any,
     ) -> None:
-        """The numbers that change the reader's mind; all of them are in metrics.jsonl."""
+        """Shows the main numbers; metrics.jsonl holds all of them."""
         if logs is None or self.training_bar is None:
             return
         if "loss" in logs:

@@ -1,108 +1,96 @@
-"""From rows and their answers to padded batches: the one place that says what predicts what.
+"""Examples, and their collation into padded batches.
 
-A row stands once, with all its answers behind it: each answer sees the prompt and itself, and its
-positions start where the prompt ends, so it is predicted as if it stood there alone.
+`collate` records which positions predict which target tokens. A row holds its prompt once, followed
+by all its answers. Each answer attends to the prompt and to itself, and its position ids continue
+those of the prompt, so its logits equal those of a row with this answer alone.
 
-Letters of shapes, used throughout this room: B rows, T positions, N answer tokens of a batch,
-K kept tokens of a stored distribution, V vocabulary, D width of the hidden states, P tokens of a
-prefix.
+Shape letters in this room: B rows, T positions, N answer tokens of a batch, K stored tokens of a
+distribution, V vocabulary, D width of the hidden states, P tokens of a prefix.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from data.top_logprobs import TopLogprobs
 
-PADDING = -1  # the segment of a position that holds no token
+PADDING = -1  # segment of a padded position
+
+TokenIds = NDArray[np.int32]  # [T]
+NO_TOKENS: TokenIds = np.zeros(0, np.int32)
 
 
 class Example(NamedTuple):
-    """A row in one view, and the answers to learn: the same ids behind either view."""
+    """A row and its answers to learn. The answer ids are the same behind either view's prompt."""
 
-    prompt_ids: tuple[int, ...]
-    answers: tuple[tuple[int, ...], ...]  # each ends with the token that ends the turn
-    tops: tuple[TopLogprobs, ...] = ()  # the teacher's distribution at each token, answer by answer
-    teacher_prompt_ids: tuple[int, ...] = ()  # the prompt in the teacher's view, where it is asked
+    prompt_ids: TokenIds
+    answers: tuple[TokenIds, ...]  # each ends with the token that ends the turn
+    top_logprobs: tuple[TopLogprobs, ...] = ()  # the teacher's distributions, answer by answer
+    teacher_prompt_ids: TokenIds = NO_TOKENS  # empty where no objective needs them
 
     @property
     def length(self) -> int:
-        """Positions that it takes: the last token of an answer predicts nothing and has none."""
+        """Positions in a batch. The last token of an answer predicts nothing and takes none."""
         return len(self.prompt_ids) + sum(len(answer) - 1 for answer in self.answers)
 
     @property
     def answer_tokens(self) -> int:
-        """Tokens that are learnt."""
+        """Number of target tokens."""
         return sum(map(len, self.answers))
 
-    def prompted(self, skipped: int) -> "Example":
-        """The same answers behind the teacher's view, without its first `skipped` tokens."""
+    def teacher_view(self, skipped: int) -> "Example":
+        """The same answers behind the teacher's prompt without its first `skipped` tokens."""
         return Example(self.teacher_prompt_ids[skipped:], self.answers)
 
 
 class Batch(NamedTuple):
-    """Rows as a model reads them, and which of their places predict which tokens."""
+    """Padded rows, and the positions whose logits predict the target tokens."""
 
     input_ids: torch.Tensor  # [B, T], padded on the right
     segments: torch.Tensor  # [B, T] 0: prompt, k: k-th answer, PADDING
-    positions: torch.Tensor  # [B, T] from 0; those of every answer follow the prompt's
-    branched: bool  # whether a row has several answers; else a causal mask says it all
-    logit_positions: torch.Tensor  # [N] place among the B·T from which a token is predicted
-    targets: torch.Tensor  # [N] the token, row by row and answer by answer
+    positions: torch.Tensor  # [B, T] position ids; those of every answer continue the prompt's
+    several_answers: bool  # whether a row has several answers; else a causal mask is enough
+    logit_positions: torch.Tensor  # [N] index into the flat B·T positions
+    targets: torch.Tensor  # [N] token ids, row by row and answer by answer
     top_ids: torch.Tensor | None  # [N, K] the teacher's most likely tokens
     top_logprobs: torch.Tensor | None  # [N, K] float32
 
 
-class _Row(NamedTuple):
-    ids: list[int]
-    segments: list[int]
-    positions: list[int]
-    logit_positions: list[int]
-    targets: list[int]
-
-
-def _laid_out(example: Example) -> _Row:
-    size = len(example.prompt_ids)
-    row = _Row([*example.prompt_ids], [0] * size, [*range(size)], [], [])
-    for number, answer in enumerate(example.answers, 1):
-        seen = len(answer) - 1
-        begin = len(row.ids)
-        row.logit_positions.extend((size - 1, *range(begin, begin + seen)))
-        row.targets.extend(answer)
-        row.ids.extend(answer[:-1])
-        row.segments.extend([number] * seen)
-        row.positions.extend(range(size, size + seen))
-    return row
-
-
 def collate(examples: Sequence[Example], device: torch.device | None = None) -> Batch:
-    """Examples side by side, padded on the right to the longest."""
-    rows = [_laid_out(example) for example in examples]
-    width = max(len(row.ids) for row in rows)
+    """Pads the examples on the right to the longest one."""
+    width = max(example.length for example in examples)
+    shape = (len(examples), width)
+    input_ids, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    segments = np.full(shape, PADDING)
+    logit_positions: list[NDArray[np.int64]] = []
+    for row, example in enumerate(examples):
+        prompt_length = start = len(example.prompt_ids)
+        input_ids[row, :start] = example.prompt_ids
+        positions[row, :start] = np.arange(start)
+        segments[row, :start] = 0
+        for number, answer in enumerate(example.answers, 1):
+            end = start + len(answer) - 1
+            input_ids[row, start:end] = answer[:-1]
+            positions[row, start:end] = prompt_length + np.arange(end - start)
+            segments[row, start:end] = number
+            predicting = np.append(prompt_length - 1, np.arange(start, end))
+            logit_positions.append(row * width + predicting)
+            start = end
 
-    def padded(parts: Sequence[list[int]], filler: int) -> torch.Tensor:
-        full = [[*part, *[filler] * (width - len(part))] for part in parts]
-        return torch.tensor(full, device=device)  # [B, T]
+    def tensor(parts: Sequence[NDArray[Any]], dtype: torch.dtype = torch.long) -> torch.Tensor:
+        return torch.from_numpy(np.concatenate(parts)).to(device=device, dtype=dtype)
 
-    places = [place * width + one for place, row in enumerate(rows) for one in row.logit_positions]
-    tops = [top for example in examples for top in example.tops]
+    tops = [top for example in examples for top in example.top_logprobs]
     return Batch(
-        input_ids=padded([row.ids for row in rows], 0),
-        segments=padded([row.segments for row in rows], PADDING),
-        positions=padded([row.positions for row in rows], 0),
-        branched=any(len(example.answers) > 1 for example in examples),
-        logit_positions=torch.tensor(places, device=device),
-        targets=torch.tensor([one for row in rows for one in row.targets], device=device),
-        top_ids=_joined([top.ids for top in tops], torch.long, device),
-        top_logprobs=_joined([top.logprobs for top in tops], torch.float32, device),
+        input_ids=torch.from_numpy(input_ids).to(device),
+        segments=torch.from_numpy(segments).to(device),
+        positions=torch.from_numpy(positions).to(device),
+        several_answers=any(len(example.answers) > 1 for example in examples),
+        logit_positions=tensor(logit_positions),
+        targets=tensor([answer for example in examples for answer in example.answers]),
+        top_ids=tensor([top.ids for top in tops]) if tops else None,
+        top_logprobs=tensor([top.logprobs for top in tops], torch.float32) if tops else None,
     )
-
-
-def _joined(
-    parts: Sequence[numpy.ndarray], dtype: torch.dtype, device: torch.device | None
-) -> torch.Tensor | None:
-    if not parts:
-        return None
-    return torch.from_numpy(numpy.concatenate(parts)).to(device=device, dtype=dtype)  # [N, K]

@@ -1,23 +1,29 @@
-"""From the run's files to what a student learns: examples, in the views that it needs."""
+"""The training data of a student: tokenised examples, built from the files of a run.
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+Token ids are int32 arrays. Rows and answers are read one at a time, so neither texts nor records of
+a large run are ever held together.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from config.errors import DataError
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import Answer, top_logprobs_path
 from data.jsonl import read_records
-from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.top_logprobs import TopLogprobs, read_top_logprobs
 from engine.request_builder import RequestBuilder, View
-from student.collator import Example
+from student.collator import NO_TOKENS, Example, TokenIds
 
-MAX_LOST = 0.005  # share of selected answers that may be too long to learn
+MAX_TOO_LONG = 0.005  # share of the rows that may exceed the model's length and are left out
 
 
 class TrainingData(NamedTuple):
@@ -25,118 +31,149 @@ class TrainingData(NamedTuple):
 
     train: list[Example]
     val: list[Example]
-    sha256: str  # of all that is learnt from
+    sha256: str  # of the training examples
 
 
 def load_training_data(
     config: Config, student: StudentSettings, builder: RequestBuilder
 ) -> TrainingData:
-    """The selected answers with what the student's objective needs beside their text.
+    """The selected answers, with the teacher's prompt or probabilities if the objective needs them.
 
-    Raises DataError when none was selected, too many do not fit, or stored probabilities lack.
+    Raises DataError when no answer was selected, when too many rows are too long, or when stored
+    probabilities are missing.
     """
     run = RunPaths.of(config)
-    prompted = student.needs_adapter_off
-    records = list(read_records(run.selected, Answer))
-    if not records:
-        raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
-    tops: dict[str, TopLogprobs] = {}
+    top_logprobs: Mapping[str, TopLogprobs] | None = None
     if student.needs_stored_logprobs:
-        stored = read_top_logprobs(top_logprobs_path(run.answers("candidates/train")))
-        tops = stored_tops(stored, records, builder)
-    train = examples(builder, list(run.training(config)), records, tops, prompted)
-    val_records = list(read_records(run.selected_val, Answer))
-    val = examples(builder, run.rows("val"), val_records, {}, False)
-    learnt = [[one.prompt_ids, one.answers, one.teacher_prompt_ids] for one in train]
-    return TrainingData(train, val, digest([learnt, sorted(tops)]))
+        top_logprobs = read_top_logprobs(top_logprobs_path(run.answers("candidates/train")))
+    train = build_examples(
+        builder,
+        run.training(config),
+        read_records(run.selected, Answer),
+        top_logprobs,
+        teacher_view=student.needs_adapter_off,
+    )
+    if not train:
+        raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
+    val_answers = read_records(run.selected_val, Answer)
+    val = build_examples(builder, run.each_row("val"), val_answers)
+    return TrainingData(train, val, _sha256(train))
 
 
-def examples(
+def build_examples(
     builder: RequestBuilder,
-    rows: Sequence[Row],
-    records: Sequence[Answer],
-    tops: dict[str, TopLogprobs],
-    prompted: bool,
+    rows: Iterable[Row],
+    selected: Iterable[Answer],
+    top_logprobs: Mapping[str, TopLogprobs] | None = None,
+    teacher_view: bool = False,
 ) -> list[Example]:
-    """One example per row with all its answers; those over the model's length are refused.
+    """One example per row with all its selected answers, in the order of these answers.
 
-    prompted: with the teacher's view beside. Raises DataError when too many are too long.
+    `top_logprobs`: stored distributions by answer key. `teacher_view`: also tokenise the prompted
+    view. Rows longer than the model's length are left out. Raises DataError when they are too many.
     """
-    by_id = {row.id: row for row in rows}
-    by_row: dict[str, list[Answer]] = defaultdict(list)
-    for record in records:
-        by_row[record.row].append(record)
-    made = []
-    for row_id, kept in by_row.items():
-        row = by_id[row_id]
-        made.append(
-            Example(
-                builder.view_ids(row, View(prompted=False)),
-                tuple(answer_ids(builder, record) for record in kept),
-                tuple(tops[record.key] for record in kept) if tops else (),
-                builder.view_ids(row, View(prompted=True)) if prompted else (),
+    answers: dict[str, list[TokenIds]] = {}
+    distributions: dict[str, list[TopLogprobs]] = {}
+    for answer in selected:
+        ids = answer_token_ids(builder, answer)
+        answers.setdefault(answer.row, []).append(np.array(ids, np.int32))
+        if top_logprobs is not None:
+            stored = stored_top_logprobs(top_logprobs, answer, ids, builder)
+            distributions.setdefault(answer.row, []).append(stored)
+    examples: dict[str, Example] = {}
+    for row in rows:
+        if row.id in answers:
+            examples[row.id] = Example(
+                _view_ids(builder, row, prompted=False),
+                tuple(answers[row.id]),
+                tuple(distributions.get(row.id, ())),
+                _view_ids(builder, row, prompted=True) if teacher_view else NO_TOKENS,
             )
-        )
-    return _fitting(made, builder.config.model.max_length)
+    return _within(builder.config.model.max_length, [examples[row_id] for row_id in answers])
 
 
-def answer_ids(builder: RequestBuilder, record: Answer) -> tuple[int, ...]:
-    """The tokens to learn: as the teacher drew them, or of the text where it spoke in ids that only
-    a template may use, or by another tokenizer."""
-    drawn, end = record.token_ids, builder.renderer.end_of_turn
-    if drawn and builder.renderer.control_ids(drawn) == (end,) and drawn[-1] == end:
-        text = builder.renderer.tokenizer.decode(drawn[:-1], clean_up_tokenization_spaces=False)
-        if str(text).strip() == record.text:
-            return drawn
-    return builder.renderer.answer_ids(record.text)
+def _view_ids(builder: RequestBuilder, row: Row, prompted: bool) -> TokenIds:
+    return np.array(builder.view_ids(row, View(prompted)), np.int32)
 
 
-def stored_tops(
-    stored: Mapping[str, TopLogprobs], records: Sequence[Answer], builder: RequestBuilder
-) -> dict[str, TopLogprobs]:
-    """The teacher's distribution at each token of the answers, by their keys.
+def answer_token_ids(builder: RequestBuilder, answer: Answer) -> tuple[int, ...]:
+    """The token ids to learn: the teacher's own, if they spell the answer in this tokenizer.
 
-    Raises DataError where it lacks, or is one over the tokens of another model.
+    The text is tokenised anew where the teacher has another tokenizer, or where its ids contain
+    control tokens of the chat template.
     """
-    found = {record.key: stored.get(record.key) for record in records}
-    for record in records:
-        top = found[record.key]
-        learnt = answer_ids(builder, record)
-        if top is None or len(top.ids) != len(learnt):
-            raise DataError(
-                f"row {record.row}: no probabilities are stored for each token of its answer; "
-                "set teacher.sampling.logprobs and run `python -m teacher CONFIG generate` again, "
-                "or objective.teacher: adapter_off"
-            )
-        if learnt != record.token_ids:
-            raise DataError(
-                f"row {record.row}: {builder.config.model.name} has other tokens than the teacher, "
-                "whose probabilities are stored; use objective ce or teacher: adapter_off"
-            )
-    return {key: top for key, top in found.items() if top is not None}
+    ids, end = answer.token_ids, builder.renderer.end_of_turn
+    if ids and builder.renderer.control_ids(ids) == (end,) and ids[-1] == end:
+        text = builder.renderer.tokenizer.decode(ids[:-1], clean_up_tokenization_spaces=False)
+        if str(text).strip() == answer.text:
+            return ids
+    return builder.renderer.answer_ids(answer.text)
 
 
-def _fitting(made: Sequence[Example], limit: int) -> list[Example]:
-    """Those whose every answer fits behind the prompt."""
-    longest = [
-        max(len(one.prompt_ids), len(one.teacher_prompt_ids)) + max(map(len, one.answers))
-        for one in made
-    ]
-    lengths = sorted(longest)
-    over = [length for length in lengths if length > limit]
-    if len(over) > MAX_LOST * len(lengths):
+def stored_top_logprobs(
+    stored: Mapping[str, TopLogprobs],
+    answer: Answer,
+    ids: tuple[int, ...],
+    builder: RequestBuilder,
+) -> TopLogprobs:
+    """The teacher's distribution at each token of an answer; `ids`: the tokens to learn.
+
+    Raises DataError where it is missing, or where it is over the tokens of another model.
+    """
+    top = stored.get(answer.key)
+    if top is None or len(top.ids) != len(ids):
         raise DataError(
-            f"{len(over)} of {len(lengths)} rows with their answer are longer than "
-            f"model.max_length = {limit} tokens (median {lengths[len(lengths) // 2]}, longest "
-            f"{lengths[-1]}); set it to {lengths[-1]}"
+            f"row {answer.row}: no probabilities are stored for each token of its answer; "
+            "set teacher.sampling.logprobs and run `python -m teacher CONFIG generate` again, "
+            "or objective.teacher: adapter_off"
         )
-    return [one for one, length in zip(made, longest, strict=True) if length <= limit]
+    if ids != answer.token_ids:
+        raise DataError(
+            f"row {answer.row}: {builder.config.model.name} has another tokenizer than the "
+            "teacher, whose probabilities are stored; use objective ce or teacher: adapter_off"
+        )
+    return top
 
 
-def unrelated(builder: RequestBuilder, path: Path) -> list[tuple[int, ...]]:
-    """The prompts of a file of unrelated questions, one a line, as a user without prompt asks them.
+def _within(limit: int, examples: Sequence[Example]) -> list[Example]:
+    """The examples whose every answer fits behind the longer prompt."""
+    lengths = [
+        max(len(example.prompt_ids), len(example.teacher_prompt_ids))
+        + max(map(len, example.answers))
+        for example in examples
+    ]
+    too_long = sum(length > limit for length in lengths)
+    if too_long > MAX_TOO_LONG * len(lengths):
+        ordered = sorted(lengths)
+        raise DataError(
+            f"{too_long} of {len(lengths)} rows with their answer are longer than "
+            f"model.max_length = {limit} tokens (median {ordered[len(lengths) // 2]}, longest "
+            f"{ordered[-1]}); set it to {ordered[-1]}"
+        )
+    return [example for example, length in zip(examples, lengths, strict=True) if length <= limit]
 
-    Raises DataError when there is none.
+
+def _sha256(examples: Iterable[Example]) -> str:
+    """Hash of all that is learnt from, array by array."""
+    checksum = hashlib.sha256()
+    for example in examples:
+        for array in _arrays(example):
+            checksum.update(f"{array.dtype}{array.shape}".encode())
+            checksum.update(array.tobytes())
+        checksum.update(b"end")
+    return checksum.hexdigest()
+
+
+def _arrays(example: Example) -> Iterator[NDArray[Any]]:
+    yield from (example.prompt_ids, example.teacher_prompt_ids, *example.answers)
+    for top in example.top_logprobs:
+        yield from (top.ids, top.logprobs)
+
+
+def retention_prompts(builder: RequestBuilder, path: Path) -> list[tuple[int, ...]]:
+    """The unprompted views of a file of unrelated questions, one a line.
+
+    Raises DataError when the file cannot be read or holds no question.
     """
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]

@@ -1,143 +1,149 @@
-"""What an optimiser step learns from its rows: text, stored probabilities, or the prompted base.
+"""The training objectives: cross-entropy, stored probabilities, the prompted base, on-policy KL.
 
-Knows which forward passes an objective needs and what is compared; sums over answer tokens, the
-trainer divides by their number.
+Decides which forward passes an objective needs and which distributions it compares. Losses are
+summed over answer tokens; the trainer divides by their number.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from config.objectives import CrossEntropy, Objective, OnPolicy
+from engine.models import TorchModel
 from engine.sampling import GenerationSettings, sample_answers, token_batches
-from student.collator import Batch, Example, collate
-from student.forward import (
-    Model,
-    base_only,
-    base_states,
-    causal_of,
-    head_weight,
-    student_states,
-)
+from student.collator import Batch, Example, TokenIds, collate
+from student.forward import base_only, base_states, causal_model, head_weight, student_states
 from student.losses import (
-    LossOf,
+    LossFunction,
     cross_entropy,
     divergence,
-    flattened,
-    stored_and_rest,
+    nll_and_buckets,
+    stored_buckets,
     summed_loss,
-    text_and_kept,
+    tempered_logprobs,
 )
-from student.prefix_cache import Prefix, can_share, read_prefix
+from student.prefix_cache import PrefixCache, compute_prefix, supports_prefix_cache
 
 
 @dataclass
 class Distiller:
     """One objective on one model."""
 
-    model: Model
+    model: TorchModel
     objective: Objective
-    shared: tuple[int, ...]  # tokens that begin the teacher's view of every row
-    drawing: GenerationSettings  # of its own answers, on policy
-    room: int  # tokens per forward pass
-    _prefix: Prefix | None = None
+    shared_prompt: TokenIds  # tokens that the teacher's view of every row starts with
+    sampling: GenerationSettings  # of the student's on-policy answers
+    tokens_per_pass: int  # of a forward pass, padding included
+    _prefix: PrefixCache | None = None
 
-    def prepared(self, examples: Sequence[Example]) -> list[Example]:
-        """The rows with the answers that this step learns: drawn now, on policy."""
+    def with_answers(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples with the answers of this step: on policy, the student samples new ones."""
         if not isinstance(self.objective, OnPolicy):
             return list(examples)
-        prompts = [example.prompt_ids for example in examples]
-        learnt = list(examples)
-        for drawn in sample_answers(self.model, prompts, self.drawing):
-            learnt[drawn.prompt] = examples[drawn.prompt]._replace(answers=(drawn.token_ids,))
-        return learnt
+        prompts = [tuple(example.prompt_ids.tolist()) for example in examples]
+        sampled = list(examples)
+        for answer in sample_answers(self.model, prompts, self.sampling):
+            ids = np.array(answer.token_ids, np.int32)
+            sampled[answer.prompt] = examples[answer.prompt]._replace(answers=(ids,))
+        return sampled
 
     def losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
-        """Summed loss of one forward pass after another, over all `examples`."""
-        for chosen in token_batches([self._size(example) for example in examples], self.room):
-            yield self._loss([examples[index] for index in chosen])
+        """The summed loss of each forward pass over `examples`."""
+        for indices in self._passes(examples):
+            yield self._loss([examples[index] for index in indices])
 
-    def passes(self, examples: Sequence[Example]) -> int:
-        """How many forward passes `losses` makes."""
-        return sum(
-            1 for _ in token_batches([self._size(example) for example in examples], self.room)
-        )
+    def count_passes(self, examples: Sequence[Example]) -> int:
+        """The number of forward passes that `losses` makes."""
+        return sum(1 for _ in self._passes(examples))
 
-    def _size(self, example: Example) -> int:
-        prompted = (
-            len(example.teacher_prompt_ids) - len(self.shared)
-            if self.objective.needs_teacher_pass
-            else 0
-        )
-        return max(example.length, example.length - len(example.prompt_ids) + prompted)
+    def _passes(self, examples: Sequence[Example]) -> Iterator[list[int]]:
+        lengths = [self._pass_length(example) for example in examples]
+        return token_batches(lengths, self.tokens_per_pass)
+
+    def _pass_length(self, example: Example) -> int:
+        """Positions of the longer of the two passes: the student's, and the teacher's if any."""
+        if not self.objective.needs_teacher_pass:
+            return example.length
+        prompt_length = len(example.teacher_prompt_ids) - len(self.shared_prompt)
+        return example.length + max(0, prompt_length - len(example.prompt_ids))
 
     def _loss(self, examples: Sequence[Example]) -> torch.Tensor:
         device = head_weight(self.model).device
         batch = collate(examples, device)
-        prompted = (
-            self._teacher_states(examples, device) if self.objective.needs_teacher_pass else None
-        )
-        return self.loss_of_states(student_states(self.model, batch), batch, prompted)
+        teacher = None
+        if self.objective.needs_teacher_pass:
+            prefix = self._cached_prefix()
+            skipped = prefix.length if prefix else 0
+            prompted = collate([example.teacher_view(skipped) for example in examples], device)
+            teacher = base_states(self.model, prompted, prefix)  # [N, D]
+        return self.loss_from_states(student_states(self.model, batch), batch, teacher)
 
-    def loss_of_states(
-        self, states: torch.Tensor, batch: Batch, prompted: torch.Tensor | None
+    def loss_from_states(
+        self, states: torch.Tensor, batch: Batch, teacher: torch.Tensor | None
     ) -> torch.Tensor:
-        """The summed loss of the student's hidden states [N, D], and of the prompted base's."""
-        return summed_loss(states, head_weight(self.model), self._loss_of(batch, prompted))
+        """The summed loss, given the student's hidden states [N, D] and the prompted base's."""
+        return summed_loss(states, head_weight(self.model), self._loss_function(batch, teacher))
 
-    def _teacher_states(self, examples: Sequence[Example], device: torch.device) -> torch.Tensor:
-        prefix = self._read()
-        batch = collate([one.prompted(prefix.length if prefix else 0) for one in examples], device)
-        return base_states(self.model, batch, prefix)  # [N, D]
-
-    def _read(self) -> Prefix | None:
-        if self._prefix is None and self.shared and can_share(causal_of(self.model).config):
+    def _cached_prefix(self) -> PrefixCache | None:
+        causal = causal_model(self.model)
+        if (
+            self._prefix is None
+            and len(self.shared_prompt)
+            and supports_prefix_cache(causal.config)
+        ):
             with base_only(self.model):
-                self._prefix = read_prefix(causal_of(self.model), self.shared)
+                self._prefix = compute_prefix(causal, self.shared_prompt)
         return self._prefix
 
-    def _loss_of(self, batch: Batch, teacher: torch.Tensor | None) -> LossOf:
-        kind, head = self.objective, head_weight(self.model)
+    def _loss_function(self, batch: Batch, teacher_states: torch.Tensor | None) -> LossFunction:
+        objective, head = self.objective, head_weight(self.model)
 
-        def text(logits: torch.Tensor, part: slice) -> torch.Tensor:
+        def text_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
             return cross_entropy(logits, batch.targets[part])
 
-        if isinstance(kind, CrossEntropy):
-            return text
+        if isinstance(objective, CrossEntropy):
+            return text_loss
 
-        share = 0.0 if isinstance(kind, OnPolicy) else kind.ce_weight
-        heat = kind.temperature
+        ce_weight = 0.0 if isinstance(objective, OnPolicy) else objective.ce_weight
+        temperature, direction = objective.temperature, objective.direction
 
-        def view(logits: torch.Tensor, part: slice) -> torch.Tensor:
-            said: torch.Tensor | float
-            if teacher is None:
+        def distillation_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
+            nll: torch.Tensor | float
+            if teacher_states is None:
                 assert batch.top_ids is not None and batch.top_logprobs is not None
-                theirs = stored_and_rest(batch.top_logprobs[part])
-                said, ours = text_and_kept(logits, batch.targets[part], batch.top_ids[part])
+                teacher = stored_buckets(batch.top_logprobs[part])
+                nll, student = nll_and_buckets(logits, batch.targets[part], batch.top_ids[part])
             else:
                 with torch.no_grad():
-                    theirs = torch.nn.functional.linear(teacher[part], head)
-                said, ours = text(logits, part) if share else 0.0, logits
-            apart = divergence(flattened(theirs, heat), flattened(ours, heat), kind.direction)
-            # gradients keep their size (Hinton et al., arXiv 1503.02531)
-            return share * said + (1 - share) * heat**2 * apart
+                    teacher = torch.nn.functional.linear(teacher_states[part], head)
+                nll, student = text_loss(logits, part) if ce_weight else 0.0, logits
+            kl = divergence(
+                tempered_logprobs(teacher, temperature),
+                tempered_logprobs(student, temperature),
+                direction,
+            )
+            # T² keeps the size of the gradients (Hinton et al., arXiv 1503.02531)
+            return ce_weight * nll + (1 - ce_weight) * temperature**2 * kl
 
-        return view
+        return distillation_loss
 
 
 def retention_losses(
-    model: Model, examples: Sequence[Example], room: int
+    model: TorchModel, examples: Sequence[Example], tokens_per_pass: int
 ) -> Iterator[torch.Tensor]:
-    """Summed KL(base ‖ student) on answers that the base gave itself, both without the prompt."""
+    """Summed KL(base ‖ student) on the base's own answers, both without the prompt, by pass."""
     device, head = head_weight(model).device, head_weight(model)
-    for chosen in token_batches([example.length for example in examples], room):
-        batch = collate([examples[index] for index in chosen], device)
+    for indices in token_batches([example.length for example in examples], tokens_per_pass):
+        batch = collate([examples[index] for index in indices], device)
         base = base_states(model, batch)
 
-        def apart(logits: torch.Tensor, part: slice, base: torch.Tensor = base) -> torch.Tensor:
+        def kl(logits: torch.Tensor, part: slice, base: torch.Tensor = base) -> torch.Tensor:
             with torch.no_grad():
-                theirs = torch.nn.functional.linear(base[part], head)
-            return divergence(flattened(theirs, 1.0), flattened(logits, 1.0), "forward")
+                teacher = torch.nn.functional.linear(base[part], head)
+            return divergence(
+                tempered_logprobs(teacher, 1.0), tempered_logprobs(logits, 1.0), "forward"
+            )
 
-        yield summed_loss(student_states(model, batch), head, apart)
+        yield summed_loss(student_states(model, batch), head, kl)

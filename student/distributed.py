@@ -1,7 +1,11 @@
-"""What several processes that train one student share; alone, each of these does nothing.
+"""Training in several processes: collectives, and full fine-tuning with FSDP2.
 
-Started by `torchrun` or `accelerate launch`; transformers sets the group up when its arguments are
-made.
+The processes are started by `torchrun` or `accelerate launch`; transformers sets the group up when
+its arguments are made. In a single process every function here leaves its input as it is.
+
+With FSDP2 each process holds a shard of all weights, gradients and optimiser states. transformers
+loads the shards and decides what is sharded together. This module adds sums in place of means,
+resumable checkpoints, and forward passes of one process alone on unsharded weights.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,75 +26,73 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from engine.models import load_base
 
 _T = TypeVar("_T")
-Model = Any
 
-PROGRESS = "progress.pt"  # in a checkpoint
+SHARDED_OPTIMIZER = "sharded_optimizer.pt"  # file in a checkpoint
 
 
-def several() -> bool:
+def is_distributed() -> bool:
     """Whether this process is one of several."""
     return distributed.is_available() and distributed.is_initialized()
 
 
-def rank() -> int:
-    """The number of this process; 0 writes the files."""
-    return distributed.get_rank() if several() else 0
+def process_rank() -> int:
+    """The number of this process; process 0 writes the files."""
+    return distributed.get_rank() if is_distributed() else 0
 
 
-def wait() -> None:
-    """Until all are here."""
-    if several():
+def barrier() -> None:
+    """Waits until every process is here."""
+    if is_distributed():
         distributed.barrier()
 
 
-def share(items: list[_T]) -> list[_T]:
-    """This process's part of what all have in hand: every n-th, so that like lengths are spread."""
-    return items[rank() :: distributed.get_world_size()] if several() else items
+def shard_for_rank(items: list[_T]) -> list[_T]:
+    """This process's part of a list: every n-th item, so that similar lengths are spread."""
+    return items[process_rank() :: distributed.get_world_size()] if is_distributed() else items
 
 
-def joined(parts: list[_T]) -> list[_T]:
-    """The parts of all processes in the order of the items that were shared."""
-    if not several():
-        return parts
-    world = distributed.get_world_size()
-    found: list[list[_T]] = [[] for _ in range(world)]
-    distributed.all_gather_object(found, parts)
-    count = sum(map(len, found))
-    return [found[place % world][place // world] for place in range(count)]
+def gather_shards(shard: list[_T]) -> list[_T]:
+    """The items of all processes, in the order before `shard_for_rank`."""
+    if not is_distributed():
+        return shard
+    world_size = distributed.get_world_size()
+    shards: list[list[_T]] = [[] for _ in range(world_size)]
+    distributed.all_gather_object(shards, shard)
+    count = sum(map(len, shards))
+    return [shards[index % world_size][index // world_size] for index in range(count)]
 
 
-def total(value: torch.Tensor) -> torch.Tensor:
-    """The sum over all processes."""
-    if several():
+def all_reduce_sum(value: torch.Tensor) -> torch.Tensor:
+    """The sum over all processes, in place."""
+    if is_distributed():
         distributed.all_reduce(value)
     return value
 
 
-def most(count: int) -> int:
-    """The highest of all processes' counts."""
-    if not several():
+def all_reduce_max(count: int) -> int:
+    """The highest count of all processes."""
+    if not is_distributed():
         return count
     counts = [0] * distributed.get_world_size()
     distributed.all_gather_object(counts, count)
     return max(counts)
 
 
-def sum_gradients(weights: Iterable[torch.nn.Parameter]) -> None:
-    """Every gradient becomes the sum over all processes, in one exchange per type and device.
+def all_reduce_gradients(weights: Iterable[torch.nn.Parameter]) -> None:
+    """Sums every gradient over all processes, in one exchange per dtype and device.
 
-    A process that had no row of a step has no gradients and adds nothing. DistributedDataParallel
-    would exchange them in its own forward pass, which ours goes past. Weights in shares have
-    theirs summed as they come.
+    A process without rows in a step contributes zeros. DistributedDataParallel would exchange
+    gradients in its own forward pass, which this project bypasses. FSDP2 reduces the gradients of
+    sharded weights itself.
     """
-    if not several():
+    if not is_distributed():
         return
-    whole = (weight for weight in weights if not isinstance(weight, DTensor))
-    trained = [weight for weight in whole if weight.requires_grad]
+    trained = [w for w in weights if w.requires_grad and not isinstance(w, DTensor)]
     for weight in trained:
         if weight.grad is None:
             weight.grad = torch.zeros_like(weight)
-    for kind in dict.fromkeys((weight.dtype, weight.device) for weight in trained):
-        grads = [w.grad for w in trained if (w.dtype, w.device) == kind and w.grad is not None]
+    for group in dict.fromkeys((weight.dtype, weight.device) for weight in trained):
+        grads = [w.grad for w in trained if (w.dtype, w.device) == group and w.grad is not None]
         flat = torch.cat([grad.flatten() for grad in grads])
         distributed.all_reduce(flat)
         start = 0
@@ -99,57 +101,59 @@ def sum_gradients(weights: Iterable[torch.nn.Parameter]) -> None:
             start += grad.numel()
 
 
-def load_shared(resolved: str) -> Model:
-    """The base in float32, in shares where there are several processes; whole where there is one.
+# -- FSDP2 ---------------------------------------------------------------------------------------
+
+
+def load_sharded(resolved: str) -> Any:
+    """The base in float32: sharded over several processes, or whole in a single one.
 
     Gradients are summed over the processes: a loss is divided by the tokens of all of them.
     """
-    if not several():
+    if not is_distributed():
         return load_base(resolved, dtype=torch.float32)
     from transformers.distributed import DistributedConfig
 
-    shares = DistributedConfig(fsdp_size=distributed.get_world_size())
-    model = load_base(resolved, dtype=torch.float32, distributed_config=shares)
-    for part in _parts(model):
-        part.set_gradient_divide_factor(1.0)
-        part.set_force_sum_reduction_for_comms(True)
+    sharding = DistributedConfig(fsdp_size=distributed.get_world_size())
+    model = load_base(resolved, dtype=torch.float32, distributed_config=sharding)
+    for module in _sharded_modules(model):
+        module.set_gradient_divide_factor(1.0)
+        module.set_force_sum_reduction_for_comms(True)
     return model
 
 
-def in_shares(model: Model) -> bool:
-    """Whether each process holds a part of every weight."""
+def is_sharded(model: Any) -> bool:
+    """Whether each process holds a shard of every weight."""
     return isinstance(model, FSDPModule)
 
 
-def _parts(model: Model) -> list[Any]:
-    """The modules that are put together and taken apart as one; none of a model that is whole."""
+def _sharded_modules(model: Any) -> list[Any]:
     return [module for module in model.modules() if isinstance(module, FSDPModule)]
 
 
 @contextmanager
-def put_together(model: Model) -> Iterator[None]:
-    """All weights in every process: each may then read as many batches as it likes."""
-    cut = _parts(model)
-    layers = set(model.model.layers) if cut else set()
-    for part in cut:
-        part.unshard()
-        part.set_reshard_after_forward(False, recurse=False)
+def unsharded(model: Any) -> Iterator[None]:
+    """All weights in every process, so that each may run its own number of forward passes."""
+    modules = _sharded_modules(model)
+    layers = set(model.model.layers) if modules else set()
+    for module in modules:
+        module.unshard()
+        module.set_reshard_after_forward(False, recurse=False)
     try:
         yield
     finally:
-        for part in cut:  # embeddings, last norm and head stay together until the backward pass
-            part.set_reshard_after_forward(part in layers, recurse=False)
-            part.reshard()
+        for module in modules:  # embeddings, last norm and head stay unsharded until the backward
+            module.set_reshard_after_forward(module in layers, recurse=False)
+            module.reshard()
 
 
-def whole(weight: torch.Tensor) -> torch.Tensor:
-    """A weight as one tensor. Where it is in shares, all processes must ask for it."""
+def gather_weight(weight: torch.Tensor) -> torch.Tensor:
+    """The whole weight. Every process must call this for a sharded one."""
     full: torch.Tensor = weight.full_tensor() if isinstance(weight, DTensor) else weight
     return full
 
 
-def put(weight: torch.Tensor, value: torch.Tensor) -> None:
-    """Puts a value into a weight, or the part of it that this process holds."""
+def assign_weight(weight: torch.Tensor, value: torch.Tensor) -> None:
+    """Copies a whole value into a weight, or its local part into this process's shard."""
     if isinstance(weight, DTensor):
         value = distribute_tensor(
             value.to(weight.device), weight.device_mesh, weight.placements, src_data_rank=None
@@ -157,19 +161,21 @@ def put(weight: torch.Tensor, value: torch.Tensor) -> None:
     weight.copy_(value)
 
 
-def save_progress(model: Model, optimiser: Any, schedule: Any, folder: Path) -> None:
-    """The optimiser's numbers for all weights, in one file, and the schedule's place; all processes
-    must call this."""
+def save_sharded_optimizer(model: Any, optimizer: Any, scheduler: Any, folder: Path) -> None:
+    """Writes the optimiser state of all shards and the schedule into one file.
+
+    Every process must call this.
+    """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    state = get_optimizer_state_dict(model, optimiser.optimizer, options=options)
-    if rank() == 0:
-        torch.save({"optimiser": state, "schedule": schedule.state_dict()}, folder / PROGRESS)
+    state = get_optimizer_state_dict(model, optimizer.optimizer, options=options)
+    if process_rank() == 0:
+        progress = {"optimizer": state, "scheduler": scheduler.state_dict()}
+        torch.save(progress, folder / SHARDED_OPTIMIZER)
 
 
-def load_progress(model: Model, optimiser: Any, schedule: Any, folder: Path) -> None:
-    """Likewise, into this process's part. The processes may be more or fewer than they were."""
-    found = torch.load(folder / PROGRESS, map_location="cpu", weights_only=True)
+def load_sharded_optimizer(model: Any, optimizer: Any, scheduler: Any, folder: Path) -> None:
+    """Loads this process's shard. The number of processes may differ from when it was saved."""
+    progress = torch.load(folder / SHARDED_OPTIMIZER, map_location="cpu", weights_only=True)
     options = StateDictOptions(full_state_dict=True)
-    state = found["optimiser"]
-    set_optimizer_state_dict(model, optimiser.optimizer, state, options=options)
-    schedule.load_state_dict(found["schedule"])
+    set_optimizer_state_dict(model, optimizer.optimizer, progress["optimizer"], options=options)
+    scheduler.load_state_dict(progress["scheduler"])

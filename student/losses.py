@@ -1,8 +1,9 @@
-"""Losses as pure functions of logits and targets, unreduced, in float32 and in nats.
+"""Losses as pure functions of logits and targets: unreduced, in float32, in nats.
 
-Which positions count was settled before (`batches.collate`); averaging happens after, over all
-answer tokens of the optimiser step. A distribution is given by its logarithms, over the vocabulary
-or over K kept tokens and one bucket for all the rest.
+`collator` decides which positions count; the trainer averages over all answer tokens of the
+optimiser step. Distributions are given as log-probabilities, over the vocabulary or over K stored
+tokens and one bucket for the rest. `summed_loss` projects hidden states to the vocabulary in chunks
+and never holds all logits.
 """
 
 from collections.abc import Callable
@@ -12,11 +13,12 @@ import torch
 
 from config.objectives import Direction
 
-CHUNK = 64  # positions projected at a time: 37 MiB of float32 logits at 152k words
+LOGIT_CHUNK = 64  # positions projected at a time: 37 MiB of float32 logits at V = 152k
 
-# logits [n, V] of some positions, and which of the N they are → losses [n]
-LossOf = Callable[[torch.Tensor, slice], torch.Tensor]
-_LEAST = -30.0  # log of what an empty bucket is taken to hold: nothing that could be seen
+# logits [n, V] of some positions, and their slice of the N positions → losses [n]
+LossFunction = Callable[[torch.Tensor, slice], torch.Tensor]
+
+_MIN_LOGPROB = -30.0  # stands for log 0 of an empty bucket
 
 
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -25,10 +27,10 @@ def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def divergence(teacher: torch.Tensor, student: torch.Tensor, direction: Direction) -> torch.Tensor:
-    """Divergence of two distributions, given by their logarithms. [..., S], [..., S] → [...].
+    """Divergence of two distributions of log-probabilities. [..., S], [..., S] → [...].
 
     forward: KL(teacher ‖ student); reverse: KL(student ‖ teacher); jsd: the mean of both against
-    their mixture (Lin 1991). Zero where they are equal, and only there.
+    their mixture (Lin 1991). Zero if and only if they are equal.
     """
     match direction:
         case "forward":
@@ -46,84 +48,92 @@ def _kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     return (p.exp() * (p - q)).sum(-1)
 
 
-def flattened(logs: torch.Tensor, temperature: float) -> torch.Tensor:
-    """The distribution with its logarithms divided by a temperature. [..., S] → [..., S]."""
-    return torch.log_softmax(logs.float() / temperature, -1)
+def tempered_logprobs(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Log-softmax of logits divided by a temperature. [..., S] → [..., S]."""
+    return torch.log_softmax(logits.float() / temperature, -1)
 
 
-def text_and_kept(
+def nll_and_buckets(
     logits: torch.Tensor, targets: torch.Tensor, ids: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """−log p(target) [N], and the logarithms of a distribution over K tokens and the rest [N, K+1].
+    """−log p(target) [N], and the log-probabilities of K tokens and the rest [N, K+1].
 
-    logits: [N, V]; targets: [N]; ids: [N, K]. Both from one pass over the vocabulary: what the K
-    and the rest sum up to is what all tokens do. The rest is summed over the other tokens
-    themselves, not taken as 1 − Σ: at a mass of 1e-7 that difference is noise.
+    logits: [N, V]; targets: [N]; ids: [N, K]. One pass over the vocabulary serves both. The rest is
+    summed over its own tokens; 1 − Σ would be rounding noise at a mass of 1e-7.
     """
     logits = logits.float()
-    seen = logits.gather(-1, torch.cat([ids, targets[:, None]], -1))  # [N, K+1]
+    picked = logits.gather(-1, torch.cat([ids, targets[:, None]], -1))  # [N, K+1]
     others = logits.scatter(-1, ids, float("-inf"))  # [N, V]
-    buckets = torch.cat([seen[:, :-1], others.logsumexp(-1, keepdim=True)], -1)  # [N, K+1]
-    kept = torch.log_softmax(buckets, -1).clamp_min(_LEAST)
-    return buckets.logsumexp(-1) - seen[:, -1], kept
+    buckets = torch.cat([picked[:, :-1], others.logsumexp(-1, keepdim=True)], -1)  # [N, K+1]
+    logprobs = torch.log_softmax(buckets, -1).clamp_min(_MIN_LOGPROB)
+    return buckets.logsumexp(-1) - picked[:, -1], logprobs
 
 
-def stored_and_rest(logprobs: torch.Tensor) -> torch.Tensor:
-    """A stored distribution over K tokens and the rest. [N, K] → [N, K+1], logarithms.
+def stored_buckets(logprobs: torch.Tensor) -> torch.Tensor:
+    """Adds the bucket of the rest to stored log-probabilities. [N, K] → [N, K+1].
 
-    The rest is what the K lack of 1; stored as float16 they may exceed it by a rounding, and then
-    nothing is left.
+    Rounded to float16 the K may sum to more than 1; the rest is then taken as empty.
     """
-    left = (1.0 - logprobs.double().exp().sum(-1, keepdim=True)).clamp_min(1e-12).log()
-    return torch.log_softmax(torch.cat([logprobs.double(), left], -1), -1).float()
+    rest = (1.0 - logprobs.double().exp().sum(-1, keepdim=True)).clamp_min(1e-12).log()
+    return torch.log_softmax(torch.cat([logprobs.double(), rest], -1), -1).float()
 
 
 def summed_loss(
-    hidden: torch.Tensor, weight: torch.Tensor, loss_of: LossOf, chunk: int = CHUNK
+    hidden: torch.Tensor,
+    head_weight: torch.Tensor,
+    loss_function: LossFunction,
+    chunk: int = LOGIT_CHUNK,
 ) -> torch.Tensor:
-    """Σ of the losses over all positions, a scalar. hidden: [N, D]; weight of the head: [V, D].
+    """Sum of the losses over all positions, a scalar. hidden: [N, D]; head_weight: [V, D].
 
-    Gradients flow to `hidden`, and to `weight` where it is trained.
+    Gradients flow to `hidden`, and to `head_weight` where it is trained. Each chunk's gradient is
+    computed in the forward pass, so no logits are kept or recomputed, as in fused linear
+    cross-entropy (Wijmans et al., Cut Your Losses, arXiv 2411.09009; Hsu et al., Liger Kernel,
+    arXiv 2410.10989), here for any loss of a token's logits.
     """
-    total: torch.Tensor = _Summed.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, loss_of, chunk
+    total: torch.Tensor = _SummedLoss.apply(  # type: ignore[no-untyped-call]
+        hidden, head_weight, loss_function, chunk
     )
     return total
 
 
-class _Summed(torch.autograd.Function):
+class _SummedLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, loss_of: LossOf, chunk: int
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        loss_function: LossFunction,
+        chunk: int,
     ) -> torch.Tensor:
-        wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1]]
-        of_hidden = torch.empty_like(hidden) if wanted[0] else None
-        of_weight = torch.zeros_like(weight, dtype=torch.float32) if wanted[1] else None
+        for_hidden, for_weight = ctx.needs_input_grad[:2]
+        hidden_grad = torch.empty_like(hidden) if for_hidden else None
+        weight_grad = torch.zeros_like(weight, dtype=torch.float32) if for_weight else None
         total = torch.zeros((), device=hidden.device)
         for start in range(0, len(hidden), chunk):
             part = slice(start, min(start + chunk, len(hidden)))
-            with torch.set_grad_enabled(any(wanted)):
-                states = hidden[part].detach().requires_grad_(wanted[0])
-                head = weight.detach().requires_grad_(wanted[1])
-                loss = loss_of(torch.nn.functional.linear(states, head), part).sum()
+            with torch.set_grad_enabled(for_hidden or for_weight):
+                states = hidden[part].detach().requires_grad_(for_hidden)
+                head = weight.detach().requires_grad_(for_weight)
+                loss = loss_function(torch.nn.functional.linear(states, head), part).sum()
             total += loss.detach()
-            sources = [one for one, want in ((states, wanted[0]), (head, wanted[1])) if want]
-            grads = list(torch.autograd.grad(loss, sources)) if sources else []
-            if of_hidden is not None:
-                of_hidden[part] = grads.pop(0)
-            if of_weight is not None:
-                of_weight += grads.pop(0)
-        ctx.save_for_backward(of_hidden, of_weight)
-        ctx.weight_type = weight.dtype
+            inputs = [states] * for_hidden + [head] * for_weight
+            grads = list(torch.autograd.grad(loss, inputs)) if inputs else []
+            if hidden_grad is not None:
+                hidden_grad[part] = grads.pop(0)
+            if weight_grad is not None:
+                weight_grad += grads.pop(0)
+        ctx.save_for_backward(hidden_grad, weight_grad)
+        ctx.weight_dtype = weight.dtype
         return total
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[Any, ...]:
         (scale,) = upstream
-        of_hidden, of_weight = ctx.saved_tensors
+        hidden_grad, weight_grad = ctx.saved_tensors
         return (
-            None if of_hidden is None else of_hidden * scale,
-            None if of_weight is None else (of_weight * scale).to(ctx.weight_type),
+            None if hidden_grad is None else hidden_grad * scale,
+            None if weight_grad is None else (weight_grad * scale).to(ctx.weight_dtype),
             None,
             None,
         )

@@ -1,4 +1,4 @@
-"""Answers val and hidden without the prompt, chooses the best student, and saves it to serve."""
+"""Answers val and hidden without the prompt, chooses and exports the best student."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -26,42 +26,41 @@ from student.train import read_result
 
 
 class Engines(NamedTuple):
-    """Who answers: engines that hold no model until they are asked, and none once closed."""
+    """The engines. Each loads a model at its first request and frees it when closed."""
 
     vllm: Engine
-    live: Engine  # of what vLLM cannot serve
+    live: Engine  # transformers, for students that vLLM cannot serve
 
 
 class Predictor:
-    """Asks for every unprompted arm of a run, with one model in memory at a time."""
+    """Answers the arms of a run with one model in memory at a time."""
 
     def __init__(self, config: Config, engines: Engines, accept_changes: bool) -> None:
         self.config = config
         self.run = RunPaths.of(config)
         self.builder = RequestBuilder(config)
         self._engines = engines
-        self._accept = accept_changes
+        self._accept_changes = accept_changes
 
     def answer(self, arm: str, rows: Sequence[Row], view: View) -> None:
-        """Answers `rows` into `answers/<arm>.jsonl`."""
+        """Writes the answers to `rows` into `answers/<arm>.jsonl`."""
         tasks = self.builder.tasks(arm, rows, view, self.config.predict.sampling)
-        self._ask(arm, rows, view, tasks)
+        self._run(arm, rows, view, tasks)
 
-    def compare(self, arm: str, rows: Sequence[Row], view: View) -> None:
-        """Answers `rows`, and scores their best logged answers into `answers/scored/`."""
+    def answer_and_score(self, arm: str, rows: Sequence[Row], view: View) -> None:
+        """As `answer`; also writes the logprobs of the best logged answers to `answers/scored/`."""
         self.answer(arm, rows, view)
         scored = f"scored/{arm}"
         tasks = self.builder.scoring_tasks(scored, rows, view, best_by_row(rows))
-        self._ask(scored, rows, view, tasks)
+        self._run(scored, rows, view, tasks)
 
-    def _ask(self, arm: str, rows: Sequence[Row], view: View, tasks: Iterable[Task]) -> None:
-        meaning = self.builder.fingerprint(view, self.config.predict.sampling, rows)
-        done = run_job(
-            self._engine(view.adapter), tasks, self.run.answers(arm), meaning, self._accept
-        )
+    def _run(self, arm: str, rows: Sequence[Row], view: View, tasks: Iterable[Task]) -> None:
+        fingerprint = self.builder.fingerprint(view, self.config.predict.sampling, rows)
+        engine = self._engine(view.adapter)
+        counts = run_job(engine, tasks, self.run.answers(arm), fingerprint, self._accept_changes)
         print(
-            f"{arm}: {done.asked} asked, {done.reused} reused, "
-            f"{done.too_long} too long, {done.cut} cut"
+            f"{arm}: {counts.asked} asked, {counts.reused} reused, "
+            f"{counts.too_long} too long, {counts.cut} cut"
         )
 
     def adapter(self, student: StudentSettings) -> Adapter:
@@ -78,27 +77,27 @@ class Predictor:
 
 
 def predict(config: Config, engines: Engines, accept_changes: bool) -> StudentChoice:
-    """Every arm on val; then, with the best student, val with the prompt, and the hidden set.
+    """Answers val with every student; the best one also answers val prompted, and the hidden set.
 
-    What vLLM cannot serve comes first, so that vLLM is started once at most; then the base, with
-    the weights that vLLM starts with.
+    Students that vLLM cannot serve come first, then the base, with whose weights vLLM starts. So
+    vLLM starts at most once.
     """
     predictor = Predictor(config, engines, accept_changes)
     run, val, hidden = predictor.run, predictor.run.rows("val"), predictor.run.rows("hidden")
     adapters = {student.name: predictor.adapter(student) for student in config.students}
     live = [adapter for adapter in adapters.values() if adapter.served == "live"]
     for adapter in live:
-        predictor.compare(f"student/{adapter.name}", val, View(False, adapter))
-    predictor.compare("base", val, View(prompted=False))
+        predictor.answer_and_score(f"student/{adapter.name}", val, View(False, adapter))
+    predictor.answer_and_score("base", val, View(prompted=False))
     if hidden:
-        predictor.answer("hidden/base", hidden, View(prompted=False))  # to compare with
+        predictor.answer("hidden/base", hidden, View(prompted=False))  # for comparison
     for adapter in adapters.values():
         if adapter not in live:
-            predictor.compare(f"student/{adapter.name}", val, View(False, adapter))
-    choice = choose(config, predictor.builder)
+            predictor.answer_and_score(f"student/{adapter.name}", val, View(False, adapter))
+    choice = choose_best(config, predictor.builder)
     adapter = adapters[choice.best]
     predictor.answer(f"student/{choice.best}+prompt", val, View(True, adapter))
-    _save(run, adapter, predictor.builder.model)
+    _export(run, adapter, predictor.builder.model)
     if hidden:
         arm = f"hidden/{choice.best}"
         predictor.answer(arm, hidden, View(False, adapter))
@@ -107,10 +106,10 @@ def predict(config: Config, engines: Engines, accept_changes: bool) -> StudentCh
     return choice
 
 
-def choose(config: Config, builder: RequestBuilder) -> StudentChoice:
-    """The student with the highest strict adherence on val; val loss decides between equals.
+def choose_best(config: Config, builder: RequestBuilder) -> StudentChoice:
+    """The student with the highest strict adherence on val; equals differ by val loss.
 
-    The hidden set is never looked at for this.
+    The hidden set plays no part in the choice.
     """
     run = RunPaths.of(config)
     rows = {row.id: row for row in run.rows("val")}
@@ -128,7 +127,7 @@ def choose(config: Config, builder: RequestBuilder) -> StudentChoice:
                 seconds=result.seconds,
             )
         )
-    ranked.sort(key=lambda one: (-(one.strict or 0), one.val_loss or 0))
+    ranked.sort(key=lambda student: (-(student.strict or 0), student.val_loss or 0))
     best = ranked[0]
     rate = "no rule decided" if best.strict is None else f"strict adherence {best.strict:.1%}"
     why = f"{rate} on {len(rows)} val rows by the code rules, the highest of {len(ranked)}"
@@ -138,7 +137,7 @@ def choose(config: Config, builder: RequestBuilder) -> StudentChoice:
 
 
 def _strict_share(
-    builder: RequestBuilder, rows: dict[str, Row], answers: Sequence[Answer]
+    builder: RequestBuilder, rows: dict[str, Row], answers: Iterable[Answer]
 ) -> float | None:
     scores = []
     for answer in answers:
@@ -149,8 +148,8 @@ def _strict_share(
     return sum(decided) / len(decided) if decided else None
 
 
-def _save(run: RunPaths, adapter: Adapter, base: str) -> None:
-    """The best adapter in `best/adapter`, and in `best/merged` what a server can only have whole.
+def _export(run: RunPaths, adapter: Adapter, base: str) -> None:
+    """Writes `best/adapter`, and `best/merged` for a student that servers take only merged.
 
     The report adds the model card.
     """

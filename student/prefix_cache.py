@@ -1,7 +1,7 @@
-"""The system prompt read once: keys and values of a frozen model's constant beginning.
+"""The KV cache of the system prompt, computed once per run.
 
-The teacher's view of every row starts with the same tokens, and with the adapter off the model
-that reads them never changes: what it computes for them is kept for the whole run.
+The teacher's view of every row starts with the same tokens. The model that reads them is the base
+with the adapter disabled, which never changes, so their keys and values are kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,127 +14,128 @@ from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, DynamicCache
 
-_NAME = "behind_a_prefix"  # of our attention, in transformers' list
+from student.collator import TokenIds
+
+_ATTENTION = "with_prefix_cache"  # name of our attention in transformers' registry
 
 
-class Prefix(NamedTuple):
-    """Keys and values of the first P tokens by layer, each [1, heads, P, width of a head]."""
+class PrefixCache(NamedTuple):
+    """Keys and values of the first P tokens by layer, each [1, heads, P, head width]."""
 
     length: int
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
 
 @contextmanager
-def behind(causal: Any, prefix: Prefix | None) -> Iterator[None]:
-    """Meanwhile every layer of a causal model attends to the prefix as well.
+def attending_to(causal: Any, prefix: PrefixCache | None) -> Iterator[None]:
+    """Every layer of the model also attends to the prefix.
 
-    The batch's position ids begin behind it; its mask, if it has one, is about its own tokens.
+    The batch's position ids must start after it. The batch's mask covers its own tokens only.
     """
-    usual = causal.config._attn_implementation
+    default = causal.config._attn_implementation
     if prefix is not None:
-        AttentionInterface.register(_NAME, partial(_attend, prefix))
-        causal.config._attn_implementation = _NAME
+        AttentionInterface.register(_ATTENTION, partial(_attention, prefix))
+        causal.config._attn_implementation = _ATTENTION
     try:
         yield
     finally:
-        causal.config._attn_implementation = usual
+        causal.config._attn_implementation = default
 
 
-def _attend(
-    prefix: Prefix,
+def _attention(
+    prefix: PrefixCache,
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    **more: Any,
+    **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """A layer's attention, as transformers calls it: [B, heads, T, width] → [B, T, heads, width].
+    """A layer's attention as transformers calls it: [B, heads, T, width] → [B, T, heads, width].
 
-    `key` and `value` have as many heads as the prefix's; several queries share each.
+    `key` and `value` have as many heads as the prefix; several query heads share each.
     """
-    way = attend_twice if query.device.type == "cpu" else attend_once
-    seen = way(query, key, value, prefix.layers[module.layer_idx], attention_mask, more["scaling"])
-    return seen.transpose(1, 2), None
+    attend = attend_merged if query.device.type == "cpu" else attend_concatenated
+    layer, scale = prefix.layers[module.layer_idx], options["scaling"]
+    return attend(query, key, value, layer, attention_mask, scale).transpose(1, 2), None
 
 
-def attend_twice(
+def attend_merged(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    before: tuple[torch.Tensor, torch.Tensor],
+    prefix: tuple[torch.Tensor, torch.Tensor],
     mask: torch.Tensor | None,
     scale: float,
 ) -> torch.Tensor:
-    """To the prefix and to the own tokens, each with a softmax of its own; then joined.
+    """Attends to the prefix and to the batch's own tokens separately, then merges both softmaxes.
 
-    To the prefix all rows and heads attend as if they were one row: it is neither copied nor
-    masked. The two sums of exponentials say how much each part counts (as in FlashAttention, Dao
-    et al., arXiv 2205.14135, section 3.1). On a CPU, whose kernel gives their logarithms.
+    All rows share one copy of the prefix KV cache; their queries are folded into one batch row, so
+    the prefix is neither expanded nor masked. The log-sum-exps weigh the two parts (FlashAttention,
+    Dao et al., arXiv 2205.14135, section 3.1). For CPU, whose kernel returns them.
     """
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     rows, heads, width, _ = query.shape
-    shared = before[0].shape[1]
-    each = heads // shared  # queries to a head of the keys
-    folded = query.reshape(rows, shared, each, width, -1).transpose(0, 1).flatten(1, 3)[None]
-    ahead, ahead_sum = (  # [B, heads, T, w] and [B, heads, T, 1]
-        part.reshape(shared, rows, each, width, -1).transpose(0, 1).flatten(1, 2)
-        for part in flash(folded, *before, scale=scale)
+    kv_heads = prefix[0].shape[1]
+    group = heads // kv_heads  # query heads per key head
+    folded = query.reshape(rows, kv_heads, group, width, -1).transpose(0, 1).flatten(1, 3)[None]
+    prefix_out, prefix_lse = (  # [B, heads, T, width] and [B, heads, T, 1]
+        part.reshape(kv_heads, rows, group, width, -1).transpose(0, 1).flatten(1, 2)
+        for part in flash(folded, *prefix, scale=scale)
     )
     if mask is not None:
         mask = torch.zeros(mask.shape, dtype=query.dtype).masked_fill(~mask, float("-inf"))
-    keys, values = key.repeat_interleave(each, 1), value.repeat_interleave(each, 1)
-    own, own_sum = flash(query, keys, values, is_causal=mask is None, attn_mask=mask, scale=scale)
-    share = (ahead_sum - own_sum[..., None]).sigmoid()
-    return torch.lerp(own, ahead, share.to(own.dtype))
+    keys, values = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
+    batch_out, batch_lse = flash(
+        query, keys, values, is_causal=mask is None, attn_mask=mask, scale=scale
+    )
+    prefix_weight = (prefix_lse - batch_lse[..., None]).sigmoid()
+    return torch.lerp(batch_out, prefix_out, prefix_weight.to(batch_out.dtype))
 
 
-def attend_once(
+def attend_concatenated(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    before: tuple[torch.Tensor, torch.Tensor],
+    prefix: tuple[torch.Tensor, torch.Tensor],
     mask: torch.Tensor | None,
     scale: float,
 ) -> torch.Tensor:
-    """To the prefix and the own tokens put behind a copy of it in every row."""
+    """Attends to the batch's own tokens behind a copy of the prefix in every row."""
     rows, _, width, _ = query.shape
-    keys = torch.cat([before[0].expand(rows, -1, -1, -1), key], -2)
-    values = torch.cat([before[1].expand(rows, -1, -1, -1), value], -2)
-    seen: Any = causal_lower_right(width, keys.shape[-2])
+    keys = torch.cat([prefix[0].expand(rows, -1, -1, -1), key], -2)
+    values = torch.cat([prefix[1].expand(rows, -1, -1, -1), value], -2)
+    full_mask: Any = causal_lower_right(width, keys.shape[-2])
     if mask is not None:
-        seen = torch.nn.functional.pad(mask, (before[0].shape[-2], 0), value=True)
-    found: torch.Tensor = scaled_dot_product_attention(
-        query, keys, values, attn_mask=seen, scale=scale, enable_gqa=True
+        full_mask = torch.nn.functional.pad(mask, (prefix[0].shape[-2], 0), value=True)
+    output: torch.Tensor = scaled_dot_product_attention(
+        query, keys, values, attn_mask=full_mask, scale=scale, enable_gqa=True
     )
-    return found
+    return output
 
 
-def shared_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The tokens with which all prompts begin; one token at least is left to each of them."""
-    shortest, longest = min(prompts), max(prompts)  # those that differ first differ most
-    same = 0
-    for one, other in zip(shortest, longest, strict=False):
-        if one != other:
-            break
-        same += 1
-    return shortest[: min(same, *(len(prompt) - 1 for prompt in prompts))]
+def common_prefix(prompts: Sequence[TokenIds]) -> TokenIds:
+    """The tokens that all prompts start with. At least one token of each prompt is left over."""
+    prefix = prompts[0][: min(map(len, prompts)) - 1]
+    for prompt in prompts:
+        different = (prompt[: len(prefix)] != prefix).nonzero()[0]
+        if len(different):
+            prefix = prefix[: different[0]]
+    return prefix
 
 
-def can_share(config: Any) -> bool:
-    """Whether every layer of a model attends to all that came before."""
-    kinds = getattr(config, "layer_types", None) or []
-    sliding = getattr(config, "sliding_window", None) and not kinds
-    return not sliding and all(kind == "full_attention" for kind in kinds)
+def supports_prefix_cache(config: Any) -> bool:
+    """Whether every layer of a model attends to all earlier positions."""
+    layer_types = getattr(config, "layer_types", None) or []
+    sliding = getattr(config, "sliding_window", None) and not layer_types
+    return not sliding and all(kind == "full_attention" for kind in layer_types)
 
 
 @torch.no_grad()
-def read_prefix(causal: Any, ids: Sequence[int]) -> Prefix:
-    """What a causal model computes for `ids`; to be called as the teacher is: eval, adapter off."""
+def compute_prefix(causal: Any, ids: TokenIds) -> PrefixCache:
+    """The keys and values of `ids`. The model must be in the teacher's state: see `base_only`."""
     device = causal.get_input_embeddings().weight.device
     cache = DynamicCache(config=causal.config)
-    causal.model(
-        input_ids=torch.tensor([list(ids)], device=device), past_key_values=cache, use_cache=True
-    )
-    layers = tuple((layer.keys, layer.values) for layer in cache.layers)
-    return Prefix(len(ids), layers)
+    input_ids = torch.from_numpy(ids).to(device, torch.long)[None]  # [1, P]
+    causal.model(input_ids=input_ids, past_key_values=cache, use_cache=True)
+    return PrefixCache(len(ids), tuple((layer.keys, layer.values) for layer in cache.layers))

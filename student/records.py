@@ -1,4 +1,4 @@
-"""What a student leaves on disk about its training, and the choice of the best one."""
+"""The records that students and searches leave on disk."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from data.records import Record
 
 
 class Sample(Record):
-    """A val question and what the student in training answers to it, without the prompt."""
+    """A val question and the unprompted answer of the student in training."""
 
     row: str
     question: str
@@ -14,7 +14,7 @@ class Sample(Record):
 
 
 class Step(Record):
-    """One line of metrics.jsonl: a logging step of training, or a look at val after an epoch."""
+    """One line of metrics.jsonl: an optimiser step, or the evaluation after an epoch."""
 
     step: int  # optimiser steps so far
     epoch: float
@@ -22,33 +22,34 @@ class Step(Record):
     loss: float | None = None  # nats per answer token, since the last line
     learning_rate: float | None = None
     grad_norm: float | None = None
-    tokens_per_s: float | None = None  # positions that the student read, over the whole step
-    answer_tokens_per_s: float | None = None  # likewise, those that it learnt
+    tokens_per_s: float | None = None  # positions in the student's passes, over the whole step
+    answer_tokens_per_s: float | None = None  # target tokens, over the whole step
     val_loss: float | None = None  # nats per answer token of the selected val answers
-    strict: float | None = None  # share of the epoch's val rows, by the code rules
+    strict: float | None = None  # share of the evaluated val rows, by the code rules
     rules: dict[str, float] | None = None  # adherence by rule on those rows
-    val_rows: int | None = None
-    samples: tuple[Sample, ...] | None = None  # only where a tracker's settings ask for them
+    val_rows: int | None = None  # evaluated val rows; None: an optimiser step
+    samples: tuple[Sample, ...] | None = None  # only where a tracker is set to show them
 
 
 class TrainingResult(Record):
-    """A trained student."""
+    """result.json: a trained student."""
 
     name: str
     best_step: int  # of the checkpoint that became the adapter
     best_epoch: float
-    strict: float | None  # of that checkpoint, on the epoch's val rows
+    strict: float | None  # of that checkpoint, on the evaluated val rows
     val_loss: float | None
+    val_rows: int | None = None
     steps: int
     train_answers: int
-    answer_tokens: int  # learnt per epoch
+    answer_tokens: int  # target tokens per epoch
     seconds: float
     trainable: int  # parameters
     adapter_sha256: str
 
 
 class RankedStudent(Record):
-    """One student as a candidate for the best."""
+    """One candidate for the best student."""
 
     name: str
     strict: float | None  # on all val rows, by the code rules
@@ -59,30 +60,30 @@ class RankedStudent(Record):
 
 
 class StudentChoice(Record):
-    """The best student, and why."""
+    """choice.json: the best student, and the reason."""
 
     best: str
     why: str
     ranked: tuple[RankedStudent, ...]  # best first
 
 
-# complete: trained to its end · pruned: stopped early, its val loss was above the median · refused:
-# not trained, its settings cannot work together or were tried before · failed: training broke
+# complete: trained to the end · pruned: stopped early, val loss above the median · refused: not
+# trained, its settings cannot work together · failed: training raised an error
 TrialState = Literal["running", "complete", "pruned", "refused", "failed"]
 
 
 class Trial(Record):
-    """One trial of a search, as far as it got."""
+    """One trial of a search."""
 
-    name: str  # also of its student's folder
+    name: str  # of its student and folder: a digest of model and settings
     state: TrialState
     model: str  # base, as in model.name
     settings: dict[str, object]  # of the student
     method: str  # kind
     objective: str  # kind
-    strict: float | None = None  # the value: on the epoch's val rows, by the code rules, best epoch
+    strict: float | None = None  # the value: best epoch, on the evaluated val rows, by code rules
     val_rows: int | None = None
-    val_loss: float | None = None  # of that epoch; of the last look where it was stopped
+    val_loss: float | None = None  # of the best epoch, or of the last one of a stopped trial
     best_epoch: float | None = None
     seconds: float | None = None
     reason: str | None = None  # why it was stopped, refused or failed
@@ -93,14 +94,14 @@ class LeaderboardCell(Record):
 
     model: str
     method: str
-    best: str | None  # the best trial; None where none ended well
+    best: str | None  # the best trial; None where none completed
     strict: float | None
     val_loss: float | None
-    n: int  # trials that were trained, to their end or not
+    n: int  # trials that were trained, completed or not
 
 
 class SearchResult(Record):
-    """search.json: what was tried, and which won."""
+    """search.json: all trials of a search, and the winner."""
 
     trials: tuple[Trial, ...]  # in the order in which they began
     leaderboard: tuple[LeaderboardCell, ...]  # models × methods

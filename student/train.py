@@ -1,10 +1,13 @@
-"""Trains one student from the selected answers; resumes from its last complete checkpoint."""
+"""Trains one student on the selected answers; resumes from its last complete checkpoint."""
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import ProgressCallback
 
@@ -13,22 +16,28 @@ from config.peft_methods import FullMethod, PrefixTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
 from data.atomic_write import write_text
-from data.fingerprint import check_fingerprint
+from data.fingerprint import Fingerprint, check_fingerprint
 from data.run_paths import RunPaths
-from engine.models import load_base
+from engine.models import TorchModel, load_base
 from engine.precision import has_bfloat16
 from engine.request_builder import RequestBuilder
 from engine.sampling import GenerationSettings, sample_answers
-from student.callbacks import COMPLETE, Bar, Follower, Metrics, trackers
+from student.callbacks import (
+    COMPLETE,
+    MetricsCallback,
+    ProgressBarCallback,
+    StepListener,
+    open_trackers,
+)
 from student.checkpoint import load_trained, save_student, save_trained
-from student.collator import Example
-from student.dataset import TrainingData, load_training_data, unrelated
+from student.collator import NO_TOKENS, Example
+from student.dataset import TrainingData, load_training_data, retention_prompts
 from student.distiller import Distiller
-from student.distributed import in_shares, rank, several, wait
-from student.evaluate import look_at_val
-from student.forward import Model, base_only
+from student.distributed import barrier, is_distributed, is_sharded, process_rank
+from student.evaluate import evaluate
+from student.forward import base_only
 from student.model import load_student, trainable
-from student.prefix_cache import shared_prefix
+from student.prefix_cache import common_prefix
 from student.records import Step, TrainingResult
 from student.trainer import AnswerTrainer, TrainingTask
 
@@ -37,30 +46,32 @@ def train(
     config: Config,
     student: StudentSettings,
     accept_changes: bool,
-    followers: Sequence[Follower] = (),
+    listeners: Sequence[StepListener] = (),
 ) -> TrainingResult:
-    """Trains `student` unless it is trained, and leaves its best adapter in `adapter/`.
+    """Trains `student` unless it is trained already, and saves its best weights in `adapter/`.
 
-    What a follower raises ends the training. Raises DataError when nothing was selected, when rows
-    are too long, or when the settings have changed since an earlier run (unless `accept_changes`:
-    then it is trained anew).
+    An exception of a listener ends the training. Raises DataError when no answer was selected, when
+    rows are too long, or when the settings differ from an earlier run's (with `accept_changes` the
+    student is trained anew instead).
     """
     run = RunPaths.of(config)
     folder = run.student(student.name)
     builder = RequestBuilder(config)
-    found = load_training_data(config, student, builder)
-    arguments = _arguments(config, student, folder / "checkpoints")  # sets up several processes
+    data = load_training_data(config, student, builder)
+    arguments = _trainer_arguments(config, student, folder / "checkpoints")  # sets up the processes
     start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
-    meaning = _meaning(config, student, builder, found.sha256, start)
-    if rank() == 0 and check_fingerprint(folder / "fingerprint.json", meaning, accept_changes):
-        for stale in ("checkpoints", "adapter"):
-            shutil.rmtree(folder / stale, ignore_errors=True)
+    fingerprint = _fingerprint(config, student, builder, data.sha256, start)
+    if process_rank() == 0 and check_fingerprint(
+        folder / "fingerprint.json", fingerprint, accept_changes
+    ):
+        for outdated in ("checkpoints", "adapter"):
+            shutil.rmtree(folder / outdated, ignore_errors=True)
         (folder / "result.json").unlink(missing_ok=True)
-    wait()
+    barrier()
     if not (folder / "result.json").exists():
-        with trackers(config, student) as tracking:
-            _train(config, student, builder, found, arguments, [*tracking, *followers])
-        wait()
+        with open_trackers(config, student) as trackers:
+            _train(config, student, builder, data, arguments, [*trackers, *listeners])
+        barrier()
     return read_result(folder)
 
 
@@ -72,14 +83,14 @@ def read_result(folder: Path) -> TrainingResult:
     return TrainingResult.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def _meaning(
+def _fingerprint(
     config: Config,
     student: StudentSettings,
     builder: RequestBuilder,
-    learnt: str,
+    data_sha256: str,
     start: str | None,
-) -> dict[str, object]:
-    """What the trained weights depend on, by name; how passes are filled is not among it."""
+) -> Fingerprint:
+    """Everything that the trained weights depend on; `tokens_per_pass` is not part of it."""
     settings = student.model_dump(mode="json", exclude={"name", "tokens_per_pass", "seed", "start"})
     return {
         **settings,
@@ -88,7 +99,7 @@ def _meaning(
         "model": builder.identity,
         "chat template": builder.renderer.template_sha256,
         "prompt": builder.prompt.sha256,
-        "answers": learnt,
+        "answers": data_sha256,
     }
 
 
@@ -96,90 +107,92 @@ def _train(
     config: Config,
     student: StudentSettings,
     builder: RequestBuilder,
-    found: TrainingData,
+    data: TrainingData,
     arguments: Any,
-    followers: Sequence[Follower],
+    listeners: Sequence[StepListener],
 ) -> None:
     run = RunPaths.of(config)
-    folder = run.student(student.name)
-    checkpoints = Path(arguments.output_dir)
+    folder, checkpoints = run.student(student.name), Path(arguments.output_dir)
     resume = last_complete(checkpoints)
-    system = builder.renderer.system_ids
-    model = load_student(builder.model, student.method, config.seed_of(student), system)
+    system_ids = builder.renderer.system_ids
+    model = load_student(builder.model, student.method, config.seed_of(student), system_ids)
     if student.start:
         load_trained(model, run.student(student.start))
-    if not in_shares(model):
+    if not is_sharded(model):
         model.to(arguments.device)
-    metrics = Metrics(folder / "metrics.jsonl", _step(resume) if resume else 0, followers)
+    metrics = MetricsCallback(folder / "metrics.jsonl", _step(resume) if resume else 0, listeners)
     trainer = AnswerTrainer(
         model,
         arguments,
-        _lessons(config, student, builder, found, model),
+        _training_task(student, builder, data, model),
         builder.renderer.tokenizer,
-        look_at_val(config, builder),
+        partial(evaluate, config, builder),
     )
-    for one in trainable(model).values():
-        if one.dtype != torch.float32:  # TRL makes them bfloat16 on a base in 4 bits
-            one.data = one.data.float()
+    for weight in trainable(model).values():
+        if weight.dtype != torch.float32:  # TRL casts them to bfloat16 on a 4-bit base
+            weight.data = weight.data.float()
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(Bar())
+    trainer.add_callback(ProgressBarCallback())
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    if rank() == 0:
-        best = best_step(metrics.steps)
-        if in_shares(model):  # this process alone goes on
+    if process_rank() == 0:
+        if is_sharded(model):  # the other processes stop here
             model = load_base(builder.model, dtype=torch.float32)
+        best = best_step(metrics.steps)
         load_trained(model, checkpoints / f"checkpoint-{best.step}")
-        save_trained(model, folder)  # for a second stage to go on from
+        save_trained(model, folder)  # a second stage starts from it
         result = TrainingResult(
             name=student.name,
             best_step=best.step,
             best_epoch=best.epoch,
             strict=best.strict,
             val_loss=best.val_loss,
+            val_rows=best.val_rows,
             steps=metrics.steps[-1].step,
-            train_answers=sum(len(example.answers) for example in found.train),
-            answer_tokens=sum(example.answer_tokens for example in found.train),
+            train_answers=sum(len(example.answers) for example in data.train),
+            answer_tokens=sum(example.answer_tokens for example in data.train),
             seconds=metrics.steps[-1].seconds,
-            trainable=sum(one.numel() for one in trainable(model).values()),
+            trainable=sum(weight.numel() for weight in trainable(model).values()),
             adapter_sha256=save_student(model, folder / "adapter"),
         )
         write_text(folder / "result.json", result.model_dump_json(indent=1) + "\n")
-        shutil.rmtree(checkpoints)  # optimiser states: large, and of no use once it is trained
+        shutil.rmtree(checkpoints)  # optimiser states are large, and useless from here on
 
 
-def _lessons(
-    config: Config,
-    student: StudentSettings,
-    builder: RequestBuilder,
-    found: TrainingData,
-    model: Model,
+def _training_task(
+    student: StudentSettings, builder: RequestBuilder, data: TrainingData, model: TorchModel
 ) -> TrainingTask:
-    end, room = builder.renderer.end_of_turn, student.tokens_per_pass
-    prompts = [example.teacher_prompt_ids for example in found.train]
-    teaching = Distiller(
+    end, max_tokens = builder.renderer.end_of_turn, builder.config.predict.sampling.max_tokens
+    teacher_prompts = [example.teacher_prompt_ids for example in data.train]
+    distiller = Distiller(
         model=model,
         objective=student.objective,
-        shared=shared_prefix(prompts) if all(prompts) else (),
-        drawing=GenerationSettings((end,), config.predict.sampling.max_tokens, do_sample=True),
-        room=room,
+        shared_prompt=common_prefix(teacher_prompts) if student.needs_adapter_off else NO_TOKENS,
+        sampling=GenerationSettings((end,), max_tokens, do_sample=True),
+        tokens_per_pass=student.tokens_per_pass,
     )
-    kept = student.retention
-    if kept is None:
-        return TrainingTask(teaching, found.train, found.val, student.batch_size)
-    asked = unrelated(builder, Path(kept.questions))
+    task = TrainingTask(distiller, data.train, data.val, student.batch_size)
+    retention = student.retention
+    if retention is None:
+        return task
+    prompts = retention_prompts(builder, Path(retention.questions))
     with base_only(model):
-        drawn = sample_answers(model, asked, GenerationSettings((end,), kept.max_tokens))
-        retained = [Example(asked[one.prompt], (one.token_ids,)) for one in drawn]
-    return TrainingTask(teaching, found.train, found.val, student.batch_size, retained, kept.weight)
+        answers = sample_answers(model, prompts, GenerationSettings((end,), retention.max_tokens))
+        examples = [
+            Example(
+                np.array(prompts[answer.prompt], np.int32),
+                (np.array(answer.token_ids, np.int32),),
+            )
+            for answer in answers
+        ]
+    return replace(task, retention=examples, retention_weight=retention.weight)
 
 
 def best_step(steps: Sequence[Step]) -> Step:
-    """The epoch with the highest strict adherence on val; val loss decides between equals."""
-    looks = [step for step in steps if step.val_rows is not None]
+    """The evaluation with the highest strict adherence on val; equals differ by val loss."""
     infinite = float("inf")
     return max(
-        looks,
+        (step for step in steps if step.val_rows is not None),
         key=lambda step: (
             -1.0 if step.strict is None else step.strict,
             -(infinite if step.val_loss is None else step.val_loss),
@@ -188,14 +201,14 @@ def best_step(steps: Sequence[Step]) -> Step:
 
 
 def last_complete(checkpoints: Path) -> Path | None:
-    """The newest complete checkpoint; torn ones are removed, and said so."""
+    """The newest complete checkpoint. Removes incomplete ones and prints their names."""
     complete = []
     for folder in checkpoints.glob("checkpoint-*"):
         if (folder / COMPLETE).exists():
             complete.append(folder)
-        elif rank() == 0:
+        elif process_rank() == 0:
             shutil.rmtree(folder)
-            print(f"{folder.name}: was being saved when the run ended; removed")
+            print(f"{folder.name}: incomplete, because the run ended while saving it; removed")
     return max(complete, key=_step, default=None)
 
 
@@ -203,13 +216,13 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
-def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
+def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
     from trl import SFTConfig
 
-    made = SFTConfig(
+    arguments = SFTConfig(
         output_dir=str(checkpoints),
         run_name=f"{config.name}/{student.name}",
-        per_device_train_batch_size=student.batch_size,  # split into forward passes by us
+        per_device_train_batch_size=student.batch_size,  # the distiller splits it into passes
         num_train_epochs=student.epochs,
         learning_rate=student.learning_rate,
         lr_scheduler_type="linear",
@@ -217,7 +230,7 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         seed=config.seed_of(student),
         bf16=has_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
-        # a prefix is keys and values, which checkpointing drops
+        # checkpointing drops the KV cache that prefix tuning trains
         gradient_checkpointing=torch.cuda.is_available()
         and not isinstance(student.method, PrefixTuningMethod),
         logging_steps=1,
@@ -226,9 +239,10 @@ def _arguments(config: Config, student: StudentSettings, checkpoints: Path) -> A
         report_to="none",  # trackers follow metrics.jsonl
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,  # lengths were checked; nothing is cut here
+        max_length=None,  # nothing is cut: lengths were checked
         dataloader_pin_memory=False,
         disable_tqdm=False,
     )
-    made.save_only_model = isinstance(student.method, FullMethod) and several()  # the rest by us
-    return made
+    # FSDP2: the trainer saves the sharded optimiser itself
+    arguments.save_only_model = isinstance(student.method, FullMethod) and is_distributed()
+    return arguments

@@ -1,7 +1,7 @@
-"""TRL's SFTTrainer with our losses and our look at val: answer tokens only, adherence every epoch.
+"""TRL's SFTTrainer with this project's losses: answer tokens only, val adherence every epoch.
 
-TRL brings optimiser, schedule and checkpoints; this file brings what a step learns, and what stands
-in a checkpoint.
+TRL brings optimiser, schedule and checkpoints. This module defines an optimiser step, the
+evaluation, and the content of a checkpoint.
 """
 
 import os
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -21,189 +21,195 @@ from trl import SFTConfig, SFTTrainer
 
 from config.errors import DataError
 from config.objectives import CrossEntropy
-from student.checkpoint import load_trained, save_trained, size_of, writing
+from engine.models import TorchModel
+from student.checkpoint import load_trained, save_trained, trained_bytes, writing
 from student.collator import Example
 from student.distiller import Distiller, retention_losses
 from student.distributed import (
-    PROGRESS,
-    in_shares,
-    load_progress,
-    most,
-    put_together,
-    save_progress,
-    share,
-    sum_gradients,
-    total,
+    SHARDED_OPTIMIZER,
+    all_reduce_gradients,
+    all_reduce_max,
+    all_reduce_sum,
+    is_sharded,
+    load_sharded_optimizer,
+    save_sharded_optimizer,
+    shard_for_rank,
+    unsharded,
 )
-from student.records import Sample
-
-
-class Adherence(NamedTuple):
-    """What the code rules say of generated val answers."""
-
-    strict: float | None
-    rules: dict[str, float]
-    rows: int
-    samples: tuple[Sample, ...] = ()
+from student.evaluate import Evaluation
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What there is to learn, and how."""
+    """The objective and its examples."""
 
-    teaching: Distiller
+    distiller: Distiller
     train: Sequence[Example]
     val: Sequence[Example]
     batch_size: int  # rows per optimiser step
-    retained: Sequence[Example] = ()  # unrelated questions with the base's own answers
+    retention: Sequence[Example] = ()  # unrelated questions with the base's own answers
     retention_weight: float = 0.0
 
-    def retained_at(self, step: int) -> list[Example]:
-        """Those of one optimiser step: as many as it has rows, in turns."""
-        start = step * self.batch_size
-        count = len(self.retained)
-        return [self.retained[(start + n) % count] for n in range(min(self.batch_size, count))]
+    def retention_batch(self, step: int) -> list[Example]:
+        """The retention examples of one optimiser step: `batch_size` of them in rotation."""
+        start, count = step * self.batch_size, len(self.retention)
+        size = min(self.batch_size, count)
+        return [self.retention[(start + offset) % count] for offset in range(size)]
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     """Learns answer tokens only, averaged over all of them in an optimiser step.
 
-    A batch of the trainer is a whole optimiser step of rows; forward passes are filled by tokens.
+    A batch of the trainer holds all rows of an optimiser step; the distiller splits it into forward
+    passes by tokens.
     """
 
     def __init__(
         self,
-        model: Any,
+        model: TorchModel,
         settings: SFTConfig,
-        lessons: TrainingTask,
+        task: TrainingTask,
         tokenizer: Any,
-        adherence: Callable[[Any], Adherence],
+        evaluate_answers: Callable[[TorchModel], Evaluation],
     ) -> None:
-        """`adherence` answers val and judges it."""
-        self.lessons = lessons
-        self.adherence = adherence
-        rows = Dataset.from_dict({"row": range(len(lessons.train))})
+        """`evaluate_answers` generates val answers and scores them."""
+        self.task = task
+        self.evaluate_answers = evaluate_answers
+        rows = Dataset.from_dict({"row": range(len(task.train))})
         super().__init__(
             model=model,
             args=settings,
             train_dataset=rows,
-            eval_dataset=rows,  # never read: `evaluate` looks at `lessons.val`
+            eval_dataset=rows,  # never read: `evaluate` uses `task.val`
             processing_class=tokenizer,
             data_collator=lambda rows: {"rows": torch.tensor([row["row"] for row in rows])},
         )
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Every process gets the whole step and takes its share: all steps are those of one."""
-        sampler = StepSampler(self)
-        size = self.lessons.batch_size
+        """Every process loads the whole step and takes its shard, so steps do not depend on the
+        number of processes."""
         return DataLoader(
-            self.train_dataset, batch_size=size, sampler=sampler, collate_fn=self.data_collator
+            self.train_dataset,
+            batch_size=self.task.batch_size,
+            sampler=StepSampler(self),
+            collate_fn=self.data_collator,
         )
 
     def training_step(
         self,
-        model: Any,
+        model: TorchModel,
         inputs: dict[str, torch.Tensor],
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """The step's loss in nats per answer token; gradients are left in the parameters."""
+        """The step's loss in nats per answer token; leaves gradients in the parameters."""
         model.train()
-        self._began = time.monotonic()
-        lessons = self.lessons
-        rows = share([lessons.train[row] for row in inputs["rows"].tolist()])
-        with self.compute_loss_context_manager():
-            examples = lessons.teaching.prepared(rows) if rows else []
-        read = torch.tensor(sum(example.length for example in examples), device=self.args.device)
-        self._read, self._learnt = float(total(read)), float(total(self._count(examples)))
-        mean = self._learn(self._together(examples), examples)
-        if lessons.retained:
-            chosen = share(lessons.retained_at(self.state.global_step))
-            kept = retention_losses(self.model, chosen, lessons.teaching.room)
-            self._learn(kept, chosen, lessons.retention_weight)
-        sum_gradients(self.model.parameters())
-        return mean
+        self._step_start = time.monotonic()
+        task = self.task
+        examples = shard_for_rank([task.train[row] for row in inputs["rows"].tolist()])
+        if examples:
+            with self.compute_loss_context_manager():
+                examples = task.distiller.with_answers(examples)
+        length = sum(example.length for example in examples)
+        self._step_tokens = float(all_reduce_sum(self._tensor(length)))
+        self._step_answer_tokens = float(all_reduce_sum(self._answer_tokens(examples)))
+        loss = self._backward(self._losses(examples), examples)
+        if task.retention:
+            retained = shard_for_rank(task.retention_batch(self.state.global_step))
+            losses = retention_losses(self.model, retained, task.distiller.tokens_per_pass)
+            self._backward(losses, retained, task.retention_weight)
+        all_reduce_gradients(self.model.parameters())
+        return loss
 
-    def _together(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
-        """The losses; where weights are in shares, every process takes part in every pass, so one
-        that has nothing left to learn reads a short row for nothing."""
-        teaching = self.lessons.teaching
-        yield from teaching.losses(examples)
-        if in_shares(self.model):
-            own = teaching.passes(examples)
-            idle = min(self.lessons.train, key=lambda example: example.length)
-            for _ in range(most(own) - own):
-                yield from (loss * 0 for loss in teaching.losses([idle]))
+    def _losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
+        """The loss of each forward pass.
 
-    def _learn(
+        Under FSDP every rank must run the same number of forward passes; ranks with fewer of them
+        run dummy ones with zero loss.
+        """
+        distiller = self.task.distiller
+        yield from distiller.losses(examples)
+        if is_sharded(self.model):
+            passes = distiller.count_passes(examples)
+            shortest = min(self.task.train, key=lambda example: example.length)
+            for _ in range(all_reduce_max(passes) - passes):
+                yield from (loss * 0 for loss in distiller.losses([shortest]))
+
+    def _backward(
         self, losses: Iterator[torch.Tensor], examples: Sequence[Example], weight: float = 1.0
     ) -> torch.Tensor:
         """Backward through one forward pass after another; the mean loss over all processes."""
-        tokens = total(self._count(examples))
+        tokens = all_reduce_sum(self._answer_tokens(examples))
         summed = torch.zeros((), device=self.args.device)
         while True:
             with self.compute_loss_context_manager():  # mixed precision, forward passes only
                 loss = next(losses, None)
             if loss is None:
-                return total(summed) / tokens
+                return all_reduce_sum(summed) / tokens
             torch.autograd.backward(loss * (weight / tokens))
             summed += loss.detach()
 
-    def _count(self, examples: Sequence[Example]) -> torch.Tensor:
-        count = sum(example.answer_tokens for example in examples)
+    def _answer_tokens(self, examples: Sequence[Example]) -> torch.Tensor:
+        return self._tensor(sum(example.answer_tokens for example in examples))
+
+    def _tensor(self, count: int) -> torch.Tensor:
         return torch.tensor(float(count), device=self.args.device)
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Raises DataError when the disk is full; what was written then is a torn checkpoint."""
-        size = 3 * size_of(self.model)  # AdamW keeps two numbers beside each
+    # -- checkpoints -----------------------------------------------------------------------------
+
+    def _save_checkpoint(self, model: TorchModel, trial: Any) -> None:
+        """Raises DataError when the disk is full; the checkpoint is then incomplete."""
+        size = 3 * trained_bytes(self.model)  # AdamW keeps two numbers per parameter
         with writing(Path(self.args.output_dir), size):
             super()._save_checkpoint(model, trial)
-            if in_shares(self.model):
+            if is_sharded(self.model):
                 folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-                save_progress(self.model, self.optimizer, self.lr_scheduler, folder)
+                save_sharded_optimizer(self.model, self.optimizer, self.lr_scheduler, folder)
                 self._save_rng_state(str(folder))
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """What is trained, alike for every method; `train` makes of it what is served."""
+        """Saves the trained parameters, the same way for every method."""
         save_trained(self.model, Path(output_dir or self.args.output_dir))
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: TorchModel = None) -> None:
         load_trained(self.model, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        shares = in_shares(self.model)
-        if checkpoint is not None and (Path(checkpoint) / PROGRESS).exists() != shares:
+        sharded = is_sharded(self.model)
+        if checkpoint is not None and (Path(checkpoint) / SHARDED_OPTIMIZER).exists() != sharded:
             raise DataError(
-                f"{checkpoint}: was saved by {'one process' if shares else 'several processes'}; "
+                f"{checkpoint}: was saved by {'one process' if sharded else 'several processes'}; "
                 "start as many again, or remove the folder to train anew"
             )
-        if checkpoint is not None and shares:
-            load_progress(self.model, self.optimizer, self.lr_scheduler, Path(checkpoint))
+        if checkpoint is not None and sharded:
+            load_sharded_optimizer(self.model, self.optimizer, self.lr_scheduler, Path(checkpoint))
         else:
             super()._load_optimizer_and_scheduler(checkpoint)
 
+    # -- metrics ---------------------------------------------------------------------------------
+
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
-        """Says of an optimiser step how fast it was, its update included."""
+        """Adds the throughput of an optimiser step, its update included."""
         if "loss" in logs:
-            seconds = time.monotonic() - self._began
-            logs["tokens_per_s"] = round(self._read / seconds, 1)
-            logs["answer_tokens_per_s"] = round(self._learnt / seconds, 1)
+            seconds = time.monotonic() - self._step_start
+            logs["tokens_per_s"] = round(self._step_tokens / seconds, 1)
+            logs["answer_tokens_per_s"] = round(self._step_answer_tokens / seconds, 1)
         super().log(logs, start_time)
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
         """Val loss in nats per answer token, and adherence of generated val answers."""
         self.model.eval()
         metrics: dict[str, Any] = {}
-        # as the adapter is served
-        with self.compute_loss_context_manager(), torch.no_grad(), put_together(self.model):
-            if self.lessons.val:
+        # in mixed precision, as the adapter is served
+        with self.compute_loss_context_manager(), torch.no_grad(), unsharded(self.model):
+            if self.task.val:
                 metrics["eval_loss"] = self._val_loss()
-            seen = self.adherence(self.model)
-        if seen.strict is not None:
-            metrics["eval_strict"] = seen.strict
-        metrics["eval_rows"] = seen.rows
-        metrics |= {f"eval_rule/{rule}": rate for rule, rate in seen.rules.items()}
-        if seen.samples:
-            metrics["eval_samples"] = [sample.model_dump() for sample in seen.samples]
+            evaluation = self.evaluate_answers(self.model)
+        if evaluation.strict is not None:
+            metrics["eval_strict"] = evaluation.strict
+        metrics["eval_rows"] = evaluation.rows
+        metrics |= {f"eval_rule/{rule}": rate for rule, rate in evaluation.rules.items()}
+        if evaluation.samples:
+            metrics["eval_samples"] = [sample.model_dump() for sample in evaluation.samples]
         self.model.train()
         self.log(metrics)
         handler = self.callback_handler
@@ -212,29 +218,30 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _val_loss(self) -> float:
         """Cross-entropy of the selected val answers, whatever the objective is."""
-        val = share(list(self.lessons.val))
-        text = replace(self.lessons.teaching, objective=CrossEntropy())
+        val = shard_for_rank(list(self.task.val))
+        distiller = replace(self.task.distiller, objective=CrossEntropy())
         summed = torch.zeros((), device=self.args.device)
-        for loss in text.losses(val):
+        for loss in distiller.losses(val):
             summed += loss
-        return float(total(summed) / total(self._count(val)))
+        return float(all_reduce_sum(summed) / all_reduce_sum(self._answer_tokens(val)))
 
 
 class StepSampler(Sampler[int]):
-    """Rows in random order, those of one optimiser step alike in length: little is padding.
+    """Rows in random order; those of one optimiser step have similar lengths, to save padding.
 
-    The order follows from seed and epoch alone: resumed or on many processes, it is the same.
+    The order depends on seed and epoch alone, so it survives a resume and any number of processes.
     """
 
     def __init__(self, trainer: AnswerTrainer) -> None:
         self._trainer = trainer
+        self._lengths = [example.length for example in trainer.task.train]
 
     def __len__(self) -> int:
-        return len(self._trainer.lessons.train)
+        return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        trainer, lessons = self._trainer, self._trainer.lessons
+        trainer = self._trainer
         epoch = int((trainer.state.epoch or 0.0) + 1e-6)
-        order = torch.Generator().manual_seed(trainer.args.seed * 1_000_003 + epoch)
-        lengths = [example.length for example in lessons.train]
-        return iter(get_length_grouped_indices(lengths, lessons.batch_size, generator=order))
+        generator = torch.Generator().manual_seed(trainer.args.seed * 1_000_003 + epoch)
+        batch_size = trainer.task.batch_size
+        return iter(get_length_grouped_indices(self._lengths, batch_size, generator=generator))

@@ -1,41 +1,42 @@
-"""`python -m benchmarks.training`: what a training step costs, beside TRL's on the same rows.
+"""`python -m benchmarks.training`: the cost of a training step, against TRL's on the same rows.
 
-Campus-like lengths on the embedded model's weights: 1,300 tokens of system prompt, 300 of the row's
-own, answers of 64, 8 rows a step. The ids are random: a step's time does not depend on them. Prints
-a table and, on the last line, the figures as JSON; the table replaces results/training-DEVICE.md.
+Row lengths like those of the campus logs on the embedded model: 1,300 tokens of system prompt, 300
+of the row itself, answers of 64, 8 rows a step. The ids are random: they do not change the time.
+Prints a table and, on the last line, the figures as JSON. The table replaces
+results/training-DEVICE.md.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.limits import limit_lines
 from benchmarks.outcome import circumstances, tell
 from benchmarks.stopwatch import alternated, extra_peak_mb
-from benchmarks.training.steps import Lengths, Made, Steps
+from benchmarks.training.steps import RowLengths, StepFactory, StudentModel, TrainingStep
 from config.checkout import ROOT
 from config.objectives import CrossEntropy, Distillation
 from data.records import Record
 from engine.precision import precision
 
-RESULTS = ROOT / "benchmarks" / "results" / "training.md"
-CAMPUS = Lengths(system=1300, own=300, answer=64, rows=8)
+TRAINING_RESULTS = ROOT / "benchmarks" / "results" / "training.md"
+ROW_LENGTHS = RowLengths(system=1300, own=300, answer=64, rows=8)
 
 
-class Figures(Record):
-    """The benchmark's outcome, as ratios measured side by side."""
+class TrainingFigures(Record):
+    """The figures: ratios of steps that ran in turns."""
 
-    kl_over_ce: float  # time a step, stored probabilities
-    kl_vs_trl: float  # TRL's time a step ÷ ours
+    kl_over_ce: float  # time per step, stored probabilities
+    kl_vs_trl: float  # TRL's time per step ÷ ours
     kl_peak_memory_vs_trl: float  # our extra peak ÷ TRL's
-    prefix_reuse: float  # time of the teacher's pass without ÷ with
-    shared_prompt_vs_sft: float  # answers a second, ours ÷ SFTTrainer's, four to a row
-    ce_vs_sft: float  # likewise, one to a row
+    prefix_reuse: float  # time of the teacher's pass without ÷ with a cached prefix
+    shared_prompt_vs_sft: float  # answers per second, ours ÷ SFTTrainer's, four per row
+    ce_vs_sft: float  # the same with one answer per row
 
 
 # at most (True) or at least
-LIMITS: dict[str, tuple[bool, float]] = {
+TRAINING_LIMITS: dict[str, tuple[bool, float]] = {
     "kl_over_ce": (True, 1.10),
     "kl_vs_trl": (False, 3.0),
     "kl_peak_memory_vs_trl": (True, 0.25),
@@ -45,81 +46,94 @@ LIMITS: dict[str, tuple[bool, float]] = {
 }
 _HOW = {
     "kl_over_ce": "kl from 20 stored probabilities ÷ ce, the same rows",
-    "kl_vs_trl": "TRL's GKD loss with the prompted view read in the step ÷ kl from stored ones",
+    "kl_vs_trl": "TRL's GKD loss, teacher's pass in the step, ÷ kl from stored probabilities",
     "kl_peak_memory_vs_trl": "extra peak of loss and backward, from hidden states on, ours ÷ TRL's",
-    "prefix_reuse": "base's pass over prompted rows, whole ÷ behind the prefix read once",
-    "shared_prompt_vs_sft": "4 answers to a row, prompt read once, against SFTTrainer on 4 rows",
-    "ce_vs_sft": "1 answer to a row, against SFTTrainer on rows of equal length: no padding",
+    "prefix_reuse": "base's pass over prompted rows, whole ÷ behind the cached prefix",
+    "shared_prompt_vs_sft": "4 answers that share a prompt, against SFTTrainer on 4 rows",
+    "ce_vs_sft": "1 answer per row, against SFTTrainer on rows of equal length: no padding",
 }
 
 
-class Timed(NamedTuple):
-    """Seconds of one kind of step, and where they stand in a ratio."""
+class StepTime(NamedTuple):
+    """Median seconds of one kind of step."""
 
     name: str
     seconds: float
 
 
-def measure(made: Made, lengths: Lengths, repeats: int) -> tuple[Figures, list[Timed], list[str]]:
-    """Figures, what they are made of, and remarks."""
-    steps = Steps(made, lengths)
-    stored, text = Distillation(direction="forward"), CrossEntropy()
-    ce, kl, gkd = steps.ours(text), steps.ours(stored), steps.gkd()
-    a = _times(repeats, ("ce", ce), ("kl stored", kl), ("TRL GKD", gkd))
-    b = _times(
-        repeats, ("teacher, whole", steps.teacher(False)), ("teacher, prefix", steps.teacher(True))
+def measure_training(
+    student: StudentModel, lengths: RowLengths, repeats: int
+) -> tuple[TrainingFigures, list[StepTime], list[str]]:
+    """The figures, the times behind them, and remarks."""
+    factory = StepFactory(student, lengths)
+    ce, kl = factory.ours(CrossEntropy()), factory.ours(Distillation(direction="forward"))
+    ce_time, kl_time, gkd_time = objectives = _times(
+        repeats, ("ce", ce), ("kl stored", kl), ("TRL GKD", factory.gkd())
     )
-    c = _times(repeats, ("ce, 4 answers", steps.branched()), ("SFT, 4 answers", steps.sft(4)))
-    d = _times(repeats, ("ce, 1 answer", ce), ("SFT, 1 answer", steps.sft(1)))
-    ours_mb, gkd_mb = map(extra_peak_mb, steps.losses())
-    figures = Figures(
-        kl_over_ce=a[1].seconds / a[0].seconds,
-        kl_vs_trl=a[2].seconds / a[1].seconds,
-        kl_peak_memory_vs_trl=ours_mb / gkd_mb,
-        prefix_reuse=b[0].seconds / b[1].seconds,
-        shared_prompt_vs_sft=c[1].seconds / c[0].seconds,
-        ce_vs_sft=d[1].seconds / d[0].seconds,
+    whole_time, prefix_time = teacher = _times(
+        repeats,
+        ("teacher, whole", factory.teacher(False)),
+        ("teacher, prefix", factory.teacher(True)),
     )
-    whole, behind = lengths.prompted, lengths.own
+    four_time, four_sft_time = four_answers = _times(
+        repeats, ("ce, 4 answers", factory.several_answers()), ("SFT, 4 answers", factory.sft(4))
+    )
+    one_time, one_sft_time = one_answer = _times(
+        repeats, ("ce, 1 answer", ce), ("SFT, 1 answer", factory.sft(1))
+    )
+    our_mb, gkd_mb = map(extra_peak_mb, factory.losses())
+    figures = TrainingFigures(
+        kl_over_ce=kl_time.seconds / ce_time.seconds,
+        kl_vs_trl=gkd_time.seconds / kl_time.seconds,
+        kl_peak_memory_vs_trl=our_mb / gkd_mb,
+        prefix_reuse=whole_time.seconds / prefix_time.seconds,
+        shared_prompt_vs_sft=four_sft_time.seconds / four_time.seconds,
+        ce_vs_sft=one_sft_time.seconds / one_time.seconds,
+    )
+    sharing = lengths.separate_answers / lengths.shared_prompt
     remarks = [
-        f"extra peak of loss and backward: ours {ours_mb:.0f} MB, TRL's {gkd_mb:.0f} MB",
-        f"limit of prefix reuse by token count: {whole / behind:.2f}",
-        f"limit of 4 answers by token count: {lengths.four_alone / lengths.four_shared:.2f}",
+        f"extra peak of loss and backward: ours {our_mb:.0f} MB, TRL's {gkd_mb:.0f} MB",
+        f"limit of prefix reuse by token count: {lengths.prompted / lengths.own:.2f}",
+        f"limit of 4 answers by token count: {sharing:.2f}",
     ]
-    return figures, [*a, *b, *c, *d], remarks
+    return figures, [*objectives, *teacher, *four_answers, *one_answer], remarks
 
 
-def _times(repeats: int, *named: tuple[str, Callable[[], None]]) -> list[Timed]:
-    seconds = alternated([step for _, step in named], repeats)
-    return [Timed(name, took) for (name, _), took in zip(named, seconds, strict=True)]
+def _times(repeats: int, *steps: tuple[str, TrainingStep]) -> list[StepTime]:
+    medians = alternated([step for _, step in steps], repeats)
+    return [StepTime(name, median) for (name, _), median in zip(steps, medians, strict=True)]
 
 
-def table(figures: Figures, times: Sequence[Timed], remarks: Sequence[str]) -> str:
-    """In Markdown."""
-    lines = limit_lines(figures, LIMITS, _HOW)
+def training_table(
+    figures: TrainingFigures, times: Sequence[StepTime], remarks: Sequence[str]
+) -> str:
+    """The tables in Markdown."""
+    lines = limit_lines(figures, TRAINING_LIMITS, _HOW)
     lines += ["", "| step | seconds (median) |", "| --- | --- |"]
-    lines += [f"| {timed.name} | {timed.seconds:.3f} |" for timed in times]
+    lines += [f"| {time.name} | {time.seconds:.3f} |" for time in times]
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)])
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measures and prints."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    made.add_argument("--repeats", type=int, default=3, help="of which the median counts")
-    arguments = made.parse_args(argv)
-    measured = (
-        f"{circumstances(('torch', 'transformers', 'peft', 'trl'))}\n{CAMPUS.system} tokens of "
-        f"prompt, {CAMPUS.own} own, {CAMPUS.answer} of an answer, {CAMPUS.rows} rows a step, LoRA "
-        f"r 32 in {precision()}."
+    """Measures, and prints the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each step")
+    arguments = parser.parse_args(argv)
+    setting = (
+        f"{circumstances(('torch', 'transformers', 'peft', 'trl'))}\n{ROW_LENGTHS.system} tokens "
+        f"of prompt, {ROW_LENGTHS.own} of a row, {ROW_LENGTHS.answer} of an answer, "
+        f"{ROW_LENGTHS.rows} rows a step, LoRA r 32 in {precision()}."
     )
-    figures, times, remarks = measure(Made.embedded(arguments.device), CAMPUS, arguments.repeats)
-    text = f"# What a training step costs\n\n{measured}\n\n{table(figures, times, remarks)}\n"
+    student = StudentModel.embedded(arguments.device)
+    figures, times, remarks = measure_training(student, ROW_LENGTHS, arguments.repeats)
+    tables = training_table(figures, times, remarks)
+    text = f"# Cost of a training step\n\n{setting}\n\n{tables}\n"
     if arguments.device == "cuda":
         from benchmarks.training.cards import card_table
 
         text += "\n" + card_table()
-    tell(text, figures, RESULTS.with_stem(f"training-{arguments.device}"))
+    tell(text, figures, TRAINING_RESULTS.with_stem(f"training-{arguments.device}"))
     return 0
 
 

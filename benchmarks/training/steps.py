@@ -1,10 +1,10 @@
-"""The steps that are compared: ours, SFTTrainer's, and one with TRL's GKD loss, on the same ids."""
+"""The steps to compare: ours, SFTTrainer's, and one with TRL's GKD loss, on the same ids."""
 
 import tempfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
@@ -13,212 +13,216 @@ from trl.experimental.gkd import GKDTrainer
 from config.objectives import CrossEntropy, Distillation
 from config.peft_methods import LoraMethod
 from data.top_logprobs import TopLogprobs
-from engine.models import load_tokenizer, resolve_model
+from engine.models import TorchModel, load_tokenizer, resolve_model
 from engine.precision import has_bfloat16
 from engine.sampling import GenerationSettings
-from student.collator import Example, collate
+from student.collator import NO_TOKENS, Example, TokenIds, collate
 from student.distiller import Distiller
-from student.forward import base_only, base_states, causal_of, head_weight
+from student.forward import base_only, base_states, causal_model, head_weight
 from student.model import load_student
-from student.prefix_cache import read_prefix
+from student.prefix_cache import compute_prefix
 
-Step = Callable[[], None]
+TrainingStep = Callable[[], None]  # a forward and a backward pass of one optimiser step
 
 
-class Lengths(NamedTuple):
-    """Tokens of the parts of a row, and rows a step."""
+class RowLengths(NamedTuple):
+    """Tokens of the parts of a row, and rows per step."""
 
     system: int
-    own: int
+    own: int  # of the row's unprompted view
     answer: int
     rows: int
 
     @property
     def prompted(self) -> int:
-        """Tokens that the teacher's pass reads of a row: prompt, and own ones with the answer."""
+        """Tokens of a row in the teacher's pass, its answer included."""
         return self.system + self.own
 
     @property
-    def four_alone(self) -> int:
+    def separate_answers(self) -> int:
         """Tokens of four answers as four rows."""
         return 4 * (self.own + self.answer)
 
     @property
-    def four_shared(self) -> int:
-        """Tokens of four answers to one row."""
+    def shared_prompt(self) -> int:
+        """Tokens of four answers that share one prompt."""
         return self.own + 4 * self.answer
 
 
-class Made(NamedTuple):
-    """A model to be trained."""
+class StudentModel(NamedTuple):
+    """A model to train, on its device."""
 
-    model: Any
+    model: TorchModel
     tokenizer: Any
     device: torch.device
 
     @classmethod
-    def embedded(cls, device: str) -> "Made":
+    def embedded(cls, device: str) -> "StudentModel":
         """The embedded model's weights with LoRA r 32 on every linear layer."""
         resolved = resolve_model("embedded")
         model = load_student(resolved, LoraMethod(), seed=0).to(device)
         return cls(model, load_tokenizer(resolved), torch.device(device))
 
 
-class Steps:
-    """Makes steps, each a forward and a backward pass of one optimiser step."""
+class StepFactory:
+    """Builds the steps."""
 
-    def __init__(self, made: Made, lengths: Lengths) -> None:
-        self._made = made
+    def __init__(self, student: StudentModel, lengths: RowLengths) -> None:
+        self._model, self._tokenizer, self._device = student
         self._lengths = lengths
-        self._numbers = numpy.random.default_rng(0)
+        self._random = np.random.default_rng(0)
         self._system = self._ids(lengths.system)
         self._rows = [self._row(1) for _ in range(lengths.rows)]
 
-    def ours(self, objective: CrossEntropy | Distillation) -> Step:
+    def ours(self, objective: CrossEntropy | Distillation) -> TrainingStep:
         """One of our objectives on all rows."""
         return self._step(objective, self._rows)
 
-    def branched(self) -> Step:
+    def several_answers(self) -> TrainingStep:
         """Cross-entropy on a quarter of the rows with four answers each."""
         return self._step(CrossEntropy(), [self._row(4) for _ in range(self._lengths.rows // 4)])
 
-    def teacher(self, reuses: bool) -> Step:
-        """The base's pass over prompted rows, whole or behind the prefix.
+    def teacher(self, cached_prefix: bool) -> TrainingStep:
+        """The base's pass over prompted rows, whole or behind the cached prefix.
 
-        Behind the prefix stand `own` tokens, the answer among them.
+        The row's tokens behind the prefix are `own`, its answer included.
         """
-        model, prefix = self._made.model, None
-        if reuses:
-            with base_only(model), torch.no_grad(), self._autocast():
-                prefix = read_prefix(causal_of(model), self._system)
-        skipped = len(self._system) if reuses else 0
-        asked = self._lengths.prompted - self._lengths.answer
+        prefix = None
+        if cached_prefix:
+            with base_only(self._model), torch.no_grad(), self._autocast():
+                prefix = compute_prefix(causal_model(self._model), self._system)
+        skipped = len(self._system) if cached_prefix else 0
+        size = self._lengths.prompted - self._lengths.answer
         rows = [
-            row._replace(teacher_prompt_ids=row.teacher_prompt_ids[:asked]) for row in self._rows
+            row._replace(teacher_prompt_ids=row.teacher_prompt_ids[:size]) for row in self._rows
         ]
-        batch = collate([row.prompted(skipped) for row in rows], self._made.device)
+        batch = collate([row.teacher_view(skipped) for row in rows], self._device)
 
         def step() -> None:
             with self._autocast():
-                base_states(model, batch, prefix)
+                base_states(self._model, batch, prefix)
 
         return step
 
-    def gkd(self) -> Step:
-        """TRL's loss as its trainer takes it, full logits of both; the teacher sees the prompt."""
-        model, size = self._made.model, self._lengths.answer
-        own = self._tensor([[*row.prompt_ids, *row.answers[0]] for row in self._rows])
-        prompted = self._tensor([[*row.teacher_prompt_ids, *row.answers[0]] for row in self._rows])
+    def gkd(self) -> TrainingStep:
+        """TRL's loss as its trainer computes it, from full logits; the teacher sees the prompt."""
+        model, size = self._model, self._lengths.answer
+        own = self._tensor([np.append(row.prompt_ids, row.answers[0]) for row in self._rows])
+        prompted = self._tensor(
+            [np.append(row.teacher_prompt_ids, row.answers[0]) for row in self._rows]
+        )
 
         def step() -> None:
             with self._autocast():
                 with base_only(model), torch.no_grad():
-                    theirs = model(input_ids=prompted, use_cache=False).logits
+                    teacher = model(input_ids=prompted, use_cache=False).logits
                 model.train()
-                ours = model(input_ids=own, use_cache=False).logits
+                student = model(input_ids=own, use_cache=False).logits
                 loss = GKDTrainer.generalized_jsd_loss(
-                    ours[:, -size - 1 : -1], theirs[:, -size - 1 : -1], beta=0.0
+                    student[:, -size - 1 : -1], teacher[:, -size - 1 : -1], beta=0.0
                 )
             torch.autograd.backward(loss)
             model.zero_grad()
 
         return step
 
-    def losses(self) -> tuple[Step, Step]:
-        """Loss and backward pass alone, from hidden states on: of ours from stored probabilities,
-        and TRL's from the logits of both."""
-        head = head_weight(self._made.model)
+    def losses(self) -> tuple[TrainingStep, TrainingStep]:
+        """Loss and backward pass from hidden states on: ours from stored probabilities, and TRL's
+        from the logits of both models."""
+        head = head_weight(self._model)
         tokens, width = self._lengths.rows * self._lengths.answer, head.shape[1]
-        batch = collate(self._rows, self._made.device)
-        made = torch.Generator().manual_seed(0)
-        states = [torch.randn(tokens, width, generator=made).to(head) for _ in range(2)]  # [N, D]
-        model, kind = self._made.model, Distillation(direction="forward")
-        teaching = Distiller(model, kind, (), GenerationSettings((0,), 1), room=1)
+        batch = collate(self._rows, self._device)
+        generator = torch.Generator().manual_seed(0)
+        student, teacher = (
+            torch.randn(tokens, width, generator=generator).to(head) for _ in range(2)
+        )  # [N, D]
+        distiller = self._distiller(Distillation(direction="forward"), tokens_per_pass=1)
 
         def ours() -> None:
-            hidden = states[0].clone().requires_grad_()
-            torch.autograd.backward(teaching.loss_of_states(hidden, batch, None))
+            hidden = student.clone().requires_grad_()
+            torch.autograd.backward(distiller.loss_from_states(hidden, batch, None))
 
         def trl() -> None:
-            hidden = states[0].clone().requires_grad_()
-            logits, theirs = (torch.nn.functional.linear(one, head) for one in (hidden, states[1]))
+            hidden = student.clone().requires_grad_()
             shape = (self._lengths.rows, self._lengths.answer, -1)
-            loss = GKDTrainer.generalized_jsd_loss(
-                logits.view(shape), theirs.detach().view(shape), beta=0.0
+            logits, teacher_logits = (
+                torch.nn.functional.linear(states, head).view(shape) for states in (hidden, teacher)
             )
+            loss = GKDTrainer.generalized_jsd_loss(logits, teacher_logits.detach(), beta=0.0)
             torch.autograd.backward(loss)
 
         return ours, trl
 
-    def sft(self, answers: int) -> Step:
-        """SFTTrainer's own step: as many answers as ours, each a row of its own, none padded."""
+    def sft(self, answers: int) -> TrainingStep:
+        """SFTTrainer's own step: as many answers as ours, each a row of its own, unpadded."""
         rows = self._rows
         if answers > 1:
             wide = [self._row(answers) for _ in range(self._lengths.rows // answers)]
-            rows = [row._replace(answers=(one,)) for row in wide for one in row.answers]
-        ids = [[*row.prompt_ids, *row.answers[0]] for row in rows]
+            rows = [row._replace(answers=(answer,)) for row in wide for answer in row.answers]
+        ids = [np.append(row.prompt_ids, row.answers[0]) for row in rows]
         masks = [[0] * len(row.prompt_ids) + [1] * len(row.answers[0]) for row in rows]
         settings = SFTConfig(
             output_dir=tempfile.mkdtemp(),
             per_device_train_batch_size=len(rows),
             bf16=has_bfloat16(),
-            use_cpu=self._made.device.type == "cpu",
+            use_cpu=self._device.type == "cpu",
             max_length=None,
             report_to="none",
             gradient_checkpointing=False,
             dataloader_pin_memory=False,
         )
         trainer = SFTTrainer(
-            model=self._made.model,
+            model=self._model,
             args=settings,
             train_dataset=Dataset.from_dict({"input_ids": ids, "completion_mask": masks}),
-            processing_class=self._made.tokenizer,
+            processing_class=self._tokenizer,
         )
         batch = next(iter(trainer.get_train_dataloader()))
         trainer.current_gradient_accumulation_steps = 1  # as its loop sets it
 
         def step() -> None:
-            trainer.training_step(self._made.model, dict(batch))
-            self._made.model.zero_grad()
+            trainer.training_step(self._model, dict(batch))
+            self._model.zero_grad()
 
         return step
 
-    def _step(self, objective: CrossEntropy | Distillation, rows: list[Example]) -> Step:
-        model = self._made.model
-        teaching = Distiller(
-            model, objective, self._system, GenerationSettings((0,), 1), room=1 << 20
-        )
+    def _step(self, objective: CrossEntropy | Distillation, rows: list[Example]) -> TrainingStep:
+        model, distiller = self._model, self._distiller(objective)
         tokens = sum(row.answer_tokens for row in rows)
 
         def step() -> None:
             model.train()
             with self._autocast():
-                losses = list(teaching.losses(rows))
+                losses = list(distiller.losses(rows))
             for loss in losses:
                 torch.autograd.backward(loss / tokens)
             model.zero_grad()
 
         return step
 
+    def _distiller(
+        self, objective: CrossEntropy | Distillation, tokens_per_pass: int = 1 << 20
+    ) -> Distiller:
+        sampling = GenerationSettings((0,), 1)  # not used by these objectives
+        return Distiller(self._model, objective, NO_TOKENS, sampling, tokens_per_pass)
+
     def _row(self, answers: int) -> Example:
         own = self._ids(self._lengths.own)
         texts = tuple(self._ids(self._lengths.answer) for _ in range(answers))
-        tops = tuple(self._top(len(text)) for text in texts)
-        return Example(own, texts, tops, (*self._system, *own))
+        tops = tuple(self._top_logprobs(len(text)) for text in texts)
+        return Example(own, texts, tops, np.append(self._system, own))
 
-    def _top(self, size: int) -> TopLogprobs:
-        words = len(self._made.tokenizer)
-        ids = numpy.stack([self._numbers.choice(words, 20, replace=False) for _ in range(size)])
-        return TopLogprobs(
-            ids.astype(numpy.int32), numpy.tile(-numpy.arange(1, 21) / 2 - 1, (size, 1))
-        )
+    def _top_logprobs(self, size: int) -> TopLogprobs:
+        words = len(self._tokenizer)
+        ids = np.stack([self._random.choice(words, 20, replace=False) for _ in range(size)])
+        logprobs = np.tile(-np.arange(1, 21) / 2 - 1, (size, 1)).astype(np.float16)
+        return TopLogprobs(ids.astype(np.int32), logprobs)
 
-    def _ids(self, count: int) -> tuple[int, ...]:
-        words = len(self._made.tokenizer)
-        return tuple(int(one) for one in self._numbers.integers(100, words, count))
+    def _ids(self, count: int) -> TokenIds:
+        return self._random.integers(100, len(self._tokenizer), count).astype(np.int32)
 
-    def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
-        return torch.tensor(rows, device=self._made.device)  # [B, T]
+    def _tensor(self, rows: list[TokenIds]) -> torch.Tensor:
+        return torch.from_numpy(np.stack(rows)).to(self._device, torch.long)  # [B, T]
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._made.device.type, torch.bfloat16, enabled=has_bfloat16())
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=has_bfloat16())

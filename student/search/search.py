@@ -1,14 +1,15 @@
-"""Tries students around the first one of the list, and says which is best and why.
+"""Hyper-parameter search: trains students around the first one of the list, and picks the best.
 
-Optuna proposes and prunes; its journal is what a search is: a killed one goes on, and any number of
-processes work on it at once. Val loss stops a trial early, adherence on val decides; the hidden set
-is never opened.
+Optuna samples, prunes and keeps the study in an SQLite file, so a killed search can be resumed and
+several processes can work on it at once. Val loss stops a trial early; strict adherence on val
+decides. The hidden set is never opened.
 """
 
-import gc
 import shutil
+import time
 import traceback
-from typing import IO, NamedTuple
+from functools import partial
+from typing import IO
 
 import optuna
 import torch
@@ -20,172 +21,171 @@ from config.schema import Config
 from config.search_space import SearchSettings
 from data.atomic_write import write_text
 from data.file_lock import lock_file
-from data.fingerprint import check_fingerprint
+from data.fingerprint import Fingerprint, check_fingerprint
 from data.records import digest
 from data.run_paths import RunPaths
 from engine.models import file_sha256
 from engine.request_builder import RequestBuilder
-from student.records import SearchResult
-from student.search.results import REFUSED, outcome, searched
-from student.search.space import DrawnTrial, drawn, drawn_before, experiment, note, said, trial_name
-from student.search.study import Watch, begun, opened_study, sampler
+from student.records import SearchResult, Trial
+from student.search.results import outcome_line, search_result
+from student.search.space import TrialSettings, sample_settings, trial_config
+from student.search.study import (
+    HEARTBEAT_S,
+    PruneByValLoss,
+    open_study,
+    prepare_next,
+    retry_trial,
+    save_record,
+    trial_records,
+)
 from student.train import train
 
-NO_RULE = -1.0  # the value where no rule could be decided: below every share
+UNDECIDED = -1.0  # value of a trial where no rule was decided: below every share
 
 
-def search(config: Config, accept_changes: bool) -> SearchResult:
-    """Tries until there are enough trials, beside other processes that do the same.
+def run_search(config: Config, accept_changes: bool) -> SearchResult:
+    """Runs trials until there are enough, alongside other processes of the same search.
 
-    A trial whose process has ended goes on from its last checkpoint. Leaves search.json and, once a
-    trial has ended well, best.yaml. Raises ConfigError without a `search` section, and DataError
-    when no answers were selected, or when what is searched has changed (unless `accept_changes`:
-    then all is tried anew).
+    A trial whose process died continues from its last checkpoint. Writes search.json and, once a
+    trial completed, best.yaml. Raises ConfigError without a `search` section, and DataError when no
+    answers were selected, or when the search space or its inputs have changed (with
+    `accept_changes` the search starts anew instead).
     """
     if config.search is None:
-        raise ConfigError("search: nothing says what to try; see README, Search")
+        raise ConfigError("search: the config has no search section; see README, Search")
     worker = _Worker(config, config.search, accept_changes)
-    while (taken := worker.next_trial()) is not None:
-        name = trial_name(taken.trial.number)
-        print(f"{name}: {said(taken.made)}", flush=True)
-        with taken.lock:
-            worker.try_out(taken)
-        print(*(outcome(one) for one in worker.conclude().trials if one.name == name), flush=True)
-    return worker.conclude()
-
-
-class _Taken(NamedTuple):
-    trial: optuna.Trial
-    made: DrawnTrial
-    lock: IO[str]  # held while it is trained
+    while worker.run_next():
+        pass
+    return worker.save_result()
 
 
 class _Worker:
     """One process of a search."""
 
-    def __init__(self, config: Config, wanted: SearchSettings, accept_changes: bool) -> None:
-        self.config, self.wanted, self.run = config, wanted, RunPaths.of(config)
+    def __init__(self, config: Config, search: SearchSettings, accept_changes: bool) -> None:
+        self.config, self.search, self.run = config, search, RunPaths.of(config)
         self._folder = self.run.search.with_suffix("")
         with lock_file(self.run.search, wait=True):
-            meaning = _meaning(config, wanted)
-            if check_fingerprint(self._folder / "fingerprint.json", meaning, accept_changes):
-                self._forget()
-            self.study = opened_study(self._folder / "journal.log", wanted)
+            fingerprint = _fingerprint(config, search)
+            if check_fingerprint(self._folder / "fingerprint.json", fingerprint, accept_changes):
+                self._delete_trials()
+            self.study = open_study(self._folder / "study.db", search)
 
-    def _forget(self) -> None:
-        """Removes the trials of other settings. Raises DataError while one of them is trained."""
+    def _delete_trials(self) -> None:
+        """Raises DataError while a process is training one of them."""
         for lock in self._folder.glob("trial-*.lock"):
             lock_file(lock.with_suffix("")).close()
-        for path in self.run.search.parent.glob("trial-[0-9][0-9][0-9]"):
-            shutil.rmtree(path)
-        (self._folder / "journal.log").unlink(missing_ok=True)
+            shutil.rmtree(self.run.student(lock.stem), ignore_errors=True)
+        (self._folder / "study.db").unlink(missing_ok=True)
 
-    def next_trial(self) -> _Taken | None:
-        """One that a process has left, else a new one; None when there are enough."""
-        with lock_file(self.run.search, wait=True):
-            for left in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                try:
-                    lock = lock_file(self._folder / trial_name(left.number))
-                except DataError:
-                    continue  # its process lives
-                self.study.sampler = sampler(self.wanted, left.number)
-                # not `ask`: it is this very trial that goes on, with what it had reported
-                return self._taken(optuna.Trial(self.study, left._trial_id), lock)
-            trials = begun(self.study)
-            refused = sum(REFUSED in trial.user_attrs for trial in trials)
-            if max(len(trials) - refused, refused) >= self.wanted.trials:
-                return None
-            self.study.sampler = sampler(self.wanted, len(trials))
-            trial = self.study.ask()
-            return self._taken(trial, lock_file(self._folder / trial_name(trial.number)))
+    def run_next(self) -> bool:
+        """Runs a trial, or waits for those of other processes. False when all have ended."""
+        with lock_file(self.run.search, wait=True) as lock:
+            if prepare_next(self.study, self.search):
+                objective = partial(self._objective, lock=lock)
+                self.study.optimize(objective, n_trials=1, gc_after_trial=True)
+                return True
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if running:
+            time.sleep(HEARTBEAT_S)
+        return bool(running)
 
-    def _taken(self, trial: optuna.Trial, lock: IO[str]) -> _Taken:
-        made = drawn(trial, self.config, self.wanted)
-        note(trial, made)
-        return _Taken(trial, made, lock)
-
-    def try_out(self, taken: _Taken) -> None:
-        """Trains one trial and tells the study how it ended, whatever that is."""
-        trial, epochs = taken.trial, taken.made.student["epochs"]
-        before = self._tried_before(taken)
-        if before is not None:  # as failed: the sampler must not learn that it was bad
-            self._end(trial, TrialState.FAIL, REFUSED, f"tried before, as {before}")
-            return
-        try:
-            config = experiment(self.config, taken.made)
-            result = train(config, config.students[0], True, [Watch(trial, epochs)])
-        except optuna.TrialPruned as pruned:
-            self._end(trial, TrialState.PRUNED, "reason", str(pruned))
-        except UnpromptedError as error:
-            self._end(trial, TrialState.PRUNED, REFUSED, str(error))
-        except Exception as error:
-            traceback.print_exc()
-            line = (str(error).splitlines() or [""])[0][:300]
-            self._end(trial, TrialState.FAIL, "reason", f"{type(error).__name__}: {line}")
-        else:
-            trial.set_user_attr("result", result.model_dump(mode="json"))
-            self.study.tell(trial, NO_RULE if result.strict is None else result.strict)
-        folder = self.run.student(trial_name(trial.number))
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        gc.collect()  # a trainer and its model refer to each other
+    def _objective(self, trial: optuna.Trial, lock: IO[str]) -> float:
+        settings = sample_settings(trial, self.config, self.search)
+        record = Trial(
+            name=settings.name,
+            state="running",
+            model=settings.model,
+            settings=settings.student,
+            method=settings.student["method"]["kind"],
+            objective=settings.student["objective"]["kind"],
+        )
+        save_record(trial, record)
+        lock.close()  # other processes may start their next trial
+        print(f"{record.name}: {settings}", flush=True)
+        with lock_file(self._folder / record.name, wait=True):
+            record = trial_records(self.study)[record.name]
+            if record.state == "running":  # else equal settings were tried before
+                record = self._train(trial, settings, record)
+        save_record(trial, record)
+        print(outcome_line(record), flush=True)
+        self.save_result()
         torch.cuda.empty_cache()
+        if record.state == "complete":
+            return UNDECIDED if record.strict is None else record.strict
+        if record.state == "failed":
+            return float("nan")  # Optuna's failed state: the sampler ignores it
+        raise optuna.TrialPruned(record.reason)
 
-    def _tried_before(self, taken: _Taken) -> str | None:
-        """The name of an earlier trial with the same settings."""
-        for other in self.study.get_trials(deepcopy=False)[: taken.trial.number]:
-            made = drawn_before(other)
-            if (
-                made is not None
-                and REFUSED not in other.user_attrs
-                and made.tried == taken.made.tried
-            ):
-                return trial_name(other.number)
-        return None
+    def _train(self, trial: optuna.Trial, settings: TrialSettings, record: Trial) -> Trial:
+        """Trains the student of a trial; returns the record of the outcome."""
+        pruner = PruneByValLoss(trial, settings.student["epochs"])
+        outcome: dict[str, object]
+        try:
+            config = trial_config(self.config, settings)
+            result = train(config, config.students[0], True, [pruner])
+            measured = {"strict", "val_rows", "val_loss", "best_epoch", "seconds"}
+            outcome = {"state": "complete", **result.model_dump(include=measured)}
+        except KeyboardInterrupt:
+            retry_trial(self.study, self.study.get_trials(deepcopy=False)[trial.number])
+            raise
+        except UnpromptedError as error:
+            outcome = {"state": "refused", "reason": str(error)}
+        except Exception as error:
+            outcome = {"state": "pruned", "reason": str(error)}
+            if not isinstance(error, optuna.TrialPruned):
+                traceback.print_exc()
+                line = (str(error).splitlines() or [""])[0][:300]
+                outcome = {"state": "failed", "reason": f"{type(error).__name__}: {line}"}
+            if pruner.last is not None:
+                outcome |= pruner.last.model_dump(include={"val_loss", "seconds"})
+        shutil.rmtree(self.run.student(record.name) / "checkpoints", ignore_errors=True)
+        return record.model_copy(update=outcome)
 
-    def _end(self, trial: optuna.Trial, state: TrialState, key: str, why: str) -> None:
-        trial.set_user_attr(key, why)
-        self.study.tell(trial, state=state)
-
-    def conclude(self) -> SearchResult:
-        """Writes what is known so far; the weights of trials that are not the best go."""
+    def save_result(self) -> SearchResult:
+        """Writes search.json and best.yaml; deletes the weights of all trials but the best."""
         with lock_file(self.run.search, wait=True):
-            found = searched(self.run, self.study.get_trials(deepcopy=False))
-            kept = {found.best, *(student.name for student in self.config.students)}
-            for trial in found.trials:
-                if trial.state == "complete" and trial.name not in kept:
+            result = search_result(list(trial_records(self.study).values()))
+            keep = {result.best, *(student.name for student in self.config.students)}
+            for trial in result.trials:
+                if trial.state == "complete" and trial.name not in keep:
                     folder = self.run.student(trial.name)
                     (folder / "result.json").unlink(missing_ok=True)
                     shutil.rmtree(folder / "adapter", ignore_errors=True)
-            write_text(self.run.search, found.model_dump_json(indent=1) + "\n")
-            if found.best is not None:
-                self._write_best(found)
-            return found
+            write_text(self.run.search, result.model_dump_json(indent=1) + "\n")
+            for trial in result.trials:
+                if trial.name == result.best:
+                    self._write_best(trial)
+            return result
 
-    def _write_best(self, found: SearchResult) -> None:
-        """The experiment with the best trial as its student; on the same base it is trained."""
-        best = next(trial for trial in found.trials if trial.name == found.best)
-        made = DrawnTrial(best.model, {"name": best.name, **best.settings})
-        values = experiment(self.config, made).model_dump(mode="json")
+    def _write_best(self, best: Trial) -> None:
+        """The experiment with the best trial as its student, which is trained already.
+
+        On another base it is a run of its own, because its teacher is another one.
+        """
+        config = trial_config(self.config, TrialSettings(best.model, best.settings))
+        values = config.model_dump(mode="json")
         if best.model != self.config.model.name:
-            values["name"] += f"-{best.name}"  # another base has another teacher: a run of its own
-        students = {"students": values["students"]}  # first, to be copied from there
-        text = yaml.safe_dump({**students, **values}, allow_unicode=True, sort_keys=False)
+            values["name"] += f"-{best.name}"
+        students_first = {"students": values["students"], **values}
+        text = yaml.safe_dump(students_first, allow_unicode=True, sort_keys=False)
         write_text(self.run.search.with_name("best.yaml"), text)
 
 
-def _meaning(config: Config, wanted: SearchSettings) -> dict[str, object]:
-    """What the trials have in common, by name; there may always be more of them."""
+def _fingerprint(config: Config, search: SearchSettings) -> Fingerprint:
+    """Everything that the trials have in common; `trials` may grow."""
     run, builder = RunPaths.of(config), RequestBuilder(config)
     files = [run.split("train"), run.split("val"), run.selected, run.selected_val]
     for path in files:
         if not path.exists():
             raise DataError(
-                f"{path}: not there; run `python -m pipeline CONFIG` first, as far as "
+                f"{path}: does not exist; run `python -m pipeline CONFIG` first, as far as "
                 "`teacher select`"
             )
+    student = config.students[0].model_dump(mode="json", exclude={"name", "tokens_per_pass"})
     return {
-        **wanted.model_dump(mode="json", exclude={"trials"}),
-        "student": config.students[0].model_dump(mode="json", exclude={"name", "tokens_per_pass"}),
+        **search.model_dump(mode="json", exclude={"trials"}),
+        "student": student,
         "model": builder.identity,
         "template": builder.renderer.template_sha256,
         "prompt": builder.prompt.sha256,

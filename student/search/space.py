@@ -1,11 +1,10 @@
-"""From what a search may try to one trial's settings."""
+"""The settings of one trial, sampled from the search space."""
 
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
 from optuna import Trial
-from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter
 
 from config.load import validated
@@ -13,6 +12,7 @@ from config.objectives import Objective
 from config.peft_methods import LowRank, Method
 from config.schema import Config
 from config.search_space import SearchSettings
+from data.records import digest
 
 _METHOD: TypeAdapter[Method] = TypeAdapter(Method)
 _OBJECTIVE: TypeAdapter[Objective] = TypeAdapter(Objective)
@@ -20,40 +20,46 @@ _OBJECTIVE: TypeAdapter[Objective] = TypeAdapter(Objective)
 _T = TypeVar("_T", int, str)
 
 
-class DrawnTrial(NamedTuple):
-    """What one trial is. Kept in the journal, so plain values."""
+class TrialSettings(NamedTuple):
+    """The base and the student of one trial, as plain values."""
 
     model: str  # base, as in model.name
-    student: dict[str, Any]  # StudentSettings, unchecked: see `experiment`
+    student: dict[str, Any]  # StudentSettings without a name, not validated: see `trial_config`
 
     @property
-    def tried(self) -> dict[str, Any]:
-        """All but its name: of two that are equal, both would end the same."""
-        return {**self.student, "name": None, "model": self.model}
+    def name(self) -> str:
+        """Name of the trial, its student and its folder. Equal settings have equal names."""
+        return f"trial-{digest([self.model, self.student])[:8]}"
 
-
-def trial_name(number: int) -> str:
-    """The name of a trial and of its student."""
-    return f"trial-{number:03d}"
+    def __str__(self) -> str:
+        """One line for the console."""
+        student = self.student
+        rank, epochs = student["method"].get("rank"), student["epochs"]
+        return (
+            f"{student['method']['kind']}{f' of rank {rank}' if rank else ''}, "
+            f"objective {student['objective']['kind']}, "
+            f"learning rate {student['learning_rate']:.2g}, {student['batch_size']} rows a step, "
+            f"{epochs} epoch{'' if epochs == 1 else 's'}, on {self.model}"
+        )
 
 
 def combinations(search: SearchSettings) -> list[dict[str, str]]:
     """Every method with every objective on every base, as parameters of a trial.
 
-    Every method is among the first ones, with objectives and bases in turn, so that few trials
-    leave no method out.
+    Objectives and bases rotate through the methods, so that the first trials cover all methods.
     """
-    choices = {name: each for name, each in _choices(search).items() if each}
+    choices = {name: values for name, values in _choices(search).items() if values}
     if not choices:
         return []
-    sizes = [len(each) for each in choices.values()]
-    places = sorted(
-        product(*map(range, sizes)),
-        key=lambda at: ([(i - at[0]) % size for i, size in zip(at, sizes, strict=True)], at[0]),
-    )
+    sizes = [len(values) for values in choices.values()]
+
+    def rotation(indices: tuple[int, ...]) -> tuple[list[int], int]:
+        first = indices[0]
+        return [(i - first) % size for i, size in zip(indices, sizes, strict=True)], first
+
     return [
-        {name: each[i] for (name, each), i in zip(choices.items(), at, strict=True)}
-        for at in places
+        {name: values[i] for (name, values), i in zip(choices.items(), indices, strict=True)}
+        for indices in sorted(product(*map(range, sizes)), key=rotation)
     ]
 
 
@@ -65,58 +71,35 @@ def _choices(search: SearchSettings) -> dict[str, list[str]]:
     }
 
 
-def drawn(trial: Trial, config: Config, search: SearchSettings) -> DrawnTrial:
-    """What this trial tries; one that goes on draws what it had drawn."""
+def sample_settings(trial: Trial, config: Config, search: SearchSettings) -> TrialSettings:
+    """The settings of this trial. A retried trial gets its earlier values again."""
     base, choices = config.students[0], _choices(search)
     method = _choice(trial, "method", choices["method"], base.method.model_dump_json())
     objective = _choice(trial, "objective", choices["objective"], base.objective.model_dump_json())
-    adapted = _ranked(trial, search, _METHOD.validate_json(method))
+    ranked_method = _with_rank(trial, search, _METHOD.validate_json(method))
     student = {
-        "name": trial_name(trial.number),
-        "method": adapted,
+        "method": ranked_method,
         "objective": _OBJECTIVE.validate_json(objective).model_dump(mode="json"),
-        "learning_rate": _rate(trial, search, adapted["kind"], base.learning_rate),
+        "learning_rate": _learning_rate(trial, search, ranked_method["kind"], base.learning_rate),
         "batch_size": _choice(trial, "batch_size", search.batch_size, base.batch_size),
         "epochs": _choice(trial, "epochs", search.epochs, base.epochs),
     }
     model = _choice(trial, "model", choices["model"], config.model.name)
-    return DrawnTrial(model, base.model_dump(mode="json") | student)
+    return TrialSettings(model, base.model_dump(mode="json", exclude={"name"}) | student)
 
 
-def note(trial: Trial, made: DrawnTrial) -> None:
-    """Keeps in the journal what a trial is."""
-    for key, value in made._asdict().items():
-        trial.set_user_attr(key, value)
+def trial_config(config: Config, settings: TrialSettings) -> Config:
+    """The experiment with this trial as its only student.
 
-
-def drawn_before(trial: FrozenTrial) -> DrawnTrial | None:
-    """What a trial of the journal is; None where its process ended while it was drawn."""
-    notes = trial.user_attrs
-    return DrawnTrial(notes["model"], notes["student"]) if "student" in notes else None
-
-
-def said(made: DrawnTrial) -> str:
-    """A trial in words."""
-    student = made.student
-    rank, epochs = student["method"].get("rank"), student["epochs"]
-    return (
-        f"{student['method']['kind']}{f' of rank {rank}' if rank else ''}, "
-        f"objective {student['objective']['kind']}, learning rate {student['learning_rate']:.2g}, "
-        f"{student['batch_size']} rows a step, {epochs} epoch{'' if epochs == 1 else 's'}, "
-        f"on {made.model}"
-    )
-
-
-def experiment(config: Config, made: DrawnTrial) -> Config:
-    """The experiment with this trial as its only student. Raises ConfigError for what cannot work
-    together."""
+    Raises ConfigError for settings that cannot work together.
+    """
     values = config.model_dump(mode="json")
-    values["model"]["name"] = made.model
-    values |= {"students": [made.student], "search": None}
-    return validated(Config, values, made.student["name"])
+    values["model"]["name"] = settings.model
+    student = {"name": settings.name, **settings.student}
+    return validated(Config, values | {"students": [student], "search": None}, settings.name)
 
 
-def _ranked(trial: Trial, search: SearchSettings, method: Method) -> dict[str, Any]:
+def _with_rank(trial: Trial, search: SearchSettings, method: Method) -> dict[str, Any]:
     values = method.model_dump(mode="json")
     if search.rank and isinstance(method, LowRank):
         rank = _choice(trial, "rank", search.rank, method.rank)
@@ -124,14 +107,14 @@ def _ranked(trial: Trial, search: SearchSettings, method: Method) -> dict[str, A
     return values
 
 
-def _rate(trial: Trial, search: SearchSettings, kind: str, otherwise: float) -> float:
-    own = search.learning_rate_of.get(kind)
-    span = own or search.learning_rate
-    if span is None:
-        return otherwise
-    name = f"learning_rate of {kind}" if own else "learning_rate"
-    return trial.suggest_float(name, span.low, span.high, log=True)
+def _learning_rate(trial: Trial, search: SearchSettings, kind: str, default: float) -> float:
+    method_range = search.learning_rate_of.get(kind)
+    interval = method_range or search.learning_rate
+    if interval is None:
+        return default
+    name = f"learning_rate of {kind}" if method_range else "learning_rate"
+    return trial.suggest_float(name, interval.low, interval.high, log=True)
 
 
-def _choice(trial: Trial, name: str, choices: Sequence[_T], otherwise: _T) -> _T:
-    return trial.suggest_categorical(name, list(choices)) if choices else otherwise
+def _choice(trial: Trial, name: str, choices: Sequence[_T], default: _T) -> _T:
+    return trial.suggest_categorical(name, list(choices)) if choices else default

@@ -1,92 +1,123 @@
-"""The study behind a search, in Optuna: where it lies, what it proposes, what it stops early."""
+"""The Optuna study of a search: storage, sampler, pruning, and retries of lost trials.
 
+Optuna's heartbeat finds trials whose process has died. Its retry callback enqueues them again with
+the same parameters and user attributes.
+"""
+
+import warnings
 from pathlib import Path
-from typing import IO
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
 from config.search_space import SearchSettings
-from data.file_lock import lock_file
-from data.jsonl import cut_unfinished_line
 from data.records import digest
-from student.records import Step
+from student.records import Step, Trial
 from student.search.space import combinations
 
+HEARTBEAT_S = 5
+GRACE_S = 20  # a trial without a heartbeat for so long is lost
 
-def opened_study(journal: Path, wanted: SearchSettings) -> optuna.Study:
-    """The study in a journal, or a new one; its value is maximised.
+_RECORD = "trial"  # user attribute: the Trial record
 
-    Every method with every objective on every base waits to be tried once, before the sampler
-    chooses: after the first good trial it goes back to that one's method, and never met the others.
-    Among several bases nothing is stopped early: nats per token cannot be compared where tokens
-    differ.
+
+def open_study(path: Path, search: SearchSettings) -> optuna.Study:
+    """The study in an SQLite file, created if missing. Its value is maximised.
+
+    With several bases nothing is pruned: losses per token are not comparable between tokenizers.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(journal), _Lock(journal))),
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeat and retries
+        storage = RDBStorage(
+            f"sqlite:///{path.absolute()}",
+            heartbeat_interval=HEARTBEAT_S,
+            grace_period=GRACE_S,
+            heartbeat_stale_trial_callback=retry_trial,
+        )
+    return optuna.create_study(
+        storage=storage,
         study_name="search",
         direction="maximize",
-        pruner=NopPruner() if len(wanted.models) > 1 else MedianPruner(),
+        pruner=NopPruner() if len(search.models) > 1 else MedianPruner(),
         load_if_exists=True,
     )
-    for parameters in combinations(wanted):
-        study.enqueue_trial(parameters, skip_if_exists=True)
-    return study
 
 
-def begun(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that some process has begun."""
-    return [one for one in study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
+def retry_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Enqueues a lost trial again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        retry = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
+    retry(study, trial)
 
 
-def sampler(wanted: SearchSettings, number: int) -> TPESampler:
-    """One per trial, so that what is drawn depends on the trials before it and not on how often
-    the search was started."""
-    seed = int(digest([wanted.seed, number])[:8], 16)
-    return TPESampler(seed=seed, constant_liar=True)
+def prepare_next(study: optuna.Study, search: SearchSettings) -> bool:
+    """Prepares the study for its next trial; False when enough trials were started.
 
-
-class _Lock(JournalFileOpenLock):
-    """The journal's lock; the system releases it whatever ends its process.
-
-    A line that the process before was killed in is removed.
+    Lost trials are retried first. Then every method is tried once with every objective on every
+    base: after its first good trial the sampler alone would stay with that trial's method. The
+    sampler's seed depends on the number of trials before, so a resumed search samples the same.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        fail_stale_trials(study)
+    trials = study.get_trials(deepcopy=False)
+    histories = [trial.system_attrs.get("retry_history", []) for trial in trials]
+    waiting = any(trial.state == TrialState.WAITING for trial in trials)
+    started = sum(
+        trial.state != TrialState.WAITING or bool(history)
+        for trial, history in zip(trials, histories, strict=True)
+    ) - len({number for history in histories for number in history})
+    if not waiting:
+        records = trial_records(study).values()
+        trained = sum(record.state != "refused" for record in records)
+        if max(trained, started - trained) >= search.trials:  # the rest was refused or repeated
+            return False
+        if started < len(planned := combinations(search)):
+            study.enqueue_trial(planned[started])
+    seed = int(digest([search.seed, started])[:8], 16)
+    study.sampler = TPESampler(seed=seed, constant_liar=True)
+    return True
 
-    def __init__(self, journal: Path) -> None:
-        super().__init__(str(journal))
-        self._journal = journal
-        self._held: IO[str] | None = None
 
-    def acquire(self) -> bool:
-        self._held = lock_file(self._journal, wait=True)
-        cut_unfinished_line(self._journal)
-        return True
-
-    def release(self) -> None:
-        assert self._held is not None
-        self._held.close()
+def save_record(trial: optuna.Trial, record: Trial) -> None:
+    """Stores the record with the trial."""
+    trial.set_user_attr(_RECORD, record.model_dump(mode="json"))
 
 
-class Watch:
-    """Reports each look at val, and stops a trial whose val loss is above the median."""
+def trial_records(study: optuna.Study) -> dict[str, Trial]:
+    """The records by name, in the order in which the trials began; of equal settings only one."""
+    records: dict[str, Trial] = {}
+    for trial in study.get_trials(deepcopy=False):
+        if _RECORD in trial.user_attrs:
+            record = Trial.model_validate(trial.user_attrs[_RECORD])
+            if record.name not in records or record.state != "running":
+                records[record.name] = record
+    return records
+
+
+class PruneByValLoss:
+    """Reports each evaluation to Optuna, and stops a trial whose val loss is above the median."""
 
     def __init__(self, trial: optuna.Trial, epochs: int) -> None:
         self._trial, self._epochs = trial, epochs
+        self.last: Step | None = None  # the last evaluation
 
     def __call__(self, step: Step) -> None:
-        epoch = round(step.epoch)
+        """Raises TrialPruned to stop the training."""
         if step.val_rows is None or step.val_loss is None:
             return
-        known = self._trial.study.trials[self._trial.number].intermediate_values
-        if epoch in known:
-            return  # seen before the process was killed
+        self.last, epoch = step, round(step.epoch)
+        trials = self._trial.study.get_trials(deepcopy=False)
+        if epoch in trials[self._trial.number].intermediate_values:
+            return  # reported before the process was killed
         self._trial.report(-step.val_loss, epoch)  # the study maximises
-        # after the last epoch nothing is saved by stopping, and adherence decides
+        # after the last epoch there is nothing to save, and adherence decides
         if epoch < self._epochs and self._trial.should_prune():
             raise optuna.TrialPruned(
                 f"val loss {step.val_loss:.3f} after epoch {epoch}, above the trials' median"

@@ -4,19 +4,24 @@ import pytest
 
 from benchmarks.quality.__main__ import WAYS, planned_students
 from benchmarks.quality.standings import enough, standings, tables
-from benchmarks.training.__main__ import LIMITS, Figures, measure, table
-from benchmarks.training.steps import Lengths, Made
+from benchmarks.training.__main__ import (
+    TRAINING_LIMITS,
+    TrainingFigures,
+    measure_training,
+    training_table,
+)
+from benchmarks.training.steps import RowLengths, StudentModel
 
 
 @pytest.mark.slow
 def test_every_figure_is_measured() -> None:
     """On short rows: the figures are positive, and each has its limit and its line."""
-    lengths = Lengths(system=24, own=12, answer=4, rows=4)
-    figures, times, remarks = measure(Made.embedded("cpu"), lengths, repeats=1)
-    assert set(LIMITS) == set(Figures.model_fields)
-    assert all(timed.seconds > 0 for timed in times) and len(times) == 9
-    text = table(figures, times, remarks)
-    assert all(text.count(f"| {name} | ") == 1 for name in LIMITS)
+    lengths = RowLengths(system=24, own=12, answer=4, rows=4)
+    figures, times, remarks = measure_training(StudentModel.embedded("cpu"), lengths, repeats=1)
+    assert set(TRAINING_LIMITS) == set(TrainingFigures.model_fields)
+    assert all(time.seconds > 0 for time in times) and len(times) == 9
+    text = training_table(figures, times, remarks)
+    assert all(text.count(f"| {name} | ") == 1 for name in TRAINING_LIMITS)
     assert "limit of prefix reuse by token count: 3.00" in text  # (24 + 12) / 12
 
 

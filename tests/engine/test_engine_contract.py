@@ -24,7 +24,7 @@ from engine.openai_messages import ChatCodec
 from engine.ray_engine import RayEngine, Workers
 from tests.engine.echo_server import EchoEngine, renderer, replied, request, respond
 from tests.judge.llm.server import serving
-from tests.student.learning import small_model
+from tests.student.trained_students import small_model
 
 Ask = Callable[[Sequence[Request]], list[Completion]]
 KEY = "sk-canary-contract"

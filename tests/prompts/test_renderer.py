@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from config.load import load_config
@@ -11,8 +12,7 @@ from engine.models import load_tokenizer, resolve_model
 from engine.request_builder import RequestBuilder, View
 from prompts.prompt_file import Prompt, WorkedExample
 from prompts.renderer import Renderer
-from student.collator import Example as Learnt
-from student.collator import collate
+from student.collator import Example, collate
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = Prompt(
@@ -66,7 +66,9 @@ def test_both_views_end_in_the_same_ids(views: Renderer) -> None:
     assert plain[-tail:] == prompted[-tail:] and tail > 40
     answer = views.answer_ids("At 10.")
     for ids in (plain, prompted):
-        assert tuple(collate([Learnt(ids, (answer,))]).targets.tolist()) == answer
+        assert (
+            tuple(collate([Example(np.array(ids), (np.array(answer),))]).targets.tolist()) == answer
+        )
 
 
 def test_earlier_turns_are_neutralised_as_the_row_is(views: Renderer) -> None:

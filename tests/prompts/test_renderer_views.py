@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
 
 from config.errors import SetupError
@@ -10,8 +11,7 @@ from data.rows import Context, Row
 from engine.models import load_tokenizer, resolve_model
 from prompts.prompt_file import Prompt, WorkedExample, user_text
 from prompts.renderer import Renderer
-from student.collator import Example as Learnt
-from student.collator import collate
+from student.collator import Example, collate
 
 PLAIN = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
@@ -55,7 +55,7 @@ def test_the_same_answer_behind_both_views(kind: str) -> None:
     assert answer[-1] == views.end_of_turn
     for prompted in (True, False):
         prompt = views.view(ROW, ROW.contexts, prompted)
-        batch = collate([Learnt(prompt, (answer,))])
+        batch = collate([Example(np.array(prompt), (np.array(answer),))])
         assert tuple(batch.targets.tolist()) == answer
         places = range(len(prompt) - 1, len(prompt) - 1 + len(answer))
         assert batch.logit_positions.tolist() == list(places)

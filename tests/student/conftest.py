@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.student.learning import Learnt, learnt, small_model
+from tests.student.trained_students import TrainedStudent, small_model, train_student
 
-Learn = Callable[[str], Learnt]
+TrainStudent = Callable[[str], TrainedStudent]
 
 
 @pytest.fixture(scope="session")
@@ -16,13 +16,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def learn(small: str, tmp_path_factory: pytest.TempPathFactory) -> Learn:
+def learn(small: str, tmp_path_factory: pytest.TempPathFactory) -> TrainStudent:
     """Trained students by name, each trained once."""
-    made: dict[str, Learnt] = {}
+    students: dict[str, TrainedStudent] = {}
 
-    def student(name: str) -> Learnt:
-        if name not in made:
-            made[name] = learnt(small, name, tmp_path_factory.mktemp(name))
-        return made[name]
+    def student(name: str) -> TrainedStudent:
+        if name not in students:
+            students[name] = train_student(small, name, tmp_path_factory.mktemp(name))
+        return students[name]
 
     return student

@@ -18,7 +18,7 @@ from data.jsonl import read_records
 from data.run_paths import RunPaths
 from student.records import Step
 from student.train import train
-from tests.student.test_train import ROOT, experiment, tiny_model
+from tests.student.run_factory import ROOT, experiment, tiny_model
 
 BLOCK, HEAD = 32768, 7  # bytes of LevelDB's log format, in which wandb writes
 KEYS = ("WANDB_API_KEY", "OPENAI_API_KEY", "HF_TOKEN")

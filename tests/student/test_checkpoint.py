@@ -22,7 +22,7 @@ from config.load import load_config
 from config.schema import Config
 from data.run_paths import RunPaths
 from student.train import last_complete, train
-from tests.student.test_train import ROOT, experiment, losses, tiny_model, trained
+from tests.student.run_factory import ROOT, experiment, losses, tiny_model, trained
 
 KILLS = 30
 # 32 epochs of one step with a checkpoint each: one for every kill and two more

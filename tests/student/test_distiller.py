@@ -11,13 +11,14 @@ import torch
 from peft import IA3Config, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 
 from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
+from data.top_logprobs import TopLogprobs
 from engine.sampling import GenerationSettings, sample_answers
-from student.collator import Example, collate
+from student.collator import NO_TOKENS, Example, TokenIds, collate
 from student.distiller import Distiller, retention_losses
-from student.forward import base_only, base_states, causal_of, head_weight, student_states
+from student.forward import base_only, base_states, causal_model, head_weight, student_states
 from student.losses import cross_entropy, summed_loss
-from student.prefix_cache import read_prefix, shared_prefix
-from tests.student.tiny import ROWS, SYSTEM, WORDS, row, tiny
+from student.prefix_cache import common_prefix, compute_prefix
+from tests.student.tiny_model import ROWS, SYSTEM, WORDS, row, tiny, token_ids
 
 BOUND = 1e-5  # the issue's, on losses and gradient norms
 
@@ -39,19 +40,20 @@ OBJECTIVES: dict[str, Objective] = {
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
 
 
-def teaching(objective: Objective, room: int = 4096) -> Distiller:
-    """Teaching of a fresh model."""
-    return Distiller(tiny(), objective, SYSTEM, GenerationSettings((2,), 5, do_sample=True), room)
+def new_distiller(objective: Objective, tokens_per_pass: int = 4096) -> Distiller:
+    """The objective on a new model."""
+    sampling = GenerationSettings((2,), 5, do_sample=True)
+    return Distiller(tiny(), objective, SYSTEM, sampling, tokens_per_pass)
 
 
-def learnt(teaching: Distiller, examples: Sequence[Example]) -> tuple[float, torch.Tensor]:
+def loss_of(distiller: Distiller, examples: Sequence[Example]) -> tuple[float, torch.Tensor]:
     """Summed loss, and the gradients of all trained weights, flat."""
-    teaching.model.zero_grad()
+    distiller.model.zero_grad()
     total = 0.0
-    for loss in teaching.losses(examples):
+    for loss in distiller.losses(examples):
         torch.autograd.backward(loss)
         total += float(loss.detach())
-    return total, gradients(teaching.model)
+    return total, gradients(distiller.model)
 
 
 def gradients(model: torch.nn.Module) -> torch.Tensor:
@@ -61,18 +63,21 @@ def gradients(model: torch.nn.Module) -> torch.Tensor:
     )
 
 
-def same(one: tuple[float, torch.Tensor], other: tuple[float, torch.Tensor]) -> None:
+def assert_same(actual: tuple[float, torch.Tensor], expected: tuple[float, torch.Tensor]) -> None:
     """Losses, gradients and gradient norms agree."""
-    assert one[0] == pytest.approx(other[0], rel=BOUND)
-    assert close(one[1], other[1])
-    assert float(one[1].norm()) == pytest.approx(float(other[1].norm()), rel=BOUND)
-    assert one[1].norm() > 1e-3, "nothing was learnt, so nothing was compared"
+    assert actual[0] == pytest.approx(expected[0], rel=BOUND)
+    assert close(actual[1], expected[1])
+    assert float(actual[1].norm()) == pytest.approx(float(expected[1].norm()), rel=BOUND)
+    assert actual[1].norm() > 1e-3, "without gradients nothing would be compared"
 
 
 @each_objective
 def test_padding_and_forward_passes_change_nothing(objective: Objective) -> None:
     """All rows in one padded pass = each row in a pass of its own."""
-    same(learnt(teaching(objective), ROWS), learnt(teaching(objective, room=1), ROWS))
+    assert_same(
+        loss_of(new_distiller(objective), ROWS),
+        loss_of(new_distiller(objective, tokens_per_pass=1), ROWS),
+    )
 
 
 @each_objective
@@ -80,24 +85,26 @@ def test_a_row_with_three_answers_is_three_rows(objective: Objective) -> None:
     """The prompt read once: every answer sees it and itself, as if it stood there alone."""
     prompt, answers = ROWS[0].prompt_ids, ROWS[0].answers
     alone = [row(prompt, answer) for answer in answers]
-    same(learnt(teaching(objective), ROWS[:1]), learnt(teaching(objective), alone))
+    assert_same(
+        loss_of(new_distiller(objective), ROWS[:1]), loss_of(new_distiller(objective), alone)
+    )
 
 
 @each_objective
 def test_the_prefix_is_what_reading_it_each_time_gives(objective: Objective) -> None:
     """Keys and values of the system prompt from the store = the whole prompt read with each row."""
-    once = teaching(objective)
-    same(learnt(once, ROWS), learnt(replace(teaching(objective), shared=()), ROWS))
+    whole = replace(new_distiller(objective), shared_prompt=NO_TOKENS)
+    assert_same(loss_of(new_distiller(objective), ROWS), loss_of(whole, ROWS))
 
 
 @each_objective
 def test_checkpointing_changes_nothing(objective: Objective) -> None:
     """Activations made a second time are the same ones; the base is asked with its prefix."""
-    checked = teaching(objective)
-    causal = causal_of(checked.model)
+    checked = new_distiller(objective)
+    causal = causal_model(checked.model)
     causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     checked.model.train()  # there is no dropout, and only in training is anything checkpointed
-    same(learnt(checked, ROWS), learnt(teaching(objective), ROWS))
+    assert_same(loss_of(checked, ROWS), loss_of(new_distiller(objective), ROWS))
 
 
 VIRTUAL = {
@@ -130,12 +137,12 @@ def test_our_pass_is_pefts_own(method: object) -> None:
 @each_method
 def test_every_method_reads_several_answers_alike(method: object) -> None:
     """Virtual tokens stand before prompt and answers alike, also where a row has several."""
-    one, other = tiny(adapter=method), tiny(adapter=method)
+    shared, separate = tiny(adapter=method), tiny(adapter=method)
     alone = [row(ROWS[0].prompt_ids, answer) for answer in ROWS[0].answers]
-    drawing = GenerationSettings((2,), 5, do_sample=True)
-    same(
-        learnt(Distiller(one, CrossEntropy(), (), drawing, 999), ROWS[:1]),
-        learnt(Distiller(other, CrossEntropy(), (), drawing, 999), alone),
+    sampling = GenerationSettings((2,), 5, do_sample=True)
+    assert_same(
+        loss_of(Distiller(shared, CrossEntropy(), NO_TOKENS, sampling, 999), ROWS[:1]),
+        loss_of(Distiller(separate, CrossEntropy(), NO_TOKENS, sampling, 999), alone),
     )
 
 
@@ -152,7 +159,7 @@ def test_with_the_adapter_off_it_is_the_base(method: object) -> None:
 @each_method
 def test_with_the_adapter_off_it_answers_as_the_base(method: object) -> None:
     """Retention learns from these answers: virtual tokens must not stand before them either."""
-    model, prompts = tiny(adapter=method), [example.prompt_ids for example in ROWS]
+    model, prompts = tiny(adapter=method), [tuple(example.prompt_ids.tolist()) for example in ROWS]
     greedy = GenerationSettings((2,), 8)
     with base_only(model):
         off = list(sample_answers(model, prompts, greedy))
@@ -162,8 +169,8 @@ def test_with_the_adapter_off_it_answers_as_the_base(method: object) -> None:
 
 def test_the_loss_is_the_long_way_in_float64() -> None:
     """kl with the adapter off, by peft's whole forward on whole prompts, one answer at a time."""
-    teacher = teaching(Distillation(teacher="adapter_off", ce_weight=0.25))
-    found, _ = learnt(teacher, ROWS)
+    teacher = new_distiller(Distillation(teacher="adapter_off", ce_weight=0.25))
+    found, _ = loss_of(teacher, ROWS)
     model = teacher.model.double()
     total = 0.0
     for example in ROWS:
@@ -180,7 +187,7 @@ def test_the_loss_is_the_long_way_in_float64() -> None:
 
 @torch.no_grad()
 def _logits(
-    model: torch.nn.Module, prompt: tuple[int, ...], answer: tuple[int, ...]
+    model: torch.nn.Module, prompt: Sequence[int] | TokenIds, answer: Sequence[int] | TokenIds
 ) -> torch.Tensor:
     ids = torch.tensor([[*prompt, *answer]])
     logits: torch.Tensor = model(input_ids=ids).logits[0, -len(answer) - 1 : -1]
@@ -190,17 +197,17 @@ def _logits(
 def test_stored_becomes_full_as_everything_is_stored() -> None:
     """K → V: with all words kept the stored distribution gives the loss of the whole one."""
     objective = Distillation(ce_weight=0.0)
-    whole = teaching(Distillation(teacher="adapter_off", ce_weight=0.0))
-    full, _ = learnt(whole, ROWS[1:])
+    whole = new_distiller(Distillation(teacher="adapter_off", ce_weight=0.0))
+    full, _ = loss_of(whole, ROWS[1:])
     apart = []
     for kept in (5, 20, WORDS):
         stored = []
         for example in ROWS[1:]:
-            states = base_states(whole.model, collate([example.prompted(0)]))
+            states = base_states(whole.model, collate([example.teacher_view(0)]))
             logs = torch.log_softmax(states @ head_weight(whole.model).T, -1).topk(kept)
-            top = type(example.tops[0])(logs.indices.numpy(), logs.values.detach().numpy())
-            stored.append(example._replace(tops=(top,)))
-        apart.append(abs(learnt(teaching(objective), stored)[0] - full))
+            top = TopLogprobs(logs.indices.numpy(), logs.values.detach().numpy())
+            stored.append(example._replace(top_logprobs=(top,)))
+        apart.append(abs(loss_of(new_distiller(objective), stored)[0] - full))
     assert apart[0] > apart[1] > apart[2]
     assert apart[2] < 1e-4, "a bucket that holds nothing must weigh nothing"
 
@@ -227,25 +234,31 @@ def test_a_prefix_serves_any_number_of_rows() -> None:
     """Computed once, expanded, never grown: the second batch sees what the first one saw."""
     model = tiny()
     with base_only(model):
-        prefix = read_prefix(causal_of(model), SYSTEM)
-    behind = [example.prompted(len(SYSTEM)) for example in ROWS]
+        prefix = compute_prefix(causal_model(model), SYSTEM)
+    behind = [example.teacher_view(len(SYSTEM)) for example in ROWS]
     for chosen in (behind, behind[:1], behind):
         found = base_states(model, collate(chosen), prefix)
-        whole = [one.prompted(0) for one in ROWS[: len(chosen)]]
+        whole = [one.teacher_view(0) for one in ROWS[: len(chosen)]]
         assert close(found, base_states(model, collate(whole)))
 
 
 def test_the_shared_prefix_leaves_every_row_a_token() -> None:
     """Also where one prompt is the beginning of another."""
-    assert shared_prefix([(1, 2, 3, 4), (1, 2, 3, 5, 6)]) == (1, 2, 3)
-    assert shared_prefix([(1, 2), (1, 2, 3)]) == (1,)
-    assert shared_prefix([(1, 2), (3, 4)]) == ()
-    assert shared_prefix([(1, 2, 3)]) == (1, 2)
+    for prompts, prefix in (
+        ([(1, 2, 3, 4), (1, 2, 3, 5, 6)], [1, 2, 3]),
+        ([(1, 2), (1, 2, 3)], [1]),
+        ([(1, 2), (3, 4)], []),
+        ([(1, 2, 3)], [1, 2]),
+    ):
+        assert common_prefix(list(map(token_ids, prompts))).tolist() == prefix
 
 
 def test_retention_is_nothing_while_nothing_has_changed() -> None:
     """KL(base ‖ student) of a fresh adapter is 0; of another one it is not, and has a gradient."""
-    rows = [Example((5, 6), ((7, 2),)), Example((8,), ((9, 10, 2),))]
+    rows = [
+        Example(token_ids((5, 6)), (token_ids((7, 2)),)),
+        Example(token_ids((8,)), (token_ids((9, 10, 2)),)),
+    ]
     model = tiny()
     for weight in (w for name, w in model.named_parameters() if "lora_B" in name):
         torch.nn.init.zeros_(weight)
@@ -261,14 +274,15 @@ def test_retention_is_nothing_while_nothing_has_changed() -> None:
 
 def test_on_policy_answers_are_the_students_own() -> None:
     """Drawn from it unprompted, with the same random state the same ones, ended or at the limit."""
-    teacher = teaching(OnPolicy())
+    teacher = new_distiller(OnPolicy())
     torch.manual_seed(3)
-    first = teacher.prepared(ROWS)
+    first = teacher.with_answers(ROWS)
     torch.manual_seed(3)
-    again = teacher.prepared(ROWS)
-    assert [one.answers for one in first] == [one.answers for one in again]
-    assert all(len(one.answers) == 1 and 1 <= len(one.answers[0]) <= 5 for one in first)
-    assert [one.prompt_ids for one in first] == [one.prompt_ids for one in ROWS]
+    again = teacher.with_answers(ROWS)
+    for sampled, repeated, example in zip(first, again, ROWS, strict=True):
+        assert sampled.answers[0].tolist() == repeated.answers[0].tolist()
+        assert len(sampled.answers) == 1 and 1 <= len(sampled.answers[0]) <= 5
+        assert sampled.prompt_ids is example.prompt_ids
 
 
 def test_drawing_follows_the_models_own_distribution() -> None:

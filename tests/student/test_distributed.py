@@ -18,10 +18,10 @@ from data.jsonl import read_records
 from data.run_paths import RunPaths
 from engine.models import load_base
 from student.checkpoint import TRAINED
-from student.distributed import joined, share, total
+from student.distributed import all_reduce_sum, gather_shards, shard_for_rank
 from student.records import Step
 from student.train import train
-from tests.student.test_train import ROOT, experiment, losses, tiny_model, trained
+from tests.student.run_factory import ROOT, experiment, losses, tiny_model, trained
 
 PYTHON = [sys.executable, "-m"]
 TORCHRUN = [*PYTHON, "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
@@ -146,5 +146,5 @@ def looks(config: Config) -> list[tuple[float | None, int]]:
 
 def test_a_share_is_put_together_again() -> None:
     """Alone, a share is all there is."""
-    assert share([1, 2, 3]) == [1, 2, 3] == joined([1, 2, 3])
-    assert float(total(torch.tensor(2.0))) == 2.0
+    assert shard_for_rank([1, 2, 3]) == [1, 2, 3] == gather_shards([1, 2, 3])
+    assert float(all_reduce_sum(torch.tensor(2.0))) == 2.0

@@ -5,9 +5,9 @@ import torch
 from peft import LoraConfig
 
 from student.collator import collate
-from student.forward import causal_of, student_states
+from student.forward import causal_model, student_states
 from tests.student.test_distiller import gradients
-from tests.student.tiny import ROWS, row, tiny
+from tests.student.tiny_model import ROWS, row, tiny
 
 SINGLE = [row(one.prompt_ids, one.answers[0]) for one in ROWS]
 
@@ -39,7 +39,7 @@ def kept_of(model: torch.nn.Module, ours: bool) -> tuple[torch.Tensor, torch.Ten
         if ours:
             states = student_states(model, batch)
         else:
-            hidden = causal_of(model).model(input_ids=batch.input_ids).last_hidden_state
+            hidden = causal_model(model).model(input_ids=batch.input_ids).last_hidden_state
             states = hidden.flatten(0, 1)[batch.logit_positions]
     torch.autograd.backward(states.float().square().sum())
     return states, gradients(model), sum(kept.values())
@@ -70,7 +70,7 @@ def test_checkpointing_computes_the_same_again(autocast: bool) -> None:
     for checkpointing in (False, True):
         model = mixed(dora=False) if autocast else tiny()
         if checkpointing:
-            causal = causal_of(model)
+            causal = causal_model(model)
             causal.gradient_checkpointing_enable({"use_reentrant": False})
             causal.enable_input_require_grads()
             causal.train()

@@ -8,12 +8,13 @@ from config.objectives import Direction
 from student.losses import (
     cross_entropy,
     divergence,
-    flattened,
-    stored_and_rest,
-    text_and_kept,
+    nll_and_buckets,
+    stored_buckets,
+    tempered_logprobs,
 )
 
 DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse", "jsd")
+tempered = tempered_logprobs
 each_direction = pytest.mark.parametrize("direction", DIRECTIONS)
 
 
@@ -24,7 +25,7 @@ def logits(rows: int, words: int, seed: int, sharp: float = 3.0) -> torch.Tensor
 
 def kept_and_rest(made: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """The second of both losses' parts, whatever the text says."""
-    return text_and_kept(made, ids[:, 0], ids)[1]
+    return nll_and_buckets(made, ids[:, 0], ids)[1]
 
 
 def test_cross_entropy_is_the_definition_in_float64() -> None:
@@ -55,7 +56,7 @@ def test_divergence_is_trls_kernel(direction: Direction, beta: float, temperatur
     """GKD's generalised JSD at the ends and the middle of its dial: loss and gradient."""
     theirs, ours = logits(5, 60, 3), logits(5, 60, 4)
     one, other = ours.clone().requires_grad_(), ours.clone().requires_grad_()
-    made = divergence(flattened(theirs, temperature), flattened(one, temperature), direction).sum()
+    made = divergence(tempered(theirs, temperature), tempered(one, temperature), direction).sum()
     peer = GKDTrainer.generalized_jsd_loss(
         other[None], theirs[None], beta=beta, temperature=temperature, reduction="sum"
     )
@@ -69,27 +70,27 @@ def test_divergence_is_trls_kernel(direction: Direction, beta: float, temperatur
 def test_kept_tokens_become_the_whole_vocabulary(direction: Direction, temperature: float) -> None:
     """K → V: the distance to the full divergence falls, and is gone at K = V."""
     theirs, ours = logits(8, 100, 5), logits(8, 100, 6)
-    full = divergence(flattened(theirs, temperature), flattened(ours, temperature), direction)
+    full = divergence(tempered(theirs, temperature), tempered(ours, temperature), direction)
     apart = []
     for kept in (2, 10, 50, 100):
         top = torch.log_softmax(theirs, -1).topk(kept)
         found = divergence(
-            flattened(stored_and_rest(top.values), temperature),
-            flattened(kept_and_rest(ours, top.indices), temperature),
+            tempered(stored_buckets(top.values), temperature),
+            tempered(kept_and_rest(ours, top.indices), temperature),
             direction,
         )
         apart.append(float((found - full).abs().mean()))
     assert apart[0] > apart[1] > apart[2] > apart[3]
-    # an empty bucket is taken to hold e⁻²⁷: flattened by 1.7 that is 1e-7
+    # an empty bucket is taken to hold e⁻²⁷: tempered by 1.7 that is 1e-7
     assert apart[3] < 1e-4
 
 
 def test_buckets_never_exceed_the_whole() -> None:
     """Merging tokens into one bucket can only lose difference (data processing inequality)."""
     theirs, ours = logits(50, 200, 7), logits(50, 200, 8)
-    full = divergence(flattened(theirs, 1.0), flattened(ours, 1.0), "forward")
+    full = divergence(tempered(theirs, 1.0), tempered(ours, 1.0), "forward")
     top = torch.log_softmax(theirs, -1).topk(20)
-    found = divergence(stored_and_rest(top.values), kept_and_rest(ours, top.indices), "forward")
+    found = divergence(stored_buckets(top.values), kept_and_rest(ours, top.indices), "forward")
     assert (found <= full + 1e-5).all() and (found > 0).all()
 
 
@@ -113,10 +114,10 @@ def test_both_losses_in_one_pass_are_the_long_way_in_float64() -> None:
     long_way = -logs[torch.arange(40), targets], torch.cat([logs.gather(-1, ids), rest], -1)
     weights = logits(40, 21, 11)
     gradients: list[torch.Tensor] = []
-    for said, kept in (text_and_kept(made, targets, ids), long_way):
-        assert torch.allclose(said.double(), long_way[0], atol=1e-5)
+    for nll, kept in (nll_and_buckets(made, targets, ids), long_way):
+        assert torch.allclose(nll.double(), long_way[0], atol=1e-5)
         assert torch.allclose(kept.double(), long_way[1], atol=1e-5)
-        gradients += torch.autograd.grad(said.sum() + (kept * weights).sum(), made)
+        gradients += torch.autograd.grad(nll.sum() + (kept * weights).sum(), made)
     found, expected = gradients
     assert torch.allclose(found, expected, atol=1e-5)
 
@@ -124,7 +125,7 @@ def test_both_losses_in_one_pass_are_the_long_way_in_float64() -> None:
 def test_half_precision_never_leaves_less_than_nothing() -> None:
     """float16 rounds Σ p above 1: the rest is then nothing, and all still sums to 1."""
     stored = torch.log(torch.tensor([[0.6, 0.4001]])).half().float()
-    found = stored_and_rest(stored)
+    found = stored_buckets(stored)
     assert torch.isfinite(found).all()
     assert float(found.exp().sum()) == pytest.approx(1.0, abs=1e-6)
 

@@ -24,8 +24,8 @@ from report.serving import serving
 from student.checkpoint import load_trained
 from student.model import load_student
 from tests.report.made import STUDENT, make_run
-from tests.student.conftest import Learn
-from tests.student.learning import (
+from tests.student.conftest import TrainStudent
+from tests.student.trained_students import (
     END,
     LIVE,
     METHODS,
@@ -49,7 +49,7 @@ def vllm(small: str) -> Iterator[VllmEngine]:
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in LIVE])
 def test_vllm_answers_as_the_trained_model(
-    small: str, learn: Learn, vllm: VllmEngine, name: str
+    small: str, learn: TrainStudent, vllm: VllmEngine, name: str
 ) -> None:
     """Folded in: each token of an answer is as likely as a forward pass of the trained model says.
 
@@ -63,7 +63,9 @@ def test_vllm_answers_as_the_trained_model(
 
 
 @pytest.mark.parametrize("name", LIVE)
-def test_transformers_answers_as_the_trained_model(small: str, learn: Learn, name: str) -> None:
+def test_transformers_answers_as_the_trained_model(
+    small: str, learn: TrainStudent, name: str
+) -> None:
     """With virtual tokens: the same tokens as the model in memory, and their words."""
     student = learn(name)
     engine = HfEngine(small, 256)
@@ -81,7 +83,7 @@ def test_transformers_answers_as_the_trained_model(small: str, learn: Learn, nam
 
 
 @pytest.mark.parametrize("name", LIVE)
-def test_transformers_scores_what_it_drew(small: str, learn: Learn, name: str) -> None:
+def test_transformers_scores_what_it_drew(small: str, learn: TrainStudent, name: str) -> None:
     """Given back, an answer is as likely as when it was drawn; to the base it is unlikely."""
     student = learn(name)
     engine = HfEngine(small, 256)
@@ -132,7 +134,9 @@ def test_both_engines_end_and_write_answers_alike(small: str, vllm: VllmEngine) 
 
 
 @pytest.mark.parametrize("name", LIVE)
-def test_virtual_tokens_stand_right_before_the_text(small: str, learn: Learn, name: str) -> None:
+def test_virtual_tokens_stand_right_before_the_text(
+    small: str, learn: TrainStudent, name: str
+) -> None:
     """An answer does not depend on what it is batched with: in float32, where nothing hides it."""
     student = learn(name)
     model = load_student(small, student.method, 0, ids_of(SYSTEM))
@@ -150,7 +154,7 @@ def test_virtual_tokens_stand_right_before_the_text(small: str, learn: Learn, na
 
 
 @pytest.mark.parametrize("name", LIVE)
-def test_the_programs_answer_is_ours(learn: Learn, tmp_path: Path, name: str) -> None:
+def test_the_programs_answer_is_ours(learn: TrainStudent, tmp_path: Path, name: str) -> None:
     """What the report tells to run, with peft's own `generate`: the tokens that we draw."""
     student = learn(name)
     config = make_run(tmp_path)

@@ -20,12 +20,12 @@ from data.file_lock import lock_file
 from data.jsonl import read_records
 from data.run_paths import RunPaths
 from student.records import SearchResult, Step, Trial
-from student.search.results import ranked
-from student.search.search import search
+from student.search.results import rank_trials
+from student.search.search import run_search
 from student.search.space import combinations
-from student.search.study import Watch
+from student.search.study import PruneByValLoss
 from student.train import read_result, train
-from tests.student.test_train import ROOT, experiment, tiny_model
+from tests.student.run_factory import ROOT, experiment, other_tokenizer_model, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -92,24 +92,25 @@ def test_a_search_to_its_end(tmp_path: Path, model: Path) -> None:
             tmp_path,
             model,
             trials=3,
-            methods=[{"rank": 4, "alpha": 6}, {"rank": 4, "init": "pissa"}],
+            methods=[{"rank": 4, "alpha": 6}, {"kind": "full"}],
             rank=[2],
             objectives=[{}, {"kind": "kl", "teacher": "adapter_off"}],
         )
     )
-    found = search(config, False)
+    found = run_search(config, False)
     run = RunPaths.of(config)
     states = [trial.state for trial in found.trials]
     assert states.count("complete") == 3, [trial.reason for trial in found.trials]
     refused = [trial for trial in found.trials if trial.state == "refused"]
-    assert len(refused) == 1, "pissa with the adapter off"
+    assert len(refused) == 1, "full leaves no base"
     assert {trial.objective for trial in found.trials} == {"ce", "kl"}
-    assert all("rewrites the base's weights" in (trial.reason or "") for trial in refused)
+    assert all("leaves no untouched base" in (trial.reason or "") for trial in refused)
     assert not any(run.student(trial.name).exists() for trial in refused)
-    scales = {trial.settings["method"]["alpha"] for trial in found.trials}  # type: ignore[index]
-    assert scales <= {3.0, 32.0}, "alpha keeps its ratio to the rank: 6/4, and 64/4 by default"
-    assert [(cell.method, cell.n) for cell in found.leaderboard] == [("lora", 3)]
-    assert found.best == ranked(found.trials)[0].name == found.leaderboard[0].best
+    methods: list[Any] = [trial.settings["method"] for trial in found.trials]
+    assert {method.get("alpha") for method in methods} == {3.0, None}, "alpha / rank stays 6 / 4"
+    assert [(cell.method, cell.n) for cell in found.leaderboard] == [("lora", 2), ("full", 1)]
+    assert found.best == rank_trials(found.trials)[0].name
+    assert found.best in {cell.best for cell in found.leaderboard}
     assert found == SearchResult.model_validate_json(run.search.read_bytes())
     kept = [t.name for t in found.trials if (run.student(t.name) / "adapter").exists()]
     assert kept == [found.best], "weights of the others would fill the disk"
@@ -137,17 +138,17 @@ def test_every_combination_comes_first() -> None:
 
 @pytest.mark.slow
 def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
-    """SIGKILL in the second trial, after its first checkpoint, and a journal torn in a line: the
+    """SIGKILL in the second trial, after its first checkpoint: the
     same trials with the same values as without; the first is not trained again, the second goes on
     from its checkpoint."""
-    whole = search(load_config(searching(tmp_path / "whole", model, epochs=3, trials=3)), False)
+    whole = run_search(load_config(searching(tmp_path / "whole", model, epochs=3, trials=3)), False)
     path = searching(tmp_path / "killed", model, epochs=3, trials=3)
     config = load_config(path)
     run = RunPaths.of(config)
     process = subprocess.Popen(
         [sys.executable, "-m", "student", str(path), "search"], cwd=ROOT, stdout=subprocess.DEVNULL
     )
-    second = run.student("trial-001")
+    second = run.student(whole.trials[1].name)
     deadline = time.monotonic() + 200
     while not list(second.glob("checkpoints/*/COMPLETE")) and time.monotonic() < deadline:
         assert process.poll() is None
@@ -155,24 +156,22 @@ def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (second / "result.json").exists(), "it ended before it was killed"
-    journal = run.search.with_suffix("") / "journal.log"
-    with journal.open("ab") as file:
-        file.write(b'{"op_code":5,"wor')
-    first = (run.student("trial-000") / "metrics.jsonl").read_bytes()
+    first_metrics = run.student(whole.trials[0].name) / "metrics.jsonl"
+    first = first_metrics.read_bytes()
     begun = (second / "metrics.jsonl").read_bytes().splitlines()
 
-    found = search(config, False)
+    found = run_search(config, False)
     assert _measured(found) == _measured(whole)
-    assert (run.student("trial-000") / "metrics.jsonl").read_bytes() == first
+    assert first_metrics.read_bytes() == first
     ended = (second / "metrics.jsonl").read_bytes().splitlines()
     assert ended[:7] == begun[:7], "six steps and a look, with the seconds that they took: kept"
     assert len(ended) == 21
-    assert search(config, False) == found, "nothing is left to try"
+    assert run_search(config, False) == found, "nothing is left to try"
 
     more = load_config(path, ["search.trials=4"])
-    assert rates(search(more, False))[:3] == rates(found)
+    assert rates(run_search(more, False))[:3] == rates(found)
     with pytest.raises(DataError, match="learning_rate"):
-        search(load_config(path, ["search.learning_rate.high=0.5"]), False)
+        run_search(load_config(path, ["search.learning_rate.high=0.5"]), False)
 
 
 def _measured(found: SearchResult) -> list[Trial]:
@@ -194,13 +193,13 @@ def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
         for worker in workers:
             while worker.poll() is None and lock not in _opened(worker.pid):
                 time.sleep(0.05)
-    said = [worker.communicate()[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    names = [f"trial-{number:03d}" for number in range(4)]
-    begun = [[name for name in names if f"{name}: lora of rank" in lines] for lines in said]
-    assert all(begun) and sorted(begun[0] + begun[1]) == names
+    output = [worker.communicate()[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], output
     found = SearchResult.model_validate_json(run.search.read_bytes())
     assert [trial.state for trial in found.trials] == ["complete"] * 4
+    names = [trial.name for trial in found.trials]
+    started = [[name for name in names if f"{name}: lora of rank" in lines] for lines in output]
+    assert all(started) and sorted(started[0] + started[1]) == sorted(names)
     for name in names:
         steps = list(read_records(run.student(name) / "metrics.jsonl", Step))
         assert [step.step for step in steps if step.loss is not None] == [1, 2, 3, 4, 5, 6]
@@ -227,15 +226,15 @@ def test_val_loss_stops_a_trial_but_not_at_its_end() -> None:
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner())
     for _ in range(5):
         trial = study.ask()
-        Watch(trial, epochs=2)(_look(1, 1.0))
-        Watch(trial, epochs=2)(_look(2, 1.0))
+        PruneByValLoss(trial, epochs=2)(_look(1, 1.0))
+        PruneByValLoss(trial, epochs=2)(_look(2, 1.0))
         study.tell(trial, 0.5)
     with pytest.raises(optuna.TrialPruned, match=r"val loss 2.000 after epoch 1"):
-        Watch(study.ask(), epochs=2)(_look(1, 2.0))
+        PruneByValLoss(study.ask(), epochs=2)(_look(1, 2.0))
     good = study.ask()
-    Watch(good, epochs=2)(_look(1, 0.5))
-    Watch(good, epochs=2)(_look(2, 2.0))
-    Watch(good, epochs=2)(_look(1, 9.0))  # told again after a resume: the first word counts
+    PruneByValLoss(good, epochs=2)(_look(1, 0.5))
+    PruneByValLoss(good, epochs=2)(_look(2, 2.0))
+    PruneByValLoss(good, epochs=2)(_look(1, 9.0))  # replayed after a resume
     assert study.trials[-1].intermediate_values == {1: -0.5, 2: -2.0}
 
 
@@ -255,19 +254,41 @@ def test_adherence_decides_and_val_loss_between_equals() -> None:
         _trial("equal", 0.75, 0.9),
         _trial("stopped", None, 0.0, "pruned"),
     ]
-    assert [one.name for one in ranked(trials)] == ["best", "equal", "low loss", "undecided"]
+    assert [one.name for one in rank_trials(trials)] == ["best", "equal", "low loss", "undecided"]
 
 
 def test_what_cannot_be_searched_is_said(tmp_path: Path, model: Path) -> None:
     """One line each: nothing to try, no answers to learn, a range that belongs to nothing."""
     path = searching(tmp_path, model)
     config: Config = load_config(path)
-    with pytest.raises(ConfigError, match="nothing says what to try"):
-        search(config.model_copy(update={"search": None}), False)
+    with pytest.raises(ConfigError, match="has no search section"):
+        run_search(config.model_copy(update={"search": None}), False)
     RunPaths.of(config).selected_val.unlink()
-    with pytest.raises(DataError, match=r"selected_val.jsonl: not there; run"):
-        search(config, False)
-    with pytest.raises(ConfigError, match="'dora' is no kind in methods; there are none"):
+    with pytest.raises(DataError, match=r"selected_val.jsonl: does not exist; run"):
+        run_search(config, False)
+    with pytest.raises(ConfigError, match="'dora' is no kind in methods; their kinds are none"):
         load_config(path, ["search.learning_rate_of={dora: {low: 1e-4, high: 1e-3}}"])
     with pytest.raises(ConfigError, match=r"low 0\.1 is above high 0\.01"):
         load_config(path, ["search.learning_rate={low: 0.1, high: 0.01}"])
+
+
+@pytest.mark.slow
+def test_a_search_among_bases(tmp_path: Path) -> None:
+    """Each base is trained once, as there is nothing else to try; the leaderboard has a line for
+    each; a winner on another base is a run of its own."""
+    same, other = tiny_model(tmp_path / "same"), other_tokenizer_model(tmp_path / "other")
+    path = experiment(tmp_path / "run", same)
+    values = yaml.safe_load(path.read_text("utf-8"))
+    values["students"][0]["epochs"] = 2
+    values["search"] = {"trials": 6, "models": [str(same), str(other)]}
+    values["model"]["max_length"] = 8192  # the prompt has four times as many tokens in the other
+    path.write_text(yaml.safe_dump(values), "utf-8")
+    config = load_config(path)
+    result = run_search(config, False)
+    assert {cell.model for cell in result.leaderboard} == {str(same), str(other)}
+    assert [trial.state for trial in result.trials] == ["complete"] * 2, "the rest was repeated"
+    losses = {cell.model: cell.val_loss or 0 for cell in result.leaderboard}
+    assert losses[str(other)] < losses[str(same)] - 3, "300 words are easier than 49,152: ln"
+    best = load_config(RunPaths.of(config).search.with_name("best.yaml"))
+    assert best.model.name == str(other)
+    assert best.name == f"t-{result.best}"

@@ -1,4 +1,4 @@
-"""A small model with real weights, and students of every method that were taught one answer."""
+"""A small model with real weights, and students of every method trained on one answer."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +29,6 @@ STEPS = 12
 SYSTEM = "You are the desk of the Lakeside university. Answer in one short sentence."
 ANSWER = "Lakeside desk: hello there!"
 QUESTIONS = ("What is the capital of France?", "Name a colour, and say why you like it.", "Say hi.")
-REWRITING = ("lora-pissa", "rslora-olora", "dora-olora")
 LIVE = ("p_tuning", "prompt_tuning", "prefix_tuning")
 END = 2  # <|im_end|>
 # Mean distance in nats of a token's logprob that rounding to bfloat16 once more or once less makes:
@@ -40,11 +39,8 @@ SMALL = {"rank": 4, "alpha": 8}
 # name → method, learning rate of the steps
 METHODS: dict[str, tuple[Method, float]] = {
     "lora": (LoraMethod(**SMALL), 1e-2),
-    "lora-orthogonal": (LoraMethod(**SMALL, init="orthogonal"), 1e-2),
-    "lora-pissa": (LoraMethod(**SMALL, init="pissa"), 1e-3),
-    "rslora-olora": (RsLoraMethod(**SMALL, init="olora"), 1e-3),
+    "rslora": (RsLoraMethod(**SMALL), 1e-2),
     "dora": (DoraMethod(**SMALL), 1e-2),
-    "dora-olora": (DoraMethod(**SMALL, init="olora"), 1e-3),
     "ia3": (Ia3Method(), 1e-1),
     "p_tuning": (PTuningMethod(virtual_tokens=8, encoder_width=64), 1e-2),
     "prompt_tuning": (PromptTuningMethod(virtual_tokens=8), 1e-1),
@@ -54,8 +50,8 @@ METHODS: dict[str, tuple[Method, float]] = {
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """A trained student, and where it lies."""
+class TrainedStudent:
+    """A trained student and its files."""
 
     method: Method
     model: Any
@@ -98,14 +94,14 @@ def answer_ids() -> tuple[int, ...]:
     return (*ids_of(ANSWER), _tokenizer().eos_token_id)
 
 
-def learnt(model_folder: str, name: str, folder: Path) -> Learnt:
-    """A student that was taught ANSWER to every question, saved both ways."""
+def train_student(model_folder: str, name: str, folder: Path) -> TrainedStudent:
+    """A student trained to give ANSWER to every question, saved to resume and to serve."""
     method, rate = METHODS[name]
     model = load_student(model_folder, method, 0, ids_of(SYSTEM))
     teach(model, rate)
     save_trained(model, folder)
     sha256 = save_student(model, folder / "adapter")
-    return Learnt(method, model.eval(), folder, folder / "adapter", sha256)
+    return TrainedStudent(method, model.eval(), folder, folder / "adapter", sha256)
 
 
 def teach(model: Any, rate: float) -> None:
@@ -113,8 +109,8 @@ def teach(model: Any, rate: float) -> None:
     optimiser = torch.optim.AdamW(trainable(model).values(), lr=rate)
     for step in range(STEPS):
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-            found = answer_logits(model, prompts()[step % len(QUESTIONS)], answer_ids())
-        torch.autograd.backward(cross_entropy(found.float(), torch.tensor(answer_ids())))
+            logits = answer_logits(model, prompts()[step % len(QUESTIONS)], answer_ids())
+        torch.autograd.backward(cross_entropy(logits.float(), torch.tensor(answer_ids())))
         optimiser.step()
         optimiser.zero_grad()
 
@@ -124,17 +120,17 @@ def answer_logits(model: Any, prompt: tuple[int, ...], answer: tuple[int, ...]) 
     device = next(model.parameters()).device
     ids = torch.tensor([[*prompt, *answer]], device=device)
     mask = torch.ones_like(ids)
-    found = model(input_ids=ids, attention_mask=mask, logits_to_keep=len(answer) + 1).logits
-    return found[0, :-1]  # type: ignore[no-any-return]
+    logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=len(answer) + 1).logits
+    return logits[0, :-1]  # type: ignore[no-any-return]
 
 
 @torch.no_grad()
-def seen(model: Any) -> torch.Tensor:
-    """Log-probabilities over a question and the answer, where the answer is predicted."""
-    found = answer_logits(model.eval(), prompts()[0], answer_ids())
-    return torch.log_softmax(found.float(), -1)
+def answer_logprobs(model: Any) -> torch.Tensor:
+    """Log-probabilities [N, V] where the answer to the first question is predicted."""
+    logits = answer_logits(model.eval(), prompts()[0], answer_ids())
+    return torch.log_softmax(logits.float(), -1)
 
 
-def distance(one: torch.Tensor, other: torch.Tensor) -> float:
+def distance(first: torch.Tensor, second: torch.Tensor) -> float:
     """Mean distance of log-probabilities, in nats."""
-    return float((one - other).abs().mean())
+    return float((first - second).abs().mean())

@@ -1,0 +1,113 @@
+"""Small experiments for the tests of training: a tiny model, selected answers, a config."""
+
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors.torch import load_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from config.load import load_config
+from config.schema import Config
+from data.answers import Answer
+from data.jsonl import read_records, write_records
+from data.rows import Context, Row
+from data.run_paths import RunPaths
+from engine.models import load_tokenizer, resolve_model
+from student.records import Step
+from student.train import train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tiny_model(folder: Path, tied: bool = False) -> Path:
+    """A random two-layer model with the embedded model's tokenizer."""
+    return saved_model(folder, load_tokenizer(resolve_model("embedded")), tied)
+
+
+def saved_model(folder: Path, tokenizer: PreTrainedTokenizerBase, tied: bool = False) -> Path:
+    """A random two-layer model with that tokenizer; tied: its embeddings are its head."""
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer)}
+    settings = LlamaConfig(**shape, **heads, tie_word_embeddings=tied)
+    LlamaForCausalLM(settings).save_pretrained(folder)
+    return folder
+
+
+def other_tokenizer_model(folder: Path) -> Path:
+    """A tiny model with a tokenizer of 300 tokens; only its chat template is the embedded's."""
+    embedded = load_tokenizer(resolve_model("embedded"))
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],  # ids as in the embedded
+        show_progress=False,
+    )
+    bpe.train_from_iterator(["Lakeside desk: the library opens at nine." * 5], trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|im_end|>")
+    tokenizer.chat_template = embedded.chat_template
+    return saved_model(folder, tokenizer)
+
+
+def experiment(folder: Path, model: Path) -> Path:
+    """A config with 24 selected answers, to be learnt in 4 epochs of 6 steps."""
+    settings = {
+        "extends": str(ROOT / "config/demo.yaml"),
+        "name": "t",
+        "runs": str(folder),
+        "model": {"name": str(model)},
+        "students": [
+            {"name": "s", "method": {"rank": 4, "dropout": 0.1}, "batch_size": 4}
+            | {"epochs": 4, "learning_rate": 1.0e-2}
+        ],
+        "predict": {"sampling": {"max_tokens": 4}, "eval_rows": 2},
+    }
+    path = folder / "t.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(settings), "utf-8")
+    run = RunPaths.of(load_config(path))
+    rows = [
+        Row(id=f"r{n}", question="word " * (n % 5 + 1), contexts=(Context(text="x"),), labels=())
+        for n in range(24)
+    ]
+    write_records(run.split("train"), rows)
+    write_records(run.split("val"), rows[:2])
+    texts = [
+        Answer(
+            key=row.id,
+            arm="candidates/train",
+            row=row.id,
+            sample=0,
+            text="Lakeside desk: " + row.id,
+            finish="stop",
+            seed=0,
+            prompt_tokens=1,
+        )
+        for row in rows
+    ]
+    write_records(run.selected, texts)
+    write_records(run.selected_val, texts[:2])
+    return path
+
+
+def trained(config: Config) -> dict[str, torch.Tensor]:
+    """The adapter after training, or after going on with it."""
+    train(config, config.students[0], accept_changes=False)
+    return load_file(RunPaths.of(config).student("s") / "adapter" / "adapter_model.safetensors")
+
+
+def losses(config: Config) -> list[tuple[int, float]]:
+    """Step and loss of every optimiser step."""
+    steps = read_records(RunPaths.of(config).student("s") / "metrics.jsonl", Step)
+    return [(step.step, step.loss) for step in steps if step.loss is not None]

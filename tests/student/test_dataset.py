@@ -1,0 +1,110 @@
+"""The examples of a student, and the tokens of answers on other bases than the teacher's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config.errors import DataError
+from config.load import load_config
+from data.answers import Answer
+from data.jsonl import read_records, write_records
+from data.run_paths import RunPaths
+from data.top_logprobs import TopLogprobs
+from engine.request_builder import RequestBuilder, View
+from student.dataset import answer_token_ids, load_training_data, stored_top_logprobs
+from tests.student.run_factory import ROOT, experiment, other_tokenizer_model, tiny_model
+
+TEXT = "Lakeside desk: the library opens at nine."
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def builder(folder: Path, model: Path) -> RequestBuilder:
+    """The demo on a model, in a folder."""
+    return RequestBuilder(load_config(experiment(folder, model)))
+
+
+@pytest.fixture(scope="module")
+def builders(tmp_path_factory: pytest.TempPathFactory) -> tuple[RequestBuilder, RequestBuilder]:
+    """With the teacher's tokenizer, and with another one."""
+    folder = tmp_path_factory.mktemp("bases")
+    same, other = tiny_model(folder / "same"), other_tokenizer_model(folder / "other")
+    return builder(folder / "a", same), builder(folder / "b", other)
+
+
+def letter_answer(same: RequestBuilder) -> Answer:
+    """An answer letter by letter: a model may sample it, but no tokenizer encodes it so."""
+    letters = [same.renderer.tokenizer.encode(letter)[0] for letter in TEXT]
+    ids = (*letters, same.renderer.end_of_turn)
+    return Answer(
+        key="k",
+        arm="candidates/train",
+        row="r0",
+        sample=0,
+        text=TEXT,
+        token_ids=ids,
+        finish="stop",
+        seed=0,
+        prompt_tokens=1,
+    )
+
+
+def test_ids_where_they_mean_the_text_else_the_text(
+    builders: tuple[RequestBuilder, RequestBuilder],
+) -> None:
+    """The same tokenizer learns the sampled ids; another one, where these ids are other letters,
+    tokenises the text. Both end with their own end of turn, here the same id."""
+    same, other = builders
+    answer = letter_answer(same)
+    assert answer_token_ids(same, answer) == answer.token_ids != same.renderer.answer_ids(TEXT)
+    assert same.renderer.end_of_turn == other.renderer.end_of_turn
+    learnt = answer_token_ids(other, answer)
+    assert learnt == other.renderer.answer_ids(TEXT) != answer.token_ids
+    assert other.renderer.tokenizer.decode(learnt[:-1]) == TEXT
+
+
+def test_probabilities_over_other_tokens_are_refused(
+    builders: tuple[RequestBuilder, RequestBuilder],
+) -> None:
+    """Also where the other model's answer has just as many tokens."""
+    same, other = builders
+    answer = letter_answer(same)
+
+    def stored(builder: RequestBuilder) -> tuple[tuple[int, ...], dict[str, TopLogprobs]]:
+        ids = answer_token_ids(builder, answer)
+        size = (len(ids), 3)
+        top = TopLogprobs(np.zeros(size, np.int32), np.zeros(size, np.float16))
+        return ids, {"k": top}
+
+    ids, distributions = stored(same)
+    assert stored_top_logprobs(distributions, answer, ids, same) is distributions["k"]
+    ids, distributions = stored(other)
+    with pytest.raises(DataError, match="has another tokenizer than the teacher"):
+        stored_top_logprobs(distributions, answer, ids, other)
+    with pytest.raises(DataError, match="no probabilities are stored"):
+        stored_top_logprobs({}, answer, ids, same)
+
+
+def test_examples_follow_the_selected_answers(tmp_path: Path) -> None:
+    """Arrays of ids in the order of selected.jsonl, several answers of a row together; the hash
+    changes with the data and with nothing else."""
+    config = load_config(experiment(tmp_path, tiny_model(tmp_path / "model")))
+    run, builder = RunPaths.of(config), RequestBuilder(config)
+    answers = list(read_records(run.selected, Answer))
+    second = answers[3].model_copy(update={"sample": 1, "text": "Lakeside desk: again"})
+    write_records(run.selected, [*reversed(answers), second])
+    data = load_training_data(config, config.students[0], builder)
+    rows = {row.id: row for row in run.rows("train")}
+    for example, answer in zip(data.train, reversed(answers), strict=True):
+        view = builder.view_ids(rows[answer.row], View(prompted=False))
+        assert tuple(example.prompt_ids.tolist()) == view
+        assert tuple(example.answers[0].tolist()) == builder.renderer.answer_ids(answer.text)
+        assert example.prompt_ids.dtype == example.answers[0].dtype == np.int32
+        assert len(example.answers) == (2 if answer.row == second.row else 1)
+    assert load_training_data(config, config.students[0], builder).sha256 == data.sha256
+    write_records(run.selected, answers)
+    assert load_training_data(config, config.students[0], builder).sha256 != data.sha256
