@@ -1,6 +1,6 @@
-"""`python -m judge compare RUN…`: any arms of any runs in one table, on the rows that all share.
+"""`python -m judge compare RUN…`: the arms of several runs, on the rows that all runs share.
 
-Reads what scoring left in each run's folder; asks nobody and needs no settings.
+Reads what scoring left in each run's folder; asks no model and needs no settings.
 """
 
 import argparse
@@ -9,15 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from config.errors import DataError
 from data.atomic_write import write_text
-from data.jsonl import read_records
+from data.jsonl import read_record, read_records
 from data.records import Record, digest
 from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
-from judge.format import points, share
+from judge.format import format_difference, format_share
 from judge.metrics.paired import compare_arms, holm_adjusted
 from judge.metrics.scores import strict_score
 from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
@@ -26,93 +24,96 @@ from judge.verdict import Verdict
 from prompts.rules import RuleFile, rules_sha256, stored_rules
 
 
-class Place(Record):
-    """An arm of a run in the order of its strict rate."""
+class RankedArm(Record):
+    """An arm of a run, ranked by its strict rate."""
 
     rank: int  # from 1; arms without a rate come last
     arm: str  # run/arm
     strict: StrictScore  # on the common rows
-    behind: Comparison | None  # against the first arm, Holm over all of these; None: the first
+    against_first: Comparison | None  # Holm over all of these; None: the first arm
 
 
-class Leaderboard(Record):
-    """The arms of several runs on the rows that all of them have."""
+class RunComparison(Record):
+    """The arms of several runs on the rows that all runs have."""
 
     rules_sha256: str
     runs: dict[str, int]  # name → rows of val
     rows: int  # in common
-    judges: tuple[str, ...]  # language models that judged: several are not one measure
-    places: tuple[Place, ...]
+    judges: tuple[str, ...]  # language models that judged; verdicts of several may not compare
+    arms: tuple[RankedArm, ...]
 
 
 def compare_command(arguments: argparse.Namespace) -> int:
-    """Prints the table; returns 0."""
-    board = leaderboard([Path(folder) for folder in arguments.runs])
+    """Prints the table, and writes it as JSON if asked to; returns 0."""
+    comparison = compare_runs([Path(folder) for folder in arguments.runs])
     if arguments.json is not None:
-        write_text(Path(arguments.json), board.model_dump_json(indent=1) + "\n")
-    print("\n".join(lines(board)))
+        write_text(Path(arguments.json), comparison.model_dump_json(indent=1) + "\n")
+    print("\n".join(_table(comparison)))
     return 0
 
 
-def leaderboard(folders: Sequence[Path]) -> Leaderboard:
+def compare_runs(folders: Sequence[Path]) -> RunComparison:
     """All arms of the runs, best strict rate first.
 
-    Raises DataError when a run has not been judged, or two by different rules, or no row is common.
+    Raises DataError when a run has not been judged, when two were judged by different rules, and
+    when no row is common.
     """
-    runs = read_runs(folders)
-    board = shared_board(runs)
-    return Leaderboard(
+    runs = [_read_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
+    _refuse_different_rules(folders, runs)
+    rows, verdicts = _common_rows(runs)
+    if not verdicts:
+        raise DataError(
+            "compare: the runs share no answered row; compare runs on the same val questions"
+        )
+    table = build_verdict_table(runs[0].rules, rows, verdicts)
+    return RunComparison(
         rules_sha256=rules_sha256(runs[0].rules),
-        runs={one.name: len(one.rows) for one in runs},
-        rows=len(board.questions),
-        judges=tuple(sorted({one.judge for one in runs})),
-        places=tuple(_places(board)),
+        runs={run.name: len(run.rows) for run in runs},
+        rows=len(table.questions),
+        judges=tuple(sorted({run.judge for run in runs})),
+        arms=tuple(_ranked(table)),
     )
 
 
-def _places(board: VerdictTable) -> Iterator[Place]:
-    scores = {arm: strict_score(board, arm, units) for arm, units in board.strict.items()}
-    order = sorted(scores, key=lambda arm: (_worst_last(scores[arm]), arm))
-    behind = holm_adjusted([compare_arms(board, arm, order[0], STRICT) for arm in order[1:]])
-    for rank, (arm, against) in enumerate(zip(order, (None, *behind), strict=True), 1):
-        yield Place(rank=rank, arm=arm, strict=scores[arm], behind=against)
+def _ranked(table: VerdictTable) -> Iterator[RankedArm]:
+    scores = {arm: strict_score(table, arm, answers) for arm, answers in table.strict.items()}
+    rates = {arm: score.rate for arm, score in scores.items()}
+    order = sorted(rates, key=lambda arm: (1.0 if (r := rates[arm]) is None else -r, arm))
+    compared = holm_adjusted([compare_arms(table, arm, order[0], STRICT) for arm in order[1:]])
+    for rank, (arm, against) in enumerate(zip(order, (None, *compared), strict=True), 1):
+        yield RankedArm(rank=rank, arm=arm, strict=scores[arm], against_first=against)
 
 
-def _worst_last(score: StrictScore) -> float:
-    return 1.0 if score.rate is None else -score.rate
-
-
-def lines(board: Leaderboard) -> Iterator[str]:
-    """The table as text, and what to know before believing it."""
-    runs = ", ".join(f"{name} ({rows} rows)" for name, rows in board.runs.items())
-    yield f"{runs}: {board.rows} rows in common, rules {board.rules_sha256[:12]}"
-    wide = max(len(place.arm) for place in board.places)
-    yield f"   {'arm':<{wide}}  {'strict':<22} {'rows':>5} {'missing':>7}  against the first"
-    for place in board.places:
-        one = place.strict
-        rate = share(one.rate, one.low, one.high)
-        counts = f"{one.n:>5} {one.missing:>7}"
-        yield f"{place.rank:>2} {place.arm:<{wide}}  {rate:<22} {counts}  {_behind(place.behind)}"
-    yield "p: exact McNemar, Holm over all pairs. The first is picked on these rows, luck included."
-    if len(board.judges) > 1:
+def _table(comparison: RunComparison) -> Iterator[str]:
+    runs = ", ".join(f"{name} ({rows} rows)" for name, rows in comparison.runs.items())
+    yield f"{runs}: {comparison.rows} rows in common, rules {comparison.rules_sha256[:12]}"
+    width = max(len(ranked.arm) for ranked in comparison.arms)
+    yield f"   {'arm':<{width}}  {'strict':<22} {'rows':>5} {'missing':>7}  against the first"
+    for ranked in comparison.arms:
+        strict = ranked.strict
+        rate = format_share(strict.rate, strict.low, strict.high)
         yield (
-            f"judged by {', '.join(board.judges)}: where a model decides a rule, differences may "
-            "be the judges'"
+            f"{ranked.rank:>2} {ranked.arm:<{width}}  {rate:<22} {strict.n:>5} "
+            f"{strict.missing:>7}  {_difference(ranked.against_first)}"
+        )
+    yield "p: exact McNemar, Holm over all pairs. The first arm was chosen on these same rows."
+    if len(comparison.judges) > 1:
+        yield (
+            f"judged by {', '.join(comparison.judges)}: where a model decides a rule, the judges "
+            "may cause the difference"
         )
 
 
-def _behind(one: Comparison | None) -> str:
-    if one is None:
+def _difference(comparison: Comparison | None) -> str:
+    if comparison is None:
         return "–"
-    if one.difference is None or one.p_holm is None:
+    if comparison.difference is None or comparison.p_holm is None:
         return "no row decided in both"
-    gap = points(one.difference, one.low, one.high)
-    return f"{gap} on {one.n} rows, p = {one.p_holm:.3g}"
+    difference = format_difference(comparison.difference, comparison.low, comparison.high)
+    return f"{difference} on {comparison.n} rows, p = {comparison.p_holm:.3g}"
 
 
-class JudgedRun(NamedTuple):
-    """A run as it was judged."""
-
+class _JudgedRun(NamedTuple):
     name: str
     rules: RuleFile
     rows: list[Row]
@@ -120,28 +121,8 @@ class JudgedRun(NamedTuple):
     judge: str  # the language model, or "code"
 
 
-def read_runs(folders: Sequence[Path]) -> list[JudgedRun]:
-    """The runs as they were judged.
-
-    Raises DataError when one has not been judged, or two by different rules.
-    """
-    runs = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
-    _same_rules(folders, runs)
-    return runs
-
-
-def shared_board(runs: Sequence[JudgedRun]) -> VerdictTable:
-    """All arms, named run/arm, on the rows that every run has. Raises DataError without any."""
-    rows, verdicts = _merged(runs)
-    if not verdicts:
-        raise DataError(
-            "compare: the runs share no answered row; compare runs on the same val questions"
-        )
-    return build_verdict_table(runs[0].rules, rows, verdicts)
-
-
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' names, or their whole paths when two are called alike."""
+    """The folders' names, or their whole paths when two names are equal."""
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) == len(names):
         return names
@@ -151,36 +132,29 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return paths
 
 
-def _read(folder: Path, name: str) -> JudgedRun:
-    found = RunPaths(folder)
-    for path in (found.rules, found.verdicts, found.scores, found.split("val")):
+def _read_run(folder: Path, name: str) -> _JudgedRun:
+    run = RunPaths(folder)
+    for path in (run.rules, run.verdicts, run.scores, run.split("val")):
         if not path.exists():
-            raise DataError(f"{path}: not there; run `python -m judge CONFIG score` on that run")
-    try:
-        result = JudgeResult.model_validate_json(found.scores.read_bytes())
-    except ValidationError as error:
-        line = str(error).splitlines()[0]
-        raise DataError(
-            f"{found.scores}: {line}; run `python -m judge CONFIG score` again"
-        ) from None
-    rules = stored_rules(found.rules)
+            raise DataError(f"{path}: missing; run `python -m judge CONFIG score` on that run")
+    result = read_record(run.scores, JudgeResult)
+    rules = stored_rules(run.rules)
     if rules_sha256(rules) != result.scores.rules_sha256:
         raise DataError(
-            f"{found.rules}: not the rules of scores.json; run `python -m judge CONFIG score` again"
+            f"{run.rules}: not the rules of scores.json; run `python -m judge CONFIG score` again"
         )
-    return JudgedRun(
+    return _JudgedRun(
         name,
         rules,
-        list(read_records(found.split("val"), Row)),
-        list(read_records(found.verdicts, Verdict)),
+        list(read_records(run.split("val"), Row)),
+        list(read_records(run.verdicts, Verdict)),
         result.judge.model if result.judge else "code",
     )
 
 
-def _same_rules(folders: Sequence[Path], runs: Sequence[JudgedRun]) -> None:
-    first = rules_sha256(runs[0].rules)
-    for folder, one in zip(folders, runs, strict=True):
-        other = rules_sha256(one.rules)
+def _refuse_different_rules(folders: Sequence[Path], runs: Sequence[_JudgedRun]) -> None:
+    first, *others = (rules_sha256(run.rules) for run in runs)
+    for folder, other in zip(folders[1:], others, strict=True):
         if other != first:
             raise DataError(
                 f"compare: {folder} was judged by rules {other[:12]}…, {folders[0]} by "
@@ -188,50 +162,50 @@ def _same_rules(folders: Sequence[Path], runs: Sequence[JudgedRun]) -> None:
             )
 
 
-def _merged(runs: Sequence[JudgedRun]) -> tuple[list[Row], list[Verdict]]:
+def _common_rows(runs: Sequence[_JudgedRun]) -> tuple[list[Row], list[Verdict]]:
     """The common rows under common ids, and all verdicts on them, arms named run/arm."""
-    keys = _keys([one.rows for one in runs])
-    common = set(keys[0].values()).intersection(*(found.values() for found in keys[1:]))
+    common_ids = _common_ids([run.rows for run in runs])
+    common = set.intersection(*(set(ids.values()) for ids in common_ids))
     rows = [
-        row.model_copy(update={"id": keys[0][row.id]})
+        row.model_copy(update={"id": common_ids[0][row.id]})
         for row in runs[0].rows
-        if keys[0][row.id] in common
+        if common_ids[0][row.id] in common
     ]
     verdicts = []
-    for one, found in zip(runs, keys, strict=True):
-        for verdict in one.verdicts:
-            key = found.get(verdict.row)
-            if key is None:
+    for run, ids in zip(runs, common_ids, strict=True):
+        for verdict in run.verdicts:
+            row_id = ids.get(verdict.row)
+            if row_id is None:
                 raise DataError(
-                    f"compare: run {one.name}: a verdict is on row {verdict.row!r}, which val no "
+                    f"compare: run {run.name}: a verdict is on row {verdict.row!r}, which val no "
                     "longer has; run `python -m judge CONFIG score` again"
                 )
-            if key in common:
-                names = {"row": key, "arm": f"{one.name}/{verdict.arm}"}
+            if row_id in common:
+                names = {"row": row_id, "arm": f"{run.name}/{verdict.arm}"}
                 verdicts.append(verdict.model_copy(update=names))
     return rows, verdicts
 
 
-def _keys(runs: Sequence[Sequence[Row]]) -> list[dict[str, str]]:
-    """Per run, row id → a key that the same row has in every run.
+def _common_ids(runs: Sequence[Sequence[Row]]) -> list[dict[str, str]]:
+    """Per run: row id → an id that the same row has in every run.
 
-    The same row is the same question (normalised) with the same passages. Of several such rows the
-    ids tell which is which, as far as all runs have them; the rest are taken in order.
+    The same row is the same question (normalised) with the same passages. Repeated rows are matched
+    by their ids where every run has them; the rest are matched in order.
     """
-    alike: list[dict[str, list[str]]] = []
+    ids_by_content: list[dict[str, list[str]]] = []
     for rows in runs:
-        ids: dict[str, list[str]] = defaultdict(list)
+        by_content: dict[str, list[str]] = defaultdict(list)
         for row in rows:
             passages = [context.text for context in row.contexts]
-            ids[digest([normalise_question(row.question), passages])].append(row.id)
-        alike.append(ids)
-    keys = []
-    for found in alike:
+            by_content[digest([normalise_question(row.question), passages])].append(row.id)
+        ids_by_content.append(by_content)
+    common_ids = []
+    for by_content in ids_by_content:
         of_run: dict[str, str] = {}
-        for content, mine in found.items():
-            shared = set(mine).intersection(*(other.get(content, ()) for other in alike))
+        for content, ids in by_content.items():
+            shared = set(ids).intersection(*(other.get(content, ()) for other in ids_by_content))
             of_run.update({row: f"{content}/{row}" for row in shared})
-            rest = [row for row in mine if row not in shared]
+            rest = [row for row in ids if row not in shared]
             of_run.update({row: f"{content}#{n}" for n, row in enumerate(rest)})
-        keys.append(of_run)
-    return keys
+        common_ids.append(of_run)
+    return common_ids

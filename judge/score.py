@@ -11,7 +11,7 @@ from config.load import validated
 from config.schema import Config
 from data.run_paths import RunPaths
 from judge.checks.applicability import needs_label
-from judge.format import points, share
+from judge.format import format_difference, format_share
 from judge.llm.budget import budget_of
 from judge.llm.reply_source import AskPolicy
 from judge.metrics.drift import distribution_shifts
@@ -74,7 +74,7 @@ def _report(config: Config, split: JudgedSplit, result: JudgeResult) -> int:
     worst = 0.0
     for arm, score in result.scores.arms.items():
         strict = score.label_free if hidden else score.strict
-        rate = share(strict.rate, strict.low, strict.high)
+        rate = format_share(strict.rate, strict.low, strict.high)
         what = LABEL_FREE if hidden else STRICT
         print(f"{arm}: {what} {rate} on {strict.n} rows, {strict.missing} missing")
         if not arm.startswith("logged/"):  # no model was asked about them
@@ -122,8 +122,8 @@ def _drifted(one: DistributionShift) -> str:
         hidden, val = f"{one.hidden.value:.1f}", f"{one.val.value:.1f}"
         difference = f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}]"
     else:
-        hidden, val = share(one.hidden.value), share(one.val.value)
-        difference = points(one.difference, one.low, one.high)
+        hidden, val = format_share(one.hidden.value), format_share(one.val.value)
+        difference = format_difference(one.difference, one.low, one.high)
     return f"{of}{one.what} {hidden} of {one.hidden.n}, val {val} of {one.val.n}: {difference}"
 
 

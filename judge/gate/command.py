@@ -11,7 +11,7 @@ from data.atomic_write import write_text
 from data.jsonl import read_records
 from data.run_paths import RunPaths
 from judge.calibration.record import load_calibration, noted_fingerprint
-from judge.format import share
+from judge.format import format_share
 from judge.gate.junit import JunitCase, junit
 from judge.gate.junit import Outcome as CaseOutcome
 from judge.gate.thresholds import Gate, GateMeasurements, decide, exit_code
@@ -85,7 +85,7 @@ def _rule_case(
     found = measured.result.scores.arms[measured.best].rules[due.id]
     missing = ", ".join(f"{count} {reason}" for reason, count in found.missing.items())
     numbers = (
-        f"{share(found.rate, found.low, found.high)}, {found.passes} of {found.scored} pass"
+        f"{format_share(found.rate, found.low, found.high)}, {found.passes} of {found.scored} pass"
         f"{f', missing: {missing}' if missing else ''}"
     )
     details = "\n".join(f"{one.row}: {one.note}".rstrip(": ") for one in failed[:LISTED])

@@ -10,7 +10,7 @@ from config.errors import ConfigError
 from config.judging import GateSettings, JudgeSettings
 from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
-from judge.format import points, share
+from judge.format import format_difference, format_share
 from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Refusal
 from judge.metrics.paired import BASE, TEACHER
@@ -110,7 +110,9 @@ def _missing(asked: GateSettings, usual: float, measured: GateMeasurements) -> G
 
 def _strict(least: float, measured: GateMeasurements) -> Gate:
     found = measured.result.scores.arms[measured.best].strict
-    said = f"{share(found.rate, found.low, found.high)} on {found.n} rows, at least {least:.1%}"
+    said = (
+        f"{format_share(found.rate, found.low, found.high)} on {found.n} rows, at least {least:.1%}"
+    )
     if found.rate is None:
         return Gate("strict_min", "undecided", said)
     return Gate("strict_min", "pass" if found.rate >= least else "fail", said)
@@ -121,7 +123,8 @@ def _gap(least: float, measured: GateMeasurements) -> Gate:
     found = next(gap for gap in gaps if gap.student == measured.best)
     if found.value is None:
         return Gate("gap_closed_min", "undecided", f"{found.refused}, at least {least:.1%}")
-    said = f"{share(found.value, found.low, found.high)} on {found.n} rows, at least {least:.1%}"
+    closed = format_share(found.value, found.low, found.high)
+    said = f"{closed} on {found.n} rows, at least {least:.1%}"
     return Gate("gap_closed_min", "pass" if found.value >= least else "fail", said)
 
 
@@ -142,8 +145,9 @@ def _not_worse(margin: float, measured: GateMeasurements) -> Gate:
     if isinstance(found, Refusal):
         return Gate(name, "undecided", found.reason)
     said = (
-        f"{points(found.difference)} on {len(units)} rows, one-sided 95 % bound "
-        f"{points(found.low)}, above {points(found.limit)} (margin {margin:.1%}, J {index:.2f}, "
+        f"{format_difference(found.difference)} on {len(units)} rows, one-sided 95 % bound "
+        f"{format_difference(found.low)}, above {format_difference(found.limit)} "
+        f"(margin {margin:.1%}, J {index:.2f}, "
         f"{whence}); of two equal arms {found.rows} rows show it"
     )
     return Gate(name, "pass" if found.holds else "fail", said)

@@ -9,7 +9,7 @@ from config.errors import DataError
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.__main__ import main
-from judge.compare_runs import Leaderboard, leaderboard
+from judge.compare_runs import RunComparison, compare_runs
 from judge.metrics.stats import holm
 from tests.judge.factories import make_row
 from tests.judge.run_folder import BRIEF, LINK, answer_val, make_run
@@ -44,19 +44,19 @@ class TestRows:
         spelt = "ppfpfffpppfpfpfpffpp"
         one = judged_run(tmp_path, "one", ROWS, {"base": spelt})
         two = judged_run(tmp_path, "two", renamed(ROWS), {"base": spelt[::-1]})
-        board = leaderboard([one.root, two.root])
-        (behind,) = [place.behind for place in board.places if place.behind]
-        assert (board.rows, behind.n, behind.better, behind.worse) == (20, 20, 0, 0)
-        assert board.places[0].strict == board.places[1].strict
+        comparison = compare_runs([one.root, two.root])
+        (behind,) = [ranked.against_first for ranked in comparison.arms if ranked.against_first]
+        assert (comparison.rows, behind.n, behind.better, behind.worse) == (20, 20, 0, 0)
+        assert comparison.arms[0].strict == comparison.arms[1].strict
 
     def test_only_common_rows_count(self, tmp_path: Path) -> None:
         """Rows 5 … 14 are in both runs; another passage makes another row."""
         one = judged_run(tmp_path, "one", ROWS[:15], {"base": "f" * 5 + "p" * 10})
         other = [*ROWS[5:], make_row("r0", passages=("changed",))]
         two = judged_run(tmp_path, "two", other, {"base": "p" * 5 + "f" * 11})
-        board = leaderboard([one.root, two.root])
-        assert board.rows == 10 and board.runs == {"one": 15, "two": 16}
-        assert [(p.arm, p.strict.rate, p.strict.n) for p in board.places] == [
+        comparison = compare_runs([one.root, two.root])
+        assert comparison.rows == 10 and comparison.runs == {"one": 15, "two": 16}
+        assert [(p.arm, p.strict.rate, p.strict.n) for p in comparison.arms] == [
             ("one/base", 1.0, 10),
             ("two/base", 0.5, 10),
         ]
@@ -66,14 +66,18 @@ class TestRows:
         twice = [row.model_copy(update={"question": "Same?", "contexts": ()}) for row in ROWS[:2]]
         one = judged_run(tmp_path, "one", twice, {"base": "pf"})
         two = judged_run(tmp_path, "two", twice[::-1], {"base": "fp"})
-        (behind,) = [p.behind for p in leaderboard([one.root, two.root]).places if p.behind]
+        (behind,) = [
+            ranked.against_first
+            for ranked in compare_runs([one.root, two.root]).arms
+            if ranked.against_first
+        ]
         assert (behind.n, behind.better, behind.worse) == (2, 0, 0)
 
     def test_nothing_in_common(self, tmp_path: Path) -> None:
         one = judged_run(tmp_path, "one", ROWS[:5], {"base": "ppppp"})
         two = judged_run(tmp_path, "two", ROWS[5:10], {"base": "ppppp"})
         with pytest.raises(DataError, match="share no answered row"):
-            leaderboard([one.root, two.root])
+            compare_runs([one.root, two.root])
 
 
 class TestTable:
@@ -88,14 +92,14 @@ class TestTable:
 
     def test_ranks_and_holm(self, runs: list[RunPaths]) -> None:
         """Against 18 of 20: 16 (2 better, 4 worse), 1 (1 and 18), 0 (0 and 18)."""
-        board = leaderboard([run.root for run in runs])
-        assert [place.arm for place in board.places] == [
+        comparison = compare_runs([run.root for run in runs])
+        assert [ranked.arm for ranked in comparison.arms] == [
             "one/student/a",
             "two/student/a",
             "two/base",
             "one/base",
         ]
-        behind = [place.behind for place in board.places if place.behind]
+        behind = [ranked.against_first for ranked in comparison.arms if ranked.against_first]
         assert [(b.better, b.worse) for b in behind] == [(2, 4), (1, 18), (0, 18)]
         p_values = [float(binomtest(b.better, b.better + b.worse).pvalue) for b in behind]
         assert [b.p for b in behind] == pytest.approx(p_values)
@@ -104,25 +108,25 @@ class TestTable:
 
     def test_command(self, runs: list[RunPaths], capsys: pytest.CaptureFixture[str]) -> None:
         capsys.readouterr()
-        out = runs[0].root / "board.json"
+        out = runs[0].root / "comparison.json"
         assert main(["compare", *(str(run.root) for run in runs), "--json", str(out)]) == 0
-        board = Leaderboard.model_validate_json(out.read_bytes())
-        assert board == leaderboard([run.root for run in runs])
+        comparison = RunComparison.model_validate_json(out.read_bytes())
+        assert comparison == compare_runs([run.root for run in runs])
         printed = capsys.readouterr().out.splitlines()
         assert "20 rows in common" in printed[0]
         assert printed[2].split()[:3] == ["1", "one/student/a", "90.0%"]
         assert "-10.0 points" in printed[3] and "on 20 rows, p = 0.688" in printed[3]
 
-    def test_one_run_is_a_leaderboard_too(self, runs: list[RunPaths]) -> None:
-        places = leaderboard([runs[0].root]).places
-        assert [place.arm for place in places] == ["one/student/a", "one/base"]
+    def test_one_run_is_ranked_too(self, runs: list[RunPaths]) -> None:
+        arms = compare_runs([runs[0].root]).arms
+        assert [ranked.arm for ranked in arms] == ["one/student/a", "one/base"]
 
     def test_equal_names_are_told_apart(self, runs: list[RunPaths], tmp_path: Path) -> None:
         other = judged_run(tmp_path / "more", "one", ROWS, {"base": "p" * 20})
-        board = leaderboard([runs[0].root, other.root])
-        assert board.places[0].arm == f"{other.root}/base"
+        comparison = compare_runs([runs[0].root, other.root])
+        assert comparison.arms[0].arm == f"{other.root}/base"
         with pytest.raises(DataError, match="named twice"):
-            leaderboard([runs[0].root, runs[0].root])
+            compare_runs([runs[0].root, runs[0].root])
 
 
 class TestRefusals:
@@ -141,7 +145,7 @@ class TestRefusals:
         path.write_text(path.read_text("utf-8").replace("slices: []", "slices: [labels]"))
         answer_val(two, ROWS, {"base": texts("p" * 20)})
         assert main([str(two.config), "score"]) == 0
-        assert len(leaderboard([one.root, two.root]).places) == 2
+        assert len(compare_runs([one.root, two.root]).arms) == 2
 
     def test_not_judged(self, tmp_path: Path) -> None:
         run = make_run(tmp_path)
@@ -154,11 +158,11 @@ class TestRefusals:
         path = getattr(run, file)
         path.write_bytes(path.read_bytes()[:-20])
         with pytest.raises(DataError, match="again"):
-            leaderboard([run.root])
+            compare_runs([run.root])
 
     def test_verdicts_on_rows_that_are_gone(self, tmp_path: Path) -> None:
         run = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
         lines = run.split("val").read_text("utf-8").splitlines(keepends=True)
         run.split("val").write_text("".join(lines[1:]))
         with pytest.raises(DataError, match="'r0'"):
-            leaderboard([run.root])
+            compare_runs([run.root])
