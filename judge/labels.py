@@ -1,7 +1,7 @@
-"""What people said of the logged answers, as gold to hold the judge against.
+"""People's labels of the logged answers: gold for the judge, preferences, the best answers.
 
-Labels compare two answers: "both good" and "both bad" say something of each of them, a winner only
-that it beats the other one. The production answer took no part and has no gold.
+A label compares two answers. "Both good" and "both bad" are gold for each of them; a winner is only
+better than the other answer. The production answer was not compared and has no gold.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from judge.checks.text import fold
 Half = Literal["tune", "report"]
 
 
-_BOTH = ("оба хорошо", "both good")
+_GOOD = ("оба хорошо", "both good")
 _BAD = ("оба плохо", "both bad")
 _OFF_TOPIC = ("вопрос не по теме", "off topic")
 
 
 class GoldLabel(Record):
-    """What people hold of one logged answer."""
+    """People's verdict on one logged answer."""
 
     row: str
     system: str
@@ -38,12 +38,12 @@ class Preference(Record):
 
 
 class LoggedLabels(NamedTuple):
-    """Everything that the labels of some rows say."""
+    """The labels of some rows."""
 
     gold: tuple[GoldLabel, ...]
     preferences: tuple[Preference, ...]
-    off_topic: tuple[str, ...]  # row ids: a refusal is due, neither answer is called good or bad
-    unclear: tuple[str, ...]  # row ids whose labels contradict each other or name nobody
+    off_topic: tuple[str, ...]  # row ids: a refusal is expected, so neither answer has gold
+    unclear: tuple[str, ...]  # row ids whose labels contradict each other or name no system
     unlabelled: tuple[str, ...]
     comments: int  # labelled rows with a comment
 
@@ -51,7 +51,7 @@ class LoggedLabels(NamedTuple):
 def read_labels(rows: Sequence[Row]) -> LoggedLabels:
     """The gold and the preferences in the rows' labels.
 
-    An answer that cleaning took out (a provider's stub, an empty one) has neither.
+    An answer that cleaning emptied (a provider's stub) has neither.
     """
     gold: list[GoldLabel] = []
     preferences: list[Preference] = []
@@ -60,88 +60,88 @@ def read_labels(rows: Sequence[Row]) -> LoggedLabels:
         if not row.labels:
             unlabelled.append(row.id)
             continue
-        found = _row_gold(row)
-        winner = _winner(row)
-        gold += found
-        preferences += winner
-        if _says(row, _OFF_TOPIC):
+        row_gold, row_preferences = _gold_labels(row), _preferences(row)
+        gold += row_gold
+        preferences += row_preferences
+        if _labels_contain(row, _OFF_TOPIC):
             off_topic.append(row.id)
-        elif not found and not winner and len(_rivals(row)) > 1:
+        elif not row_gold and not row_preferences and len(_rivals(row)) > 1:
             unclear.append(row.id)
-    comments = sum(bool(row.labels and row.comment) for row in rows)
     return LoggedLabels(
         tuple(gold),
         tuple(preferences),
         tuple(off_topic),
         tuple(unclear),
         tuple(unlabelled),
-        comments,
+        comments=sum(bool(row.labels and row.comment) for row in rows),
     )
 
 
 def halves(rows: Sequence[Row], seed: int) -> dict[str, Half]:
-    """Row id → the half that it belongs to; rows of one question share a half.
+    """Row id → its half; rows with one question share a half.
 
-    The seed is moved by one: val was chosen by the same order of questions under the seed itself,
-    and would else be all of one half.
+    Uses seed + 1: val was split off by the same order of questions under `seed`, so it would be
+    entirely in one half.
     """
     tune, report = split_by_question(rows, 0.5, seed + 1)
     tuned: dict[str, Half] = {row.id: "tune" for row in tune}
     return {**tuned, **{row.id: "report" for row in report}}
 
 
-def preferred(row: Row) -> list[str]:
-    """The rival systems that the labels call best: one, all when all are good, or none.
-
-    A label counts for every system whose name it holds ("GigaChat" → giga).
-    """
-    labels = [fold(label) for label in row.labels or ()]
-    rivals = [name for name in row.answers if name != PRODUCTION]
-    both = any(phrase in label for label in labels for phrase in _BOTH)
-    return [name for name in rivals if both or any(fold(name) in label for label in labels)]
+def best_by_row(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The best logged answers by row id; rows without any are left out."""
+    best = {row.id: best_logged(row) for row in rows}
+    return {row: texts for row, texts in best.items() if texts}
 
 
 def best_logged(row: Row) -> list[str]:
-    """The logged answers that the labels call best: one, two when both are, or none.
+    """The logged answers that the labels call best: one, all rivals when all are good, or none.
 
-    Without a label that names one the production answer stands in, where there is one.
+    Without a label that names a system, the production answer is taken, where there is one.
     """
-    names = preferred(row) or [PRODUCTION]
+    names = _preferred(row) or [PRODUCTION]
     texts = [row.answers[name] for name in names if name in row.answers]
     return [text for text in texts if text.strip()]
 
 
-def best_by_row(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """The best logged answers by row id; rows without any are left out."""
-    found = {row.id: best_logged(row) for row in rows}
-    return {row: texts for row, texts in found.items() if texts}
+def _preferred(row: Row) -> list[str]:
+    """The rival systems that the labels call best.
+
+    A label counts for every system whose name it contains ("GigaChat" → giga).
+    """
+    rivals = [name for name in row.answers if name != PRODUCTION]
+    return rivals if _labels_contain(row, _GOOD) else _named(row, rivals)
 
 
 def _rivals(row: Row) -> list[str]:
     return [name for name, text in row.answers.items() if name != PRODUCTION and text.strip()]
 
 
-def _says(row: Row, phrases: Sequence[str]) -> bool:
+def _named(row: Row, systems: Sequence[str]) -> list[str]:
+    return [name for name in systems if _labels_contain(row, (fold(name),))]
+
+
+def _labels_contain(row: Row, phrases: Sequence[str]) -> bool:
     return any(phrase in fold(label) for label in row.labels or () for phrase in phrases)
 
 
-def _row_gold(row: Row) -> list[GoldLabel]:
+def _gold_labels(row: Row) -> list[GoldLabel]:
     """Gold of every rival when the labels call all good, or all bad; else none."""
-    rivals, liked = _rivals(row), preferred(row)
-    bad = _says(row, _BAD)
-    named = [name for name in rivals if _says(row, (fold(name),))]
-    all_good = bool(rivals) and set(rivals) <= set(liked) and not named
+    rivals = _rivals(row)
+    named = _named(row, rivals)
+    bad = _labels_contain(row, _BAD)
+    all_good = bool(rivals) and set(rivals) <= set(_preferred(row)) and not named
     if bad == all_good or (bad and named):
         return []
     why = "; ".join(filter(None, (", ".join(row.labels or ()), row.comment)))
     return [GoldLabel(row=row.id, system=name, good=all_good, why=why) for name in rivals]
 
 
-def _winner(row: Row) -> list[Preference]:
-    """The one rival that the labels name, over each of the others."""
+def _preferences(row: Row) -> list[Preference]:
+    """The only rival that the labels name, over each of the others."""
     rivals = _rivals(row)
-    named = [name for name in rivals if _says(row, (fold(name),))]
-    if len(named) != 1 or _says(row, (*_BAD, *_OFF_TOPIC)):
+    named = _named(row, rivals)
+    if len(named) != 1 or _labels_contain(row, (*_BAD, *_OFF_TOPIC)):
         return []
     others = [name for name in rivals if name != named[0]]
     return [Preference(row=row.id, better=named[0], worse=name) for name in others]

@@ -1,1 +1,1 @@
-"""Answers labelled by people: the sheet out, the labels in."""
+"""Annotation by people: a sheet of answers is exported, its labels are imported."""

@@ -11,53 +11,56 @@ from data.atomic_write import write_bytes
 from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation.sheet import CELL, sheet
+from judge.annotation.sheet import EXCEL_CELL, format_sheet
 from judge.run import asked_pairs
 
 
 def export_command(config: Config, arguments: argparse.Namespace) -> int:
-    """Writes the sheet. The same arm, number and seed give the same one.
+    """Writes the sheet; the same arm, number and seed give the same sheet.
 
-    Raises ConfigError for an arm or a number that there is not, DataError when a sheet of another
-    sample, or one with labels, is in its place.
+    Raises ConfigError for an unknown arm or an impossible number, DataError when another sample or
+    a labelled sheet is in its place.
     """
-    folder = RunPaths.of(config)
-    chosen = sample(asked_pairs(config), arguments.arm, arguments.rows, config.seed)
-    path = folder.labelling(digest([arguments.arm, config.seed])[:8])
-    made = sheet(chosen)
-    if path.exists() and path.read_bytes() != made:
+    sample = sample_answers(asked_pairs(config), arguments.arm, arguments.rows, config.seed)
+    path = RunPaths.of(config).labelling(digest([arguments.arm, config.seed])[:8])
+    sheet = format_sheet(sample)
+    if path.exists() and path.read_bytes() != sheet:
         raise DataError(
             f"{path}: holds another sample, or labels; import it or move it away, then export again"
         )
-    write_bytes(path, made)
-    print(f"{len(chosen)} answers of {arguments.arm}: {path}")
-    long = sum(_longest(row, answer) > CELL for row, answer in chosen)
-    if long:
-        print(f"note: {long} have a text over {CELL} characters, the most that Excel keeps of one")
+    write_bytes(path, sheet)
+    print(f"{len(sample)} answers of {arguments.arm}: {path}")
+    too_long = sum(_longest_text(row, answer) > EXCEL_CELL for row, answer in sample)
+    if too_long:
+        print(
+            f"note: {too_long} have a text over {EXCEL_CELL} characters, "
+            "and Excel cuts longer cells"
+        )
     return 0
 
 
-def sample(
+def sample_answers(
     pairs: Sequence[tuple[Row, Answer]], arm: str, rows: int, seed: int
 ) -> list[tuple[Row, Answer]]:
     """A simple random sample without replacement of the arm's answers, in random order.
 
-    A larger one begins with the smaller. Raises ConfigError for an arm that has no answers, or a
-    number that it does not have.
+    A larger sample begins with the smaller one. Raises ConfigError for an arm without answers, or
+    for more answers than it has.
     """
     arms = list(dict.fromkeys(answer.arm for _, answer in pairs))
     if arm not in arms:
-        raise ConfigError(f"--arm {arm}: no answers of it; there are {', '.join(arms)}")
-    there = [pair for pair in pairs if pair[1].arm == arm]
-    if not 1 <= rows <= len(there):
+        raise ConfigError(f"--arm {arm}: it has no answers; choose one of {', '.join(arms)}")
+    answers = [pair for pair in pairs if pair[1].arm == arm]
+    if not 1 <= rows <= len(answers):
         raise ConfigError(
-            f"--rows {rows}: {arm} has {len(there)} answers; ask for 1 … {len(there)}"
+            f"--rows {rows}: {arm} has {len(answers)} answers; ask for 1 … {len(answers)}"
         )
-    there.sort(key=lambda pair: (pair[1].row, pair[1].sample))  # stored in the order of finishing
-    random.Random(f"{seed} {arm}").shuffle(there)
-    return there[:rows]
+    # Answers are stored in the order in which they finished.
+    answers.sort(key=lambda pair: (pair[1].row, pair[1].sample))
+    random.Random(f"{seed} {arm}").shuffle(answers)
+    return answers[:rows]
 
 
-def _longest(row: Row, answer: Answer) -> int:
+def _longest_text(row: Row, answer: Answer) -> int:
     contexts = sum(len(passage.text) + 2 for passage in row.contexts)
     return max(len(answer.text), len(row.question), contexts)

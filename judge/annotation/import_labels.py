@@ -17,7 +17,7 @@ from data.jsonl import read_record, read_records
 from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation.sheet import Mark, answer_id, read_sheet
+from judge.annotation.sheet import SheetLine, answer_id, read_sheet
 from judge.metrics.estimators import powered_rate
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import rate
@@ -86,35 +86,35 @@ def _matched(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> tuple[str, ArmL
     """The arm with its labels. Raises DataError for an unknown id, or answers of two arms."""
     known = {answer_id(answer): answer for _, answer in pairs}
     arm, labels, blank = "", list[Label](), 0
-    for mark in read_sheet(path):
-        answer = known.get(mark.answer)
+    for line in read_sheet(path):
+        answer = known.get(line.answer)
         if answer is None:
             raise DataError(
-                f"{path}:{mark.line}: id {mark.answer[:40]!r} is of no answer in this run; undo a "
-                "change of the id, or export again if the answers were made anew"
+                f"{path}:{line.number}: id {line.answer[:40]!r} is of no answer in this run; "
+                "restore the id, or export again if the answers were generated anew"
             )
         arm = arm or answer.arm
         if answer.arm != arm:
             raise DataError(
-                f"{path}:{mark.line}: an answer of {answer.arm} among those of {arm}; import one "
+                f"{path}:{line.number}: an answer of {answer.arm} among those of {arm}; import one "
                 "sheet at a time"
             )
-        if mark.good is None:
+        if line.good is None:
             blank += 1
         else:
-            labels.append(_label(answer, mark, mark.good))
+            labels.append(_label(answer, line, line.good))
     if len(labels) < 2:
         raise DataError(f"{path}: fewer than two verdicts; write good or bad in column verdict")
     return arm, ArmLabels(labels=tuple(labels), blank=blank)
 
 
-def _label(answer: Answer, mark: Mark, good: bool) -> Label:
+def _label(answer: Answer, line: SheetLine, good: bool) -> Label:
     return Label(
-        answer=mark.answer,
+        answer=line.answer,
         row=answer.row,
         sample=answer.sample,
         good=good,
-        comment=mark.comment,
+        comment=line.comment,
     )
 
 

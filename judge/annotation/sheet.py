@@ -1,7 +1,7 @@
-"""The sheet on which people label answers: how it is written, and how it comes back.
+"""The CSV sheet on which people label answers: written for them, and read back.
 
-Knows what spreadsheet programs do to a CSV file: they run formulas, turn ids into numbers, and
-save with another separator. Leaves to others which answers are asked about.
+Handles what spreadsheet programs do to a CSV file: they run formulas, turn ids into numbers, and
+save with another separator.
 """
 
 import csv
@@ -18,71 +18,68 @@ from data.records import digest
 from data.rows import Row
 
 COLUMNS = ("id", "row", "question", "contexts", "answer", "verdict", "comment")
-CELL = 32_767  # characters that Excel keeps of a cell
+EXCEL_CELL = 32_767  # characters that Excel keeps of a cell
 _BOM = "\ufeff"  # without it Excel reads UTF-8 as the local code page
 _VERDICTS = {"good": True, "bad": False, "": None}
 
 
-class Mark(NamedTuple):
-    """One line of a sheet that came back."""
+class SheetLine(NamedTuple):
+    """A labelled or blank line of a sheet."""
 
-    line: int
-    answer: str  # the answer's id on the sheet
+    number: int  # line number in the file
+    answer: str  # the answer's id, see `answer_id`
     good: bool | None  # None: not labelled
     comment: str | None
 
 
 def answer_id(answer: Answer) -> str:
-    """The id of an answer on the sheet: tells nothing of its arm, and changes with its text.
+    """The id of an answer on the sheet: hides its arm, and changes with its text.
 
-    Begins with a letter: of hex digits alone, 1234e5 would come back as the number 123400000.
+    Begins with a letter: with hex digits alone, 1234e5 would come back as the number 123400000.
     """
     return "a" + digest([answer.arm, answer.row, answer.sample, answer.text])[:12]
 
 
-def sheet(pairs: Iterable[tuple[Row, Answer]]) -> bytes:
-    """The sheet of these answers as CSV in UTF-8, with nothing in it that would be computed."""
+def format_sheet(pairs: Iterable[tuple[Row, Answer]]) -> bytes:
+    """The answers as CSV in UTF-8, safe from being run as formulas."""
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     for row, answer in pairs:
         contexts = "\n\n".join(passage.text for passage in row.contexts)
         cells = (answer_id(answer), row.id, row.question, contexts, answer.text, "", "")
-        writer.writerow(map(_inert, cells))
+        writer.writerow(map(_as_text, cells))
     return (_BOM + file.getvalue()).encode()
 
 
-def _inert(cell: str) -> str:
-    """The cell as text: OWASP's "CSV injection", the characters that begin a formula."""
+def _as_text(cell: str) -> str:
+    """Escapes the characters that begin a formula (OWASP, "CSV injection")."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
-def read_sheet(path: Path) -> list[Mark]:
-    """The marks on a sheet, also one saved with semicolons or tabs between the cells.
+def read_sheet(path: Path) -> list[SheetLine]:
+    """The lines of a sheet, also of one saved with semicolons or tabs between the cells.
 
-    Raises DataError naming the line of a verdict that is none, of an id given twice, or of a row
-    that is no CSV.
+    Raises DataError naming the line of an invalid verdict, of a repeated id, or of a malformed row.
     """
     header = read_bytes(path).split(b"\n", 1)[0].decode("utf-8-sig", "replace")
     delimiter = max(",;\t", key=header.count)
-    marks: list[Mark] = []
-    seen: dict[str, int] = {}
-    for mark in _marks(path, read_csv(path, delimiter)):
-        if mark.answer in seen:
+    lines: dict[str, SheetLine] = {}
+    for line in _sheet_lines(path, read_csv(path, delimiter)):
+        if (first := lines.get(line.answer)) is not None:
             raise DataError(
-                f"{path}:{mark.line}: id {mark.answer!r} is on line {seen[mark.answer]} already; "
+                f"{path}:{line.number}: id {line.answer!r} is on line {first.number} already; "
                 "keep one of the two"
             )
-        seen[mark.answer] = mark.line
-        marks.append(mark)
-    return marks
+        lines[line.answer] = line
+    return list(lines.values())
 
 
-def _marks(path: Path, entries: Iterable[Entry]) -> Iterator[Mark]:
+def _sheet_lines(path: Path, entries: Iterable[Entry]) -> Iterator[SheetLine]:
     for entry in entries:
         where = f"{path}:{entry.line}"
         if entry.value is None:
-            raise DataError(f"{where}: {entry.problem}; mend the row")
+            raise DataError(f"{where}: {entry.problem}; correct the row")
         cells = entry.value
         for column in ("id", "verdict", "comment"):
             if column not in cells:
@@ -90,14 +87,14 @@ def _marks(path: Path, entries: Iterable[Entry]) -> Iterator[Mark]:
                     f"{where}: no column {column!r}; keep the header {','.join(COLUMNS)}"
                 )
         if not any(cell.strip() for cell in cells.values()):
-            continue  # a line of empty cells, as spreadsheet programs leave at the end
+            continue  # spreadsheet programs leave lines of empty cells at the end
         verdict = cells["verdict"].strip().lower()
         if verdict not in _VERDICTS:
             raise DataError(
-                f"{where}: verdict {verdict[:40]!r} is none; write good or bad, or leave it empty"
+                f"{where}: unknown verdict {verdict[:40]!r}; write good or bad, or leave it empty"
             )
         try:
             comment = cell_text(cells["comment"].strip(), "comment") or None
         except Malformed as error:
             raise DataError(f"{where}: {error}; save the sheet as CSV in UTF-8") from None
-        yield Mark(entry.line, cells["id"].strip(), _VERDICTS[verdict], comment)
+        yield SheetLine(entry.line, cells["id"].strip(), _VERDICTS[verdict], comment)

@@ -17,9 +17,9 @@ from data.answers import Answer
 from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation.export import export_command, sample
+from judge.annotation.export import export_command, sample_answers
 from judge.annotation.import_labels import Estimate, Labels, import_labels_command
-from judge.annotation.sheet import COLUMNS, sheet
+from judge.annotation.sheet import COLUMNS, format_sheet
 from judge.metrics.estimators import powered_rate
 from judge.metrics.stats import rate
 from judge.run import asked_pairs
@@ -219,5 +219,5 @@ def sheet_of(config: Config, arm: str, folder: Path) -> Path:
     """A sheet of an arm elsewhere than in the run."""
     pairs: list[tuple[Row, Answer]] = asked_pairs(config)
     path = folder / f"{arm}.csv"
-    path.write_bytes(sheet(sample(pairs, arm, 3, 0)))
+    path.write_bytes(format_sheet(sample_answers(pairs, arm, 3, 0)))
     return path

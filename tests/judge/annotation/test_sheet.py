@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from config.errors import ConfigError, DataError
-from judge.annotation.export import sample
-from judge.annotation.sheet import COLUMNS, Mark, answer_id, read_sheet, sheet
+from judge.annotation.export import sample_answers
+from judge.annotation.sheet import COLUMNS, SheetLine, answer_id, format_sheet, read_sheet
 from tests.judge.annotation.sheets import cells, written
 from tests.judge.factories import make_answer, make_row
 
@@ -20,7 +20,7 @@ PAIRS = [(make_row(f"r{n}"), make_answer(f"answer {n}", f"r{n}")) for n in range
 class TestSheet:
     def test_says_what_the_author_saw_and_not_who_it_was(self) -> None:
         row = make_row("r1", ("Первый.", "Второй, «в кавычках»;\nи строка"), question='Что "это"?')
-        data = sheet([(row, make_answer("Ответ", arm="student/x"))])
+        data = format_sheet([(row, make_answer("Ответ", arm="student/x"))])
         assert data.startswith(b"\xef\xbb\xbf")
         (line,) = cells(data)
         assert tuple(line) == COLUMNS
@@ -34,12 +34,12 @@ class TestSheet:
         """Every cell that outsiders write: row id, question, contexts, answer."""
         evil = f"{begin}cmd|' /C calc'!A0"
         row = make_row(evil, (evil,), question=evil)
-        (line,) = cells(sheet([(row, make_answer(evil, evil))]))
+        (line,) = cells(format_sheet([(row, make_answer(evil, evil))]))
         assert [line[name] for name in COLUMNS[1:5]] == ["'" + evil] * 4
         assert not line["id"].startswith(("=", "+", "-", "@"))
 
     def test_a_harmless_cell_stays(self) -> None:
-        (line,) = cells(sheet([(make_row(), make_answer("a = b, 1-2 @ c"))]))
+        (line,) = cells(format_sheet([(make_row(), make_answer("a = b, 1-2 @ c"))]))
         assert line["answer"] == "a = b, 1-2 @ c"
 
     def test_ids_are_no_numbers_and_differ(self) -> None:
@@ -59,35 +59,35 @@ class TestSheet:
 
 class TestSample:
     def test_seeded_without_replacement_whatever_the_stored_order(self) -> None:
-        first = sample(PAIRS, "base", 12, 3)
-        assert first == sample(PAIRS[::-1], "base", 12, 3)
+        first = sample_answers(PAIRS, "base", 12, 3)
+        assert first == sample_answers(PAIRS[::-1], "base", 12, 3)
         assert len({answer.row for _, answer in first}) == 12
-        assert first != sample(PAIRS, "base", 12, 4)
-        assert sample(PAIRS, "base", 20, 3)[:12] == first
+        assert first != sample_answers(PAIRS, "base", 12, 4)
+        assert sample_answers(PAIRS, "base", 20, 3)[:12] == first
 
     def test_every_answer_is_as_likely(self) -> None:
         """5 of 20 in 4,000 samples: each about 1,000 times, ± 5 × 27; each first about 200."""
-        drawn = [sample(PAIRS, "base", 5, seed) for seed in range(4000)]
+        drawn = [sample_answers(PAIRS, "base", 5, seed) for seed in range(4000)]
         often = Counter(answer.row for one in drawn for _, answer in one)
         assert len(often) == 20 and all(abs(count - 1000) < 137 for count in often.values())
         first = Counter(one[0][1].row for one in drawn)
         assert all(abs(count - 200) < 70 for count in first.values())
 
     def test_refused(self) -> None:
-        with pytest.raises(ConfigError, match=r"--arm teacher: .* there are base"):
-            sample(PAIRS, "teacher", 5, 0)
+        with pytest.raises(ConfigError, match=r"--arm teacher: .* choose one of base"):
+            sample_answers(PAIRS, "teacher", 5, 0)
         for number in (0, 21):
             with pytest.raises(ConfigError, match=rf"--rows {number}: base has 20 answers"):
-                sample(PAIRS, "base", number, 0)
+                sample_answers(PAIRS, "base", number, 0)
 
 
 class TestReading:
     def test_what_spreadsheet_programs_save(self, tmp_path: Path) -> None:
         """Commas, semicolons (Excel in Russian) and tabs; empty lines at the end; any case."""
         expected = [
-            Mark(2, "a1", True, "да, так"),
-            Mark(3, "a2", False, None),
-            Mark(4, "a3", None, None),
+            SheetLine(2, "a1", True, "да, так"),
+            SheetLine(3, "a2", False, None),
+            SheetLine(4, "a3", None, None),
         ]
         for delimiter in ",;\t":
             lines = [COLUMNS, ("a1", *"wxyz", " Good", "да, так"), ("a2", *"wxyz", "BAD", " ")]
@@ -105,10 +105,10 @@ class TestReading:
     @pytest.mark.parametrize(
         ("lines", "message"),
         [
-            ("id,verdict,comment\na1,good,\na2,maybe,", r":3: verdict 'maybe' is none; write good"),
+            ("id,verdict,comment\na1,good,\na2,maybe,", r":3: unknown verdict 'maybe'; write good"),
             ("id,verdict,comment\na1,good,\na2,bad,\na1,bad,", r":4: id 'a1' is on line 2 already"),
             ("id,comment\na1,", r":2: no column 'verdict'; keep the header id,row"),
-            ("id,verdict,comment\na1,good", r":2: 2 fields under a header of 3; mend the row"),
+            ("id,verdict,comment\na1,good", r":2: 2 fields under a header of 3; correct the row"),
             ('id,verdict,comment\na1,good,"x', r":2: a quote opened in this row is never closed"),
         ],
     )
