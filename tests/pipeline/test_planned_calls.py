@@ -11,7 +11,7 @@ from config.schema import Config
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.run import JudgedSplit, judge_run
-from pipeline.dryrun import expected_arms, plan_ahead
+from pipeline.planned_calls import expected_arms, plan_judging
 from tests.judge.factories import make_row, make_rule
 from tests.judge.llm.ruled import kind_rule, reply
 from tests.judge.llm.runs import after_probe
@@ -60,7 +60,7 @@ def planned_and_made(folder: Path, due: str, **judge: object) -> tuple[int, int]
         config = run_of(folder, served.url, **judge)
         server = config.judge.llm
         assert isinstance(server, ServerSettings)
-        plan = plan_ahead(config, server, SHOWN)
+        plan = plan_judging(config, server, SHOWN)
         assert not RunPaths.of(config).judge_calls.exists() and not served.bodies
         for split in SHOWN:
             judge_run(config, server, split)
@@ -103,9 +103,9 @@ def test_equal_questions_and_what_is_stored_are_not_counted_again(tmp_path: Path
         config = run_of(tmp_path, served.url)
         server = config.judge.llm
         assert isinstance(server, ServerSettings)
-        first = plan_ahead(config, server, SHOWN)
+        first = plan_judging(config, server, SHOWN)
         judge_run(config, server)
-        again = plan_ahead(config, server, SHOWN)
+        again = plan_judging(config, server, SHOWN)
     assert (first.probe, first.applies, again.probe, again.applies) == (
         True,
         20,
@@ -116,7 +116,7 @@ def test_equal_questions_and_what_is_stored_are_not_counted_again(tmp_path: Path
     twice: dict[JudgedSplit, Sequence[Row]] = {
         "hidden": [make_row("x", question="Same?"), make_row("y", question="Same?")]
     }
-    assert plan_ahead(config, server, twice).applies == 2
+    assert plan_judging(config, server, twice).applies == 2
 
 
 def test_expected_arms(tmp_path: Path) -> None:
