@@ -82,10 +82,10 @@ class _Generation:
             for rows in self._chunks("train"):
                 tasks = builder.tasks(BASE, rows, bare, sampling)
                 if sources.judge is None:
-                    job.ask(tasks)
+                    job.run(tasks)
                 else:  # judged now, while the judge is there: the choice reads its replies
                     self._scorer.score(job.answers(tasks), {row.id: row for row in rows})
-            done = job.outcome
+            done = job.summary
         if sources.base is not None:
             sources.base.close()  # the memory is the teacher's now
         return done
@@ -119,9 +119,9 @@ class _Generation:
         lost = 0
         with BatchJob(self._sources.engine, self._path(arm), meaning, self._accept) as job:
             for rows in self._chunks(split):
-                lost += sum(builder.kept(row).dropped_before(row) for row in rows)
+                lost += sum(builder.fit_contexts(row).dropped_before(row) for row in rows)
                 draw_candidates(job, builder, self._scorer, arm, rows)
-            done = job.outcome
+            done = job.summary
         if lost:
             print(f"{arm}: {lost} passages of first turns do not fit and are not shown")
         return done

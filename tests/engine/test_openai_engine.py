@@ -87,12 +87,12 @@ class TestTokens:
     @pytest.mark.parametrize(
         ("spoil", "line"),
         [
-            (lambda found: found.pop("prompt_token_ids"), "gives no token ids"),
-            (lambda found: found["choices"][0].pop("token_ids"), "gives no token ids"),
+            (lambda found: found.pop("prompt_token_ids"), "returns no token ids"),
+            (lambda found: found["choices"][0].pop("token_ids"), "returns no token ids"),
             (lambda found: found.update(prompt_token_ids=[1, 2]), "other token ids of the same"),
             (
                 lambda found: found["choices"][0]["logprobs"]["content"].pop(),
-                r"gives 8 probabilities for 9 tokens",
+                r"returns 8 logprobs for 9 tokens",
             ),
         ],
     )
@@ -168,7 +168,7 @@ class TestFaults:
         assert len(stored) == len(came) >= 25 and "r25" not in stored
         with serving(respond) as served:
             done = run_job(engine_at(served.url), tasks(40), path, {})
-            assert (done.asked, done.reused) == (len(served.bodies), len(stored))
+            assert (done.requested, done.reused) == (len(served.bodies), len(stored))
         assert len(read_answers(path)) == 40
 
     def test_a_refused_key_stops_at_once_and_is_nowhere(
