@@ -21,7 +21,6 @@ from engine.hf_engine import HfEngine
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_engine import OpenAiEngine
 from engine.openai_messages import ChatCodec
-from config.backends import RayBackend
 from engine.ray_engine import RayEngine
 from tests.engine.echo_server import EchoEngine, renderer, replied, request, respond
 from tests.judge.llm.server import serving

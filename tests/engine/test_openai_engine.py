@@ -160,7 +160,7 @@ class TestFaults:
             return error(500) if body["messages"][-1]["content"] == bad else respond(body)
 
         with serving(respond_but_one) as served:
-            with pytest.raises(SetupError, match=r"HTTP 500: see to the server and run") as raised:
+            with pytest.raises(SetupError, match=r"HTTP 500: check the server and run") as raised:
                 run_job(engine_at(served.url, concurrency=4), tasks(40), path, {})
             came = {body["messages"][-1]["content"] for body in served.bodies} - {bad}
         assert "\n" not in str(raised.value)
@@ -226,7 +226,7 @@ class TestSeveral:
             assert len(found) == len(served.bodies) == 100
 
     def test_all_dead_is_one_line(self) -> None:
-        with pytest.raises(SetupError, match=r"127\.0\.0\.1:9.*see to the server") as raised:
+        with pytest.raises(SetupError, match=r"127\.0\.0\.1:9.*check the server") as raised:
             list(engine_at(DEAD, f"{DEAD}/other").run(questions(10)))
         assert "\n" not in str(raised.value)
 

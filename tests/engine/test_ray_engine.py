@@ -16,7 +16,6 @@ from config.load import load_config
 from data.answers import read_answers
 from engine.batch_job import run_job
 from engine.factory import teacher_engine
-from config.backends import RayBackend
 from engine.ray_engine import RayEngine
 from tests.engine.echo_server import renderer, request
 from tests.engine.fake_engine import fake_tasks
