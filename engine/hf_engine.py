@@ -46,7 +46,7 @@ class HfEngine:
             yield from self._generate(list(group), adapter, sampling)
 
     def _score(self, requests: Iterable[Request], adapter: Adapter | None) -> Iterator[Completion]:
-        from engine.sampling import answer_logprobs
+        from engine.hf_generation import answer_logprobs
 
         model = self._load(adapter)
         for request in requests:
@@ -56,7 +56,7 @@ class HfEngine:
     def _generate(
         self, requests: list[Request], adapter: Adapter | None, sampling: SamplingSettings
     ) -> Iterator[Completion]:
-        from engine.sampling import GenerationSettings, sample_answers
+        from engine.hf_generation import GenerationSettings, generate_answers
 
         model = self._load(adapter)
         tokenizer = load_tokenizer(self._resolved)
@@ -65,7 +65,7 @@ class HfEngine:
             stop_ids, sampling.max_tokens, logprobs=sampling.logprobs is not None
         )
         prompts = [request.prompt_ids for request in requests]
-        for answer in sample_answers(model, prompts, settings):
+        for answer in generate_answers(model, prompts, settings):
             ids = answer.token_ids
             finish: Literal["stop", "length"] = "stop" if ids[-1] in stop_ids else "length"
             text = tokenizer.decode(

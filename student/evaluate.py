@@ -7,9 +7,9 @@ from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
 from data.run_paths import RunPaths
+from engine.hf_generation import greedy_answers
 from engine.models import TorchModel
 from engine.request_builder import RequestBuilder, View
-from engine.sampling import greedy_answers
 from judge.checks.check import code_verdicts
 from judge.metrics.verdict_table import strict
 from student.distributed import gather_shards, shard_for_rank

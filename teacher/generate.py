@@ -143,8 +143,8 @@ def candidate_rows(config: Config, split: Literal["train", "val"]) -> Iterator[R
     """The rows that candidates are drawn for: those to learn, and those looked at in training."""
     run = RunPaths.of(config)
     if split == "train":
-        return run.training(config)
-    return islice(run.each_row("val"), config.predict.eval_rows)
+        return run.training_rows(config)
+    return islice(run.iter_rows("val"), config.predict.eval_rows)
 
 
 def draw_candidates(
