@@ -1,7 +1,7 @@
-"""A file of answers with an index in memory: by number, by request, and by row and sample.
+"""Which answers a file holds and where each one lies, without holding any of them.
 
-Answers are numbered in the order in which they arrive. The index takes about 150 bytes each, so a
-million answers of any length take 150 MB; the answers themselves stay on disk.
+An answer has a number: how many came before it. About 150 bytes are kept for each, so that a
+million answers, whatever their length, take 150 MB; the answers themselves stay on disk.
 """
 
 import hashlib
@@ -15,130 +15,123 @@ from data.answers import Answer, Finish
 from data.jsonl import JsonlFile
 
 _FINISHES: tuple[Finish, ...] = get_args(Finish)
-_DROPPED = -1  # offset of a dropped answer
+_GONE = -1  # where an answer lies that was dropped
 
 
 class AnswerStore:
-    """The answers of one file. It must be closed."""
+    """The answers of one file, by number, by request, and by whose they are. To be closed."""
 
     def __init__(self, path: Path) -> None:
-        """Raises DataError when another process writes the file, or a line is not an answer."""
-        self._file = JsonlFile(path, Answer)
-        self._offsets = array("q")  # number → byte offset of its line
+        """Raises DataError when another process is writing the file, or a line is no answer."""
+        self._lines = JsonlFile(path, Answer)
+        self._starts = array("q")  # number → byte at which its line begins
         self._owners = array("Q")  # number → hash of row and sample
-        self._finishes = bytearray()  # number → index in _FINISHES
-        self._by_request: dict[bytes, int] = {}  # request → number of its first answer
-        self._others: dict[tuple[bytes, int], int] = {}  # (request, owner) → further answers
+        self._finishes = bytearray()  # number → place in _FINISHES
+        self._first: dict[bytes, int] = {}  # request → number of the answer that came for it
+        self._others: dict[tuple[bytes, int], int] = {}  # of the same request for other rows
         try:
-            for offset, answer in self._file.records_with_offsets():
-                self._index(offset, answer)
+            for start, answer in self._lines.records_with_offsets():
+                self._note(start, answer)
         except BaseException:
-            self._file.close()
+            self._lines.close()
             raise
 
     def __len__(self) -> int:
-        """The number of the next answer; counts dropped answers too."""
-        return len(self._offsets)
+        """How many answers were ever noted, dropped ones included: the next number."""
+        return len(self._starts)
 
     def __contains__(self, key: object) -> bool:
-        """Whether the request with this key has an answer."""
-        return isinstance(key, str) and _short_key(key) in self._by_request
+        """Whether a request of this key has an answer."""
+        return isinstance(key, str) and _short(key) in self._first
 
-    def generated(self) -> int:
-        """How many requests have an answer from a model."""
-        too_long = _FINISHES.index("too_long")
-        return sum(self._finishes[number] != too_long for number in self._by_request.values())
+    def drawn(self) -> int:
+        """How many requests have an answer that a model gave."""
+        unasked = _FINISHES.index("too_long")
+        return sum(self._finishes[number] != unasked for number in self._first.values())
 
     def finish(self, number: int) -> Finish:
-        """The finish reason of an answer."""
+        """How an answer ended."""
         return _FINISHES[self._finishes[number]]
 
     def find(self, key: str, row: str, sample: int) -> int | None:
-        """The number of the answer to a request for this row and sample."""
-        short_key, owner = _short_key(key), _owner(row, sample)
-        number = self._by_request.get(short_key)
+        """The number of a row's answer to a request."""
+        short, owner = _short(key), _owner(row, sample)
+        number = self._first.get(short)
         if number is None or self._owners[number] == owner:
             return number
-        return self._others.get((short_key, owner))
+        return self._others.get((short, owner))
 
-    def find_any(self, key: str) -> int | None:
-        """The number of an answer to a request, for any row."""
-        return self._by_request.get(_short_key(key))
+    def first(self, key: str) -> int | None:
+        """The number of an answer to a request, whosever it is."""
+        return self._first.get(_short(key))
 
     def read(self, number: int) -> Answer:
-        """Reads an answer from disk."""
-        return self._file.read(self._offsets[number])
+        """An answer, from the disk."""
+        return self._lines.read(self._starts[number])
 
     def append(self, answer: Answer) -> int:
         """Stores an answer; returns its number. Raises DataError when the disk is full."""
-        return self._index(self._file.append(answer), answer)
+        return self._note(self._lines.append(answer), answer)
 
-    def drop(self, is_unwanted: Callable[[int, Answer], bool]) -> None:
-        """Drops the unwanted answers; the others keep their order and numbers."""
-        stored = [number for number, offset in enumerate(self._offsets) if offset != _DROPPED]
-        stored.sort(key=self._offsets.__getitem__)
-        wanted = array(
-            "q", (number for number in stored if not is_unwanted(number, self.read(number)))
-        )
-        if len(wanted) < len(stored):
-            self.rearrange(wanted)
+    def drop(self, unwanted: Callable[[int, Answer], bool]) -> None:
+        """Drops the answers of which this is true; the others keep their order and numbers."""
+        numbers = [number for number, start in enumerate(self._starts) if start != _GONE]
+        numbers.sort(key=self._starts.__getitem__)
+        kept = array("q", (one for one in numbers if not unwanted(one, self.read(one))))
+        if len(kept) < len(numbers):
+            self.arrange(kept)
 
-    def rearrange(self, order: Sequence[int]) -> None:
-        """Reduces the file to the answers with these numbers, in this order.
+    def arrange(self, order: Sequence[int]) -> None:
+        """Makes the file hold the answers of these numbers in this order, and no others.
 
-        Raises DataError when the disk is full; the file then stays as it was.
+        Raises DataError when the disk is full; the file is then as it was.
         """
-        if len(order) == len(self) and all(index == number for index, number in enumerate(order)):
+        if len(order) == len(self) and all(at == number for at, number in enumerate(order)):
             return
-        new_offsets = self._file.rearrange(self._offsets[number] for number in order)
-        self._offsets = array("q", [_DROPPED]) * len(self)
-        for number, offset in zip(order, new_offsets, strict=True):
-            self._offsets[number] = offset
-        self._remove_dropped()
+        moved = self._lines.rearrange(self._starts[number] for number in order)
+        self._starts = array("q", [_GONE]) * len(self)
+        for number, start in zip(order, moved, strict=True):
+            self._starts[number] = start
+        self._forget()
 
     def close(self) -> None:
         """Syncs and releases the file."""
-        self._file.close()
+        self._lines.close()
 
-    def __exit__(
+    def end(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.__exit__(kind, error, trace)
+        """As a context of the file would end: under an error nothing more is written."""
+        self._lines.__exit__(kind, error, trace)
 
-    def _index(self, offset: int, answer: Answer) -> int:
-        number = len(self._offsets)
-        short_key, owner = _short_key(answer.key), _owner(answer.row, answer.sample)
-        self._offsets.append(offset)
+    def _note(self, start: int, answer: Answer) -> int:
+        number = len(self._starts)
+        short, owner = _short(answer.key), _owner(answer.row, answer.sample)
+        self._starts.append(start)
         self._owners.append(owner)
         self._finishes.append(_FINISHES.index(answer.finish))
-        first = self._by_request.setdefault(short_key, number)
-        if self._owners[first] == owner:
-            self._by_request[short_key] = number  # of two for one row and sample the later counts
+        before = self._first.setdefault(short, number)
+        if self._owners[before] == owner:
+            self._first[short] = number  # of two for one place the later counts
         else:
-            self._others[short_key, owner] = number
+            self._others[short, owner] = number
         return number
 
-    def _remove_dropped(self) -> None:
-        """Removes dropped answers from the dictionaries."""
-        self._others = {
-            place: number
-            for place, number in self._others.items()
-            if self._offsets[number] != _DROPPED
-        }
-        successors = {short_key: number for (short_key, _), number in self._others.items()}
-        for short_key, number in list(self._by_request.items()):
-            if self._offsets[number] != _DROPPED:
-                continue
-            del self._by_request[short_key]
-            if short_key in successors:
-                self._by_request[short_key] = successors[short_key]
+    def _forget(self) -> None:
+        """Takes the dropped answers out of the dictionaries."""
+        self._others = {at: n for at, n in self._others.items() if self._starts[n] != _GONE}
+        heirs = {short: number for (short, _), number in self._others.items()}
+        for short in [at for at, n in self._first.items() if self._starts[n] == _GONE]:
+            del self._first[short]
+            if short in heirs:
+                self._first[short] = heirs[short]
 
 
-def _short_key(key: str) -> bytes:
-    """120 bits of a key: a collision among a million has probability 10^-24."""
+def _short(key: str) -> bytes:
+    """120 bits of a key: among a million no two are alike by chance (1 in 10^24)."""
     return hashlib.blake2b(key.encode(), digest_size=15).digest()
 
 

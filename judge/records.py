@@ -10,6 +10,8 @@ from data.records import Record
 from judge.metrics.interval import Interval, Measurement
 from judge.verdict import Missing, Verdict
 
+BASE, TEACHER = "base", "teacher"  # the arms that students are compared with
+
 
 class BoundedRate(Record):
     """A pass rate over the decided verdicts, and how far the missing ones could move it."""

@@ -18,6 +18,7 @@ from judge.metrics.drift import distribution_shifts
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import DistributionShift, JudgeResult
 from judge.run import JudgedSplit, judge_plan, judge_run, judged_side, llm_arms
+from judge.summary.summarise import write_summary
 from prompts.prompt_file import load_prompt
 
 EMBEDDED_LENGTH = 8192  # tokens of a judge's question and verdict: all that the model can hold
@@ -32,7 +33,9 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
         asks = "none"
     if arguments.dry_run:
         return _plan(config, split, asks)
-    return _report(config, split, _scored(config, split, asks))
+    result = _scored(config, split, asks)
+    write_summary(config)
+    return _report(config, split, result)
 
 
 def _limited(config: Config, arguments: argparse.Namespace) -> Config:

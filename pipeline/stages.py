@@ -199,10 +199,9 @@ def _report_stage(files: _StageFiles) -> Stage:
         ("report",),
         tuple(Config.model_fields),
         (
-            *(run.scores, run.verdicts, run.quality, run.audit, run.choice, *files.metrics),
-            *(run.hidden_scores, run.hidden_verdicts, run.calibration, run.labels, run.search),
-            *(*files.splits, run.split("hidden"), run.answers("teacher")),
-            *(*files.answers, *files.hidden_answers),
+            *(run.scores, run.verdicts, run.summary, run.calibration, run.quality, run.audit),
+            *(run.choice, run.search, *files.metrics, *files.splits),
+            *(run.answers("teacher"), *files.answers),
         ),
         tuple(run.report(suffix) for suffix in ("html", "md", "json")),
     )

@@ -1,4 +1,4 @@
-"""`python -m report CONFIG`: what a run found, as a page, as Markdown and as numbers."""
+"""`python -m report CONFIG`: writes the report of a run as HTML, Markdown and JSON."""
 
 from typing import TYPE_CHECKING
 
@@ -17,19 +17,19 @@ def main() -> int:
 
 
 def write_report(config: "Config") -> None:
-    """Writes all its files. Raises DataError when the disk is full; each file is old or new."""
+    """Writes all files. Raises DataError when the disk is full; each file is then old or new."""
     from data.atomic_write import write_text
-    from report.card import write_card
-    from report.gather import gather
-    from report.numbers import make_numbers
-    from report.render import render_html, render_markdown
+    from report.numbers import build_numbers
+    from report.render import render_card, render_html, render_markdown
+    from report.run_files import read_run
 
-    material = gather(config)
-    numbers, run = make_numbers(material), material.run
+    material = read_run(config)
+    numbers, run = build_numbers(material), material.run
     write_text(run.report("json"), numbers.model_dump_json(indent=1) + "\n")
     write_text(run.report("md"), render_markdown(material, numbers))
     write_text(run.report("html"), render_html(material, numbers))
-    write_card(material, numbers)
+    if material.choice is not None and material.saved is not None:
+        write_text(run.best / "README.md", render_card(material, numbers))
     print(numbers.headline)
     if numbers.not_run:
         print(f"not run: {', '.join(numbers.not_run)}")

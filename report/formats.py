@@ -1,11 +1,13 @@
-"""How numbers and foreign text are written: percentages, durations, escaping for Markdown."""
+"""Formats numbers and foreign text: percentages, durations, escaping for Markdown."""
 
 import re
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-NONE = "–"  # stands where there is no number
+NONE = "–"  # in place of a missing number
 
+_LISTED = 12  # names shown before the rest is only counted
 _MARKDOWN = re.compile(r"([\\`*_\[\]#|~$])")
 
 
@@ -18,10 +20,12 @@ def interval(low: float | None, high: float | None) -> Markup:
     """The ends of a share's interval, in percent."""
     if low is None or high is None:
         return Markup()
-    return Markup(f"[{_signed(100 * low)}, {_signed(100 * high)}]")  # brackets that are no link
+    return Markup(
+        f"[{_signed(100 * low)}, {_signed(100 * high)}]"
+    )  # Markup: these brackets are no link
 
 
-def points(difference: float | None) -> str:
+def signed_points(difference: float | None) -> str:
     """A difference of shares, in percentage points, with its sign."""
     if difference is None:
         return NONE
@@ -35,7 +39,7 @@ def _signed(value: float) -> str:
 
 
 def decimal(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A number on a scale that is no share, such as κ, with two decimals and its interval."""
+    """A number that is not a share, such as κ, with two decimals and its interval."""
     if value is None:
         return NONE
     ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
@@ -50,12 +54,12 @@ def p_value(p: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A number with thousands set apart."""
+    """A number with a thousands separator."""
     return NONE if value is None else f"{value:,.{digits}f}".replace(",", "\u202f")
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Seconds as a readable duration."""
     if seconds < 90:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -65,16 +69,22 @@ def duration(seconds: float) -> str:
 
 
 def short(text: str, limit: int) -> str:
-    """A text of at most `limit` characters; what was cut off is counted."""
+    """A text cut to `limit` characters, with a count of the characters cut off."""
     if len(text) <= limit:
         return text
     return f"{text[:limit].rstrip()} … ({len(text) - limit} characters more)"
 
 
-def markdown(value: object) -> str:
-    """A value as one line of plain Markdown text: what means something to Markdown is escaped.
+def listed(names: Sequence[str]) -> str:
+    """The first names, and a count of the rest."""
+    rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + rest
 
-    For every expression of a Markdown template; text that is Markdown already comes as Markup.
+
+def markdown(value: object) -> str:
+    """A value as one line of plain Markdown text, with Markdown's special characters escaped.
+
+    Finalises every expression of a Markdown template; Markup is Markdown already and stays.
     """
     if isinstance(value, Markup):
         return str(value)
@@ -86,7 +96,7 @@ def markdown(value: object) -> str:
 
 
 def fenced(text: str) -> Markup:
-    """A text as a Markdown code block that it cannot end."""
+    """A text as a Markdown code block whose fence the text cannot close."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return Markup(f"{fence}\n{text}\n{fence}")

@@ -1,18 +1,27 @@
-"""The numbers of a report, as `report.json` keeps them for programs and as the pages show them.
-
-Knows which numbers belong to the report; leaves their measuring to the judge.
-"""
+"""The numbers of a report: report.json, and the values that the pages show."""
 
 from data.records import Record
-from judge.records import Agreement, ArmScore, Comparison, ContextScore, JudgeNote, ReferenceScore
-from report.calibration import Calibrated, People, people, summary
-from report.gates import Threshold, gates
-from report.gather import RunFiles
-from report.headline import Gap, gap_of, headline, warnings
-from report.hidden import Hidden, hidden
-from report.slices import Slices, slices
-from report.tokens import Tokens, count_tokens
-from report.trust import Fact, trust
+from judge.records import (
+    Agreement,
+    ArmScore,
+    Comparison,
+    ContextScore,
+    GapScore,
+    JudgeNote,
+    ReferenceScore,
+)
+from judge.summary.records import (
+    CalibrationTotals,
+    GateResult,
+    HiddenSummary,
+    LabelledArm,
+    TokenSavings,
+)
+from report.caveats import list_caveats
+from report.headline import best_gap, headline_sentence
+from report.heat_maps import HeatMaps, build_heat_maps
+from report.run_files import RunFiles
+from report.trust import TrustFact, list_trust_facts
 from student.records import RankedStudent, SearchResult
 
 
@@ -22,57 +31,57 @@ class Numbers(Record):
     name: str
     headline: str
     best: str | None  # name of the best student
-    gap_closed: Gap
+    gap_closed: GapScore
     arms: dict[str, ArmScore]
     comparisons: tuple[Comparison, ...]  # of the best student, strict and by rule
-    slices: Slices | None  # None: not judged, or the rule file names no field
+    slices: HeatMaps | None  # None: not judged, or the rule file names no field
     references: dict[str, ReferenceScore]
     contexts: ContextScore | None  # the passages against the best logged answers
-    tokens: Tokens | None
+    tokens: TokenSavings | None
     judge: JudgeNote | None
     agreements: tuple[Agreement, ...]
-    trust: tuple[Fact, ...]  # whether gap and strict adherence can be believed
-    gates: tuple[Threshold, ...]  # of judge.gate; empty: none is set
-    calibration: Calibrated | None
-    calibration_refused: str | None  # why there is none, or what differs from this judge
-    people: dict[str, People]  # labelled arm → what people's labels of its answers say
-    hidden: Hidden | None
+    trust: tuple[TrustFact, ...]  # whether gap and strict adherence can be believed
+    gates: tuple[GateResult, ...]  # of judge.gate; empty: none is set
+    calibration: CalibrationTotals | None
+    calibration_refused: str | None  # why there is none, or which part of the fingerprint differs
+    people: dict[str, LabelledArm]  # estimates from people's labels, by arm
+    hidden: HiddenSummary | None
     students: tuple[RankedStudent, ...]  # best first
     search: SearchResult | None  # None: nothing was searched
     timings: dict[str, float] | None  # stage → seconds
     warnings: tuple[str, ...]
-    not_run: tuple[str, ...]  # parts of the run that were not there
+    not_run: tuple[str, ...]  # missing parts of the run
 
 
-def make_numbers(material: RunFiles) -> Numbers:
+def build_numbers(material: RunFiles) -> Numbers:
     """The numbers of a run; a part that was not run is None or empty, and named in `not_run`."""
-    gap = gap_of(material)
+    gap, summary = best_gap(material), material.summary
     judged, choice, timings = material.judged, material.choice, material.timings
     arms = judged.scores.arms if judged else {}
-    compared = judged.scores.comparisons if judged else ()
+    comparisons = judged.scores.comparisons if judged else ()
     return Numbers(
         name=material.config.name,
-        headline=headline(gap),
+        headline=headline_sentence(gap),
         best=choice.best if choice else None,
         gap_closed=gap,
         arms=arms,
-        comparisons=tuple(one for one in compared if one.student == material.student),
-        slices=slices(material),
+        comparisons=tuple(row for row in comparisons if row.student == material.student),
+        slices=build_heat_maps(material),
         references={arm: score.reference for arm, score in arms.items() if score.reference},
         contexts=judged.contexts if judged else None,
-        tokens=count_tokens(material),
+        tokens=summary.tokens,
         judge=judged.judge if judged else None,
         agreements=tuple(judged.agreements) if judged else (),
-        trust=trust(material),
-        gates=gates(material),
-        calibration=summary(material),
-        calibration_refused=material.refused,
-        people=people(material),
-        hidden=hidden(material),
+        trust=list_trust_facts(material),
+        gates=summary.gates,
+        calibration=summary.calibration,
+        calibration_refused=summary.calibration_refused,
+        people=summary.labelled,
+        hidden=summary.hidden,
         students=choice.ranked if choice else (),
         search=material.search,
         timings=None if timings is None else dict(timings),
-        warnings=warnings(material),
+        warnings=list_caveats(material),
         not_run=_not_run(material),
     )
 

@@ -1,7 +1,7 @@
-"""The figures, as SVG text to be set into the page: rules by arm, and training over time.
+"""The figures as SVG for the page: rules by arm, and training over time.
 
-Knows colours and marks of the arms, the same everywhere; colours are Okabe and Ito's, told apart by
-colour-blind readers, and each arm has a mark of its own for print.
+Every arm keeps its colour and mark. Colours are Okabe and Ito's, safe for colour-blind readers; the
+marks distinguish the arms in print.
 """
 
 import io
@@ -12,8 +12,7 @@ import matplotlib
 from markupsafe import Markup
 
 from judge.records import RuleScore, StrictScore
-from report.gather import RunFiles, Training
-from report.headline import llm_rules, rule_of, strict_of
+from report.run_files import RunFiles, TrainingFiles
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -23,8 +22,8 @@ _MARKS = ("o", "s", "D", "^")
 _OTHERS = ("#cc79a7", "#e69f00", "#56b4e9", "#000000")  # students that were not chosen
 _STYLE = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
-    "svg.hashsalt": "report",  # the same figure has the same bytes
-    "text.parse_math": False,  # a dollar sign in a name is no formula
+    "svg.hashsalt": "report",  # the same figure gives the same bytes
+    "text.parse_math": False,  # a dollar sign in a name does not start a formula
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.spines.top": False,
@@ -41,22 +40,22 @@ _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 Score = StrictScore | RuleScore
 
 
-def forest(material: RunFiles) -> Markup | None:
+def draw_forest(material: RunFiles) -> Markup | None:
     """Strict adherence and every rule with a rate, by arm, with intervals; None without scores."""
-    names = [due.id for due in material.rules.scored_rules()]
-    lines: list[tuple[str, list[Score | None]]] = [
-        ("strict", [strict_of(material, arm) for arm in material.arms])
+    names = [scored.id for scored in material.rules.scored_rules()]
+    rows: list[tuple[str, list[Score | None]]] = [
+        ("strict", [material.strict(arm) for arm in material.arms])
     ]
-    lines += [(name, [rule_of(material, arm, name) for arm in material.arms]) for name in names]
-    shown = [(name, scores) for name, scores in lines if any(map(_has_rate, scores))]
+    rows += [(name, [material.rule(arm, name) for arm in material.arms]) for name in names]
+    shown = [(name, scores) for name, scores in rows if any(map(_has_rate, scores))]
     if not shown:
         return None
-    judged = {due.id: ", by the judge" for due in llm_rules(material)}
+    suffix = {scored.id: ", by the judge" for scored in material.llm_checked}
     with matplotlib.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(10, 0.9 + 0.52 * len(shown)), layout="constrained")
         for index, arm in enumerate(material.arms):
             _draw_arm(axes, index, arm, [scores[index] for _, scores in shown])
-        labels = [f"{name}{judged.get(name, '')} ({_n_of(scores)})" for name, scores in shown]
+        labels = [f"{name}{suffix.get(name, '')} ({_n_of(scores)})" for name, scores in shown]
         axes.set_yticks(range(len(shown)), labels)
         axes.set_ylim(len(shown) - 0.45, -0.55)
         axes.axhline(0.5, color="#999999", linewidth=0.8)
@@ -103,7 +102,7 @@ def _draw_arm(axes: Any, index: int, arm: str, scores: Sequence[Score | None]) -
     )
 
 
-def curves(material: RunFiles) -> Markup | None:
+def draw_training_curves(material: RunFiles) -> Markup | None:
     """Loss, val loss and strict adherence over the steps of every student; None without any."""
     if not any(training.steps for training in material.training.values()):
         return None
@@ -120,7 +119,7 @@ def curves(material: RunFiles) -> Markup | None:
             _draw_training(panels, name, material.training[name], colour)
         panels[2].set_ylim(-2, 102)
         for axes in panels[:2]:
-            axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # room for the topmost mark
+            axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # space for the topmost mark
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
         return _svg(figure)
@@ -132,23 +131,23 @@ def _student_colours(material: RunFiles) -> Mapping[str, str]:
     others = [name for name in material.training if name != best]
     colours = {name: _OTHERS[at % len(_OTHERS)] for at, name in enumerate(others)}
     if best in material.training:
-        colours[str(best)] = COLOURS[2]  # last, so that nothing lies over it
+        colours[str(best)] = COLOURS[2]  # drawn last, on top
     return {name: colour for name, colour in colours.items() if material.training[name].steps}
 
 
-def _draw_training(panels: Any, name: str, training: Training, colour: str) -> None:
+def _draw_training(panels: Any, name: str, training: TrainingFiles, colour: str) -> None:
     steps = training.steps
     series = (
         [(step.step, step.loss) for step in steps if step.loss is not None],
         [(step.step, step.val_loss) for step in steps if step.val_loss is not None],
         [(step.step, 100 * step.strict) for step in steps if step.strict is not None],
     )
-    kept = training.result.best_step if training.result else None
+    best_step = training.result.best_step if training.result else None
     for axes, pairs, mark in zip(panels, series, ("", "o", "o"), strict=True):
         places, values = [x for x, _ in pairs], [y for _, y in pairs]
         axes.plot(places, values, color=colour, marker=mark, linewidth=1.6, label=name)
-        if mark and kept is not None:
-            ring = [(x, y) for x, y in pairs if x == kept]
+        if mark and best_step is not None:
+            ring = [(x, y) for x, y in pairs if x == best_step]
             axes.plot(
                 [x for x, _ in ring],
                 [y for _, y in ring],
@@ -160,7 +159,7 @@ def _draw_training(panels: Any, name: str, training: Training, colour: str) -> N
 
 
 def _svg(figure: Any) -> Markup:
-    """The figure without the XML head, which has no place inside a page."""
+    """The figure without the XML declaration, which is invalid inside a page."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata=_METADATA)
     plt.close(figure)

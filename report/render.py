@@ -1,7 +1,7 @@
-"""Fills the templates: the pages' one door for foreign text.
+"""Fills the templates. All foreign text enters the pages here.
 
-HTML is escaped by Jinja, Markdown by `formats.markdown` on every expression; a name that is not
-there is an error, and templates can change nothing.
+Jinja escapes HTML, and `formats.markdown` escapes every expression of a Markdown template. An
+unknown name is an error, and templates cannot change any value.
 """
 
 from pathlib import Path
@@ -10,55 +10,69 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from data.answers import Answer
-from judge.metrics.interval import Refusal
-from report import calibration, formats, headline, plots, searching, tables
-from report.examples import choose_examples
-from report.gather import TEACHER, RunFiles
-from report.hidden import drift_rows, hidden_result, raw
+from data.rows import Row
+from judge.records import TEACHER
+from report import formats, plots
+from report.agreement_note import explain_kappa
+from report.audit_table import build_audit_rows
+from report.examples import ShownAnswer, choose_examples
+from report.headline import comparison_sentence
+from report.heat_maps import shade
+from report.hidden_table import build_shift_rows, uncorrected_reasons
 from report.numbers import Numbers
-from report.references import references
-from report.serving import serving
-from report.slices import shade
+from report.reference_table import build_reference_table
+from report.rule_table import build_llm_rows, build_rule_rows, logged_scores, missing_reasons
+from report.run_files import RunFiles
+from report.search_table import build_search_table
+from report.serving import build_serving_guide
+from report.student_table import build_student_table, flatten, list_evaluations
 
 _FOLDER = Path(__file__).parent
 _FILTERS = (
     formats.percent,
     formats.interval,
-    formats.points,
+    formats.signed_points,
     formats.decimal,
     formats.p_value,
     formats.number,
     formats.duration,
     formats.short,
     formats.fenced,
-    tables.listed,
-    calibration.reading,
+    formats.listed,
+    explain_kappa,
     shade,
 )
 
 
 def render_html(material: RunFiles, numbers: Numbers) -> str:
     """The report as one self-contained page: no scripts, nothing fetched."""
-    figures = {"forest": plots.forest(material), "curves": plots.curves(material)}
-    page = _environment(html=True).get_template("report.html.j2")
-    return page.render(**_shown(material, numbers), **figures, colours=plots.COLOURS) + "\n"
+    figures = {
+        "forest": plots.draw_forest(material),
+        "curves": plots.draw_training_curves(material),
+        "colours": plots.COLOURS,
+    }
+    return _render("report.html.j2", material, numbers, figures)
 
 
 def render_markdown(material: RunFiles, numbers: Numbers) -> str:
     """The report as Markdown, without the figures."""
-    page = _environment(html=False).get_template("report.md.j2")
-    return page.render(**_shown(material, numbers)) + "\n"
+    return _render("report.md.j2", material, numbers)
 
 
 def render_card(material: RunFiles, numbers: Numbers) -> str:
     """The model card of the best student as Markdown."""
-    page = _environment(html=False).get_template("card.md.j2")
-    return page.render(**_shown(material, numbers)) + "\n"
+    return _render("card.md.j2", material, numbers)
+
+
+def _render(
+    name: str, material: RunFiles, numbers: Numbers, figures: dict[str, Any] | None = None
+) -> str:
+    template = _environment(html=".html." in name).get_template(name)
+    return template.render(**_values(material, numbers), **(figures or {})) + "\n"
 
 
 def _environment(html: bool) -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(_FOLDER),
         undefined=StrictUndefined,
         autoescape=html,
@@ -66,53 +80,40 @@ def _environment(html: bool) -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {function.__name__: function for function in _FILTERS}
-    return made
+    environment.filters |= {function.__name__: function for function in _FILTERS}
+    return environment
 
 
-def _shown(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
-    """Everything that a template may name."""
+def _values(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
+    """The names that a template may use."""
     arms = material.arms
     return {
         "m": material,
         "numbers": numbers,
         "arms": arms,
-        "strict": {arm: headline.strict_of(material, arm) for arm in arms},
-        "references": references(material),
-        "versus_teacher": headline.said(headline.compared(material, TEACHER)),
-        "rule_rows": tables.rule_rows(material),
-        "llm_rows": tables.llm_rows(material),
-        "llm_must": [due.id for due in headline.llm_rules(material) if due.must],
-        **_judged(material, numbers),
-        "logged": tables.logged(material),
-        "students": tables.students(material),
-        "search": searching.search(material),
-        "looks": tables.looks(material),
-        "audit_rows": tables.audit_rows(material),
-        "orders": tables.orders(material),
-        "missing": tables.missing_reasons(material),
+        "strict": {arm: material.strict(arm) for arm in arms},
+        "references": build_reference_table(material),
+        "versus_teacher": comparison_sentence(material.comparison(TEACHER)),
+        "rule_rows": build_rule_rows(material),
+        "llm_rows": build_llm_rows(material),
+        "llm_must": [scored.id for scored in material.llm_checked if scored.must],
+        "shift_rows": list(build_shift_rows(numbers.hidden)),
+        "uncorrected": uncorrected_reasons(numbers.hidden),
+        "logged": logged_scores(material),
+        "students": build_student_table(material),
+        "search": build_search_table(material),
+        "evaluations": list_evaluations(material),
+        "audit_rows": build_audit_rows(material),
+        "missing": missing_reasons(material),
         "examples": choose_examples(material),
-        "shown_contexts": shown_contexts,
-        "serving": serving(material),
-        "manifest": list(tables.flat(material.manifest or {})),
+        "contexts_of": contexts_of,
+        "serving": build_serving_guide(material),
+        "manifest": list(flatten(material.manifest or {})),
     }
 
 
-def _judged(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
-    """What the sections on the judge and the hidden set may name."""
-    found, unseen = material.calibration, hidden_result(material)
-    return {
-        "calibrated": None if isinstance(found, Refusal) else found,
-        "uncalibrated": material.refused,
-        "probes": calibration.probes(found),
-        "hidden_refused": unseen.reason if isinstance(unseen, Refusal) else None,
-        "drift_rows": list(drift_rows(numbers.hidden)),
-        "raw": raw(numbers.hidden),
-    }
-
-
-def shown_contexts(row: Any, answers: tuple[Answer | None, ...]) -> list[tuple[str, bool]]:
-    """The row's passages, each with whether every arm was shown it."""
-    dropped = max((answer.dropped for answer in answers if answer), default=0)
-    kept = len(row.contexts) - dropped
-    return [(context.text, at < kept) for at, context in enumerate(row.contexts)]
+def contexts_of(row: Row, answers: tuple[ShownAnswer, ...]) -> list[tuple[str, bool]]:
+    """The row's passages, each with whether every arm saw it."""
+    dropped = max((shown.answer.dropped for shown in answers if shown.answer), default=0)
+    visible = len(row.contexts) - dropped
+    return [(context.text, at < visible) for at, context in enumerate(row.contexts)]

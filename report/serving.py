@@ -1,7 +1,7 @@
-"""How the best student is served and asked: without a system message, by the user template.
+"""How to serve and ask the best student: by the user template, without a system message.
 
-Knows vLLM's command line, the request of an OpenAI-compatible server, and how transformers and peft
-answer where vLLM cannot; starts nothing.
+Writes vLLM's command line and a request to an OpenAI-compatible server, or a transformers and peft
+program where vLLM cannot serve the student.
 """
 
 import json
@@ -11,9 +11,9 @@ from typing import Any
 
 from data.rows import Context, Row
 from prompts.prompt_file import user_text
-from report.gather import RunFiles, Saved
+from report.run_files import RunFiles, SavedStudent
 
-_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank offers
+_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # values of vLLM's --max-lora-rank
 _ROW = Row(
     id="example",
     question="Your question",
@@ -22,20 +22,20 @@ _ROW = Row(
 
 
 @dataclass(frozen=True)
-class Serving:
-    """What answers, and how it is asked."""
+class ServingGuide:
+    """Commands to serve a student and to ask it."""
 
-    command: str  # a shell's, that starts a server; or a Python program that answers
-    request: str | None  # a shell's, that asks the server; None: the program does
+    command: str  # a shell command that starts a server, or a Python program that answers
+    request: str | None  # a shell command that asks the server; None: the program asks
 
 
-def serving(material: RunFiles) -> Serving | None:
-    """How the best student is served; None when none has been chosen and saved."""
+def build_serving_guide(material: RunFiles) -> ServingGuide | None:
+    """The guide for the best student; None when none has been chosen and saved."""
     if material.choice is None or material.saved is None:
         return None
     saved, name = material.saved, material.choice.best
     if saved.served == "live":
-        return Serving(_program(material, saved), None)
+        return ServingGuide(_program(material, saved), None)
     command = f"vllm serve {_model(saved, name)} \\\n"
     command += f"  --max-model-len {material.config.model.max_length}"
     body = json.dumps(_body(material, name), ensure_ascii=False, indent=1)
@@ -43,15 +43,15 @@ def serving(material: RunFiles) -> Serving | None:
         "curl http://localhost:8000/v1/chat/completions "
         f"-H 'Content-Type: application/json' -d @- <<'JSON'\n{body}\nJSON"
     )
-    return Serving(command, request)
+    return ServingGuide(command, request)
 
 
-def _model(saved: Saved, name: str) -> str:
-    """What vLLM is to serve under the student's name."""
+def _model(saved: SavedStudent, name: str) -> str:
+    """The arguments of `vllm serve` that name the model."""
     path = str(saved.path.resolve())
     if saved.served == "folded":
         return f"{shlex.quote(path)} \\\n  --served-model-name {shlex.quote(name)}"
-    rank = next(offered for offered in _RANKS if offered >= (saved.rank or 0))
+    rank = next(rank for rank in _RANKS if rank >= (saved.rank or 0))
     return (
         f"{shlex.quote(saved.base)} \\\n"
         f"  --enable-lora --max-lora-rank {rank} \\\n"
@@ -59,8 +59,8 @@ def _model(saved: Saved, name: str) -> str:
     )
 
 
-def _program(material: RunFiles, saved: Saved) -> str:
-    """Python that asks a student whose virtual tokens only peft knows."""
+def _program(material: RunFiles, saved: SavedStudent) -> str:
+    """A Python program for a student whose virtual tokens only peft supports."""
     body, kwargs = _body(material, saved.method), material.config.model.template_kwargs
     return f"""\
 import torch
@@ -80,7 +80,7 @@ print(tokenizer.decode(answer[0, prompt["input_ids"].shape[1] :], skip_special_t
 
 
 def _body(material: RunFiles, name: str) -> dict[str, Any]:
-    """A request with no system message: the user turn is the one that the student learnt."""
+    """A request without a system message, with the user turn that the student was trained on."""
     sampling, kwargs = material.config.predict.sampling, material.config.model.template_kwargs
     row = _ROW.model_copy(update={"tags": {tag: f"<{tag}>" for tag in material.prompt.tags}})
     body: dict[str, Any] = {

@@ -3,6 +3,8 @@
 from typing import Literal
 
 from data.records import Record
+from judge.metrics.interval import Interval
+from judge.metrics.stats import wilson
 
 
 class Sample(Record):
@@ -29,6 +31,11 @@ class Step(Record):
     rules: dict[str, float] | None = None  # adherence by rule on those rows
     val_rows: int | None = None  # evaluated val rows; None: an optimiser step
     samples: tuple[Sample, ...] | None = None  # only where a tracker is set to show them
+
+    @property
+    def strict_interval(self) -> Interval | None:
+        """95 % interval of `strict`."""
+        return _strict_interval(self.strict, self.val_rows)
 
 
 class TrainingResult(Record):
@@ -88,6 +95,11 @@ class Trial(Record):
     seconds: float | None = None
     reason: str | None = None  # why it was stopped, refused or failed
 
+    @property
+    def strict_interval(self) -> Interval | None:
+        """95 % interval of `strict`."""
+        return _strict_interval(self.strict, self.val_rows)
+
 
 class LeaderboardCell(Record):
     """The trials of one method on one base."""
@@ -107,3 +119,7 @@ class SearchResult(Record):
     leaderboard: tuple[LeaderboardCell, ...]  # models × methods
     best: str | None  # name of the best trial
     why: str
+
+
+def _strict_interval(strict: float | None, rows: int | None) -> Interval | None:
+    return None if strict is None or not rows else wilson(round(strict * rows), rows)

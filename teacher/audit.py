@@ -15,6 +15,8 @@ from data.jsonl import read_records
 from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
+from judge.metrics.interval import Interval
+from judge.metrics.stats import wilson
 from judge.metrics.verdict_table import strict
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
@@ -28,6 +30,11 @@ class ObeyedShare(Record):
 
     value: float | None  # None: no row is decided
     n: int  # rows on which the rule is due and has a verdict
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % interval of the share."""
+        return None if self.value is None else wilson(round(self.value * self.n), self.n)
 
 
 class RuleAudit(Record):
@@ -70,7 +77,7 @@ def audit(
 ) -> Audit:
     """Writes `teacher/audit.json` from the candidates of the logged train rows."""
     must, run = rules.must_rules, RunPaths.of(config)
-    training = list(run.training_rows(config))
+    training = list(run.training(config))
     logged = {row.id for row in training if row.synthetic is None}
     drawn = [one for one in found.train if one.answer.row in logged]
     base = [one for row, one in found.base.items() if row in logged]

@@ -16,7 +16,12 @@ ALLOWED = {
     "judge": {"config", "data", "prompts", "wire", "engine.vllm_server"},
     "teacher": {"config", "data", "prompts", "engine", "judge"},
     "student": {"config", "data", "prompts", "engine", "judge"},
-    "report": {"config", "data", "prompts", "judge", "teacher.audit", "student.records"},
+    "report": {
+        *("config", "data", "prompts", "teacher.audit", "student.records"),
+        # a view only shows: report reads the judge's records from disk and measures nothing
+        *("judge.records", "judge.summary.records", "judge.calibration.record"),
+        *("judge.metrics.interval", "judge.verdict"),
+    },
     "pipeline": {"config", "data", "prompts", "engine", "judge", "teacher", "student", "report"},
 }
 
@@ -41,6 +46,15 @@ def test_a_room_imports_only_what_lies_below_it(room: str) -> None:
             parts = module.split(".")
             known = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
             assert known & allowed, f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_report_imports_no_function_of_the_judge() -> None:
+    """Only record types and constants, whose names begin with a capital letter."""
+    for path in (ROOT / "report").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("judge."):
+                names = [alias.name for alias in node.names]
+                assert all(name[0].isupper() for name in names), f"{path.name} imports {names}"
 
 
 def test_every_room_is_in_the_table() -> None:

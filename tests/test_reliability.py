@@ -16,13 +16,13 @@ from config.load import load_config
 from data.answers import read_answers
 from engine.batch_job import run_job
 from pipeline.manifest import manifest
-from report.numbers import make_numbers
+from report.numbers import build_numbers
 from report.render import render_card, render_html, render_markdown
 from tests.engine.fake_engine import FakeEngine, fake_tasks
 from tests.guard.environment import guarded_environment
 from tests.judge.llm.runs import after_probe, judged, pairs_of
 from tests.judge.llm.server import error
-from tests.report.made import gathered
+from tests.report.run_fixture import read_fixture
 
 ROOT = Path(__file__).resolve().parents[1]
 CANARY = "sk-canary-4711"
@@ -115,8 +115,8 @@ def test_a_key_of_the_environment_is_in_no_file_of_a_run(
     for name in ("OPENAI_API_KEY", "WANDB_API_KEY", "HF_TOKEN"):
         monkeypatch.setenv(name, CANARY)
     monkeypatch.chdir(ROOT)
-    material = gathered(tmp_path)
-    numbers = make_numbers(material)
+    material = read_fixture(tmp_path)
+    numbers = build_numbers(material)
     sinks = {
         "settings": yaml.safe_dump(material.config.model_dump(mode="json")),
         "manifest": json.dumps(manifest(load_config(ROOT / "config/demo.yaml", []))),

@@ -34,6 +34,7 @@ from judge.metrics.agreement import agreements
 from judge.metrics.interval import Interval
 from judge.records import Agreement, Coverage
 from judge.score import judging_server
+from judge.summary.summarise import write_summary
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
 
@@ -47,6 +48,7 @@ def calibrate_command(config: Config, arguments: argparse.Namespace) -> int:
         calibration = calibrate(config, server)
     path = RunPaths.of(config).calibration
     write_text(path, calibration.model_dump_json(indent=1) + "\n")
+    write_summary(config)
     print("\n".join(summary_lines(calibration)))
     print(f"calibration: {path}")
     missing = calibration.coverage.share_missing if calibration.coverage else 0.0

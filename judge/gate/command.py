@@ -1,25 +1,17 @@
-"""`python -m judge CONFIG gate`: thresholds on a run's scores as an exit code and as JUnit XML."""
+"""`python -m judge CONFIG gate`: the gates of a run as an exit code and as JUnit XML."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from pydantic import ValidationError
-
-from config.errors import DataError
 from config.schema import Config
 from data.atomic_write import write_text
-from data.jsonl import read_records
 from data.run_paths import RunPaths
-from judge.calibration.record import load_calibration, noted_fingerprint
 from judge.format import format_share
-from judge.gate.junit import JunitCase, junit
-from judge.gate.junit import Outcome as CaseOutcome
-from judge.gate.thresholds import Gate, GateMeasurements, decide, exit_code
-from judge.metrics.verdict_table import build_verdict_table
-from judge.records import JudgeResult
+from judge.gate.junit import CaseOutcome, JunitCase, junit_xml
+from judge.gate.measurements import GateMeasurements, read_measurements
+from judge.gate.thresholds import decide_gates, exit_code
+from judge.summary.records import GateResult
 from judge.verdict import Verdict
-from prompts.prompt_file import load_prompt
-from prompts.rules import ScoredRule, rules_sha256
+from prompts.rules import ScoredRule
 
 LISTED = 10  # failed answers named per rule
 _CASES: dict[str, CaseOutcome] = {"pass": "pass", "fail": "failure"}  # all else: error
@@ -27,73 +19,55 @@ _CASES: dict[str, CaseOutcome] = {"pass": "pass", "fail": "failure"}  # all else
 
 def gate_command(config: Config) -> int:
     """One line per gate, and judge/gate.xml. Returns 0, 1, 3 or 4."""
-    measured = measure(config)
-    gates = list(decide(config.judge, measured))
+    measured = read_measurements(config)
+    gates = list(decide_gates(config.judge, measured))
     for gate in gates:
-        print(f"{gate.outcome}: {gate.name}: {gate.said}")
+        print(f"{gate.outcome}: {gate.name}: {gate.message}")
     suites = {
         f"{measured.best}: gates": [_gate_case(gate) for gate in gates],
         f"{measured.best}: rules": list(_rule_cases(config.judge.gate.strict_min, measured)),
     }
-    write_text(RunPaths.of(config).gate, junit(config.name, suites))
+    write_text(RunPaths.of(config).gate, junit_xml(config.name, suites))
     return exit_code(gates)
 
 
-def measure(config: Config) -> GateMeasurements:
-    """What the run has left. Raises DataError when it was not judged by the rules of today."""
-    at = RunPaths.of(config)
-    prompt, rules = load_prompt(config.prompt, Path())
-    again = "run `python -m judge CONFIG score` first"
-    if not (at.scores.exists() and at.verdicts.exists()):
-        raise DataError(f"{at.scores}: not there; {again}")
-    try:
-        result = JudgeResult.model_validate_json(at.scores.read_bytes())
-    except ValidationError as error:
-        raise DataError(f"{at.scores}: {str(error).splitlines()[0]}; {again}") from None
-    if result.scores.rules_sha256 != rules_sha256(rules):
-        raise DataError(f"{at.scores}: made with other rules than {config.prompt.rules}; {again}")
-    best = f"student/{at.best_student()}"
-    if best not in result.scores.arms:
-        raise DataError(f"{at.scores}: the best student, {best}, is not in it; {again}")
-    board = build_verdict_table(rules, at.rows("val"), read_records(at.verdicts, Verdict))
-    bound = noted_fingerprint(rules, prompt, result.judge)
-    return GateMeasurements(best, result, board, load_calibration(at.calibration, bound))
-
-
-def _gate_case(gate: Gate) -> JunitCase:
-    return JunitCase(gate.name, _CASES.get(gate.outcome, "error"), f"{gate.outcome}: {gate.said}")
+def _gate_case(gate: GateResult) -> JunitCase:
+    outcome = _CASES.get(gate.outcome, "error")
+    return JunitCase(gate.name, outcome, f"{gate.outcome}: {gate.message}")
 
 
 def _rule_cases(strict_min: float | None, measured: GateMeasurements) -> Iterator[JunitCase]:
     """One case per rule of the best student.
 
-    A must-rule fails when its failures alone leave less than `strict_min`; without that threshold,
-    or for a should-rule, the case only carries the numbers.
+    A must-rule fails when its failures alone push the strict rate below `strict_min`. Without that
+    threshold, and for a should-rule, the case only carries the numbers.
     """
-    answers = measured.board.verdicts[measured.best]
-    for due in measured.board.rules.scored_rules():
-        failed = [by_rule[due.id] for by_rule in answers.values()]
-        failed = [verdict for verdict in failed if verdict.outcome == "fail"]
+    answers = measured.table.verdicts[measured.best]
+    for rule in measured.table.rules.scored_rules():
+        verdicts = [by_rule[rule.id] for by_rule in answers.values()]
+        failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
         left = (len(answers) - len(failed)) / len(answers)
-        sinks = due.must and strict_min is not None and left < strict_min
-        yield _rule_case(due, failed, f"they alone leave {left:.1%}" if sinks else None, measured)
+        too_many = rule.must and strict_min is not None and left < strict_min
+        yield _rule_case(rule, failed, left if too_many else None, measured)
 
 
 def _rule_case(
-    due: ScoredRule, failed: list[Verdict], sinks: str | None, measured: GateMeasurements
+    rule: ScoredRule, failed: list[Verdict], left: float | None, measured: GateMeasurements
 ) -> JunitCase:
-    found = measured.result.scores.arms[measured.best].rules[due.id]
-    missing = ", ".join(f"{count} {reason}" for reason, count in found.missing.items())
+    score = measured.result.scores.arms[measured.best].rules[rule.id]
+    missing = ", ".join(f"{count} {reason}" for reason, count in score.missing.items())
     numbers = (
-        f"{format_share(found.rate, found.low, found.high)}, {found.passes} of {found.scored} pass"
+        f"{format_share(score.rate, score.low, score.high)}, {score.passes} of {score.scored} pass"
         f"{f', missing: {missing}' if missing else ''}"
     )
-    details = "\n".join(f"{one.row}: {one.note}".rstrip(": ") for one in failed[:LISTED])
+    details = "\n".join(
+        f"{verdict.row}: {verdict.note}".rstrip(": ") for verdict in failed[:LISTED]
+    )
     if len(failed) > LISTED:
         details += f"\nand {len(failed) - LISTED} more"
-    if not found.scored:
-        return JunitCase(due.id, "skipped", numbers if missing else "never due")
-    if sinks is not None:
-        said = f"{numbers}; {len(failed)} failures: {sinks}, below strict_min"
-        return JunitCase(due.id, "failure", said, details)
-    return JunitCase(due.id, "pass", numbers, details)
+    if not score.scored:
+        return JunitCase(rule.id, "skipped", numbers if missing else "never applicable")
+    if left is None:
+        return JunitCase(rule.id, "pass", numbers, details)
+    failures = f"{len(failed)} failures: they alone leave {left:.1%}, below strict_min"
+    return JunitCase(rule.id, "failure", f"{numbers}; {failures}", details)

@@ -1,4 +1,4 @@
-"""JUnit's XML, as CI systems read it: suites of cases that pass, fail, err or are skipped."""
+"""JUnit XML for CI systems: suites of cases that pass, fail, raise an error or are skipped."""
 
 import re
 from collections import Counter
@@ -6,43 +6,41 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 from xml.etree import ElementTree
 
-# XML 1.0 cannot hold these at all, escaped or not.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Characters that XML 1.0 forbids even in escaped form.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-Outcome = Literal["pass", "failure", "error", "skipped"]
+CaseOutcome = Literal["pass", "failure", "error", "skipped"]
 
 
 class JunitCase(NamedTuple):
     """One test case."""
 
     name: str
-    outcome: Outcome
+    outcome: CaseOutcome
     message: str  # one line
     details: str = ""
 
 
-def junit(name: str, suites: Mapping[str, Sequence[JunitCase]]) -> str:
-    """The document of all suites. Characters that XML cannot hold become U+FFFD."""
+def junit_xml(name: str, suites: Mapping[str, Sequence[JunitCase]]) -> str:
+    """The XML document of all suites. Characters that XML forbids become U+FFFD."""
     every = [case for cases in suites.values() for case in cases]
     root = ElementTree.Element("testsuites", _counts(name, every))
     for title, cases in suites.items():
         suite = ElementTree.SubElement(root, "testsuite", _counts(title, cases))
         for case in cases:
-            made = ElementTree.SubElement(
-                suite, "testcase", {"classname": _text(title), "name": _text(case.name)}
-            )
-            _fill(made, case)
+            attributes = {"classname": _text(title), "name": _text(case.name)}
+            _fill(ElementTree.SubElement(suite, "testcase", attributes), case)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _fill(made: ElementTree.Element, case: JunitCase) -> None:
+def _fill(element: ElementTree.Element, case: JunitCase) -> None:
     if case.outcome == "pass":
-        said = "\n".join(filter(None, (case.message, case.details)))
-        ElementTree.SubElement(made, "system-out").text = _text(said)
+        output = "\n".join(filter(None, (case.message, case.details)))
+        ElementTree.SubElement(element, "system-out").text = _text(output)
         return
-    found = ElementTree.SubElement(made, case.outcome, {"message": _text(case.message)})
-    found.text = _text(case.details) or None
+    result = ElementTree.SubElement(element, case.outcome, {"message": _text(case.message)})
+    result.text = _text(case.details) or None
 
 
 def _counts(name: str, cases: Sequence[JunitCase]) -> dict[str, str]:
@@ -57,4 +55,4 @@ def _counts(name: str, cases: Sequence[JunitCase]) -> dict[str, str]:
 
 
 def _text(text: str) -> str:
-    return _NO_XML.sub("\ufffd", text)
+    return _FORBIDDEN.sub("\ufffd", text)

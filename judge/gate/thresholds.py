@@ -1,46 +1,27 @@
-"""Whether a run's best student passes the thresholds of `judge.gate`: one outcome per gate.
+"""Compares the best student with the thresholds of `judge.gate`: one result per gate.
 
-Measures nothing: it holds what scoring and calibration left on disk against the settings.
+Measures nothing but the paired test: the numbers are those that scoring and calibration wrote.
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
 
 from config.errors import ConfigError
 from config.judging import GateSettings, JudgeSettings
 from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
 from judge.format import format_difference, format_share
+from judge.gate.measurements import GateMeasurements
 from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Refusal
-from judge.metrics.paired import BASE, TEACHER
-from judge.metrics.verdict_table import STRICT, VerdictTable
-from judge.records import JudgeResult
-
-GateOutcome = Literal["pass", "fail", "undecided", "inconclusive", "uncalibrated"]
+from judge.metrics.verdict_table import STRICT
+from judge.records import BASE, TEACHER
+from judge.summary.records import GateResult
 
 
-class Gate(NamedTuple):
-    """One threshold and what was measured against it."""
+def exit_code(gates: list[GateResult]) -> int:
+    """4: the judge is not calibrated; 3: too much is missing; 1: a gate failed; 0: all passed.
 
-    name: str
-    outcome: GateOutcome
-    said: str  # measured value, interval, threshold
-
-
-class GateMeasurements(NamedTuple):
-    """What a run has left for its gates."""
-
-    best: str  # arm of the best student
-    result: JudgeResult
-    board: VerdictTable
-    calibration: Calibration | Refusal  # of the judge as it is now
-
-
-def exit_code(gates: list[Gate]) -> int:
-    """4: the judge is not calibrated; 3: too much is missing to say; 1: a gate failed; 0: none.
-
-    In this order: of numbers that cannot be trusted none is a failure.
+    In this order: a number that cannot be trusted does not count as a failure.
     """
     outcomes = {gate.outcome for gate in gates}
     if "uncalibrated" in outcomes:
@@ -50,115 +31,125 @@ def exit_code(gates: list[Gate]) -> int:
     return 1 if "fail" in outcomes else 0
 
 
-def decide(settings: JudgeSettings, measured: GateMeasurements) -> Iterator[Gate]:
-    """Every gate that is set, and the one on missing verdicts always.
+def decide_gates(settings: JudgeSettings, measured: GateMeasurements) -> Iterator[GateResult]:
+    """The result of every gate that is set; the gate on missing verdicts always applies.
 
     Raises ConfigError when none is set.
     """
-    asked = settings.gate
-    if asked == GateSettings():
+    gate = settings.gate
+    if gate == GateSettings():
         raise ConfigError(
             "judge.gate: no threshold is set; set strict_min, gap_closed_min, "
             "not_worse_than_teacher, max_missing or calibrated"
         )
-    if asked.calibrated:
+    if gate.calibrated:
         yield _calibrated(measured)
-    yield _missing(asked, settings.max_missing, measured)
-    if asked.strict_min is not None:
-        yield _strict(asked.strict_min, measured)
-    if asked.gap_closed_min is not None:
-        yield _gap(asked.gap_closed_min, measured)
-    if asked.not_worse_than_teacher is not None:
-        yield _not_worse(asked.not_worse_than_teacher, measured)
+    yield _missing(gate, settings.max_missing, measured)
+    if gate.strict_min is not None:
+        yield _strict(gate.strict_min, measured)
+    if gate.gap_closed_min is not None:
+        yield _gap(gate.gap_closed_min, measured)
+    if gate.not_worse_than_teacher is not None:
+        yield _not_worse(gate.not_worse_than_teacher, measured)
 
 
-def _calibrated(measured: GateMeasurements) -> Gate:
-    ruled = _ruled_by_model(measured)
-    found = measured.calibration
-    if not ruled:
-        return Gate("calibrated", "pass", "no must-rule is decided by a model")
-    if isinstance(found, Refusal):
-        return Gate("calibrated", "uncalibrated", f"{', '.join(ruled)}: {found.reason}")
-    if not found.representative:
-        said = "calibrated on no answer that people call good or bad; label some of the logs"
-        return Gate("calibrated", "uncalibrated", f"{', '.join(ruled)}: {said}")
-    n = found.scores[STRICT].report.n
-    return Gate("calibrated", "pass", f"against people's labels on {n} answers")
+def _gate(name: str, passed: bool, message: str) -> GateResult:
+    return GateResult(name=name, outcome="pass" if passed else "fail", message=message)
 
 
-def _ruled_by_model(measured: GateMeasurements) -> list[str]:
-    return [due.id for due in measured.board.rules.scored_rules() if due.must and by_model(due)]
+def _undecided(name: str, message: str) -> GateResult:
+    return GateResult(name=name, outcome="undecided", message=message)
 
 
-def _missing(asked: GateSettings, usual: float, measured: GateMeasurements) -> Gate:
-    most = usual if asked.max_missing is None else asked.max_missing
+def _calibrated(measured: GateMeasurements) -> GateResult:
+    name, calibration = "calibrated", measured.calibration
+    by_llm = _must_rules_by_llm(measured)
+    if not by_llm:
+        return _gate(name, True, "no must-rule is decided by a model")
+    if isinstance(calibration, Calibration) and calibration.representative:
+        n = calibration.scores[STRICT].report.n
+        return _gate(name, True, f"against people's labels on {n} answers")
+    reason = "calibrated on no answer that people call good or bad; label some of the logs"
+    if isinstance(calibration, Refusal):
+        reason = calibration.reason
+    message = f"{', '.join(by_llm)}: {reason}"
+    return GateResult(name=name, outcome="uncalibrated", message=message)
+
+
+def _must_rules_by_llm(measured: GateMeasurements) -> list[str]:
+    rules = measured.table.rules.scored_rules()
+    return [rule.id for rule in rules if rule.must and by_model(rule)]
+
+
+def _missing(gate: GateSettings, default: float, measured: GateMeasurements) -> GateResult:
+    limit = default if gate.max_missing is None else gate.max_missing
     arms = [measured.best]
-    if asked.gap_closed_min is not None:
+    if gate.gap_closed_min is not None:
         arms += [TEACHER, BASE]
-    elif asked.not_worse_than_teacher is not None:
+    elif gate.not_worse_than_teacher is not None:
         arms.append(TEACHER)
     scores = measured.result.scores.arms
-    shares = {
-        arm: scores[arm].strict.missing / max(1, scores[arm].strict.n + scores[arm].strict.missing)
-        for arm in arms
-        if arm in scores
-    }
-    worst = max(shares, key=shares.__getitem__)
-    said = f"{shares[worst]:.1%} of the strict scores of {worst}, at most {most:.1%}"
-    return Gate("max_missing", "inconclusive" if shares[worst] > most else "pass", said)
-
-
-def _strict(least: float, measured: GateMeasurements) -> Gate:
-    found = measured.result.scores.arms[measured.best].strict
-    said = (
-        f"{format_share(found.rate, found.low, found.high)} on {found.n} rows, at least {least:.1%}"
+    strict = {arm: scores[arm].strict for arm in arms if arm in scores}
+    missing = {arm: s.missing / max(1, s.n + s.missing) for arm, s in strict.items()}
+    worst = max(missing, key=missing.__getitem__)
+    return GateResult(
+        name="max_missing",
+        outcome="inconclusive" if missing[worst] > limit else "pass",
+        message=f"{missing[worst]:.1%} of the strict scores of {worst}, at most {limit:.1%}",
     )
-    if found.rate is None:
-        return Gate("strict_min", "undecided", said)
-    return Gate("strict_min", "pass" if found.rate >= least else "fail", said)
 
 
-def _gap(least: float, measured: GateMeasurements) -> Gate:
-    gaps = measured.result.scores.gaps
-    found = next(gap for gap in gaps if gap.student == measured.best)
-    if found.value is None:
-        return Gate("gap_closed_min", "undecided", f"{found.refused}, at least {least:.1%}")
-    closed = format_share(found.value, found.low, found.high)
-    said = f"{closed} on {found.n} rows, at least {least:.1%}"
-    return Gate("gap_closed_min", "pass" if found.value >= least else "fail", said)
+def _strict(threshold: float, measured: GateMeasurements) -> GateResult:
+    name, strict = "strict_min", measured.result.scores.arms[measured.best].strict
+    rate = format_share(strict.rate, strict.low, strict.high)
+    message = f"{rate} on {strict.n} rows, at least {threshold:.1%}"
+    if strict.rate is None:
+        return _undecided(name, message)
+    return _gate(name, strict.rate >= threshold, message)
 
 
-def _not_worse(margin: float, measured: GateMeasurements) -> Gate:
-    name, board = "not_worse_than_teacher", measured.board
-    if TEACHER not in board.verdicts:
-        return Gate(name, "undecided", "the teacher has no verdicts")
-    ours, theirs = board.decided(measured.best, STRICT), board.decided(TEACHER, STRICT)
-    units = [unit for unit in ours if unit in theirs]
-    index, whence = _index(measured)
-    found = non_inferiority(
-        [float(ours[unit]) for unit in units],
-        [float(theirs[unit]) for unit in units],
-        board.clusters(units),
+def _gap(threshold: float, measured: GateMeasurements) -> GateResult:
+    name, gaps = "gap_closed_min", measured.result.scores.gaps
+    gap = next(gap for gap in gaps if gap.student == measured.best)
+    if gap.value is None:
+        return _undecided(name, f"{gap.refused}, at least {threshold:.1%}")
+    closed = format_share(gap.value, gap.low, gap.high)
+    return _gate(
+        name, gap.value >= threshold, f"{closed} on {gap.n} rows, at least {threshold:.1%}"
+    )
+
+
+def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
+    name, table = "not_worse_than_teacher", measured.table
+    if TEACHER not in table.verdicts:
+        return _undecided(name, "the teacher has no verdicts")
+    student, teacher = table.decided(measured.best, STRICT), table.decided(TEACHER, STRICT)
+    keys = [key for key in student if key in teacher]
+    index, origin = _youden(measured)
+    test = non_inferiority(
+        [float(student[key]) for key in keys],
+        [float(teacher[key]) for key in keys],
+        table.clusters(keys),
         margin,
         index,
     )
-    if isinstance(found, Refusal):
-        return Gate(name, "undecided", found.reason)
-    said = (
-        f"{format_difference(found.difference)} on {len(units)} rows, one-sided 95 % bound "
-        f"{format_difference(found.low)}, above {format_difference(found.limit)} "
-        f"(margin {margin:.1%}, J {index:.2f}, "
-        f"{whence}); of two equal arms {found.rows} rows show it"
+    if isinstance(test, Refusal):
+        return _undecided(name, test.reason)
+    difference, bound, limit = map(format_difference, (test.difference, test.low, test.limit))
+    message = (
+        f"{difference} on {len(keys)} rows, one-sided 95 % bound {bound}, above {limit} "
+        f"(margin {margin:.1%}, J {index:.2f}, {origin}); if both arms are equal, {test.rows} "
+        "rows show it"
     )
-    return Gate(name, "pass" if found.holds else "fail", said)
+    return _gate(name, test.holds, message)
 
 
-def _index(measured: GateMeasurements) -> tuple[float, str]:
-    """The judge's J on the strict score, and where it is from."""
-    if not _ruled_by_model(measured):
+def _youden(measured: GateMeasurements) -> tuple[float, str]:
+    """The judge's J = TPR + TNR − 1 on the strict score, and its origin in words."""
+    if not _must_rules_by_llm(measured):
         return 1.0, "rules in code"
-    found = measured.calibration
-    known = None if isinstance(found, Refusal) else found.scores.get(STRICT)
-    if known is None or known.report.j is None:
-        return 1.0, "taken: the judge is not calibrated"
-    return known.report.j, "calibrated"
+    calibration = measured.calibration
+    score = calibration.scores.get(STRICT) if isinstance(calibration, Calibration) else None
+    if score is None or score.report.j is None:
+        return 1.0, "assumed: the judge is not calibrated"
+    return score.report.j, "calibrated"

@@ -6,9 +6,7 @@ from dataclasses import asdict
 from judge.metrics.interval import Interval
 from judge.metrics.stats import gap_closed, holm, mcnemar, paired_difference
 from judge.metrics.verdict_table import LABEL_FREE, STRICT, VerdictTable
-from judge.records import Comparison, GapScore
-
-BASE, TEACHER = "base", "teacher"
+from judge.records import BASE, TEACHER, Comparison, GapScore
 
 
 def compare_students(table: VerdictTable) -> Iterator[Comparison]:

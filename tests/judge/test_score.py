@@ -14,7 +14,7 @@ from judge.__main__ import judge_parser
 from judge.records import JudgeResult
 from judge.score import score_command
 from tests.judge.llm.server import Sent, error, is_probe, serving, user, verdict
-from tests.report.made import ROWS, make_run
+from tests.report.run_fixture import ROWS, make_run
 
 NOWHERE = "http://127.0.0.1:9/v1"
 

@@ -1,12 +1,12 @@
-"""A whole run, made once."""
+"""The files of a whole run, made once."""
 
 import pytest
 
-from report.gather import RunFiles
-from tests.report.made import gathered
+from report.run_files import RunFiles
+from tests.report.run_fixture import read_fixture
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
-    """A whole run."""
-    return gathered(tmp_path_factory.mktemp("made"))
+def material(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
+    """The files of a whole run."""
+    return read_fixture(tmp_path_factory.mktemp("run"))

@@ -10,21 +10,21 @@ import pytest
 from config.errors import DataError
 from data.run_paths import RunPaths
 from report.examples import choose_examples
-from report.formats import duration, fenced, markdown, p_value, percent, points, short
-from report.gather import gather
-from report.headline import headline
-from report.numbers import make_numbers
+from report.formats import duration, fenced, markdown, p_value, percent, short, signed_points
+from report.headline import headline_sentence
+from report.numbers import build_numbers
 from report.render import render_html
-from report.serving import serving
-from report.tables import students
-from tests.report.made import gathered, make_run
+from report.run_files import read_run
+from report.serving import build_serving_guide
+from report.student_table import build_student_table
+from tests.report.run_fixture import make_run, read_fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_report_json_keeps_its_contract(tmp_path: Path) -> None:
     """Base 2, student 18, teacher 20 of 24: 16/18 of the gap."""
-    found = json.loads(make_numbers(gathered(tmp_path)).model_dump_json())
+    found = json.loads(build_numbers(read_fixture(tmp_path)).model_dump_json())
     gap = found["gap_closed"]
     assert gap["value"] == pytest.approx(16 / 18)
     assert gap["low"] < gap["value"] < gap["high"] + 1e-9
@@ -48,42 +48,44 @@ def test_report_json_keeps_its_contract(tmp_path: Path) -> None:
 
 def test_refused_gap_says_why(tmp_path: Path) -> None:
     """A teacher that is no better than the base leaves no gap to close."""
-    material = gather(make_run(tmp_path, teacher=2))
-    numbers = make_numbers(material)
+    material = read_run(make_run(tmp_path, teacher=2))
+    numbers = build_numbers(material)
     assert numbers.gap_closed.value is None
     assert "not clearly above zero" in (numbers.gap_closed.refused or "")
-    assert "is not stated" in headline(numbers.gap_closed)
+    assert "is not stated" in headline_sentence(numbers.gap_closed)
     assert "not clearly above zero" in render_html(material, numbers)
 
 
 def test_choice_on_the_scored_rows_is_confessed(tmp_path: Path) -> None:
-    assert any("Selection optimism" in one for one in make_numbers(gathered(tmp_path)).warnings)
+    assert any(
+        "Selection optimism" in one for one in build_numbers(read_fixture(tmp_path)).warnings
+    )
 
 
 def test_uncalibrated_judge_is_named(tmp_path: Path) -> None:
-    material = gathered(tmp_path)
-    page = render_html(material, make_numbers(material))
+    material = read_fixture(tmp_path)
+    page = render_html(material, build_numbers(material))
     assert "This judge has not been calibrated against people; its verdicts" in page
     assert "are shown for orientation and decide no strict score." in page
     assert "it judges its own kind" in page
 
 
 def test_examples_are_few_distinct_and_of_each_kind(tmp_path: Path) -> None:
-    examples = choose_examples(gathered(tmp_path))
+    examples = choose_examples(read_fixture(tmp_path))
     reasons = [example.reason for example in examples]
     assert len({example.row.id for example in examples}) == len(examples) <= 8
     assert reasons[:2] == [
-        "An ordinary question: no special rule is due",
-        "The rule “refusal” is due",
+        "An ordinary question: no special rule applies",
+        "The rule “refusal” applies",
     ]
     assert any("student breaks" in reason for reason in reasons)
     assert any("base does not" in reason for reason in reasons)
-    arms = {tuple(said.arm for said in example.said) for example in examples}
+    arms = {tuple(answer.arm for answer in example.answers) for example in examples}
     assert arms == {("base", "teacher", "student/lora")}
 
 
 def test_students_differ_in_the_settings_shown(tmp_path: Path) -> None:
-    found = students(gathered(tmp_path, "x"))
+    found = build_student_table(read_fixture(tmp_path, "x"))
     assert found is not None
     assert found.columns == ("learning_rate",)
     assert found.common == (("note", "x"), ("method.kind", "lora"))
@@ -91,7 +93,7 @@ def test_students_differ_in_the_settings_shown(tmp_path: Path) -> None:
 
 
 def test_serving_sends_no_system_message(tmp_path: Path) -> None:
-    found = serving(gathered(tmp_path, "it's"))
+    found = build_serving_guide(read_fixture(tmp_path, "it's"))
     assert found is not None and found.request is not None
     assert "--max-lora-rank 16" in found.command  # rank 12: the next that vLLM offers
     body = json.loads(found.request.split("<<'JSON'\n")[1].removesuffix("\nJSON"))
@@ -105,7 +107,7 @@ def test_torn_file_is_named(tmp_path: Path) -> None:
     run = RunPaths.of(config)
     run.scores.write_text('{"scores": ')
     with pytest.raises(DataError, match=r"scores\.json.*remove the file"):
-        gather(config)
+        read_run(config)
 
 
 def test_command_writes_all_four_files(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_nothing_heavy_is_imported() -> None:
 
 def test_formats() -> None:
     assert (percent(0.7325), percent(None), percent(-0.0001)) == ("73.2 %", "–", "0.0 %")
-    assert (points(0.039), points(-0.1)) == ("+3.9 points", "−10.0 points")
+    assert (signed_points(0.039), signed_points(-0.1)) == ("+3.9 points", "−10.0 points")
     assert (p_value(0.0), p_value(0.0131)) == ("p < 0.001", "p = 0.013")
     assert [duration(s) for s in (4.25, 72, 252, 7300)] == [
         "4.2 s",

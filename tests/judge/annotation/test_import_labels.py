@@ -18,19 +18,21 @@ from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.export import export_command, sample_answers
-from judge.annotation.import_labels import Estimate, Labels, import_labels_command
+from judge.annotation.import_labels import import_labels_command
+from judge.annotation.records import Labels
 from judge.annotation.sheet import COLUMNS, format_sheet
 from judge.metrics.estimators import powered_rate
 from judge.metrics.stats import rate
 from judge.run import asked_pairs
+from judge.summary.records import LabelEstimate
+from judge.summary.summarise import summarise, write_summary
 from judge.verdict import Verdict
-from report.calibration import people
-from report.gather import gather
-from report.numbers import make_numbers
+from report.numbers import build_numbers
 from report.render import render_html, render_markdown
+from report.run_files import read_run
 from tests.judge.annotation.sheets import cells, written
 from tests.judge.metrics.intervals import as_tuple
-from tests.report.made import make_run as finished_run
+from tests.report.run_fixture import make_run as finished_run
 
 
 def make_run(folder: Path) -> Config:
@@ -43,7 +45,7 @@ def make_run(folder: Path) -> Config:
 def exported(config: Config, arm: str = "teacher", rows: int = 12) -> Path:
     """The path of the sheet."""
     assert export_command(config, Namespace(arm=arm, rows=rows)) == 0
-    (path,) = RunPaths.of(config).annotation_sheet("x").parent.glob("*.csv")
+    (path,) = RunPaths.of(config).labelling("x").parent.glob("*.csv")
     return path
 
 
@@ -59,11 +61,11 @@ def filled(path: Path, verdicts: Sequence[str]) -> Path:
     return written(path.with_name("back.txt"), file.getvalue())
 
 
-def imported(config: Config, path: Path) -> dict[str, Estimate]:
+def imported(config: Config, path: Path) -> dict[str, LabelEstimate]:
     """What the run's labels say after the import, by arm."""
     assert import_labels_command(config, Namespace(sheet=path)) == 0
-    found = people(gather(config))
-    return {arm: one.estimate for arm, one in found.items() if one.estimate is not None}
+    labelled = read_run(config).summary.labelled
+    return {arm: row.estimate for arm, row in labelled.items() if row.estimate is not None}
 
 
 class TestThroughARun:
@@ -138,13 +140,15 @@ class TestThroughARun:
             for one in read_records(path, Answer)
         ]
         write_records(path, anew)
-        material = gather(config)
-        found = people(material)["teacher"]
-        assert found.estimate is None
-        assert (found.refused or "").startswith("9 of 12 labels are of answers that have been made")
-        numbers = make_numbers(material)
+        write_summary(config)
+        material = read_run(config)
+        teacher = material.summary.labelled["teacher"]
+        assert teacher.estimate is None
+        reason = "9 of 12 labels belong to answers that were generated anew"
+        assert (teacher.refused or "").startswith(reason)
+        numbers = build_numbers(material)
         for page in (render_html(material, numbers), render_markdown(material, numbers)):
-            assert "not stated: 9 of 12 labels are of answers that have been made anew" in page
+            assert f"not stated: {reason}" in page
 
     def test_the_scores_of_today_count(self, tmp_path: Path) -> None:
         """The judge's part is not older than its verdicts: two more fail after the import."""
@@ -159,7 +163,7 @@ class TestThroughARun:
             for one in read_records(path, Verdict)
         ]
         write_records(path, stricter)
-        now = people(gather(config))["teacher"].estimate
+        now = summarise(config).labelled["teacher"].estimate
         assert now is not None and now.judge is not None and now.judge.value == 18 / 24
 
     def test_a_filled_sheet_is_not_overwritten(self, tmp_path: Path) -> None:

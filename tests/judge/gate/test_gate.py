@@ -12,10 +12,11 @@ from config.load import load_config
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.__main__ import main
-from judge.gate.command import measure
-from judge.gate.junit import JunitCase, junit
-from judge.gate.thresholds import Gate, GateOutcome, decide, exit_code
+from judge.gate.junit import JunitCase, junit_xml
+from judge.gate.measurements import read_measurements
+from judge.gate.thresholds import decide_gates, exit_code
 from judge.metrics.estimators import NonInferiority, non_inferiority
+from judge.summary.records import GateOutcome, GateResult
 from tests.judge.factories import llm_check, make_row, make_rule
 from tests.judge.llm.server import serving, verdict
 from tests.judge.run_folder import BRIEF, LINK, REFUSE, answer_val, make_run
@@ -99,7 +100,7 @@ class TestExitCodes:
             "pass": 0,
         }
         for some in itertools.product(order, repeat=3):
-            gates = [Gate("it", outcome, "") for outcome in some]
+            gates = [GateResult(name="it", outcome=outcome, message="") for outcome in some]
             assert exit_code(gates) == max(order[outcome] for outcome in some)
 
     def test_calibrated(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,10 +171,11 @@ class TestGates:
         )
         assert isinstance(found, NonInferiority) and not found.holds  # too few rows to show it
         config = load_config(run.config, ["judge.gate.not_worse_than_teacher=0.1"])
-        (gate,) = [g for g in decide(config.judge, measure(config)) if g.name.startswith("not")]
+        gates = decide_gates(config.judge, read_measurements(config))
+        (gate,) = [gate for gate in gates if gate.name == "not_worse_than_teacher"]
         assert gate.outcome == "fail"
-        assert f"bound {100 * found.low:+.1f} points" in gate.said
-        assert f"{found.rows} rows show it" in gate.said
+        assert f"bound {100 * found.low:+.1f} points" in gate.message
+        assert f"{found.rows} rows show it" in gate.message
         assert gated(run, not_worse_than_teacher=0.2) == 0
 
     def test_nothing_asked(self, run: RunPaths) -> None:
@@ -199,7 +201,7 @@ class TestStale:
 
     def test_another_best_student(self, run: RunPaths) -> None:
         run.choice.write_text('{"best": "b"}')
-        with pytest.raises(DataError, match="student/b, is not in it"):
+        with pytest.raises(DataError, match="best student, student/b; run"):
             gated(run, strict_min=0.5)
 
 
@@ -244,7 +246,7 @@ class TestXml:
         root = ElementTree.parse(run.gate).getroot()
         assert root.get("errors") == "1" and root.get("skipped") == "1"
         skipped = root.find(".//testcase[@name='refuse']/skipped")
-        assert skipped is not None and skipped.get("message") == "never due"
+        assert skipped is not None and skipped.get("message") == "never applicable"
 
     @pytest.mark.parametrize(
         "text",
@@ -260,7 +262,7 @@ class TestXml:
     )
     def test_any_text_comes_back_as_it_was(self, text: str) -> None:
         case = JunitCase(text, "failure", text.replace("\n", " ").replace("\t", " "), text)
-        root = ElementTree.fromstring(junit(text, {"suite": [case]}).encode())
+        root = ElementTree.fromstring(junit_xml(text, {"suite": [case]}).encode())
         failure = root.find(".//failure")
         assert failure is not None and failure.text == text
         assert failure.get("message") == case.message
@@ -271,6 +273,6 @@ class TestXml:
     @pytest.mark.parametrize("outcome", ["pass", "failure", "error", "skipped"])
     def test_what_xml_cannot_hold_is_replaced(self, sign: str, outcome: Any) -> None:
         case = JunitCase(f"a{sign}b", outcome, f"a{sign}b", f"a{sign}b")
-        root = ElementTree.fromstring(junit("run", {"suite": [case]}).encode())
+        root = ElementTree.fromstring(junit_xml("run", {"suite": [case]}).encode())
         found = root.find("testsuite/testcase")
         assert found is not None and found.get("name") == "a\ufffdb"

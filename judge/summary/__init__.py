@@ -1,0 +1,1 @@
+"""Measurements that combine scores, calibration, labels and the hidden set."""

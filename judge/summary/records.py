@@ -1,0 +1,139 @@
+"""The records of `judge/summary.json`: what the report shows beside the scores of each split.
+
+Rates are shares, 0 … 1, with 95 % intervals. A number that could not be measured is None, with the
+reason beside it.
+"""
+
+from typing import Literal
+
+from data.records import Record
+from judge.calibration.label_agreement import GoldAgreement
+from judge.metrics.interval import Interval
+from judge.records import DistributionShift, JudgeNote, RuleSlice, StrictScore
+
+GateOutcome = Literal["pass", "fail", "undecided", "inconclusive", "uncalibrated"]
+
+NOT_SUMMARISED = "the judge has not summarised this run; run `python -m judge CONFIG score`"
+
+
+class GateResult(Record):
+    """One threshold and the measurement that was compared with it."""
+
+    name: str  # as in judge.gate
+    outcome: GateOutcome
+    message: str  # measured value, interval, threshold
+
+
+class CorrectedRate(Record):
+    """A strict rate corrected for the judge's errors, or why it stays raw."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    refused: str | None
+
+
+class MutationTotals(Record):
+    """Mutation tests of the code rules: mutants of answers that obey, and harmless copies."""
+
+    rules: int  # scored rules that were tested
+    mutants: int
+    killed: int
+    copies: int
+    passed: int  # copies
+    missed: tuple[str, ...]  # operators that killed fewer than half, with rule and counts
+
+
+class AttackTotals(Record):
+    """The attack suite under one strict score."""
+
+    texts: int
+    rows: int  # rows on which code tried each text
+    through: int  # texts that passed on some row
+    undecided: int  # texts that passed nowhere and are undecided somewhere
+    escapes: int  # texts that left their fence
+    by_model: bool  # the language model was asked too
+
+
+class CalibrationTotals(Record):
+    """The calibration in short."""
+
+    model: str | None  # None: only the code rules were calibrated
+    score: str  # the strict score shown, see judge.calibration.variants
+    people: GoldAgreement | None  # that score against people's labels, on the reporting half
+    corrected: CorrectedRate  # the best student's answers to val that people would call good
+    mutations: MutationTotals
+    attacks: AttackTotals
+    disagreement_count: int
+
+
+class LabelEstimate(Record):
+    """An arm's rate of good answers, estimated in three ways."""
+
+    answers: int  # of the arm: labelled or not
+    labelled: int
+    blank: int
+    people: Interval  # of the labelled answers, the good ones
+    judge: Interval | None  # strict score of all answers that it decides
+    judge_missing: int  # answers whose strict score is missing
+    powered: Interval  # PPI++: people's labels with the judge's scores of all answers
+    weight: float  # PPI++'s λ: 0 takes nothing from the judge, 1 all of it
+
+
+class LabelledArm(Record):
+    """The estimate from people's labels of an arm, or why there is none."""
+
+    estimate: LabelEstimate | None
+    refused: str | None
+
+
+class HiddenArm(Record):
+    """The strict score over the must-rules that need no label, on val and on the hidden set."""
+
+    val: StrictScore | None
+    hidden: StrictScore
+    shift: DistributionShift | None  # hidden − val; None where one of the two is undecided
+    corrected: CorrectedRate  # answers to the hidden set that people would call good
+
+
+class HiddenSummary(Record):
+    """The hidden set compared with val."""
+
+    calibrated: bool | None  # the language model that judged; None: code alone
+    arms: dict[str, HiddenArm]  # base and best student
+    # all measures but the strict scores; None: the current rules have not judged both splits
+    shifts: tuple[DistributionShift, ...] | None
+
+
+class TokenSavings(Record):
+    """Prompt tokens per request, over the val rows that both teacher and base answered."""
+
+    rows: int
+    prompted: float  # mean of the teacher's requests
+    unprompted: float  # mean of the base's requests, which are the student's
+    saved: float  # mean of the differences
+    saved_least: int
+    saved_most: int
+
+    @property
+    def share(self) -> float:
+        """Share of the prompted request that is saved."""
+        return self.saved / self.prompted
+
+
+class JudgeSummary(Record):
+    """judge/summary.json. The default values describe a run without one."""
+
+    rules_sha256: str = ""
+    prompt_sha256: str = ""
+    student: str | None = None  # arm of the best student
+    judge: JudgeNote | None = None  # the model that judged val, calibrated or not as of now
+    llm_must: tuple[str, ...] = ()  # must-rules in whose verdicts a language model has a part
+    calibration: CalibrationTotals | None = None
+    calibration_refused: str | None = NOT_SUMMARISED  # None: judge/calibration.json is this judge's
+    rule_slices: tuple[RuleSlice, ...] = ()  # of the best student
+    gates: tuple[GateResult, ...] = ()  # empty: no threshold is set
+    labelled: dict[str, LabelledArm] = {}
+    hidden: HiddenSummary | None = None
+    hidden_refused: str | None = NOT_SUMMARISED
+    tokens: TokenSavings | None = None

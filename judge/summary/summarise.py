@@ -1,0 +1,180 @@
+"""Measures what scores, calibration, labels and the hidden set say together.
+
+Every command that changes one of them writes the summary anew, so that it is never older than its
+sources. Asks no model.
+"""
+
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from config.errors import DataError
+from config.judging import GateSettings
+from config.schema import Config
+from data.answers import logged_answers, read_answers
+from data.atomic_write import write_text
+from data.jsonl import read_record
+from data.run_paths import RunPaths
+from judge.annotation.records import ArmLabels, Labels
+from judge.calibration.record import Calibration, load_calibration, noted_fingerprint
+from judge.checks.applicability import by_model
+from judge.gate.measurements import read_measurements
+from judge.gate.thresholds import decide_gates
+from judge.metrics.drift import AnsweredSplit, distribution_shifts
+from judge.metrics.interval import Refusal
+from judge.metrics.scores import rule_slices
+from judge.metrics.verdict_table import LABEL_FREE, STRICT
+from judge.records import BASE, TEACHER, JudgeNote, JudgeResult, RuleSlice
+from judge.run import JudgedSplit, judged_side
+from judge.summary.calibration_totals import total_calibration
+from judge.summary.correction import correct_score
+from judge.summary.label_estimate import estimate_good_rate
+from judge.summary.records import (
+    GateResult,
+    HiddenArm,
+    HiddenSummary,
+    JudgeSummary,
+    LabelledArm,
+)
+from judge.summary.token_savings import measure_token_savings
+from prompts.prompt_file import Prompt, load_prompt
+from prompts.rules import RuleFile, rules_sha256
+
+_T = TypeVar("_T")
+
+
+class _Split(NamedTuple):
+    result: JudgeResult | None
+    answered: AnsweredSplit | None  # None: not judged by the current rules
+    calibration: Calibration | Refusal  # of the judge that judged, else of its code rules alone
+
+
+def write_summary(config: Config) -> None:
+    """Writes judge/summary.json. Raises DataError when a file of the run is broken."""
+    text = summarise(config).model_dump_json(indent=1) + "\n"
+    write_text(RunPaths.of(config).summary, text)
+
+
+def summarise(config: Config) -> JudgeSummary:
+    """The summary of a run as far as it has got."""
+    run = RunPaths.of(config)
+    prompt, rules = load_prompt(config.prompt, Path())
+    student = f"student/{run.best_student()}" if run.choice.exists() else None
+    val, hidden = (_read_split(run, split, prompt, rules) for split in ("val", "hidden"))
+    llm_must = tuple(rule.id for rule in rules.scored_rules() if rule.must and by_model(rule))
+    corrected = correct_score(val.calibration, val.answered, student, STRICT)
+    calibration, refused = _or_reason(val.calibration)
+    hidden_summary, hidden_refused = _or_reason(_hidden(config, val, hidden, student))
+    return JudgeSummary(
+        rules_sha256=rules_sha256(rules),
+        prompt_sha256=prompt.sha256,
+        student=student,
+        judge=_note(val),
+        llm_must=llm_must,
+        calibration=calibration and total_calibration(calibration, corrected, llm_must),
+        calibration_refused=refused,
+        rule_slices=_rule_slices(val.answered, student),
+        gates=_gates(config),
+        labelled=_labelled(run, val.answered),
+        hidden=hidden_summary,
+        hidden_refused=hidden_refused,
+        tokens=measure_token_savings(
+            read_answers(run.answers(TEACHER)), read_answers(run.answers(BASE))
+        ),
+    )
+
+
+def _or_reason(value: _T | Refusal) -> tuple[_T | None, str | None]:
+    return (None, value.reason) if isinstance(value, Refusal) else (value, None)
+
+
+def _read_split(run: RunPaths, split: JudgedSplit, prompt: Prompt, rules: RuleFile) -> _Split:
+    path = run.hidden_scores if split == "hidden" else run.scores
+    result = read_record(path, JudgeResult) if path.exists() else None
+    note = result.judge if result else None
+    calibration = load_calibration(run.calibration, noted_fingerprint(rules, prompt, note))
+    if isinstance(calibration, Refusal) and note is not None:
+        by_code = load_calibration(run.calibration, noted_fingerprint(rules, prompt, None))
+        calibration = calibration if isinstance(by_code, Refusal) else by_code
+    return _Split(result, judged_side(run, split, rules), calibration)
+
+
+def _note(split: _Split) -> JudgeNote | None:
+    """The model that judged a split; the calibration may be newer than the scores."""
+    note = split.result.judge if split.result else None
+    if note is None:
+        return None
+    calibration, _ = _or_reason(split.calibration)
+    if calibration is None or calibration.judge.model is None:
+        return note.model_copy(update={"calibrated": False})
+    return note.model_copy(update={"calibrated": calibration.representative})
+
+
+def _hidden(
+    config: Config, val: _Split, hidden: _Split, student: str | None
+) -> HiddenSummary | Refusal:
+    """The hidden set beside val, or why it cannot be compared."""
+    if hidden.result is None and config.data.hidden is None:
+        return Refusal("the run has no hidden set")
+    if hidden.result is None:
+        return Refusal("the hidden set has not been scored")
+    val_scores, scores = val.result.scores if val.result else None, hidden.result.scores
+    if val_scores is not None and scores.rules_sha256 != val_scores.rules_sha256:
+        return Refusal("val and the hidden set were scored by different rules")
+    shifts = None
+    if val.answered and hidden.answered:
+        shifts = tuple(distribution_shifts(val.answered, hidden.answered))
+    strict = {shift.arm: shift for shift in shifts or () if shift.what == LABEL_FREE}
+    on_val = val_scores.arms if val_scores else {}
+    note = _note(hidden)
+    return HiddenSummary(
+        calibrated=note.calibrated if note else None,
+        arms={
+            arm: HiddenArm(
+                val=on_val[arm].label_free if arm in on_val else None,
+                hidden=scores.arms[arm].label_free,
+                shift=strict.get(arm),
+                corrected=correct_score(hidden.calibration, hidden.answered, arm, LABEL_FREE),
+            )
+            for arm in (BASE, student)
+            if arm is not None and arm in scores.arms
+        },
+        shifts=shifts and tuple(shift for shift in shifts if shift.what != LABEL_FREE),
+    )
+
+
+def _rule_slices(val: AnsweredSplit | None, student: str | None) -> tuple[RuleSlice, ...]:
+    if val is None or student not in val.table.verdicts:
+        return ()
+    return tuple(rule_slices(val.table, val.rows, student))
+
+
+def _gates(config: Config) -> tuple[GateResult, ...]:
+    """Every threshold that is set, or none; undecided, with the reason, before scoring."""
+    if config.judge.gate == GateSettings():
+        return ()
+    try:
+        return tuple(decide_gates(config.judge, read_measurements(config)))
+    except DataError as error:
+        return (GateResult(name="judge.gate", outcome="undecided", message=str(error)),)
+
+
+def _labelled(run: RunPaths, val: AnsweredSplit | None) -> dict[str, LabelledArm]:
+    """The estimate of each labelled arm, from its answers and scores as they are now."""
+    arms = read_record(run.labels, Labels).arms if run.labels.exists() else {}
+    return {arm: _labelled_arm(val, arm, labels) for arm, labels in arms.items()}
+
+
+def _labelled_arm(val: AnsweredSplit | None, arm: str, labels: ArmLabels) -> LabelledArm:
+    if val is None:
+        reason = "the current rules have not judged val"
+        return LabelledArm(estimate=None, refused=reason)
+    logged = (answer for row in val.rows for answer in logged_answers(row))
+    answers = [
+        answer
+        for answer in (*val.answers, *logged)
+        if answer.arm == arm and answer.finish != "too_long"
+    ]
+    estimate = estimate_good_rate(arm, labels, answers, val.table)
+    if isinstance(estimate, Refusal):
+        return LabelledArm(estimate=None, refused=estimate.reason)
+    return LabelledArm(estimate=estimate, refused=None)

@@ -1,0 +1,13 @@
+"""The table of the teacher's ceiling: each rule over the four ways to answer."""
+
+from report.run_files import RunFiles
+from teacher.audit import ObeyedShare
+
+
+def build_audit_rows(material: RunFiles) -> list[tuple[str, tuple[ObeyedShare | None, ...]]]:
+    """Strict first, then each rule that the audit decides: base, first, best, repaired."""
+    if material.audit is None:
+        return []
+    rules = {"strict": material.audit.strict, **material.audit.rules}
+    rows = [(name, (r.base, r.first, r.best, r.repaired)) for name, r in rules.items()]
+    return [(name, shares) for name, shares in rows if any(s is not None and s.n for s in shares)]

@@ -1,0 +1,226 @@
+"""Reads everything that a run has left on disk into one value.
+
+Knows where the files are and what they hold. A part that is missing is None or empty; the report
+then says "not run". The other files of this folder interpret the parts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from config.errors import DataError
+from config.peft_methods import Served, served_as
+from config.schema import Config
+from data.answers import Answer, read_answers
+from data.jsonl import read_records
+from data.prepare import DataQuality
+from data.rows import Row
+from data.run_paths import RunPaths
+from judge.calibration.record import Calibration
+from judge.records import (
+    BASE,
+    TEACHER,
+    ArmScore,
+    Comparison,
+    JudgeResult,
+    ReferenceScore,
+    RuleScore,
+    StrictScore,
+)
+from judge.summary.records import JudgeSummary
+from judge.verdict import Verdict
+from prompts.check_settings import LlmCheck
+from prompts.prompt_file import Prompt, load_prompt
+from prompts.rules import RuleFile, ScoredRule, rules_sha256
+from student.records import SearchResult, Step, StudentChoice, TrainingResult
+from teacher.audit import Audit
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What the training of one student has left."""
+
+    steps: tuple[Step, ...]
+    result: TrainingResult | None
+
+
+@dataclass(frozen=True)
+class SavedStudent:
+    """The best student in the form in which it is served."""
+
+    method: str
+    served: Served
+    path: Path  # of the adapter, or of merged weights
+    base: str  # as the adapter's config names it
+    rank: int | None  # of a low-rank adapter
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run, read."""
+
+    config: Config
+    run: RunPaths
+    prompt: Prompt
+    rules: RuleFile
+    manifest: Mapping[str, Any] | None
+    quality: DataQuality | None
+    rows: tuple[Row, ...] | None  # of val
+    answers: Mapping[str, tuple[Answer, ...]]  # arm → its answers to val; only arms that answered
+    audit: Audit | None
+    training: Mapping[str, TrainingFiles]  # by student; only those whose training began
+    choice: StudentChoice | None
+    search: SearchResult | None
+    saved: SavedStudent | None
+    verdicts: tuple[Verdict, ...] | None
+    judged: JudgeResult | None  # val
+    summary: JudgeSummary  # empty where the rules, prompt or best student changed since
+    calibration: Calibration | None  # None: none, or of a judge with another fingerprint
+    timings: Mapping[str, float] | None  # stage → seconds
+    hidden: Path | None  # the hidden set with the best student's answers
+
+    @property
+    def student(self) -> str | None:
+        """The arm of the best student."""
+        return None if self.choice is None else f"student/{self.choice.best}"
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The compared arms, in the order in which every table shows them."""
+        student = self.student
+        students = () if student is None else (student, f"{student}+prompt")
+        return (BASE, TEACHER, *students)
+
+    @property
+    def folded(self) -> bool:
+        """Whether the run had no GPU: adapters are then folded into the weights to answer."""
+        return self._hardware.get("gpus") == []
+
+    @property
+    def precision(self) -> str:
+        """The torch dtype of the run."""
+        return str(self._hardware.get("precision", "bfloat16"))
+
+    @property
+    def _hardware(self) -> dict[str, Any]:
+        hardware = (self.manifest or {}).get("hardware")
+        return hardware if isinstance(hardware, dict) else {}
+
+    @property
+    def llm_checked(self) -> tuple[ScoredRule, ...]:
+        """The rules whose check is a language model."""
+        rules = self.rules.scored_rules()
+        return tuple(scored for scored in rules if isinstance(scored.rule.check, LlmCheck))
+
+    def score(self, arm: str) -> ArmScore | None:
+        """The scores of an arm on val; None when it was not judged."""
+        return self.judged.scores.arms.get(arm) if self.judged else None
+
+    def strict(self, arm: str) -> StrictScore | None:
+        """The strict score of an arm."""
+        score = self.score(arm)
+        return score.strict if score else None
+
+    def rule(self, arm: str, rule: str) -> RuleScore | None:
+        """The score of one rule on an arm."""
+        score = self.score(arm)
+        return score.rules.get(rule) if score else None
+
+    def reference(self, arm: str) -> ReferenceScore | None:
+        """The reference metrics of an arm."""
+        score = self.score(arm)
+        return score.reference if score else None
+
+    def comparison(self, against: str, what: str = "strict") -> Comparison | None:
+        """The best student against another arm; None when they were not compared."""
+        comparisons = self.judged.scores.comparisons if self.judged else ()
+        key = (self.student, against, what)
+        return next((c for c in comparisons if (c.student, c.against, c.what) == key), None)
+
+
+def read_run(config: Config, root: Path = Path()) -> RunFiles:
+    """The files of an experiment's run; the prompt's paths are relative to `root`.
+
+    Raises DataError when a file is broken.
+    """
+    run = RunPaths.of(config)
+    prompt, rules = load_prompt(config.prompt, root)
+    choice = _read(run.choice, StudentChoice)
+    summary = _read(run.summary, JudgeSummary) or JudgeSummary()
+    student = None if choice is None else f"student/{choice.best}"
+    current = (rules_sha256(rules), prompt.sha256, student)
+    stale = (summary.rules_sha256, summary.prompt_sha256, summary.student) != current
+    if stale or (summary.calibration is not None and not run.calibration.exists()):
+        summary = JudgeSummary()
+    judged = _read(run.scores, JudgeResult)
+    if judged is not None and judged.judge is not None and summary.judge is not None:
+        judged = judged.model_copy(update={"judge": summary.judge})
+    calibrated = summary.calibration is not None
+    return RunFiles(
+        config=config,
+        run=run,
+        prompt=prompt,
+        rules=rules,
+        manifest=_read(run.manifest, dict[str, Any]),
+        quality=_read(run.quality, DataQuality),
+        rows=tuple(run.rows("val")) if run.split("train").exists() else None,
+        answers=_answers(config, run),
+        audit=_read(run.audit, Audit),
+        training=_training(config, run),
+        choice=choice,
+        search=_read(run.search, SearchResult),
+        saved=_saved(config, run, choice),
+        verdicts=tuple(read_records(run.verdicts, Verdict)) if run.verdicts.exists() else None,
+        judged=judged,
+        summary=summary,
+        calibration=_read(run.calibration, Calibration) if calibrated else None,
+        timings=_read(run.root / "timings.json", dict[str, float]),
+        hidden=next(iter(sorted(run.best.glob("hidden_answers.*"))), None),
+    )
+
+
+def _answers(config: Config, run: RunPaths) -> dict[str, tuple[Answer, ...]]:
+    students = [f"student/{student.name}" for student in config.students]
+    arms = [BASE, TEACHER, *students, *(f"{arm}+prompt" for arm in students)]
+    answers = {arm: tuple(read_answers(run.answers(arm))) for arm in arms}
+    return {arm: of_arm for arm, of_arm in answers.items() if of_arm}
+
+
+def _training(config: Config, run: RunPaths) -> dict[str, TrainingFiles]:
+    files = {}
+    for student in config.students:
+        folder = run.student(student.name)
+        metrics = folder / "metrics.jsonl"
+        if metrics.exists():
+            result = _read(folder / "result.json", TrainingResult)
+            files[student.name] = TrainingFiles(tuple(read_records(metrics, Step)), result)
+    return files
+
+
+def _saved(config: Config, run: RunPaths, choice: StudentChoice | None) -> SavedStudent | None:
+    best = None if choice is None else choice.best
+    method = next((student.method for student in config.students if student.name == best), None)
+    adapter, merged = run.best / "adapter", run.best / "merged"
+    values = _read(adapter / "adapter_config.json", dict[str, Any]) or {}
+    if method is None or not (values or (merged / "config.json").exists()):
+        return None
+    served = served_as(method)
+    base = str(values.get("base_model_name_or_path", config.model.name))
+    path = merged if served == "folded" else adapter
+    return SavedStudent(method.kind, served, path, base, values.get("r"))
+
+
+def _read(path: Path, kind: type[_T]) -> _T | None:
+    """The value in a JSON file; None when there is no file."""
+    if not path.exists():
+        return None
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except ValidationError as error:
+        line = str(error).splitlines()[0]
+        raise DataError(f"{path}: {line}; remove the file to create it again") from None

@@ -1,0 +1,158 @@
+"""The summary of a run whose numbers can be counted by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from config.schema import Config
+from data.jsonl import read_record
+from data.run_paths import RunPaths
+from judge.calibration.record import Calibration, judge_fingerprint
+from judge.metrics.verdict_table import LABEL_FREE
+from judge.records import JudgeResult
+from judge.summary.correction import correct_score
+from judge.summary.summarise import summarise
+from prompts.prompt_file import load_prompt
+from report.numbers import build_numbers
+from report.render import render_html
+from report.run_files import read_run
+from tests.report.judge_fixture import make_calibration, make_gold, write_json
+from tests.report.run_fixture import make_run
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A judged run with a calibration of its code rules."""
+    return make_run(tmp_path)
+
+
+def calibration_of(config: Config) -> Calibration:
+    """The calibration on disk."""
+    return read_record(RunPaths.of(config).calibration, Calibration)
+
+
+def calibrate_model(config: Config) -> None:
+    """Replaces the calibration by one of the language model that judged val."""
+    prompt, rules = load_prompt(config.prompt, Path())
+    fingerprint = judge_fingerprint(rules, prompt, "judge ", "text")
+    write_json(RunPaths.of(config).calibration, make_calibration(fingerprint))
+
+
+@pytest.mark.parametrize("changed", ["rules", "prompt", "templates", "model", "mode"])
+def test_calibration_of_another_judge_is_refused(config: Config, changed: str) -> None:
+    """None of its numbers is shown, and the part of the fingerprint that differs is named."""
+    run = RunPaths.of(config)
+    fingerprint = calibration_of(config).judge.model_copy(update={changed: "another"})
+    write_json(run.calibration, make_calibration(fingerprint))
+    summary = summarise(config)
+    write_json(run.summary, summary)
+    assert summary.calibration is None
+    assert changed in (summary.calibration_refused or "")
+    material = read_run(config)
+    page = render_html(material, build_numbers(material))
+    assert "27 of 28" not in page
+    assert "A calibration exists but is not used" in page
+    assert changed in page[page.index("A calibration exists") :].split("</p>")[0]
+
+
+def test_the_judge_that_judged_comes_before_code_alone(config: Config) -> None:
+    """A judge's note and a calibration of code; the judge's own is preferred where it exists."""
+    totals = summarise(config).calibration
+    assert totals is not None and totals.model is None
+    calibrate_model(config)
+    totals = summarise(config).calibration
+    assert totals is not None and totals.model == "judge "
+
+
+def test_a_calibration_newer_than_the_scores_counts(config: Config) -> None:
+    """The note in scores.json says "not calibrated"; the judge was calibrated afterwards."""
+    stored = read_record(RunPaths.of(config).scores, JudgeResult).judge
+    assert stored is not None and not stored.calibrated
+    calibrate_model(config)
+    summary = summarise(config)
+    assert summary.judge is not None and summary.judge.calibrated
+    assert summary.hidden is not None
+    for arm in summary.hidden.arms.values():  # hidden: judged by code, not by it
+        assert "made with another model, mode" in (arm.corrected.refused or "")
+
+
+def test_code_is_compared_with_people_where_a_model_rules_uncalibrated(config: Config) -> None:
+    """A calibration of code alone leaves the strict score open: the score of code is shown."""
+    rules = Path(config.prompt.rules)
+    rules.write_text(rules.read_text("utf-8").replace("severity: should", "severity: must"))
+    prompt, changed = load_prompt(config.prompt, Path())
+    fingerprint = judge_fingerprint(changed, prompt, None, None)
+    write_json(RunPaths.of(config).calibration, make_calibration(fingerprint))
+    summary = summarise(config)
+    assert summary.llm_must == ("kind",)
+    assert summary.calibration is not None
+    assert (summary.calibration.score, summary.calibration.people) == ("code_only", None)
+
+
+def test_hidden_set_of_other_rules_is_not_compared(config: Config) -> None:
+    run = RunPaths.of(config)
+    result = read_record(run.hidden_scores, JudgeResult)
+    scores = result.scores.model_copy(update={"rules_sha256": "0" * 64})
+    write_json(run.hidden_scores, result.model_copy(update={"scores": scores}))
+    summary = summarise(config)
+    assert summary.hidden is None
+    assert summary.hidden_refused == "val and the hidden set were scored by different rules"
+
+
+def test_hidden_arms(config: Config) -> None:
+    """Of the fixture's rules only `opening` needs no label: base 2, student 20 of 24 obey it."""
+    hidden = summarise(config).hidden
+    assert hidden is not None
+    assert {name: arm.hidden.rate for name, arm in hidden.arms.items()} == {
+        "base": 2 / 24,
+        "student/lora": 20 / 24,
+    }
+    assert hidden.calibrated is None and hidden.shifts is not None
+    assert not any(shift.what == LABEL_FREE for shift in hidden.shifts)
+    material = read_run(config)
+    page = render_html(material, build_numbers(material))
+    assert "Decided by code alone." in page
+    # The foreign arm's opening, and the student's words: without labels no answer refuses.
+    assert page.count("<td>differs</td>") == 2
+
+
+def test_corrected_rates(config: Config) -> None:
+    """The student passes 18 of 24; J = 0.8 + 0.9 − 1: θ = (0.75 − 0.1) / 0.7.
+
+    On hidden it passes 20 of 24, more than TPR = 0.8: clipped to 1. The base passes 2 of 24, fewer
+    than 1 − TNR = 0.1: clipped to 0.
+    """
+    summary = summarise(config)
+    assert summary.calibration is not None and summary.hidden is not None
+    assert summary.calibration.corrected.value == pytest.approx(0.65 / 0.7)
+    hidden_rates = {name: arm.corrected for name, arm in summary.hidden.arms.items()}
+    assert {arm: rate.value for arm, rate in hidden_rates.items()} == {"base": 0, "student/lora": 1}
+    low = hidden_rates["student/lora"].low
+    assert low is not None and low < 1 == hidden_rates["student/lora"].high
+    material = read_run(config)
+    assert "judge’s errors: 92.9 % [" in render_html(material, build_numbers(material))
+
+
+def test_raw_rates_say_why(config: Config) -> None:
+    """No calibration of this score; a judge that knows too little; a rule of a model."""
+    calibration, run = calibration_of(config), RunPaths.of(config)
+    decidable = calibration.scores[LABEL_FREE]
+    weak = make_gold().model_copy(update={"true_pass": 2, "false_fail": 18})  # J = 0.1 + 0.9 − 1
+    cases = {
+        "this score decides no logged answer": None,
+        "J = 0.00 (TPR + TNR − 1) on 20 good": decidable.model_copy(update={"report": weak}),
+        "a language model decides kind": decidable.model_copy(
+            update={"must_rules": ("opening", "kind")}
+        ),
+    }
+    for reason, score in cases.items():
+        scores = {LABEL_FREE: score} if score else {}
+        write_json(run.calibration, calibration.model_copy(update={"scores": scores}))
+        hidden = summarise(config).hidden
+        assert hidden is not None
+        assert all(reason in (arm.corrected.refused or "") for arm in hidden.arms.values())
+
+
+def test_an_arm_without_verdicts_has_no_corrected_rate(config: Config) -> None:
+    rate = correct_score(calibration_of(config), None, "base", LABEL_FREE)
+    assert (rate.value, rate.refused) == (None, "the current rules have not judged the answers")

@@ -1,0 +1,257 @@
+"""A small run folder made of the real records, with any text in every place open to outsiders."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.judging import GateSettings
+from config.schema import Config
+from data.answers import Answer
+from data.atomic_write import write_text
+from data.clean import CleanCounts
+from data.jsonl import write_records
+from data.prepare import DataQuality, describe_split
+from data.readers.logs import Quarantined
+from data.rows import Context, Row
+from data.run_paths import RunPaths
+from data.splits import Leakage
+from judge.calibration.record import judge_fingerprint
+from judge.summary.summarise import write_summary
+from prompts.prompt_file import load_prompt
+from prompts.rules import prompt_sha256
+from report.run_files import RunFiles, read_run
+from student.records import RankedStudent, Step, StudentChoice, TrainingResult
+from teacher.audit import Audit, ObeyedShare, OrderAudit, RuleAudit
+from teacher.rejection_sampling import Selection
+from tests.report.judge_fixture import (
+    judge_hidden,
+    judge_val,
+    make_calibration,
+    make_labels,
+    write_json,
+)
+from tests.report.search_fixture import make_search
+
+ROWS = 24
+OFF_TOPIC = "off topic"
+STUDENT = "lora"
+HIDDEN = {"base": 2, f"student/{STUDENT}": 20}  # arm → hidden rows on which it obeys
+
+
+def make_config(root: Path, text: str = "") -> Config:
+    """Writes prompt and rules under `root`; `text` goes into the prompt and a rule's source."""
+    system = f'Start with "Desk:". {text} Off topic, say: "No help."'
+    prompt = {"system_template": system, "user_template": "{summaries}\nQ: {question}"}
+    rules: list[dict[str, Any]] = [
+        {
+            "id": "opening",
+            "source": f'Start with "Desk:". {text}'.strip(),
+            "check": {"type": "starts_with", "text": "Desk:"},
+        },
+        {
+            "id": "refusal",
+            "source": 'Off topic, say: "No help."',
+            "applies": {"code": [{"field": "labels", "matches": OFF_TOPIC}]},
+            "check": {"type": "contains", "text": "No help."},
+            "converse": True,
+            "shadow_llm": "kind",
+        },
+        {
+            "id": "kind",
+            "source": 'Off topic, say: "No help."',
+            "severity": "should",
+            "check": {"type": "llm", "pass": "It declines.", "fail": "It helps."},
+        },
+    ]
+    file = {"version": 1, "prompt_sha256": prompt_sha256(system.strip()), "slices": ["tags.campus"]}
+    write_text(root / "prompt.yaml", yaml.safe_dump(prompt, allow_unicode=True))
+    write_text(root / "rules.yaml", yaml.safe_dump(file | {"rules": rules}, allow_unicode=True))
+    return Config.model_validate(
+        {
+            "name": "made",
+            "runs": str(root / "runs"),
+            "prompt": {"system": str(root / "prompt.yaml"), "rules": str(root / "rules.yaml")},
+            "data": {"train": {"kind": "campus", "path": "train.json"}},
+            "model": {"name": "some/base"},
+            "students": [{"name": STUDENT}, {"name": "other", "learning_rate": 0.001}],
+        }
+    )
+
+
+def make_rows(text: str = "") -> list[Row]:
+    """Every third question is off topic."""
+    return [
+        Row(
+            id=f"val-{number:04d}",
+            question=f"Question {number}? {text}",
+            contexts=(Context(text=f"Passage {number}. {text}"),),
+            tags={"campus": f"north {text}"},
+            answers={"production": f"Desk: the {number}. {text}"},
+            labels=(OFF_TOPIC,) if number % 3 == 0 else (f"good {text}",),
+        )
+        for number in range(ROWS)
+    ]
+
+
+def make_answers(arm: str, rows: Sequence[Row], obeys: int, text: str = "") -> list[Answer]:
+    """Answers of which the first `obeys` keep all rules and the rest break one."""
+    made = []
+    for number, row in enumerate(rows):
+        said = f"Desk: {'No help.' if row.labels == (OFF_TOPIC,) else 'Yes.'} {text}"
+        prompted = arm == "teacher" or arm.endswith("+prompt")
+        made.append(
+            Answer(
+                key=f"{arm}/{row.id}",
+                arm=arm,
+                row=row.id,
+                sample=0,
+                text=said if number < obeys else f"Well, no idea. {text}",
+                finish="stop",
+                seed=0,
+                prompt_tokens=(900 if prompted else 100) + number,
+            )
+        )
+    return made
+
+
+def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
+    """A whole run: the base obeys on 2 of 24 rows, the teacher on `teacher`, the student on 18."""
+    config = make_config(root, text)
+    run = RunPaths.of(config)
+    rows = make_rows(text)
+    write_records(run.split("train"), rows[:1])
+    write_records(run.split("val"), rows)
+    obeys = {
+        "base": 2,
+        "teacher": teacher,
+        f"student/{STUDENT}": 18,
+        f"student/{STUDENT}+prompt": 19,
+        "student/other": 9,
+    }
+    answers = [a for arm, n in obeys.items() for a in make_answers(arm, rows, n, text)]
+    for arm in obeys:
+        write_records(run.answers(arm), [answer for answer in answers if answer.arm == arm])
+    prompt, rules = load_prompt(config.prompt, Path())
+    judge_val(run, rows, answers, (prompt, rules), text)
+    hidden = [row.model_copy(update={"labels": None}) for row in rows]
+    unseen = [a for arm, n in HIDDEN.items() for a in make_answers(arm, hidden, n, text)]
+    write_records(run.split("hidden"), hidden)
+    for arm in HIDDEN:
+        path = run.answers(f"hidden/{arm.removeprefix('student/')}")
+        write_records(path, [answer for answer in unseen if answer.arm == arm])
+    judge_hidden(run, hidden, unseen, (prompt, rules), text)
+    write_json(
+        run.calibration, make_calibration(judge_fingerprint(rules, prompt, None, None), text)
+    )
+    labelled = [answer for answer in answers if answer.arm == f"student/{STUDENT}"]
+    write_json(run.labels, make_labels(labelled, text))
+    _data(run, rows, text)
+    _teacher(run, text)
+    _students(run, text)
+    make_search(run, text)
+    write_summary(config)
+    return config
+
+
+def with_gates(config: Config, gate: GateSettings) -> Config:
+    """The settings with these thresholds."""
+    judge = config.judge.model_copy(update={"gate": gate})
+    return config.model_copy(update={"judge": judge})
+
+
+def read_fixture(root: Path, text: str = "") -> RunFiles:
+    """The material of a whole run."""
+    return read_run(make_run(root, text))
+
+
+def _data(run: RunPaths, rows: list[Row], text: str) -> None:
+    counts = CleanCounts(footers={"production": 1}, stubs={}, empty={}, truncated={}, duplicates=())
+    quality = DataQuality(
+        splits=dict.fromkeys(("train", "val"), describe_split(rows, counts)),
+        leakage={"train-val": Leakage(exact=(), near=())},
+        leaks_removed=(),
+        duplicates_removed=("train-0001",),
+        records=49,
+        quarantined=(Quarantined(file="t.json", line=3, reason=f"bad {text}", excerpt=text),),
+    )
+    write_json(run.quality, quality)
+
+
+def _teacher(run: RunPaths, text: str) -> None:
+    share = ObeyedShare(value=0.75, n=24)
+    one = RuleAudit(base=ObeyedShare(value=0.25, n=24), first=share, best=share, repaired=share)
+    never = ObeyedShare(value=None, n=0)
+    selection = Selection(
+        rows=24,
+        rows_kept=22,
+        left_out={"broke_a_rule": ("val-0001", f"row {text}")},
+        candidates=96,
+        fates={"cut": 1, "empty": 2, "duplicate": 5, "broke_a_rule": 60, "unneeded": 6, "kept": 22},
+        repaired=4,
+        repaired_kept=2,
+        base_flawless=3,
+        broken_rules={"opening": 60},
+        open_rules={"kind": 1},
+        unlabelled={"refusal": 2},
+    )
+    audit = Audit(
+        judged=False,
+        rules={
+            "opening": one,
+            "refusal": one.model_copy(update={"repaired": None}),
+            "kind": RuleAudit(base=never, first=never, best=never, repaired=None),
+        },
+        strict=one,
+        by_order=(OrderAudit(asked=24, strict=share), OrderAudit(asked=12, strict=never)),
+        selection={"train": selection},
+    )
+    write_json(run.audit, audit)
+
+
+def _students(run: RunPaths, text: str) -> None:
+    for name in (STUDENT, "other"):
+        steps = [
+            Step(step=at, epoch=at / 2, seconds=at, loss=2.0 / at, tokens_per_s=100.0 * at)
+            for at in range(1, 5)
+        ]
+        looks = [
+            Step(step=at, epoch=at / 2, seconds=at, val_loss=1.5 / at, strict=0.2 * at, val_rows=20)
+            for at in (2, 4)
+        ]
+        write_records(run.student(name) / "metrics.jsonl", [*steps, *looks])
+        result = TrainingResult(
+            name=name,
+            best_step=4,
+            best_epoch=2,
+            strict=0.8,
+            val_loss=0.4,
+            steps=4,
+            train_answers=20,
+            answer_tokens=400,
+            seconds=4.0,
+            trainable=12345,
+            adapter_sha256="0" * 64,
+        )
+        write_json(run.student(name) / "result.json", result)
+    ranked = [
+        RankedStudent(
+            name=name,
+            strict=strict,
+            val_loss=0.4,
+            best_epoch=2,
+            settings={"learning_rate": rate, "note": text, "method": {"kind": "lora"}},
+            seconds=4.0,
+        )
+        for name, strict, rate in ((STUDENT, 0.75, 1e-4), (f"other {text}".strip(), 0.4, 1e-3))
+    ]
+    write_json(
+        run.choice, StudentChoice(best=STUDENT, why=f"the highest {text}", ranked=tuple(ranked))
+    )
+    adapter = '{"base_model_name_or_path": "some/base", "r": 12}'
+    write_text(run.best / "adapter" / "adapter_config.json", adapter)
+    manifest = {"versions": {"torch": f"2 {text}"}, "unprompted_frame": f"<|im_start|>{text}"}
+    write_text(run.manifest, json.dumps(manifest))
+    write_text(run.root / "timings.json", '{"teacher generate": 100.5, "report": 2.0}')

@@ -1,0 +1,48 @@
+"""What the section on the calibration says beside its numbers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from data.run_paths import RunPaths
+from judge.records import Coverage
+from judge.summary.summarise import write_summary
+from prompts.rules import Rule
+from report.numbers import build_numbers
+from report.render import render_html, render_markdown
+from report.run_files import read_run
+from tests.report.judge_fixture import make_calibration, write_json
+from tests.report.run_fixture import make_run, read_fixture
+
+
+def test_why_texts_that_answer_nothing_pass_the_rules_in_code(tmp_path: Path) -> None:
+    """One of two got through; with a rule that looks at the passages it is not for lack of one."""
+    made = read_fixture(tmp_path)
+    why = "No rule in code compares an answer’s words with its passages"
+    grounded = Rule.model_validate(
+        {"id": "grounded", "source": "It is.", "check": {"type": "words_from", "min": 0.5}}
+    )
+    rules = made.rules.model_copy(update={"rules": (*made.rules.rules, grounded)})
+    held = replace(made, rules=rules)
+    for render in (render_html, render_markdown):
+        assert why in render(made, build_numbers(made))
+        assert why not in render(held, build_numbers(held))
+
+
+def test_a_calibration_says_what_the_model_left_open(tmp_path: Path) -> None:
+    config = make_run(tmp_path)
+    before = read_run(config)
+    assert before.calibration is not None
+    assert before.judged is not None and before.judged.judge is not None
+    note = before.judged.judge
+    bound = before.calibration.judge.model_copy(update={"model": note.model, "mode": note.mode})
+    coverage = Coverage(expected=9, missing={"budget": 3, "truncated": 1}, unasked=7)
+    found = make_calibration(bound).model_copy(update={"coverage": coverage})
+    write_json(RunPaths.of(config).calibration, found)
+    write_summary(config)
+    material = read_run(config)
+    said = (
+        "9 verdicts expected, 4 missing (budget 3, truncated 1); the limit left 7 questions "
+        "unasked: run it again to go on."
+    )
+    for render in (render_html, render_markdown):
+        assert said in render(material, build_numbers(material))
