@@ -6,18 +6,16 @@ from pathlib import Path
 
 from data.atomic_write import write_error
 
-SYNC_EVERY = 32  # writes between two fsync calls, at least
-SYNC_SECONDS = 0.1  # seconds between them, at least: fsync takes milliseconds, a write microseconds
+_SYNC_EVERY = 32  # writes between two fsync calls, at least
+_SYNC_SECONDS = 0.1  # between them, at least: fsync takes milliseconds, a write microseconds
 
 
 class Appender:
     """An open file. Each write is flushed; a power cut can lose the writes since the last fsync."""
 
-    def __init__(self, path: Path, sync_every: int | None = SYNC_EVERY) -> None:
-        """`sync_every` in writes; None: only `sync` and `close` call fsync."""
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("ab")
-        self._sync_every = sync_every
         self._unsynced = 0
         self._synced_at = 0.0  # time.monotonic()
 
@@ -29,13 +27,11 @@ class Appender:
         except OSError as error:
             raise write_error(self._path, len(data), error) from error
         self._unsynced += 1
-        if self._sync_every is None or self._unsynced < self._sync_every:
-            return
-        if time.monotonic() - self._synced_at >= SYNC_SECONDS:
-            self.sync()
+        is_due = time.monotonic() - self._synced_at >= _SYNC_SECONDS
+        if self._unsynced >= _SYNC_EVERY and is_due:
+            self._sync()
 
-    def sync(self) -> None:
-        """Waits until all writes are on disk. Raises DataError when the disk is full."""
+    def _sync(self) -> None:
         self._unsynced = 0
         try:
             os.fsync(self._file.fileno())
@@ -45,7 +41,7 @@ class Appender:
 
     def close(self) -> None:
         """Syncs and closes. Raises DataError when the disk is full."""
-        self.sync()
+        self._sync()
         try:
             self._file.close()
         except OSError as error:

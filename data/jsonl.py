@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar
 from pydantic import ValidationError
 
 from config.errors import DataError
-from data.appender import SYNC_EVERY, Appender
+from data.appender import Appender
 from data.atomic_write import replace_file, write_text
 from data.file_lock import lock_file
 from data.records import Record
@@ -70,17 +70,15 @@ class JsonlFile(Generic[_R]):
     Opening locks the file (DataError names the holder) and cuts off an unfinished last line.
     """
 
-    def __init__(self, path: Path, kind: type[_R], sync_every: int | None = SYNC_EVERY) -> None:
-        """`sync_every` in records; None: only `sync` and `close` call fsync."""
+    def __init__(self, path: Path, kind: type[_R]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._kind = kind
         self._lock = lock_file(path)
-        self._sync_every = sync_every
         self._open()
 
     def _open(self) -> None:
-        self._file = Appender(self.path, self._sync_every)
+        self._file = Appender(self.path)
         cut_unfinished_line(self.path)
         self._end = self.path.stat().st_size
         self._reader = self.path.open("rb")
@@ -128,10 +126,6 @@ class JsonlFile(Generic[_R]):
         self._reader.seek(offset)
         return self._reader.readline()
 
-    def sync(self) -> None:
-        """Waits until every record is on disk. Raises DataError when the disk is full."""
-        self._file.sync()
-
     def close(self) -> None:
         """Syncs, closes and releases the lock."""
         try:
@@ -159,9 +153,9 @@ class JsonlFile(Generic[_R]):
 class JsonlStore(JsonlFile[_R]):
     """A JSONL file that holds the records it contained when it was opened in memory."""
 
-    def __init__(self, path: Path, kind: type[_R], sync_every: int | None = SYNC_EVERY) -> None:
+    def __init__(self, path: Path, kind: type[_R]) -> None:
         """Raises DataError naming the line that is not a valid `kind`."""
-        super().__init__(path, kind, sync_every)
+        super().__init__(path, kind)
         self.records: list[_R] = list(read_records(path, kind))
 
 

@@ -1,4 +1,4 @@
-"""Where things lie in a run's folder: the contract by which the commands meet on disk."""
+"""The layout of a run's folder, through which the commands exchange files, and its rows."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -15,14 +15,14 @@ from data.rows import Row
 Split = Literal["train", "val", "hidden"]
 
 
-class _Best(BaseModel):
-    """The one field of choice.json that more than its own room needs."""
+class _BestStudent(BaseModel):
+    """The field of choice.json that other rooms read."""
 
     best: str
 
 
 class RunPaths:
-    """The paths of one run. Knows names only; whoever writes a file knows its content."""
+    """The paths of one run. The writer of a file defines its content."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -35,11 +35,11 @@ class RunPaths:
         self.selected = root / "teacher" / "selected.jsonl"
         self.selected_val = root / "teacher" / "selected_val.jsonl"
         self.audit = root / "teacher" / "audit.json"
-        self.teacher_calls = root / "teacher" / "calls.jsonl"  # of the judge, about candidates
+        self.teacher_calls = root / "teacher" / "calls.jsonl"  # judge calls about candidates
         self.search = root / "student" / "search.json"
         self.verdicts = root / "judge" / "verdicts.jsonl"
         self.judge_calls = root / "judge" / "calls.jsonl"
-        self.rules = root / "judge" / "rules.json"  # the rules as they were judged
+        self.rules = root / "judge" / "rules.json"  # the rules that the verdicts refer to
         self.scores = root / "judge" / "scores.json"
         self.calibration = root / "judge" / "calibration.json"
         self.hidden_verdicts = root / "judge" / "hidden_verdicts.jsonl"
@@ -52,33 +52,33 @@ class RunPaths:
 
     @classmethod
     def of(cls, config: Config) -> "RunPaths":
-        """The folder of an experiment."""
+        """The paths of an experiment."""
         return cls(Path(config.runs) / config.name)
 
     def split(self, name: Split) -> Path:
-        """Canonical rows of one split."""
+        """The canonical rows of one split."""
         return self.data / f"{name}.jsonl"
 
     def rows(self, name: Split) -> list[Row]:
-        """The rows of one split; none for a hidden set that was not given.
+        """The rows of one split; none if no hidden set is configured.
 
         Raises DataError when the data have not been prepared.
         """
-        return list(self.each_row(name))
+        return list(self.iter_rows(name))
 
-    def each_row(self, name: Split) -> Iterator[Row]:
-        """As `rows`, of which no more than one is held."""
+    def iter_rows(self, name: Split) -> Iterator[Row]:
+        """As `rows`, without holding them in memory."""
         path = self.split(name)
         if not self.split("train").exists():
-            raise DataError(f"{path}: not there; run `python -m pipeline` on the config first")
+            raise DataError(f"{path}: not there; run `python -m pipeline CONFIG` first")
         return read_records(path, Row) if path.exists() else iter(())
 
-    def training(self, config: Config) -> Iterator[Row]:
-        """The rows that teacher and student learn from: train, and its probes where asked for.
+    def training_rows(self, config: Config) -> Iterator[Row]:
+        """The rows that the student learns from: train, and the probes if configured.
 
-        Raises DataError when the data have not been prepared, or the probes not been made.
+        Raises DataError when the data or the probes have not been prepared.
         """
-        rows = self.each_row("train")
+        rows = self.iter_rows("train")
         if config.probes is None:
             return rows
         if not self.probes.exists():
@@ -86,31 +86,31 @@ class RunPaths:
         return chain(rows, read_records(self.probes, Row))
 
     def answers(self, arm: str) -> Path:
-        """Answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …
+        """The answers of one arm: `base`, `teacher`, `student/<name>`, `candidates/train`, …
 
-        `scored/<arm>`: the best logged answers of val, with the logprobs that the arm gives them.
+        `scored/<arm>`: the best logged answers of val, with their logprobs under the arm.
         """
         return self.root / "answers" / f"{arm}.jsonl"
 
     def best_student(self) -> str:
         """The name of the best student. Raises DataError when none has been chosen."""
         try:
-            return _Best.model_validate_json(self.choice.read_bytes()).best
+            return _BestStudent.model_validate_json(self.choice.read_bytes()).best
         except FileNotFoundError:
             raise DataError(
                 f"{self.choice}: not there; run `python -m student CONFIG predict` first"
             ) from None
         except ValidationError as error:
             line = str(error).splitlines()[0]
-            raise DataError(f"{self.choice}: {line}; remove the file to make it again") from None
+            raise DataError(f"{self.choice}: {line}; remove the file to create it again") from None
 
     def student(self, name: str) -> Path:
-        """Folder of one student."""
+        """The folder of one student."""
         return self.root / "student" / name
 
-    def labelling(self, name: str) -> Path:
-        """A sheet for people to label; its name tells them nothing of the arm."""
-        return self.root / "judge" / "labelling" / f"{name}.csv"
+    def annotation_sheet(self, name: str) -> Path:
+        """A sheet for annotators; its name does not reveal the arm."""
+        return self.root / "judge" / "annotation" / f"{name}.csv"
 
     def report(self, suffix: str) -> Path:
         """The report as html, md or json."""

@@ -1,7 +1,7 @@
-"""Which answers a file holds and where each one lies, without holding any of them.
+"""A file of answers with an index in memory: by number, by request, and by row and sample.
 
-An answer has a number: how many came before it. About 150 bytes are kept for each, so that a
-million answers, whatever their length, take 150 MB; the answers themselves stay on disk.
+Answers are numbered in the order in which they arrive. The index takes about 150 bytes each, so a
+million answers of any length take 150 MB; the answers themselves stay on disk.
 """
 
 import hashlib
@@ -15,123 +15,130 @@ from data.answers import Answer, Finish
 from data.jsonl import JsonlFile
 
 _FINISHES: tuple[Finish, ...] = get_args(Finish)
-_GONE = -1  # where an answer lies that was dropped
+_DROPPED = -1  # offset of a dropped answer
 
 
 class AnswerStore:
-    """The answers of one file, by number, by request, and by whose they are. To be closed."""
+    """The answers of one file. It must be closed."""
 
     def __init__(self, path: Path) -> None:
-        """Raises DataError when another process is writing the file, or a line is no answer."""
-        self._lines = JsonlFile(path, Answer)
-        self._starts = array("q")  # number → byte at which its line begins
+        """Raises DataError when another process writes the file, or a line is not an answer."""
+        self._file = JsonlFile(path, Answer)
+        self._offsets = array("q")  # number → byte offset of its line
         self._owners = array("Q")  # number → hash of row and sample
-        self._finishes = bytearray()  # number → place in _FINISHES
-        self._first: dict[bytes, int] = {}  # request → number of the answer that came for it
-        self._others: dict[tuple[bytes, int], int] = {}  # of the same request for other rows
+        self._finishes = bytearray()  # number → index in _FINISHES
+        self._by_request: dict[bytes, int] = {}  # request → number of its first answer
+        self._others: dict[tuple[bytes, int], int] = {}  # (request, owner) → further answers
         try:
-            for start, answer in self._lines.records_with_offsets():
-                self._note(start, answer)
+            for offset, answer in self._file.records_with_offsets():
+                self._index(offset, answer)
         except BaseException:
-            self._lines.close()
+            self._file.close()
             raise
 
     def __len__(self) -> int:
-        """How many answers were ever noted, dropped ones included: the next number."""
-        return len(self._starts)
+        """The number of the next answer; counts dropped answers too."""
+        return len(self._offsets)
 
     def __contains__(self, key: object) -> bool:
-        """Whether a request of this key has an answer."""
-        return isinstance(key, str) and _short(key) in self._first
+        """Whether the request with this key has an answer."""
+        return isinstance(key, str) and _short_key(key) in self._by_request
 
-    def drawn(self) -> int:
-        """How many requests have an answer that a model gave."""
-        unasked = _FINISHES.index("too_long")
-        return sum(self._finishes[number] != unasked for number in self._first.values())
+    def generated(self) -> int:
+        """How many requests have an answer from a model."""
+        too_long = _FINISHES.index("too_long")
+        return sum(self._finishes[number] != too_long for number in self._by_request.values())
 
     def finish(self, number: int) -> Finish:
-        """How an answer ended."""
+        """The finish reason of an answer."""
         return _FINISHES[self._finishes[number]]
 
     def find(self, key: str, row: str, sample: int) -> int | None:
-        """The number of a row's answer to a request."""
-        short, owner = _short(key), _owner(row, sample)
-        number = self._first.get(short)
+        """The number of the answer to a request for this row and sample."""
+        short_key, owner = _short_key(key), _owner(row, sample)
+        number = self._by_request.get(short_key)
         if number is None or self._owners[number] == owner:
             return number
-        return self._others.get((short, owner))
+        return self._others.get((short_key, owner))
 
-    def first(self, key: str) -> int | None:
-        """The number of an answer to a request, whosever it is."""
-        return self._first.get(_short(key))
+    def find_any(self, key: str) -> int | None:
+        """The number of an answer to a request, for any row."""
+        return self._by_request.get(_short_key(key))
 
     def read(self, number: int) -> Answer:
-        """An answer, from the disk."""
-        return self._lines.read(self._starts[number])
+        """Reads an answer from disk."""
+        return self._file.read(self._offsets[number])
 
     def append(self, answer: Answer) -> int:
         """Stores an answer; returns its number. Raises DataError when the disk is full."""
-        return self._note(self._lines.append(answer), answer)
+        return self._index(self._file.append(answer), answer)
 
-    def drop(self, unwanted: Callable[[int, Answer], bool]) -> None:
-        """Drops the answers of which this is true; the others keep their order and numbers."""
-        numbers = [number for number, start in enumerate(self._starts) if start != _GONE]
-        numbers.sort(key=self._starts.__getitem__)
-        kept = array("q", (one for one in numbers if not unwanted(one, self.read(one))))
-        if len(kept) < len(numbers):
-            self.arrange(kept)
+    def drop(self, is_unwanted: Callable[[int, Answer], bool]) -> None:
+        """Drops the unwanted answers; the others keep their order and numbers."""
+        stored = [number for number, offset in enumerate(self._offsets) if offset != _DROPPED]
+        stored.sort(key=self._offsets.__getitem__)
+        wanted = array(
+            "q", (number for number in stored if not is_unwanted(number, self.read(number)))
+        )
+        if len(wanted) < len(stored):
+            self.rearrange(wanted)
 
-    def arrange(self, order: Sequence[int]) -> None:
-        """Makes the file hold the answers of these numbers in this order, and no others.
+    def rearrange(self, order: Sequence[int]) -> None:
+        """Reduces the file to the answers with these numbers, in this order.
 
-        Raises DataError when the disk is full; the file is then as it was.
+        Raises DataError when the disk is full; the file then stays as it was.
         """
-        if len(order) == len(self) and all(at == number for at, number in enumerate(order)):
+        if len(order) == len(self) and all(index == number for index, number in enumerate(order)):
             return
-        moved = self._lines.rearrange(self._starts[number] for number in order)
-        self._starts = array("q", [_GONE]) * len(self)
-        for number, start in zip(order, moved, strict=True):
-            self._starts[number] = start
-        self._forget()
+        new_offsets = self._file.rearrange(self._offsets[number] for number in order)
+        self._offsets = array("q", [_DROPPED]) * len(self)
+        for number, offset in zip(order, new_offsets, strict=True):
+            self._offsets[number] = offset
+        self._remove_dropped()
 
     def close(self) -> None:
         """Syncs and releases the file."""
-        self._lines.close()
+        self._file.close()
 
-    def end(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """As a context of the file would end: under an error nothing more is written."""
-        self._lines.__exit__(kind, error, trace)
+        self._file.__exit__(kind, error, trace)
 
-    def _note(self, start: int, answer: Answer) -> int:
-        number = len(self._starts)
-        short, owner = _short(answer.key), _owner(answer.row, answer.sample)
-        self._starts.append(start)
+    def _index(self, offset: int, answer: Answer) -> int:
+        number = len(self._offsets)
+        short_key, owner = _short_key(answer.key), _owner(answer.row, answer.sample)
+        self._offsets.append(offset)
         self._owners.append(owner)
         self._finishes.append(_FINISHES.index(answer.finish))
-        before = self._first.setdefault(short, number)
-        if self._owners[before] == owner:
-            self._first[short] = number  # of two for one place the later counts
+        first = self._by_request.setdefault(short_key, number)
+        if self._owners[first] == owner:
+            self._by_request[short_key] = number  # of two for one row and sample the later counts
         else:
-            self._others[short, owner] = number
+            self._others[short_key, owner] = number
         return number
 
-    def _forget(self) -> None:
-        """Takes the dropped answers out of the dictionaries."""
-        self._others = {at: n for at, n in self._others.items() if self._starts[n] != _GONE}
-        heirs = {short: number for (short, _), number in self._others.items()}
-        for short in [at for at, n in self._first.items() if self._starts[n] == _GONE]:
-            del self._first[short]
-            if short in heirs:
-                self._first[short] = heirs[short]
+    def _remove_dropped(self) -> None:
+        """Removes dropped answers from the dictionaries."""
+        self._others = {
+            place: number
+            for place, number in self._others.items()
+            if self._offsets[number] != _DROPPED
+        }
+        successors = {short_key: number for (short_key, _), number in self._others.items()}
+        for short_key, number in list(self._by_request.items()):
+            if self._offsets[number] != _DROPPED:
+                continue
+            del self._by_request[short_key]
+            if short_key in successors:
+                self._by_request[short_key] = successors[short_key]
 
 
-def _short(key: str) -> bytes:
-    """120 bits of a key: among a million no two are alike by chance (1 in 10^24)."""
+def _short_key(key: str) -> bytes:
+    """120 bits of a key: a collision among a million has probability 10^-24."""
     return hashlib.blake2b(key.encode(), digest_size=15).digest()
 
 

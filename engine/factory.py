@@ -1,7 +1,4 @@
-"""The teacher's engine as the settings name it. What a backend needs is imported where it is used.
-
-An engine holds no model until the first request comes.
-"""
+"""The engines that the settings configure. Backends are imported only when they are used."""
 
 from functools import partial
 from pathlib import Path
@@ -18,38 +15,38 @@ from prompts.renderer import Renderer
 
 
 def teacher_engine(config: Config, root: Path = Path()) -> Engine:
-    """The engine that answers for the teacher.
+    """The teacher's engine.
 
-    Raises ConfigError when the teacher's tokenizer is not the base's, and what loading raises.
+    Raises ConfigError when the teacher's tokenizer differs from the base's, and loading errors.
     """
-    backend, length = config.teacher.engine, config.model.max_length
+    backend, max_length = config.teacher.engine, config.model.max_length
     if isinstance(backend, OpenAiBackend):
         from engine.openai_engine import OpenAiEngine
 
-        return OpenAiEngine(backend, teacher_codec(config, root), length)
+        return OpenAiEngine(backend, teacher_codec(config, root), max_length)
     if isinstance(backend, BatchBackend):
-        return BatchEngine(batch_folder(config), teacher_codec(config, root), length)
+        return BatchEngine(batch_folder(config), teacher_codec(config, root), max_length)
     name = teacher_model(config)
     if isinstance(backend, RayBackend):
-        from engine.ray_engine import RayEngine, Workers
+        from engine.ray_engine import RayEngine
 
         identity = model_identity(resolve_model(name))
-        return RayEngine(Workers.of(backend), partial(_vllm, name, length), identity, length)
-    return _vllm(name, length)
+        return RayEngine(backend, partial(_vllm_engine, name, max_length), identity, max_length)
+    return _vllm_engine(name, max_length)
 
 
 def base_engine(config: Config, teacher: Engine) -> Engine | None:
-    """The engine of the student's base; None where the teacher's is the same model."""
+    """The engine of the student's base; None if the teacher is the same model."""
     base = config.model.name
     if teacher.identity == model_identity(resolve_model(base)):
         return None
-    return _vllm(base, config.model.max_length)
+    return _vllm_engine(base, config.model.max_length)
 
 
 def teacher_model(config: Config) -> str:
-    """The name of a teacher that is loaded here.
+    """The name of a locally loaded teacher.
 
-    Raises ConfigError when it has another tokenizer than the base.
+    Raises ConfigError when its tokenizer differs from the base's.
     """
     base, name = config.model.name, config.teacher.model
     if name is None or name == base:
@@ -59,25 +56,26 @@ def teacher_model(config: Config) -> str:
 
 
 def teacher_codec(config: Config, root: Path = Path()) -> ChatCodec:
-    """How a teacher that is elsewhere is spoken to."""
-    remote = config.teacher.engine
-    if not isinstance(remote, OpenAiBackend | BatchBackend):
-        raise ValueError(f"engine {remote.kind} is no server")
-    kwargs = config.model.template_kwargs
+    """The codec of a remote teacher."""
+    backend = config.teacher.engine
+    if not isinstance(backend, OpenAiBackend | BatchBackend):
+        raise ValueError(f"engine {backend.kind} is not remote")
+    template_kwargs = config.model.template_kwargs
     tokenizer = load_tokenizer(resolve_model(config.model.name))
-    return ChatCodec(remote, Renderer(tokenizer, read_prompt(config.prompt, root), kwargs), kwargs)
+    renderer = Renderer(tokenizer, read_prompt(config.prompt, root), template_kwargs)
+    return ChatCodec(backend, renderer, template_kwargs)
 
 
 def batch_folder(config: Config) -> BatchFolder:
-    """Where the batch files lie."""
+    """The folder of the batch files."""
     backend = config.teacher.engine
     if not isinstance(backend, BatchBackend):
-        raise ValueError(f"engine {backend.kind} has no files")
-    own = RunPaths.of(config).root / "teacher" / "batch"
-    return BatchFolder(Path(backend.folder) if backend.folder else own, backend.shard_rows)
+        raise ValueError(f"engine {backend.kind} has no batch files")
+    default = RunPaths.of(config).root / "teacher" / "batch"
+    return BatchFolder(Path(backend.folder) if backend.folder else default, backend.shard_rows)
 
 
-def _vllm(name: str, max_length: int) -> Engine:
-    from engine.vllm_engine import VllmEngine  # heavy: only where it is used
+def _vllm_engine(name: str, max_length: int) -> Engine:
+    from engine.vllm_engine import VllmEngine  # heavy
 
     return VllmEngine(name, max_length)

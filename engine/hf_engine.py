@@ -1,6 +1,6 @@
-"""The transformers backend: answers of adapters that vLLM does not know, virtual tokens.
+"""The transformers backend, for adapters that vLLM cannot serve: virtual tokens.
 
-Holds nothing until the first request comes; loads the base once, an adapter as requests name it.
+Loads the base with the first request, and each adapter when a request names it.
 """
 
 import gc
@@ -11,27 +11,30 @@ from typing import Any, Literal
 from config.errors import ConfigError
 from config.generation import SamplingSettings
 from engine.base import Adapter, Completion, Request
-from engine.models import load_base, load_tokenizer, model_identity, resolve_model
+from engine.models import TorchModel, load_base, load_tokenizer, model_identity, resolve_model
 
 
 class HfEngine:
     """One model in this process, with or without virtual tokens before the text."""
 
     def __init__(self, name: str, max_length: int) -> None:
-        """`max_length` in tokens; virtual tokens come on top of it."""
+        """`max_length` in tokens, without virtual tokens."""
         self._resolved = resolve_model(name)
         self.identity = model_identity(self._resolved)
         self.max_length = max_length
-        self._base: Any = None
+        self._base: TorchModel = None
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yields the completions batch by batch; requests of one adapter in a row share batches.
-        An answer that is given is scored, one after another.
+        """Yields the completions batch by batch; consecutive requests of one adapter share batches.
+        Existing answers are scored one by one.
 
-        Raises ConfigError when an answer is to be drawn at a temperature.
+        Raises ConfigError when a request has a temperature above 0.
         """
-        alike = groupby(requests, key=lambda one: (one.adapter, one.sampling, bool(one.scored_ids)))
-        for (adapter, sampling, scored), group in alike:
+        groups = groupby(
+            requests,
+            key=lambda request: (request.adapter, request.sampling, bool(request.scored_ids)),
+        )
+        for (adapter, sampling, scored), group in groups:
             if scored:
                 yield from self._score(group, adapter)
                 continue
@@ -40,36 +43,38 @@ class HfEngine:
                     f"temperature {sampling.temperature:g}: transformers answers greedily here; "
                     "set predict.sampling.temperature: 0"
                 )
-            yield from self._answer(list(group), adapter, sampling)
+            yield from self._generate(list(group), adapter, sampling)
 
     def _score(self, requests: Iterable[Request], adapter: Adapter | None) -> Iterator[Completion]:
-        from engine.sampling import answer_logprobs
+        from engine.hf_generation import answer_logprobs
 
-        model = self._loaded(adapter)
+        model = self._load(adapter)
         for request in requests:
             logprobs = answer_logprobs(model, request.prompt_ids, request.scored_ids)
             yield Completion(request.key, "", request.scored_ids, "stop", logprobs)
 
-    def _answer(
+    def _generate(
         self, requests: list[Request], adapter: Adapter | None, sampling: SamplingSettings
     ) -> Iterator[Completion]:
-        from engine.sampling import GenerationSettings, sample_answers
+        from engine.hf_generation import GenerationSettings, generate_answers
 
-        model = self._loaded(adapter)
+        model = self._load(adapter)
         tokenizer = load_tokenizer(self._resolved)
-        ends = _ends(self._base, tokenizer)
-        how = GenerationSettings(ends, sampling.max_tokens, logprobs=sampling.logprobs is not None)
+        stop_ids = _stop_ids(self._base, tokenizer)
+        settings = GenerationSettings(
+            stop_ids, sampling.max_tokens, logprobs=sampling.logprobs is not None
+        )
         prompts = [request.prompt_ids for request in requests]
-        for drawn in sample_answers(model, prompts, how):
-            ids = drawn.token_ids
-            finish: Literal["stop", "length"] = "stop" if ids[-1] in ends else "length"
+        for answer in generate_answers(model, prompts, settings):
+            ids = answer.token_ids
+            finish: Literal["stop", "length"] = "stop" if ids[-1] in stop_ids else "length"
             text = tokenizer.decode(
                 ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-            key = requests[drawn.prompt].key
-            yield Completion(key, str(text), ids, finish, drawn.logprobs)
+            key = requests[answer.prompt].key
+            yield Completion(key, str(text), ids, finish, answer.logprobs)
 
-    def _loaded(self, adapter: Adapter | None) -> Any:
+    def _load(self, adapter: Adapter | None) -> TorchModel:
         import torch
         from peft import PeftModel
 
@@ -88,11 +93,11 @@ class HfEngine:
 
         self._base = None
         gc.collect()
-        torch.cuda.empty_cache()  # does nothing without CUDA
+        torch.cuda.empty_cache()  # no effect without CUDA
 
 
-def _ends(base: Any, tokenizer: Any) -> tuple[int, ...]:
-    """The tokens at which vLLM ends an answer: the tokenizer's, and those of generation_config."""
-    listed = base.generation_config.eos_token_id
-    more = listed if isinstance(listed, list) else [listed]
-    return tuple(dict.fromkeys(end for end in [tokenizer.eos_token_id, *more] if end is not None))
+def _stop_ids(base: TorchModel, tokenizer: Any) -> tuple[int, ...]:
+    """The tokens at which vLLM ends an answer: of the tokenizer and of generation_config."""
+    eos = base.generation_config.eos_token_id
+    stop_ids = [tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])]
+    return tuple(dict.fromkeys(token for token in stop_ids if token is not None))

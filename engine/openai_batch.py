@@ -1,7 +1,7 @@
-"""The backend without a server: files in OpenAI's batch format, sent by whoever runs this.
+"""The backend without a connection: files in OpenAI's batch format, which the user sends.
 
-`requests/` holds what is to be sent, `results/` whatever came back, under any names, in any order,
-in part, with errors. A result is found by its request's key, so the files themselves are the state.
+`requests/` holds the files to send, `results/` what came back, under any names, in any order,
+incomplete or with errors. Results are found by their request's key, so no other state is needed.
 """
 
 import json
@@ -17,7 +17,7 @@ from engine.base import Completion, Request
 from engine.openai_messages import ChatCodec, parse_token_completion
 from wire.completion import Unintelligible
 
-SHARD_BYTES = 100_000_000  # of a file at most; OpenAI takes 200 MB
+SHARD_BYTES = 100_000_000  # most bytes per file; OpenAI accepts 200 MB
 
 
 class _Response(BaseModel):
@@ -26,53 +26,67 @@ class _Response(BaseModel):
 
 
 class _Result(BaseModel):
-    """One line of a result file; servers add keys of their own."""
+    """One line of a result file; servers add other keys."""
 
     custom_id: str
     response: _Response | None = None
     error: Any = None
 
     @property
-    def answered(self) -> bool:
+    def succeeded(self) -> bool:
         return self.response is not None and self.response.status_code == 200 and not self.error
 
     @property
-    def filtered(self) -> bool:
-        """Whether the provider's filter refused the request."""
+    def is_filtered(self) -> bool:
+        """Whether the provider's content filter rejected the request."""
         body = self.response.body if self.response else None
-        return not self.answered and "content_filter" in json.dumps([body, self.error])
+        return not self.succeeded and "content_filter" in json.dumps([body, self.error])
+
+    @property
+    def body(self) -> bytes:
+        return json.dumps(self.response.body if self.response else None).encode()
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it contains an answer, or an empty one because of the content filter."""
+        if self.is_filtered:
+            return True
+        try:
+            return self.succeeded and bool(parse_token_completion(self.body))
+        except Unintelligible:
+            return False
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     path: Path
     offset: int
 
 
 class BatchResults:
-    """The results in a folder as it is now, by key; read where asked for."""
+    """The results in a folder, by key; they are read on access."""
 
     def __init__(self, folder: Path) -> None:
-        self._places: dict[str, _Place] = {}
-        self.failed: set[str] = set()  # keys of which only errors came
-        self.unreadable: list[str] = []  # file:line of what is no result
+        self._locations: dict[str, _Location] = {}
+        self.failed: set[str] = set()  # keys with errors and no answer
+        self.unreadable: list[str] = []  # file:line of lines that are not results
         for path in sorted(folder.glob("*.jsonl")):
             self._index(path)
-        self.failed -= self._places.keys()
+        self.failed -= self._locations.keys()
 
     def __contains__(self, key: str) -> bool:
-        return key in self._places
+        return key in self._locations
 
     def __getitem__(self, key: str) -> _Result:
-        place = self._places[key]
-        with place.path.open("rb") as file:
-            file.seek(place.offset)
+        location = self._locations[key]
+        with location.path.open("rb") as file:
+            file.seek(location.offset)
             return _Result.model_validate_json(file.readline())
 
     def _index(self, path: Path) -> None:
-        offset = 0
+        end = 0
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                start, offset = offset, offset + len(line)
+                start, end = end, end + len(line)
                 if not line.strip():
                     continue
                 try:
@@ -80,59 +94,45 @@ class BatchResults:
                 except ValidationError:
                     self.unreadable.append(f"{path}:{number}")
                     continue
-                if _is_answer(result):
-                    self._places.setdefault(result.custom_id, _Place(path, start))
+                if result.is_answer:
+                    self._locations.setdefault(result.custom_id, _Location(path, start))
                 else:
                     self.failed.add(result.custom_id)
 
 
-def _is_answer(result: _Result) -> bool:
-    """Whether a result can be read as an answer, be it one that the filter emptied."""
-    if result.filtered:
-        return True
-    try:
-        return result.answered and bool(parse_token_completion(_body(result)))
-    except Unintelligible:
-        return False
-
-
-def _body(result: _Result) -> bytes:
-    return json.dumps(result.response.body if result.response else None).encode()
-
-
 class BatchFolder:
-    """Where requests and results lie."""
+    """The folders of requests and results."""
 
     def __init__(self, path: Path, shard_rows: int) -> None:
-        """`shard_rows`: requests in a file at most."""
+        """`shard_rows`: most requests per file."""
         self.requests = path / "requests"
         self.results = path / "results"
         self._shard_rows = shard_rows
 
     def read_results(self) -> BatchResults:
-        """The results that are there."""
+        """The results that have come back."""
         self.results.mkdir(parents=True, exist_ok=True)
         return BatchResults(self.results)
 
-    def write(self, requests: Iterable[Request], chat: ChatCodec) -> list[Path]:
-        """Puts these requests in the place of all that were written before; returns the files.
+    def write(self, requests: Iterable[Request], codec: ChatCodec) -> list[Path]:
+        """Replaces all request files by these requests; returns the files.
 
         Raises DataError when the disk is full.
         """
-        written: list[Path] = []
-        for number, lines in enumerate(self._shards(requests, chat), 1):
+        files: list[Path] = []
+        for number, lines in enumerate(self._shards(requests, codec), 1):
             path = self.requests / f"requests-{number:04}.jsonl"
             write_bytes(path, *lines)
-            written.append(path)
-        for path in set(self.requests.glob("requests-*.jsonl")) - set(written):
+            files.append(path)
+        for path in set(self.requests.glob("requests-*.jsonl")) - set(files):
             path.unlink()
-        return written
+        return files
 
-    def _shards(self, requests: Iterable[Request], chat: ChatCodec) -> Iterator[list[bytes]]:
+    def _shards(self, requests: Iterable[Request], codec: ChatCodec) -> Iterator[list[bytes]]:
         lines: list[bytes] = []
         size = 0
         for request in requests:
-            line = _line(request, chat)
+            line = _request_line(request, codec)
             if lines and (len(lines) == self._shard_rows or size + len(line) > SHARD_BYTES):
                 yield lines
                 lines, size = [], 0
@@ -142,30 +142,30 @@ class BatchFolder:
             yield lines
 
 
-def _line(request: Request, chat: ChatCodec) -> bytes:
+def _request_line(request: Request, codec: ChatCodec) -> bytes:
     line = {
         "custom_id": request.key,
         "method": "POST",
         "url": "/v1/chat/completions",
-        "body": chat.body(request),
+        "body": codec.body(request),
     }
     return json.dumps(line, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
 class BatchEngine:
-    """Answers with the results that are there."""
+    """Answers requests from the results that have come back."""
 
-    def __init__(self, folder: BatchFolder, chat: ChatCodec, max_length: int) -> None:
+    def __init__(self, folder: BatchFolder, codec: ChatCodec, max_length: int) -> None:
         """`max_length` in tokens of the base."""
         self._folder = folder
-        self._chat = chat
-        self.identity = chat.identity
+        self._codec = codec
+        self.identity = codec.identity
         self.max_length = max_length
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yields the completions whose results are there.
+        """Yields the completions that have results.
 
-        Raises DataError at the end when there are others.
+        Raises DataError at the end when some are missing.
         """
         results = self._folder.read_results()
         missing = failed = 0
@@ -176,20 +176,19 @@ class BatchEngine:
                 missing += 1
                 failed += request.key in results.failed
         if missing:
-            torn = results.unreadable
-            unreadable = (
-                f", {len(torn)} lines are unreadable (the first: {torn[0]})" if torn else ""
-            )
+            lines = results.unreadable
+            unreadable = f", {len(lines)} lines are unreadable (first: {lines[0]})" if lines else ""
             raise DataError(
-                f"{self._folder.results}: {missing} answers are not there, {failed} of them came "
-                f"back as errors{unreadable}; run `python -m teacher CONFIG prepare`, send the "
-                f"files in {self._folder.requests}, put the results there and collect again"
+                f"{self._folder.results}: {missing} answers are missing, {failed} of them came "
+                f"back as errors{unreadable}; run `python -m teacher CONFIG "
+                f"prepare`, send the files in {self._folder.requests}, put the results there and "
+                "collect again"
             )
 
     def close(self) -> None:
         """Nothing to free."""
 
     def _completion(self, request: Request, result: _Result) -> Completion:
-        if result.filtered:
-            return self._chat.refused(request)
-        return self._chat.completion(request, parse_token_completion(_body(result)))
+        if result.is_filtered:
+            return self._codec.filtered(request)
+        return self._codec.completion(request, parse_token_completion(result.body))

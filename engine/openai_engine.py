@@ -1,6 +1,6 @@
-"""The backend that asks OpenAI-compatible servers: as many as are named, in turn.
+"""The backend for OpenAI-compatible servers: one model at one or several URLs, used in turn.
 
-A thread of its own keeps requests under way while the caller stores what came back.
+A thread keeps requests in flight while the caller stores the answers.
 """
 
 import asyncio
@@ -19,143 +19,144 @@ from engine.openai_messages import ChatCodec, TokenCompletion, parse_token_compl
 from wire.client import Address, RetryPolicy, ServerClient
 from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, Rejected
 
-SETTING = "teacher.engine"
-
-Arrived = tuple[Request, TokenCompletion | Exception]
+_SETTING = "teacher.engine"
 
 
 class OpenAiEngine:
-    """One model behind one URL or several. Holds nothing between two runs."""
+    """One model at one or several URLs. Keeps nothing between two runs."""
 
     def __init__(
         self,
         settings: OpenAiBackend,
-        chat: ChatCodec,
+        codec: ChatCodec,
         max_length: int,
-        patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         """`max_length` in tokens of the base."""
         self._settings = settings
-        self._chat = chat
-        self.identity = chat.identity
+        self._codec = codec
+        self.identity = codec.identity
         self.max_length = max_length
-        self._patience = patience
+        self._retry_policy = retry_policy
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yields the completions in the order in which they come.
+        """Yields the completions in the order in which they arrive.
 
-        One that no server answers ends it with a SetupError, after all that is under way.
+        When no server answers a request, it sends no more, yields the completions in flight, and
+        raises SetupError.
         """
-        line = _Line(self._settings, self._chat, self._patience)
+        thread = _RequestThread(self._settings, self._codec, self._retry_policy)
         waiting = iter(requests)
-        most = self._settings.concurrency * len(self._settings.base_urls)
-        flying, failure = 0, None
+        max_in_flight = self._settings.concurrency * len(self._settings.base_urls)
+        in_flight, failure = 0, None
         try:
             while True:
                 if failure is None:
-                    for request in islice(waiting, most - flying):
-                        line.send(request)
-                        flying += 1
-                if not flying:
+                    for request in islice(waiting, max_in_flight - in_flight):
+                        thread.send(request)
+                        in_flight += 1
+                if not in_flight:
                     break
-                request, found = line.arrived.get()
-                flying -= 1
+                request, reply = thread.replies.get()
+                in_flight -= 1
                 try:
-                    completion = self._completion(request, found)
-                except UnpromptedError as error:  # no more is asked; what is under way may come
+                    completion = self._completion(request, reply)
+                except UnpromptedError as error:
                     failure = failure or error
                     continue
                 yield completion
         finally:
-            line.close()
+            thread.close()
         if failure is not None:
             raise failure
 
     def close(self) -> None:
         """Nothing to free: connections and thread end with each run."""
 
-    def _completion(self, request: Request, found: TokenCompletion | Exception) -> Completion:
-        if isinstance(found, TokenCompletion):
-            return self._chat.completion(request, found)
-        if not isinstance(found, NoReply):
-            raise found
-        if isinstance(found, ContentFiltered):
-            return self._chat.refused(request)
-        where = f"{', '.join(self._settings.base_urls)}, model {self._settings.model}"
-        if isinstance(found, ContextOverflow):
+    def _completion(self, request: Request, reply: TokenCompletion | Exception) -> Completion:
+        if isinstance(reply, TokenCompletion):
+            return self._codec.completion(request, reply)
+        if not isinstance(reply, NoReply):
+            raise reply
+        if isinstance(reply, ContentFiltered):
+            return self._codec.filtered(request)
+        servers = f"{', '.join(self._settings.base_urls)}, model {self._settings.model}"
+        if isinstance(reply, ContextOverflow):
             way_out = "a prompt is too long for the server; lower model.max_length"
         else:
-            way_out = "see to the server and run again, what came back is kept"
-        raise SetupError(f"{SETTING}: {where}: {found}: {way_out}") from None
+            way_out = "check the server and run again, finished answers are kept"
+        raise SetupError(f"{_SETTING}: {servers}: {reply}: {way_out}") from None
 
 
-class _Line:
-    """The thread that asks, and what has arrived."""
+class _RequestThread:
+    """A thread with an event loop that sends requests, and a queue of the replies."""
 
-    def __init__(self, settings: OpenAiBackend, chat: ChatCodec, patience: RetryPolicy) -> None:
-        self.arrived: SimpleQueue[Arrived] = SimpleQueue()
-        self._chat = chat
-        self._addresses = [
-            Address(
-                SETTING,
-                url,
-                settings.model,
-                settings.api_key_env,
-                settings.concurrency,
-                settings.timeout_s,
-            )
-            for url in settings.base_urls
-        ]
-        self._patience = patience
+    def __init__(
+        self, settings: OpenAiBackend, codec: ChatCodec, retry_policy: RetryPolicy
+    ) -> None:
+        self.replies: SimpleQueue[tuple[Request, TokenCompletion | Exception]] = SimpleQueue()
+        self._codec = codec
+        self._settings = settings
+        self._retry_policy = retry_policy
         self._sent = 0
-        self._asked: set[Future[None]] = set()  # or nobody might hold what is under way
+        self._futures: set[Future[None]] = set()  # asyncio itself holds only weak references
         self._loop = asyncio.new_event_loop()
-        self._connections: list[ServerClient[TokenCompletion]] = []
-        self._thread = Thread(target=self._loop.run_forever, name="teacher.engine", daemon=True)
+        self._clients: list[ServerClient[TokenCompletion]] = []
+        self._thread = Thread(target=self._loop.run_forever, name=_SETTING, daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
 
     def send(self, request: Request) -> None:
-        """Starts asking; the reply will be among those that have arrived."""
-        asked = asyncio.run_coroutine_threadsafe(self._ask(request, self._sent), self._loop)
-        self._asked.add(asked)
-        asked.add_done_callback(self._asked.discard)
+        """Sends a request; its reply will be put into the queue."""
+        future = asyncio.run_coroutine_threadsafe(self._ask(request, self._sent), self._loop)
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
         self._sent += 1
 
     def close(self) -> None:
-        """Ends what is under way, the connections and the thread."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        """Cancels the requests in flight, and ends the connections and the thread."""
+        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     async def _open(self) -> None:
-        for address in self._addresses:
-            self._connections.append(ServerClient(address, self._patience, parse_token_completion))
+        for url in self._settings.base_urls:
+            address = Address(
+                _SETTING,
+                url,
+                self._settings.model,
+                self._settings.api_key_env,
+                self._settings.concurrency,
+                self._settings.timeout_s,
+            )
+            client = ServerClient(address, self._retry_policy, parse_token_completion)
+            self._clients.append(client)
 
-    async def _end(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+    async def _cancel(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         async with AsyncExitStack() as stack:
-            for connection in self._connections:
-                stack.push_async_callback(connection.close)
+            for client in self._clients:
+                stack.push_async_callback(client.close)
 
     async def _ask(self, request: Request, number: int) -> None:
+        reply: TokenCompletion | Exception
         try:
-            data = json.dumps(self._chat.body(request), ensure_ascii=False).encode(errors="replace")
-            found: TokenCompletion | Exception = await self._answered(data, number)
-        except Exception as error:  # raised where it is read, in the caller's thread
-            found = error
-        self.arrived.put((request, found))
+            body = json.dumps(self._codec.body(request), ensure_ascii=False)
+            reply = await self._first_reply(body.encode(errors="replace"), number)
+        except Exception as error:  # raised in the caller's thread
+            reply = error
+        self.replies.put((request, reply))
 
-    async def _answered(self, data: bytes, number: int) -> TokenCompletion:
-        """The reply of the server whose turn it is, or of the next that gives one."""
-        count = len(self._connections)
+    async def _first_reply(self, body: bytes, number: int) -> TokenCompletion:
+        """The reply of the server whose turn it is, or of the first one after it that replies."""
+        count = len(self._clients)
         for turn in range(count):
             try:
-                return await self._connections[(number + turn) % count].ask(data)
+                return await self._clients[(number + turn) % count].ask(body)
             except NoReply as error:
                 if isinstance(error, Rejected) or turn == count - 1:
                     raise

@@ -1,7 +1,7 @@
-"""A request as a chat completion over the wire, and the reply to it as a completion of ours.
+"""Requests as chat completions of the OpenAI protocol, and replies as completions.
 
-Asked by messages, since a server may hold another model with a tokenizer of its own. Its answer is
-learnt by its text then; where the server is vLLM with the base's tokenizer, by its token ids.
+Requests carry messages, because a server's model may have another tokenizer. Students then learn
+the text of its answers; if the server is vLLM with the base's tokenizer, the token ids.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,64 +16,65 @@ from data.records import digest
 from data.top_logprobs import TopLogprobs
 from engine.base import Completion, Request
 from prompts.renderer import Renderer
-from wire import completion as wired
-from wire.completion import parse_completion
+from wire.completion import ChatChoice, ChatCompletion, parse_completion
 
-_ID = "token_id:"  # how vLLM writes a token's id in the place of its text
+_TOKEN_ID = "token_id:"  # prefix with which vLLM writes a token's id in place of its text
 
 
-class _Likely(BaseModel):
+class _TokenLogprob(BaseModel):
     token: str
     logprob: float
 
 
-class _Token(_Likely):
-    top_logprobs: list[_Likely] = []
+class _Token(_TokenLogprob):
+    top_logprobs: list[_TokenLogprob] = []
 
 
 class _Logprobs(BaseModel):
     content: list[_Token] | None = None
 
 
-class _Choice(wired.ChatChoice):
+class _TokenChoice(ChatChoice):
     logprobs: _Logprobs | None = None
     token_ids: list[int] | None = None
 
 
-class TokenCompletion(wired.ChatCompletion):
-    """A chat completion with the tokens, where the server gives them."""
+class TokenCompletion(ChatCompletion):
+    """A chat completion with tokens, if the server returns them."""
 
-    choices: Sequence[_Choice]
+    choices: Sequence[_TokenChoice]
     prompt_token_ids: list[int] | None = None
 
 
-def parse_token_completion(raw: bytes) -> TokenCompletion:
+def parse_token_completion(body: bytes) -> TokenCompletion:
     """The chat completion in a response's body. Raises Unintelligible."""
-    return parse_completion(raw, TokenCompletion)
+    return parse_completion(body, TokenCompletion)
 
 
 class ChatCodec:
-    """The language of one remote model: requests into bodies, replies into completions."""
+    """Encodes requests to one remote model and decodes its replies."""
 
     def __init__(
         self,
-        remote: RemoteBackend,
+        backend: RemoteBackend,
         renderer: Renderer,
         template_kwargs: Mapping[str, bool | str],
     ) -> None:
-        """`renderer` and `template_kwargs`: those of the base model."""
-        self._remote = remote
+        """`renderer` and `template_kwargs` of the base model."""
+        self._backend = backend
         self._renderer = renderer
-        self._kwargs = dict(template_kwargs)
-        self.identity = digest(["chat", remote.model, remote.same_tokenizer])
+        self._template_kwargs = dict(template_kwargs)
+        self.identity = digest(["chat", backend.model, backend.same_tokenizer])
 
     def body(self, request: Request) -> dict[str, Any]:
-        """What is sent for a request. Only messages and settings that every server knows, unless
-        it is known to be vLLM: then also what keeps a model's generation_config.json out.
+        """The JSON body of a request.
+
+        A server that may not be vLLM gets only what every server accepts. vLLM also gets the
+        settings that override the model's generation_config.json.
         """
         sampling = request.sampling
         body: dict[str, Any] = {
-            "model": self._remote.model,
+            "model": self._backend.model,
             "messages": list(request.messages),
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
@@ -81,72 +82,73 @@ class ChatCodec:
         }
         if sampling.temperature > 0:
             body["seed"] = request.seed
-        if not self._remote.same_tokenizer:
+        if not self._backend.same_tokenizer:
             return body
         if sampling.logprobs is not None:
             body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
-        if self._kwargs:
-            body["chat_template_kwargs"] = self._kwargs
+        if self._template_kwargs:
+            body["chat_template_kwargs"] = self._template_kwargs
         as_ids = {"return_token_ids": True, "return_tokens_as_token_ids": True}
         return body | as_ids | {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
-    def completion(self, request: Request, told: TokenCompletion) -> Completion:
-        """The completion in a reply. What the provider's filter holds back is an empty answer,
-        which is counted as such and never learnt.
+    def completion(self, request: Request, reply: TokenCompletion) -> Completion:
+        """The completion in a reply. An answer that the provider's content filter withholds is
+        empty: it is counted, and never learnt.
 
-        Raises SetupError when the server has another tokenizer than it is said to have.
+        Raises SetupError when the server's tokenizer contradicts the settings.
         """
-        choice = told.choices[0]
+        choice = reply.choices[0]
         if choice.finish == "content_filter":
-            return self.refused(request)
-        if self._remote.same_tokenizer:
-            return self._by_ids(request, told)
+            return self.filtered(request)
+        if self._backend.same_tokenizer:
+            return self._completion_from_ids(request, reply)
         text = self._renderer.neutral((choice.message.content or "").strip())
         ids = self._renderer.answer_ids(text)
         if choice.finish == "length":
             return Completion(request.key, text, ids[:-1], "length")
         return Completion(request.key, text, ids, "stop")
 
-    def refused(self, request: Request) -> Completion:
-        """The completion of a request that the provider's filter refuses."""
+    def filtered(self, request: Request) -> Completion:
+        """The empty completion of a request that the provider's content filter rejects."""
         return Completion(request.key, "", self._renderer.answer_ids(""), "stop")
 
-    def _by_ids(self, request: Request, told: TokenCompletion) -> Completion:
-        choice = told.choices[0]
-        if choice.token_ids is None or told.prompt_token_ids is None:
-            raise self._no_such("gives no token ids, as vLLM does")
-        if tuple(told.prompt_token_ids) != request.prompt_ids:
-            raise self._no_such("makes other token ids of the same messages")
+    def _completion_from_ids(self, request: Request, reply: TokenCompletion) -> Completion:
+        choice = reply.choices[0]
+        if choice.token_ids is None or reply.prompt_token_ids is None:
+            raise self._mismatch("returns no token ids, as vLLM does")
+        if tuple(reply.prompt_token_ids) != request.prompt_ids:
+            raise self._mismatch("makes other token ids of the same messages")
         ids = tuple(choice.token_ids)
-        cut = choice.finish == "length"
+        finish: Literal["stop", "length"] = "length" if choice.finish == "length" else "stop"
         text = self._renderer.tokenizer.decode(
-            ids if cut else ids[:-1], skip_special_tokens=True, clean_up_tokenization_spaces=False
+            ids[:-1] if finish == "stop" else ids,
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=False,
         )
-        finish: Literal["stop", "length"] = "length" if cut else "stop"
         if request.sampling.logprobs is None:
             return Completion(request.key, str(text), ids, finish)
         tokens = (choice.logprobs.content if choice.logprobs else None) or []
         if len(tokens) != len(ids):
-            raise self._no_such(f"gives {len(tokens)} probabilities for {len(ids)} tokens")
+            raise self._mismatch(f"returns {len(tokens)} logprobs for {len(ids)} tokens")
         logprobs = tuple(token.logprob for token in tokens)
-        topk = _topk(tokens) if request.sampling.logprobs else None
-        return Completion(request.key, str(text), ids, finish, logprobs, topk)
+        top_logprobs = _top_logprobs(tokens) if request.sampling.logprobs else None
+        return Completion(request.key, str(text), ids, finish, logprobs, top_logprobs)
 
-    def _no_such(self, what: str) -> SetupError:
+    def _mismatch(self, problem: str) -> SetupError:
         return SetupError(
-            f"teacher.engine: the server of {self._remote.model} {what}; set same_tokenizer: false "
-            "and teacher.sampling.logprobs: null, or serve a model with the base's tokenizer"
+            f"teacher.engine: the server of {self._backend.model} {problem}; set same_tokenizer: "
+            "false and teacher.sampling.logprobs: null, or serve a model with the base's tokenizer"
         )
 
 
-def _topk(tokens: Sequence[_Token]) -> TopLogprobs:
-    """The likely tokens of each position. vLLM lists the drawn one first; where that is not among
-    the K most likely, it stands in for the last of them.
+def _top_logprobs(tokens: Sequence[_Token]) -> TopLogprobs:
+    """The top logprobs of each position. vLLM lists the sampled token first; if it is not among
+    the K most likely, it replaces the last of them.
     """
-    rows = [
-        sorted((one.logprob, int(one.token.removeprefix(_ID))) for one in token.top_logprobs)[::-1]
+    positions = [
+        sorted((top.logprob, int(top.token.removeprefix(_TOKEN_ID))) for top in token.top_logprobs)
         for token in tokens
     ]
-    ids = np.array([[token for _, token in row] for row in rows], np.int32)
-    values = np.array([[logprob for logprob, _ in row] for row in rows], np.float16)
-    return TopLogprobs(ids, values)
+    ids = [[token_id for _, token_id in reversed(position)] for position in positions]
+    logprobs = [[logprob for logprob, _ in reversed(position)] for position in positions]
+    return TopLogprobs(np.array(ids, np.int32), np.array(logprobs, np.float16))

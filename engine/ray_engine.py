@@ -1,7 +1,7 @@
-"""The backend of several processes or machines: our own engine in the actors of a Ray Data job.
+"""The backend for several processes or machines: a Ray Data job whose actors run an engine each.
 
-A worker that dies is started again by Ray, and what it had under way is answered anew; a completion
-is passed on once, whatever came twice.
+Ray restarts a worker that dies, and its batch is answered again; duplicate completions are
+dropped.
 """
 
 import logging
@@ -17,38 +17,24 @@ from config.checkout import ROOT
 from config.errors import SetupError, UnpromptedError
 from engine.base import Completion, Engine, Request
 
-# Read when Ray is imported. A thread of Ray Data's that asks for the cluster after `close` would
-# start another one, whose end ends this process a minute later.
+# Ray reads this when it is imported. Otherwise a Ray Data thread that asks for the cluster after
+# `close` starts another cluster, whose shutdown ends this process a minute later.
 os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 
-AT_ONCE = 16_384  # requests that one Ray Data job takes: all of them wait in memory
-
-
-@dataclass(frozen=True)
-class Workers:
-    """How many answer, and where."""
-
-    count: int
-    batch_rows: int  # requests that one answers at a time
-    address: str | None = None  # of a running cluster; None: one is started on this machine
-
-    @classmethod
-    def of(cls, settings: RayBackend) -> "Workers":
-        """As the settings say."""
-        return cls(settings.workers, settings.batch_rows, settings.address)
+REQUESTS_PER_JOB = 16_384  # of one Ray Data job, which holds them all in memory
 
 
 class RayEngine:
-    """One model in so many actors, each with an engine of its own. Starts with the first request.
+    """One model in several actors. Starts with the first request.
 
-    The actors live for AT_ONCE requests: a run of more loads the model again for the next ones.
+    Actors live for one Ray Data job: the model is loaded again every REQUESTS_PER_JOB requests.
     """
 
     def __init__(
-        self, workers: Workers, make: Callable[[], Engine], identity: str, max_length: int
+        self, settings: RayBackend, make: Callable[[], Engine], identity: str, max_length: int
     ) -> None:
-        """`make` is called in each worker; it and what it makes say the same as the two others."""
-        self._workers = workers
+        """`make` is called in each worker; its engine has this `identity` and `max_length`."""
+        self._settings = settings
         self._make = make
         self.identity = identity
         self.max_length = max_length
@@ -57,36 +43,36 @@ class RayEngine:
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yields the completions batch by batch, as workers finish them.
 
-        Raises SetupError when Ray is not installed, no cluster is there, or an engine in a worker
-        fails.
+        Raises SetupError when Ray is not installed, the cluster is unreachable, or an engine in a
+        worker fails.
         """
-        coming = iter(requests)
-        while some := list(islice(coming, AT_ONCE)):
-            yield from self._answer(some)
+        remaining = iter(requests)
+        while job_requests := list(islice(remaining, REQUESTS_PER_JOB)):
+            yield from self._run_job(job_requests)
 
-    def _answer(self, requests: list[Request]) -> Iterator[Completion]:
-        waiting = {request.key for request in requests}
+    def _run_job(self, requests: list[Request]) -> Iterator[Completion]:
+        unanswered = {request.key for request in requests}
         rows = self._dataset(requests).iter_rows()
         from ray.exceptions import RayError
 
         try:
             for row in rows:
-                found: _Found = row["found"]
-                if found.completion is None:
-                    raise SetupError(f"teacher.engine ray: {found.failure}")
-                if found.completion.key in waiting:
-                    waiting.remove(found.completion.key)
-                    yield found.completion
+                reply: _WorkerReply = row["reply"]
+                if reply.completion is None:
+                    raise SetupError(f"teacher.engine ray: {reply.error}")
+                if reply.completion.key in unanswered:
+                    unanswered.remove(reply.completion.key)
+                    yield reply.completion
         except RayError as error:
             raise SetupError(f"teacher.engine ray: {_last_line(error)}") from error
-        if waiting:
+        if unanswered:
             raise SetupError(
-                f"teacher.engine ray: {len(waiting)} requests came back without an answer; "
-                "run again, what came back is kept"
+                f"teacher.engine ray: {len(unanswered)} requests came back without an answer; "
+                "run again, finished answers are kept"
             )
 
     def close(self) -> None:
-        """Ends the workers, and the cluster where it was started here."""
+        """Ends the workers, and the cluster if this engine started it."""
         if self._started:
             import ray
 
@@ -98,14 +84,14 @@ class RayEngine:
         import ray
 
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        rows = self._workers.batch_rows
-        blocks = -(-len(requests) // rows)
+        batch_rows = self._settings.batch_rows
+        blocks = -(-len(requests) // batch_rows)
         items = [{"request": request} for request in requests]
         return ray.data.from_items(items, override_num_blocks=blocks).map_batches(
             _Worker,
             fn_constructor_kwargs={"make": self._make},
-            batch_size=rows,
-            compute=ray.data.ActorPoolStrategy(size=min(self._workers.count, blocks)),
+            batch_size=batch_rows,
+            compute=ray.data.ActorPoolStrategy(size=min(self._settings.workers, blocks)),
             num_gpus=gpus,
             num_cpus=0 if gpus else 1,
         )
@@ -113,7 +99,7 @@ class RayEngine:
     def _start(self) -> None:
         if self._started:
             return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
         try:
             import ray
             import ray.data
@@ -121,58 +107,56 @@ class RayEngine:
             raise SetupError(
                 f"Ray is not installed ({error}); run `pip install '.[ray]'`"
             ) from None
-        here: dict[str, Any] = {}
-        if self._workers.address is not None:
-            _check_reachable(self._workers.address)
+        address = self._settings.address
+        local_options: dict[str, Any] = {}
+        if address is not None:
+            _check_reachable(address)
         else:
-            here = {"num_cpus": self._workers.count, "include_dashboard": False}
+            local_options = {"num_cpus": self._settings.workers, "include_dashboard": False}
         try:
             ray.init(
-                address=self._workers.address or "local",
+                address=address or "local",
                 runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
                 log_to_driver=False,
                 logging_level="ERROR",
-                **here,
+                **local_options,
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise SetupError(
-                f"teacher.engine ray: {self._workers.address}: {_last_line(error)}"
-            ) from None
+            raise SetupError(f"teacher.engine ray: {address}: {_last_line(error)}") from None
         self._started = True
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are raised anyway
         context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False  # they would stand where the answers' bar is
+        context.enable_progress_bars = False  # the terminal has one progress bar, of the answers
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a worker hands over: a completion, or why there are no more of a batch."""
+class _WorkerReply:
+    """A completion, or the error that ended a batch."""
 
     completion: Completion | None
-    failure: str = ""
+    error: str = ""
 
 
 class _Worker:
-    """An engine in a process of its own."""
+    """An engine in its own process."""
 
     def __init__(self, make: Callable[[], Engine]) -> None:
         self._engine = make()
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[_Found]]:
-        found = []
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[_WorkerReply]]:
+        replies = []
         try:
             for completion in self._engine.run(batch["request"].tolist()):
-                found.append(_Found(completion))
-        except Exception as error:  # raised as it is, it would come back as pages of Ray's own
-            said = str(error).strip().splitlines()[:1]
-            known = isinstance(error, UnpromptedError)
-            kind = [] if known else [type(error).__name__]
-            found.append(_Found(None, ": ".join([*kind, *said])))
-        return {"found": found}
+                replies.append(_WorkerReply(completion))
+        except Exception as error:  # returned as one line: Ray adds pages to what is raised
+            message = str(error).strip().splitlines()[:1]
+            prefix = [] if isinstance(error, UnpromptedError) else [type(error).__name__]
+            replies.append(_WorkerReply(None, ": ".join([*prefix, *message])))
+        return {"reply": replies}
 
 
 def _check_reachable(address: str) -> None:
-    """Raises SetupError where nobody listens: Ray itself would try for a quarter of an hour."""
+    """Raises SetupError if nothing listens there: Ray itself would retry for 15 minutes."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
     if not colon or not port.isdigit():  # "auto"
         return
@@ -181,7 +165,7 @@ def _check_reachable(address: str) -> None:
     except OSError as error:
         raise SetupError(
             f"teacher.engine ray: {address}: no cluster answers there ({error}); start it with "
-            "`ray start --head`, or leave address away"
+            "`ray start --head`, or leave address out"
         ) from None
 
 

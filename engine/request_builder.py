@@ -1,6 +1,6 @@
-"""From an experiment's settings and rows to the tasks of an arm.
+"""Builds the requests of an arm from an experiment's settings and rows.
 
-The one place that decides which passages of a row are shown, so that every arm, the training rows
+The only place that decides which passages of a row are shown, so that all arms, the training rows
 and the judge see the same ones.
 """
 
@@ -20,7 +20,7 @@ from prompts.chat_encoder import Message
 from prompts.prompt_file import load_prompt
 from prompts.renderer import Kept, Renderer
 
-_KEPT = 20_000  # rows whose passages are remembered
+_CACHED_ROWS = 20_000  # rows whose fitting passages are cached
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class View:
 
 
 class TaskList:
-    """One task per row, made whenever they are gone through: the prompts of many fit no memory."""
+    """One task per row, built on each iteration: many prompts would not fit in memory."""
 
     def __init__(self, rows: Sequence[Row], make: Callable[[Row], Task]) -> None:
         self._rows = rows
@@ -50,9 +50,9 @@ class RequestBuilder:
     """Prompt, rules, tokenizer and token budget of one experiment."""
 
     def __init__(self, config: Config, root: Path = Path(), identity: str | None = None) -> None:
-        """`identity`: of the model that is asked; None: it is the base.
+        """`identity` of the model that answers; None: the base.
 
-        Raises what `load_prompt`, `resolve_model` and `Renderer` raise.
+        Raises the errors of `load_prompt`, `resolve_model` and `Renderer`.
         """
         self.config = config
         self.prompt, self.rules = load_prompt(config.prompt, root)
@@ -61,32 +61,37 @@ class RequestBuilder:
         self.renderer = Renderer(
             load_tokenizer(self.model), self.prompt, config.model.template_kwargs
         )
-        longest = max(config.teacher.sampling.max_tokens, config.predict.sampling.max_tokens)
-        self.budget = config.model.max_length - longest  # tokens of the longest prompt
-        self._kept: dict[str, Kept] = {}
+        answer_tokens = max(config.teacher.sampling.max_tokens, config.predict.sampling.max_tokens)
+        self.budget = config.model.max_length - answer_tokens  # tokens of the longest prompt
+        self._fitted: dict[str, Kept] = {}
 
-    def kept(self, row: Row) -> Kept:
-        """The passages of a row that every view of it shows."""
-        if row.id not in self._kept:
-            if len(self._kept) >= _KEPT:
-                self._kept.clear()
-            self._kept[row.id] = self.renderer.kept_contexts(row, self.budget)
-        return self._kept[row.id]
+    def fit_contexts(self, row: Row) -> Kept:
+        """The passages of a row that fit the budget in every view."""
+        if row.id not in self._fitted:
+            if len(self._fitted) >= _CACHED_ROWS:
+                self._fitted.clear()
+            self._fitted[row.id] = self.renderer.kept_contexts(row, self.budget)
+        return self._fitted[row.id]
 
     def view_ids(self, row: Row, view: View) -> tuple[int, ...]:
-        """Token ids of a row as an arm sees it, ready for the answer."""
+        """The prompt's token ids in a view, up to where the answer begins."""
         return self.renderer.prompt_ids(self._messages(row, view))
 
     def _messages(self, row: Row, view: View) -> list[Message]:
-        kept = self.kept(row)
-        return self.renderer.messages(kept.shown(row), kept.contexts, view.prompted, view.order)
+        fitted = self.fit_contexts(row)
+        return self.renderer.messages(fitted.shown(row), fitted.contexts, view.prompted, view.order)
 
     def tasks(
-        self, arm: str, rows: Sequence[Row], view: View, sampling: SamplingSettings, sample: int = 0
+        self,
+        arm: str,
+        rows: Sequence[Row],
+        view: View,
+        sampling: SamplingSettings,
+        sample: int = 0,
     ) -> TaskList:
-        """One task per row: the answer number `sample` of an arm."""
+        """One task per row, for answer number `sample` of an arm."""
 
-        def made(row: Row) -> Task:
+        def make(row: Row) -> Task:
             seed = int(digest([self.config.seed, row.id, sample])[:8], 16)
             messages = self._messages(row, view)
             request = make_request(
@@ -97,30 +102,30 @@ class RequestBuilder:
                 view.adapter,
                 tuple(messages),
             )
-            return Task(arm, row.id, sample, request, view.order, self.kept(row).dropped)
+            return Task(arm, row.id, sample, request, view.order, self.fit_contexts(row).dropped)
 
-        return TaskList(rows, made)
+        return TaskList(rows, make)
 
     def scoring_tasks(
-        self, arm: str, rows: Sequence[Row], view: View, given: Mapping[str, Sequence[str]]
+        self, arm: str, rows: Sequence[Row], view: View, answers: Mapping[str, Sequence[str]]
     ) -> list[Task]:
-        """One task per given answer (row id → texts): its logprobs if the arm had said it.
+        """One task per existing answer (row id → texts): its logprobs in the arm's view.
 
-        The token that ends the turn is part of it. Sample n is the row's text number n.
+        They include the end-of-turn token. The sample is the index among the row's texts.
         """
-        made = []
+        tasks = []
         for row in rows:
-            ids, dropped = self.view_ids(row, view), self.kept(row).dropped
-            for sample, text in enumerate(given.get(row.id, ())):
+            prompt_ids, dropped = self.view_ids(row, view), self.fit_contexts(row).dropped
+            for sample, text in enumerate(answers.get(row.id, ())):
                 answer_ids = self.renderer.answer_ids(text)
-                request = score_request(self.identity, ids, answer_ids, view.adapter)
-                made.append(Task(arm, row.id, sample, request, dropped=dropped))
-        return made
+                request = score_request(self.identity, prompt_ids, answer_ids, view.adapter)
+                tasks.append(Task(arm, row.id, sample, request, dropped=dropped))
+        return tasks
 
     def fingerprint(
         self, view: View, sampling: SamplingSettings, rows: Iterable[Row]
     ) -> Fingerprint:
-        """What an arm's answers depend on, by name, for the refusal of silent changes."""
+        """The settings that determine an arm's answers."""
         return {
             "model": self.identity,
             "chat template": self.renderer.template_sha256,
@@ -128,12 +133,12 @@ class RequestBuilder:
             "adapter": view.adapter.sha256 if view.adapter else None,
             "sampling": sampling.model_dump(),
             "seed": self.config.seed,
-            "rows": digest_list(map(_shown, rows)),
+            "rows": digest_list(map(_answered_fields, rows)),
             "budget": self.budget,
         }
 
 
-def _shown(row: Row) -> list[object]:
-    """What of a row its answers depend on; a first turn as runs before second turns noted it."""
+def _answered_fields(row: Row) -> list[object]:
+    """The fields of a row that determine its answers."""
     values = row.model_dump()
     return [row.id, row.question, values["contexts"], *values["history"]]

@@ -1,11 +1,11 @@
 """The in-process vLLM backend: prefix caching, LoRA adapters, results as they finish.
 
-vLLM aborts every request of a batch when one prompt is too long: callers check lengths first.
-On CPU adapters are folded into the weights: vLLM's LoRA kernels for CPU copy the adapter once per
-token, and 40 answers of the embedded model take 67 s with them against 6 s without. So is whatever
-vLLM cannot serve as an adapter, on a GPU as well.
-Answers are decoded here, once each: vLLM would decode every likely token of every position too, and
-with K = 20 in dictionaries that costs 114 µs of Python a token, against 8 µs flat and undecoded.
+vLLM aborts a whole batch if one prompt is too long, so callers check lengths first.
+On CPU, adapters are merged into the weights: vLLM's CPU kernels for LoRA copy the adapter once per
+token, so 40 answers of the embedded model take 67 s instead of 6 s. Adapters that vLLM cannot
+serve are merged on GPUs too.
+Answers are decoded here, once each. vLLM would also decode every top token at every position: with
+K = 20, in dictionaries, 114 µs of Python per token instead of 8 µs flat and undecoded.
 """
 
 import os
@@ -24,78 +24,78 @@ from engine.merge_adapter import merged_weights
 from engine.models import load_tokenizer, model_identity, resolve_model
 from engine.precision import has_gpu, precision
 
-MAX_IN_FLIGHT = 512  # requests handed to vLLM at a time; it batches what fits
+MAX_IN_FLIGHT = 512  # requests handed to vLLM at a time; it forms its own batches
 
 
 class VllmEngine:
-    """One model in this process; adapters are loaded, or folded in, as requests name them.
+    """One model in this process; adapters are loaded or merged as requests name them.
 
-    vLLM is started when the first request comes; SetupError then says that it is not installed or
+    vLLM starts with the first request, which raises SetupError when vLLM is not installed or
     cannot load the model.
     """
 
     def __init__(self, name: str, max_length: int, max_lora_rank: int = 0) -> None:
-        """`max_length` in tokens; `max_lora_rank` 0: adapters are folded in."""
+        """`max_length` in tokens; `max_lora_rank` 0: adapters are merged."""
         self._resolved = resolve_model(name)
         self.identity = model_identity(self._resolved)
         self.max_length = max_length
         self._lora_rank = max_lora_rank if has_gpu() else 0
-        self._folded: Adapter | None = None  # what the weights hold at present
-        self._numbers: dict[str, int] = {}  # adapter sha256 → vLLM's number of it
+        self._merged: Adapter | None = None  # currently in the weights
+        self._lora_ids: dict[str, int] = {}  # adapter sha256 → vLLM's id of it
         self._tokenizer = load_tokenizer(self._resolved)
         self._llm: Any = None
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yields the completions in the order in which they finish.
 
-        Where adapters are folded in, requests of one adapter in a row are answered together.
+        If adapters are merged, consecutive requests of one adapter are answered together.
         """
-        folds = not self._lora_rank
-        alike = groupby(requests, key=lambda request: request.adapter if folds else None)
-        for adapter, group in alike:
-            if folds:
-                self._fold(adapter)
+        merges = not self._lora_rank
+        groups = groupby(requests, key=lambda request: request.adapter if merges else None)
+        for adapter, group in groups:
+            if merges:
+                self._merge(adapter)
                 group = (replace(request, adapter=None) for request in group)
             yield from self._answer(group)
 
     def _answer(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        engine = self._started().llm_engine
+        engine = self._start_llm().llm_engine
         waiting = iter(requests)
-        flying: dict[str, Request] = {}
+        in_flight: dict[str, Request] = {}
         try:
             while True:
-                for request in islice(waiting, MAX_IN_FLIGHT - len(flying)):
+                for request in islice(waiting, MAX_IN_FLIGHT - len(in_flight)):
                     self._add(engine, request)
-                    flying[request.key] = request
-                if not flying:
+                    in_flight[request.key] = request
+                if not in_flight:
                     return
                 for output in engine.step():
                     if not output.finished:
                         continue
-                    request = flying[output.request_id]
+                    request = in_flight[output.request_id]
                     if request.scored_ids and output.num_cached_tokens >= len(request.prompt_ids):
                         # part of the answer came from the cache: see _scoring_params
                         self._add(engine, request, use_cache=False)
                         continue
-                    del flying[request.key]
+                    del in_flight[request.key]
                     yield _completion(output, request, self._tokenizer)
         finally:
-            if flying:
-                engine.abort_request(list(flying))
+            if in_flight:
+                engine.abort_request(list(in_flight))
 
-    def _fold(self, adapter: Adapter | None) -> None:
-        """Makes the weights those of the base with this adapter."""
-        if adapter == self._folded:
+    def _merge(self, adapter: Adapter | None) -> None:
+        """Loads the weights of the base merged with this adapter."""
+        if adapter == self._merged:
             return
         weights: dict[str, Any] = {"weights_path": self._resolved}
         if adapter is not None:
             weights = {"weights_iterator": merged_weights(self._resolved, adapter.path)}
-        llm = self._started()
+        llm = self._start_llm()
         llm.collective_rpc("reload_weights", kwargs=weights)
         if not has_gpu():
-            llm.collective_rpc(_pack_head)
-        llm.reset_prefix_cache()  # keys and values of the other weights
-        self._folded = adapter
+            llm.collective_rpc(_repack_head)
+        llm.reset_prefix_cache()  # keys and values of the previous weights
+        self._merged = adapter
 
     def close(self) -> None:
         """Ends vLLM and frees its memory; a later request starts it again."""
@@ -104,17 +104,17 @@ class VllmEngine:
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
         self._llm.llm_engine.engine_core.shutdown()
-        self._llm = self._folded = None
+        self._llm = self._merged = None
         cleanup_dist_env_and_memory()
 
-    def _started(self) -> Any:
+    def _start_llm(self) -> Any:
         if self._llm is None:
-            self._llm = _start(self._resolved, self.max_length, self._lora_rank)
+            self._llm = _load(self._resolved, self.max_length, self._lora_rank)
         return self._llm
 
     def _add(self, engine: Any, request: Request, use_cache: bool = True) -> None:
         prompt = {"prompt_token_ids": [*request.prompt_ids, *request.scored_ids]}
-        params = _scoring_params(use_cache) if request.scored_ids else _params(request)
+        params = _scoring_params(use_cache) if request.scored_ids else _sampling_params(request)
         engine.add_request(request.key, prompt, params, lora_request=self._lora(request.adapter))
 
     def _lora(self, adapter: Adapter | None) -> Any:
@@ -122,12 +122,12 @@ class VllmEngine:
             return None
         from vllm.lora.request import LoRARequest
 
-        number = self._numbers.setdefault(adapter.sha256, len(self._numbers) + 1)
-        return LoRARequest(adapter.name, number, str(adapter.path))
+        lora_id = self._lora_ids.setdefault(adapter.sha256, len(self._lora_ids) + 1)
+        return LoRARequest(adapter.name, lora_id, str(adapter.path))
 
 
-def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # no child to be left behind
+def _load(resolved: str, max_length: int, max_lora_rank: int) -> Any:
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # no child process
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "4")  # GiB
@@ -154,9 +154,9 @@ def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
             model=resolved,
             max_model_len=max_length,
             enable_prefix_caching=True,
-            max_logprobs=-1,  # as many likely tokens as `sampling.logprobs` asks for
+            max_logprobs=-1,  # no limit on `sampling.logprobs`
             disable_log_stats=True,
-            use_tqdm_on_load=False,  # keeps its bar out of the log
+            use_tqdm_on_load=False,  # the terminal has one progress bar, of the answers
             trust_remote_code=False,
             dtype=precision(),
             seed=0,
@@ -167,11 +167,11 @@ def _start(resolved: str, max_length: int, max_lora_rank: int) -> Any:
         raise SetupError(f"model {resolved}: vLLM cannot load it: {line}") from error
 
 
-def _pack_head(worker: Any) -> None:
-    """Has the CPU kernels pack the output head's weights anew.
+def _repack_head(worker: Any) -> None:
+    """Makes the CPU kernels pack the output head's weights again.
 
-    Tied to the embeddings the head has none of its own to load, so vLLM's reload packs only theirs:
-    where oneDNN packs (bfloat16 with AMX), the head went on with those of before.
+    A head tied to the embeddings has no weights of its own, so vLLM's reload packs only those of
+    the embeddings: with oneDNN packing (bfloat16 with AMX) the head kept the previous weights.
     """
     from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 
@@ -181,11 +181,11 @@ def _pack_head(worker: Any) -> None:
 
 
 def _lora_rank(rank: int) -> int:
-    """The smallest rank that vLLM offers from `rank` on."""
-    return next(offered for offered in (8, 16, 32, 64, 128, 256, 320, 512) if offered >= rank)
+    """The smallest of vLLM's ranks that is at least `rank`."""
+    return next(option for option in (8, 16, 32, 64, 128, 256, 320, 512) if option >= rank)
 
 
-def _params(request: Request) -> Any:
+def _sampling_params(request: Request) -> Any:
     from vllm import SamplingParams
 
     sampling = request.sampling
@@ -194,44 +194,50 @@ def _params(request: Request) -> Any:
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
         seed=request.seed if sampling.temperature > 0 else None,
-        logprobs=sampling.logprobs,  # 0: the drawn token's own
+        logprobs=sampling.logprobs,  # 0: of the sampled token only
         flat_logprobs=True,
         detokenize=False,
     )
 
 
 def _scoring_params(use_cache: bool) -> Any:
-    """vLLM takes no prompt from its cache when it is to score it, unless told to.
+    """Parameters that score a prompt's tokens.
 
-    What it took from there has no logprobs: noise stands in their place, or nothing.
+    Unless told otherwise, vLLM does not read a prompt from its cache when it scores it: cached
+    tokens have no logprobs, only noise or nothing in their place.
     """
     from vllm import SamplingParams
 
     return SamplingParams(
         temperature=0.0,
-        max_tokens=1,  # the least that it draws
+        max_tokens=1,  # vLLM's minimum
         prompt_logprobs=0,
-        detokenize=False,  # the noise is no text
+        detokenize=False,  # the noise cannot be decoded
         skip_reading_prefix_cache=not use_cache,
     )
 
 
 def _completion(output: Any, request: Request, tokenizer: PreTrainedTokenizerBase) -> Completion:
     if request.scored_ids:
-        places = output.prompt_logprobs[-len(request.scored_ids) :]
-        own = zip(places, request.scored_ids, strict=True)
-        scored = tuple(place[token].logprob for place, token in own)
-        return Completion(request.key, "", request.scored_ids, "stop", scored)
-    drawn = output.outputs[0]
-    token_ids = tuple(drawn.token_ids)
-    finish: Literal["stop", "length"] = "stop" if drawn.finish_reason == "stop" else "length"
-    said = token_ids[:-1] if finish == "stop" else token_ids
-    text = tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    if drawn.logprobs is None:
+        positions = output.prompt_logprobs[-len(request.scored_ids) :]
+        pairs = zip(positions, request.scored_ids, strict=True)
+        scores = tuple(position[token].logprob for position, token in pairs)
+        return Completion(request.key, "", request.scored_ids, "stop", scores)
+    sampled = output.outputs[0]
+    token_ids = tuple(sampled.token_ids)
+    finish: Literal["stop", "length"] = "stop" if sampled.finish_reason == "stop" else "length"
+    text = tokenizer.decode(
+        token_ids[:-1] if finish == "stop" else token_ids,
+        skip_special_tokens=True,
+        clean_up_tokenization_spaces=False,
+    )
+    if sampled.logprobs is None:
         return Completion(request.key, text, token_ids, finish)
-    # [T, 1 + K]: the drawn token, then the most likely ones by falling probability
-    ids = np.array(drawn.logprobs.token_ids, np.int32).reshape(len(token_ids), -1)
-    values = np.array(drawn.logprobs.logprobs, np.float32).reshape(ids.shape)
-    topk = TopLogprobs(ids[:, 1:], values[:, 1:].astype(np.float16)) if ids.shape[1] > 1 else None
+    # [T, 1 + K]: the sampled token, then the most likely ones by falling probability
+    ids = np.array(sampled.logprobs.token_ids, np.int32).reshape(len(token_ids), -1)
+    values = np.array(sampled.logprobs.logprobs, np.float32).reshape(ids.shape)
+    top_logprobs = None
+    if ids.shape[1] > 1:
+        top_logprobs = TopLogprobs(ids[:, 1:], values[:, 1:].astype(np.float16))
     logprobs = tuple(values[:, 0].tolist())
-    return Completion(request.key, text, token_ids, finish, logprobs, topk)
+    return Completion(request.key, text, token_ids, finish, logprobs, top_logprobs)

@@ -1,4 +1,4 @@
-"""A vLLM server on a free loopback port, for as long as somebody needs it: the embedded judge."""
+"""Runs a vLLM server on a free loopback port: the embedded judge."""
 
 import json
 import os
@@ -23,15 +23,15 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
 }
-START_S = 300  # seconds that a server may take until it answers
+START_TIMEOUT_S = 300
 
 
 @contextmanager
 def vllm_server(name: str, max_length: int, log: Path) -> Iterator[str]:
-    """Starts a server of the model, yields its base URL, and ends it with all its children.
+    """Starts a server of the model `name`, yields its base URL, and ends it with all its children.
 
-    The model is vllm_server as `name`; `log` gets what the server prints. Raises SetupError when it
-    ends or does not answer within START_S.
+    `log` receives the server's output. Raises SetupError when it ends early or does not answer
+    within START_TIMEOUT_S.
     """
     port = _free_port()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -41,27 +41,27 @@ def vllm_server(name: str, max_length: int, log: Path) -> Iterator[str]:
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **ENVIRONMENT},
-            start_new_session=True,  # a group of its own, so that its children end with it
+            start_new_session=True,  # a process group, so that its children can be ended with it
         )
         try:
-            _await(process, f"http://127.0.0.1:{port}/health", log)
+            _wait_for(process, f"http://127.0.0.1:{port}/health", log)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             _end(process)
 
 
 def _command(resolved: str, name: str, port: int, max_length: int) -> list[str]:
-    # `vllm serve` asks for a package of that name, which the CPU build is not
+    # `vllm serve` requires a package named vllm, and the CPU build has another name
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    # without this a small model writes spaces for ever inside a schema
+    # otherwise a small model may generate white space in a JSON schema without end
     outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
     command += ["--structured-outputs-config", json.dumps(outputs)]
     return command + vllm_arguments(resolved, name, max_length)
 
 
 def vllm_arguments(resolved: str, name: str, max_length: int) -> list[str]:
-    """What every program of vLLM is told of a model that is to be called `name`."""
+    """The command-line arguments with which any vLLM program serves a model as `name`."""
     arguments = ["--model", resolved, "--served-model-name", name]
     arguments += ["--max-model-len", str(max_length), "--dtype", precision()]
     if not has_gpu():  # see engine.vllm_engine
@@ -71,33 +71,33 @@ def vllm_arguments(resolved: str, name: str, max_length: int) -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 
-def _await(process: subprocess.Popen[bytes], health: str, log: Path) -> None:
-    give_up = time.monotonic() + START_S
-    while time.monotonic() < give_up:
+def _wait_for(process: subprocess.Popen[bytes], health_url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise SetupError(f"the judge's server ended with {process.returncode}; see {log}")
         try:
-            with urllib.request.urlopen(health, timeout=2):
+            with urllib.request.urlopen(health_url, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
-    raise SetupError(f"the judge's server did not answer within {START_S} s; see {log}")
+    raise SetupError(f"the judge's server did not answer within {START_TIMEOUT_S} s; see {log}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 10)):
+    for signal_number, timeout_s in ((signal.SIGTERM, 20), (signal.SIGKILL, 10)):
         try:
-            os.killpg(process.pid, number)
+            os.killpg(process.pid, signal_number)
         except ProcessLookupError:
             return
         try:
-            process.wait(patience)
+            process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             continue
     process.wait()

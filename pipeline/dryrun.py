@@ -56,7 +56,7 @@ def _probes(builder: RequestBuilder, prepared: PreparedSplits) -> Sequence[Row]:
 
 
 def _note(builder: RequestBuilder, row: Row) -> str:
-    kept = builder.kept(row)
+    kept = builder.fit_contexts(row)
     if not kept.fits:
         return f"TOO LONG for {builder.budget} tokens even without passages: the row is skipped"
     notes = []

@@ -48,7 +48,7 @@ def load_training_data(
         top_logprobs = read_top_logprobs(top_logprobs_path(run.answers("candidates/train")))
     train = build_examples(
         builder,
-        run.training(config),
+        run.training_rows(config),
         read_records(run.selected, Answer),
         top_logprobs,
         teacher_view=student.needs_adapter_off,
@@ -56,7 +56,7 @@ def load_training_data(
     if not train:
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
     val_answers = read_records(run.selected_val, Answer)
-    val = build_examples(builder, run.each_row("val"), val_answers)
+    val = build_examples(builder, run.iter_rows("val"), val_answers)
     return TrainingData(train, val, _sha256(train))
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from config.objectives import CrossEntropy, Objective, OnPolicy
+from engine.hf_generation import GenerationSettings, generate_answers, token_batches
 from engine.models import TorchModel
-from engine.sampling import GenerationSettings, sample_answers, token_batches
 from student.collator import Batch, Example, TokenIds, collate
 from student.forward import base_only, base_states, causal_model, head_weight, student_states
 from student.losses import (
@@ -44,7 +44,7 @@ class Distiller:
             return list(examples)
         prompts = [tuple(example.prompt_ids.tolist()) for example in examples]
         sampled = list(examples)
-        for answer in sample_answers(self.model, prompts, self.sampling):
+        for answer in generate_answers(self.model, prompts, self.sampling):
             ids = np.array(answer.token_ids, np.int32)
             sampled[answer.prompt] = examples[answer.prompt]._replace(answers=(ids,))
         return sampled

@@ -7,9 +7,9 @@ from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
 from data.run_paths import RunPaths
+from engine.hf_generation import greedy_answers
 from engine.models import TorchModel
 from engine.request_builder import RequestBuilder, View
-from engine.sampling import greedy_answers
 from judge.checks.check import code_verdicts
 from judge.metrics.verdict_table import strict
 from student.distributed import gather_shards, shard_for_rank
@@ -30,7 +30,7 @@ class Evaluation(NamedTuple):
 def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Evaluation:
     """Answers the first `predict.eval_rows` val rows without the prompt, and scores the answers."""
     rows = RunPaths.of(config).rows("val")[: config.predict.eval_rows]
-    rows = [row for row in rows if builder.kept(row).fits]
+    rows = [row for row in rows if builder.fit_contexts(row).fits]
     prompts = shard_for_rank([builder.view_ids(row, View(prompted=False)) for row in rows])
     end, max_tokens = builder.renderer.end_of_turn, config.predict.sampling.max_tokens
     generated = gather_shards(greedy_answers(model, prompts, end, max_tokens))
@@ -71,5 +71,5 @@ def _answer(builder: RequestBuilder, row: Row, ids: list[int], max_tokens: int) 
         finish="length" if len(ids) >= max_tokens else "stop",
         seed=0,
         prompt_tokens=0,
-        dropped=builder.kept(row).dropped,
+        dropped=builder.fit_contexts(row).dropped,
     )

@@ -59,8 +59,8 @@ class Predictor:
         engine = self._engine(view.adapter)
         counts = run_job(engine, tasks, self.run.answers(arm), fingerprint, self._accept_changes)
         print(
-            f"{arm}: {counts.asked} asked, {counts.reused} reused, "
-            f"{counts.too_long} too long, {counts.cut} cut"
+            f"{arm}: {counts.requested} requested, {counts.reused} reused, "
+            f"{counts.too_long} too long, {counts.truncated} truncated"
         )
 
     def adapter(self, student: StudentSettings) -> Adapter:

@@ -18,10 +18,10 @@ from config.training import StudentSettings
 from data.atomic_write import write_text
 from data.fingerprint import Fingerprint, check_fingerprint
 from data.run_paths import RunPaths
+from engine.hf_generation import GenerationSettings, generate_answers
 from engine.models import TorchModel, load_base
 from engine.precision import has_bfloat16
 from engine.request_builder import RequestBuilder
-from engine.sampling import GenerationSettings, sample_answers
 from student.callbacks import (
     COMPLETE,
     MetricsCallback,
@@ -177,7 +177,7 @@ def _training_task(
         return task
     prompts = retention_prompts(builder, Path(retention.questions))
     with base_only(model):
-        answers = sample_answers(model, prompts, GenerationSettings((end,), retention.max_tokens))
+        answers = generate_answers(model, prompts, GenerationSettings((end,), retention.max_tokens))
         examples = [
             Example(
                 np.array(prompts[answer.prompt], np.int32),

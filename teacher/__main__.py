@@ -128,8 +128,8 @@ def _generate(config: "Config", sources: "Sources", accept_changes: bool) -> Non
             sources = sources._replace(judge=judge)
             for arm, done in generate(config, sources, accept_changes).items():
                 print(
-                    f"{arm + suffix}: {done.asked} asked, {done.reused} reused, "
-                    f"{done.too_long} too long, {done.cut} cut"
+                    f"{arm + suffix}: {done.requested} requested, {done.reused} reused, "
+                    f"{done.too_long} too long, {done.truncated} truncated"
                 )
     finally:
         sources.close()

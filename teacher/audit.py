@@ -77,7 +77,7 @@ def audit(
 ) -> Audit:
     """Writes `teacher/audit.json` from the candidates of the logged train rows."""
     must, run = rules.must_rules, RunPaths.of(config)
-    training = list(run.training(config))
+    training = list(run.training_rows(config))
     logged = {row.id for row in training if row.synthetic is None}
     drawn = [one for one in found.train if one.answer.row in logged]
     base = [one for row, one in found.base.items() if row in logged]

@@ -82,10 +82,10 @@ class _Generation:
             for rows in self._chunks("train"):
                 tasks = builder.tasks(BASE, rows, bare, sampling)
                 if sources.judge is None:
-                    job.ask(tasks)
+                    job.run(tasks)
                 else:  # judged now, while the judge is there: the choice reads its replies
                     self._scorer.score(job.answers(tasks), {row.id: row for row in rows})
-            done = job.outcome
+            done = job.summary
         if sources.base is not None:
             sources.base.close()  # the memory is the teacher's now
         return done
@@ -119,9 +119,9 @@ class _Generation:
         lost = 0
         with BatchJob(self._sources.engine, self._path(arm), meaning, self._accept) as job:
             for rows in self._chunks(split):
-                lost += sum(builder.kept(row).dropped_before(row) for row in rows)
+                lost += sum(builder.fit_contexts(row).dropped_before(row) for row in rows)
                 draw_candidates(job, builder, self._scorer, arm, rows)
-            done = job.outcome
+            done = job.summary
         if lost:
             print(f"{arm}: {lost} passages of first turns do not fit and are not shown")
         return done
@@ -143,8 +143,8 @@ def candidate_rows(config: Config, split: Literal["train", "val"]) -> Iterator[R
     """The rows that candidates are drawn for: those to learn, and those looked at in training."""
     run = RunPaths.of(config)
     if split == "train":
-        return run.training(config)
-    return islice(run.each_row("val"), config.predict.eval_rows)
+        return run.training_rows(config)
+    return islice(run.iter_rows("val"), config.predict.eval_rows)
 
 
 def draw_candidates(

@@ -72,7 +72,7 @@ def conversation(builder: RequestBuilder, row: Row, failed: ScoredCandidate) -> 
         cut=answer.finish == "length",
     )
     return [
-        *renderer.messages(row, builder.kept(row).contexts, True, answer.order),
+        *renderer.messages(row, builder.fit_contexts(row).contexts, True, answer.order),
         {"role": "assistant", "content": renderer.neutral(answer.text)},
         {"role": "user", "content": renderer.neutral(complaint)},
     ]

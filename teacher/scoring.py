@@ -132,7 +132,7 @@ def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candid
     Raises DataError when the base was not asked about a row.
     """
     run, scorer = RunPaths.of(config), Scorer(config, prompt, rules)
-    train = {row.id: row for row in run.training(config)}
+    train = {row.id: row for row in run.training_rows(config)}
     val = {row.id: row for row in run.rows("val")}
     found = Candidates(
         scorer.score(read_answers(run.answers("candidates/train")), train),

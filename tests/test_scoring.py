@@ -95,17 +95,17 @@ def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) ->
     """3 answers of 2 rows; a rerun asks none; a third row's new label asks one more."""
     config = demo(tmp_path)
     engine, path = SureEngine(), RunPaths.of(config).answers("scored/teacher")
-    assert generate(config, Sources(engine), accept_changes=False)["scored/teacher"].asked == 3
+    assert generate(config, Sources(engine), accept_changes=False)["scored/teacher"].requested == 3
     found = perplexities({"teacher": read_answers(path)})["teacher"]
     assert found.value == pytest.approx(2.718281828**0.5)
     assert (found.n, found.left_out) == (3, 0)
     assert found.tokens == sum(len(request.scored_ids) for request in engine.scored)
     again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
-    assert (again.asked, again.reused, len(engine.scored)) == (0, 3, 3)
+    assert (again.requested, again.reused, len(engine.scored)) == (0, 3, 3)
     changed = [*ROWS[:2], ROWS[2].model_copy(update={"labels": ("GigaChat",)})]
     write_records(RunPaths.of(config).split("val"), changed)
     again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
-    assert (again.asked, again.reused, len(engine.scored)) == (1, 3, 4)
+    assert (again.requested, again.reused, len(engine.scored)) == (1, 3, 4)
     write_records(RunPaths.of(config).split("val"), ROWS)
     generate(config, Sources(engine), accept_changes=False)
     assert {answer.row for answer in read_answers(path)} == {"both", "one"}, "as the rows have it"

@@ -101,7 +101,7 @@ def time_cached(rows: int) -> list[Throughput]:
             return _time_ours(engine, prompts, lengths, Path(folder) / f"{name}.jsonl")
 
         ours(prompts[:1], CAMPUS_LENGTHS, "start")
-        llm = engine._started()  # the same instance, so that only our own code differs
+        llm = engine._start_llm()  # the same instance, so that only our own code differs
         # the first batch of a size compiles kernels and allocates memory for its shapes
         _time_raw(llm, halves[0], "warm")
         for number, half in enumerate(halves):

@@ -16,7 +16,7 @@ from benchmarks.judging.floor import Floor, measure_floor
 from benchmarks.judging.items import Item, items
 from benchmarks.judging.ours import REPEATS, Ours, measure_ours
 from benchmarks.judging.server import serving
-from benchmarks.outcome import circumstances, tell
+from benchmarks.result_page import conditions, publish
 from config.checkout import ROOT
 from data.records import Record
 
@@ -160,12 +160,12 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--skip-peers", action="store_true", help="measure only our judge")
     skip_peers = made.parse_args(argv).skip_peers
     measured = (
-        f"{circumstances(('aiohttp', 'jinja2', 'pydantic'))}\n{COUNT} items made from lakeside's "
+        f"{conditions(('aiohttp', 'jinja2', 'pydantic'))}\n{COUNT} items made from lakeside's "
         f"rows, {IN_FLIGHT} in flight, {1000 * LATENCY_S:g} ms."
     )
     figures, table = run(COUNT, skip_peers)
     text = f"# What a verdict costs\n\n{measured}\n\n{table}\n"
-    tell(text, figures, None if skip_peers else RESULTS)
+    publish(text, figures, None if skip_peers else RESULTS)
     return 0
 
 

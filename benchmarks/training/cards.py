@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 from benchmarks.stopwatch import extra_peak_mb
 from config.objectives import CrossEntropy
-from engine.sampling import GenerationSettings
+from engine.hf_generation import GenerationSettings
 from student.collator import NO_TOKENS, Example
 from student.distiller import Distiller
 

@@ -13,9 +13,9 @@ from trl.experimental.gkd import GKDTrainer
 from config.objectives import CrossEntropy, Distillation
 from config.peft_methods import LoraMethod
 from data.top_logprobs import TopLogprobs
+from engine.hf_generation import GenerationSettings
 from engine.models import TorchModel, load_tokenizer, resolve_model
 from engine.precision import has_bfloat16
-from engine.sampling import GenerationSettings
 from student.collator import NO_TOKENS, Example, TokenIds, collate
 from student.distiller import Distiller
 from student.forward import base_only, base_states, causal_model, head_weight

@@ -19,7 +19,7 @@ from data.readers.cells import (
     joined_text,
     required_text,
 )
-from data.readers.tables import Entry, RepeatedKey, read_bytes, unique_keys
+from data.readers.entry import Entry, RepeatedKey, read_bytes, unique_keys
 from data.rows import PRODUCTION, Context, FollowUp, Row
 
 QUESTION = "Вопрос пользователя"

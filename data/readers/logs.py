@@ -14,7 +14,8 @@ from config.errors import DataError
 from config.log_formats import CampusLogs, FieldMap, Logs
 from data.readers.campus import campus_row, read_campus
 from data.readers.cells import Malformed
-from data.readers.tables import Entry, read_table, table_row
+from data.readers.entry import Entry
+from data.readers.table_logs import read_table, table_row
 from data.records import Record
 from data.rows import Row
 

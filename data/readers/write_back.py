@@ -13,8 +13,9 @@ from pathlib import Path
 from config.errors import DataError
 from config.log_formats import Logs
 from data.atomic_write import write_bytes
+from data.readers.entry import Entry, read_bytes
 from data.readers.logs import parse_entries
-from data.readers.tables import Entry, add_parquet_column, read_bytes
+from data.readers.table_logs import add_parquet_column
 from data.rows import Row
 
 _BOM = b"\xef\xbb\xbf"

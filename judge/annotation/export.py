@@ -22,7 +22,7 @@ def export_command(config: Config, arguments: argparse.Namespace) -> int:
     a labelled sheet is in its place.
     """
     sample = sample_answers(asked_pairs(config), arguments.arm, arguments.rows, config.seed)
-    path = RunPaths.of(config).labelling(digest([arguments.arm, config.seed])[:8])
+    path = RunPaths.of(config).annotation_sheet(digest([arguments.arm, config.seed])[:8])
     sheet = format_sheet(sample)
     if path.exists() and path.read_bytes() != sheet:
         raise DataError(

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from config.errors import DataError
 from data.answers import Answer
 from data.readers.cells import Malformed, cell_text
-from data.readers.tables import Entry, read_bytes, read_csv
+from data.readers.entry import Entry, read_bytes
+from data.readers.table_logs import read_csv
 from data.records import digest
 from data.rows import Row
 

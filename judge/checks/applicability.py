@@ -1,6 +1,6 @@
-"""When a rule is due, as far as the row itself says it.
+"""Whether a rule applies to a row, as far as the row itself decides it.
 
-A condition on labels decides nothing on a row that nobody labelled: three values, not two.
+Three values, not two: on an unlabelled row, a condition on labels is undecided.
 """
 
 import re
@@ -11,20 +11,22 @@ from data.rows import Row
 from prompts.check_settings import LlmCheck
 from prompts.rules import Condition, Rule, ScoredRule, When
 
-_SAID = ("labels", "comment")  # fields that hold what people said of the row
+_LABEL_FIELDS = ("labels", "comment")  # written by people about the row
 
 
 @lru_cache(maxsize=512)
 def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    """The regular expression of a rule. Raises DataError when it is none."""
+    """The regular expression of a rule. Raises DataError when it is invalid."""
     try:
         return re.compile(pattern, flags)
     except re.error as error:
-        raise DataError(f"rule file: pattern {pattern!r}: {error}; mend the expression") from None
+        raise DataError(
+            f"rule file: pattern {pattern!r}: {error}; correct the expression"
+        ) from None
 
 
 def asks_model(rule: Rule) -> bool:
-    """Whether only a language model can say if the rule is due."""
+    """Whether a language model decides if the rule applies."""
     return isinstance(rule.applies, When) and rule.applies.llm is not None
 
 
@@ -34,23 +36,23 @@ def by_model(scored: ScoredRule) -> bool:
 
 
 def needs_label(rule: Rule) -> bool:
-    """Whether a row that nobody labelled may leave it open if the rule is due."""
+    """Whether an unlabelled row may leave it undecided if the rule applies."""
     return isinstance(rule.applies, When) and any(
-        condition.field in _SAID for condition in rule.applies.code
+        condition.field in _LABEL_FIELDS for condition in rule.applies.code
     )
 
 
 def applicable(rule: Rule, row: Row) -> bool | None:
-    """Whether the rule is due on the row; None when its labels would have to say and are missing.
+    """Whether the rule applies to the row; None when missing labels would decide it.
 
-    Raises ValueError for a rule whose applicability is a question to a language model.
+    Raises ValueError for a rule whose applicability a language model decides.
     """
     if rule.applies == "always":
         return True
     if asks_model(rule):
-        raise ValueError(f"rule {rule.id}: a language model decides when it is due")
+        raise ValueError(f"rule {rule.id}: a language model decides when it applies")
     decided = [_holds(condition, row) for condition in rule.applies.code]
-    if False in decided:  # one false condition settles it, whatever the unknown ones would say
+    if False in decided:  # one false condition settles it, whatever the undecided ones are
         return False
     return None if None in decided else True
 
@@ -65,7 +67,7 @@ def _holds(condition: Condition, row: Row) -> bool | None:
 
 def _field(field: str, row: Row) -> list[str] | None:
     """The texts of a row's field; a tag that the row lacks is an empty text."""
-    if field in _SAID and row.labels is None:
+    if field in _LABEL_FIELDS and row.labels is None:
         return None
     if field.startswith("tags."):
         return [row.tags.get(field.removeprefix("tags."), "")]

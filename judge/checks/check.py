@@ -1,7 +1,7 @@
-"""Decides the checks that are code: what an answer says, against what its rule demands.
+"""Verdicts of code rules: applicability, converse rules, empty and unanswered prompts.
 
-Leaves each kind of check to `judge.checks.kinds` and the language model's verdicts to `judge.llm`.
-An empty answer obeys nothing.
+`judge.checks.kinds` runs the checks, `judge.llm` asks the language model. An empty answer fails
+every rule that applies.
 """
 
 from typing import Literal
@@ -9,7 +9,7 @@ from typing import Literal
 from data.answers import Answer
 from data.rows import Row
 from judge.checks.applicability import applicable, by_model, compiled
-from judge.checks.kinds import CheckContext, met
+from judge.checks.kinds import CheckContext, run_check
 from judge.verdict import Missing, Outcome, Verdict
 from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt
@@ -23,7 +23,7 @@ def check_context(rules: RuleFile, prompt: Prompt) -> CheckContext:
 
 
 def normalised_answer(answer: str, normalise: Normalise) -> str:
-    """The answer without the footer and the prefix that are no part of it."""
+    """The answer without the rule file's footer and prefix."""
     text = answer.strip()
     if normalise.strip_footer:
         text = compiled(normalise.strip_footer).sub("", text).strip()
@@ -36,7 +36,7 @@ def normalised_answer(answer: str, normalise: Normalise) -> str:
 def check(scored: ScoredRule, row: Row, answer: Answer, context: CheckContext) -> Verdict:
     """The verdict of a code rule whose applicability the row itself decides.
 
-    Raises ValueError for a rule that asks a language model.
+    Raises ValueError for a rule that a language model decides.
     """
     return check_applied(scored, applicable(scored.rule, row), row, answer, context)
 
@@ -51,7 +51,7 @@ def check_applied(
 ) -> Verdict:
     """The verdict of a code check. `applies` None: the row lacks the labels that would decide it.
 
-    Raises ValueError for a rule that asks a language model.
+    Raises ValueError for a rule that a language model decides.
     """
     text = normalised_answer(answer.text, context.normalise)
     early = verdict_without_check(scored, applies, answer, text, by)
@@ -59,9 +59,9 @@ def check_applied(
         return early
     if isinstance(scored.rule.check, LlmCheck):
         raise ValueError(f"rule {scored.rule.id}: a language model decides it")
-    finding = met(scored.rule.check, row, text, context)
-    outcome: Outcome = "pass" if finding.met != scored.converse else "fail"
-    return verdict_on(answer, scored, outcome, note=finding.note, by=by)
+    result = run_check(scored.rule.check, row, text, context)
+    outcome: Outcome = "pass" if result.passed != scored.converse else "fail"
+    return verdict_on(answer, scored, outcome, note=result.note, by=by)
 
 
 def verdict_without_check(
@@ -82,14 +82,14 @@ def verdict_without_check(
         return verdict_on(answer, scored, "missing", "overflow", by=by)
     if applies is None:
         return verdict_on(answer, scored, "missing", "unlabelled", by=by)
-    if not says_something(text):
+    if not has_visible_text(text):
         return verdict_on(answer, scored, "fail", note="empty answer", by=by)
     return None
 
 
-def says_something(answer: str) -> bool:
-    """Whether anything of an answer can be seen: zero-width signs alone are an empty answer."""
-    return any(sign.isprintable() and not sign.isspace() for sign in answer)
+def has_visible_text(answer: str) -> bool:
+    """Whether an answer has a visible character; zero-width ones do not count."""
+    return any(char.isprintable() and not char.isspace() for char in answer)
 
 
 def code_verdicts(rules: RuleFile, prompt: Prompt, row: Row, answer: Answer) -> list[Verdict]:

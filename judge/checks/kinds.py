@@ -1,6 +1,6 @@
-"""One function per kind of code check: whether a normalised answer meets what the rule demands.
+"""One function per kind of code check: whether a normalised answer passes it.
 
-Leaves how texts are spelt to `text`, and when a rule is due to `applicability`, beside it.
+`text` defines which spellings are equal, `applicability` when a rule applies.
 """
 
 import json
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from data.rows import Row
 from judge.checks.applicability import compiled
 from judge.checks.text import (
+    canonical_url,
     fold,
     numbers,
-    same_url,
     script_share,
     urls,
     without_links,
@@ -42,160 +42,161 @@ class CheckContext:
 
     prompt: Prompt
     normalise: Normalise
-    phrases: tuple[str, ...] = ()  # fixed texts that the rules demand: saying them leaks nothing
+    phrases: tuple[str, ...] = ()  # fixed texts that the rules demand: repeating them is no leak
 
 
-class Finding(NamedTuple):
-    """Whether an answer meets a check, and what was seen."""
+class CheckResult(NamedTuple):
+    """Whether an answer passes a check, and what the check found in it."""
 
-    met: bool
+    passed: bool
     note: str = ""
 
 
-def met(demand: CodeCheck, row: Row, answer: str, context: CheckContext) -> Finding:
-    """Whether an answer that is already normalised meets the check."""
-    return _MET[type(demand)](demand, row, answer, context)
+def run_check(check: CodeCheck, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    """Runs a check on an answer that is already normalised."""
+    return _CHECKS[type(check)](check, row, answer, context)
 
 
-def _script(demand: ScriptShare, row: Row, answer: str, context: CheckContext) -> Finding:
-    share = script_share(answer, demand.alphabet)
-    return Finding(share >= demand.min, f"{demand.alphabet} {share:.2f} of the letters")
+def _script_share(check: ScriptShare, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    share = script_share(answer, check.alphabet)
+    return CheckResult(share >= check.min, f"{check.alphabet} {share:.2f} of the letters")
 
 
-def _phrase(demand: Phrase, row: Row, answer: str, context: CheckContext) -> Finding:
-    said, phrase = fold(answer).strip('"*_ '), fold(demand.text).strip('"*_ ')
+def _phrase(check: Phrase, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    text, phrase = fold(answer).strip('"*_ '), fold(check.text).strip('"*_ ')
     tests: dict[str, Callable[[str], bool]] = {
-        "starts_with": said.startswith,
-        "ends_with": said.endswith,
-        "contains": said.__contains__,
-        "equals": said.__eq__,
+        "starts_with": text.startswith,
+        "ends_with": text.endswith,
+        "contains": text.__contains__,
+        "equals": text.__eq__,
     }
-    return Finding(tests[demand.type](phrase))
+    return CheckResult(tests[check.type](phrase))
 
 
-def _pattern(demand: Pattern, row: Row, answer: str, context: CheckContext) -> Finding:
-    found = compiled(demand.pattern).search(answer)
-    return Finding(found is not None, f"found {found.group()[:80]!r}" if found else "")
+def _pattern(check: Pattern, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    match = compiled(check.pattern).search(answer)
+    return CheckResult(match is not None, f"matches {match.group()[:80]!r}" if match else "")
 
 
-def _length(demand: Length, row: Row, answer: str, context: CheckContext) -> Finding:
-    said = _sentences(answer)
-    count = len(words(answer))
-    short = demand.max_sentences is None or len(said) <= demand.max_sentences
-    few = demand.max_words is None or count <= demand.max_words
-    return Finding(short and few, f"{len(said)} sentences, {count} words")
+def _length(check: Length, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    n_sentences, n_words = len(_sentences(answer)), len(words(answer))
+    passed = (check.max_sentences is None or n_sentences <= check.max_sentences) and (
+        check.max_words is None or n_words <= check.max_words
+    )
+    return CheckResult(passed, f"{n_sentences} sentences, {n_words} words")
 
 
 def _sentences(answer: str) -> list[str]:
     return [part for part in sentences(without_list_markers(answer)) if words(part)]
 
 
-def _sourced(demand: Sourced, row: Row, answer: str, context: CheckContext) -> Finding:
-    texts = [row.question] if "question" in demand.sources else []
-    known: set[str] = set()
-    if "contexts" in demand.sources:
+def _source_texts(check: Sourced | Grounded, row: Row) -> list[str]:
+    texts = [row.question] if "question" in check.sources else []
+    if "contexts" in check.sources:
         texts += [passage.text for passage in row.contexts]
-        known = {same_url(passage.url) for passage in row.contexts if passage.url}
-    known |= {same_url(url) for text in texts for url in urls(text)}
-    if demand.type == "urls_from":
-        foreign = [url for url in urls(answer) if same_url(url) not in known]
-    else:
-        foreign = _foreign_numbers(answer, texts, known)
-    return Finding(
-        not foreign, f"not in the sources: {', '.join(foreign)[:200]}" if foreign else ""
-    )
+    return texts
 
 
-def _foreign_numbers(answer: str, texts: list[str], known_urls: set[str]) -> list[str]:
-    """Numbers of the answer that no text holds; those inside a link from the texts are fine."""
-    unknown = " ".join(url for url in urls(answer) if same_url(url) not in known_urls)
-    said = numbers(without_links(without_list_markers(answer))) | numbers(unknown)
-    return sorted(said.difference(*(numbers(without_links(text)) for text in texts)))
+def _sourced(check: Sourced, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    texts = _source_texts(check, row)
+    known_urls = {canonical_url(url) for text in texts for url in urls(text)}
+    if "contexts" in check.sources:
+        known_urls |= {canonical_url(passage.url) for passage in row.contexts if passage.url}
+    unknown_urls = [url for url in urls(answer) if canonical_url(url) not in known_urls]
+    unknown = unknown_urls
+    if check.type == "digits_from":  # numbers inside a link from the sources are fine
+        in_answer = numbers(without_links(without_list_markers(answer)))
+        in_answer |= numbers(" ".join(unknown_urls))
+        unknown = sorted(in_answer.difference(*(numbers(without_links(text)) for text in texts)))
+    note = f"not in the sources: {', '.join(unknown)[:200]}" if unknown else ""
+    return CheckResult(not unknown, note)
 
 
-_STEM = 5  # letters by which two forms of a word are taken for the same
-_LONG = 4  # letters from which a word says something
+_STEM = 5  # words with the same first letters count as forms of one word
+_MIN_LETTERS = 4  # shorter words are not compared
 
 
-def _grounded(demand: Grounded, row: Row, answer: str, context: CheckContext) -> Finding:
-    texts = [row.question] if "question" in demand.sources else []
-    if "contexts" in demand.sources:
-        texts += [passage.text for passage in row.contexts]
-    known = {word[:_STEM] for text in texts for word in words(text)}
-    said = fold(answer)
+def _grounded(check: Grounded, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    stems = {word[:_STEM] for text in _source_texts(check, row) for word in words(text)}
+    text = fold(answer)
     for phrase in context.phrases:
-        said = said.replace(fold(phrase), " ")
-    telling = [word for word in words(said) if len(word) >= _LONG or word.isdigit()]
-    if not telling:
-        return Finding(False, "says nothing beside the fixed phrases")
-    foreign = [word for word in telling if word[:_STEM] not in known]
-    share = 1 - len(foreign) / len(telling)
-    return Finding(share >= demand.min, f"{share:.2f} of the words; not: {' '.join(foreign)[:120]}")
+        text = text.replace(fold(phrase), " ")
+    compared = [word for word in words(text) if len(word) >= _MIN_LETTERS or word.isdigit()]
+    if not compared:
+        return CheckResult(False, "has no words beside the fixed phrases")
+    unknown = [word for word in compared if word[:_STEM] not in stems]
+    share = 1 - len(unknown) / len(compared)
+    note = f"{share:.2f} of the words; not: {' '.join(unknown)[:120]}"
+    return CheckResult(share >= check.min, note)
 
 
-def _bare(demand: Bare, row: Row, answer: str, context: CheckContext) -> Finding:
-    if demand.type == "json":
+def _bare(check: Bare, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    if check.type == "json":
         return _json(answer)
-    if demand.type == "no_digits":
-        found = sorted(numbers(without_links(without_list_markers(answer))))
-        return Finding(not found, f"numbers: {', '.join(found)[:200]}" if found else "")
-    seen: set[str] = set()
+    if check.type == "no_repetition":
+        return _no_repetition(answer)
+    digits = sorted(numbers(without_links(without_list_markers(answer))))
+    return CheckResult(not digits, f"numbers: {', '.join(digits)[:200]}" if digits else "")
+
+
+def _no_repetition(answer: str) -> CheckResult:
+    earlier: set[str] = set()
     for sentence in _sentences(answer):
         folded = " ".join(words(sentence))
-        if folded in seen:
-            return Finding(False, f"said twice: {sentence[:120]}")
+        if folded in earlier:
+            return CheckResult(False, f"repeated: {sentence[:120]}")
         if len(folded) > 3:  # splitting at dots makes pieces such as "д." of "и т. д."
-            seen.add(folded)
-    return Finding(True)
+            earlier.add(folded)
+    return CheckResult(True)
 
 
-def _json(answer: str) -> Finding:
+def _json(answer: str) -> CheckResult:
     def refuse(name: str) -> None:
         raise ValueError(f"{name} is no JSON value")
 
     try:
         json.loads(answer, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
-        return Finding(False, f"no JSON: {error}"[:120])
-    return Finding(True)
+        return CheckResult(False, f"no JSON: {error}"[:120])
+    return CheckResult(True)
 
 
-def _no_leak(demand: NoLeak, row: Row, answer: str, context: CheckContext) -> Finding:
-    own = [row.question, *(passage.text for passage in row.contexts)]
-    quoted = {run for text in own for run in _runs(words(text), demand.words)}
-    secret = _secret(context, demand.words)
-    for run in _runs(words(answer), demand.words):
-        if run in secret and run not in quoted:
-            return Finding(False, f"from the prompt: {' '.join(run)[:120]}")
-    return Finding(True)
+def _no_leak(check: NoLeak, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    texts = [row.question, *(passage.text for passage in row.contexts)]
+    quotable = {run for text in texts for run in _word_runs(words(text), check.words)}
+    secret = _secret_runs(context, check.words)
+    for run in _word_runs(words(answer), check.words):
+        if run in secret and run not in quotable:
+            return CheckResult(False, f"from the prompt: {' '.join(run)[:120]}")
+    return CheckResult(True)
 
 
-def _runs(said: list[str], size: int) -> list[tuple[str, ...]]:
-    return [tuple(said[start : start + size]) for start in range(len(said) - size + 1)]
+def _word_runs(text: list[str], size: int) -> list[tuple[str, ...]]:
+    return [tuple(text[start : start + size]) for start in range(len(text) - size + 1)]
 
 
 @lru_cache(maxsize=8)
-def _secret(context: CheckContext, size: int) -> frozenset[tuple[str, ...]]:
+def _secret_runs(context: CheckContext, size: int) -> frozenset[tuple[str, ...]]:
     """Runs of words of the prompt and its examples' user turns that no fixed phrase covers."""
     phrases = [words(phrase) for phrase in context.phrases]
     secret: set[tuple[str, ...]] = set()
     texts = [context.prompt.system]
     for example in context.prompt.examples:
         texts += [example.question, *example.contexts]
-    for said in map(words, texts):
-        covered = [False] * len(said)
+    for text in map(words, texts):
+        covered = [False] * len(text)
         for phrase in filter(None, phrases):
-            for start in range(len(said) - len(phrase) + 1):
-                if said[start : start + len(phrase)] == phrase:
+            for start in range(len(text) - len(phrase) + 1):
+                if text[start : start + len(phrase)] == phrase:
                     covered[start : start + len(phrase)] = [True] * len(phrase)
-        for start, run in enumerate(_runs(said, size)):
+        for start, run in enumerate(_word_runs(text, size)):
             if not all(covered[start : start + size]):
                 secret.add(run)
     return frozenset(secret)
 
 
-_MET: dict[type, Callable[[Any, Row, str, CheckContext], Finding]] = {
-    ScriptShare: _script,
+_CHECKS: dict[type, Callable[[Any, Row, str, CheckContext], CheckResult]] = {
+    ScriptShare: _script_share,
     Phrase: _phrase,
     Pattern: _pattern,
     Length: _length,

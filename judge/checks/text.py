@@ -1,7 +1,6 @@
-"""What a check sees of a text: folded letters, words, links, numbers.
+"""Words, links and numbers of a text in one spelling, however they are written.
 
-Pure functions of text. Knows how people vary the writing of one and the same thing; leaves what a
-rule demands to `judge.checks.check`.
+Pure functions of text; `judge.checks.kinds` decides what a rule demands of them.
 """
 
 import html
@@ -41,23 +40,23 @@ _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 
 def fold(text: str) -> str:
-    """The text without case, ё, and the kinds of quotes, dashes and spaces."""
+    """The text in lower case, with one kind of quotes, dashes and spaces, and е for ё."""
     folded = unicodedata.normalize("NFC", text).casefold().translate(_FOLDED)
     return " ".join(folded.split())
 
 
 def words(text: str) -> list[str]:
-    """The folded words; a hyphenated one is one word."""
+    """The folded words; a hyphenated word is one word."""
     return _WORD.findall(fold(text))
 
 
 def urls(text: str) -> list[str]:
-    """The links as written, without the punctuation after them; Markdown's and bare hosts too."""
+    """The links as written, without punctuation after them; Markdown links and bare hosts too."""
     plain = _EMAIL.sub(" ", _ESCAPED.sub(r"\1", text))
-    return [_trimmed(found.group()) for found in _URL.finditer(plain)]
+    return [_without_punctuation(match.group()) for match in _URL.finditer(plain)]
 
 
-def _trimmed(url: str) -> str:
+def _without_punctuation(url: str) -> str:
     while url:
         last = url[-1]
         unpaired = last == ")" and url.count(")") > url.count("(")
@@ -67,8 +66,8 @@ def _trimmed(url: str) -> str:
     return url
 
 
-def same_url(url: str) -> str:
-    """What two spellings of one link share: no scheme, www., trailing slash or case of the host."""
+def canonical_url(url: str) -> str:
+    """One spelling per link: without scheme, www., trailing slash and case of the host."""
     plain = unquote(html.unescape(url))
     plain = re.sub(r"^https?://", "", plain, flags=re.IGNORECASE)
     plain = re.sub(r"^www\.", "", plain, flags=re.IGNORECASE)
@@ -89,22 +88,22 @@ def without_list_markers(text: str) -> str:
 def numbers(text: str) -> set[str]:
     """The numbers in one spelling: 10 000 = 10,000, 3,5 = 3.5, 18:00 = 18.00 = 18, 09 = 9.
 
-    Whole tokens: 2010 does not hold 10. Dates fall into their parts, telephone numbers are one.
+    Whole tokens: 2010 does not contain 10. Dates are split into parts, telephone numbers are not.
     """
-    found: set[str] = set()
+    tokens: set[str] = set()
 
-    def taken(match: re.Match[str]) -> str:
+    def take(match: re.Match[str]) -> str:
         digits = re.sub(r"\D", "", match.group())
-        found.add(digits[-10:] if match.re is _PHONE else digits)
+        tokens.add(digits[-10:] if match.re is _PHONE else digits)
         return " "
 
-    rest = _THOUSANDS.sub(taken, _PHONE.sub(taken, text))
+    rest = _THOUSANDS.sub(take, _PHONE.sub(take, text))
     for match in _NUMBER.finditer(rest):
-        found.update(_spellings(match.group()))
-    return found
+        tokens.update(_canonical_numbers(match.group()))
+    return tokens
 
 
-def _spellings(token: str) -> Iterator[str]:
+def _canonical_numbers(token: str) -> Iterator[str]:
     parts = re.split(r"[.,:]", token)
     if len(parts) == 2 and (":" not in token or len(parts[1]) == 2):
         fraction = parts[1].rstrip("0")
@@ -115,9 +114,9 @@ def _spellings(token: str) -> Iterator[str]:
 
 
 def script_share(text: str, alphabet: str) -> float:
-    """Share of the letters that belong to the alphabet, 0 … 1; links and addresses aside.
+    """Share of the letters that belong to the alphabet, 0 … 1; links and addresses do not count.
 
-    0 when there are no letters: no letter is in the alphabet.
+    0 when there are no letters.
     """
     plain = unicodedata.normalize("NFC", without_links(text))
     letters = sum(letter.isalpha() for letter in plain)
@@ -126,5 +125,5 @@ def script_share(text: str, alphabet: str) -> float:
 
 
 def language_of(text: str) -> Language:
-    """The language that a model is asked in about a text: Russian where most is Cyrillic."""
+    """The language of a text: Russian where most letters are Cyrillic, else English."""
     return "ru" if script_share(text, "cyrillic") > 0.5 else "en"

@@ -1,6 +1,6 @@
-"""The kinds of checks as a model is told of them: read off the rule file's own models.
+"""The check kinds as a drafting model is told of them, derived from the models of the rule file.
 
-So a new kind, or a new parameter of one, needs no second list here.
+A new kind or parameter needs no second list here.
 """
 
 from collections.abc import Iterator
@@ -10,34 +10,34 @@ from config.settings import Settings
 from prompts.check_settings import CodeCheck, LlmCheck
 from prompts.rules import Rule
 
-_LEFT_OUT = ("type", "examples")  # worked examples are a person's to choose
-_OF_SCHEMA = ("type", "enum", "items", "anyOf")  # what strict servers take of a JSON schema
+_OMITTED = ("type", "examples")  # people choose the worked examples
+_SCHEMA_KEYS = ("type", "enum", "items", "anyOf")  # what strict servers accept in a JSON schema
 
 
 class CheckKind(NamedTuple):
-    """Checks that share their parameters."""
+    """Check types with the same parameters."""
 
     types: tuple[str, ...]
     about: str
     parameters: tuple[str, ...]  # "name (required)", or the name alone
 
 
-def kinds() -> Iterator[CheckKind]:
-    """All kinds of checks, those by code first."""
+def check_kinds() -> Iterator[CheckKind]:
+    """All check kinds, code checks first."""
     for model in _models():
         about = " ".join((model.__doc__ or "").split("\n\n")[0].split())
         names = tuple(
             f"{field.alias or name} (required)" if field.is_required() else field.alias or name
             for name, field in model.model_fields.items()
-            if name not in _LEFT_OUT
+            if name not in _OMITTED
         )
         yield CheckKind(_types(model), about, names)
 
 
-def reply_schema() -> dict[str, Any]:
-    """The JSON schema of a reply: every key is given, null where it does not belong.
+def rules_schema() -> dict[str, Any]:
+    """The JSON schema of a reply: every key is required, and null where it does not belong.
 
-    Servers that hold a model to a schema strictly want it so.
+    Servers with strict structured output demand this.
     """
     parameters: dict[str, Any] = {}
     for model in _models():
@@ -45,7 +45,7 @@ def reply_schema() -> dict[str, Any]:
         parameters |= {
             name: {"anyOf": [_plain(schema), {"type": "null"}]}
             for name, schema in properties.items()
-            if name not in _LEFT_OUT
+            if name not in _OMITTED
         }
     types = [name for model in _models() for name in _types(model)]
     check = _object({"type": {"type": "string", "enum": types}, **parameters})
@@ -75,5 +75,5 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without titles, defaults and bounds, which not every server knows."""
-    return {key: value for key, value in schema.items() if key in _OF_SCHEMA}
+    """The schema without titles, defaults and bounds, which some servers reject."""
+    return {key: value for key, value in schema.items() if key in _SCHEMA_KEYS}

@@ -53,7 +53,7 @@ def test_tasks_are_taken_as_the_engine_wants_them(tmp_path: Path) -> None:
                 yield completion
 
     done = run_job(Counting(0, tmp_path / "paid"), counted(), tmp_path / "a.jsonl", {})
-    assert done.asked == 1000 and most <= IN_FLIGHT
+    assert done.requested == 1000 and most <= IN_FLIGHT
     assert [answer.row for answer in read_answers(tmp_path / "a.jsonl")] == [
         task.row for task in fake_tasks(1000)
     ]
@@ -86,7 +86,7 @@ def test_an_engine_may_take_requests_in_a_thread(tmp_path: Path) -> None:
         tasks[at] = Task("base", f"long-{at}", 0, long)
         tasks[at + 1] = Task("base", f"same-{at}", 0, tasks[2].request)
     done = run_job(ThreadedEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", {})
-    assert (done.asked, done.too_long) == (1000, 1000)
+    assert (done.requested, done.too_long) == (1000, 1000)
     answers = read_answers(tmp_path / "a.jsonl")
     assert [answer.row for answer in answers] == [task.row for task in tasks]
 
@@ -134,7 +134,7 @@ def test_a_full_disk_costs_what_came_last(tmp_path: Path) -> None:
         left = len(read_answers(path))
         assert abs(left - 200 * size / total) <= 2
         done = run_job(FakeEngine(1, tmp_path / "paid"), fake_tasks(200), path, {})
-        assert (done.reused, done.asked) == (left, 200 - left)
+        assert (done.reused, done.requested) == (left, 200 - left)
         assert path.read_bytes() == whole.read_bytes()
 
 
@@ -147,9 +147,9 @@ def test_a_ledger_forgets_what_was_dropped(tmp_path: Path) -> None:
     ledger = AnswerStore(path)
     ledger.drop(lambda number, answer: answer.row in ("a", "row-00001"))
     assert ledger.find(request.key, "a", 0) is None
-    assert ledger.first(request.key) == ledger.find(request.key, "b", 0) == 1
+    assert ledger.find_any(request.key) == ledger.find(request.key, "b", 0) == 1
     assert ledger.read(1).row == "b" and request.key in ledger
-    assert tasks[3].request.key not in ledger and ledger.drawn() == 2
-    ledger.arrange([2, 1])
+    assert tasks[3].request.key not in ledger and ledger.generated() == 2
+    ledger.rearrange([2, 1])
     ledger.close()
     assert [answer.row for answer in read_answers(path)] == ["row-00000", "b"]

@@ -53,7 +53,7 @@ def test_a_rerun_asks_nothing(tmp_path: Path) -> None:
     path, paid = tmp_path / "a.jsonl", tmp_path / "paid"
     first = run_job(FakeEngine(0, paid), fake_tasks(300), path, MEANING)
     second = run_job(FakeEngine(0, paid), fake_tasks(300), path, MEANING)
-    assert (first.asked, second.asked, second.reused) == (300, 0, 300)
+    assert (first.requested, second.requested, second.reused) == (300, 0, 300)
     assert paid.stat().st_size == 300
 
 
@@ -108,7 +108,7 @@ def test_an_accepted_change_asks_only_what_it_changes(tmp_path: Path) -> None:
         for n in range(7, 10)
     ]
     done = run_job(FakeEngine(0, paid), tasks, path, {**MEANING, "prompt": "q"}, True)
-    assert (done.asked, done.reused) == (3, 7)
+    assert (done.requested, done.reused) == (3, 7)
     assert len(read_answers(path)) == 10
 
 
@@ -118,7 +118,7 @@ def test_one_prompt_far_too_long_costs_only_its_row(tmp_path: Path) -> None:
     request = make_request("fake", tuple(range(200_000)), SamplingSettings(max_tokens=8), 0)
     tasks[500] = Task("base", "row-00500", 0, request)
     done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
-    assert (done.asked, done.too_long) == (999, 1)
+    assert (done.requested, done.too_long) == (999, 1)
     answers = read_answers(tmp_path / "a.jsonl")
     assert [answer.row for answer in answers if answer.finish == "too_long"] == ["row-00500"]
 
@@ -129,7 +129,7 @@ def test_answers_cut_by_the_limit_are_kept_counted_and_never_selected(tmp_path: 
     done = run_job(FakeEngine(0, tmp_path / "paid", cut=0.15), fake_tasks(1000), path, MEANING)
     answers = read_answers(path)
     cut = {answer.row for answer in answers if answer.finish == "length"}
-    assert done.cut == len(cut) > 100
+    assert done.truncated == len(cut) > 100
     rules = RuleFile.model_validate(
         {
             "version": 1,
@@ -147,7 +147,7 @@ def test_equal_requests_are_asked_once(tmp_path: Path) -> None:
     request = make_request("fake", (1, 2), SamplingSettings(max_tokens=8), 0)
     tasks = [Task("base", row, 0, request) for row in ("a", "b")]
     done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
-    assert done.asked == 1
+    assert done.requested == 1
     assert [answer.row for answer in read_answers(tmp_path / "a.jsonl")] == ["a", "b"]
 
 
@@ -156,7 +156,7 @@ def test_a_given_answer_needs_room_behind_its_prompt(tmp_path: Path) -> None:
     requests = [score_request("fake", (1,) * 1000, (2,) * more) for more in (1047, 1048)]
     tasks = [Task("scored/base", f"r{at}", 0, one) for at, one in enumerate(requests)]
     done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
-    assert (done.asked, done.too_long) == (1, 1)
+    assert (done.requested, done.too_long) == (1, 1)
     assert [one.finish for one in read_answers(tmp_path / "a.jsonl")] == ["stop", "too_long"]
 
 

@@ -107,7 +107,7 @@ def test_a_rerun_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> N
     first = job(tmp_path, 0, fake_tasks(300, SAMPLING))
     before = top_logprobs_path(tmp_path / "a.jsonl").read_bytes()
     second = job(tmp_path, 1, fake_tasks(300, SAMPLING))
-    assert (first.asked, second.asked, second.reused) == (300, 0, 300)
+    assert (first.requested, second.requested, second.reused) == (300, 0, 300)
     assert top_logprobs_path(tmp_path / "a.jsonl").read_bytes() == before
     assert len(paired(tmp_path)) == 300
 
@@ -117,11 +117,11 @@ def test_answers_whose_tokens_are_gone_are_asked_again(tmp_path: Path) -> None:
     path = top_logprobs_path(tmp_path / "a.jsonl")
     job(tmp_path, 0, fake_tasks(300, SAMPLING))
     path.unlink()
-    assert job(tmp_path, 1, fake_tasks(300, SAMPLING)).asked == 300
+    assert job(tmp_path, 1, fake_tasks(300, SAMPLING)).requested == 300
     keys = [answer.key for answer in paired(tmp_path)]
     TopLogprobsStore(path, keys[:120])  # drops the others
     done = job(tmp_path, 2, fake_tasks(300, SAMPLING))
-    assert (done.asked, done.reused) == (180, 120)
+    assert (done.requested, done.reused) == (180, 120)
     assert [answer.key for answer in paired(tmp_path)] == keys
 
 
@@ -160,5 +160,5 @@ def test_a_kill_cannot_pair_an_old_answer_with_new_tokens(tmp_path: Path) -> Non
     os.waitpid(child, 0)
     store = TopLogprobsStore(top_logprobs_path(path), [])  # what the child would have written next
     store.append(fake_tasks(3, SAMPLING)[0].request.key, fake_top_logprobs((7, 8, 9), 20))
-    assert job(tmp_path, 2, fake_tasks(3, SAMPLING)).asked == 3
+    assert job(tmp_path, 2, fake_tasks(3, SAMPLING)).requested == 3
     assert len(paired(tmp_path)) == 3

@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 import pytest
 
-from config.backends import BatchBackend, OpenAiBackend
+from config.backends import BatchBackend, OpenAiBackend, RayBackend
 from config.generation import SamplingSettings
 from engine.base import Completion, Engine, Request
 from engine.hf_engine import HfEngine
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_engine import OpenAiEngine
 from engine.openai_messages import ChatCodec
-from engine.ray_engine import RayEngine, Workers
+from engine.ray_engine import RayEngine
 from tests.engine.echo_server import EchoEngine, renderer, replied, request, respond
 from tests.judge.llm.server import serving
 from tests.student.trained_students import small_model
@@ -86,7 +86,7 @@ def made(kind: str, path: Path, stack: ExitStack) -> Backend:
     if kind == "hf":
         return direct(HfEngine(small_model(path), 2048))
     if kind == "ray":
-        return direct(RayEngine(Workers(2, batch_rows=4), EchoEngine, "echo", 2048))
+        return direct(RayEngine(RayBackend(workers=2, batch_rows=4), EchoEngine, "echo", 2048))
     if kind == "vllm":
         from engine.vllm_engine import VllmEngine
 

@@ -87,7 +87,7 @@ def test_results_in_part_with_errors_and_torn_lines(tmp_path: Path) -> None:
     )
     (folder.results / "c.jsonl").write_text(result(asked[1]) + result(asked[3]))
     came = []
-    line = r"3 answers are not there, 1 of them came back as errors, 1 lines are unreadable"
+    line = r"3 answers are missing, 1 of them came back as errors, 1 lines are unreadable"
     with pytest.raises(DataError, match=line) as e:
         for completion in BatchEngine(folder, chat(), 2048).run(requests):
             came.append((completion.key, bool(completion.text)))
@@ -147,7 +147,7 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
         assert messages in [tuple(line["body"]["messages"]) for line in lines_of(folder)[0]]
     send(folder, "first", but=2)
     sources = Sources(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))
-    with pytest.raises(DataError, match=r"1 answers are not there, 0 of them .* prepare"):
+    with pytest.raises(DataError, match=r"1 answers are missing, 0 of them .* prepare"):
         generate(config, sources, accept_changes=False)
     run = RunPaths.of(config)
     assert len(read_answers(run.answers("candidates/train"))) == 9, "what came is stored"
@@ -155,7 +155,7 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     assert (again.requests, again.there) == (2, 11)
     send(folder, "second")
     done = generate(config, sources, accept_changes=False)
-    assert {arm: one.reused + one.asked for arm, one in done.items()} == {
+    assert {arm: one.reused + one.requested for arm, one in done.items()} == {
         "candidates/base": 3,
         "teacher": 1,
         "scored/teacher": 0,
@@ -202,8 +202,8 @@ def test_vllm_answers_a_batch(tmp_path: Path) -> None:
     sources = own_sources(config)
     done = generate(config, sources, accept_changes=False)
     sources.close()
-    assert done["candidates/base"].asked == 3
-    assert sum(one.asked for one in done.values()) == 13 + 3
+    assert done["candidates/base"].requested == 3
+    assert sum(one.requested for one in done.values()) == 13 + 3
     for answer in read_answers(RunPaths.of(config).answers("candidates/train")):
         assert answer.token_ids and answer.logprobs is not None
         assert len(answer.logprobs) == len(answer.token_ids) <= 12

@@ -87,12 +87,12 @@ class TestTokens:
     @pytest.mark.parametrize(
         ("spoil", "line"),
         [
-            (lambda found: found.pop("prompt_token_ids"), "gives no token ids"),
-            (lambda found: found["choices"][0].pop("token_ids"), "gives no token ids"),
+            (lambda found: found.pop("prompt_token_ids"), "returns no token ids"),
+            (lambda found: found["choices"][0].pop("token_ids"), "returns no token ids"),
             (lambda found: found.update(prompt_token_ids=[1, 2]), "other token ids of the same"),
             (
                 lambda found: found["choices"][0]["logprobs"]["content"].pop(),
-                r"gives 8 probabilities for 9 tokens",
+                r"returns 8 logprobs for 9 tokens",
             ),
         ],
     )
@@ -160,7 +160,7 @@ class TestFaults:
             return error(500) if body["messages"][-1]["content"] == bad else respond(body)
 
         with serving(respond_but_one) as served:
-            with pytest.raises(SetupError, match=r"HTTP 500: see to the server and run") as raised:
+            with pytest.raises(SetupError, match=r"HTTP 500: check the server and run") as raised:
                 run_job(engine_at(served.url, concurrency=4), tasks(40), path, {})
             came = {body["messages"][-1]["content"] for body in served.bodies} - {bad}
         assert "\n" not in str(raised.value)
@@ -168,7 +168,7 @@ class TestFaults:
         assert len(stored) == len(came) >= 25 and "r25" not in stored
         with serving(respond) as served:
             done = run_job(engine_at(served.url), tasks(40), path, {})
-            assert (done.asked, done.reused) == (len(served.bodies), len(stored))
+            assert (done.requested, done.reused) == (len(served.bodies), len(stored))
         assert len(read_answers(path)) == 40
 
     def test_a_refused_key_stops_at_once_and_is_nowhere(
@@ -226,7 +226,7 @@ class TestSeveral:
             assert len(found) == len(served.bodies) == 100
 
     def test_all_dead_is_one_line(self) -> None:
-        with pytest.raises(SetupError, match=r"127\.0\.0\.1:9.*see to the server") as raised:
+        with pytest.raises(SetupError, match=r"127\.0\.0\.1:9.*check the server") as raised:
             list(engine_at(DEAD, f"{DEAD}/other").run(questions(10)))
         assert "\n" not in str(raised.value)
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from config.backends import RayBackend
 from config.errors import SetupError
 from config.load import load_config
 from data.answers import read_answers
 from engine.batch_job import run_job
 from engine.factory import teacher_engine
-from engine.ray_engine import RayEngine, Workers
+from engine.ray_engine import RayEngine
 from tests.engine.echo_server import renderer, request
 from tests.engine.fake_engine import fake_tasks
 from tests.engine.pausing_engine import FailingEngine, PausingEngine
@@ -37,7 +38,12 @@ def notes(tmp_path: Path) -> Path:
 @pytest.fixture
 def engine(notes: Path) -> Iterator[RayEngine]:
     """Two workers that take 0.05 s for an answer."""
-    made = RayEngine(Workers(2, BATCH), partial(PausingEngine, 0.05, notes, 2), "fake", 2048)
+    made = RayEngine(
+        RayBackend(workers=2, batch_rows=BATCH),
+        partial(PausingEngine, 0.05, notes, 2),
+        "fake",
+        2048,
+    )
     yield made
     made.close()
 
@@ -74,7 +80,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     finally:
         ended.set()
         killer.join()
-    assert done.asked == 300 and len(killed) == 1
+    assert done.requested == 300 and len(killed) == 1
     answers = read_answers(path)
     tasks = fake_tasks(300)
     assert [answer.key for answer in answers] == [task.request.key for task in tasks]
@@ -91,7 +97,9 @@ def test_an_engine_that_fails_is_one_line(notes: Path) -> None:
     A thread that was still to fetch rows had one started, whose end ended this process a minute
     later.
     """
-    engine = RayEngine(Workers(1, BATCH), partial(FailingEngine, 0.0, notes), "fake", 2048)
+    engine = RayEngine(
+        RayBackend(workers=1, batch_rows=BATCH), partial(FailingEngine, 0.0, notes), "fake", 2048
+    )
     try:
         requests = [task.request for task in fake_tasks(3)]
         with pytest.raises(SetupError, match=r"teacher.engine ray: .*no such model here") as raised:
@@ -106,7 +114,7 @@ def test_an_engine_that_fails_is_one_line(notes: Path) -> None:
 
 
 def test_no_cluster_is_one_line(notes: Path) -> None:
-    workers = Workers(1, BATCH, address="127.0.0.1:9")
+    workers = RayBackend(workers=1, batch_rows=BATCH, address="127.0.0.1:9")
     engine = RayEngine(workers, partial(PausingEngine, 0.0, notes), "fake", 2048)
     with pytest.raises(SetupError, match=r"teacher.engine ray: 127.0.0.1:9"):
         list(engine.run([fake_tasks(1)[0].request]))

@@ -11,10 +11,10 @@ from transformers import AutoModelForCausalLM
 from config.generation import SamplingSettings
 from config.peft_methods import LoraMethod
 from engine.base import Adapter, make_request, score_request
+from engine.hf_generation import greedy_answers
 from engine.merge_adapter import merged_weights
 from engine.models import load_tokenizer, resolve_model
 from engine.precision import has_gpu
-from engine.sampling import greedy_answers
 from engine.vllm_engine import VllmEngine
 from student.model import load_student
 

@@ -12,7 +12,7 @@ from peft import IA3Config, PrefixTuningConfig, PromptEncoderConfig, PromptTunin
 
 from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
 from data.top_logprobs import TopLogprobs
-from engine.sampling import GenerationSettings, sample_answers
+from engine.hf_generation import GenerationSettings, generate_answers
 from student.collator import NO_TOKENS, Example, TokenIds, collate
 from student.distiller import Distiller, retention_losses
 from student.forward import base_only, base_states, causal_model, head_weight, student_states
@@ -162,9 +162,9 @@ def test_with_the_adapter_off_it_answers_as_the_base(method: object) -> None:
     model, prompts = tiny(adapter=method), [tuple(example.prompt_ids.tolist()) for example in ROWS]
     greedy = GenerationSettings((2,), 8)
     with base_only(model):
-        off = list(sample_answers(model, prompts, greedy))
-    assert off == list(sample_answers(tiny().unload(), prompts, greedy))
-    assert off != list(sample_answers(model, prompts, greedy))
+        off = list(generate_answers(model, prompts, greedy))
+    assert off == list(generate_answers(tiny().unload(), prompts, greedy))
+    assert off != list(generate_answers(model, prompts, greedy))
 
 
 def test_the_loss_is_the_long_way_in_float64() -> None:
@@ -289,7 +289,7 @@ def test_drawing_follows_the_models_own_distribution() -> None:
     """First tokens of 4,000 answers against the softmax: χ² per degree of freedom is near 1."""
     model = tiny()
     prompt = (5, 6, 7)
-    drawn = sample_answers(model, [prompt] * 4000, GenerationSettings((2,), 1, do_sample=True))
+    drawn = generate_answers(model, [prompt] * 4000, GenerationSettings((2,), 1, do_sample=True))
     counts = torch.bincount(torch.tensor([one.token_ids[0] for one in drawn]), minlength=WORDS)
     p = torch.softmax(_logits(model, prompt, (0,))[0], -1)
     chi = float(((counts - 4000 * p) ** 2 / (4000 * p)).sum()) / (WORDS - 1)

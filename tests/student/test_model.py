@@ -19,9 +19,9 @@ from config.peft_methods import (
     PromptTuningMethod,
     QloraMethod,
 )
+from engine.hf_generation import greedy_answers
 from engine.models import load_base
 from engine.precision import has_gpu, precision
-from engine.sampling import greedy_answers
 from student.checkpoint import load_trained, save_student
 from student.model import load_student, trainable
 from tests.student.conftest import TrainStudent

@@ -15,9 +15,9 @@ from config.training import StudentSettings
 from data.run_paths import RunPaths
 from engine.base import Adapter, Completion, make_request, score_request
 from engine.hf_engine import HfEngine
+from engine.hf_generation import GenerationSettings, generate_answers
 from engine.models import load_base, load_tokenizer
 from engine.precision import precision
-from engine.sampling import GenerationSettings, sample_answers
 from engine.vllm_engine import VllmEngine
 from report.run_files import read_run
 from report.serving import build_serving_guide
@@ -72,7 +72,7 @@ def test_transformers_answers_as_the_trained_model(
     found = answered(engine, Adapter(name, student.served, student.sha256, "live"))
     assert answered(engine, None) != found
     engine.close()
-    drawn = sample_answers(student.model, prompts(), GenerationSettings((END,), LIMIT))
+    drawn = generate_answers(student.model, prompts(), GenerationSettings((END,), LIMIT))
     trained = {answer.prompt: answer.token_ids for answer in drawn}
     assert [completion.token_ids for completion in found] == [trained[at] for at in range(3)]
     assert surprise(student.model, found) < ROUNDING
@@ -143,9 +143,9 @@ def test_virtual_tokens_stand_right_before_the_text(
     load_trained(model, student.checkpoint)
     model.float()
     how = GenerationSettings((END,), LIMIT, logprobs=True)
-    together = {drawn.prompt: drawn for drawn in sample_answers(model, prompts(), how)}
+    together = {drawn.prompt: drawn for drawn in generate_answers(model, prompts(), how)}
     for at, prompt in enumerate(prompts()):
-        (alone,) = sample_answers(model, [prompt], how)
+        (alone,) = generate_answers(model, [prompt], how)
         assert together[at].token_ids == alone.token_ids
         assert together[at].logprobs == pytest.approx(alone.logprobs, abs=1e-3)
         with torch.no_grad():
@@ -171,5 +171,5 @@ def test_the_programs_answer_is_ours(learn: TrainStudent, tmp_path: Path, name: 
     names: dict[str, Any] = {}
     exec(found.command, names)
     prompt = tuple(names["prompt"]["input_ids"][0].tolist())
-    (drawn,) = sample_answers(student.model, [prompt], GenerationSettings((END,), LIMIT))
+    (drawn,) = generate_answers(student.model, [prompt], GenerationSettings((END,), LIMIT))
     assert tuple(names["answer"][0, len(prompt) :].tolist()) == drawn.token_ids

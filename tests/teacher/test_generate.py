@@ -32,7 +32,7 @@ def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None
     answers = read_answers(RunPaths.of(config).answers("candidates/train"))
     drawn = Counter(answer.row for answer in answers)
     assert drawn == {"a": 2, "b": 1, "c": 4, "never": 4}
-    assert done["candidates/train"].asked == 11
+    assert done["candidates/train"].requested == 11
     assert [(a.row, a.sample) for a in answers[:4]] == [(r, 0) for r in ("a", "b", "c", "never")]
     selection = select_all(config, *found(config))["train"]
     assert (selection.kept, selection.left_out) == (3, {"broke_a_rule": ("never",)})
@@ -67,7 +67,7 @@ def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path)
     before, asked = path.read_bytes(), engine.asked.total()
     done = generate(config, Sources(engine), accept_changes=False)
     assert engine.asked.total() == asked and engine.bare == 2
-    assert (done["candidates/train"].asked, done["candidates/train"].reused) == (0, 4)
+    assert (done["candidates/train"].requested, done["candidates/train"].reused) == (0, 4)
     assert path.read_bytes() == before
 
 

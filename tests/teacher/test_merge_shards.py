@@ -108,7 +108,7 @@ def test_merged_shards_are_what_an_undivided_run_writes(tmp_path: Path) -> None:
         for key in joined:
             assert np.array_equal(joined[key].ids, one[key].ids)
     again = generate(config, Sources(KeyedEngine(1, tmp_path / "none")), False)
-    assert sum(done.asked for done in again.values()) == 0
+    assert sum(done.requested for done in again.values()) == 0
     before = files(config)
     merge(config, FakeEngine.identity)
     assert files(config) == before and not any("merging" in name for name in before)

@@ -186,7 +186,7 @@ def test_what_was_mended_is_not_asked_again(tmp_path: Path) -> None:
     lines = whole.splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])  # killed in the midst of the last
     done = generate(config, Sources(engine), accept_changes=False)["candidates/train"]
-    assert len(engine.told) == 3 and (done.asked, done.reused) == (1, 10)
+    assert len(engine.told) == 3 and (done.requested, done.reused) == (1, 10)
     assert path.read_bytes() == whole
 
 

@@ -20,8 +20,8 @@ from judge.calibration.mutation.case import (
 from judge.calibration.mutation.content import CONTENT_OPERATORS
 from judge.calibration.mutation.form import CONVERSE_OPERATORS, FORM_OPERATORS
 from judge.checks.applicability import applicable, asks_model
-from judge.checks.check import check_context, normalised_answer, says_something
-from judge.checks.kinds import CheckContext, met
+from judge.checks.check import check_context, has_visible_text, normalised_answer
+from judge.checks.kinds import CheckContext, run_check
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
 from prompts.check_settings import LlmCheck, Phrase
@@ -148,8 +148,8 @@ def _kills(
 def _passes(scored: ScoredRule, case: MutationCase, text: str) -> bool:
     assert not isinstance(scored.rule.check, LlmCheck)
     normalised = normalised_answer(text, case.context.normalise)
-    finding = met(scored.rule.check, case.row, normalised, case.context)
-    return says_something(normalised) and finding.met != scored.converse
+    result = run_check(scored.rule.check, case.row, normalised, case.context)
+    return has_visible_text(normalised) and result.passed != scored.converse
 
 
 def _clusters(cases: Sequence[MutationCase]) -> list[str]:

@@ -45,7 +45,7 @@ def make_run(folder: Path) -> Config:
 def exported(config: Config, arm: str = "teacher", rows: int = 12) -> Path:
     """The path of the sheet."""
     assert export_command(config, Namespace(arm=arm, rows=rows)) == 0
-    (path,) = RunPaths.of(config).labelling("x").parent.glob("*.csv")
+    (path,) = RunPaths.of(config).annotation_sheet("x").parent.glob("*.csv")
     return path
 
 

@@ -29,7 +29,7 @@ from judge.calibration.record import (
     templates_sha256,
 )
 from judge.calibration.variants import CODE_ONLY, CODE_ONLY_LABEL_FREE
-from judge.checks.check import says_something
+from judge.checks.check import has_visible_text
 from judge.llm.templates import TEMPLATES
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
@@ -206,7 +206,7 @@ class TestWithServer:
         expected = f"{found.coverage.expected} verdicts expected, 0 mi"
         assert f"judge m (json_schema): {expected}" in said
         # every text that is seen at all is passed: `friendly` is always due
-        seen = sum(says_something(attack.text or "") for attack in load_attacks())
+        seen = sum(has_visible_text(attack.text or "") for attack in load_attacks())
         assert f"the model passed {seen} by some rule" in said
         assert "refusal_judged against code (refusal): " in said
 

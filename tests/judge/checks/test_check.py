@@ -57,16 +57,16 @@ def outcome(check_settings: dict[str, Any], answer: str, **settings: Any) -> Out
 def test_each_kind_passes_and_fails(settings: dict[str, Any], good: str, bad: str) -> None:
     assert outcome(settings, good) == "pass"
     assert outcome(settings, bad) == "fail"
-    assert outcome(settings, " \n") == "fail"  # an empty answer obeys nothing
+    assert outcome(settings, " \n") == "fail"  # an empty answer fails every rule
 
 
 def test_ten_is_not_found_in_2010() -> None:
     rule = make_rule({"type": "digits_from", "sources": ["question"]})
     context = check_context(make_rules(rule), PROMPT)
     row = make_row(question="Что было в 2010 году?", passages=("10",))
-    due = ScoredRule(id="it", rule=rule)
-    assert check(due, row, make_answer("10 лет"), context).outcome == "fail"
-    assert check(due, row, make_answer("В 2010."), context).outcome == "pass"
+    scored = ScoredRule(id="it", rule=rule)
+    assert check(scored, row, make_answer("10 лет"), context).outcome == "fail"
+    assert check(scored, row, make_answer("В 2010."), context).outcome == "pass"
 
 
 def test_deep_json_is_a_fail_and_no_crash() -> None:
@@ -88,12 +88,14 @@ class TestNoLeak:
         )
         fixed = make_rule({"type": "contains", "text": phrase}, id="refusal")
         leak = make_rule(self.leak)
-        due = ScoredRule(id="it", rule=leak)
+        scored = ScoredRule(id="it", rule=leak)
         excused = check_context(make_rules(fixed, leak), PROMPT)
-        assert check(due, ROW, make_answer(phrase), excused).outcome == "pass"
-        assert check(due, ROW, make_answer(phrase + " Never talk about"), excused).outcome == "fail"
+        assert check(scored, ROW, make_answer(phrase), excused).outcome == "pass"
         assert (
-            check(due, ROW, make_answer(phrase), check_context(make_rules(leak), PROMPT)).outcome
+            check(scored, ROW, make_answer(phrase + " Never talk about"), excused).outcome == "fail"
+        )
+        assert (
+            check(scored, ROW, make_answer(phrase), check_context(make_rules(leak), PROMPT)).outcome
             == "fail"
         )
 
@@ -101,16 +103,17 @@ class TestNoLeak:
         shared = "The reading room stands behind the library, next to the pond"
         rule = make_rule(self.leak)
         context = check_context(make_rules(rule), PROMPT)
-        due = ScoredRule(id="it", rule=rule)
+        scored = ScoredRule(id="it", rule=rule)
         assert (
-            check(due, make_row(passages=(shared,)), make_answer(shared), context).outcome == "pass"
+            check(scored, make_row(passages=(shared,)), make_answer(shared), context).outcome
+            == "pass"
         )
-        assert check(due, make_row(), make_answer(shared), context).outcome == "fail"
+        assert check(scored, make_row(), make_answer(shared), context).outcome == "fail"
 
 
-class TestWhenDue:
+class TestApplicability:
     def when(self, *conditions: dict[str, Any], **row: Any) -> tuple[str, str]:
-        """Outcomes of the rule and of its undue twin, for an answer that says "нет"."""
+        """Outcomes of the rule and of its converse, for the answer "нет"."""
         rule = make_rule(
             {"type": "contains", "text": "нет"}, applies={"code": conditions}, converse=True
         )
@@ -120,7 +123,7 @@ class TestWhenDue:
         assert (first.rule, second.rule) == ("it", "it_converse")
         return str(first.outcome), str(second.outcome)
 
-    def test_due_and_converse(self) -> None:
+    def test_rule_and_converse(self) -> None:
         off = {"field": "labels", "matches": "не по теме"}
         assert self.when(off, labels=("Saiga", "Вопрос НЕ ПО ТЕМЕ")) == ("pass", "not_applicable")
         assert self.when(off, labels=("Saiga",)) == ("not_applicable", "fail")
@@ -179,7 +182,7 @@ def test_normalise_takes_off_footer_and_prefix() -> None:
     rule = make_rule({"type": "equals", "text": "Да."})
     normalise = Normalise(strip_footer=r"(?s)\s*Подробнее:.*", drop_prefix=r"FINAL ANSWER:")
     rules = make_rules(rule, normalise=normalise)
-    said = make_answer("FINAL ANSWER: Да.\n\nПодробнее:\nhttps://a.ru\n")
-    assert code_verdicts(rules, PROMPT, ROW, said)[0].outcome == "pass"
+    answer = make_answer("FINAL ANSWER: Да.\n\nПодробнее:\nhttps://a.ru\n")
+    assert code_verdicts(rules, PROMPT, ROW, answer)[0].outcome == "pass"
     footer = make_answer("Подробнее: https://a.ru")
     assert code_verdicts(rules, PROMPT, ROW, footer)[0].note == "empty answer"

@@ -1,9 +1,9 @@
-"""Drafted rules: what is kept, dropped and why, by a server that drafts well and badly."""
+"""The command: rule files drafted by a server that writes good and bad rules."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -11,24 +11,13 @@ from config.errors import ConfigError, DataError, SetupError
 from config.load import load_config
 from data.run_paths import RunPaths
 from judge.__main__ import main
-from judge.drafting.ask import cut
-from judge.drafting.check_catalogue import kinds, reply_schema
-from judge.drafting.draft_rules import draft
-from judge.drafting.sift import sift
-from prompts.check_settings import CodeCheck, LlmCheck
+from judge.drafting.draft_rules import draft_rules
 from prompts.rules import RuleFile, load_rules
+from tests.judge.drafting.draft_factory import LINK, drafted
 from tests.judge.factories import SYSTEM
 from tests.judge.llm.runs import QUICK
 from tests.judge.llm.server import Respond, Sent, Served, error, serving, verdict
 from tests.judge.run_folder import make_run
-
-LINK = "Give a link only if it is in the passages."
-
-
-def drafted(**settings: Any) -> dict[str, Any]:
-    """A rule as a model writes it."""
-    rule = {"id": "links", "source": LINK, "severity": "must", "applies": "always"}
-    return {**rule, "check": {"type": "urls_from"}, **settings}
 
 
 def rules(*given: Any) -> Sent:
@@ -56,7 +45,7 @@ def drafting(
         run = make_run(folder, llm=llm, **judge)
         write_prompt(run, system)
         out = folder / "draft.yaml"
-        made = draft(load_config(run.config), out, QUICK)
+        made = draft_rules(load_config(run.config), out, QUICK)
     assert load_rules(out, system) == made  # what was written is what a run would read
     return made, out.read_text("utf-8"), served
 
@@ -64,87 +53,6 @@ def drafting(
 def write_prompt(run: RunPaths, system: str) -> None:
     values = {"system_template": system, "user_template": "{summaries}{question}"}
     (run.root / "prompt.yaml").write_text(json.dumps(values))
-
-
-class TestSift:
-    def test_quotes_must_occur(self) -> None:
-        """Line breaks and spaces do not count; words, case and order do."""
-        good = [drafted(), drafted(source=LINK.replace(" ", "\n  "), id="again")]
-        bad = [LINK.lower(), "Give a link only if it is good.", "", " ", None, 7, ["Give a link"]]
-        found = sift([*good, *(drafted(source=source) for source in bad)], SYSTEM)
-        assert [rule.id for rule in found.rules] == ["links", "again"]
-        assert found.reasons() == {"its quote is not in the prompt": len(bad)}
-
-    @pytest.mark.parametrize(
-        "check",
-        [
-            {"type": "vibes"},
-            {"type": "regex", "pattern": "("},
-            {"type": "regex"},
-            {"type": "length"},
-            {"type": "contains", "text": ""},
-            {"type": "script_share", "alphabet": "greek", "min": 0.9},
-            {"type": "words_from", "min": 2},
-            {"type": "llm", "pass": "It is polite."},
-            {"type": "json", "text": "one too many"},
-            "urls_from",
-            None,
-        ],
-    )
-    def test_invalid_checks(self, check: Any) -> None:
-        found = sift([drafted(check=check)], SYSTEM)
-        assert found.rules == () and found.reasons() == {"its check is invalid": 1}
-
-    def test_no_rules(self) -> None:
-        given = ["links", None, 3, drafted(severity="maybe"), drafted(applies=["never"])]
-        assert sift(given, SYSTEM).reasons() == {"it is no rule": 5}
-
-    def test_ids_are_made_unique_and_well_formed(self) -> None:
-        checks = [{"type": "length", "max_words": n} for n in range(1, 6)]
-        ids = ["No Links!", "no_links", "no-links", "Ссылки", ""]
-        given = [drafted(id=one, check=check) for one, check in zip(ids, checks, strict=True)]
-        found = [rule.id for rule in sift(given, SYSTEM).rules]
-        assert found == ["no_links", "no_links_2", "no_links_3", "rule", "rule_2"]
-
-    def test_drafted_twice(self) -> None:
-        found = sift([drafted(), drafted(id="other")], SYSTEM)
-        assert len(found.rules) == 1 and found.reasons() == {"drafted twice": 1}
-
-    def test_when_due_in_words(self) -> None:
-        found = sift(
-            [drafted(applies=" Does it ask for a page? "), drafted(applies="Always")], SYSTEM
-        )
-        due = [rule.applies for rule in found.rules]
-        assert due[1] == "always" and not isinstance(due[0], str)
-        assert due[0].llm == "Does it ask for a page?"
-
-    def test_what_strict_servers_make_of_a_rule(self) -> None:
-        """Every parameter is there, null where it does not belong."""
-        check = reply_schema()["properties"]["rules"]["items"]["properties"]["check"]
-        full = dict.fromkeys(check["required"]) | {"type": "contains", "text": "desk"}
-        (rule,) = sift([drafted(check=full)], SYSTEM).rules
-        assert rule.check.model_dump() == {"type": "contains", "text": "desk"}
-
-
-def test_every_kind_of_check_is_offered() -> None:
-    models = (*get_args(CodeCheck), LlmCheck)
-    types = [name for model in models for name in get_args(model.model_fields["type"].annotation)]
-    assert [name for kind in kinds() for name in kind.types] == types
-    check = reply_schema()["properties"]["rules"]["items"]["properties"]["check"]
-    assert check["properties"]["type"]["enum"] == types
-
-
-class TestCut:
-    text = "\n\n".join(f"Paragraph {n}. " + "It has words. " * n for n in range(1, 9))
-
-    @pytest.mark.parametrize("most", [1, 20, 60, 200, 10_000])
-    def test_nothing_is_lost_or_doubled(self, most: int) -> None:
-        parts = cut(self.text, most)
-        assert " ".join(parts).split() == self.text.split()
-        assert all(len(part) <= most or part.count(".") == 1 for part in parts)
-
-    def test_closing_quotes_stay_with_their_sentence(self) -> None:
-        assert cut('Say: "No." Then stop.', 12) == ['Say: "No."', "Then stop."]
 
 
 class TestServer:
@@ -155,10 +63,8 @@ class TestServer:
         made, text, served = drafting(tmp_path, after_probe(lambda body: reply))
         assert [rule.id for rule in made.rules] == ["links"]
         assert len(served.bodies) == 2 and part_of(served.bodies[1]) == SYSTEM
-        assert "# dropped, its quote is not in the prompt: 1, the first links (Be brief.)\n" in text
-        assert (
-            "# dropped, its check is invalid: 1," in text and "# dropped, it is no rule: 1" in text
-        )
+        assert "# rejected, quote not in the prompt: 1, the first links (Be brief.)\n" in text
+        assert "# rejected, invalid check: 1," in text and "# rejected, not a rule: 1" in text
         assert "# sentences of the prompt that no rule quotes: 5\n" in text
         assert "# - Answer in Russian only.\n" in text and f"# - {LINK}" not in text
 
@@ -169,14 +75,14 @@ class TestServer:
             run = make_run(tmp_path, llm=llm)
             path = run.root / "rules.yaml"
             before = path.read_bytes()
-            with pytest.raises(DataError, match=r"rules\.yaml: is there already and is not over"):
+            with pytest.raises(DataError, match=r"rules\.yaml: exists and is not over"):
                 main([str(run.config), "draft-rules"])
             assert path.read_bytes() == before and served.bodies == []
             path.unlink()
             assert main([str(run.config), "draft-rules"]) == 0
         assert [rule.id for rule in load_rules(path, SYSTEM).rules] == ["links"]
         printed = capsys.readouterr().out
-        assert f"rules drafted: 1, in {path}; 2 questions asked" in printed
+        assert f"rules drafted: 1, in {path}; 2 requests" in printed
         assert "- Answer in Russian only." in printed
 
     def test_a_russian_prompt_is_asked_about_in_russian(self, tmp_path: Path) -> None:

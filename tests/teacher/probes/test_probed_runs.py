@@ -105,13 +105,13 @@ def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     config = run_of(tmp_path, "teacher.same_text=null")  # the engine says one text only
     run = RunPaths.of(config)
     with pytest.raises(DataError, match="python -m teacher CONFIG probes"):
-        run.training(config)
+        run.training_rows(config)
     one, rules = given(config)
     probes = make_probes(one, rules, {})
     write_records(run.probes, probes.rows)
     write_text(run.probe_counts, probes.counts.model_dump_json())
     assert tuple(read_records(run.probes, Row)) == probes.rows
-    assert list(run.training(config)) == [*run.rows("train"), *probes.rows]
+    assert list(run.training_rows(config)) == [*run.rows("train"), *probes.rows]
     builder = RequestBuilder(config)
     generate(config, Sources(ProbedEngine(builder)), accept_changes=False)
     candidates = stored_candidates(config, one.prompt, rules)

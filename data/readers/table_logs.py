@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from config.errors import DataError
 from config.log_formats import FieldMap
@@ -22,49 +22,10 @@ from data.readers.cells import (
     joined_text,
     required_text,
 )
+from data.readers.entry import Entry, RepeatedKey, read_bytes, unique_keys
 from data.rows import Row
 
 _CSV_FIELD_LIMIT = 2**31 - 1  # none in effect: `cells` rejects long fields, row by row
-
-
-class Entry(NamedTuple):
-    """One record as read: its values, or the reason why they cannot be read."""
-
-    number: int  # of the record, from 1
-    line: int  # on which it begins, from 1; in Parquet the number
-    raw: str  # original text, invalid bytes as surrogates; "" in Parquet
-    value: dict[str, Any] | None
-    problem: str | None
-
-
-class RepeatedKey(NamedTuple):
-    """Replaces a JSON object that contains a key twice."""
-
-    key: str
-
-
-def read_bytes(path: Path) -> bytes:
-    """The file's bytes. Raises DataError when it is missing or unreadable."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: no such file; paths are relative to the folder you are in"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; give a readable file") from None
-
-
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | RepeatedKey:
-    """A JSON object as a dict, or the repeated key (json's object_pairs_hook)."""
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in values:
-            return RepeatedKey(key)
-        if isinstance(value, RepeatedKey):
-            return value
-        values[key] = value
-    return values
 
 
 def read_table(path: Path) -> Iterator[Entry]:

@@ -26,7 +26,7 @@ class GenerationSettings:
     tokens_per_pass: int = 32_768  # per batch, with padding, virtual tokens and answers
 
 
-class SampledAnswer(NamedTuple):
+class GeneratedAnswer(NamedTuple):
     """The answer to one prompt."""
 
     prompt: int  # index among the prompts
@@ -34,9 +34,9 @@ class SampledAnswer(NamedTuple):
     logprobs: tuple[float, ...] | None
 
 
-def sample_answers(
+def generate_answers(
     model: TorchModel, prompts: Sequence[tuple[int, ...]], settings: GenerationSettings
-) -> Iterator[SampledAnswer]:
+) -> Iterator[GeneratedAnswer]:
     """One answer per prompt, batch by batch, the longest prompts first.
 
     Uses torch's global random state. Respects peft's `disable_adapter`.
@@ -57,7 +57,7 @@ def greedy_answers(
 ) -> list[list[int]]:
     """Token ids of the greedy answers, without the stop token, in the prompts' order."""
     answers: list[list[int]] = [[] for _ in prompts]
-    for answer in sample_answers(model, prompts, GenerationSettings((stop_id,), max_tokens)):
+    for answer in generate_answers(model, prompts, GenerationSettings((stop_id,), max_tokens)):
         answers[answer.prompt] = [token for token in answer.token_ids if token != stop_id]
     return answers
 
@@ -98,7 +98,7 @@ def _generate(
     indices: list[int],
     prompts: list[tuple[int, ...]],
     settings: GenerationSettings,
-) -> list[SampledAnswer]:
+) -> list[GeneratedAnswer]:
     causal = model.get_base_model() if isinstance(model, PeftModel) else model
     inputs = _inputs(model, prompts, settings.stop_ids[0])
     recorder = _GreedyLogprobs()
@@ -122,7 +122,7 @@ def _generate(
     for row, index in enumerate(indices):
         ids = _through_stop(tokens[row, start:].tolist(), settings.stop_ids)
         logprobs = tuple(float(step[row]) for step in recorder.steps[: len(ids)])
-        answers.append(SampledAnswer(index, ids, logprobs if settings.logprobs else None))
+        answers.append(GeneratedAnswer(index, ids, logprobs if settings.logprobs else None))
     return answers
 
 

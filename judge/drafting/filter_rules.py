@@ -1,0 +1,100 @@
+"""Filters drafted rules: each must quote the prompt and be valid in a rule file."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from data.records import digest
+from prompts.rules import Rule, occurs
+
+_NOT_ID = re.compile(r"[^a-z0-9]+")
+_ALWAYS = ("", "always")
+
+
+class RejectedRule(NamedTuple):
+    """A drafted rule that is left out."""
+
+    id: str
+    reason: str  # one of a few, to be counted
+    detail: str = ""
+
+
+class FilteredRules(NamedTuple):
+    """The accepted and the rejected rules of a draft."""
+
+    accepted: tuple[Rule, ...]
+    rejected: tuple[RejectedRule, ...]
+
+    def reasons(self) -> dict[str, int]:
+        """Reason → rules rejected for it, the most frequent first."""
+        return dict(Counter(rule.reason for rule in self.rejected).most_common())
+
+
+def filter_rules(drafts: Iterable[Any], system: str) -> FilteredRules:
+    """Validates the drafts, drops duplicates and makes their ids unique."""
+    accepted: list[Rule] = []
+    rejected: list[RejectedRule] = []
+    digests: set[str] = set()
+    for draft in drafts:
+        rule = _validated(draft, system)
+        if isinstance(rule, RejectedRule):
+            rejected.append(rule)
+            continue
+        content = digest(rule.model_dump(mode="json", exclude={"id"}))
+        if content in digests:
+            rejected.append(RejectedRule(rule.id, "duplicate"))
+            continue
+        digests.add(content)
+        accepted.append(rule.model_copy(update={"id": _unique_id(rule.id, accepted)}))
+    return FilteredRules(tuple(accepted), tuple(rejected))
+
+
+def _validated(draft: Any, system: str) -> Rule | RejectedRule:
+    if not isinstance(draft, dict):
+        return RejectedRule(str(draft)[:40], "not a rule", "not an object")
+    values: dict[str, Any] = {
+        **{key: draft[key] for key in ("source", "severity") if key in draft},
+        "id": _NOT_ID.sub("_", str(draft.get("id", "")).casefold()).strip("_") or "rule",
+        "applies": _applies(draft.get("applies")),
+        "check": _without_empty(draft.get("check")),
+    }
+    source = values.get("source")
+    if not isinstance(source, str) or not occurs(source, system):
+        return RejectedRule(values["id"], "quote not in the prompt", str(source)[:80])
+    try:
+        return Rule.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        reason = "invalid check" if place.startswith("check") else "not a rule"
+        return RejectedRule(values["id"], reason, f"{place}: {first['msg']}")
+
+
+def _without_empty(check: Any) -> Any:
+    """The check without empty parameters: strict servers make the model write every key."""
+    if not isinstance(check, dict):
+        return check
+    return {key: value for key, value in check.items() if value not in (None, "", [])}
+
+
+def _applies(condition: Any) -> Any:
+    """A condition in words becomes a question that a model answers for each row."""
+    if condition is None:
+        return "always"
+    if not isinstance(condition, str):
+        return condition
+    text = condition.strip()
+    return "always" if text.casefold() in _ALWAYS else {"llm": text}
+
+
+def _unique_id(identity: str, rules: Sequence[Rule]) -> str:
+    """The id, with a number appended when another rule has it."""
+    taken = {rule.id for rule in rules}
+    number, unique = 1, identity
+    while unique in taken:
+        number += 1
+        unique = f"{identity}_{number}"
+    return unique
