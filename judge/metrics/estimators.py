@@ -35,9 +35,9 @@ def corrected_rate(
 ) -> Interval | Refusal:
     """θ = (p + TNR − 1)/J (Rogan & Gladen 1978) with its 95 % interval, both within 0 … 1.
 
-    The interval is that of Lee et al. (arXiv 2511.21140, after Lang & Reiczigel 2014), which allows
-    for the error of TPR and TNR too, with the verdicts counted as the effective number that
-    repeated questions leave of them. The calibration answers are taken as independent.
+    The interval of Lee et al. (arXiv 2511.21140, after Lang & Reiczigel 2014) also allows for the
+    error of TPR and TNR. The verdicts count by their effective size where questions repeat; the
+    calibration answers are taken as independent.
 
     Refused when J < 0.3, with or without the interval's adjustment of the counts, when the
     calibration lacks passes or fails, and when the verdicts contradict it.
@@ -52,7 +52,7 @@ def corrected_rate(
         return Refusal(
             f"J = {index:.2f} (TPR + TNR − 1) on {calibration.passes} good and "
             f"{calibration.fails} bad answers, {adjusted:.2f} adjusted for their number, is below "
-            f"{MIN_J:g}: the score hardly tells one from the other"
+            f"{MIN_J:g}: the score can hardly tell them apart"
         )
     n = effective_verdicts(passed, clusters)
     if n is None:
@@ -69,7 +69,7 @@ def corrected_rate(
 
 
 class _Adjusted:
-    """A rate of the calibration with one success and one failure added (Agresti & Coull 1998)."""
+    """A rate with one success and one failure added (Agresti & Coull 1998)."""
 
     def __init__(self, hits: int, n: int) -> None:
         self.rate = (hits + 1) / (n + 2)
@@ -77,7 +77,7 @@ class _Adjusted:
 
 
 def _ends(share: float, n: float, tpr: _Adjusted, tnr: _Adjusted) -> tuple[float, float]:
-    """Ends of the interval of Lee et al., not clipped; to p, z²/2 of passes and fails are added."""
+    """The unclipped ends of the interval; p is adjusted by z²/2 passes and fails."""
     p = (n * share + _Z**2 / 2) / (n + _Z**2)
     index = tpr.rate + tnr.rate - 1
     theta = (p + tnr.rate - 1) / index
@@ -110,13 +110,13 @@ class NonInferiority(NamedTuple):
     """The paired difference student − teacher against the margin."""
 
     difference: float
-    low: float  # lower one-sided 95 % bound of the difference
-    limit: float  # −δ·J: what the bound has to stay above
-    rows: int  # that show it with 80 % power if the arms are equally good
+    low: float  # one-sided 95 % lower bound of the difference
+    limit: float  # −δ·J, which the bound must exceed
+    rows: int  # needed for 80 % power if the arms are equally good
 
     @property
     def holds(self) -> bool:
-        """Whether the student is shown not to be worse by more than the margin."""
+        """Whether the student is not worse by more than the margin."""
         return self.low > self.limit
 
 
@@ -127,99 +127,102 @@ def non_inferiority(
     margin: float,
     index: float = 1.0,
 ) -> NonInferiority | Refusal:
-    """The test over the same rows; `margin` δ > 0 is a share, in true quality.
+    """The test on the same rows; `margin` δ > 0 is a share of good answers.
 
-    `index` is the judge's J = TPR + TNR − 1, 1 for rules in code: a judge that errs shrinks every
-    true difference to J of it (Rogan & Gladen 1978), and so must the margin shrink, or a student
-    that is worse by more passes too often. Refused when J < 0.3, and below two questions.
+    `index` is the judge's J = TPR + TNR − 1, and 1 for code rules. An imperfect judge shrinks every
+    true difference by the factor J (Rogan & Gladen 1978), so the margin shrinks likewise;
+    otherwise too many worse students would pass. Refused when J < 0.3, and below two questions.
     """
     if margin <= 0:
         raise ValueError(f"margin = {margin:g} must be above 0")
     if index < MIN_J:
-        return Refusal(f"J = {index:.2f} is below {MIN_J:g}: the judge knows too little")
-    gained = [a - b for a, b in zip(student, teacher, strict=True)]
-    found = cluster_mean(gained, clusters)
-    if found is None:
+        return Refusal(f"J = {index:.2f} is below {MIN_J:g}: the judge is too unreliable")
+    differences = [a - b for a, b in zip(student, teacher, strict=True)]
+    mean = cluster_mean(differences, clusters)
+    if mean is None:
         return Refusal("fewer than two questions are scored in both arms")
-    shrunk = margin * index
-    if found.error == 0:  # no spread seen is not none: a row may differ in up to 3/G questions
-        off = rule_of_three(found.groups)
-        rows = len(gained) / found.groups * 3 / shrunk
+    shrunk_margin = margin * index
+    if mean.error == 0:
+        # Zero observed variance is not zero variance: up to 3/G of the questions may differ.
+        half = rule_of_three(mean.groups)
+        rows = len(differences) / mean.groups * 3 / shrunk_margin
     else:
-        off = found.bound(CONFIDENCE)
-        rows = _rows(found.error * math.sqrt(len(gained)), shrunk)
-    return NonInferiority(found.value, found.value - off, -shrunk, math.ceil(rows))
+        half = mean.bound(CONFIDENCE)
+        rows = _required_rows(mean.error * math.sqrt(len(differences)), shrunk_margin)
+    return NonInferiority(mean.value, mean.value - half, -shrunk_margin, math.ceil(rows))
 
 
-def _rows(deviation: float, margin: float) -> float:
+def _required_rows(deviation: float, margin: float) -> float:
     """n = ((z₀.₉₅ + z₀.₈)·σ/δ)²: Julious 2004 (Stat. Med. 23), at a true difference of 0.
 
-    `deviation` is √n · the clustered error: what one row adds, its question's repeats included.
+    `deviation` is √n · the clustered error, so it includes the correlation of repeated questions.
     """
     quantiles = float(norm.ppf(CONFIDENCE) + norm.ppf(POWER))
     return (quantiles * deviation / margin) ** 2
 
 
-class Powered(NamedTuple):
-    """A rate with its 95 % interval, and how much of the judge went into it."""
+class PoweredRate(NamedTuple):
+    """A rate with its 95 % interval, and the weight of the judge in it."""
 
     rate: Interval
-    weight: float  # λ, 0 … 1: 0 is the people's labels alone
+    weight: float  # λ, 0 … 1; 0 uses only the people's labels
 
 
 def powered_rate(
     labels: Sequence[bool | None], judged: Sequence[float | None], clusters: Sequence[Hashable]
-) -> Powered | None:
-    """The mean label over all answers; answer by answer: label or None, verdict or None, question.
+) -> PoweredRate | None:
+    """The mean label over all answers, from labels of some and verdicts of most.
+
+    All three arguments are by answer: label or None, verdict or None, question.
 
     PPI++ (Angelopoulos, Duchi & Zrnic 2023, arXiv 2311.01453): the people's mean, corrected by the
     judge's verdicts on the unlabelled answers. Valid for any judge as long as the labelled answers
-    are a random sample; a poor judge only wins nothing.
+    are a random sample; a poor judge merely gains nothing.
 
     θ = mean(Y) + λ·(mean of f over the unlabelled − mean of f over the labelled), its variance
-    var(Y − λf)/n + λ²·var(f)/N plus what answers to one question share. The interval is Wilson's
-    with as many labels as would have that variance alone: the paper's normal one, θ ± z·error,
-    covers 90 % where 50 labels meet a rate of 93 %. A missing verdict counts as the mean one: f
-    may be any function of an answer, so this biases nothing.
+    var(Y − λf)/n + λ²·var(f)/N plus the covariance of answers to one question. The interval is
+    Wilson's at the effective number of labels: the paper's normal one, θ ± z·error, covers 90 %
+    with 50 labels at a rate of 93 %. A missing verdict counts as the mean verdict, which causes no
+    bias: f may be any function of an answer.
 
-    People's labels alone (λ = 0) where they all agree or leave nothing unlabelled. None below two
-    labelled questions.
+    λ = 0, the people's labels alone, where they all agree or no answer is unlabelled. None below
+    two labelled questions.
     """
-    has = np.array([label is not None for label in labels], dtype=bool)
-    marked = [(bool(y), g) for y, g in zip(labels, clusters, strict=True) if y is not None]
-    good, questions = [y for y, _ in marked], [g for _, g in marked]
-    alone = rate(good, questions)
-    if alone is None or len(set(questions)) < 2:
+    labelled = np.array([label is not None for label in labels], dtype=bool)
+    pairs = [(bool(y), g) for y, g in zip(labels, clusters, strict=True) if y is not None]
+    good, questions = [y for y, _ in pairs], [g for _, g in pairs]
+    labels_only = rate(good, questions)
+    if labels_only is None or len(set(questions)) < 2:
         return None
     f = _filled(judged)
-    if has.all() or len(set(good)) == 1:
-        return Powered(alone, 0.0)
+    if labelled.all() or len(set(good)) == 1:
+        return PoweredRate(labels_only, 0.0)
     y = np.array(good, dtype=np.float64)
-    weight = _weight(y, f[has], f)
-    value = float(y.mean() + weight * (f[~has].mean() - f[has].mean()))
+    weight = _weight(y, f[labelled], f)
+    value = float(y.mean() + weight * (f[~labelled].mean() - f[labelled].mean()))
     influence = np.zeros(len(f))
-    influence[has] = _deviations(y - weight * f[has])
-    influence[~has] = _deviations(weight * f[~has])
+    influence[labelled] = _deviations(y - weight * f[labelled])
+    influence[~labelled] = _deviations(weight * f[~labelled])
     sums, _ = cluster_sums(influence, clusters)
     # The judge is never worth more than labels on every answer.
     size = effective_size(float(y.var()), float(sums @ sums), float(len(f)))
     interval = wilson(_clipped(value) * size, size)
-    return None if interval is None else Powered(interval, weight)
+    return None if interval is None else PoweredRate(interval, weight)
 
 
 def _filled(judged: Sequence[float | None]) -> Floats:
     known = [verdict for verdict in judged if verdict is not None]
-    middle = sum(known) / len(known) if known else 0.0
-    return np.array([middle if one is None else one for one in judged], dtype=np.float64)
+    mean = sum(known) / len(known) if known else 0.0
+    return np.array([mean if verdict is None else verdict for verdict in judged], dtype=np.float64)
 
 
-def _weight(y: Floats, f: Floats, everywhere: Floats) -> float:
-    """λ = cov(Y, f) / ((1 + n/N)·var(f)), the variance over all answers; kept within 0 … 1."""
-    spread = float(everywhere.var(ddof=1))
-    if spread == 0:
+def _weight(y: Floats, f: Floats, all_f: Floats) -> float:
+    """λ = cov(Y, f) / ((1 + n/N)·var(f)), the variance over all answers; clipped to 0 … 1."""
+    variance = float(all_f.var(ddof=1))
+    if variance == 0:
         return 0.0
-    together = float(np.cov(y, f, ddof=1)[0, 1])
-    return min(1.0, max(0.0, together / ((1 + len(y) / (len(everywhere) - len(y))) * spread)))
+    covariance = float(np.cov(y, f, ddof=1)[0, 1])
+    return min(1.0, max(0.0, covariance / ((1 + len(y) / (len(all_f) - len(y))) * variance)))
 
 
 def _deviations(values: Floats) -> Floats:

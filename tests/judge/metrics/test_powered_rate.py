@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from judge.metrics.estimators import Powered, powered_rate
+from judge.metrics.estimators import PoweredRate, powered_rate
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate, wilson
 from tests.judge.metrics.intervals import as_tuple
@@ -13,7 +13,7 @@ Labels = list[bool | None]
 NOTHING = np.array(None, dtype=object)
 
 
-def powered(labels: Labels, judged: list[float | None]) -> Powered:
+def powered(labels: Labels, judged: list[float | None]) -> PoweredRate:
     found = powered_rate(labels, judged, range(len(labels)))
     assert found is not None
     return found
