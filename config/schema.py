@@ -88,9 +88,10 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _candidates_have_a_judge(self) -> "Config":
-        if self.teacher.judged and self.judge.llm == "none":
+        if self.teacher.score_with_llm and self.judge.llm == "none":
             raise ValueError(
-                "teacher.judged: there is no judge model; set judge.llm, or teacher.judged: false"
+                "teacher.score_with_llm: there is no judge model; set judge.llm, or "
+                "teacher.score_with_llm: false"
             )
         return self
 

@@ -14,13 +14,13 @@ class TeacherSettings(Settings):
 
     model: str | None = None  # a local model with the base's tokenizer; None: the base
     engine: Backend = VllmBackend()
-    candidates: PositiveInt = 4  # most per row; sampling stops once `keep` break no rule
+    candidates: PositiveInt = 4  # most per row; sampling stops once `max_selected` are flawless
     sampling: SamplingSettings = SamplingSettings(temperature=0.8)
     shuffle_examples: bool = True  # shuffle the worked examples anew per candidate
-    keep: PositiveInt = 1  # most answers selected per row; all obey every must-rule
+    max_selected: PositiveInt = 1  # most answers per row; all pass every must-rule
     # largest share of the selected answers that may have the same text
-    same_text: Annotated[float, Field(gt=0, le=1)] | None = None
-    judged: bool = False  # judge.llm also judges candidates, beside the code rules
+    max_same_text_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    score_with_llm: bool = False  # judge.llm also scores candidates, beside the code rules
     # One more candidate if none obeys every must-rule; its prompt names the rules that the best one
     # breaks. Off by default: the demo's 135M model repaired only 1 of 33 rows.
     repair: bool = False
@@ -46,4 +46,4 @@ class ProbeSettings(Settings):
     floor: PositiveInt = 50  # train rows, probes included, on which each rule should be applicable
     # YAML file of questions; None: prompts/probes, in the prompt's language
     bank: str | None = None
-    from_model: bool = False  # also use questions written by the model, before the bank's
+    generate_questions: bool = False  # also use questions written by the model, before the bank's

@@ -1,4 +1,4 @@
-"""An answer of one arm to one row, as stored in `answers/<arm>.jsonl`."""
+"""An answer of one arm to one row, as stored in `answers/<arm>.jsonl` and `selected.jsonl`."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,13 +7,13 @@ from data.jsonl import read_records
 from data.records import Record
 from data.rows import Row
 
-Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not fit, nothing asked
+Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not fit, no request
 
 
 class Answer(Record):
-    """One sampled answer, or the record that the row's prompt was too long to ask."""
+    """One sampled answer, or the record that the row's prompt does not fit."""
 
-    key: str  # hash of everything that determines the answer
+    key: str  # hash of everything that determines the answer; its top logprobs have the same key
     arm: str
     row: str
     sample: int  # 0 … n−1
@@ -23,8 +23,8 @@ class Answer(Record):
     seed: int
     prompt_tokens: int
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
-    dropped: int = 0  # passages of the row that did not fit and were not shown
-    order: tuple[int, ...] | None = None  # order of the worked examples shown, when shuffled
+    dropped: int = 0  # last passages of the row, not shown because they do not fit
+    order: tuple[int, ...] | None = None  # of the worked examples, when shuffled
 
     @property
     def usable(self) -> bool:
@@ -32,13 +32,13 @@ class Answer(Record):
         return self.finish == "stop" and bool(self.text.strip())
 
     def shown(self, row: Row) -> Row:
-        """The row with just the passages that this answer was given."""
-        kept = row.contexts[: len(row.contexts) - self.dropped]
-        return row.model_copy(update={"contexts": kept})
+        """The row with only the passages that the prompt of this answer showed."""
+        contexts = row.contexts[: len(row.contexts) - self.dropped]
+        return row.model_copy(update={"contexts": contexts})
 
 
 def logged_answers(row: Row) -> list[Answer]:
-    """The row's logged answers as arms of their own: what users get today."""
+    """The row's logged answers, one arm per logged system: what users get today."""
     return [
         Answer(
             key="",
@@ -55,10 +55,15 @@ def logged_answers(row: Row) -> list[Answer]:
 
 
 def top_logprobs_path(path: Path) -> Path:
-    """Where the most likely tokens of a file of answers lie: beside it."""
+    """The file with the most likely tokens of a file of answers."""
     return path.with_suffix(".arrow")
 
 
+def verdicts_path(path: Path) -> Path:
+    """The file with the verdicts on a file of answers."""
+    return path.with_suffix(".verdicts.jsonl")
+
+
 def read_answers(path: Path) -> list[Answer]:
-    """The answers of one arm; none when it was never asked."""
+    """The answers of one arm; an empty list when it has no file."""
     return list(read_records(path, Answer)) if path.exists() else []

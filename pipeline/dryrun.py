@@ -11,8 +11,8 @@ from data.rows import Row
 from data.run_paths import Split
 from engine.request_builder import RequestBuilder, View
 from pipeline.planned_calls import planned_calls
-from teacher.probes.build import make_probes
-from teacher.probes.candidates import given_of
+from teacher.probes.build import build_probes
+from teacher.probes.candidates import load_probe_sources
 
 _BINS = 8
 _BAR_WIDTH = 40  # characters of the longest bar
@@ -51,8 +51,8 @@ def _probes(builder: RequestBuilder, prepared: PreparedSplits) -> Sequence[Row]:
     if config.probes is None:
         return ()
     held_out = [*prepared.val, *(prepared.hidden or ())]
-    given = given_of(config, builder.prompt, prepared.train, held_out)
-    return make_probes(given, builder.rules, {}).rows
+    given = load_probe_sources(config, builder.prompt, prepared.train, held_out)
+    return build_probes(given, builder.rules, {}).rows
 
 
 def _note(builder: RequestBuilder, row: Row) -> str:

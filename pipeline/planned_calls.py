@@ -50,13 +50,13 @@ def planned_calls(builder: RequestBuilder, splits: Splits) -> list[str]:
         f"likelihood of val's best logged answers: {scored} calls, no answer tokens",
         f"answer tokens: {answer_tokens} at most",
         *_judging_of_candidates(builder, candidates + train),
-        f"training: {students} students on at most {teacher.keep * train} answers each",
+        f"training: {students} students on at most {teacher.max_selected * train} answers each",
         *_judging_of_arms(builder, splits),
     ]
 
 
 def _judging_of_candidates(builder: RequestBuilder, answers: int) -> list[str]:
-    if not builder.config.teacher.judged:
+    if not builder.config.teacher.score_with_llm:
         return []
     llm_rules = sum(by_model(scored) for scored in builder.rules.scored_rules())
     return [f"judge, of candidates: {answers * llm_rules} verdicts at most"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from config.checkout import ROOT
 from config.schema import Config
-from data.answers import top_logprobs_path
+from data.answers import top_logprobs_path, verdicts_path
 from data.records import digest
 from data.run_paths import RunPaths
 
@@ -50,6 +50,7 @@ class _StageFiles:
         self.candidates = (run.answers("candidates/train"), run.answers("candidates/val"))
         self.top_logprobs = tuple(map(top_logprobs_path, self.candidates))
         self.base_on_train = run.answers("candidates/base")
+        self.verdicts = tuple(map(verdicts_path, (*self.candidates, self.base_on_train)))
         self.teacher = (run.answers("teacher"), run.answers("scored/teacher"))
         students = [student.name for student in config.students]
         self.results = tuple(run.student(name) / "result.json" for name in students)
@@ -84,7 +85,7 @@ def _teacher_stages(config: Config, files: _StageFiles) -> list[Stage]:
     run, teacher = files.run, config.teacher
     model = _weights_stat(config.model.name)
     # the judge's settings and replies matter here only if it judges the candidates
-    judge, calls = (("judge",), (run.teacher_calls,)) if teacher.judged else ((), ())
+    judge, calls = (("judge",), (run.teacher_calls,)) if teacher.score_with_llm else ((), ())
     stages = [
         Stage(
             "teacher generate",
@@ -93,7 +94,7 @@ def _teacher_stages(config: Config, files: _StageFiles) -> list[Stage]:
             (*files.training, *files.prompts),
             (
                 *(*files.candidates, *files.top_logprobs, *files.teacher),
-                *(files.base_on_train, *calls),
+                *(files.base_on_train, *files.verdicts, *calls),
             ),
             model + (_weights_stat(teacher.model) if teacher.model else ""),
         ),
@@ -101,7 +102,10 @@ def _teacher_stages(config: Config, files: _StageFiles) -> list[Stage]:
             "teacher select",
             ("teacher", "select"),
             ("teacher", "prompt", *judge),
-            (*files.training, *files.prompts, *files.candidates, files.base_on_train, *calls),
+            (
+                *(*files.training, *files.prompts, *files.candidates, files.base_on_train),
+                *(*files.verdicts, *calls),
+            ),
             (run.selected, run.selected_val, run.audit),
         ),
     ]

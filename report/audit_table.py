@@ -1,10 +1,10 @@
 """The table of the teacher's ceiling: each rule over the four ways to answer."""
 
 from report.run_files import RunFiles
-from teacher.audit import ObeyedShare
+from teacher.audit import PassShare
 
 
-def build_audit_rows(material: RunFiles) -> list[tuple[str, tuple[ObeyedShare | None, ...]]]:
+def build_audit_rows(material: RunFiles) -> list[tuple[str, tuple[PassShare | None, ...]]]:
     """Strict first, then each rule that the audit decides: base, first, best, repaired."""
     if material.audit is None:
         return []

@@ -1,12 +1,12 @@
-"""The ceiling: how well the prompted model obeys each rule, before any training.
+"""The audit: how well the prompted model follows each rule before any training.
 
-Four ways to answer the train rows are held side by side, each with one answer per row: the base
-without the prompt, the prompted model's first candidate, its best one, and its best one when what
-was mended behind a failed one counts too.
+It is the ceiling for the students. Four ways to answer the logged train rows are compared, each
+with one answer per row: the base without the prompt, the prompted model's first candidate, its best
+candidate, and its best one when repaired answers count too.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from config.schema import Config
 from data.answers import Answer
@@ -22,14 +22,15 @@ from judge.verdict import Verdict
 from prompts.rules import RuleFile
 from teacher.probes.coverage import RuleCoverage, coverage
 from teacher.rejection_sampling import Selection
-from teacher.scoring import Candidates, ScoredCandidate, is_repaired, rank
+from teacher.scored_candidate import ScoredCandidate
+from teacher.scoring import Candidates
 
 
-class ObeyedShare(Record):
-    """A share of rows."""
+class PassShare(Record):
+    """Share of rows whose answer passes."""
 
-    value: float | None  # None: no row is decided
-    n: int  # rows on which the rule is due and has a verdict
+    value: float | None  # None: no row has a verdict
+    n: int  # rows with a verdict
 
     @property
     def interval(self) -> Interval | None:
@@ -38,117 +39,118 @@ class ObeyedShare(Record):
 
 
 class RuleAudit(Record):
-    """One rule over the train rows."""
+    """One rule, or the strict score, over the train rows."""
 
-    base: ObeyedShare
-    first: ObeyedShare
-    best: ObeyedShare  # the best candidate of each row: one at least, `teacher.candidates` at most
-    repaired: ObeyedShare | None  # None: nothing was asked behind failed candidates
+    base: PassShare
+    first: PassShare
+    best: PassShare  # the best candidate of each row
+    repaired: PassShare | None  # None: no repair was asked for
 
 
 class OrderAudit(Record):
-    """The candidates of one order of the worked examples; later ones see only unsettled rows."""
+    """The candidates of one order of the worked examples; later orders see only unsettled rows."""
 
-    asked: int
-    strict: ObeyedShare  # of those where every must-rule is decided
+    candidates: int
+    strict: PassShare
 
 
 class ProbeAudit(Record):
     """The probes of one kind."""
 
     rows: int
-    kept: int  # of them with an answer to learn
+    rows_selected: int  # with an answer to learn
 
 
 class Audit(Record):
-    """What the prompted teacher can do on logged rows, and what was made of it and of probes."""
+    """What the prompted model achieves on logged rows, and what was selected to learn."""
 
-    judged: bool  # False: by the code rules alone; the LLM rules have no verdict here
+    scored_with_llm: bool  # False: code rules alone; LLM rules have no verdict
     rules: dict[str, RuleAudit]
     strict: RuleAudit
     by_order: tuple[OrderAudit, ...]
-    selection: dict[str, Selection]  # split → what became of its candidates
-    coverage: dict[str, RuleCoverage] = {}  # rule → the training rows that it is due on
-    probes: dict[str, ProbeAudit] = {}  # kind of the made rows among them → what they gave
+    selection: dict[str, Selection]  # by split
+    coverage: dict[str, RuleCoverage] = {}  # rule → training rows that it applies to
+    probes: dict[str, ProbeAudit] = {}  # by kind
 
 
 def audit(
-    config: Config, rules: RuleFile, found: Candidates, selection: dict[str, Selection]
+    config: Config, rules: RuleFile, candidates: Candidates, selection: dict[str, Selection]
 ) -> Audit:
     """Writes `teacher/audit.json` from the candidates of the logged train rows."""
-    must, run = rules.must_rules, RunPaths.of(config)
+    run = RunPaths.of(config)
     training = list(run.training_rows(config))
     logged = {row.id for row in training if row.synthetic is None}
-    drawn = [one for one in found.train if one.answer.row in logged]
-    base = [one for row, one in found.base.items() if row in logged]
-    result = Audit(
-        judged=config.teacher.judged,
-        rules={
-            due.id: audited(drawn, base, must, _outcome(due.id)) for due in rules.scored_rules()
-        },
-        strict=audited(drawn, base, must, lambda verdicts: strict(verdicts, rules)),
-        by_order=tuple(_by_order(drawn, rules)),
+    sampled = [candidate for candidate in candidates.train if candidate.answer.row in logged]
+    base = [candidate for row, candidate in candidates.base.items() if row in logged]
+    report = Audit(
+        scored_with_llm=config.teacher.score_with_llm,
+        rules={rule.id: compare(sampled, base, _passes(rule.id)) for rule in rules.scored_rules()},
+        strict=compare(sampled, base, lambda verdicts: strict(verdicts, rules)),
+        by_order=tuple(_by_order(sampled, rules)),
         selection=selection,
         coverage=coverage(rules, training),
-        probes=_probes(training, list(read_records(run.selected, Answer))),
+        probes=_audit_probes(training, read_records(run.selected, Answer)),
     )
-    write_text(run.audit, result.model_dump_json(indent=1) + "\n")
-    return result
+    write_text(run.audit, report.model_dump_json(indent=1) + "\n")
+    return report
 
 
-def _probes(rows: Sequence[Row], selected: Sequence[Answer]) -> dict[str, ProbeAudit]:
-    learnt = {one.row for one in selected}
-    found: dict[str, list[bool]] = defaultdict(list)
+def _audit_probes(rows: Sequence[Row], selected: Iterable[Answer]) -> dict[str, ProbeAudit]:
+    selected_rows = {answer.row for answer in selected}
+    by_kind: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
         if row.synthetic is not None:
-            found[row.synthetic].append(row.id in learnt)
-    return {kind: ProbeAudit(rows=len(kept), kept=sum(kept)) for kind, kept in found.items()}
+            by_kind[row.synthetic].append(row.id in selected_rows)
+    return {
+        kind: ProbeAudit(rows=len(selections), rows_selected=sum(selections))
+        for kind, selections in by_kind.items()
+    }
 
 
-Decides = Callable[[Sequence[Verdict]], bool | None]  # of an answer; None: nothing is decided
+Decide = Callable[[Sequence[Verdict]], bool | None]  # whether an answer passes; None: no verdict
 
 
-def _outcome(rule: str) -> Decides:
-    outcomes = {"pass": True, "fail": False}
+def _passes(rule: str) -> Decide:
+    passed = {"pass": True, "fail": False}
     return lambda verdicts: next(
-        (outcomes.get(one.outcome) for one in verdicts if one.rule == rule), None
+        (passed.get(verdict.outcome) for verdict in verdicts if verdict.rule == rule), None
     )
 
 
-def audited(
-    candidates: Sequence[ScoredCandidate],
-    base: Iterable[ScoredCandidate],
-    must: Collection[str],
-    decides: Decides,
+def compare(
+    candidates: Sequence[ScoredCandidate], base: Iterable[ScoredCandidate], decide: Decide
 ) -> RuleAudit:
-    """What one rule, or the strict score, says of each way to answer."""
-    drawn = [one for one in candidates if not is_repaired(one.answer)]
+    """The pass share of each way to answer."""
+    sampled = [candidate for candidate in candidates if not candidate.repaired]
+    any_repaired = len(sampled) < len(candidates)
     return RuleAudit(
-        base=_share(base, decides),
-        first=_share((one for one in drawn if one.answer.sample == 0), decides),
-        best=_share(_best(drawn, must), decides),
-        repaired=_share(_best(candidates, must), decides) if len(drawn) < len(candidates) else None,
+        base=_share(base, decide),
+        first=_share((first for first in sampled if first.answer.sample == 0), decide),
+        best=_share(_best_per_row(sampled), decide),
+        repaired=_share(_best_per_row(candidates), decide) if any_repaired else None,
     )
 
 
-def _share(answers: Iterable[ScoredCandidate], decides: Decides) -> ObeyedShare:
-    every = [decides(one.verdicts) for one in answers]
-    decided = [obeyed for obeyed in every if obeyed is not None]
-    return ObeyedShare(value=sum(decided) / len(decided) if decided else None, n=len(decided))
+def _share(answers: Iterable[ScoredCandidate], decide: Decide) -> PassShare:
+    decisions = [decide(answer.verdicts) for answer in answers]
+    passes = [passed for passed in decisions if passed is not None]
+    return PassShare(value=sum(passes) / len(passes) if passes else None, n=len(passes))
 
 
-def _best(candidates: Sequence[ScoredCandidate], must: Collection[str]) -> list[ScoredCandidate]:
-    by_row: dict[str, list[ScoredCandidate]] = defaultdict(list)
-    for one in candidates:
-        by_row[one.answer.row].append(one)
-    return [min(of_row, key=lambda one: rank(one, must)) for of_row in by_row.values()]
+def _best_per_row(candidates: Sequence[ScoredCandidate]) -> list[ScoredCandidate]:
+    best: dict[str, ScoredCandidate] = {}
+    for candidate in candidates:
+        row = candidate.answer.row
+        if row not in best or candidate.rank < best[row].rank:
+            best[row] = candidate
+    return list(best.values())
 
 
 def _by_order(candidates: Sequence[ScoredCandidate], rules: RuleFile) -> Iterator[OrderAudit]:
     by_sample: dict[int, list[ScoredCandidate]] = defaultdict(list)
-    for one in candidates:
-        if not is_repaired(one.answer):
-            by_sample[one.answer.sample].append(one)
+    for candidate in candidates:
+        if not candidate.repaired:
+            by_sample[candidate.answer.sample].append(candidate)
     for _, of_order in sorted(by_sample.items()):
         share = _share(of_order, lambda verdicts: strict(verdicts, rules))
-        yield OrderAudit(asked=len(of_order), strict=share)
+        yield OrderAudit(candidates=len(of_order), strict=share)

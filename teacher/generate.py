@@ -1,10 +1,9 @@
-"""Asks the prompted model: the teacher arm on val, the candidates per row to learn from; and the
-base without the prompt, whose answers to the train rows they must beat.
+"""Samples the teacher: the teacher arm on val, the candidates to learn from, and the base's answers
+to the train rows without the prompt, which selected candidates must beat.
 
-Candidates are drawn in rounds, one per row and round, each round with its own order of the worked
-examples: a row is asked no more once enough of its candidates break no rule. The second half of
-the rounds then goes to the rows that need it, and costs little. Where no candidate is obedient one
-more may follow (`teacher.repair`).
+Candidates come in rounds, one per row and round, and each round shows the worked examples in
+another order. A row with enough flawless candidates drops out, so the later rounds are cheap. Where
+no candidate passes the must-rules, `teacher.repair` may ask once more.
 """
 
 import random
@@ -16,6 +15,7 @@ from typing import Literal, NamedTuple
 from config.judging import ServerSettings
 from config.schema import Config
 from config.teaching import TeacherSettings
+from data.fingerprint import Fingerprint
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.shards import UNSHARDED, Shard
@@ -25,170 +25,175 @@ from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
 from teacher.rejection_sampling import is_settled
 from teacher.repair import repair_tasks
-from teacher.scoring import BASE, ScoredCandidate, Scorer
+from teacher.scored_candidate import ScoredCandidate
+from teacher.scoring import BASE_ARM, Scorer
+from teacher.verdict_store import VerdictStore
 
-ARMS = (BASE, "teacher", "scored/teacher", "candidates/train", "candidates/val")
-_AT_ONCE = 10_000  # rows whose candidates are drawn together; only those are held
+SAMPLED_ARMS = (BASE_ARM, "teacher", "scored/teacher", "candidates/train", "candidates/val")
+_CHUNK = 10_000  # rows that are held and sampled together
+
+CandidateSplit = Literal["train", "val"]
 
 
-class Sources(NamedTuple):
-    """Who answers, who judges, and which part of the rows is asked about."""
+class TeacherModels(NamedTuple):
+    """The models that answer, and the one that scores."""
 
     engine: Engine
     base: Engine | None = None  # the student's base, where `engine` is another model
-    judge: ServerSettings | None = None  # a running server for `teacher.judged`
-    part: Shard = UNSHARDED
+    judge: ServerSettings | None = None  # a running server for `teacher.score_with_llm`
 
     def close(self) -> None:
-        """Frees the models."""
-        for one in (self.engine, self.base):
-            if one is not None:
-                one.close()
+        """Frees the engines."""
+        self.engine.close()
+        if self.base is not None:
+            self.base.close()
 
 
-def generate(config: Config, sources: Sources, accept_changes: bool) -> dict[str, JobSummary]:
-    """Writes the base's answers to train, the teacher arm and the candidates of train and val.
+def generate(
+    config: Config, models: TeacherModels, accept_changes: bool, shard: Shard = UNSHARDED
+) -> dict[str, JobSummary]:
+    """Answers every arm of the teacher, for the rows of one shard; returns a summary by arm.
 
-    Of a part of the rows into files of its own: they are what those rows have in the whole. Returns
-    what was done by arm.
+    A shard has files of its own, with the answers that an undivided run gives to its rows.
     """
-    made = _Generation(config, sources, accept_changes)
-    done = {BASE: made.ask_base()}
-    done |= made.ask_val()
+    run = _Generation(config, models, accept_changes, shard)
+    summaries = {BASE_ARM: run.sample_base()}
+    summaries |= run.sample_val()
     for split in ("train", "val"):
-        done[f"candidates/{split}"] = made.draw(split)
-    return done
+        summaries[f"candidates/{split}"] = run.sample_candidates(split)
+    return summaries
 
 
 class _Generation:
-    def __init__(self, config: Config, sources: Sources, accept_changes: bool) -> None:
-        self._config, self._sources, self._accept = config, sources, accept_changes
+    def __init__(
+        self, config: Config, models: TeacherModels, accept_changes: bool, shard: Shard
+    ) -> None:
+        self._config, self._models = config, models
+        self._accept_changes, self._shard = accept_changes, shard
         self._run = RunPaths.of(config)
-        self._asking = RequestBuilder(config, identity=sources.engine.identity)
-        builder = self._asking
-        self._scorer = Scorer(config, builder.prompt, builder.rules, sources.judge)
+        self._builder = RequestBuilder(config, identity=models.engine.identity)
+        self._scorer = Scorer(config, self._builder.prompt, self._builder.rules, models.judge)
 
-    def ask_base(self) -> JobSummary:
-        """The train rows, as the student's base answers them without the prompt."""
-        sources, config = self._sources, self._config
-        builder, bare, sampling = (
+    def sample_base(self) -> JobSummary:
+        """The base's answers to the train rows, without the prompt."""
+        models, config = self._models, self._config
+        builder, view, sampling = (
             RequestBuilder(config),
             View(prompted=False),
             config.predict.sampling,
         )
-        meaning = builder.fingerprint(bare, sampling, candidate_rows(config, "train"))
-        engine = sources.base or sources.engine
-        with BatchJob(engine, self._path(BASE), meaning, self._accept) as job:
+        fingerprint = builder.fingerprint(view, sampling, candidate_rows(config, "train"))
+        with (
+            self._job(models.base or models.engine, BASE_ARM, fingerprint) as job,
+            VerdictStore(self._path(BASE_ARM)) as store,
+        ):
             for rows in self._chunks("train"):
-                tasks = builder.tasks(BASE, rows, bare, sampling)
-                if sources.judge is None:
-                    job.run(tasks)
-                else:  # judged now, while the judge is there: the choice reads its replies
-                    self._scorer.score(job.answers(tasks), {row.id: row for row in rows})
-            done = job.summary
-        if sources.base is not None:
-            sources.base.close()  # the memory is the teacher's now
-        return done
+                answers = job.answers(builder.tasks(BASE_ARM, rows, view, sampling))
+                self._scorer.score(answers, {row.id: row for row in rows}, store)
+            summary = job.summary
+        if models.base is not None:
+            models.base.close()  # frees its memory for the teacher
+        return summary
 
-    def ask_val(self) -> dict[str, JobSummary]:
-        """The teacher's answers to val, and what it thinks of the logged ones."""
-        builder, val = self._asking, self._run.rows("val")
-        own = [row for row in val if self._sources.part.contains(row.id)]
+    def sample_val(self) -> dict[str, JobSummary]:
+        """The teacher's answers to val, and its log-probabilities of the logged answers."""
+        builder, val = self._builder, self._run.rows("val")
+        rows = [row for row in val if self._shard.contains(row.id)]
         view, sampling = View(prompted=True), self._config.predict.sampling
-        given = best_by_row(own) if self._config.teacher.engine.scores else {}
+        logged = best_by_row(rows) if self._config.teacher.engine.scores else {}
         tasks: dict[str, Iterable[Task]] = {
-            "teacher": builder.tasks("teacher", own, view, sampling),
-            "scored/teacher": builder.scoring_tasks("scored/teacher", own, view, given),
+            "teacher": builder.tasks("teacher", rows, view, sampling),
+            "scored/teacher": builder.scoring_tasks("scored/teacher", rows, view, logged),
         }
-        meaning = builder.fingerprint(view, sampling, val)
+        fingerprint, engine = builder.fingerprint(view, sampling, val), self._models.engine
         return {
-            arm: run_job(self._sources.engine, some, self._path(arm), meaning, self._accept)
-            for arm, some in tasks.items()
+            arm: run_job(engine, of_arm, self._path(arm), fingerprint, self._accept_changes)
+            for arm, of_arm in tasks.items()
         }
 
-    def draw(self, split: Literal["train", "val"]) -> JobSummary:
-        """The candidates of one split."""
-        config, builder, arm = self._config, self._asking, f"candidates/{split}"
-        meaning = {
-            **builder.fingerprint(
-                View(prompted=True), config.teacher.sampling, candidate_rows(config, split)
-            ),
-            "candidates": config.teacher.candidates,
-            "shuffle_examples": config.teacher.shuffle_examples,
+    def sample_candidates(self, split: CandidateSplit) -> JobSummary:
+        """The candidates of one split, scored."""
+        builder, arm, teacher = self._builder, f"candidates/{split}", self._config.teacher
+        rows = candidate_rows(self._config, split)
+        fingerprint = {
+            **builder.fingerprint(View(prompted=True), teacher.sampling, rows),
+            "candidates": teacher.candidates,
+            "shuffle_examples": teacher.shuffle_examples,
         }
-        lost = 0
-        with BatchJob(self._sources.engine, self._path(arm), meaning, self._accept) as job:
-            for rows in self._chunks(split):
-                lost += sum(builder.fit_contexts(row).dropped_before(row) for row in rows)
-                draw_candidates(job, builder, self._scorer, arm, rows)
-            done = job.summary
-        if lost:
-            print(f"{arm}: {lost} passages of first turns do not fit and are not shown")
-        return done
+        dropped = 0
+        with (
+            self._job(self._models.engine, arm, fingerprint) as job,
+            VerdictStore(self._path(arm)) as store,
+        ):
+            for chunk in self._chunks(split):
+                dropped += sum(builder.fit_contexts(row).dropped_before(row) for row in chunk)
+                self._sample_rounds(job, store, arm, chunk)
+            summary = job.summary
+        if dropped:
+            print(f"{arm}: {dropped} passages of first turns do not fit and are not shown")
+        return summary
+
+    def _sample_rounds(
+        self, job: BatchJob, store: VerdictStore, arm: str, rows: Sequence[Row]
+    ) -> None:
+        """Samples at most `teacher.candidates` answers per row, until `teacher.max_selected` of
+        them are flawless; then one repair where none passes the must-rules."""
+        builder, teacher = self._builder, self._config.teacher
+        by_id = {row.id: row for row in rows}
+        candidates: dict[str, list[ScoredCandidate]] = {row.id: [] for row in rows}
+        unsettled = list(rows)
+        orders = example_orders(teacher, len(builder.prompt.examples), self._config.seed)
+        for sample, order in enumerate(orders):
+            view = View(prompted=True, order=order)
+            tasks = builder.tasks(arm, unsettled, view, teacher.sampling, sample)
+            for candidate in self._scorer.score(job.answers(tasks), by_id, store):
+                candidates[candidate.answer.row].append(candidate)
+            unsettled = [
+                row for row in unsettled if not is_settled(candidates[row.id], teacher.max_selected)
+            ]
+        if teacher.repair:
+            sampled = [candidate for of_row in candidates.values() for candidate in of_row]
+            repairs = job.answers(repair_tasks(builder, arm, by_id, sampled))
+            self._scorer.score(repairs, by_id, store)
+
+    def _job(self, engine: Engine, arm: str, fingerprint: Fingerprint) -> BatchJob:
+        return BatchJob(engine, self._path(arm), fingerprint, self._accept_changes)
 
     def _path(self, arm: str) -> Path:
-        return self._run.answers(arm + self._sources.part.suffix)
+        return self._run.answers(arm + self._shard.suffix)
 
-    def _chunks(self, split: Literal["train", "val"]) -> Iterator[list[Row]]:
-        rows = (
-            row
-            for row in candidate_rows(self._config, split)
-            if self._sources.part.contains(row.id)
-        )
-        while chunk := list(islice(rows, _AT_ONCE)):
+    def _chunks(self, split: CandidateSplit) -> Iterator[list[Row]]:
+        rows = (row for row in candidate_rows(self._config, split) if self._shard.contains(row.id))
+        while chunk := list(islice(rows, _CHUNK)):
             yield chunk
 
 
-def candidate_rows(config: Config, split: Literal["train", "val"]) -> Iterator[Row]:
-    """The rows that candidates are drawn for: those to learn, and those looked at in training."""
+def candidate_rows(config: Config, split: CandidateSplit) -> Iterator[Row]:
+    """The rows that candidates are sampled for: the training rows, and the val rows that are
+    evaluated after each epoch."""
     run = RunPaths.of(config)
     if split == "train":
         return run.training_rows(config)
     return islice(run.iter_rows("val"), config.predict.eval_rows)
 
 
-def draw_candidates(
-    job: BatchJob, builder: RequestBuilder, scorer: Scorer, arm: str, rows: Sequence[Row]
-) -> list[ScoredCandidate]:
-    """At most `teacher.candidates` answers per row, until `teacher.keep` of them break no rule; one
-    more, if it is wanted, where none is obedient."""
-    teacher = builder.config.teacher
-    orders = candidate_orders(teacher, len(builder.prompt.examples), builder.config.seed)
-    by_id = {row.id: row for row in rows}
-    drawn: dict[str, list[ScoredCandidate]] = {row.id: [] for row in rows}
-    waiting = list(rows)
-    for sample, order in enumerate(orders):
-        view = View(prompted=True, order=order)
-        tasks = builder.tasks(arm, waiting, view, teacher.sampling, sample)
-        for one in scorer.score(job.answers(tasks), by_id):
-            drawn[one.answer.row].append(one)
-        waiting = [row for row in waiting if not is_settled(drawn[row.id], teacher.keep)]
-    every = [one for of_row in drawn.values() for one in of_row]
-    if teacher.repair:
-        mending = repair_tasks(builder, arm, by_id, every)
-        every += scorer.score(job.answers(mending), by_id)
-    return every
-
-
-def candidate_orders(
+def example_orders(
     teacher: TeacherSettings, examples: int, seed: int
 ) -> list[tuple[int, ...] | None]:
-    """The order that each candidate of a row sees; None: as written."""
+    """The order of the worked examples for each candidate of a row; None: as written.
+
+    A small prompted model imitates the last examples it saw: with one order it refuses everything
+    or nothing. So the first order is as written and each later one ends with another example, the
+    rest shuffled; after the last example it begins again. All rows share the orders, because a
+    constant prefix is computed once and then cached.
+    """
     if not teacher.shuffle_examples:
         return [None] * teacher.candidates
-    return list(example_orders(examples, teacher.candidates, seed))
-
-
-def example_orders(count: int, candidates: int, seed: int) -> list[tuple[int, ...]]:
-    """`candidates` orders of `count` examples: as written, then one that ends with each example.
-
-    What comes before the last example is shuffled; past the last example it begins again.
-    """
     rng = random.Random(seed)
-    orders = [tuple(range(count))]
-    for candidate in range(1, candidates):
-        last = (candidate - 1) % count if count else 0
-        rest = [index for index in range(count) if index != last]
+    orders: list[tuple[int, ...] | None] = [tuple(range(examples))]
+    for candidate in range(1, teacher.candidates):
+        last = (candidate - 1) % examples if examples else 0
+        rest = [index for index in range(examples) if index != last]
         rng.shuffle(rest)
-        orders.append((*rest, last) if count else ())
+        orders.append((*rest, last) if examples else ())
     return orders

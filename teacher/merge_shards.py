@@ -1,8 +1,8 @@
-"""Joins the shards of a sharded teacher run, and proves that nothing is missing or there twice.
+"""Joins the shards of a teacher run and proves that no answer is missing or there twice.
 
-The joined answers are gone through by `generate` itself, with an engine that answers nothing: what
-it would still ask is missing, and the order of the file is the one of an undivided run, byte for
-byte. Until all arms are proven, what lies at their places stays.
+`generate` itself goes through the joined answers with an engine that answers nothing: whatever it
+would still ask is missing, and the file ends up in the order of an undivided run, byte for byte.
+Files at the final places stay unchanged until all arms are proven.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from config.schema import Config
-from data.answers import Answer, top_logprobs_path
+from data.answers import Answer, top_logprobs_path, verdicts_path
 from data.atomic_write import replace_file
 from data.file_lock import lock_file
 from data.fingerprint import check_fingerprint, fingerprint_path, read_fingerprint
@@ -23,7 +23,7 @@ from data.shards import Shard, shard_number, shard_paths
 from data.top_logprobs import merge_top_logprobs
 from engine.base import Completion, Request
 from engine.batch_job import UnansweredRows
-from teacher.generate import ARMS, Sources, generate
+from teacher.generate import SAMPLED_ARMS, TeacherModels, generate
 
 _MERGING = Shard(".merging")
 
@@ -43,68 +43,64 @@ class _NoEngine:
         """Nothing to free."""
 
 
-class Merged(NamedTuple):
-    """What became of an arm's shards."""
+class MergeSummary(NamedTuple):
+    """One arm after the merge."""
 
     shards: int
     answers: int  # in the merged file
-    too_long: int  # of them: rows whose prompt does not fit
-    left_out: int  # answers that no row asks for, since `teacher.keep` was lowered for one
+    too_long: int  # answers to rows whose prompt does not fit
+    dropped: int  # answers that are no longer asked for, e.g. after `max_selected` was lowered
 
 
-def merge(config: Config, identity: str) -> dict[str, Merged]:
-    """Writes the answers of every arm of the teacher from its shards; returns what was joined.
+def merge_shards(config: Config, identity: str) -> dict[str, MergeSummary]:
+    """Writes the answers of every arm of the teacher from its shards; returns a summary by arm.
 
-    `identity`: of the engine that answered.
-
-    Raises DataError naming what is missing, there twice, in the wrong shard, or made with other
-    settings; the shards and what was merged before are then as they were.
+    `identity`: of the engine that answered. Raises DataError naming an answer that is missing,
+    duplicate, in the wrong shard, or from other settings; all files are then as before.
     """
     run = RunPaths.of(config)
-    shards = {arm: shard_paths(run.answers(arm)) for arm in ARMS}
-    joined = {arm: run.answers(arm + _MERGING.suffix) for arm in ARMS}
+    shards = {arm: shard_paths(run.answers(arm)) for arm in SAMPLED_ARMS}
+    merged = {arm: run.answers(arm + _MERGING.suffix) for arm in SAMPLED_ARMS}
     counts: dict[str, int] = {}
     try:
-        with ExitStack() as claims:
+        with ExitStack() as locks:
             for arm, paths in shards.items():
                 for path in paths:
-                    claims.enter_context(lock_file(path))
-                counts[arm] = _join(paths, joined[arm])
-        nobody = _NoEngine(identity, config.model.max_length)
-        done = generate(config, Sources(nobody, part=_MERGING), False)
-        for arm in ARMS:
-            check_fingerprint(
-                fingerprint_path(run.answers(arm)),
-                read_fingerprint(fingerprint_path(joined[arm])),
-                False,
-            )
-        for arm in ARMS:
-            _move(joined[arm], run.answers(arm))
+                    locks.enter_context(lock_file(path))
+                counts[arm] = _join(paths, merged[arm])
+        models = TeacherModels(_NoEngine(identity, config.model.max_length))
+        summaries = generate(config, models, False, _MERGING)
+        for arm in SAMPLED_ARMS:
+            fingerprint = read_fingerprint(fingerprint_path(merged[arm]))
+            check_fingerprint(fingerprint_path(run.answers(arm)), fingerprint, False)
+        for arm in SAMPLED_ARMS:
+            _move(merged[arm], run.answers(arm))
     except UnansweredRows as error:
-        count = next(len(shards[arm]) for arm in ARMS if joined[arm] == error.path)
+        count = next(len(shards[arm]) for arm in SAMPLED_ARMS if merged[arm] == error.path)
         raise _unfinished(error, count) from None
     finally:
-        for path in joined.values():
-            for one in (*_files(path), path.with_name(path.name + ".lock")):
-                one.unlink(missing_ok=True)
+        for path in merged.values():
+            for leftover in path.parent.glob(f"{path.stem}.*"):
+                leftover.unlink()
     return {
-        arm: Merged(len(shards[arm]), one.answers, one.too_long, counts[arm] - one.reused)
-        for arm, one in done.items()
+        arm: MergeSummary(
+            len(shards[arm]), summary.answers, summary.too_long, counts[arm] - summary.reused
+        )
+        for arm, summary in summaries.items()
     }
 
 
-def _files(path: Path) -> tuple[Path, Path, Path]:
-    """A file of answers with those beside it."""
-    return path, top_logprobs_path(path), fingerprint_path(path)
+def _files(path: Path) -> tuple[Path, ...]:
+    return path, top_logprobs_path(path), fingerprint_path(path), verdicts_path(path)
 
 
-def _move(joined: Path, path: Path) -> None:
+def _move(merged: Path, path: Path) -> None:
     with lock_file(path):
-        for source, target in zip(_files(joined), _files(path), strict=True):
+        for source, target in zip(_files(merged), _files(path), strict=True):
             if source.exists():
                 source.replace(target)
             else:
-                target.unlink(missing_ok=True)  # likely tokens that are no longer wanted
+                target.unlink(missing_ok=True)  # e.g. log-probabilities no longer asked for
 
 
 def _unfinished(error: UnansweredRows, count: int) -> DataError:
@@ -116,51 +112,57 @@ def _unfinished(error: UnansweredRows, count: int) -> DataError:
     )
 
 
-def _join(paths: list[Path], out: Path) -> int:
-    """Writes `out` and what lies beside it; returns how many answers it got."""
-    meanings = [read_fingerprint(fingerprint_path(path)) for path in paths]
-    for path, meaning in zip(paths, meanings, strict=True):
-        if meaning != meanings[0]:
+def _join(paths: list[Path], merged: Path) -> int:
+    """Writes the merged file and those beside it; returns its number of answers."""
+    fingerprints = [read_fingerprint(fingerprint_path(path)) for path in paths]
+    for path, fingerprint in zip(paths, fingerprints, strict=True):
+        if fingerprint != fingerprints[0]:
             raise DataError(f"{path}: was made with other settings than {paths[0]}; make it again")
-    joining = _Joining(len(paths))
-    replace_file(out, joining.lines(paths), sum(path.stat().st_size for path in paths))
-    check_fingerprint(fingerprint_path(out), meanings[0], True)
-    merge_top_logprobs([top_logprobs_path(path) for path in paths], top_logprobs_path(out))
-    return joining.written
+    joiner = _ShardJoiner(len(paths))
+    replace_file(merged, joiner.lines(paths), sum(path.stat().st_size for path in paths))
+    check_fingerprint(fingerprint_path(merged), fingerprints[0], True)
+    merge_top_logprobs([top_logprobs_path(path) for path in paths], top_logprobs_path(merged))
+    verdicts = [path for path in map(verdicts_path, paths) if path.exists()]
+    size = sum(path.stat().st_size for path in verdicts)
+    replace_file(verdicts_path(merged), (line for path in verdicts for line in _lines(path)), size)
+    return joiner.answers
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from (line for line in file if line.endswith(b"\n"))
 
 
 @dataclass
-class _Joining:
-    """What has been seen of the shards."""
+class _ShardJoiner:
+    """Joins the answers of the shards, and checks that each is in its shard, once."""
 
     count: int
-    written: int = 0
-    places: set[int] = field(default_factory=set)  # hashes of row and sample
-    keys: dict[int, int] = field(default_factory=dict)  # hash of a request → shard that has it
+    answers: int = 0  # written
+    owners: set[int] = field(default_factory=set)  # hashes of row and sample
+    shards: dict[int, int] = field(default_factory=dict)  # hash of a request → first shard with it
 
     def lines(self, paths: list[Path]) -> Iterator[bytes]:
-        """The lines of all shards; of a request that several have asked, those of the first.
-
-        The other rows get a copy of its answer, as in an undivided run.
-        """
+        """The lines of all shards. A request that several shards asked keeps its first answer; the
+        other rows get a copy of it, as in an undivided run."""
         for number, path in enumerate(paths, 1):
             for answer in read_records(path, Answer):
                 self._check(answer, number, path)
-                if self.keys.setdefault(hash(answer.key), number) == number:
-                    self.written += 1
+                if self.shards.setdefault(hash(answer.key), number) == number:
+                    self.answers += 1
                     yield answer.model_dump_json().encode() + b"\n"
 
     def _check(self, answer: Answer, number: int, path: Path) -> None:
-        place = hash((answer.row, answer.sample))
-        if place in self.places:
+        owner = hash((answer.row, answer.sample))
+        if owner in self.owners:
             raise DataError(
                 f"{path}: row {answer.row}, answer {answer.sample} is there twice; run `python -m "
                 f"teacher CONFIG generate --shard {number}/{self.count}` again"
             )
-        self.places.add(place)
+        self.owners.add(owner)
         home = shard_number(answer.row, self.count)
         if home != number:
             raise DataError(
-                f"{path}: row {answer.row} belongs into shard {home} of {self.count}; was the file "
-                "renamed? remove it and make that shard again"
+                f"{path}: row {answer.row} belongs to shard {home} of {self.count}; if the file "
+                "was renamed, remove it and generate that shard again"
             )

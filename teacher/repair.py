@@ -1,12 +1,12 @@
-"""One more try for the rows without an obedient candidate.
+"""Repair: one more try for rows without a candidate that passes the must-rules.
 
-Shown its best one, the prompted model is told which rules that breaks, and answers again.
-
-What it then says is a candidate like the others, under a number after theirs and an arm that tells
-it from them. The student never sees the detour: it learns the answer behind the row's usual view.
+The prompted model is shown its best candidate and told which rules it breaks, and answers again.
+The new answer is a candidate like the others, with the next sample number and an arm of its own.
+The student never sees this turn: it learns the answer behind the row's usual view.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from data.rows import Row
@@ -15,46 +15,45 @@ from engine.batch_job import Task
 from engine.request_builder import RequestBuilder, View
 from judge.llm.templates import render
 from prompts.chat_encoder import Message
-from teacher.scoring import ScoredCandidate, rank, repaired_arm, standing
+from teacher.scored_candidate import ScoredCandidate, repair_arm
 
 
 def repair_tasks(
-    builder: RequestBuilder, arm: str, rows: Mapping[str, Row], drawn: Sequence[ScoredCandidate]
+    builder: RequestBuilder,
+    arm: str,
+    rows: Mapping[str, Row],
+    candidates: Sequence[ScoredCandidate],
 ) -> list[Task]:
-    """One task per row of which no candidate of `drawn` is obedient and one is known to fail."""
-    must = builder.rules.must_rules
-    by_row: dict[str, list[ScoredCandidate]] = {}
-    for one in drawn:
-        by_row.setdefault(one.answer.row, []).append(one)
-    tasks = []
-    for row, candidates in by_row.items():
-        failed = best_failed(candidates, must)
-        if failed is not None:
-            tasks.append(_task(builder, arm, rows[row], failed))
-    return tasks
+    """One task per row of which no candidate passes the must-rules and one is known to fail."""
+    by_row: dict[str, list[ScoredCandidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_row[candidate.answer.row].append(candidate)
+    best = {row: best_failed(of_row) for row, of_row in by_row.items()}
+    return [
+        _task(builder, arm, rows[row], failed) for row, failed in best.items() if failed is not None
+    ]
 
 
-def best_failed(
-    candidates: Sequence[ScoredCandidate], must: Collection[str]
-) -> ScoredCandidate | None:
-    """The candidate of a row to be mended; None: one is obedient, or there is nothing to mend."""
-    standings = [standing(one.verdicts, must) for one in candidates]
-    together = list(zip(candidates, standings, strict=True))
-    if any(one.answer.usable and its.obedient for one, its in together):
+def best_failed(candidates: Sequence[ScoredCandidate]) -> ScoredCandidate | None:
+    """The candidate of a row to repair; None: one passes, or none is known to fail."""
+    if any(
+        candidate.answer.usable and candidate.rule_counts.passes_must_rules
+        for candidate in candidates
+    ):
         return None
     failed = [
-        one
-        for one, its in together
-        if one.answer.text.strip() and (its.must_broken or one.answer.finish == "length")
+        candidate
+        for candidate in candidates
+        if candidate.answer.text.strip()
+        and (candidate.rule_counts.must_broken or candidate.answer.finish == "length")
     ]
-    return min(failed, key=lambda one: rank(one, must), default=None)
+    return min(failed, key=lambda candidate: candidate.rank, default=None)
 
 
 def _task(builder: RequestBuilder, arm: str, row: Row, failed: ScoredCandidate) -> Task:
-    """The row's request under a number of its own, with its conversation gone on."""
     teacher, view = builder.config.teacher, View(prompted=True, order=failed.answer.order)
     sample = teacher.candidates
-    (task,) = builder.tasks(repaired_arm(arm), [row], view, teacher.sampling, sample)
+    (task,) = builder.tasks(repair_arm(arm), [row], view, teacher.sampling, sample)
     messages = tuple(conversation(builder, row, failed))
     ids, seed = builder.renderer.prompt_ids(messages), task.request.seed
     request = make_request(builder.identity, ids, teacher.sampling, seed, messages=messages)
@@ -62,13 +61,13 @@ def _task(builder: RequestBuilder, arm: str, row: Row, failed: ScoredCandidate) 
 
 
 def conversation(builder: RequestBuilder, row: Row, failed: ScoredCandidate) -> list[Message]:
-    """The prompted view of the row, the failed candidate, and what is wrong with it."""
+    """The prompted view of the row, the failed candidate, and the rules that it breaks."""
     answer, renderer = failed.answer, builder.renderer
     broken = {verdict.rule for verdict in failed.verdicts if verdict.outcome == "fail"}
     complaint = render(
         builder.rules.language,
         "repair",
-        broken=[due for due in builder.rules.scored_rules() if due.id in broken],
+        broken=[rule for rule in builder.rules.scored_rules() if rule.id in broken],
         cut=answer.finish == "length",
     )
     return [

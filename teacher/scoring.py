@@ -1,148 +1,133 @@
-"""Answers with their verdicts: by the code rules and, where the settings want it, the LLM judge.
+"""Scores candidates with the code rules and, with `teacher.score_with_llm`, the LLM judge.
 
-Knows what verdicts make of an answer; leaves asking for answers and the choice to others.
+An answer is scored once, when it arrives; later readers take the stored verdicts. Sampling and
+selection are left to other modules.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from config.errors import DataError
 from config.judging import ServerSettings
 from config.schema import Config
 from data.answers import Answer, read_answers
+from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
+from judge.calibration.record import templates_sha256
+from judge.checks import check
 from judge.checks.check import code_verdicts
 from judge.llm.judge import LlmJudge
+from judge.llm.templates import TEMPLATES
 from judge.score import stated_server
-from judge.verdict import Verdict
+from judge.verdict import Missing, Verdict
 from prompts.prompt_file import Prompt
-from prompts.rules import RuleFile
+from prompts.rules import RuleFile, rules_sha256
+from teacher.scored_candidate import ScoredCandidate
+from teacher.verdict_store import VerdictCache, load_verdicts
 
-BASE = "candidates/base"  # arm of the base's own answers to the train rows
-_REPAIRED = "repaired/"
-
-
-class ScoredCandidate(NamedTuple):
-    """An answer with a verdict by each rule that was asked."""
-
-    answer: Answer
-    verdicts: list[Verdict]
-
-
-class Standing(NamedTuple):
-    """An answer's verdicts in counts.
-
-    Open: the verdict is missing. A rule that only the row's missing labels leave open is not
-    counted: it is open for every answer to the row, so it decides nothing between them.
-    """
-
-    must_broken: int
-    must_open: int
-    should_broken: int
-    should_open: int
-
-    @property
-    def obedient(self) -> bool:
-        """Whether it is known to break no must-rule."""
-        return self.must_broken == self.must_open == 0
-
-    @property
-    def flawless(self) -> bool:
-        """Whether it is known to break no rule at all."""
-        return sum(self) == 0
-
-
-def standing(verdicts: Sequence[Verdict], must: Collection[str]) -> Standing:
-    """What the verdicts make of an answer."""
-    broken = [verdict.rule in must for verdict in verdicts if verdict.outcome == "fail"]
-    open_ = [
-        verdict.rule in must
-        for verdict in verdicts
-        if verdict.outcome == "missing" and verdict.reason != "unlabelled"
-    ]
-    return Standing(sum(broken), sum(open_), broken.count(False), open_.count(False))
-
-
-def rank(judged: ScoredCandidate, must: Collection[str]) -> tuple[bool, Standing, float, int]:
-    """The least is the best: whole, fewest broken must-rules, then should-rules, then the answer
-    that the model found most likely, then the first."""
-    answer, verdicts = judged
-    logprobs = answer.logprobs
-    likely = sum(logprobs) / len(logprobs) if logprobs else 0.0
-    return not answer.usable, standing(verdicts, must), -likely, answer.sample
-
-
-def repaired_arm(arm: str) -> str:
-    """The arm of the answers that mend those of `arm`; they are stored beside them."""
-    return _REPAIRED + arm
-
-
-def is_repaired(answer: Answer) -> bool:
-    """Whether a candidate was asked for behind a failed one."""
-    return answer.arm.startswith(_REPAIRED)
+BASE_ARM = "candidates/base"  # the base's own answers to the train rows, without the prompt
+_RETRIED: tuple[Missing, ...] = ("transport", "budget", "not_run")  # the judge gave no reply
 
 
 class Scorer:
-    """Judges candidates by all rules that have a judge."""
+    """Gives answers their verdicts: stored ones, else those of the code rules and the judge."""
 
     def __init__(
         self, config: Config, prompt: Prompt, rules: RuleFile, server: ServerSettings | None = None
     ) -> None:
-        """`server`: a running judge. None: where the settings want the LLM judge, the replies that
-        it has given count, and the other verdicts are missing.
-        """
-        self.rules = rules
+        """`server`: a running judge. None: only cached replies of the judge are used, and its other
+        verdicts are missing."""
+        self._rules = rules
         self._prompt = prompt
-        self._asks = server is not None
-        self._llm = None
+        self._has_server = server is not None
+        self._llm: LlmJudge | None = None
         stated = server or stated_server(config)
-        if config.teacher.judged and stated is not None:
-            settings = config.judge.model_copy(update={"arms": None})  # these are no arms
+        judge: dict[str, object] | None = None
+        if config.teacher.score_with_llm and stated is not None:
+            settings = config.judge.model_copy(update={"arms": None})  # candidates are no arms
             calls = RunPaths.of(config).teacher_calls
             self._llm = LlmJudge(stated, settings, rules, prompt, calls)
+            shape = {"max_tokens", "rules_per_call", "temperature", "samples"}
+            judge = {
+                "model": stated.model,
+                "settings": settings.model_dump(include=shape),
+                "templates": templates_sha256(TEMPLATES),
+            }
+        checks = sorted(Path(check.__file__).parent.glob("*.py"))
+        code = [path.read_text("utf-8") for path in checks]
+        self._fingerprint = digest([rules_sha256(rules), prompt.sha256, code, judge])
 
-    def score(self, answers: Sequence[Answer], rows: Mapping[str, Row]) -> list[ScoredCandidate]:
-        """Every answer with its verdicts. Raises what `LlmJudge.verdicts` raises."""
-        pairs = [(answer.shown(rows[answer.row]), answer) for answer in answers]
-        found = [
-            ScoredCandidate(answer, code_verdicts(self.rules, self._prompt, row, answer))
-            for row, answer in pairs
+    def score(
+        self, answers: Iterable[Answer], rows: Mapping[str, Row], cache: VerdictCache
+    ) -> list[ScoredCandidate]:
+        """Every answer with its verdicts; new ones go to the cache.
+
+        Raises what `LlmJudge.verdicts` raises.
+        """
+        answers = list(answers)
+        shown = [answer.shown(rows[answer.row]) for answer in answers]
+        keys = [self._key(row, answer) for row, answer in zip(shown, answers, strict=True)]
+        verdicts = [cache.get(key) for key in keys]
+        unscored = [place for place, known in enumerate(verdicts) if not self._is_final(known)]
+        pairs = [(shown[place], answers[place]) for place in unscored]
+        for place, new in zip(unscored, self._new_verdicts(pairs), strict=True):
+            cache[keys[place]] = verdicts[place] = new
+        must_rules = self._rules.must_rules
+        return [
+            ScoredCandidate(answer, known or (), must_rules)
+            for answer, known in zip(answers, verdicts, strict=True)
         ]
-        if self._llm is None:
-            return found
-        asked = self._llm.verdicts(pairs, "new" if self._asks else "none")
-        each = len(asked) // max(1, len(pairs))  # verdicts of one answer
-        for place, one in enumerate(found):
-            one.verdicts.extend(asked[place * each : (place + 1) * each])
-        return found
+
+    def _key(self, row: Row, answer: Answer) -> str:
+        owner = [answer.arm, answer.row, answer.sample]
+        content = [row.model_dump(mode="json"), answer.text, answer.finish]
+        return digest([self._fingerprint, owner, content])
+
+    def _is_final(self, verdicts: Sequence[Verdict] | None) -> bool:
+        if verdicts is None:
+            return False
+        return not self._has_server or all(v.reason not in _RETRIED for v in verdicts)
+
+    def _new_verdicts(self, pairs: Sequence[tuple[Row, Answer]]) -> list[list[Verdict]]:
+        verdicts = [code_verdicts(self._rules, self._prompt, row, answer) for row, answer in pairs]
+        if self._llm is None or not pairs:
+            return verdicts
+        by_llm = self._llm.verdicts(pairs, "new" if self._has_server else "none")
+        per_answer = len(by_llm) // len(pairs)
+        for place, of_answer in enumerate(verdicts):
+            of_answer.extend(by_llm[place * per_answer : (place + 1) * per_answer])
+        return verdicts
 
 
 class Candidates(NamedTuple):
-    """Everything that was drawn, judged."""
+    """Every stored candidate with its verdicts."""
 
     train: list[ScoredCandidate]
     val: list[ScoredCandidate]
-    base: dict[str, ScoredCandidate]  # row of train → the base's answer without the prompt
+    base: dict[str, ScoredCandidate]  # train row → the base's answer without the prompt
 
 
 def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candidates:
-    """The candidates as `generate` left them; nobody is asked anything.
+    """The candidates that `generate` stored. Neither model nor judge is asked.
 
-    Raises DataError when the base was not asked about a row.
+    Raises DataError when the base has no answer to a row.
     """
     run, scorer = RunPaths.of(config), Scorer(config, prompt, rules)
     train = {row.id: row for row in run.training_rows(config)}
     val = {row.id: row for row in run.rows("val")}
-    found = Candidates(
-        scorer.score(read_answers(run.answers("candidates/train")), train),
-        scorer.score(read_answers(run.answers("candidates/val")), val),
-        {one.answer.row: one for one in scorer.score(read_answers(run.answers(BASE)), train)},
-    )
-    for one in found.train:
-        if one.answer.row not in found.base:
+
+    def scored(arm: str, rows: Mapping[str, Row]) -> list[ScoredCandidate]:
+        path = run.answers(arm)
+        return scorer.score(read_answers(path), rows, load_verdicts(path))
+
+    base = {candidate.answer.row: candidate for candidate in scored(BASE_ARM, train)}
+    candidates = Candidates(scored("candidates/train", train), scored("candidates/val", val), base)
+    for candidate in candidates.train:
+        if candidate.answer.row not in base:
             raise DataError(
-                f"{run.answers(BASE)}: the base's answer to row {one.answer.row} is not there; "
+                f"{run.answers(BASE_ARM)}: the base has no answer to row {candidate.answer.row}; "
                 "run `python -m teacher CONFIG generate` first"
             )
-    return found
+    return candidates

@@ -20,7 +20,7 @@ from data.run_paths import RunPaths
 from data.shards import shard_paths
 
 PYTHON = f"""#!/bin/bash
-if [ "$2" = teacher ]; then exec {sys.executable} -m tests.fake_teacher "${{@:3}}"; fi
+if [ "$2" = teacher ]; then exec {sys.executable} -m tests.teacher.fake_teacher "${{@:3}}"; fi
 exec {sys.executable} "$@"
 """
 SBATCH = """#!/bin/bash

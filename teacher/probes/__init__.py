@@ -1,1 +1,1 @@
-"""Rows made for rules that the logs hardly touch."""
+"""Probes: rows made for rules with little coverage in the logs."""

@@ -1,8 +1,8 @@
-"""Probes: rows for rules that fewer training rows are due on than the floor.
+"""Builds probes: rows for rules that fewer training rows than the floor are scored on.
 
-Which kind of probe serves a rule is read off the rule's own conditions, or, where a model decides
-when it is due, off the question that it is asked. Every probe differs from train, from the other
-probes and from all that is held out.
+The kind of probe that serves a rule follows from the rule's conditions or, where a model decides
+whether it applies, from the question that the model is asked. Every probe differs from train, from
+the other probes and from all held-out rows.
 """
 
 from collections import Counter, defaultdict
@@ -16,19 +16,19 @@ from data.records import Record
 from data.rows import Row, question_key
 from judge.checks.applicability import asks_model, compiled
 from prompts.rules import RuleFile, ScoredRule, When
-from teacher.probes.candidates import Candidate, Given, candidates
-from teacher.probes.coverage import RuleCoverage, due_on
+from teacher.probes.candidates import ProbeCandidate, ProbeSources, probe_candidates
+from teacher.probes.coverage import RuleCoverage, scored_on
 
 
 class ProbeCounts(Record):
-    """What was made, and what was not."""
+    """How many probes were made, rejected and are lacking."""
 
     floor: int
     made: dict[str, int]  # kind → rows
-    written: int  # of them with a question that the model wrote
-    refused: dict[str, int]  # why → candidates
-    short: dict[str, int]  # rule, or kind that tries every rule → rows that it lacks
-    unserved: tuple[str, ...]  # rules that only a model can say are due, and no kind is for
+    generated: int  # rows whose question the model wrote
+    rejected: dict[str, int]  # reason → candidates
+    lacking: dict[str, int]  # rule, or kind that tries every rule → rows below the floor
+    unserved: tuple[str, ...]  # rules whose applicability a model decides and that no kind serves
 
 
 class Probes(NamedTuple):
@@ -38,142 +38,150 @@ class Probes(NamedTuple):
     counts: ProbeCounts
 
 
-def make_probes(given: Given, rules: RuleFile, written: Mapping[str, Sequence[str]]) -> Probes:
-    """The probes that lift every rule to the floor, as far as the questions reach.
+def build_probes(
+    sources: ProbeSources, rules: RuleFile, generated: Mapping[str, Sequence[str]]
+) -> Probes:
+    """The probes that raise every rule to the floor, as far as the questions suffice.
 
-    written: questions of the model's own by kind. Raises DataError when a train row has the id of a
-    probe.
+    `generated`: kind → questions that the model wrote. Raises DataError when a train row has the id
+    of a probe.
     """
-    settings = given.config.probes
-    assert settings is not None  # the caller asks for probes
-    choice = _Choice(given, candidates(given, written))
-    short: dict[str, int] = {}
-    for name, kind in given.bank.kinds.items():
+    floor = sources.settings.floor
+    selector = _ProbeSelector(sources, probe_candidates(sources, generated))
+    lacking: dict[str, int] = {}
+    for name, kind in sources.bank.kinds.items():
         if kind.every_rule:
-            short[name] = choice.take([name], settings.floor, lambda row: True)
+            lacking[name] = selector.take([name], floor)
     unserved = []
-    for due in rules.scored_rules():
-        if asks_model(due.rule):
-            kinds = [name for name in given.bank.kinds if _asked(given, name, due)]
-            have = sum(choice.made[name] for name in kinds)
-            if not kinds and not due.converse:
-                unserved.append(due.id)
-            missing = choice.take(kinds, settings.floor - have, lambda row: True) if kinds else 0
+    for rule in rules.scored_rules():
+        if asks_model(rule.rule):
+            kinds = [name for name in sources.bank.kinds if _serves(sources, name, rule)]
+            covered = sum(selector.made[name] for name in kinds)
+            lacking[rule.id] = selector.take(kinds, floor - covered) if kinds else 0
+            if not kinds and not rule.converse:
+                unserved.append(rule.id)
         else:
-            have = sum(due_on(due, row) is True for row in (*given.train, *choice.rows))
-            missing = choice.take(list(given.bank.kinds), settings.floor - have, _is_due(due))
-        short[due.id] = missing
-    check_unique_ids([*given.train, *given.held_out, *choice.rows], "train with its probes")
+            is_scored = _is_scored(rule)
+            covered = sum(map(is_scored, (*sources.train, *selector.rows)))
+            kinds = list(sources.bank.kinds)
+            lacking[rule.id] = selector.take(kinds, floor - covered, is_scored)
+    everything = [*sources.train, *sources.held_out, *selector.rows]
+    check_unique_ids(everything, "train with its probes")
     counts = ProbeCounts(
-        floor=settings.floor,
-        made=dict(choice.made),
-        written=sum(row.origin == "model" for row in choice.rows),
-        refused=dict(choice.refused),
-        short={name: lack for name, lack in short.items() if lack > 0},
+        floor=floor,
+        made=dict(selector.made),
+        generated=sum(row.origin == "model" for row in selector.rows),
+        rejected=dict(selector.rejected),
+        lacking={name: count for name, count in lacking.items() if count > 0},
         unserved=tuple(unserved),
     )
-    return Probes(tuple(choice.rows), counts)
+    return Probes(tuple(selector.rows), counts)
 
 
-def lines(probes: Probes, covered: Mapping[str, RuleCoverage]) -> list[str]:
-    """What a person is told: the coverage of each rule, and what was made of which kind."""
-    counts, told = probes.counts, []
-    for rule, one in covered.items():
-        known = "only a model can say" if one.logged is None else f"{one.logged} + {one.probes}"
-        lacks = f", {counts.short[rule]} short of {counts.floor}" if rule in counts.short else ""
-        unlabelled = f", {one.unknown} unlabelled" if one.logged is not None and one.unknown else ""
-        told.append(f"{rule:<24} due on {known}{unlabelled}{lacks}")
+def probe_summary(counts: ProbeCounts, covered: Mapping[str, RuleCoverage]) -> list[str]:
+    """Lines to print: the coverage of each rule, and the probes by kind."""
+    lines = []
+    for rule, rows in covered.items():
+        known = "only a model can tell" if rows.logged is None else f"{rows.logged} + {rows.probes}"
+        lacking = f", {counts.lacking[rule]} below {counts.floor}" if rule in counts.lacking else ""
+        has_unknown = rows.logged is not None and rows.unknown
+        unlabelled = f", {rows.unknown} unlabelled" if has_unknown else ""
+        lines.append(f"{rule:<24} applies to {known}{unlabelled}{lacking}")
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.made.items())
-    refused = ", ".join(f"{count} {why}" for why, count in counts.refused.items())
-    told.append(f"probes: {kinds or 'none needed'}; {counts.written} by the model")
-    told.append(f"questions not taken: {refused or 'none'}")
+    rejected = ", ".join(f"{count} {reason}" for reason, count in counts.rejected.items())
+    lines.append(f"probes: {kinds or 'none needed'}; {counts.generated} by the model")
+    lines.append(f"rejected questions: {rejected or 'none'}")
     if counts.unserved:
-        told.append(f"no kind of probe is for: {', '.join(counts.unserved)}")
-    return told
+        lines.append(f"no kind of probe serves: {', '.join(counts.unserved)}")
+    return lines
 
 
-def _asked(given: Given, kind: str, due: ScoredRule) -> bool:
-    """Whether the kind is for what the rule asks a model."""
-    pattern, when = given.bank.kinds[kind].asked, due.rule.applies
-    if pattern is None or due.converse or not isinstance(when, When) or when.llm is None:
+def _serves(sources: ProbeSources, kind: str, rule: ScoredRule) -> bool:
+    """Whether the kind serves a rule whose applicability a model decides."""
+    pattern, when = sources.bank.kinds[kind].asked, rule.rule.applies
+    if pattern is None or rule.converse or not isinstance(when, When) or when.llm is None:
         return False
     return bool(compiled(pattern.casefold()).search(when.llm.casefold()))
 
 
-def _is_due(due: ScoredRule) -> Callable[[Row], bool]:
-    return lambda row: due_on(due, row) is True
+def _is_scored(rule: ScoredRule) -> Callable[[Row], bool]:
+    return lambda row: scored_on(rule, row) is True
 
 
-class _Choice:
-    """Takes candidates that are like nothing else, kind after kind in turn."""
+class _ProbeSelector:
+    """Takes candidates that differ from everything else, the kinds in turn."""
 
-    def __init__(self, given: Given, found: Mapping[str, Sequence[Candidate]]) -> None:
-        self._tags = given.prompt.tags
+    def __init__(
+        self, sources: ProbeSources, candidates: Mapping[str, Sequence[ProbeCandidate]]
+    ) -> None:
         self.rows: list[Row] = []
         self.made: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
-        everyone = [one for some in found.values() for one in some]
-        near = given.config.data.near_duplicate
-        self._held = _near(everyone, given.held_out, near)
-        new = [one for one in everyone if not one.asked_before]
-        self._train = _near(new, given.train, near)
-        self._alike: dict[str, set[str]] = defaultdict(set)
-        keys = {question_key(one.row) for one in new}
-        for key, match, _ in near_duplicates(keys, keys, near):
-            self._alike[key].add(match)
-        self._said = {self._shown(row) for row in given.train}
-        self._keys: set[str] = set()
-        self._left = {kind: self._fresh(some) for kind, some in found.items()}
+        self.rejected: Counter[str] = Counter()
+        self._prompt_tags = sources.prompt.tags
+        near = sources.config.data.near_duplicate
+        every = [candidate for of_kind in candidates.values() for candidate in of_kind]
+        keys = {question_key(candidate.row) for candidate in every}
+        new = {question_key(candidate.row) for candidate in every if not candidate.repeats_train}
+        self._near_held_out = _near_keys(keys, sources.held_out, near)
+        self._near_train = _near_keys(new, sources.train, near)
+        self._near_probes: dict[str, set[str]] = defaultdict(set)  # question key → near ones
+        for key, match, _ in near_duplicates(new, new, near):
+            self._near_probes[key].add(match)
+        self._shown = {self._view(row) for row in sources.train}
+        self._taken_keys: set[str] = set()
+        self._left = {kind: self._fresh(of_kind) for kind, of_kind in candidates.items()}
 
-    def take(self, kinds: Sequence[str], count: int, wanted: Callable[[Row], bool]) -> int:
-        """Takes `count` rows that are wanted, the kinds in turn; returns how many are lacking."""
-        waiting = [kind for kind in kinds if self._left[kind]]
-        while waiting and count > 0:
-            kind = waiting.pop(0)
-            if self._take_one(kind, wanted):
+    def take(
+        self, kinds: Sequence[str], count: int, is_wanted: Callable[[Row], bool] = lambda row: True
+    ) -> int:
+        """Takes `count` wanted rows, the kinds in turn; returns how many are lacking."""
+        queue = [kind for kind in kinds if self._left[kind]]
+        while queue and count > 0:
+            kind = queue.pop(0)
+            if self._take_next(kind, is_wanted):
                 count -= 1
-                waiting.append(kind)
+                queue.append(kind)
         return max(count, 0)
 
-    def _take_one(self, kind: str, wanted: Callable[[Row], bool]) -> bool:
+    def _take_next(self, kind: str, is_wanted: Callable[[Row], bool]) -> bool:
         left = self._left[kind]
-        for one in [one for one in left if wanted(one.row)]:
-            left.remove(one)
-            if self._repeats(one):
-                self.refused["repeated"] += 1
+        for candidate in [candidate for candidate in left if is_wanted(candidate.row)]:
+            left.remove(candidate)
+            if self._is_repeated(candidate):
+                self.rejected["repeated"] += 1
                 continue
-            self._said.add(self._shown(one.row))
-            if not one.asked_before:
-                self._keys.add(question_key(one.row))
-            self.rows.append(one.row)
+            self._shown.add(self._view(candidate.row))
+            if not candidate.repeats_train:
+                self._taken_keys.add(question_key(candidate.row))
+            self.rows.append(candidate.row)
             self.made[kind] += 1
             return True
         return False
 
-    def _fresh(self, some: Iterable[Candidate]) -> list[Candidate]:
-        """Those that are near nothing in train, unless on purpose, and nothing held out."""
+    def _fresh(self, candidates: Iterable[ProbeCandidate]) -> list[ProbeCandidate]:
+        """The candidates that are near no held-out row and, unless on purpose, no train row."""
         fresh = []
-        for one in some:
-            key = question_key(one.row)
-            if key in self._held:
-                self.refused["near_held_out"] += 1
-            elif not one.asked_before and key in self._train:
-                self.refused["near_train"] += 1
+        for candidate in candidates:
+            key = question_key(candidate.row)
+            if key in self._near_held_out:
+                self.rejected["near_held_out"] += 1
+            elif not candidate.repeats_train and key in self._near_train:
+                self.rejected["near_train"] += 1
             else:
-                fresh.append(one)
+                fresh.append(candidate)
         return fresh
 
-    def _repeats(self, one: Candidate) -> bool:
-        if self._shown(one.row) in self._said:
+    def _is_repeated(self, candidate: ProbeCandidate) -> bool:
+        if self._view(candidate.row) in self._shown:
             return True
-        key = question_key(one.row)
-        return not one.asked_before and bool(self._alike[key] & self._keys)
+        near = self._near_probes[question_key(candidate.row)] & self._taken_keys
+        return not candidate.repeats_train and bool(near)
 
-    def _shown(self, row: Row) -> tuple[object, ...]:
-        return conversation_key(row), tuple(row.tags.get(tag) for tag in self._tags)
+    def _view(self, row: Row) -> tuple[object, ...]:
+        """What the model sees of a row."""
+        return conversation_key(row), tuple(row.tags.get(tag) for tag in self._prompt_tags)
 
 
-def _near(some: Sequence[Candidate], rows: Sequence[Row], near: float) -> set[str]:
-    """The candidates' question keys that are near one of the rows'."""
-    keys = {question_key(one.row) for one in some}
+def _near_keys(keys: set[str], rows: Sequence[Row], near: float) -> set[str]:
+    """The question keys that are near a row's."""
     return {key for key, _, _ in near_duplicates(keys, {question_key(row) for row in rows}, near)}

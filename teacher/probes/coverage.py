@@ -1,5 +1,6 @@
-"""On how many training rows each rule is due: logged ones, and probes."""
+"""Coverage: how many training rows, logged ones and probes, each rule applies to."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from data.records import Record
@@ -11,31 +12,31 @@ from prompts.rules import RuleFile, ScoredRule
 class RuleCoverage(Record):
     """The training rows of one rule."""
 
-    logged: int | None  # it is due on; None: only a model can say
+    logged: int | None  # rows that it applies to; None: only a model can tell
     probes: int | None
-    unknown: int  # rows that nobody labelled, where the rule asks for labels
+    unknown: int  # rows without the labels that the rule's condition needs
 
 
-def due_on(due: ScoredRule, row: Row) -> bool | None:
-    """Whether a rule is scored on the row; None where its labels are missing, or a model decides.
+def scored_on(rule: ScoredRule, row: Row) -> bool | None:
+    """Whether a rule, or its converse, is scored on the row.
 
-    An undue rule is scored where the rule itself does not apply.
+    None: the row lacks the labels, or a model decides.
     """
-    applies = None if asks_model(due.rule) else applicable(due.rule, row)
-    return None if applies is None else applies != due.converse
+    applies = None if asks_model(rule.rule) else applicable(rule.rule, row)
+    return None if applies is None else applies != rule.converse
 
 
 def coverage(rules: RuleFile, rows: Sequence[Row]) -> dict[str, RuleCoverage]:
-    """The counts of every rule as it is scored."""
-    return {due.id: _counts(due, rows) for due in rules.scored_rules()}
+    """The coverage of every scored rule by its id."""
+    return {rule.id: _coverage(rule, rows) for rule in rules.scored_rules()}
 
 
-def _counts(due: ScoredRule, rows: Sequence[Row]) -> RuleCoverage:
-    if asks_model(due.rule):
+def _coverage(rule: ScoredRule, rows: Sequence[Row]) -> RuleCoverage:
+    if asks_model(rule.rule):
         return RuleCoverage(logged=None, probes=None, unknown=len(rows))
-    found = [(due_on(due, row), row.synthetic is not None) for row in rows]
+    counts = Counter((scored_on(rule, row), row.synthetic is not None) for row in rows)
     return RuleCoverage(
-        logged=found.count((True, False)),
-        probes=found.count((True, True)),
-        unknown=sum(on is None for on, _ in found),
+        logged=counts[True, False],
+        probes=counts[True, True],
+        unknown=counts[None, False] + counts[None, True],
     )

@@ -1,12 +1,12 @@
-"""Questions of the model's own for probes: asked like the bank's, a few of which it is shown.
+"""Has the model write questions for probes, each time after a few examples from the bank.
 
-What comes back is one line each; whether it is near another question is seen when it is chosen. A
-small model writes questions that are not of their kind: a row's `origin` says who wrote it.
+Each reply is one question; whether it is near another one is checked at selection. A small model
+may write questions of another kind: a row's `origin` names the author.
 """
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from config.generation import SamplingSettings
 from config.schema import Config
@@ -20,18 +20,18 @@ from engine.batch_job import Task, run_job
 from engine.request_builder import RequestBuilder
 from prompts.probe_bank import ProbeBank, ProbeKind
 
-_SHOWN = 4  # questions of the bank in each request
-_LONGEST = 300  # characters of a question
+_EXAMPLES = 4  # questions of the bank in each request
+_MAX_CHARACTERS = 300
 _SAMPLING = SamplingSettings(temperature=1.0, max_tokens=80)
-_LEAD = re.compile(r"^(?:[-*•]|\d+[.)]|(?:question|вопрос)\s*:)\s*", re.IGNORECASE)
+_LIST_MARK = re.compile(r"^(?:[-*•]|\d+[.)]|(?:question|вопрос)\s*:)\s*", re.IGNORECASE)
 
 
-def write_questions(
+def generate_questions(
     config: Config, bank: ProbeBank, engine: Engine, accept_changes: bool
 ) -> dict[str, list[str]]:
-    """Kind → the distinct questions that the model wrote, as many asked for as the floor.
+    """Kind → the distinct questions that the model wrote, from as many requests as the floor.
 
-    Only kinds that say what they are about. Raises as `run_job` does.
+    Kinds without a description get none. Raises as `run_job` does.
     """
     assert config.probes is not None  # the caller asks for probes
     builder, path = RequestBuilder(config), RunPaths.of(config).answers("probes")
@@ -41,17 +41,19 @@ def write_questions(
         if kind.about is not None
         for sample in range(config.probes.floor)
     ]
-    meaning = {
+    fingerprint = {
         "model": builder.identity,
         "chat template": builder.renderer.template_sha256,
         "bank": digest(bank.model_dump(mode="json")),
         "floor": config.probes.floor,
         "seed": config.seed,
     }
-    run_job(engine, tasks, path, meaning, accept_changes)
+    run_job(engine, tasks, path, fingerprint, accept_changes)
     answers = read_answers(path)
     return {
-        name: list(_new(kind, [one for one in answers if one.row == name], config))
+        name: list(
+            _new_questions(kind, (answer for answer in answers if answer.row == name), config)
+        )
         for name, kind in bank.kinds.items()
     }
 
@@ -59,30 +61,29 @@ def write_questions(
 def _task(builder: RequestBuilder, bank: ProbeBank, name: str, sample: int) -> Task:
     kind, seed = bank.kinds[name], builder.config.seed
     rng = random.Random(f"{seed} {name} {sample}")
-    shown = rng.sample(kind.questions, min(_SHOWN, len(kind.questions)))
+    shown = rng.sample(kind.questions, min(_EXAMPLES, len(kind.questions)))
     examples = "\n".join(f"- {text}" for text in shown)
     text = bank.write.replace("{about}", kind.about or "").replace("{examples}", examples)
-    turn = {"role": "user", "content": builder.renderer.neutral(text)}
-    ids = builder.renderer.prompt_ids([turn])
+    message = {"role": "user", "content": builder.renderer.neutral(text)}
+    ids = builder.renderer.prompt_ids([message])
     request = make_request(builder.identity, ids, _SAMPLING, rng.randrange(2**31))
     return Task("probes", name, sample, request)
 
 
-def _new(kind: ProbeKind, answers: list[Answer], config: Config) -> Iterator[str]:
-    """The complete questions that are no copies of the bank's, each once."""
-    known = {normalise_question(text) for text in kind.questions}
-    texts = {normalise_question(text): text for text in map(_question, answers) if text is not None}
-    near = config.data.near_duplicate
-    copied = {key for key, _, _ in near_duplicates(texts, known, near)}
-    for key, text in texts.items():
-        if key and key not in copied:
-            yield text
+def _new_questions(kind: ProbeKind, answers: Iterable[Answer], config: Config) -> Iterator[str]:
+    """The distinct complete questions that copy none of the bank's."""
+    bank = {normalise_question(text) for text in kind.questions}
+    questions = {
+        normalise_question(text): text for text in map(_parse_question, answers) if text is not None
+    }
+    copies = {key for key, _, _ in near_duplicates(questions, bank, config.data.near_duplicate)}
+    yield from (text for key, text in questions.items() if key and key not in copies)
 
 
-def _question(answer: Answer) -> str | None:
-    """The first line of what the model wrote, without a list's mark or quotes."""
+def _parse_question(answer: Answer) -> str | None:
+    """The first line without list mark and quotes; None when it cannot be a question."""
     lines = [line.strip() for line in answer.text.splitlines() if line.strip()]
     if not answer.usable or not lines:
         return None
-    text = _LEAD.sub("", lines[0]).strip(" \"'«»“”")
-    return text if 0 < len(text) <= _LONGEST and "{" not in text else None
+    text = _LIST_MARK.sub("", lines[0]).strip(" \"'«»“”")
+    return text if 0 < len(text) <= _MAX_CHARACTERS and "{" not in text else None

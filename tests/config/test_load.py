@@ -58,9 +58,11 @@ def test_overrides_reach_into_lists_and_win() -> None:
 def test_extends_merges_and_refuses_a_circle(tmp_path: Path) -> None:
     """A child changes what it names; two files that extend each other are an error, not a hang."""
     child = tmp_path / "child.yaml"
-    child.write_text(f"extends: {ROOT / 'config/demo.yaml'}\nname: other\nteacher: {{keep: 2}}\n")
+    child.write_text(
+        f"extends: {ROOT / 'config/demo.yaml'}\nname: other\nteacher: {{max_selected: 2}}\n"
+    )
     config = load_config(child)
-    assert (config.name, config.teacher.keep, config.model.name) == ("other", 2, "embedded")
+    assert (config.name, config.teacher.max_selected, config.model.name) == ("other", 2, "embedded")
     loop = tmp_path / "loop.yaml"
     loop.write_text("extends: loop.yaml\n")
     with pytest.raises(ConfigError, match="extends itself"):

@@ -15,9 +15,8 @@ from data.answers import Answer, read_answers
 from data.jsonl import JsonlStore
 from engine.base import Adapter, make_request, score_request
 from engine.batch_job import Task, run_job
-from prompts.rules import RuleFile
 from teacher.rejection_sampling import select
-from teacher.scoring import ScoredCandidate
+from teacher.scored_candidate import ScoredCandidate
 from tests.engine.fake_engine import FakeEngine, fake_tasks
 
 MEANING = {"model": "m", "prompt": "p", "sampling": {"temperature": 0.5}, "seed": 0}
@@ -130,16 +129,10 @@ def test_answers_cut_by_the_limit_are_kept_counted_and_never_selected(tmp_path: 
     answers = read_answers(path)
     cut = {answer.row for answer in answers if answer.finish == "length"}
     assert done.truncated == len(cut) > 100
-    rules = RuleFile.model_validate(
-        {
-            "version": 1,
-            "prompt_sha256": "x",
-            "rules": [{"id": "a", "source": "s", "check": {"type": "json"}}],
-        }
-    )
-    kept, counts = select([ScoredCandidate(answer, []) for answer in answers], rules, keep=1)
-    assert counts.fates["cut"] == len(cut)
-    assert {one.row for one in kept} == {answer.row for answer in answers} - cut
+    candidates = select([ScoredCandidate(answer, [], ()) for answer in answers], max_selected=1)
+    rows = {candidate.answer.row: candidate.outcome for candidate in candidates}
+    assert {row for row, outcome in rows.items() if outcome == "truncated"} == cut
+    assert {row for row, outcome in rows.items() if outcome == "selected"} == rows.keys() - cut
 
 
 def test_equal_requests_are_asked_once(tmp_path: Path) -> None:

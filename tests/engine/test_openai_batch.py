@@ -23,8 +23,8 @@ from engine.models import resolve_model
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_messages import ChatCodec
 from engine.request_builder import RequestBuilder, View
-from teacher.__main__ import own_sources
-from teacher.generate import Sources, generate
+from teacher.__main__ import teacher_models
+from teacher.generate import TeacherModels, generate
 from teacher.prepare_batch import prepare_batch
 from tests.engine.echo_server import renderer, replied, request
 from tests.engine.fake_engine import FakeEngine
@@ -137,7 +137,7 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     """
     config = experiment(tmp_path)
     first = prepare_batch(config)
-    assert (first.requests, first.there, len(first.files)) == (13, 0, 1)
+    assert (first.requests, first.answered, len(first.files)) == (13, 0, 1)
     folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
     for task in RequestBuilder(config).tasks(
         "teacher", RunPaths.of(config).rows("val"), View(True), GREEDY
@@ -146,13 +146,13 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
         assert renderer().prompt_ids(messages) == task.request.prompt_ids, "two forms of one chat"
         assert messages in [tuple(line["body"]["messages"]) for line in lines_of(folder)[0]]
     send(folder, "first", but=2)
-    sources = Sources(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))
+    sources = TeacherModels(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))
     with pytest.raises(DataError, match=r"1 answers are missing, 0 of them .* prepare"):
         generate(config, sources, accept_changes=False)
     run = RunPaths.of(config)
     assert len(read_answers(run.answers("candidates/train"))) == 9, "what came is stored"
     again = prepare_batch(config)
-    assert (again.requests, again.there) == (2, 11)
+    assert (again.requests, again.answered) == (2, 11)
     send(folder, "second")
     done = generate(config, sources, accept_changes=False)
     assert {arm: one.reused + one.requested for arm, one in done.items()} == {
@@ -164,7 +164,7 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     }
     assert all(answer.text for answer in read_answers(run.answers("teacher")))
     last = prepare_batch(config)
-    assert (last.requests, last.there, last.files) == (0, 13, [])
+    assert (last.requests, last.answered, last.files) == (0, 13, [])
 
 
 def command(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -182,7 +182,7 @@ def test_the_commands_are_refused_where_there_are_no_files() -> None:
     """One line and exit 2, before any model is looked at."""
     done = command(ROOT / "config/demo.yaml", "prepare")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "teacher.engine vllm needs no prepare; run generate" in done.stderr
+    assert "prepare needs batch files, but teacher.engine is vllm; run generate" in done.stderr
 
 
 @pytest.mark.slow
@@ -199,7 +199,7 @@ def test_vllm_answers_a_batch(tmp_path: Path) -> None:
     (written,) = prepare_batch(config).files
     folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
     run_batch(written, folder.results / "vllm.jsonl")
-    sources = own_sources(config)
+    sources = teacher_models(config)
     done = generate(config, sources, accept_changes=False)
     sources.close()
     assert done["candidates/base"].requested == 3

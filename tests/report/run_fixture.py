@@ -24,7 +24,7 @@ from prompts.prompt_file import load_prompt
 from prompts.rules import prompt_sha256
 from report.run_files import RunFiles, read_run
 from student.records import RankedStudent, Step, StudentChoice, TrainingResult
-from teacher.audit import Audit, ObeyedShare, OrderAudit, RuleAudit
+from teacher.audit import Audit, OrderAudit, PassShare, RuleAudit
 from teacher.rejection_sampling import Selection
 from tests.report.judge_fixture import (
     judge_hidden,
@@ -181,31 +181,38 @@ def _data(run: RunPaths, rows: list[Row], text: str) -> None:
 
 
 def _teacher(run: RunPaths, text: str) -> None:
-    share = ObeyedShare(value=0.75, n=24)
-    one = RuleAudit(base=ObeyedShare(value=0.25, n=24), first=share, best=share, repaired=share)
-    never = ObeyedShare(value=None, n=0)
+    share = PassShare(value=0.75, n=24)
+    one = RuleAudit(base=PassShare(value=0.25, n=24), first=share, best=share, repaired=share)
+    never = PassShare(value=None, n=0)
     selection = Selection(
         rows=24,
-        rows_kept=22,
-        left_out={"broke_a_rule": ("val-0001", f"row {text}")},
+        rows_selected=22,
+        rows_left_out={"broke_must_rule": ("val-0001", f"row {text}")},
         candidates=96,
-        fates={"cut": 1, "empty": 2, "duplicate": 5, "broke_a_rule": 60, "unneeded": 6, "kept": 22},
+        outcomes={
+            "truncated": 1,
+            "empty": 2,
+            "duplicate": 5,
+            "broke_must_rule": 60,
+            "surplus": 6,
+            "selected": 22,
+        },
         repaired=4,
-        repaired_kept=2,
-        base_flawless=3,
+        repaired_selected=2,
+        beside_flawless_base=3,
         broken_rules={"opening": 60},
-        open_rules={"kind": 1},
-        unlabelled={"refusal": 2},
+        undecided_rules={"kind": 1},
+        unlabelled_rules={"refusal": 2},
     )
     audit = Audit(
-        judged=False,
+        scored_with_llm=False,
         rules={
             "opening": one,
             "refusal": one.model_copy(update={"repaired": None}),
             "kind": RuleAudit(base=never, first=never, best=never, repaired=None),
         },
         strict=one,
-        by_order=(OrderAudit(asked=24, strict=share), OrderAudit(asked=12, strict=never)),
+        by_order=(OrderAudit(candidates=24, strict=share), OrderAudit(candidates=12, strict=never)),
         selection={"train": selection},
     )
     write_json(run.audit, audit)

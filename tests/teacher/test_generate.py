@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
+from config.teaching import TeacherSettings
 from data.answers import Answer, read_answers, top_logprobs_path
 from data.jsonl import read_records
 from data.run_paths import RunPaths
 from data.top_logprobs import read_top_logprobs
 from engine.request_builder import RequestBuilder
-from teacher.generate import Sources, example_orders, generate
+from teacher.generate import TeacherModels, example_orders, generate
 from teacher.rejection_sampling import select_all
-from teacher.scoring import BASE
-from tests.teacher.made import ROOT, ScriptedEngine, experiment, found
+from teacher.scoring import BASE_ARM
+from tests.teacher.candidate_factory import ROOT, ScriptedEngine, experiment, stored
 
 PLAIN = "teacher.repair=false"
 
@@ -28,14 +29,14 @@ def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None
     """Good in round k costs k + 1 requests; never good costs all 4; and the good one is kept."""
     config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9}, PLAIN)
     engine = ScriptedEngine(RequestBuilder(config))
-    done = generate(config, Sources(engine), accept_changes=False)
+    done = generate(config, TeacherModels(engine), accept_changes=False)
     answers = read_answers(RunPaths.of(config).answers("candidates/train"))
     drawn = Counter(answer.row for answer in answers)
     assert drawn == {"a": 2, "b": 1, "c": 4, "never": 4}
     assert done["candidates/train"].requested == 11
     assert [(a.row, a.sample) for a in answers[:4]] == [(r, 0) for r in ("a", "b", "c", "never")]
-    selection = select_all(config, *found(config))["train"]
-    assert (selection.kept, selection.left_out) == (3, {"broke_a_rule": ("never",)})
+    selection = select_all(config, stored(config)[1])["train"]
+    assert (selection.selected, selection.rows_left_out) == (3, {"broke_must_rule": ("never",)})
     topk = read_top_logprobs(top_logprobs_path(RunPaths.of(config).answers("candidates/train")))
     assert set(topk) == {answer.key for answer in answers} and len(topk) == 11
     selected = list(read_records(RunPaths.of(config).selected, Answer))
@@ -49,23 +50,23 @@ def test_the_base_is_asked_once_about_each_train_row(tmp_path: Path) -> None:
     """Greedily and without the prompt; a choice without its answers is refused, and says how on."""
     config = experiment(tmp_path, {"a": 0, "b": 9})
     engine = ScriptedEngine(RequestBuilder(config))
-    generate(config, Sources(engine), accept_changes=False)
-    path = RunPaths.of(config).answers(BASE)
+    generate(config, TeacherModels(engine), accept_changes=False)
+    path = RunPaths.of(config).answers(BASE_ARM)
     assert [(one.row, one.sample) for one in read_answers(path)] == [("a", 0), ("b", 0)]
     assert engine.bare == 2
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
-    with pytest.raises(DataError, match=r"base\.jsonl: .* row b is not there; run `python -m teac"):
-        found(config)
+    with pytest.raises(DataError, match=r"base\.jsonl: .* row b; run `python -m teac"):
+        stored(config)
 
 
 def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     """Rounds find their earlier answers by key, whatever round they are of."""
     config = experiment(tmp_path, {"a": 2, "b": 0})
     engine = ScriptedEngine(RequestBuilder(config))
-    generate(config, Sources(engine), accept_changes=False)
+    generate(config, TeacherModels(engine), accept_changes=False)
     path = RunPaths.of(config).answers("candidates/train")
     before, asked = path.read_bytes(), engine.asked.total()
-    done = generate(config, Sources(engine), accept_changes=False)
+    done = generate(config, TeacherModels(engine), accept_changes=False)
     assert engine.asked.total() == asked and engine.bare == 2
     assert (done["candidates/train"].requested, done["candidates/train"].reused) == (0, 4)
     assert path.read_bytes() == before
@@ -75,13 +76,13 @@ def test_a_kill_in_the_second_round_loses_nothing(tmp_path: Path) -> None:
     """What was answered before the kill is reused, in either round."""
     config = experiment(tmp_path, {"a": 2, "b": 2, "c": 0})
     whole = ScriptedEngine(RequestBuilder(config))
-    generate(config, Sources(whole), accept_changes=False)
+    generate(config, TeacherModels(whole), accept_changes=False)
     path = RunPaths.of(config).answers("candidates/train")
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # one of round 2, and a torn one
     again = ScriptedEngine(RequestBuilder(config))
     again.asked.update(whole.asked)  # as the whole run left it
-    done = generate(config, Sources(again), accept_changes=False)
+    done = generate(config, TeacherModels(again), accept_changes=False)
     assert done["candidates/train"].reused == 4
     assert {(a.row, a.sample) for a in read_answers(path)} >= {("a", 0), ("b", 0), ("c", 0)}
 
@@ -101,7 +102,7 @@ SEMANTIC = [
     "prompt.tags=[campus]",
 ]
 HARMLESS = [
-    "teacher.keep=2",
+    "teacher.max_selected=2",
     "teacher.repair=false",
     "students.0.learning_rate=0.1",
     "students.0.tokens_per_pass=512",
@@ -114,22 +115,23 @@ HARMLESS = [
 def test_what_changes_answers_is_refused_and_the_rest_is_not(tmp_path: Path, change: str) -> None:
     """12 semantic settings are refused with their name, 6 harmless ones go through."""
     config = experiment(tmp_path, {"a": 0})
-    generate(config, Sources(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
+    generate(config, TeacherModels(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
     changed = experiment(tmp_path, {"a": 0}, change)
     engine = ScriptedEngine(RequestBuilder(changed))
     if change in HARMLESS:
-        generate(changed, Sources(engine), accept_changes=False)
+        generate(changed, TeacherModels(engine), accept_changes=False)
         return
     with pytest.raises(DataError, match=r"was made with other settings: .* → .*--accept-changes"):
-        generate(changed, Sources(engine), accept_changes=False)
+        generate(changed, TeacherModels(engine), accept_changes=False)
     assert engine.asked.total() == 0
 
 
 def test_each_example_comes_last_once() -> None:
     """As written first, then orders that end with each example, all of them permutations."""
-    orders = example_orders(3, 5, seed=0)
+    five, three = TeacherSettings(candidates=5), TeacherSettings(candidates=3)
+    orders = [order or () for order in example_orders(five, 3, seed=0)]
     assert orders[0] == (0, 1, 2)
     assert [order[-1] for order in orders[1:]] == [0, 1, 2, 0]
     assert all(sorted(order) == [0, 1, 2] for order in orders)
-    assert example_orders(3, 5, seed=0) == orders
-    assert example_orders(0, 3, seed=0) == [(), (), ()]
+    assert example_orders(five, 3, seed=0) == orders
+    assert example_orders(three, 0, seed=0) == [(), (), ()]

@@ -11,7 +11,7 @@ import pytest
 from config.errors import ConfigError, DataError
 from config.load import load_config
 from config.schema import Config
-from data.answers import read_answers, top_logprobs_path
+from data.answers import read_answers, top_logprobs_path, verdicts_path
 from data.file_lock import lock_file
 from data.fingerprint import fingerprint_path
 from data.jsonl import write_records
@@ -20,8 +20,8 @@ from data.run_paths import RunPaths
 from data.shards import UNSHARDED, parse_shard, shard_number
 from data.top_logprobs import read_top_logprobs
 from engine.base import Completion, Request
-from teacher.generate import ARMS, Sources, generate
-from teacher.merge_shards import Merged, merge
+from teacher.generate import SAMPLED_ARMS, TeacherModels, generate
+from teacher.merge_shards import MergeSummary, merge_shards
 from tests.engine.fake_engine import FakeEngine, fake_top_logprobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,14 +40,14 @@ class KeyedEngine(FakeEngine):
         text = "The museum opens at ten." if not good else "Lakeside desk: At ten. Anything else?"
         ids = tuple(int(request.key[at : at + 4], 16) for at in (0, 4, 8))
         width = request.sampling.logprobs
-        top_logprobs = fake_top_logprobs(ids, width) if width else None
-        return Completion(request.key, text, ids, "stop", top_logprobs=top_logprobs)
+        topk = fake_top_logprobs(ids, width) if width else None
+        return Completion(request.key, text, ids, "stop", top_logprobs=topk)
 
 
 def experiment(folder: Path, *changes: str) -> Config:
     """40 train and 12 val rows; two of val ask the same, and one of each split is too long."""
     own = ["name=t", f"runs={folder}", "teacher.candidates=4"]
-    own += ["teacher.same_text=null"]  # all rows learn one of two texts
+    own += ["teacher.max_same_text_share=null"]  # all rows learn one of two texts
     own += ["prompt.examples=null"]  # short prompts are rendered sooner
     config = load_config(ROOT / "config/demo.yaml", [*own, *changes])
     passages = (Context(text="The museum opens at ten in the morning."),)
@@ -71,7 +71,7 @@ def answered(folder: Path, count: int, *changes: str) -> Config:
     config = experiment(folder, *changes)
     for number in range(1, count + 1):
         engine = KeyedEngine(number, folder / "paid")
-        generate(config, Sources(engine, part=parse_shard(f"{number}/{count}")), False)
+        generate(config, TeacherModels(engine), False, parse_shard(f"{number}/{count}"))
     return config
 
 
@@ -90,14 +90,16 @@ def files(config: Config) -> dict[str, bytes]:
 def test_merged_shards_are_what_an_undivided_run_writes(tmp_path: Path) -> None:
     """Byte for byte, settings included; likely tokens by key; and then nothing is left to ask."""
     whole = experiment(tmp_path / "whole")
-    generate(whole, Sources(KeyedEngine(0, tmp_path / "paid")), False)
+    generate(whole, TeacherModels(KeyedEngine(0, tmp_path / "paid")), False)
     config = answered(tmp_path / "parts", 3)
-    merged = merge(config, FakeEngine.identity)
-    for arm in ARMS:
+    merged = merge_shards(config, FakeEngine.identity)
+    for arm in SAMPLED_ARMS:
         path, other = RunPaths.of(config).answers(arm), RunPaths.of(whole).answers(arm)
         assert path.read_bytes() == other.read_bytes()
         assert fingerprint_path(path).read_bytes() == fingerprint_path(other).read_bytes()
-        assert merged[arm] == Merged(3, len(read_answers(path)), 1, 0)
+        if "candidates" in arm:
+            assert verdicts_path(path).read_bytes() == verdicts_path(other).read_bytes()
+        assert merged[arm] == MergeSummary(3, len(read_answers(path)), 1, 0)
     assert Counter(a.sample for a in read_answers(RunPaths.of(config).answers(TRAIN)))[1] > 10
     for arm in ("candidates/train", "candidates/val"):
         joined, one = (
@@ -107,10 +109,10 @@ def test_merged_shards_are_what_an_undivided_run_writes(tmp_path: Path) -> None:
         assert joined.keys() == one.keys() and len(joined) > 12
         for key in joined:
             assert np.array_equal(joined[key].ids, one[key].ids)
-    again = generate(config, Sources(KeyedEngine(1, tmp_path / "none")), False)
+    again = generate(config, TeacherModels(KeyedEngine(1, tmp_path / "none")), False)
     assert sum(done.requested for done in again.values()) == 0
     before = files(config)
-    merge(config, FakeEngine.identity)
+    merge_shards(config, FakeEngine.identity)
     assert files(config) == before and not any("merging" in name for name in before)
 
 
@@ -147,7 +149,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: fingerprint_path(path).unlink(),
         r"fingerprint\.json: cannot be read",
     ),
-    "a renamed shard": (_rename, r"2-of-3\.jsonl: row train-\d+ belongs into shard 3 of 3"),
+    "a renamed shard": (_rename, r"2-of-3\.jsonl: row train-\d+ belongs to shard 3 of 3"),
     "two ways to divide": (_divide_anew, r"shards of 2 and 3"),
 }
 
@@ -158,7 +160,7 @@ def divided(tmp_path_factory: pytest.TempPathFactory) -> Config:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         config = answered(tmp_path_factory.mktemp("divided"), 3)
-        merge(config, FakeEngine.identity)
+        merge_shards(config, FakeEngine.identity)
     return config
 
 
@@ -172,7 +174,7 @@ def test_what_cannot_be_proven_is_refused_and_changes_nothing(divided: Config, f
     try:
         assert spoilt != before
         with pytest.raises(DataError, match=message) as refused:
-            merge(divided, FakeEngine.identity)
+            merge_shards(divided, FakeEngine.identity)
         assert "\n" not in str(refused.value)
         assert files(divided) == spoilt
     finally:
@@ -189,22 +191,22 @@ def test_a_shard_under_way_is_not_merged(divided: Config) -> None:
         lock_file(RunPaths.of(divided).answers(f"{TRAIN}.shard-2-of-3")),
         pytest.raises(DataError, match=r"2-of-3\.jsonl: process \d+ is writing it"),
     ):
-        merge(divided, FakeEngine.identity)
+        merge_shards(divided, FakeEngine.identity)
 
 
 def test_a_merge_follows_the_settings_of_today(divided: Config) -> None:
     """Others than the shards' are refused with a diff; fewer answers to keep leave some out."""
     folder = RunPaths.of(divided).root.parent
     with pytest.raises(DataError, match="other settings: seed 0 → 1"):
-        merge(experiment(folder, "seed=1"), FakeEngine.identity)
-    more = answered(folder / "more", 2, "teacher.keep=2")
-    fewer = experiment(folder / "more", "teacher.keep=1")
-    merged = merge(fewer, FakeEngine.identity)[TRAIN]
+        merge_shards(experiment(folder, "seed=1"), FakeEngine.identity)
+    more = answered(folder / "more", 2, "teacher.max_selected=2")
+    fewer = experiment(folder / "more", "teacher.max_selected=1")
+    merged = merge_shards(fewer, FakeEngine.identity)[TRAIN]
     drawn = sum(
         len(read_answers(RunPaths.of(more).answers(f"{TRAIN}.shard-{number}-of-2")))
         for number in (1, 2)
     )
-    assert merged.left_out == drawn - merged.answers > 0
+    assert merged.dropped == drawn - merged.answers > 0
 
 
 def test_a_row_is_in_one_shard_whatever_other_rows_there_are() -> None:

@@ -3,58 +3,85 @@
 import itertools
 import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import pytest
 
-from data.answers import Finish
+from data.answers import Answer, Finish
 from judge.verdict import Outcome
-from teacher.rejection_sampling import beats, is_settled, select
-from teacher.scoring import ScoredCandidate, Standing
-from tests.teacher.made import RULES, candidate, mended, unlabelled
+from teacher.rejection_sampling import Selection, beats_base, count_outcomes, is_settled, select
+from teacher.scored_candidate import RuleCounts, ScoredCandidate
+from tests.teacher.candidate_factory import candidate, repaired, unlabelled
+
+
+def selected(
+    candidates: Sequence[ScoredCandidate],
+    max_selected: int,
+    max_same_text_share: float | None = None,
+    base: Mapping[str, ScoredCandidate] | None = None,
+) -> tuple[list[Answer], Selection]:
+    """The selected answers in their order, and the counts."""
+    decided = select(candidates, max_selected, max_same_text_share, base)
+    answers = [candidate.answer for candidate in decided if candidate.outcome == "selected"]
+    return answers, count_outcomes(decided, base)
 
 
 def test_the_best_breaks_fewest_should_rules_and_is_then_the_likeliest() -> None:
     """A broken should-rule outweighs any likelihood; a broken must-rule excludes."""
-    judged = [
-        candidate("r", 0, ("pass", "fail"), likely=-0.1),
-        candidate("r", 1, likely=-2.0),
-        candidate("r", 2, likely=-1.0),
-        candidate("r", 3, ("fail", "pass"), likely=0.0),
+    candidates = [
+        candidate("r", 0, ("pass", "fail"), logprob=-0.1),
+        candidate("r", 1, logprob=-2.0),
+        candidate("r", 2, logprob=-1.0),
+        candidate("r", 3, ("fail", "pass"), logprob=0.0),
     ]
-    kept, counts = select(judged, RULES, keep=2)
-    assert [one.sample for one in kept] == [2, 1]
-    assert [(one.key, one.token_ids) for one in kept] == [("r2", (2, 9)), ("r1", (1, 9))]
-    assert counts.fates == {"broke_a_rule": 1, "unneeded": 1, "kept": 2}
-    assert (counts.broken_rules, counts.rows_kept) == ({"must": 1}, 1)
+    answers, counts = selected(candidates, 2)
+    assert [answer.sample for answer in answers] == [2, 1]
+    assert [(answer.key, answer.token_ids) for answer in answers] == [
+        ("r2", (2, 9)),
+        ("r1", (1, 9)),
+    ]
+    assert counts.outcomes == {"broke_must_rule": 1, "surplus": 1, "selected": 2}
+    assert (counts.broken_rules, counts.rows_selected) == ({"must": 1}, 1)
 
 
 def test_what_is_no_answer_is_never_kept() -> None:
     """Cut, empty, copied and too long candidates are counted each under their own name."""
-    judged = [
+    candidates = [
         candidate("r", 0, text="same"),
         candidate("r", 1, text="same"),
         candidate("r", 2, finish="length"),
         candidate("r", 3, text=" "),
         candidate("s", 0, finish="too_long", text=" "),
     ]
-    kept, counts = select(judged, RULES, keep=5)
-    assert [one.sample for one in kept] == [0]
-    assert counts.fates == {"too_long": 1, "empty": 1, "cut": 1, "duplicate": 1, "kept": 1}
-    assert counts.left_out == {"too_long": ("s",)}
+    answers, counts = selected(candidates, 5)
+    assert [answer.sample for answer in answers] == [0]
+    assert counts.outcomes == {
+        "too_long": 1,
+        "empty": 1,
+        "truncated": 1,
+        "duplicate": 1,
+        "selected": 1,
+    }
+    assert counts.rows_left_out == {"too_long": ("s",)}
 
 
 def test_one_text_is_no_more_than_its_share_of_what_is_learnt() -> None:
     """Of ten rows with the fixed sentence two stay beside three others, evenly spread: 2 ≤ 0.4 · 5,
     3 > 0.4 · 6."""
-    judged = [candidate(f"r{row}", 0, text="fixed") for row in range(10)]
+    candidates = [candidate(f"r{row}", 0, text="fixed") for row in range(10)]
     for at in (5, 3, 0):
-        judged.insert(at, candidate(f"other{at}", 0, text=f"text {at}"))
-    kept, counts = select(judged, RULES, keep=1, same_text=0.4)
-    assert [one.row for one in kept] == ["other0", "r0", "other3", "other5", "r5"]
-    assert counts.fates == {"same_text": 8, "kept": 5} and len(counts.left_out["same_text"]) == 8
-    assert len(select(judged, RULES, keep=1)[0]) == 13
-    assert len(select(judged[1:3], RULES, keep=1, same_text=0.4)[0]) == 1, "nothing else is left"
+        candidates.insert(at, candidate(f"other{at}", 0, text=f"text {at}"))
+    answers, counts = selected(candidates, 1, max_same_text_share=0.4)
+    assert [answer.row for answer in answers] == ["other0", "r0", "other3", "other5", "r5"]
+    assert (
+        counts.outcomes == {"common_text": 8, "selected": 5}
+        and len(counts.rows_left_out["common_text"]) == 8
+    )
+    assert len(selected(candidates, 1)[0]) == 13
+    assert len(selected(candidates[1:3], 1, max_same_text_share=0.4)[0]) == 1, (
+        "nothing else is left"
+    )
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -62,7 +89,7 @@ def test_as_much_of_every_text_stays_as_the_share_allows(seed: int) -> None:
     """The bound is the largest that fits, found by trying all: with one more it would not fit."""
     rng = random.Random(seed)
     texts = [f"text {rng.choice((0, 0, 0, 1, 1, row + 2))}" for row in range(60)]
-    judged = [candidate(f"r{row}", 0, text=text) for row, text in enumerate(texts)]
+    candidates = [candidate(f"r{row}", 0, text=text) for row, text in enumerate(texts)]
     share = rng.uniform(0.02, 1)
     had = Counter(texts)
 
@@ -70,8 +97,8 @@ def test_as_much_of_every_text_stays_as_the_share_allows(seed: int) -> None:
         return [min(count, most) for count in had.values()]
 
     fitting = [most for most in range(1, 61) if most <= share * sum(left(most))]
-    kept, _ = select(judged, RULES, keep=1, same_text=share)
-    stay = Counter(one.text for one in kept)
+    answers, _ = selected(candidates, 1, max_same_text_share=share)
+    stay = Counter(answer.text for answer in answers)
     assert sorted(stay.values()) == sorted(left(max(fitting, default=1)))
 
 
@@ -81,53 +108,57 @@ def test_a_row_is_settled_by_enough_distinct_flawless_answers() -> None:
     What only a label could decide does not keep it open: no candidate would ever settle it.
     """
     flawless, other = candidate("r", 0), candidate("r", 1)
-    assert is_settled([flawless], keep=1)
-    assert not is_settled([flawless], keep=2)
-    assert not is_settled([flawless, candidate("r", 2, text="answer 0")], keep=2)
-    assert is_settled([flawless, other], keep=2)
-    assert not is_settled([candidate("r", 0, ("pass", "fail"))], keep=1)
-    assert not is_settled([candidate("r", 0, ("missing", "pass"))], keep=1)
-    assert is_settled([unlabelled(candidate("r", 0, ("missing", "pass")))], keep=1)
-    assert not is_settled([candidate("r", 0, finish="length")], keep=1)
-    assert is_settled([candidate("r", 0, finish="too_long", text=" ")], keep=1)
+    assert is_settled([flawless], max_selected=1)
+    assert not is_settled([flawless], max_selected=2)
+    assert not is_settled([flawless, candidate("r", 2, text="answer 0")], max_selected=2)
+    assert is_settled([flawless, other], max_selected=2)
+    assert not is_settled([candidate("r", 0, ("pass", "fail"))], max_selected=1)
+    assert not is_settled([candidate("r", 0, ("missing", "pass"))], max_selected=1)
+    assert is_settled([unlabelled(candidate("r", 0, ("missing", "pass")))], max_selected=1)
+    assert not is_settled([candidate("r", 0, finish="length")], max_selected=1)
+    assert is_settled([candidate("r", 0, finish="too_long", text=" ")], max_selected=1)
 
 
 @pytest.mark.parametrize(
     ("mine", "base", "better"),
     [
-        (Standing(0, 0, 3, 0), Standing(1, 0, 0, 0), True),  # a must-rule outweighs all others
-        (Standing(0, 0, 1, 0), Standing(0, 0, 2, 0), True),
-        (Standing(0, 0, 1, 0), Standing(0, 0, 1, 0), False),  # a tie teaches nothing
-        (Standing(0, 0, 2, 0), Standing(0, 0, 1, 0), False),
-        (Standing(0, 0, 1, 0), Standing(0, 0, 0, 0), False),
-        (Standing(0, 0, 0, 0), Standing(0, 0, 0, 0), True),  # the counterweight: see `beats`
+        (RuleCounts(0, 0, 3, 0), RuleCounts(1, 0, 0, 0), True),  # a must-rule outweighs all others
+        (RuleCounts(0, 0, 1, 0), RuleCounts(0, 0, 2, 0), True),
+        (RuleCounts(0, 0, 1, 0), RuleCounts(0, 0, 1, 0), False),  # a tie teaches nothing
+        (RuleCounts(0, 0, 2, 0), RuleCounts(0, 0, 1, 0), False),
+        (RuleCounts(0, 0, 1, 0), RuleCounts(0, 0, 0, 0), False),
+        (
+            RuleCounts(0, 0, 0, 0),
+            RuleCounts(0, 0, 0, 0),
+            True,
+        ),  # the counterweight
     ],
 )
-def test_the_base_is_beaten_tied_or_wins(mine: Standing, base: Standing, better: bool) -> None:
-    assert beats(mine, base) is better
+def test_the_base_is_beaten_tied_or_wins(mine: RuleCounts, base: RuleCounts, better: bool) -> None:
+    assert beats_base(mine, base) is better
 
 
 def test_better_is_known_or_open() -> None:
     """Missing verdicts filled in every way: known where all agree, open where they do not."""
 
-    def filled(one: Standing) -> list[Standing]:
+    def filled(one: RuleCounts) -> list[RuleCounts]:
         musts, shoulds = range(one.must_open + 1), range(one.should_open + 1)
         broken = itertools.product(musts, shoulds)
-        return [Standing(one.must_broken + a, 0, one.should_broken + b, 0) for a, b in broken]
+        return [RuleCounts(one.must_broken + a, 0, one.should_broken + b, 0) for a, b in broken]
 
     few = range(3)
-    answers = [Standing(0, 0, *rest) for rest in itertools.product(few, few)]
-    bases = [Standing(*each) for each in itertools.product(range(2), range(2), few, few)]
+    answers = [RuleCounts(0, 0, *rest) for rest in itertools.product(few, few)]
+    bases = [RuleCounts(*each) for each in itertools.product(range(2), range(2), few, few)]
     for mine, base in itertools.product(answers, bases):
-        every = {beats(a, b) for a in filled(mine) for b in filled(base)}
+        every = {beats_base(a, b) for a in filled(mine) for b in filled(base)}
         assert None not in every
-        assert beats(mine, base) is (every.pop() if len(every) == 1 else None), (mine, base)
+        assert beats_base(mine, base) is (every.pop() if len(every) == 1 else None), (mine, base)
 
 
 def test_only_what_beats_the_base_is_kept() -> None:
     """Of five rows the base wins one and ties one: both are named; and one of its own is flawless.
 
-    A base answer that was cut is no answer: everything beats it.
+    Every answer beats a truncated answer of the base.
     """
     should: tuple[Outcome, Outcome] = ("pass", "fail")
     rows: dict[str, tuple[ScoredCandidate, ScoredCandidate]] = {
@@ -137,13 +168,13 @@ def test_only_what_beats_the_base_is_kept() -> None:
         "both": (candidate("both", 0), candidate("both", 0)),
         "cut": (candidate("cut", 0, should), candidate("cut", 0, finish="length")),
     }
-    judged = [mine for mine, _ in rows.values()]
+    candidates = [mine for mine, _ in rows.values()]
     base = {row: theirs for row, (_, theirs) in rows.items()}
-    kept, counts = select(judged, RULES, keep=1, base=base)
-    assert [one.row for one in kept] == ["beaten", "both", "cut"]
-    assert counts.left_out == {"no_better_than_base": ("tied", "lost")}
-    assert counts.base_flawless == 1
-    assert len(select(judged, RULES, keep=1)[0]) == 5, "without the base nothing is left out"
+    answers, counts = selected(candidates, 1, base=base)
+    assert [answer.row for answer in answers] == ["beaten", "both", "cut"]
+    assert counts.rows_left_out == {"no_better_than_base": ("tied", "lost")}
+    assert counts.beside_flawless_base == 1
+    assert len(selected(candidates, 1)[0]) == 5, "without the base nothing is left out"
 
 
 def test_a_missing_verdict_is_neither_a_pass_nor_a_fail() -> None:
@@ -151,24 +182,24 @@ def test_a_missing_verdict_is_neither_a_pass_nor_a_fail() -> None:
 
     What only the row's label could decide is kept, as it is for every answer to the row, and said.
     """
-    judged = [
+    candidates = [
         candidate("open", 0, ("missing", "pass")),
         candidate("open", 1, ("fail", "missing")),
         unlabelled(candidate("nolabel", 0, ("missing", "pass"))),
         candidate("saved", 0, ("missing", "pass")),
         candidate("saved", 1),
     ]
-    kept, counts = select(judged, RULES, keep=1)
-    assert [(one.row, one.sample) for one in kept] == [("nolabel", 0), ("saved", 1)]
-    assert counts.left_out == {"undecided": ("open",)}
-    assert counts.fates == {"broke_a_rule": 1, "undecided": 2, "kept": 2}
-    assert (counts.broken_rules, counts.open_rules) == ({"must": 1}, {"must": 2})
-    assert counts.unlabelled == {"must": 1}
+    answers, counts = selected(candidates, 1)
+    assert [(answer.row, answer.sample) for answer in answers] == [("nolabel", 0), ("saved", 1)]
+    assert counts.rows_left_out == {"undecided": ("open",)}
+    assert counts.outcomes == {"broke_must_rule": 1, "undecided": 2, "selected": 2}
+    assert (counts.broken_rules, counts.undecided_rules) == ({"must": 1}, {"must": 2})
+    assert counts.unlabelled_rules == {"must": 1}
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_row_and_every_candidate_is_counted_once(seed: int) -> None:
-    """Rows = kept + left out by each reason; candidates = the sum of their fates."""
+    """Rows = kept + left out by each reason; candidates = the sum of their outcomes."""
     rng = random.Random(seed)
     outcomes: tuple[Outcome, ...] = get_args(Outcome)
     finishes: tuple[Finish, ...] = get_args(Finish)
@@ -177,15 +208,15 @@ def test_every_row_and_every_candidate_is_counted_once(seed: int) -> None:
         both = (rng.choice(outcomes), rng.choice(outcomes))
         finish = rng.choices(finishes, (8, 1, 1))[0]
         one = candidate(row, sample, both, text=f"text {rng.randrange(9)}", finish=finish)
-        return mended(one) if sample == 4 else one
+        return repaired(one) if sample == 4 else one
 
     rows = [f"r{number}" for number in range(40)]
-    judged = [drawn(row, sample) for row in rows for sample in range(rng.randrange(1, 6))]
+    candidates = [drawn(row, sample) for row in rows for sample in range(rng.randrange(1, 6))]
     base = {row: drawn(row, 0) for row in rows}
-    kept, counts = select(judged, RULES, keep=rng.randrange(1, 3), same_text=0.2, base=base)
-    left_out = [row for ids in counts.left_out.values() for row in ids]
-    assert counts.rows == 40 == counts.rows_kept + len(left_out)
-    assert {one.row for one in kept} | set(left_out) == set(rows)
-    assert len(kept) == counts.kept and counts.candidates == sum(counts.fates.values())
-    assert counts.repaired == sum(one.answer.sample == 4 for one in judged)
-    assert counts.repaired_kept == sum(one.sample == 4 for one in kept)
+    answers, counts = selected(candidates, rng.randrange(1, 3), max_same_text_share=0.2, base=base)
+    rows_left_out = [row for ids in counts.rows_left_out.values() for row in ids]
+    assert counts.rows == 40 == counts.rows_selected + len(rows_left_out)
+    assert {answer.row for answer in answers} | set(rows_left_out) == set(rows)
+    assert len(answers) == counts.selected and counts.candidates == sum(counts.outcomes.values())
+    assert counts.repaired == sum(one.answer.sample == 4 for one in candidates)
+    assert counts.repaired_selected == sum(answer.sample == 4 for answer in answers)

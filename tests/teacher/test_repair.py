@@ -17,19 +17,20 @@ from judge.verdict import Outcome, Verdict
 from prompts.rules import Language
 from teacher.__main__ import main
 from teacher.audit import audit
-from teacher.generate import Sources, generate
+from teacher.generate import TeacherModels, generate
 from teacher.rejection_sampling import select_all
 from teacher.repair import best_failed, conversation
-from teacher.scoring import ScoredCandidate, is_repaired
-from tests.teacher.made import (
+from teacher.scored_candidate import ScoredCandidate, repair_arm
+from tests.teacher.candidate_factory import (
     BAD,
     COMPLAINT,
     GOOD,
     ROOT,
+    RULES,
     ScriptedEngine,
     candidate,
     experiment,
-    found,
+    stored,
 )
 
 FAIL: tuple[Outcome, Outcome] = ("fail", "pass")
@@ -56,7 +57,7 @@ def failed(text: str, broken: Sequence[str], **changes: object) -> ScoredCandida
         Verdict(arm="c", row="r", sample=0, rule=rule, outcome=outcome)
         for rule, outcome in outcomes.items()
     ]
-    return ScoredCandidate(answer, verdicts)
+    return ScoredCandidate(answer, verdicts, RULES.must_rules)
 
 
 def test_the_broken_rules_are_named_by_their_text() -> None:
@@ -117,12 +118,11 @@ def test_the_best_failed_candidate_is_mended() -> None:
     cut, empty = candidate("r", 0, finish="length"), candidate("r", 1, FAIL, text=" ")
     worse, better = candidate("r", 2, ("fail", "fail")), candidate("r", 3, FAIL)
     open_ = candidate("r", 4, ("missing", "pass"))
-    must = {"must"}
-    assert best_failed([cut, empty, worse, better, open_], must) == better
-    assert best_failed([cut, empty, worse], must) == worse
-    assert best_failed([cut, empty], must) == cut
+    assert best_failed([cut, empty, worse, better, open_]) == better
+    assert best_failed([cut, empty, worse]) == worse
+    assert best_failed([cut, empty]) == cut
     for nothing in ([empty], [open_], [better, candidate("r", 5, ("pass", "fail"))]):
-        assert best_failed(nothing, must) is None
+        assert best_failed(nothing) is None
 
 
 def test_only_rows_without_an_obedient_candidate_are_asked_once_more(tmp_path: Path) -> None:
@@ -132,19 +132,19 @@ def test_only_rows_without_an_obedient_candidate_are_asked_once_more(tmp_path: P
     """
     config = experiment(tmp_path, {"a": 1, "never": 9, "deaf": 9, "c": 3})
     engine = ScriptedEngine(RequestBuilder(config))
-    generate(config, Sources(engine), accept_changes=False)
+    generate(config, TeacherModels(engine), accept_changes=False)
     answers = read_answers(RunPaths.of(config).answers("candidates/train"))
-    repaired = [one for one in answers if is_repaired(one)]
+    repaired = [one for one in answers if one.arm == repair_arm("candidates/train")]
     assert [(one.row, one.sample, one.text) for one in repaired] == [
         ("never", 4, GOOD),
         ("deaf", 4, BAD + "!"),
     ]
     assert len(engine.told) == 2 and all(BAD in told for told in engine.told)
-    rules, candidates = found(config)
-    selection = select_all(config, rules, candidates)
+    rules, candidates = stored(config)
+    selection = select_all(config, candidates)
     of_train = selection["train"]
-    assert (of_train.repaired, of_train.repaired_kept, of_train.rows_kept) == (2, 1, 3)
-    assert of_train.left_out == {"broke_a_rule": ("deaf",)}
+    assert (of_train.repaired, of_train.repaired_selected, of_train.rows_selected) == (2, 1, 3)
+    assert of_train.rows_left_out == {"broke_must_rule": ("deaf",)}
     learnt = {one.row: one for one in read_records(RunPaths.of(config).selected, Answer)}
     assert (learnt["never"].sample, learnt["never"].text) == (4, GOOD)
     topk = read_top_logprobs(top_logprobs_path(RunPaths.of(config).answers("candidates/train")))
@@ -160,14 +160,14 @@ def test_the_command_says_the_ceiling_and_what_was_left_out(
 ) -> None:
     """The same four rows: none, none, two and three of them; the fourth by its reason."""
     config = experiment(tmp_path, {"a": 1, "never": 9, "deaf": 9, "c": 3})
-    generate(config, Sources(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
+    generate(config, TeacherModels(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
     words = ["config/demo.yaml", "select", "name=t", f"runs={tmp_path}", "teacher.candidates=4"]
-    words.append("teacher.same_text=null")
+    words.append("teacher.max_same_text_share=null")
     monkeypatch.setattr(sys, "argv", ["teacher", *words])
     assert main() == 0
     said = capsys.readouterr().out
-    assert "train: 3 answers kept for 3 of 4 rows, out of 16 candidates" in said  # 14 drawn
-    assert "rows left out: broke_a_rule 1; their ids are in " in said
+    assert "train: 3 answers selected for 3 of 4 rows, out of 16 candidates" in said  # 14 drawn
+    assert "rows left out: broke_must_rule 1; their ids are in " in said
     assert (
         "ceiling, strict on train by the code rules: base without the prompt 0.0% of 4, first "
         "candidate 0.0% of 4, best of 4 50.0% of 4, with repair 75.0% of 4" in said
@@ -178,14 +178,14 @@ def test_what_was_mended_is_not_asked_again(tmp_path: Path) -> None:
     """A second run asks nothing; after a kill only the answer that was lost comes anew."""
     config = experiment(tmp_path, {"a": 0, "never": 9, "deaf": 9})
     engine = ScriptedEngine(RequestBuilder(config))
-    generate(config, Sources(engine), accept_changes=False)
+    generate(config, TeacherModels(engine), accept_changes=False)
     path = RunPaths.of(config).answers("candidates/train")
     whole = path.read_bytes()
-    generate(config, Sources(engine), accept_changes=False)
+    generate(config, TeacherModels(engine), accept_changes=False)
     assert len(engine.told) == 2 and path.read_bytes() == whole
     lines = whole.splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])  # killed in the midst of the last
-    done = generate(config, Sources(engine), accept_changes=False)["candidates/train"]
+    done = generate(config, TeacherModels(engine), accept_changes=False)["candidates/train"]
     assert len(engine.told) == 3 and (done.requested, done.reused) == (1, 10)
     assert path.read_bytes() == whole
 
@@ -194,8 +194,8 @@ def test_it_can_be_left_out(tmp_path: Path) -> None:
     """Without it nobody is told anything, and the audit says that it was not asked."""
     config = experiment(tmp_path, {"never": 9}, "teacher.repair=false")
     engine = ScriptedEngine(RequestBuilder(config))
-    generate(config, Sources(engine), accept_changes=False)
-    rules, candidates = found(config)
-    selection = select_all(config, rules, candidates)
+    generate(config, TeacherModels(engine), accept_changes=False)
+    rules, candidates = stored(config)
+    selection = select_all(config, candidates)
     assert not engine.told and selection["train"].repaired == 0
     assert audit(config, rules, candidates, selection).strict.repaired is None

@@ -12,11 +12,18 @@ from config.schema import Config
 from data.run_paths import RunPaths
 from engine.request_builder import RequestBuilder
 from teacher.audit import audit
-from teacher.generate import Sources, generate
+from teacher.generate import TeacherModels, generate
 from teacher.rejection_sampling import Selection, select_all
 from teacher.scoring import Candidates
 from tests.judge.llm.server import Body, Respond, Sent, is_probe, serving, user, verdict
-from tests.teacher.made import COMPLAINT, GOOD, ROOT, ScriptedEngine, experiment, found
+from tests.teacher.candidate_factory import (
+    COMPLAINT,
+    GOOD,
+    ROOT,
+    ScriptedEngine,
+    experiment,
+    stored,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +39,7 @@ def judged_experiment(folder: Path, url: str, rounds: dict[str, int]) -> Config:
     path = folder / "rules.yaml"
     path.write_text(yaml.safe_dump(rules), "utf-8")
     server = f"{{kind: server, base_url: {url}, model: m, timeout_s: 2, api_key_env: NO_KEY}}"
-    settings = ["teacher.judged=true", f"judge.llm={server}", f"prompt.rules={path}"]
+    settings = ["teacher.score_with_llm=true", f"judge.llm={server}", f"prompt.rules={path}"]
     return experiment(folder, rounds, *settings, "judge.arms=null")
 
 
@@ -40,14 +47,14 @@ def drawn(config: Config) -> ScriptedEngine:
     """The engine after `generate`."""
     engine = ScriptedEngine(RequestBuilder(config))
     assert isinstance(config.judge.llm, ServerSettings)
-    generate(config, Sources(engine, judge=config.judge.llm), accept_changes=False)
+    generate(config, TeacherModels(engine, judge=config.judge.llm), accept_changes=False)
     return engine
 
 
 def chosen(config: Config) -> tuple[Selection, Candidates]:
     """What the choice made of train; no server runs any more."""
-    rules, candidates = found(config)
-    selection = select_all(config, rules, candidates)
+    rules, candidates = stored(config)
+    selection = select_all(config, candidates)
     audit(config, rules, candidates, selection)
     return selection["train"], candidates
 
@@ -73,9 +80,9 @@ def test_the_judge_rejects_what_code_lets_pass(tmp_path: Path) -> None:
     (told,) = engine.told
     assert "Be friendly." in told.rsplit(COMPLAINT, 1)[1], "the judged rule is named by its text"
     selection, _ = chosen(config)
-    assert (selection.rows_kept, selection.left_out) == (1, {"broke_a_rule": ("b",)})
+    assert (selection.rows_selected, selection.rows_left_out) == (1, {"broke_must_rule": ("b",)})
     assert selection.broken_rules == {"friendly": 1}  # the other four are duplicates
-    assert selection.open_rules == {}
+    assert selection.undecided_rules == {}
     assert sum(is_probe(body) for body in served.bodies) == 1
     # one for the base and one for all candidates of each row: equal texts share their verdict
     assert calls == len(served.bodies) == 1 + 2 * 2
@@ -105,11 +112,11 @@ def test_what_the_judge_leaves_open_is_neither_kept_nor_called_broken(
         engine = drawn(config)
     assert not engine.told
     selection, candidates = chosen(config)
-    assert selection.left_out == {"undecided": ("b",)} and selection.rows_kept == 1
-    assert (selection.open_rules, selection.broken_rules) == ({"friendly": 1}, {})
+    assert selection.rows_left_out == {"undecided": ("b",)} and selection.rows_selected == 1
+    assert (selection.undecided_rules, selection.broken_rules) == ({"friendly": 1}, {})
     of_b = [one for one in candidates.train if one.answer.row == "b"]
     assert {one.answer.text for one in of_b} == {GOOD}
-    rules, _ = found(config)
+    rules, _ = stored(config)
     rule = audit(config, rules, candidates, {"train": selection}).rules["friendly"]
     assert (rule.first.n, rule.first.value, rule.best.n) == (1, 1.0, 1), "b is in no share"
 
@@ -120,17 +127,19 @@ def test_a_choice_without_the_judges_replies_keeps_nothing(tmp_path: Path) -> No
         config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
         unjudged = config.teacher.model_copy(update={"judged": False})
         code = config.model_copy(update={"teacher": unjudged})
-        generate(code, Sources(ScriptedEngine(RequestBuilder(code))), accept_changes=False)
+        generate(code, TeacherModels(ScriptedEngine(RequestBuilder(code))), accept_changes=False)
         selection, _ = chosen(config)
         assert not served.bodies and not RunPaths.of(config).teacher_calls.exists()
-        assert (selection.kept, selection.left_out) == (0, {"undecided": ("a", "b")})
+        assert (selection.selected, selection.rows_left_out) == (0, {"undecided": ("a", "b")})
         drawn(config)  # asks the judge alone: the candidates are there
-        assert chosen(config)[0].rows_kept == 2
+        assert chosen(config)[0].rows_selected == 2
         asked = len(served.bodies)
         drawn(config)
         assert len(served.bodies) == asked, "every verdict is stored"
 
 
 def test_judging_needs_a_judge() -> None:
-    with pytest.raises(ConfigError, match=r"teacher\.judged: there is no judge model; set judge"):
-        load_config(ROOT / "config/demo.yaml", ["teacher.judged=true", "judge.llm=none"])
+    with pytest.raises(
+        ConfigError, match=r"teacher\.score_with_llm: there is no judge model; set judge"
+    ):
+        load_config(ROOT / "config/demo.yaml", ["teacher.score_with_llm=true", "judge.llm=none"])

@@ -15,11 +15,15 @@ from judge.checks.applicability import asks_model
 from prompts.probe_bank import SLOT, ProbeBank, bank_path, load_probe_bank
 from prompts.prompt_file import load_prompt
 from prompts.rules import Language, RuleFile
-from teacher.probes.build import lines, make_probes
-from teacher.probes.candidates import candidates, given_of, plain
-from teacher.probes.coverage import coverage, due_on
+from teacher.probes.build import build_probes, probe_summary
+from teacher.probes.candidates import (
+    load_probe_sources,
+    probe_candidates,
+    unmarked_rows,
+)
+from teacher.probes.coverage import coverage, scored_on
 from tests.data.paths import needs_hse
-from tests.teacher.probes.probed import ROOT, given, probed
+from tests.teacher.probes.probe_factory import ROOT, built_probes, probe_sources
 
 OFF_TOPIC = "Вопрос не по теме"
 
@@ -59,13 +63,13 @@ def test_every_rule_reaches_the_floor(name: str) -> None:
     """50 rows, logged and made, of every rule whose applicability the row says; what only a model
     can say is due gets 50 of the kind that is for it, or is named.
     """
-    one, rules, probes = probed(name)
-    counts, rows = coverage(rules, [*one.train, *probes.rows]), probes.rows
+    sources, rules, probes = built_probes(name)
+    counts, rows = coverage(rules, [*sources.train, *probes.rows]), probes.rows
     for due in rules.scored_rules():
         found = counts[due.id]
         if found.logged is not None and found.probes is not None:
             assert found.logged + found.probes >= 50, due.id
-    assert probes.counts.short == {}
+    assert probes.counts.lacking == {}
     made = Counter(row.synthetic for row in rows)
     assert made["instruction"] == 50
     if name == "hse":
@@ -82,18 +86,18 @@ def test_no_probe_is_like_another_or_like_what_is_held_out(name: str) -> None:
     """0 near pairs with val and hidden, of all probes; 0 with train and among each other, of those
     whose question is new; the others ask a train question, with other passages.
     """
-    one, _, probes = probed(name)
-    near = one.config.data.near_duplicate
+    sources, _, probes = built_probes(name)
+    near = sources.config.data.near_duplicate
     keys = {question_key(row) for row in probes.rows}
-    assert not list(near_duplicates(keys, {question_key(row) for row in one.held_out}, near))
+    assert not list(near_duplicates(keys, {question_key(row) for row in sources.held_out}, near))
     new = [row for row in probes.rows if row.synthetic != "missing"]
     fresh = {question_key(row) for row in new}
     assert len(fresh) == len(new) > 80
-    assert not list(near_duplicates(fresh, {question_key(row) for row in one.train}, near))
+    assert not list(near_duplicates(fresh, {question_key(row) for row in sources.train}, near))
     assert not [pair for pair in near_duplicates(fresh, fresh, near) if pair[0] != pair[1]]
-    everything = [conversation_key(row) for row in (*one.train, *probes.rows)]
+    everything = [conversation_key(row) for row in (*sources.train, *probes.rows)]
     assert len(set(everything)) == len(everything)
-    assert len({row.id for row in (*one.train, *probes.rows)}) == len(everything)
+    assert len({row.id for row in (*sources.train, *probes.rows)}) == len(everything)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -101,10 +105,10 @@ def test_labels_leave_no_verdict_open(name: str) -> None:
     """0 missing: every code rule knows of each probe whether it is due, and those that it was made
     for are. Off topic is said of what is off topic only, and no probe says who answered better.
     """
-    one, rules, probes = probed(name)
+    sources, rules, probes = built_probes(name)
     for row in probes.rows:
         code = {
-            due.id: due_on(due, row) for due in rules.scored_rules() if not asks_model(due.rule)
+            due.id: scored_on(due, row) for due in rules.scored_rules() if not asks_model(due.rule)
         }
         assert None not in code.values(), row.id
         off_topic = row.synthetic in ("off_topic", "unethical", "homework")
@@ -112,17 +116,17 @@ def test_labels_leave_no_verdict_open(name: str) -> None:
         missing = "partial" if name == "demo" else "partial_opening"
         assert code[missing] is (row.synthetic == "missing")
         assert row.labels == ((OFF_TOPIC,) if off_topic else ())
-        assert row.synthetic in one.bank.kinds and row.id.startswith(f"probe-{row.synthetic}-")
+        assert row.synthetic in sources.bank.kinds and row.id.startswith(f"probe-{row.synthetic}-")
         assert not row.answers and not row.history
-    assert not any(row.synthetic for row in one.train)
+    assert not any(row.synthetic for row in sources.train)
 
 
 def test_the_evidence_is_gone_and_the_rest_is_there() -> None:
     """A missing answer's passages share fewer words with the question than the row's own do, in at
     least 9 of 10; an order against the prompt leaves the row its passages.
     """
-    one, _, probes = probed("demo", "probes.floor=100")
-    by_id = {row.id: row for row in one.train}
+    sources, _, probes = built_probes("demo", "probes.floor=100")
+    by_id = {row.id: row for row in sources.train}
     fewer = []
     for row in probes.rows:
         source = by_id.get(row.origin.removeprefix("bank, "))
@@ -143,19 +147,19 @@ def _shared(row: Row) -> int:
 
 def test_the_same_seed_makes_the_same_probes() -> None:
     """And another one others."""
-    first, again, other = (probed("demo", f"seed={seed}")[2].rows for seed in (0, 0, 1))
+    first, again, other = (built_probes("demo", f"seed={seed}")[2].rows for seed in (0, 0, 1))
     assert first == again != other
 
 
 def test_what_the_questions_do_not_reach_is_said() -> None:
     """54 questions are vague: a floor of 200 lacks more than 100 rows, by name and number."""
-    one, rules, probes = probed("demo", "probes.floor=200")
-    assert set(probes.counts.short) >= {"vague"}
-    logged = coverage(rules, one.train)["vague"].logged
+    sources, rules, probes = built_probes("demo", "probes.floor=200")
+    assert set(probes.counts.lacking) >= {"vague"}
+    logged = coverage(rules, sources.train)["vague"].logged
     assert logged == 17
-    assert probes.counts.short["vague"] == 200 - logged - probes.counts.made["vague"] > 100
-    told = lines(probes, coverage(rules, [*one.train, *probes.rows]))
-    assert any("vague" in line and "short of 200" in line for line in told)
+    assert probes.counts.lacking["vague"] == 200 - logged - probes.counts.made["vague"] > 100
+    told = probe_summary(probes.counts, coverage(rules, [*sources.train, *probes.rows]))
+    assert any("vague" in line and "below 200" in line for line in told)
 
 
 def test_tags_are_flipped_where_the_user_turn_shows_them() -> None:
@@ -163,7 +167,7 @@ def test_tags_are_flipped_where_the_user_turn_shows_them() -> None:
     config = load_config(
         ROOT / "config/demo.yaml", ["probes={}", "prompt.tags=[campus]", "probes.floor=60"]
     )
-    one, rules = given(config)
+    sources, rules = probe_sources(config)
     text = rules.model_dump(mode="json", by_alias=True)
     text["rules"] = [
         {
@@ -174,13 +178,13 @@ def test_tags_are_flipped_where_the_user_turn_shows_them() -> None:
         }
     ]
     due_online = RuleFile.model_validate(text)
-    probes = make_probes(one, due_online, {})
-    found = coverage(due_online, [*one.train, *probes.rows])["online"]
+    probes = build_probes(sources, due_online, {})
+    found = coverage(due_online, [*sources.train, *probes.rows])["online"]
     assert found.logged is not None and found.logged < 60
     assert found.logged + (found.probes or 0) >= 60
     flipped = [row for row in probes.rows if row.synthetic == "tags"]
     assert flipped and all(row.tags["campus"] == "Online" for row in flipped)
-    shown = {(conversation_key(row), row.tags["campus"]) for row in one.train}
+    shown = {(conversation_key(row), row.tags["campus"]) for row in sources.train}
     assert not any((conversation_key(row), row.tags["campus"]) in shown for row in flipped)
 
 
@@ -197,9 +201,9 @@ def test_plain_rows_are_those_that_nobody_marked() -> None:
         Row(id="d", question="Who?", labels=("Saiga",), comment="too long", contexts=passage),
     ]
     prompt, _ = load_prompt(config.prompt, ROOT)
-    one = given_of(config, prompt, rows, ())
-    assert [row.id for row in plain(one)] == ["a", "d"]
-    made = candidates(one, {})["instruction"]
+    sources = load_probe_sources(config, prompt, rows, ())
+    assert [row.id for row in unmarked_rows(sources)] == ["a", "d"]
+    made = probe_candidates(sources, {})["instruction"]
     labels = {one.row.origin: one.row.labels for one in made}
     assert labels == {"bank, a": None, "bank, d": ()}
 
@@ -209,7 +213,7 @@ def test_probes_that_nobody_asked_for_are_refused() -> None:
     config = load_config(ROOT / "config/demo.yaml", [])
     prompt, _ = load_prompt(config.prompt, ROOT)
     with pytest.raises(ConfigError, match=r"probes is not set; add `probes: \{\}`"):
-        given_of(config, prompt, (), ())
+        load_probe_sources(config, prompt, (), ())
     kinds = {"odd": {"questions": ["Why?"], "contexts": "own"}}
     with pytest.raises(ConfigError, match=r"bank\.yaml: .*own needs \{question\}.*'Why\?'"):
         validated(ProbeBank, {"write": "", "kinds": kinds}, "bank.yaml")

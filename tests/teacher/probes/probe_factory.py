@@ -1,4 +1,4 @@
-"""Probes of the checkout's configs, made once."""
+"""Probes of the checkout's configs, built once."""
 
 from functools import cache
 from pathlib import Path
@@ -8,8 +8,8 @@ from config.schema import Config
 from data.prepare import PreparedSplits, prepare_splits
 from prompts.prompt_file import load_prompt
 from prompts.rules import RuleFile
-from teacher.probes.build import Probes, make_probes
-from teacher.probes.candidates import Given, given_of
+from teacher.probes.build import Probes, build_probes
+from teacher.probes.candidates import ProbeSources, load_probe_sources
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -20,16 +20,17 @@ def logs_of(name: str, seed: int) -> PreparedSplits:
     return prepare_splits(load_config(ROOT / f"config/{name}.yaml").data, ROOT, seed)
 
 
-def given(config: Config) -> tuple[Given, RuleFile]:
-    """All that probes are made of, from the logs of an experiment."""
+def probe_sources(config: Config) -> tuple[ProbeSources, RuleFile]:
+    """Everything that probes are made from, for the logs of an experiment; and its rules."""
     rows = logs_of(config.name, config.seed)
     prompt, rules = load_prompt(config.prompt, ROOT)
     held_out = [*rows.val, *(rows.hidden or ())]
-    return given_of(config, prompt, rows.train, held_out), rules
+    return load_probe_sources(config, prompt, rows.train, held_out), rules
 
 
 @cache
-def probed(name: str, *changes: str) -> tuple[Given, RuleFile, Probes]:
+def built_probes(name: str, *changes: str) -> tuple[ProbeSources, RuleFile, Probes]:
     """The probes of a config of the checkout."""
-    one, rules = given(load_config(ROOT / f"config/{name}.yaml", ["probes={}", *changes]))
-    return one, rules, make_probes(one, rules, {})
+    config = load_config(ROOT / f"config/{name}.yaml", ["probes={}", *changes])
+    sources, rules = probe_sources(config)
+    return sources, rules, build_probes(sources, rules, {})

@@ -15,9 +15,9 @@ from engine.base import Completion, Request
 from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
 from judge.reference.perplexity import perplexities
-from teacher.generate import Sources, generate
+from teacher.generate import TeacherModels, generate
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PASSAGES = tuple(Context(text=f"Passage {at} " * 300) for at in range(3))
 ROWS = [
     Row(
@@ -95,17 +95,20 @@ def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) ->
     """3 answers of 2 rows; a rerun asks none; a third row's new label asks one more."""
     config = demo(tmp_path)
     engine, path = SureEngine(), RunPaths.of(config).answers("scored/teacher")
-    assert generate(config, Sources(engine), accept_changes=False)["scored/teacher"].requested == 3
+    assert (
+        generate(config, TeacherModels(engine), accept_changes=False)["scored/teacher"].requested
+        == 3
+    )
     found = perplexities({"teacher": read_answers(path)})["teacher"]
     assert found.value == pytest.approx(2.718281828**0.5)
     assert (found.n, found.left_out) == (3, 0)
     assert found.tokens == sum(len(request.scored_ids) for request in engine.scored)
-    again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
+    again = generate(config, TeacherModels(engine), accept_changes=False)["scored/teacher"]
     assert (again.requested, again.reused, len(engine.scored)) == (0, 3, 3)
     changed = [*ROWS[:2], ROWS[2].model_copy(update={"labels": ("GigaChat",)})]
     write_records(RunPaths.of(config).split("val"), changed)
-    again = generate(config, Sources(engine), accept_changes=False)["scored/teacher"]
+    again = generate(config, TeacherModels(engine), accept_changes=False)["scored/teacher"]
     assert (again.requested, again.reused, len(engine.scored)) == (1, 3, 4)
     write_records(RunPaths.of(config).split("val"), ROWS)
-    generate(config, Sources(engine), accept_changes=False)
+    generate(config, TeacherModels(engine), accept_changes=False)
     assert {answer.row for answer in read_answers(path)} == {"both", "one"}, "as the rows have it"

@@ -1,7 +1,8 @@
-"""Candidates with their verdicts, made up, and an experiment of which every answer is scripted."""
+"""Made-up candidates with verdicts, and an experiment whose answers are all scripted."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from config.load import load_config
@@ -14,7 +15,8 @@ from engine.base import Completion, Request
 from engine.request_builder import RequestBuilder
 from judge.verdict import Outcome, Verdict
 from prompts.rules import RuleFile
-from teacher.scoring import Candidates, ScoredCandidate, repaired_arm, stored_candidates
+from teacher.scored_candidate import ScoredCandidate, repair_arm
+from teacher.scoring import Candidates, stored_candidates
 from tests.engine.fake_engine import fake_top_logprobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +40,7 @@ def candidate(
     row: str,
     sample: int,
     outcomes: tuple[Outcome, Outcome] = ("pass", "pass"),
-    likely: float = -1.0,
+    logprob: float = -1.0,
     text: str = "",
     finish: Finish = "stop",
 ) -> ScoredCandidate:
@@ -53,7 +55,7 @@ def candidate(
         finish=finish,
         seed=0,
         prompt_tokens=1,
-        logprobs=(likely,),
+        logprobs=(logprob,),
     )
     verdicts = [
         Verdict(
@@ -66,22 +68,22 @@ def candidate(
         )
         for rule, outcome in zip(("must", "should"), outcomes, strict=True)
     ]
-    return ScoredCandidate(answer, verdicts)
+    return ScoredCandidate(answer, verdicts, RULES.must_rules)
 
 
-def unlabelled(one: ScoredCandidate) -> ScoredCandidate:
-    """The same candidate to a row whose labels would have to bring the missing verdicts."""
-    changed = [
+def unlabelled(scored: ScoredCandidate) -> ScoredCandidate:
+    """The same candidate of a row without the labels that its missing verdicts need."""
+    verdicts = [
         verdict.model_copy(update={"reason": verdict.reason and "unlabelled"})
-        for verdict in one.verdicts
+        for verdict in scored.verdicts
     ]
-    return ScoredCandidate(one.answer, changed)
+    return replace(scored, verdicts=verdicts)
 
 
-def mended(one: ScoredCandidate) -> ScoredCandidate:
-    """The same candidate as one of the repair turn."""
-    arm = repaired_arm(one.answer.arm)
-    return ScoredCandidate(one.answer.model_copy(update={"arm": arm}), one.verdicts)
+def repaired(scored: ScoredCandidate) -> ScoredCandidate:
+    """The same candidate from the repair turn."""
+    arm = repair_arm(scored.answer.arm)
+    return replace(scored, answer=scored.answer.model_copy(update={"arm": arm}))
 
 
 class ScriptedEngine:
@@ -97,7 +99,7 @@ class ScriptedEngine:
     def __init__(self, builder: RequestBuilder) -> None:
         self._decode = builder.renderer.tokenizer.decode
         self.asked: Counter[str] = Counter()  # candidates, by question
-        self.told: list[str] = []  # conversations that went on, as text
+        self.told: list[str] = []  # prompts of the repair turn
         self.bare = 0  # questions without the prompt
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -116,9 +118,9 @@ class ScriptedEngine:
         if "You are the help desk" not in prompt:
             self.bare += 1
             return GOOD if "base knows" in question else BAD
-        drawn = request.sampling.temperature > 0
-        good = drawn and self.asked[question] >= int(question.rsplit(" ", 1)[1])
-        self.asked[question] += drawn
+        sampled = request.sampling.temperature > 0
+        good = sampled and self.asked[question] >= int(question.rsplit(" ", 1)[1])
+        self.asked[question] += sampled
         return GOOD if good else BAD
 
     def close(self) -> None:
@@ -128,7 +130,7 @@ class ScriptedEngine:
 def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
     """The demo's prompt and rules, with train rows that are answered well from a given round on."""
     settings = ["name=t", f"runs={folder}", "teacher.candidates=4", "teacher.repair=true"]
-    settings += ["teacher.same_text=null", *changes]  # all rows learn the same text
+    settings += ["teacher.max_same_text_share=null", *changes]  # all rows learn the same text
     config = load_config(ROOT / "config/demo.yaml", settings)
     run = RunPaths.of(config)
     passage = (Context(text="The museum opens at ten in the morning."),)
@@ -146,7 +148,7 @@ def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
     return config
 
 
-def found(config: Config) -> tuple[RuleFile, Candidates]:
-    """The rules, and what `generate` left."""
+def stored(config: Config) -> tuple[RuleFile, Candidates]:
+    """The rules, and the candidates that `generate` stored."""
     builder = RequestBuilder(config)
     return builder.rules, stored_candidates(config, builder.prompt, builder.rules)

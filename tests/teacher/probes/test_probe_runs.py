@@ -19,12 +19,12 @@ from engine.request_builder import RequestBuilder
 from pipeline.stages import pipeline_stages
 from student.dataset import load_training_data
 from teacher.audit import Audit, audit
-from teacher.generate import Sources, generate
-from teacher.probes.build import make_probes
-from teacher.probes.generate_questions import write_questions
+from teacher.generate import TeacherModels, generate
+from teacher.probes.build import build_probes
+from teacher.probes.generate_questions import generate_questions
 from teacher.rejection_sampling import select_all
 from teacher.scoring import stored_candidates
-from tests.teacher.probes.probed import ROOT, given
+from tests.teacher.probes.probe_factory import ROOT, probe_sources
 
 
 @pytest.fixture(autouse=True)
@@ -83,39 +83,41 @@ def test_the_models_own_questions(tmp_path: Path) -> None:
     """Asked as often as the floor for each of four kinds; copies of the bank's are left out, what
     is kept comes before the bank's, without number and quotes, and a second run asks nothing.
     """
-    config = run_of(tmp_path, "probes.from_model=true")
-    one, rules = given(config)
+    config = run_of(tmp_path, "probes.generate_questions=true")
+    sources, rules = probe_sources(config)
     engine = ProbedEngine(RequestBuilder(config))
-    written = write_questions(config, one.bank, engine, False)
+    written = generate_questions(config, sources.bank, engine, False)
     assert engine.asked == 4 * 40
     assert {kind for kind, texts in written.items() if texts} == {
         *("off_topic", "unethical", "homework", "vague")
     }
     assert all(text.startswith("Why is my ") and text.endswith("?") for text in written["vague"])
     assert 10 <= len(written["vague"]) <= 27  # two of three, those that are alike aside
-    assert write_questions(config, one.bank, engine, False) == written and engine.asked == 160
-    probes = make_probes(one, rules, written)
+    assert (
+        generate_questions(config, sources.bank, engine, False) == written and engine.asked == 160
+    )
+    probes = build_probes(sources, rules, written)
     mine = [row for row in probes.rows if row.origin == "model"]
-    assert len(mine) == probes.counts.written > 0
+    assert len(mine) == probes.counts.generated > 0
     assert {row.synthetic for row in mine} == {"vague"} and mine[0].question in written["vague"]
 
 
 def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     """From the one place that gives teacher and student their rows; the audit tells them apart."""
-    config = run_of(tmp_path, "teacher.same_text=null")  # the engine says one text only
+    config = run_of(tmp_path, "teacher.max_same_text_share=null")  # the engine says one text only
     run = RunPaths.of(config)
     with pytest.raises(DataError, match="python -m teacher CONFIG probes"):
         run.training_rows(config)
-    one, rules = given(config)
-    probes = make_probes(one, rules, {})
+    sources, rules = probe_sources(config)
+    probes = build_probes(sources, rules, {})
     write_records(run.probes, probes.rows)
     write_text(run.probe_counts, probes.counts.model_dump_json())
     assert tuple(read_records(run.probes, Row)) == probes.rows
     assert list(run.training_rows(config)) == [*run.rows("train"), *probes.rows]
     builder = RequestBuilder(config)
-    generate(config, Sources(ProbedEngine(builder)), accept_changes=False)
-    candidates = stored_candidates(config, one.prompt, rules)
-    selection = select_all(config, rules, candidates)
+    generate(config, TeacherModels(ProbedEngine(builder)), accept_changes=False)
+    candidates = stored_candidates(config, sources.prompt, rules)
+    selection = select_all(config, candidates)
     assert selection["train"].rows == 205 + len(probes.rows)
     found = audit(config, rules, candidates, selection)
     assert found == Audit.model_validate_json(run.audit.read_bytes())
@@ -124,9 +126,9 @@ def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     assert found.strict.first.n <= 205, "the ceiling is of logged rows alone"
     assert found.coverage["vague"].model_dump() == {"logged": 17, "probes": 23, "unknown": 0}
     # the answer obeys where neither refusal nor partial answer is due: there the probe is learnt
-    assert 0 < sum(one.kept for one in found.probes.values()) < selection["train"].kept
+    assert 0 < sum(one.rows_selected for one in found.probes.values()) < selection["train"].selected
     learnt = load_training_data(config, config.students[0], builder).train
-    assert len(learnt) == selection["train"].kept > 20
+    assert len(learnt) == selection["train"].selected > 20
 
 
 def test_the_stage_is_there_when_probes_are_asked_for(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""The actions of `python -m teacher`: each runs one step and prints its summary.
+
+Heavy imports are inside the actions, so that none waits for packages that only others need.
+"""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config.schema import Config
+from data.run_paths import RunPaths
+from data.shards import UNSHARDED, parse_shard
+
+if TYPE_CHECKING:
+    from teacher.audit import RuleAudit
+    from teacher.generate import TeacherModels
+
+
+def run_probes(config: Config, accept_changes: bool) -> None:
+    """Makes the probes and prints the coverage of each rule."""
+    from data.atomic_write import write_text
+    from data.jsonl import write_records
+    from prompts.prompt_file import load_prompt
+    from teacher.probes.build import build_probes, probe_summary
+    from teacher.probes.candidates import load_probe_sources
+    from teacher.probes.coverage import coverage
+
+    run, (prompt, rules) = RunPaths.of(config), load_prompt(config.prompt, Path())
+    train = run.rows("train")
+    sources = load_probe_sources(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
+    generated: dict[str, list[str]] = {}
+    if config.probes is not None and config.probes.generate_questions:
+        from engine.vllm_engine import VllmEngine
+        from teacher.probes.generate_questions import generate_questions
+
+        engine = VllmEngine(config.model.name, config.model.max_length)
+        try:
+            generated = generate_questions(config, sources.bank, engine, accept_changes)
+        finally:
+            engine.close()
+    probes = build_probes(sources, rules, generated)
+    write_records(run.probes, probes.rows)
+    write_text(run.probe_counts, probes.counts.model_dump_json(indent=1) + "\n")
+    print("\n".join(probe_summary(probes.counts, coverage(rules, [*train, *probes.rows]))))
+
+
+def run_generate(
+    config: Config, models: "TeacherModels", accept_changes: bool, shard_name: str | None
+) -> None:
+    """Samples all arms of the teacher; `shard_name`: I/N, or None for all rows."""
+    from judge.score import judging_server
+    from teacher.generate import generate
+
+    shard = UNSHARDED if shard_name is None else parse_shard(shard_name)
+    try:
+        with judging_server(config) if config.teacher.score_with_llm else nullcontext() as judge:
+            summaries = generate(config, models._replace(judge=judge), accept_changes, shard)
+    finally:
+        models.close()
+    for arm, summary in summaries.items():
+        print(
+            f"{arm + shard.suffix}: {summary.requested} requested, {summary.reused} reused, "
+            f"{summary.too_long} too long, {summary.truncated} truncated"
+        )
+
+
+def run_merge(config: Config, identity: str) -> None:
+    """Joins the shards; `identity`: of the engine that answered."""
+    from teacher.merge_shards import merge_shards
+
+    for arm, summary in merge_shards(config, identity).items():
+        print(
+            f"{arm}: {summary.answers} answers from {summary.shards} shards, none missing; "
+            f"{summary.too_long} too long, {summary.dropped} no longer wanted"
+        )
+
+
+def run_prepare(config: Config) -> None:
+    """Writes the batch files and prints their paths."""
+    from teacher.prepare_batch import prepare_batch
+
+    batch = prepare_batch(config)
+    print(
+        f"{batch.requests} requests in {len(batch.files)} files, {batch.answered} are answered, "
+        f"{batch.failed} came back as errors"
+    )
+    for path in batch.files:
+        print(path)
+
+
+def run_select(config: Config) -> None:
+    """Selects the answers to learn, audits the candidates and prints the ceiling."""
+    from prompts.prompt_file import load_prompt
+    from teacher.audit import audit
+    from teacher.rejection_sampling import select_all
+    from teacher.scoring import stored_candidates
+
+    prompt, rules = load_prompt(config.prompt, Path())
+    candidates = stored_candidates(config, prompt, rules)
+    selections = select_all(config, candidates)
+    for split, selection in selections.items():
+        print(
+            f"{split}: {selection.selected} answers selected for {selection.rows_selected} of "
+            f"{selection.rows} rows, out of {selection.candidates} candidates"
+        )
+        if selection.rows_left_out:
+            reasons = [f"{name} {len(ids)}" for name, ids in selection.rows_left_out.items()]
+            path = RunPaths.of(config).audit
+            print(f"  rows left out: {', '.join(reasons)}; their ids are in {path}")
+    strict = audit(config, rules, candidates, selections).strict
+    by = "code rules and the judge" if config.teacher.score_with_llm else "code rules"
+    print(f"ceiling, strict on train by the {by}: {_ceiling(strict, config.teacher.candidates)}")
+
+
+def _ceiling(strict: "RuleAudit", candidates: int) -> str:
+    shares = {
+        "base without the prompt": strict.base,
+        "first candidate": strict.first,
+        f"best of {candidates}": strict.best,
+        "with repair": strict.repaired,
+    }
+    return ", ".join(
+        f"{name} {share.value:.1%} of {share.n}"
+        for name, share in shares.items()
+        if share is not None and share.value is not None
+    )
