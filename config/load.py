@@ -142,16 +142,11 @@ def _merged(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
 
 
 def _assign(values: Any, keys: list[str], value: Any, override: str) -> None:
-    for key in keys[:-1]:
-        if isinstance(values, list) and key.isdigit() and int(key) < len(values):
-            values = values[int(key)]
-        elif isinstance(values, dict):
-            values = values.setdefault(key, {})
-        else:
-            raise ConfigError(f"override {override!r}: {key!r} has no settings of its own")
-    if isinstance(values, list) and keys[-1].isdigit() and int(keys[-1]) < len(values):
-        values[int(keys[-1])] = value
-    elif isinstance(values, dict):
-        values[keys[-1]] = value
-    else:
-        raise ConfigError(f"override {override!r}: there is no setting {keys[-1]!r} to set")
+    *parents, last = keys
+    try:
+        for key in parents:
+            values = values[int(key)] if isinstance(values, list) else values.setdefault(key, {})
+        values[int(last) if isinstance(values, list) else last] = value
+    except (AttributeError, IndexError, TypeError, ValueError):
+        path = ".".join(keys)
+        raise ConfigError(f"override {override!r}: the settings have no place {path}") from None

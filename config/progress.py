@@ -23,40 +23,26 @@ _REPORT_S = 0.5  # seconds between two events
 
 
 class ProgressEvent(BaseModel, frozen=True):
-    """The state of a progress bar at one moment."""
+    """The state of a progress bar at one moment; tqdm's names."""
 
-    label: str
-    done: int
+    prefix: str
+    n: int  # done
     total: int | None
     unit: str
     initial: int  # done before the bar began; excluded from the rate
-    seconds: float  # since the bar began
-    message: str | None
+    elapsed: float  # seconds since the bar began
+    postfix: str | None  # a message, such as the loss
 
     def meter(self, columns: int) -> str:
         """The bar as text with the time left, `columns` wide; 0: numbers only."""
-        return tqdm.format_meter(
-            self.done,
-            self.total or 0,
-            self.seconds,
-            ncols=columns,
-            prefix=self.label,
-            unit=self.unit,
-            postfix=self.message,
-            initial=self.initial,
-        )
+        return tqdm.format_meter(**self.model_dump(), ncols=columns)
 
 
 class ProgressBar(_Tqdm):
     """A bar in the terminal, or its events in the file that `PROGRESS_FILE` names."""
 
     def __init__(
-        self,
-        label: str,
-        unit: str,
-        total: int | None,
-        initial: int = 0,
-        delay_s: float = 0.0,
+        self, label: str, unit: str, total: int | None, initial: int = 0, delay_s: float = 0.0
     ) -> None:
         """`unit`: with a leading space. Nothing is shown before `delay_s` seconds have passed."""
         self._events = os.environ.get(PROGRESS_FILE)
@@ -76,16 +62,7 @@ class ProgressBar(_Tqdm):
         if self._events is None:
             super().display(msg, pos)
             return
-        state = self.format_dict
-        event = ProgressEvent(
-            label=state["prefix"].removesuffix(": "),
-            done=state["n"],
-            total=state["total"],
-            unit=state["unit"],
-            initial=state["initial"],
-            seconds=state["elapsed"],
-            message=state["postfix"],
-        )
+        event = ProgressEvent.model_validate(self.format_dict)
         with open(self._events, "a", encoding="utf-8") as file:
             file.write(event.model_dump_json() + "\n")
 
@@ -96,9 +73,6 @@ def latest_event(path: Path) -> ProgressEvent | None:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = file.read().split(b"\n")  # the last part is empty or a torn line
-    except FileNotFoundError:
-        return None
-    try:
         return ProgressEvent.model_validate_json(lines[-2]) if len(lines) > 1 else None
-    except ValidationError:  # written by something else
+    except (FileNotFoundError, ValidationError):  # not begun, or written by something else
         return None

@@ -5,7 +5,7 @@ Light on purpose: each action imports its own module when it runs, so `--help` i
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,48 +24,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["compare"]:  # reads several runs, so it takes no CONFIG
         return _compare(words[1:])
     arguments = judge_parser().parse_args(words)
-    code: int = arguments.run_action(load_arguments(arguments), arguments)
-    return code
+    return _run_action(load_arguments(arguments), arguments)
 
 
 def judge_parser() -> argparse.ArgumentParser:
-    """The parser of all actions that take a CONFIG; sets `run_action`."""
+    """The parser of all actions that take a CONFIG."""
     parser = command_parser("judge", "Scores answers by the rules and calibrates the scores.")
     parser.epilog = f"without CONFIG: {COMPARE} RUN…  {COMPARE_HELP}"
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    def action(
-        name: str, run: "Callable[[Config, argparse.Namespace], int]", text: str
-    ) -> argparse.ArgumentParser:
-        subparser = actions.add_parser(name, help=text, description=text)
-        subparser.set_defaults(run_action=run)
-        return subparser
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=text, description=text)
 
     _add_score_arguments(
-        action("score", _score, "score every arm's answers; exit code 3: too many missing verdicts")
+        add("score", "score every arm's answers; exit code 3: too many missing verdicts")
     )
-    action(
-        "calibrate", _calibrate, "compare the judge with human labels, mutated answers and attacks"
-    ).add_argument("--code", action="store_true", help="code rules only; asks no model")
-    action(
-        "draft-rules", _draft_rules, "have a model split the system prompt into draft rules"
-    ).add_argument("--out", metavar="FILE", help="where to write; default: prompt.rules of CONFIG")
-    action(
+    calibrate = add("calibrate", "compare the judge with human labels, mutated answers and attacks")
+    calibrate.add_argument("--code", action="store_true", help="code rules only; asks no model")
+    draft = add("draft-rules", "have a model split the system prompt into draft rules")
+    draft.add_argument(
+        "--out", metavar="FILE", help="where to write; default: prompt.rules of CONFIG"
+    )
+    add(
         "gate",
-        _gate,
-        "check the best student against judge.gate: "
-        "0 passed, 1 failed, 3 inconclusive, 4 not calibrated",
+        "check the best student against judge.gate: 0 passed, 1 failed, 3 inconclusive, "
+        "4 not calibrated",
     )
-    export = action(
-        "export-for-labelling", _export, "write a random sample of an arm's answers as a CSV sheet"
-    )
+    export = add("export-for-labelling", "write a random sample of an arm's answers as a CSV sheet")
     export.add_argument("--arm", required=True, help="base, teacher, student/NAME, logged/NAME, …")
     export.add_argument("--rows", required=True, type=int, metavar="N", help="answers to label")
-    action(
-        "import-labels",
-        _import_labels,
-        "read a labelled sheet and estimate the arm's rate of good answers",
-    ).add_argument("sheet", metavar="SHEET", type=Path, help="the filled-in CSV file")
+    labels = add(
+        "import-labels", "read a labelled sheet and estimate the arm's rate of good answers"
+    )
+    labels.add_argument("sheet", metavar="SHEET", type=Path, help="the filled-in CSV file")
     for subparser in actions.choices.values():
         add_run_arguments(subparser)
     return parser
@@ -96,40 +87,21 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _score(config: "Config", arguments: argparse.Namespace) -> int:
-    from judge.score import score_command
-
-    return score_command(config, arguments)
-
-
-def _calibrate(config: "Config", arguments: argparse.Namespace) -> int:
-    from judge.calibration.calibrate import calibrate_command
-
-    return calibrate_command(config, arguments)
-
-
-def _draft_rules(config: "Config", arguments: argparse.Namespace) -> int:
-    from judge.drafting.draft_rules import draft_rules_command
-
-    return draft_rules_command(config, arguments)
-
-
-def _gate(config: "Config", arguments: argparse.Namespace) -> int:
-    from judge.gate.command import gate_command
-
-    return gate_command(config)
-
-
-def _export(config: "Config", arguments: argparse.Namespace) -> int:
-    from judge.annotation.export import export_command
-
-    return export_command(config, arguments)
-
-
-def _import_labels(config: "Config", arguments: argparse.Namespace) -> int:
-    from judge.annotation.import_labels import import_labels_command
-
-    return import_labels_command(config, arguments)
+def _run_action(config: "Config", arguments: argparse.Namespace) -> int:
+    match arguments.action:
+        case "score":
+            from judge.score import score_command as command
+        case "calibrate":
+            from judge.calibration.calibrate import calibrate_command as command
+        case "draft-rules":
+            from judge.drafting.draft_rules import draft_rules_command as command
+        case "gate":
+            from judge.gate.command import gate_command as command
+        case "export-for-labelling":
+            from judge.annotation.export import export_command as command
+        case _:
+            from judge.annotation.import_labels import import_labels_command as command
+    return command(config, arguments)
 
 
 def _compare(words: Sequence[str]) -> int:

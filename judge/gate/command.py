@@ -1,5 +1,6 @@
 """`python -m judge CONFIG gate`: the gates of a run as an exit code and as JUnit XML."""
 
+import argparse
 from collections.abc import Iterator
 
 from config.schema import Config
@@ -17,7 +18,7 @@ LISTED = 10  # failed answers named per rule
 _CASES: dict[str, CaseOutcome] = {"pass": "pass", "fail": "failure"}  # all else: error
 
 
-def gate_command(config: Config) -> int:
+def gate_command(config: Config, arguments: argparse.Namespace) -> int:
     """One line per gate, and judge/gate.xml. Returns 0, 1, 3 or 4."""
     measured = read_measurements(config)
     gates = list(decide_gates(config.judge, measured))

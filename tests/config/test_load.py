@@ -55,6 +55,13 @@ def test_overrides_reach_into_lists_and_win() -> None:
     assert changed.teacher.candidates == 2
 
 
+@pytest.mark.parametrize("path", ["name.first", "students.9.name", "students.x.name"])
+def test_an_override_without_a_place_is_refused(path: str) -> None:
+    """A text has no settings of its own, a list only so many entries."""
+    with pytest.raises(ConfigError, match=f"the settings have no place {path}"):
+        load_config(ROOT / "config/demo.yaml", [f"{path}=1"])
+
+
 def test_extends_merges_and_refuses_a_circle(tmp_path: Path) -> None:
     """A child changes what it names; two files that extend each other are an error, not a hang."""
     child = tmp_path / "child.yaml"

@@ -19,8 +19,8 @@ def test_events_hold_what_a_bar_shows(
         bar.set_postfix(loss="0.5")
         event = latest_event(path)
     assert event is not None
-    assert (event.label, event.done, event.total, event.message) == ("teacher", 20, 40, "loss=0.5")
-    text = event.model_copy(update={"seconds": 5.0}).meter(0)
+    assert (event.n, event.total, event.postfix) == (20, 40, "loss=0.5")
+    text = event.model_copy(update={"elapsed": 5.0}).meter(0)
     assert text == "teacher:  50% 20/40 [00:05<00:10,  2.00 answers/s, loss=0.5]"
     assert len(event.meter(60)) == 60
     assert capfd.readouterr().err == ""
@@ -34,8 +34,8 @@ def test_a_torn_event_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         bar.update(3)
     whole = latest_event(path)
     with path.open("a") as file:
-        file.write('{"label": "ju')
-    assert whole is not None and whole.done == 3
+        file.write('{"prefix": "ju')
+    assert whole is not None and whole.n == 3
     assert latest_event(path) == whole
 
 
