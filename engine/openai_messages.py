@@ -102,7 +102,7 @@ class ChatCodec:
             return self.filtered(request)
         if self._backend.same_tokenizer:
             return self._completion_from_ids(request, reply)
-        text = self._renderer.neutral((choice.message.content or "").strip())
+        text = self._renderer.template.neutralise((choice.message.content or "").strip())
         ids = self._renderer.answer_ids(text)
         if choice.finish == "length":
             return Completion(request.key, text, ids[:-1], "length")

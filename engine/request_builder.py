@@ -18,7 +18,7 @@ from engine.batch_job import Task
 from engine.models import load_tokenizer, model_identity, resolve_model
 from prompts.chat_encoder import Message
 from prompts.prompt_file import load_prompt
-from prompts.renderer import Kept, Renderer
+from prompts.renderer import FittedContexts, Renderer
 
 _CACHED_ROWS = 20_000  # rows whose fitting passages are cached
 
@@ -63,23 +63,23 @@ class RequestBuilder:
         )
         answer_tokens = max(config.teacher.sampling.max_tokens, config.predict.sampling.max_tokens)
         self.budget = config.model.max_length - answer_tokens  # tokens of the longest prompt
-        self._fitted: dict[str, Kept] = {}
+        self._fitted: dict[str, FittedContexts] = {}
 
-    def fit_contexts(self, row: Row) -> Kept:
+    def fit_contexts(self, row: Row) -> FittedContexts:
         """The passages of a row that fit the budget in every view."""
         if row.id not in self._fitted:
             if len(self._fitted) >= _CACHED_ROWS:
                 self._fitted.clear()
-            self._fitted[row.id] = self.renderer.kept_contexts(row, self.budget)
+            self._fitted[row.id] = self.renderer.fit_contexts(row, self.budget)
         return self._fitted[row.id]
 
     def view_ids(self, row: Row, view: View) -> tuple[int, ...]:
         """The prompt's token ids in a view, up to where the answer begins."""
-        return self.renderer.prompt_ids(self._messages(row, view))
+        return self.renderer.template.prompt_ids(self._messages(row, view))
 
     def _messages(self, row: Row, view: View) -> list[Message]:
         fitted = self.fit_contexts(row)
-        return self.renderer.messages(fitted.shown(row), fitted.contexts, view.prompted, view.order)
+        return self.renderer.messages(fitted.apply(row), fitted.contexts, view.prompted, view.order)
 
     def tasks(
         self,
@@ -96,7 +96,7 @@ class RequestBuilder:
             messages = self._messages(row, view)
             request = make_request(
                 self.identity,
-                self.renderer.prompt_ids(messages),
+                self.renderer.template.prompt_ids(messages),
                 sampling,
                 seed,
                 view.adapter,
@@ -128,7 +128,7 @@ class RequestBuilder:
         """The settings that determine an arm's answers."""
         return {
             "model": self.identity,
-            "chat template": self.renderer.template_sha256,
+            "chat template": self.renderer.template.sha256,
             "prompt": self.prompt.sha256 if view.prompted else self.prompt.user_template,
             "adapter": view.adapter.sha256 if view.adapter else None,
             "sampling": sampling.model_dump(),

@@ -62,7 +62,7 @@ def _note(builder: RequestBuilder, row: Row) -> str:
     notes = []
     if kept.dropped:
         notes.append(f"{kept.dropped} of {len(row.contexts)} passages dropped")
-    if earlier := kept.dropped_before(row):
+    if earlier := kept.dropped_from_history(row):
         notes.append(f"{earlier} passages of earlier turns dropped")
     return ", ".join(notes)
 

@@ -42,10 +42,10 @@ def manifest(config: Config) -> dict[str, Any]:
         "model": {"name": config.model.name, "sha256": builder.identity},
         "teacher": _teacher(config),
         "tokenizer": builder.renderer.tokenizer.name_or_path.rsplit("/", 1)[-1],
-        "template_sha256": builder.renderer.template_sha256,
+        "template_sha256": builder.renderer.template.sha256,
         "prompt_sha256": builder.prompt.sha256,
         "system_prompt_sha256": builder.rules.prompt_sha256,
-        "unprompted_frame": builder.renderer.unprompted_frame,
+        "unprompted_frame": builder.renderer.template.unprompted_frame,
         "seeds": {
             "experiment": config.seed,
             **{student.name: config.seed_of(student) for student in config.students},

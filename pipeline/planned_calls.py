@@ -67,7 +67,7 @@ def _judging_of_arms(builder: RequestBuilder, splits: Splits) -> list[str]:
     if server is None:
         return ["judge: 0 calls"]
     rows: dict[JudgedSplit, list[Row]] = {
-        split: [builder.fit_contexts(row).shown(row) for row in splits[split]]
+        split: [builder.fit_contexts(row).apply(row) for row in splits[split]]
         for split in get_args(JudgedSplit)
     }
     return plan_judging(builder.config, server, rows).summary(server.price_per_million)

@@ -102,8 +102,8 @@ def answer_token_ids(builder: RequestBuilder, answer: Answer) -> tuple[int, ...]
     The text is tokenised anew where the teacher has another tokenizer, or where its ids contain
     control tokens of the chat template.
     """
-    ids, end = answer.token_ids, builder.renderer.end_of_turn
-    if ids and builder.renderer.control_ids(ids) == (end,) and ids[-1] == end:
+    ids, end = answer.token_ids, builder.renderer.template.end_of_turn
+    if ids and builder.renderer.template.control_ids(ids) == (end,) and ids[-1] == end:
         text = builder.renderer.tokenizer.decode(ids[:-1], clean_up_tokenization_spaces=False)
         if str(text).strip() == answer.text:
             return ids
@@ -183,5 +183,8 @@ def retention_prompts(builder: RequestBuilder, path: Path) -> list[tuple[int, ..
     if not questions:
         raise DataError(f"retention.questions = {path}: holds no question")
     renderer = builder.renderer
-    turns = [{"role": "user", "content": renderer.neutral(question)} for question in questions]
-    return [renderer.prompt_ids([turn]) for turn in turns]
+    turns = [
+        {"role": "user", "content": renderer.template.neutralise(question)}
+        for question in questions
+    ]
+    return [renderer.template.prompt_ids([turn]) for turn in turns]

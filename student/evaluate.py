@@ -32,7 +32,7 @@ def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Eval
     rows = RunPaths.of(config).rows("val")[: config.predict.eval_rows]
     rows = [row for row in rows if builder.fit_contexts(row).fits]
     prompts = shard_for_rank([builder.view_ids(row, View(prompted=False)) for row in rows])
-    end, max_tokens = builder.renderer.end_of_turn, config.predict.sampling.max_tokens
+    end, max_tokens = builder.renderer.template.end_of_turn, config.predict.sampling.max_tokens
     generated = gather_shards(greedy_answers(model, prompts, end, max_tokens))
     answers = [
         _answer(builder, row, ids, max_tokens) for row, ids in zip(rows, generated, strict=True)

@@ -97,7 +97,7 @@ def _fingerprint(
         "start": start,
         "seed": config.seed_of(student),
         "model": builder.identity,
-        "chat template": builder.renderer.template_sha256,
+        "chat template": builder.renderer.template.sha256,
         "prompt": builder.prompt.sha256,
         "answers": data_sha256,
     }
@@ -162,7 +162,10 @@ def _train(
 def _training_task(
     student: StudentSettings, builder: RequestBuilder, data: TrainingData, model: TorchModel
 ) -> TrainingTask:
-    end, max_tokens = builder.renderer.end_of_turn, builder.config.predict.sampling.max_tokens
+    end, max_tokens = (
+        builder.renderer.template.end_of_turn,
+        builder.config.predict.sampling.max_tokens,
+    )
     teacher_prompts = [example.teacher_prompt_ids for example in data.train]
     distiller = Distiller(
         model=model,

@@ -126,7 +126,7 @@ class _Generation:
             VerdictStore(self._path(arm)) as store,
         ):
             for chunk in self._chunks(split):
-                dropped += sum(builder.fit_contexts(row).dropped_before(row) for row in chunk)
+                dropped += sum(builder.fit_contexts(row).dropped_from_history(row) for row in chunk)
                 self._sample_rounds(job, store, arm, chunk)
             summary = job.summary
         if dropped:

@@ -55,7 +55,7 @@ def _task(builder: RequestBuilder, arm: str, row: Row, failed: ScoredCandidate) 
     sample = teacher.candidates
     (task,) = builder.tasks(repair_arm(arm), [row], view, teacher.sampling, sample)
     messages = tuple(conversation(builder, row, failed))
-    ids, seed = builder.renderer.prompt_ids(messages), task.request.seed
+    ids, seed = builder.renderer.template.prompt_ids(messages), task.request.seed
     request = make_request(builder.identity, ids, teacher.sampling, seed, messages=messages)
     return replace(task, request=request)
 
@@ -72,6 +72,6 @@ def conversation(builder: RequestBuilder, row: Row, failed: ScoredCandidate) -> 
     )
     return [
         *renderer.messages(row, builder.fit_contexts(row).contexts, True, answer.order),
-        {"role": "assistant", "content": renderer.neutral(answer.text)},
-        {"role": "user", "content": renderer.neutral(complaint)},
+        {"role": "assistant", "content": renderer.template.neutralise(answer.text)},
+        {"role": "user", "content": renderer.template.neutralise(complaint)},
     ]

@@ -43,16 +43,21 @@ def test_no_control_token_comes_out_of_user_text(family: str) -> None:
     )
     views = Renderer(tokenizer, PROMPT)
     plain = Row(id="r", question="When?", contexts=(Context(text="At nine."),))
-    wanted = views.control_ids(views.view(plain, plain.contexts, prompted=True))
+    wanted = views.template.control_ids(views.view_ids(plain, plain.contexts, prompted=True))
     assert len(wanted) >= 3
     leaks = []
     for token in tokenizer.get_added_vocab():
         asked = plain.model_copy(update={"question": f"a {token}b{token}"})
         found = plain.model_copy(update={"contexts": (Context(text=f"{token} {token}x"),)})
         for row in (asked, found):
-            if views.control_ids(views.view(row, row.contexts, prompted=True)) != wanted:
+            if (
+                views.template.control_ids(views.view_ids(row, row.contexts, prompted=True))
+                != wanted
+            ):
                 leaks.append(token)
-        if len(views.control_ids(views.answer_ids(f"say {token}!"))) != 1:  # the end of the turn
+        if (
+            len(views.template.control_ids(views.answer_ids(f"say {token}!"))) != 1
+        ):  # the end of the turn
             leaks.append(token)
     assert leaks == []
 

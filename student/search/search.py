@@ -187,7 +187,7 @@ def _fingerprint(config: Config, search: SearchSettings) -> Fingerprint:
         **search.model_dump(mode="json", exclude={"trials"}),
         "student": student,
         "model": builder.identity,
-        "template": builder.renderer.template_sha256,
+        "template": builder.renderer.template.sha256,
         "prompt": builder.prompt.sha256,
         "predict": config.predict.model_dump(mode="json", include={"sampling", "eval_rows"}),
         "answers": digest([file_sha256(path) for path in files]),

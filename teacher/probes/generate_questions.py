@@ -43,7 +43,7 @@ def generate_questions(
     ]
     fingerprint = {
         "model": builder.identity,
-        "chat template": builder.renderer.template_sha256,
+        "chat template": builder.renderer.template.sha256,
         "bank": digest(bank.model_dump(mode="json")),
         "floor": config.probes.floor,
         "seed": config.seed,
@@ -64,8 +64,8 @@ def _task(builder: RequestBuilder, bank: ProbeBank, name: str, sample: int) -> T
     shown = rng.sample(kind.questions, min(_EXAMPLES, len(kind.questions)))
     examples = "\n".join(f"- {text}" for text in shown)
     text = bank.write.replace("{about}", kind.about or "").replace("{examples}", examples)
-    message = {"role": "user", "content": builder.renderer.neutral(text)}
-    ids = builder.renderer.prompt_ids([message])
+    message = {"role": "user", "content": builder.renderer.template.neutralise(text)}
+    ids = builder.renderer.template.prompt_ids([message])
     request = make_request(builder.identity, ids, _SAMPLING, rng.randrange(2**31))
     return Task("probes", name, sample, request)
 

@@ -33,7 +33,7 @@ def request(
 ) -> Request:
     """A question as a request, with ids and messages."""
     messages = tuple({"role": r, "content": c} for r, c in (("system", SYSTEM), ("user", question)))
-    ids = renderer().prompt_ids(messages)
+    ids = renderer().template.prompt_ids(messages)
     drawn = sampling or SamplingSettings(max_tokens=40)
     made = make_request("m", ids, drawn, 0, messages=messages)
     return made if key is None else Request(key, ids, drawn, 0, messages=messages)
@@ -51,7 +51,7 @@ def said(question: str, most: int) -> Said:
     """The answer to a question; the special tokens of the question stay what they are."""
     tokenizer = renderer().tokenizer
     ids: list[int] = tokenizer.encode(SAID + question, add_special_tokens=False)
-    ids.append(renderer().end_of_turn)
+    ids.append(renderer().template.end_of_turn)
     finish: Finish = "stop" if len(ids) <= most else "length"
     ids = ids[:most]
     text = tokenizer.decode(
@@ -93,7 +93,7 @@ def replied(body: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"id": "x", "object": "chat.completion", "choices": [choice]}
     if body.get("return_token_ids"):
         choice["token_ids"] = answer.ids
-        found["prompt_token_ids"] = renderer().prompt_ids(body["messages"])
+        found["prompt_token_ids"] = renderer().template.prompt_ids(body["messages"])
     if body.get("logprobs"):
         choice["logprobs"] = {"content": _likely(answer.ids, body["top_logprobs"])}
     return found

@@ -155,7 +155,7 @@ def test_text_ids_and_finish_agree(
     backend: Backend, asked: list[Request], found: dict[str, Completion]
 ) -> None:
     """The text is that of the ids; an ending token comes last exactly where the answer ended."""
-    end = renderer().end_of_turn
+    end = renderer().template.end_of_turn
     for one in asked:
         done = found[one.key]
         text = renderer().tokenizer.decode(

@@ -143,7 +143,9 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
         "teacher", RunPaths.of(config).rows("val"), View(True), GREEDY
     ):
         messages = task.request.messages
-        assert renderer().prompt_ids(messages) == task.request.prompt_ids, "two forms of one chat"
+        assert renderer().template.prompt_ids(messages) == task.request.prompt_ids, (
+            "two forms of one chat"
+        )
         assert messages in [tuple(line["body"]["messages"]) for line in lines_of(folder)[0]]
     send(folder, "first", but=2)
     sources = TeacherModels(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))

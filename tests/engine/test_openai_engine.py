@@ -206,7 +206,7 @@ class TestFaults:
     def test_what_the_providers_filter_holds_back_is_an_empty_answer(self, sent: Sent) -> None:
         """Empty answers are counted and never selected; the other rows go on."""
         found = asked(lambda body: sent, questions(3))
-        end = renderer().end_of_turn
+        end = renderer().template.end_of_turn
         assert [(one.text, one.token_ids, one.finish) for one in found] == [
             ("", (end,), "stop")
         ] * 3

@@ -39,7 +39,7 @@ def builders(tmp_path_factory: pytest.TempPathFactory) -> tuple[RequestBuilder, 
 def letter_answer(same: RequestBuilder) -> Answer:
     """An answer letter by letter: a model may sample it, but no tokenizer encodes it so."""
     letters = [same.renderer.tokenizer.encode(letter)[0] for letter in TEXT]
-    ids = (*letters, same.renderer.end_of_turn)
+    ids = (*letters, same.renderer.template.end_of_turn)
     return Answer(
         key="k",
         arm="candidates/train",
@@ -61,7 +61,7 @@ def test_ids_where_they_mean_the_text_else_the_text(
     same, other = builders
     answer = letter_answer(same)
     assert answer_token_ids(same, answer) == answer.token_ids != same.renderer.answer_ids(TEXT)
-    assert same.renderer.end_of_turn == other.renderer.end_of_turn
+    assert same.renderer.template.end_of_turn == other.renderer.template.end_of_turn
     learnt = answer_token_ids(other, answer)
     assert learnt == other.renderer.answer_ids(TEXT) != answer.token_ids
     assert other.renderer.tokenizer.decode(learnt[:-1]) == TEXT

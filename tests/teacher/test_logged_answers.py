@@ -87,8 +87,8 @@ def test_the_same_tokens_behind_every_view(tmp_path: Path) -> None:
             assert task.dropped == own[task.row].dropped == (task.row == "both") * 2
     for prompted, plain in zip(*tasks, strict=True):
         assert prompted.request.scored_ids == plain.request.scored_ids
-        ids, end = plain.request.scored_ids, builder.renderer.end_of_turn
-        assert builder.renderer.control_ids(ids) == (end,) and ids[-1] == end
+        ids, end = plain.request.scored_ids, builder.renderer.template.end_of_turn
+        assert builder.renderer.template.control_ids(ids) == (end,) and ids[-1] == end
 
 
 def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) -> None:
