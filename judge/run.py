@@ -29,7 +29,7 @@ from judge.llm.judge import LlmJudge
 from judge.llm.reply_source import AskPolicy
 from judge.llm.request import OUTPUT_MODES
 from judge.metrics.agreement import agreements
-from judge.metrics.drift import AnsweredSplit
+from judge.metrics.distribution_shift import AnsweredSplit
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import build_verdict_table
 from judge.records import Coverage, JudgeNote, JudgeResult

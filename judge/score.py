@@ -14,7 +14,7 @@ from judge.checks.applicability import needs_label
 from judge.format import format_difference, format_share
 from judge.llm.budget import budget_of
 from judge.llm.reply_source import AskPolicy
-from judge.metrics.drift import distribution_shifts
+from judge.metrics.distribution_shift import distribution_shifts
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import DistributionShift, JudgeResult
 from judge.run import JudgedSplit, judge_plan, judge_run, judged_side, llm_arms

@@ -9,5 +9,7 @@ def build_audit_rows(material: RunFiles) -> list[tuple[str, tuple[PassShare | No
     if material.audit is None:
         return []
     rules = {"strict": material.audit.strict, **material.audit.rules}
-    rows = [(name, (r.base, r.first, r.best, r.repaired)) for name, r in rules.items()]
-    return [(name, shares) for name, shares in rows if any(s is not None and s.n for s in shares)]
+    rows = [
+        (name, (rule.base, rule.first, rule.best, rule.repaired)) for name, rule in rules.items()
+    ]
+    return [(name, shares) for name, shares in rows if any(share and share.n for share in shares)]

@@ -84,7 +84,7 @@ class _Verdicts:
 
     def _kinds(self) -> Iterator[Reason]:
         """An ordinary question, and one for each rule that has a converse, such as a refusal."""
-        special = [s for s in self._rules if s.rule.converse and not s.converse]
+        special = [scored for scored in self._rules if scored.rule.converse and not scored.converse]
 
         def ordinary(row: str) -> bool:
             outcomes = {self._outcome(self._student, row, scored.id) for scored in special}
@@ -126,5 +126,5 @@ class _Verdicts:
         ]
         by_rule = self._verdicts[arm, row]
         verdicts = [by_rule[scored.id] for scored in self._rules if scored.id in by_rule]
-        applicable = tuple(v for v in verdicts if v.outcome != "not_applicable")
+        applicable = tuple(verdict for verdict in verdicts if verdict.outcome != "not_applicable")
         return ShownAnswer(arm, answers[-1] if answers else None, applicable)

@@ -144,18 +144,12 @@ def _draw_training(panels: Any, name: str, training: TrainingFiles, colour: str)
     )
     best_step = training.result.best_step if training.result else None
     for axes, pairs, mark in zip(panels, series, ("", "o", "o"), strict=True):
-        places, values = [x for x, _ in pairs], [y for _, y in pairs]
+        places, values = [step for step, _ in pairs], [value for _, value in pairs]
         axes.plot(places, values, color=colour, marker=mark, linewidth=1.6, label=name)
-        if mark and best_step is not None:
-            ring = [(x, y) for x, y in pairs if x == best_step]
-            axes.plot(
-                [x for x, _ in ring],
-                [y for _, y in ring],
-                "o",
-                markersize=12,
-                markerfacecolor="none",
-                markeredgecolor=colour,
-            )
+        best = [value for step, value in pairs if mark and step == best_step]
+        if best:
+            ring = {"markersize": 12, "markerfacecolor": "none", "markeredgecolor": colour}
+            axes.plot([best_step] * len(best), best, "o", **ring)
 
 
 def _svg(figure: Any) -> Markup:

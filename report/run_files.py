@@ -139,8 +139,10 @@ class RunFiles:
     def comparison(self, against: str, what: str = "strict") -> Comparison | None:
         """The best student against another arm; None when they were not compared."""
         comparisons = self.judged.scores.comparisons if self.judged else ()
-        key = (self.student, against, what)
-        return next((c for c in comparisons if (c.student, c.against, c.what) == key), None)
+        for row in comparisons:
+            if (row.student, row.against, row.what) == (self.student, against, what):
+                return row
+        return None
 
 
 def read_run(config: Config, root: Path = Path()) -> RunFiles:

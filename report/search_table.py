@@ -35,7 +35,7 @@ def build_search_table(material: RunFiles) -> SearchTable | None:
     cells = {(cell.model, cell.method): cell for cell in search.leaderboard}
     models = dict.fromkeys(cell.model for cell in search.leaderboard)
     methods = tuple(dict.fromkeys(cell.method for cell in search.leaderboard))
-    settings = [{"model": t.model, **dict(flatten(t.settings))} for t in search.trials]
+    settings = [{"model": trial.model, **dict(flatten(trial.settings))} for trial in search.trials]
     columns = tuple(differing_keys(settings))
     return SearchTable(
         best=search.best,

@@ -53,7 +53,7 @@ def _unknown(question: str, answer: str, run: str | None = None) -> TrustFact:
 
 def _decided_by_code(material: RunFiles) -> TrustFact:
     question = "Decided by code?"
-    if material.judged is None:
+    if material.judged is None or material.summary.rules_sha256 == "":
         return _unknown(question, "Not run.", SCORE)
     must = sum(scored.must for scored in material.rules.scored_rules())
     by_llm, note = material.summary.llm_must, material.judged.judge
@@ -82,7 +82,11 @@ def _missing(material: RunFiles) -> TrustFact:
     scores = {arm: score for arm in material.arms if (score := material.strict(arm))}
     if not scores:
         return _unknown(question, "Not run.", SCORE)
-    shares = {arm: s.missing / (s.n + s.missing) for arm, s in scores.items() if s.missing}
+    shares = {
+        arm: score.missing / (score.n + score.missing)
+        for arm, score in scores.items()
+        if score.missing
+    }
     if not shares:
         total = sum(score.n for score in scores.values())
         answer = f"None of the {total} strict scores on the {len(scores)} arms shown is missing."

@@ -90,7 +90,9 @@ def _missing(gate: GateSettings, default: float, measured: GateMeasurements) -> 
         arms.append(TEACHER)
     scores = measured.result.scores.arms
     strict = {arm: scores[arm].strict for arm in arms if arm in scores}
-    missing = {arm: s.missing / max(1, s.n + s.missing) for arm, s in strict.items()}
+    missing = {
+        arm: score.missing / max(1, score.n + score.missing) for arm, score in strict.items()
+    }
     worst = max(missing, key=missing.__getitem__)
     return GateResult(
         name="max_missing",

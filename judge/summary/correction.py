@@ -3,7 +3,7 @@
 from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
 from judge.metrics.agreement import Confusion
-from judge.metrics.drift import AnsweredSplit
+from judge.metrics.distribution_shift import AnsweredSplit
 from judge.metrics.estimators import corrected_rate
 from judge.metrics.interval import Refusal
 from judge.summary.records import CorrectedRate
@@ -25,7 +25,8 @@ def correct_score(
     if against_gold is None or not against_gold.report.n:
         return _raw("this score decides no logged answer that people called good or bad")
     rules = split.table.rules.scored_rules()
-    by_llm = [rule.id for rule in rules if rule.id in against_gold.must_rules and by_model(rule)]
+    must = against_gold.must_rules
+    by_llm = [scored.id for scored in rules if scored.id in must and by_model(scored)]
     if by_llm and calibration.judge.model is None:
         return _raw(f"a language model decides {', '.join(by_llm)} and was not calibrated")
     gold = against_gold.report

@@ -7,7 +7,6 @@ from judge.annotation.records import ArmLabels
 from judge.annotation.sheet import answer_id
 from judge.metrics.estimators import powered_rate
 from judge.metrics.interval import Refusal
-from judge.metrics.stats import rate
 from judge.metrics.verdict_table import VerdictTable
 from judge.summary.records import LabelEstimate
 
@@ -37,8 +36,8 @@ def estimate_good_rate(
         )
     good = {(label.row, label.sample): label.good for label in labels.labels}
     decided = {key: passed for key in keys if (passed := scores[key]) is not None}
-    people = rate(list(good.values()), table.clusters(good))
-    judge = rate(list(decided.values()), table.clusters(decided))
+    people = table.rate(good)
+    judge = table.rate(decided)
     powered = powered_rate(
         [good.get(key) for key in keys],
         [decided.get(key) for key in keys],

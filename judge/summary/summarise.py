@@ -19,7 +19,7 @@ from judge.calibration.record import Calibration, load_calibration, noted_finger
 from judge.checks.applicability import by_model
 from judge.gate.measurements import read_measurements
 from judge.gate.thresholds import decide_gates
-from judge.metrics.drift import AnsweredSplit, distribution_shifts
+from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
 from judge.metrics.interval import Refusal
 from judge.metrics.scores import rule_slices
 from judge.metrics.verdict_table import LABEL_FREE, STRICT

@@ -10,7 +10,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.checks.check import code_verdicts
-from judge.metrics.drift import distribution_shifts
+from judge.metrics.distribution_shift import distribution_shifts
 from judge.metrics.scores import score
 from judge.metrics.stats import independent_difference, wilson
 from judge.metrics.verdict_table import LABEL_FREE
