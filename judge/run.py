@@ -165,7 +165,7 @@ def judged_side(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> AnsweredS
     return AnsweredSplit(rows, _read(run, split, board.verdicts), board)
 
 
-def answered(config: Config, split: JudgedSplit) -> list[str]:
+def answered_arms(config: Config, split: JudgedSplit) -> list[str]:
     """The arms that have answered a split.
 
     Raises DataError when nobody was asked, or nobody knows whose hidden answers count.
@@ -200,7 +200,7 @@ def _file(run: RunPaths, split: JudgedSplit, arm: str) -> Path:
 
 
 def _answers(config: Config, split: JudgedSplit) -> list[Answer]:
-    return _read(RunPaths.of(config), split, answered(config, split))
+    return _read(RunPaths.of(config), split, answered_arms(config, split))
 
 
 def _read(run: RunPaths, split: JudgedSplit, arms: Iterable[str]) -> list[Answer]:
@@ -214,7 +214,7 @@ def _read(run: RunPaths, split: JudgedSplit, arms: Iterable[str]) -> list[Answer
 def _scored(config: Config, split: JudgedSplit) -> dict[str, list[Answer]]:
     """The best logged answers with each arm's logprobs; hidden rows have none."""
     run = RunPaths.of(config)
-    arms = answered(config, split) if split == "val" else ()
+    arms = answered_arms(config, split) if split == "val" else ()
     return {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
 
 
@@ -230,7 +230,7 @@ def llm_arms(config: Config, split: JudgedSplit) -> list[str]:
 
     Raises ConfigError when the settings name an arm that did not answer val.
     """
-    there = answered(config, split)
+    there = answered_arms(config, split)
     wanted = there if config.judge.arms is None else config.judge.arms
     unknown = [arm for arm in wanted if arm not in there]
     if unknown and split == "val":

@@ -24,10 +24,10 @@ COUNT = 2000
 IN_FLIGHT = 64
 LATENCY_S = 0.05
 LIMITS = {"wall_over_ideal": 1.15, "ms_per_verdict": 0.3, "rescore_s": 2.0}  # at most
-RESULTS = ROOT / "benchmarks" / "results" / "judging.md"
+_PAGE = ROOT / "benchmarks" / "results" / "judging.md"
 
 
-class Figures(Record):
+class JudgingFigures(Record):
     """The benchmark's outcome; None: not measured, the table says why."""
 
     wall_over_ideal: float  # our wall ÷ the time that latency alone takes
@@ -49,7 +49,7 @@ class _PeerTook(NamedTuple):
     how: str
 
 
-def run(count: int, skip_peers: bool) -> tuple[Figures, str]:
+def run(count: int, skip_peers: bool) -> tuple[JudgingFigures, str]:
     """The figures on so many items, and the table in Markdown."""
     found = items(count)
     with serving(LATENCY_S) as url, tempfile.TemporaryDirectory() as folder:
@@ -58,7 +58,7 @@ def run(count: int, skip_peers: bool) -> tuple[Figures, str]:
         peers = list(_peers(found, url, skip_peers))
     ours_s = ours.wall_s / count
     vs = {peer.name: peer.an_item and peer.an_item.wall_s / ours_s for peer in peers}
-    figures = Figures(
+    figures = JudgingFigures(
         wall_over_ideal=ours.wall_s / _ideal_s(count),
         vs_inspect_ai=vs["inspect_ai"],
         vs_deepeval=vs["deepeval"],
@@ -144,7 +144,7 @@ _HOW = {
 }
 
 
-def _table(figures: Figures, more: list[_Line]) -> str:
+def _table(figures: JudgingFigures, more: list[_Line]) -> str:
     lines = ["| figure | measured | limit | how |", "| --- | --- | --- | --- |"]
     for name, value in figures.model_dump().items():
         limit = f"≤ {LIMITS[name]:g}" if name in LIMITS else ""
@@ -165,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     figures, table = run(COUNT, skip_peers)
     text = f"# What a verdict costs\n\n{measured}\n\n{table}\n"
-    publish(text, figures, None if skip_peers else RESULTS)
+    publish(text, figures, None if skip_peers else _PAGE)
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import yaml
 
-from benchmarks.quality.standings import Scores, Standing, standings, tables
+from benchmarks.quality.standings import Standing, StrictByRow, standings, tables
 from benchmarks.result_page import conditions, publish
 from config.checkout import ROOT
 from config.load import load_config
@@ -39,9 +39,9 @@ from judge.metrics.verdict_table import strict
 from judge.verdict import Verdict
 from student.predict import Engines, Predictor
 
-RESULTS = ROOT / "benchmarks" / "results" / "quality.md"
+_PAGE = ROOT / "benchmarks" / "results" / "quality.md"
 DEMO = ROOT / "config" / "demo.yaml"
-SEEDS = (0, 1, 2)
+_SEEDS = (0, 1, 2)
 # training answers → epochs; None: all answers. Fewer answers are read more often, or one would
 # measure the number of optimiser steps
 SIZES: dict[int | None, int] = {None: 2, 100: 3, 50: 4, 25: 6}
@@ -80,7 +80,7 @@ WAYS = {
 }
 
 
-class Figures(Record):
+class QualityFigures(Record):
     """The benchmark's outcome."""
 
     base: float  # strict adherence on val
@@ -111,7 +111,7 @@ def planned(demo: Config) -> list[Trained]:
     selected = list(read_records(source.selected, Answer))
     made = []
     for size in SIZES:
-        for seed in SEEDS:
+        for seed in _SEEDS:
             name = f"{demo.name}-{size or 'all'}-{seed}"
             changes = {"name": name, "seed": seed, "students": planned_students(size)}
             config = demo.model_copy(update=changes)
@@ -168,9 +168,9 @@ def _python(module: str, path: Path, *action: str) -> None:
     subprocess.run([sys.executable, "-m", module, str(path), *action], cwd=ROOT, check=True)
 
 
-def answered(
+def answer_and_score(
     demo: Config, runs: Sequence[Trained]
-) -> tuple[dict[str, Scores], dict[tuple[str, int], dict[int, Scores]]]:
+) -> tuple[dict[str, StrictByRow], dict[tuple[str, int], dict[int, StrictByRow]]]:
     """Strict scores on val: of base and teacher, and of each way by size, seed after seed."""
     name, length = demo.model.name, demo.model.max_length
     engines = Engines(VllmEngine(name, length), HfEngine(name, length))
@@ -178,7 +178,7 @@ def answered(
         known = Predictor(demo, engines, False)
         known.answer("base", known.run.rows("val"), View(prompted=False))
         fixed = {arm: strict_scores(known.builder, known.run, arm) for arm in ("base", "teacher")}
-        found: dict[tuple[str, int], dict[int, Scores]] = {}
+        found: dict[tuple[str, int], dict[int, StrictByRow]] = {}
         for run in runs:
             predictor = Predictor(run.config, engines, False)
             val = predictor.run.rows("val")
@@ -194,7 +194,7 @@ def answered(
     return fixed, found
 
 
-def strict_scores(builder: RequestBuilder, run: RunPaths, arm: str) -> Scores:
+def strict_scores(builder: RequestBuilder, run: RunPaths, arm: str) -> StrictByRow:
     """Row → whether its answer passes every must-rule; all of the demo's are code."""
     scores = {}
     for row, verdicts in val_verdicts(builder, run, arm).items():
@@ -228,9 +228,9 @@ def main(argv: list[str] | None = None) -> int:
     teach(demo)
     runs = planned(demo)
     learn(runs, jobs)
-    fixed, found = answered(demo, runs)
+    fixed, found = answer_and_score(demo, runs)
     found_standings = standings(fixed["base"], fixed["teacher"], found)
-    figures = Figures(
+    figures = QualityFigures(
         base=sum(fixed["base"].values()) / len(fixed["base"]),
         teacher=sum(fixed["teacher"].values()) / len(fixed["teacher"]),
         standings=tuple(found_standings),
@@ -240,7 +240,7 @@ def main(argv: list[str] | None = None) -> int:
         f"{measured}\n\n"
         f"{tables(figures.base, figures.teacher, found_standings, WAYS)}\n"
     )
-    publish(text, figures, RESULTS)
+    publish(text, figures, _PAGE)
     return 0
 
 

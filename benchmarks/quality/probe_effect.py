@@ -15,7 +15,7 @@ from benchmarks.quality.__main__ import (
     DEMO,
     EVAL_ROWS,
     Trained,
-    answered,
+    answer_and_score,
     lay_ready,
     learn,
     planned_students,
@@ -36,9 +36,9 @@ from engine.request_builder import RequestBuilder
 from judge.metrics.interval import Interval
 from judge.metrics.stats import paired_difference, rate
 
-RESULTS = ROOT / "benchmarks" / "results" / "probes.md"
+_PAGE = ROOT / "benchmarks" / "results" / "probes.md"
 WAY = "ce"
-SEEDS = (0, 1)
+_SEEDS = (0, 1)
 
 
 class Change(Record):
@@ -51,7 +51,7 @@ class Change(Record):
     change: Interval  # with, less without; paired by row and seed
 
 
-class Figures(Record):
+class ProbeFigures(Record):
     """The benchmark's outcome."""
 
     answers: int
@@ -86,10 +86,10 @@ def changes(without: Passed, with_probes: Passed) -> list[Change]:
     return made
 
 
-def table(figures: Figures) -> str:
+def table(figures: ProbeFigures) -> str:
     """In Markdown."""
     lines = [
-        f"Student `{WAY}` of {len(SEEDS)} seeds, from {figures.answers} answers without and "
+        f"Student `{WAY}` of {len(_SEEDS)} seeds, from {figures.answers} answers without and "
         f"{figures.answers_with_probes} with probes, on the demo's val by the code rules. "
         "Brackets: 95 % intervals, clustered by question.",
         "",
@@ -118,7 +118,7 @@ def _runs(demo: Config) -> list[Trained]:
     selected = list(read_records(source.selected, Answer))
     students = [one for one in planned_students(None) if one.name == WAY]
     made = []
-    for seed in SEEDS:
+    for seed in _SEEDS:
         update = {"name": f"{demo.name}-{seed}", "seed": seed, "students": students}
         config = demo.model_copy(update=update)
         lay_ready(source, config, selected)
@@ -156,17 +156,17 @@ def main(argv: list[str] | None = None) -> int:
     sides = [_runs(demo) for demo in (without, probed)]
     runs = [run for pair in zip(*sides, strict=True) for run in pair]
     learn(runs, jobs=1)
-    answered(without, runs)
+    answer_and_score(without, runs)
     counts = [
         len(list(read_records(RunPaths.of(one).selected, Answer))) for one in (without, probed)
     ]
-    figures = Figures(
+    figures = ProbeFigures(
         answers=counts[0],
         answers_with_probes=counts[1],
         changes=tuple(changes(_passed(sides[0]), _passed(sides[1]))),
     )
     text = f"# What probes change\n\n{measured}\n\n{table(figures)}\n"
-    publish(text, figures, RESULTS)
+    publish(text, figures, _PAGE)
     return 0
 
 

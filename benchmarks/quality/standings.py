@@ -11,7 +11,7 @@ from data.records import Record
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import clustered_interval, gap_closed, paired_difference
 
-Scores = dict[str, bool]  # row → whether its answer passes every must-rule
+StrictByRow = dict[str, bool]  # row → whether its answer passes every must-rule
 ENOUGH = 0.8  # share of the gap that an objective is asked to close
 FIRST = "ce"  # the way that others are compared with
 
@@ -28,7 +28,9 @@ class Standing(Record):
 
 
 def standings(
-    base: Scores, teacher: Scores, found: Mapping[tuple[str, int], Mapping[int, Scores]]
+    base: StrictByRow,
+    teacher: StrictByRow,
+    found: Mapping[tuple[str, int], Mapping[int, StrictByRow]],
 ) -> list[Standing]:
     """One per way and number of answers, the most answers first."""
     made = []
@@ -55,7 +57,7 @@ def standings(
     return made
 
 
-def _flat(by_seed: Mapping[int, Scores]) -> list[float]:
+def _flat(by_seed: Mapping[int, StrictByRow]) -> list[float]:
     return [float(passes) for _, scores in sorted(by_seed.items()) for passes in scores.values()]
 
 

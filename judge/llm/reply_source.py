@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from config.judging import ServerSettings
 from judge.llm.budget import Budget, Usage
 from judge.llm.cache import ReplyCache
-from judge.llm.request import BYTES_PER_TOKEN, JudgeRequest, Stage
+from judge.llm.request import BYTES_PER_TOKEN, CallStage, JudgeRequest
 from judge.verdict import Missing
 from wire.client import Address, RetryPolicy, ServerClient
 from wire.completion import Reply, read_completion
@@ -149,7 +149,7 @@ class CountOnly:
     """
 
     def __init__(self) -> None:
-        self.calls: Counter[Stage] = Counter()
+        self.calls: Counter[CallStage] = Counter()
         self.prompt_tokens = 0  # estimated
         self.completion_tokens = 0  # at most
 

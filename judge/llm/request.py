@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 Mode = Literal["json_schema", "structured_outputs", "json_object", "plain"]
 OUTPUT_MODES: tuple[Mode, ...] = get_args(Mode)  # strictest first
-Stage = Literal["probe", "applies", "verdict", "pair", "text"]
+CallStage = Literal["probe", "applies", "verdict", "pair", "text"]
 Body = dict[str, Any]  # JSON of a chat completion request
 
 BYTES_PER_TOKEN = 4  # an estimate where the server counts no tokens; a Cyrillic letter has 2 bytes
@@ -30,7 +30,7 @@ class JudgeRequest(NamedTuple):
     key: str  # SHA-256 of the bytes
     body: Body
     data: bytes  # the body as it is sent
-    stage: Stage = "text"
+    stage: CallStage = "text"
     rule: str = "text"  # ids of the rules that it asks about
     row: str = ""
     mode: Mode = "plain"

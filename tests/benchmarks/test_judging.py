@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.judging.__main__ import Figures, run
+from benchmarks.judging.__main__ import JudgingFigures, run
 from benchmarks.judging.items import PROMPT, RULES, items
 from benchmarks.judging.server import reply_text, serving, stats
 from config.judging import JudgeSettings, ServerSettings
@@ -83,6 +83,6 @@ def test_figures_of_a_few_items() -> None:
     keys = {"wall_over_ideal", "vs_inspect_ai", "vs_deepeval", "ms_per_verdict", "rescore_s"}
     assert set(json.loads(figures.model_dump_json())) == keys
     assert figures.vs_deepeval is None and "not measured: --skip-peers" in table
-    assert Figures.model_validate_json(figures.model_dump_json()) == figures
+    assert JudgingFigures.model_validate_json(figures.model_dump_json()) == figures
     with pytest.raises(ValueError, match="extra"):
-        Figures.model_validate({**figures.model_dump(), "other": 1})
+        JudgingFigures.model_validate({**figures.model_dump(), "other": 1})
