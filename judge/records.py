@@ -1,6 +1,6 @@
-"""The records of `scores.json`: what was measured, on how many verdicts, and how surely.
+"""The records of `scores.json` and `hidden.json`: scores, comparisons, agreement, the judge.
 
-A number that the verdicts do not decide is None. Rates are shares, 0 … 1.
+A number that the verdicts do not determine is None. Rates are shares, 0 … 1.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ class RuleScore(BoundedRate):
     scored: int
     passes: int
     missing: dict[Missing, int]  # reason → verdicts
-    failures_at_most: float | None  # 95 % upper bound of the failure rate when none was seen
+    failures_at_most: float | None  # 95 % upper bound of the failure rate after no failure
 
 
 class StrictScore(BoundedRate):
@@ -52,9 +52,9 @@ class Perplexity(Record):
     """exp of the mean negative log-likelihood per token of best logged answers, 1 … ∞."""
 
     value: float
-    n: int  # reference answers, the same ones for every arm
-    tokens: int  # of those, the token that ends the turn included
-    left_out: int  # reference answers that some arm has not scored: too long with its prompt
+    n: int  # reference answers, the same for every arm
+    tokens: int  # of those answers, with end-of-turn tokens
+    left_out: int  # reference answers that are too long behind some arm's prompt
 
 
 class ReferenceScore(Record):
@@ -66,14 +66,14 @@ class ReferenceScore(Record):
     rouge2: float
     rouge_l: float
     n: int
-    chrf_signature: str  # sacrebleu's: what exactly was computed
+    chrf_signature: str  # sacrebleu's, with the exact settings of the metric
     bleu_signature: str
     lexical_grounding: Mean | None  # share, 0 … 1, of content words in passages or question
-    perplexity: Perplexity | None = None  # None: the arm's model was not asked
+    perplexity: Perplexity | None = None  # None: the arm scored no logged answer
 
 
 class ContextScore(Record):
-    """How the retrieved passages fit the best logged answers: shares, means over `n` rows."""
+    """Context recall and precision against the best logged answers: means over `n` rows."""
 
     recall: float
     precision: float
@@ -81,16 +81,16 @@ class ContextScore(Record):
 
 
 class ArmScore(Record):
-    """Everything about one arm."""
+    """All scores of one arm."""
 
     strict: StrictScore
-    label_free: StrictScore  # over the must-rules that need no label: val and hidden rows alike
+    label_free: StrictScore  # over the must-rules that need no label; on hidden rows too
     rules: dict[str, RuleScore]
     reference: ReferenceScore | None = None
 
 
 class Comparison(Record):
-    """A student against another arm on the rows decided in both."""
+    """An arm, mostly a student, against another arm on the rows decided in both."""
 
     student: str
     against: str
@@ -106,7 +106,7 @@ class Comparison(Record):
 
 
 class GapScore(Record):
-    """(student − base) / (teacher − base) on strict scores, or why it is not stated."""
+    """(student − base) / (teacher − base) on strict scores, or why it is not reported."""
 
     student: str
     n: int  # rows decided in all three arms
@@ -135,9 +135,9 @@ class RuleSlice(Record):
 
 
 class DistributionShift(Record):
-    """The hidden set against val: two samples of rows with nothing in common."""
+    """A measure of the hidden set against the same measure of val: independent samples."""
 
-    arm: str | None  # None: of the rows themselves
+    arm: str | None  # None: measured on the rows
     # "applicable: RULE" (share of rows), "words" (per answer), a strict score, or a rule's rate
     what: str
     val: Measurement
@@ -150,7 +150,7 @@ class DistributionShift(Record):
 class Scores(Record):
     """The scores of all arms on one set of rows."""
 
-    rules_sha256: str  # of the rules as they were scored: what may be compared with what
+    rules_sha256: str  # only scores with equal hashes are comparable
     rows: int
     arms: dict[str, ArmScore]
     comparisons: tuple[Comparison, ...]
@@ -164,73 +164,76 @@ class Agreement(Record):
 
     code_rule: str
     llm_rule: str
-    n: int  # answers that both decided
-    missing: int  # answers of the arms it judged that code decided and the model did not
+    n: int  # answers decided by both
+    missing: int  # answers decided by code alone, of the arms that the model judged
     true_pass: int
     false_pass: int  # code fails, the model passes
     false_fail: int  # code passes, the model fails
     true_fail: int
     accuracy: Interval | None
-    tpr: Interval | None  # of what passes, how much the model passes
-    tnr: Interval | None  # of what fails, how much the model fails
-    kappa: float | None  # Cohen's; None when chance alone would agree on everything
+    tpr: Interval | None  # share of passing answers that the model passes
+    tnr: Interval | None  # share of failing answers that the model fails
+    kappa: float | None  # Cohen's; None when chance agreement is complete
     kappa_low: float | None = None  # 95 % interval, clustered by question
     kappa_high: float | None = None
-    ac1: float | None = None  # Gwet's: does not fall to 0 where nearly all pass
+    ac1: float | None = None  # Gwet's; does not fall to 0 where nearly all answers pass
 
 
 class Coverage(Record):
-    """How far a language model got with the verdicts that it had to give."""
+    """How many of its verdicts a language model gave."""
 
-    expected: int  # verdicts; none on an unlabelled row whose labels would decide
-    missing: dict[Missing, int]  # reason → of them, those that it did not give
-    unasked: int  # questions of any kind that max_calls or max_cost left over, in this run
+    expected: int  # verdicts, without those that need a label which the row lacks
+    missing: dict[Missing, int]  # reason → expected verdicts that are missing
+    unasked: int  # questions of any kind not asked in this run, by max_calls or max_cost
 
     @classmethod
     def of(cls, verdicts: Iterable[Verdict], unasked: int) -> "Coverage":
         """The coverage of a model's verdicts."""
-        due = [v for v in verdicts if v.outcome != "not_applicable" and v.reason != "unlabelled"]
-        reasons = Counter(verdict.reason for verdict in due if verdict.reason is not None)
-        return cls(expected=len(due), missing=dict(reasons.most_common()), unasked=unasked)
+        expected = [
+            verdict
+            for verdict in verdicts
+            if verdict.outcome != "not_applicable" and verdict.reason != "unlabelled"
+        ]
+        reasons = Counter(verdict.reason for verdict in expected if verdict.reason is not None)
+        return cls(expected=len(expected), missing=dict(reasons.most_common()), unasked=unasked)
 
     @property
     def share_missing(self) -> float:
-        """Of the due verdicts, 0 … 1."""
+        """Of the expected verdicts, 0 … 1."""
         return sum(self.missing.values()) / max(1, self.expected)
 
     @property
-    def said(self) -> str:
-        """In a line for people."""
+    def summary(self) -> str:
+        """One line for people."""
         reasons = ", ".join(f"{reason} {count}" for reason, count in self.missing.items())
         missing = f"{sum(self.missing.values())} missing{f' ({reasons})' if reasons else ''}"
-        left = f"; the limit left {self.unasked} questions unasked: run it again to go on"
-        return f"{self.expected} verdicts expected, {missing}{left if self.unasked else ''}"
+        unasked = f"; the limit left {self.unasked} questions unasked: run it again to go on"
+        return f"{self.expected} verdicts expected, {missing}{unasked if self.unasked else ''}"
 
 
 class JudgeNote(Record):
     """The language model that judged."""
 
     model: str
-    mode: str  # how it was made to answer in a form: json_schema, …, plain
+    mode: str  # output mode: json_schema, …, plain
     rules_per_call: int = 1
-    fallbacks: dict[
-        str, int
-    ] = {}  # looser mode → questions asked in it because a stricter one failed
-    unfounded: int = 0  # questions whose reply quotes what is not in the data, even when re-asked
-    calls: int  # asked in this run
-    coverage: Coverage | None = None  # None: judged before this was noted
+    # output mode → questions asked in it because a stricter mode failed
+    fallbacks: dict[str, int] = {}
+    unfounded: int = 0  # questions whose reply quotes text that is not in the data, after re-asking
+    calls: int  # made in this run
+    coverage: Coverage | None = None  # absent in files written before this field existed
     prompt_tokens: int = 0  # of those calls
     completion_tokens: int = 0
     cost: float | None = None  # likewise; None: the server has no prices
-    same_as_base: bool  # it judges itself: shown as a warning
+    same_as_base: bool  # the model judges itself: the report warns
     calibrated: bool  # against people's labels
 
 
 class JudgeResult(Record):
-    """judge/scores.json of val, and judge/hidden.json of the rows that nobody labelled."""
+    """judge/scores.json of val, and judge/hidden.json of the unlabelled rows."""
 
     scores: Scores
     agreements: list[Agreement]
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
-    contexts: ContextScore | None = None  # of the rows; None: none has passages and a reference
+    contexts: ContextScore | None = None  # None: no row has passages and a reference

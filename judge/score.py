@@ -84,7 +84,7 @@ def _report(config: Config, split: JudgedSplit, result: JudgeResult) -> int:
             worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
     note = result.judge
     if note is not None and note.coverage is not None:
-        print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.said}")
+        print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.summary}")
     if hidden:
         _say_hidden(config, result)
     if worst > config.judge.max_missing:

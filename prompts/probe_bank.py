@@ -1,6 +1,6 @@
-"""The bank of questions from which probes are made, and what a probe of each kind carries.
+"""The file of questions from which probes are made, by kind, with the labels of each kind.
 
-Knows the file; which kinds help which rule, and how many are made, is the teacher's business.
+The teacher decides which kinds help which rule and how many probes it makes.
 """
 
 from pathlib import Path
@@ -20,40 +20,46 @@ class ProbeKind(Settings):
     """One kind of probe."""
 
     questions: Annotated[tuple[str, ...], Field(min_length=1)]  # some with a slot
-    contexts: Literal["own", "another"] = "another"  # the row's passages, or some other row's
-    labels: tuple[str, ...] = ()  # that a probe carries, in the words of the logs
+    contexts: Literal["own", "another"] = "another"  # the row's passages, or another row's
+    labels: tuple[str, ...] = ()  # of the probe, in the words of the logs
     comment: str | None = None  # likewise
-    flip_tags: bool = False  # tags that the user turn shows are taken from another row
-    asked: str | None = None  # regular expression in what a rule asks a model: the kind serves it
-    every_rule: bool = False  # a trial of all rules, made up to the floor in any case
-    about: str | None = None  # what the questions are, for the model that writes more; None: none
+    flip_tags: bool = False  # take the tags in the user turn from another row
+    # serves a rule whose applicability a model decides if this regular expression occurs in the
+    # question to the model
+    llm_pattern: str | None = None
+    always: bool = False  # tests every rule: made up to the floor in any case
+    topic: str | None = None  # of the questions, for the model that writes more; None: no more
 
     @model_validator(mode="after")
     def _own_passages(self) -> "ProbeKind":
-        bare = [text for text in self.questions if SLOT not in text]
-        if self.contexts == "own" and bare:
-            raise ValueError(f"contexts: own needs {SLOT} in every question; not in {bare[0]!r}")
+        without_slot = [text for text in self.questions if SLOT not in text]
+        if self.contexts == "own" and without_slot:
+            raise ValueError(
+                f"contexts: own needs {SLOT} in every question; it is missing in "
+                f"{without_slot[0]!r}"
+            )
         return self
 
 
 class ProbeBank(Settings):
     """All kinds of one language."""
 
-    write: str  # how the model is asked for one more question: {about} and {examples}
+    request: str  # to a model for one more question, with {topic} and {examples}
     kinds: Annotated[dict[str, ProbeKind], Field(min_length=1)]
 
     @property
     def marks(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The labels and the comments by which probes are known: a row with one is no plain row."""
+        """The labels and the comments of all kinds: a row with one of them is no plain row."""
         labels = {label for kind in self.kinds.values() for label in kind.labels}
-        return frozenset(labels), frozenset(k.comment for k in self.kinds.values() if k.comment)
+        comments = {kind.comment for kind in self.kinds.values() if kind.comment}
+        return frozenset(labels), frozenset(comments)
 
 
-def bank_path(given: str | None, language: Language) -> Path:
-    """The settings' bank, or that of the prompt's language."""
-    return _BANKS / f"{language}.yaml" if given is None else Path(given)
+def bank_path(setting: str | None, language: Language) -> Path:
+    """The bank that the settings name, or the built-in one of the prompt's language."""
+    return _BANKS / f"{language}.yaml" if setting is None else Path(setting)
 
 
 def load_probe_bank(path: Path) -> ProbeBank:
-    """The bank in a file. Raises ConfigError or DataError as every YAML file does."""
+    """Reads a bank. Raises ConfigError or DataError when the file is missing or invalid."""
     return validated(ProbeBank, read_yaml(path), str(path))

@@ -1,6 +1,6 @@
-"""The prompt file as its owners write it, its worked examples, and the text of a user turn.
+"""The prompt file, its worked examples, and the text of a user turn.
 
-Text goes in as data: braces in a question or a passage stay as they are.
+Text is inserted as data: braces in a question or a passage stay as they are.
 """
 
 import re
@@ -24,7 +24,7 @@ class _PromptFile(Settings):
 
 
 class WorkedExample(Settings):
-    """A worked example: a user's turn and the answer that the prompt's owners want to it."""
+    """A user turn with the answer that the prompt's owners want."""
 
     question: str
     contexts: tuple[str, ...] = ()
@@ -32,16 +32,16 @@ class WorkedExample(Settings):
 
 
 class Prompt(Settings):
-    """Everything that one request of the prompted model carries beside the row."""
+    """Everything that a request to the prompted model contains beside the row."""
 
     system: str
     user_template: str
     examples: tuple[WorkedExample, ...] = ()
-    tags: tuple[str, ...] = ()  # row tags written into the user turn
+    tags: tuple[str, ...] = ()  # row tags that are written into the user turn
 
     @property
     def sha256(self) -> str:
-        """Hash of the prompt with its examples and template: changes when any answer may."""
+        """Hash of the prompt with its examples and template: whatever may change an answer."""
         return digest(self.model_dump(mode="json"))
 
 
@@ -55,7 +55,7 @@ def load_prompt(settings: PromptSettings, root: Path) -> tuple[Prompt, RuleFile]
 
 
 def read_prompt(settings: PromptSettings, root: Path) -> Prompt:
-    """The prompt alone, before there are rules for it.
+    """The prompt alone, without its rules.
 
     Raises DataError when the user template lacks a slot.
     """
@@ -63,16 +63,16 @@ def read_prompt(settings: PromptSettings, root: Path) -> Prompt:
     file = validated(_PromptFile, read_yaml(path), str(path))
     for slot in ("{question}", "{summaries}"):
         if slot not in file.user_template:
-            raise DataError(f"{path}: user_template lacks {slot}; write where it goes")
+            raise DataError(f"{path}: user_template lacks {slot}; put it where the text belongs")
     examples: tuple[WorkedExample, ...] = ()
     if settings.examples is not None:
         examples_path = root / settings.examples
-        listed = read_yaml(examples_path)
-        if not isinstance(listed, list):
+        values = read_yaml(examples_path)
+        if not isinstance(values, list):
             raise DataError(f"{examples_path}: expected a list of worked examples")
         examples = tuple(
             validated(WorkedExample, value, f"{examples_path}: example {number}")
-            for number, value in enumerate(listed, 1)
+            for number, value in enumerate(values, 1)
         )
     return Prompt(
         system=file.system_template.strip(),
@@ -83,7 +83,7 @@ def read_prompt(settings: PromptSettings, root: Path) -> Prompt:
 
 
 def summaries(contexts: Sequence[str]) -> str:
-    """The passages as the assistant's application writes them: `Content i: …`, one a line."""
+    """The passages as the assistant's application writes them: `Content i: …`, one per line."""
     return "\n".join(f"Content {number}: {text}" for number, text in enumerate(contexts, 1))
 
 
@@ -91,14 +91,14 @@ def user_text(prompt: Prompt, row: Row, contexts: Sequence[Context]) -> str:
     """The user turn of a row with these of its passages."""
     texts = [context.text for context in contexts]
     tags = "".join(f"{tag}: {row.tags[tag]}\n" for tag in prompt.tags if tag in row.tags)
-    return tags + _filled(prompt.user_template, row.question, summaries(texts))
+    return tags + _fill(prompt.user_template, row.question, summaries(texts))
 
 
 def example_text(prompt: Prompt, example: WorkedExample) -> str:
     """The user turn of a worked example."""
-    return _filled(prompt.user_template, example.question, summaries(example.contexts))
+    return _fill(prompt.user_template, example.question, summaries(example.contexts))
 
 
-def _filled(template: str, question: str, passages: str) -> str:
+def _fill(template: str, question: str, passages: str) -> str:
     values = {"question": question, "summaries": passages}
     return _SLOT.sub(lambda slot: values[slot.group(1)], template)

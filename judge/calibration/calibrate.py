@@ -134,7 +134,7 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
     """The calibration in a few lines of text, the most important first."""
     gold, judge = calibration.gold, calibration.judge
     if calibration.coverage is not None:
-        yield f"judge {judge.model} ({judge.mode}): {calibration.coverage.said}"
+        yield f"judge {judge.model} ({judge.mode}): {calibration.coverage.summary}"
     yield (
         f"gold: {gold.good} good and {gold.bad} bad of {calibration.answers} logged answers; "
         f"{gold.preferences} pairs with a winner, {gold.off_topic} rows off topic, "

@@ -50,7 +50,7 @@ def build_probes(
     selector = _ProbeSelector(sources, probe_candidates(sources, generated))
     lacking: dict[str, int] = {}
     for name, kind in sources.bank.kinds.items():
-        if kind.every_rule:
+        if kind.always:
             lacking[name] = selector.take([name], floor)
     unserved = []
     for rule in rules.scored_rules():
@@ -98,7 +98,7 @@ def probe_summary(counts: ProbeCounts, covered: Mapping[str, RuleCoverage]) -> l
 
 def _serves(sources: ProbeSources, kind: str, rule: ScoredRule) -> bool:
     """Whether the kind serves a rule whose applicability a model decides."""
-    pattern, when = sources.bank.kinds[kind].asked, rule.rule.applies
+    pattern, when = sources.bank.kinds[kind].llm_pattern, rule.rule.applies
     if pattern is None or rule.converse or not isinstance(when, When) or when.llm is None:
         return False
     return bool(compiled(pattern.casefold()).search(when.llm.casefold()))

@@ -38,7 +38,7 @@ def generate_questions(
     tasks = [
         _task(builder, bank, name, sample)
         for name, kind in bank.kinds.items()
-        if kind.about is not None
+        if kind.topic is not None
         for sample in range(config.probes.floor)
     ]
     fingerprint = {
@@ -63,7 +63,7 @@ def _task(builder: RequestBuilder, bank: ProbeBank, name: str, sample: int) -> T
     rng = random.Random(f"{seed} {name} {sample}")
     shown = rng.sample(kind.questions, min(_EXAMPLES, len(kind.questions)))
     examples = "\n".join(f"- {text}" for text in shown)
-    text = bank.write.replace("{about}", kind.about or "").replace("{examples}", examples)
+    text = bank.request.replace("{topic}", kind.topic or "").replace("{examples}", examples)
     message = {"role": "user", "content": builder.renderer.template.neutralise(text)}
     ids = builder.renderer.template.prompt_ids([message])
     request = make_request(builder.identity, ids, _SAMPLING, rng.randrange(2**31))
