@@ -1,4 +1,4 @@
-"""Cleaning of logged answers: stubs, footers, empty and cut ones, repeated rows."""
+"""Cleaning of logged answers: stubs, footers, empty and truncated answers, duplicate rows."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from config.log_formats import CampusLogs, DataSettings
 from data.clean import Duplicate, clean_rows, looks_truncated
 from data.readers.logs import read_logs
 from data.rows import Context, FollowUp, Row
-from tests.data.paths import HSE, LOGS, SETTINGS, needs_hse
+from tests.data.hse_logs import HSE, LOGS, SETTINGS, needs_hse
 
 
 def _settings(stubs: tuple[str, ...] = (), footer: str | None = None) -> DataSettings:
@@ -56,10 +56,10 @@ def test_without_patterns_answers_stay_byte_identical() -> None:
 
 
 def test_duplicates_need_the_same_question_and_the_same_passages() -> None:
-    one, two = (Context(text="1"),), (Context(text="2"),)
+    first, second = (Context(text="1"),), (Context(text="2"),)
     rows = [
-        Row(id="first", question="Где ещё касса?", contexts=one),
-        Row(id="other passage", question="Где ещё касса?", contexts=two),
+        Row(id="first", question="Где ещё касса?", contexts=first),
+        Row(id="other passage", question="Где ещё касса?", contexts=second),
         Row(id="same", question="где  еще касса", contexts=(Context(text="1", url="u"),)),
         Row(id="no word", question="👍"),
         Row(id="no word either", question="🦆"),

@@ -1,4 +1,4 @@
-"""Second turns: which follow-ups become rows, why the others do not, and that none leaks."""
+"""Follow-up rows: which follow-ups become rows, why others do not, and that none leaks."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from data.follow_ups import follow_up_rows
 from data.jsonl import read_records
 from data.prepare import DataQuality, prepare_data, prepare_splits
 from data.rows import Context, FollowUp, Row, Turn, question_key
-from tests.data.paths import HSE, LOGS, SETTINGS, needs_hse
+from tests.data.hse_logs import HSE, LOGS, SETTINGS, needs_hse
 
 ROOT = Path(__file__).resolve().parents[2]
 LAKESIDE = DataSettings(
@@ -23,7 +23,7 @@ LAKESIDE = DataSettings(
 
 
 def row(identity: str, question: str, second: str | None, **values: Any) -> Row:
-    """A row whose production answer is `It is.`, followed up by `second`."""
+    """A row with the production answer `It is.` and the follow-up question `second`."""
     turn = FollowUp(question=second, answer="At 9.", contexts=(Context(text="late"),))
     answers = {"production": "It is.", "other": "No."}
     values = {"answers": answers, "contexts": (Context(text="early"),), **values}
@@ -31,10 +31,10 @@ def row(identity: str, question: str, second: str | None, **values: Any) -> Row:
 
 
 def test_the_history_is_what_the_user_saw() -> None:
-    """Question, passages and the production system's answer; the labels are of the first turn."""
+    """Question, passages and the production answer; labels belong to the first turn only."""
     first = row("a", "Is it open?", " and when? ", labels=("Saiga",), comment="too long")
-    made, counts = follow_up_rows([first], set(), joined=False)
-    assert made == (
+    follow_ups, counts = follow_up_rows([first], set(), joined=False)
+    assert follow_ups == (
         Row(
             id="a/2",
             question="and when?",
@@ -49,7 +49,7 @@ def test_the_history_is_what_the_user_saw() -> None:
 
 
 def test_every_follow_up_is_made_or_named_with_its_reason() -> None:
-    """Eight follow-ups, one of each kind: two are made, six are named; a row without is neither."""
+    """Eight follow-ups, one of each kind: two become rows, six are counted with a reason."""
     rows = [
         row("made", "Where?", "And when?"),
         row("again", "where", "and when"),  # the same conversation but for the spelling
@@ -61,8 +61,8 @@ def test_every_follow_up_is_made_or_named_with_its_reason() -> None:
         row("other-passages", "Where?", "And when?", contexts=()),
         Row(id="none", question="No more."),
     ]
-    made, counts = follow_up_rows(rows, {"held"}, joined=False)
-    assert [one.id for one in made] == ["made/2", "other-passages/2"]
+    follow_ups, counts = follow_up_rows(rows, {"held"}, joined=False)
+    assert [follow_up.id for follow_up in follow_ups] == ["made/2", "other-passages/2"]
     assert counts.unusable == {
         "first_held_out": ("val-asks-it",),
         "held_out": ("val-asks-the-second",),
@@ -75,16 +75,16 @@ def test_every_follow_up_is_made_or_named_with_its_reason() -> None:
 
 
 def test_a_second_question_logged_behind_the_first() -> None:
-    """What stands behind the row's own question is asked; behind another one it is not this row's.
+    """The text after the row's own question is the follow-up; after another one it is unusable.
 
-    Where logs are not joined, a text that begins like the first question is left as it is.
+    In logs that are not joined, the text stays unchanged.
     """
     rows = [row("own", "Where?", "Where?And when?"), row("alien", "Why?", "Who?And when?")]
-    made, counts = follow_up_rows(rows, set(), joined=True)
-    assert [one.question for one in made] == ["And when?"]
+    follow_ups, counts = follow_up_rows(rows, set(), joined=True)
+    assert [follow_up.question for follow_up in follow_ups] == ["And when?"]
     assert counts.unusable == {"other_question": ("alien",)}
-    apart, _ = follow_up_rows(rows, set(), joined=False)
-    assert [one.question for one in apart] == ["Where?And when?", "Who?And when?"]
+    unjoined, _ = follow_up_rows(rows, set(), joined=False)
+    assert [follow_up.question for follow_up in unjoined] == ["Where?And when?", "Who?And when?"]
 
 
 @needs_hse
@@ -97,32 +97,41 @@ def test_the_campus_logs(tmp_path: Path) -> None:
     (tmp_path / "logs.json").symlink_to(HSE / "logs.json")
     val = TableLogs(path="val.jsonl", fields=FieldMap(question="q"))
     settings = SETTINGS.model_copy(update={"train": LOGS, "val": val, "hidden": None})
-    made = prepare_splits(settings, tmp_path, seed=0)
-    turns = made.quality.follow_ups
-    assert turns is not None
-    assert (turns.logged, turns.rows) == (56, 12)
-    assert {why: len(ids) for why, ids in turns.unusable.items()} == {
+    splits = prepare_splits(settings, tmp_path, seed=0)
+    counts = splits.quality.follow_ups
+    assert counts is not None
+    assert (counts.logged, counts.rows) == (56, 12)
+    assert {why: len(ids) for why, ids in counts.unusable.items()} == {
         "no_question": 6,
         "no_words": 1,
         "other_question": 37,
     }
-    seconds = [one for one in made.train if one.history]
-    first = {one.id: one for one in made.train}
-    assert len(seconds) == 12 and all(len(one.contexts) == 4 for one in seconds)
-    assert all(one.id.removesuffix("/2") in first or one.id == "logs-0058/2" for one in seconds)
-    assert not any(one.question.startswith(one.history[0].question[:30]) for one in seconds[:2])
+    follow_ups = [train_row for train_row in splits.train if train_row.history]
+    first = {train_row.id: train_row for train_row in splits.train}
+    assert len(follow_ups) == 12 and all(len(train_row.contexts) == 4 for train_row in follow_ups)
+    assert all(
+        train_row.id.removesuffix("/2") in first or train_row.id == "logs-0058/2"
+        for train_row in follow_ups
+    )
+    assert not any(
+        train_row.question.startswith(train_row.history[0].question[:30])
+        for train_row in follow_ups[:2]
+    )
 
 
 @needs_hse
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_no_second_turn_tells_of_a_held_out_conversation(seed: int) -> None:
-    """Val is split off by question: a second turn goes with its first one."""
-    made = prepare_splits(SETTINGS.model_copy(update={"val_fraction": 0.3}), HSE, seed)
-    held = {question_key(one) for one in (*made.val, *(made.hidden or ()))}
-    for one in made.train:
-        asked = {question_key(one), *(question_key(_asks(turn)) for turn in one.history)}
-        assert not asked & held
-    assert not any(one.history for one in made.val)
+    """The split is by question: a follow-up stays with its first turn."""
+    splits = prepare_splits(SETTINGS.model_copy(update={"val_fraction": 0.3}), HSE, seed)
+    held_out = {question_key(train_row) for train_row in (*splits.val, *(splits.hidden or ()))}
+    for train_row in splits.train:
+        questions = {
+            question_key(train_row),
+            *(question_key(_asks(turn)) for turn in train_row.history),
+        }
+        assert not questions & held_out
+    assert not any(train_row.history for train_row in splits.val)
 
 
 def _asks(turn: Turn) -> Row:
@@ -130,22 +139,23 @@ def _asks(turn: Turn) -> Row:
 
 
 def test_the_demos_logs_round_trip(tmp_path: Path) -> None:
-    """Of 101 follow-ups 86 are made; 9 have no question, 3 answer a stub, 3 leak. All are written
-    and read back, and switching them off leaves the rows of before.
+    """Of 101 follow-ups 86 become rows; 9 have no question, 3 follow a stub, 3 leak.
+
+    All rows are written and read back; data.follow_ups: false leaves only the other rows.
     """
     quality = prepare_data(LAKESIDE, ROOT, tmp_path, seed=0)
-    turns = quality.follow_ups
-    assert turns is not None
-    assert (turns.logged, turns.rows) == (101, 86)
-    reasons = {why: len(ids) for why, ids in turns.unusable.items()}
+    counts = quality.follow_ups
+    assert counts is not None
+    assert (counts.logged, counts.rows) == (101, 86)
+    reasons = {why: len(ids) for why, ids in counts.unusable.items()}
     assert reasons == {"first_held_out": 3, "no_first_answer": 3, "no_question": 9}
     rows = list(read_records(tmp_path / "train.jsonl", Row))
     assert tuple(rows) == prepare_splits(LAKESIDE, ROOT, 0).train
-    assert sum(bool(one.history) for one in rows) == 86 and len({one.id for one in rows}) == len(
-        rows
-    )
+    assert sum(bool(train_row.history) for train_row in rows) == 86 and len(
+        {train_row.id for train_row in rows}
+    ) == len(rows)
     assert DataQuality.model_validate_json((tmp_path / "quality.json").read_text()) == quality
     off = prepare_splits(LAKESIDE.model_copy(update={"follow_ups": False}), ROOT, 0)
-    assert off.train == tuple(one for one in rows if not one.history)
+    assert off.train == tuple(train_row for train_row in rows if not train_row.history)
     assert off.quality.follow_ups is None and off.val == prepare_splits(LAKESIDE, ROOT, 0).val
     assert quality.splits["train"].rows == len(rows) == 291

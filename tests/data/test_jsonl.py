@@ -1,4 +1,4 @@
-"""Crashes of the store: torn tails, a second writer, a full disk (reliability 1, 2, 5)."""
+"""JSONL stores after crashes: unfinished last lines, a second writer, a full disk."""
 
 import os
 import subprocess
@@ -118,9 +118,9 @@ def test_a_full_disk_stops_a_store_which_resumes(tmp_path: Path, size: int) -> N
 
     assert full.returncode == 2 and full.stdout.count("\n") == 1, full.stderr
     assert str(path) in full.stdout and "free some space" in full.stdout
-    kept = _read(path) if path.exists() else []
+    stored = _read(path) if path.exists() else []
     ends = accumulate(len(record.model_dump_json().encode()) + 1 for record in RECORDS)
-    assert kept == RECORDS[: sum(end <= size for end in ends)]  # all that fitted, unbroken
+    assert stored == RECORDS[: sum(end <= size for end in ends)]  # all that fitted, unbroken
     assert _fill(path, 2 * TOTAL, "store").returncode == 0
     assert _read(path) == RECORDS
 

@@ -1,4 +1,4 @@
-"""From log files to the three splits: what is written, counted and refused."""
+"""From log files to the three splits: files, counts and errors."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from config.log_formats import CampusLogs, DataSettings, FieldMap, TableLogs
 from data.jsonl import read_records
 from data.prepare import DataQuality, prepare_data, prepare_splits
 from data.rows import Row, question_key
-from tests.data.paths import HSE, SETTINGS, needs_hse
+from tests.data.hse_logs import HSE, SETTINGS, needs_hse
 
 FIELDS = FieldMap(question="q", answers={"old": "a"})
 
@@ -72,8 +72,8 @@ def test_preparing_again_gives_the_same_bytes_and_leaves_no_old_hidden_set(tmp_p
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     settings = DataSettings(train=_logs(tmp_path, "one", ["Где?", "Когда?"]))
     before = sorted(tmp_path.rglob("*"))
-    made = prepare_splits(settings, tmp_path, seed=0)
-    assert (len(made.train), len(made.val), made.hidden) == (1, 1, None)
+    splits = prepare_splits(settings, tmp_path, seed=0)
+    assert (len(splits.train), len(splits.val), splits.hidden) == (1, 1, None)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -1,4 +1,4 @@
-"""Splitting by question, and questions that train shares with another split (reliability 13)."""
+"""Splitting by question, and leakage between splits."""
 
 import random
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from data.readers.logs import read_logs
 from data.rows import Row, question_key
 from data.splits import measure_leakage, remove_leaks, split_by_question
-from tests.data.paths import HSE, LOGS, needs_hse
+from tests.data.hse_logs import HSE, LOGS, needs_hse
 
 TEXT = """
 как где когда можно получить оформить справку стипендию общежитие расписание экзамен
@@ -26,24 +26,24 @@ def _rows(questions: list[str], prefix: str) -> list[Row]:
 
 
 def _questions(count: int, rng: random.Random) -> list[str]:
-    made: dict[str, None] = {}
-    while len(made) < count:
-        made[" ".join(rng.sample(WORDS, rng.randint(6, 11))).capitalize() + "?"] = None
-    return list(made)
+    questions: dict[str, None] = {}
+    while len(questions) < count:
+        questions[" ".join(rng.sample(WORDS, rng.randint(6, 11))).capitalize() + "?"] = None
+    return list(questions)
 
 
 def _changed(text: str, at: int) -> str:
     ways: list[Callable[[str], str]] = [
         str.upper,
-        lambda said: said.replace("е", "ё").replace("Е", "Ё"),
-        lambda said: "«" + said.rstrip("?") + "» — …!",
-        lambda said: "  " + said.replace(" ", " \u00a0\t ") + "\n",
+        lambda text: text.replace("е", "ё").replace("Е", "Ё"),
+        lambda text: "«" + text.rstrip("?") + "» — …!",
+        lambda text: "  " + text.replace(" ", " \u00a0\t ") + "\n",
     ]
     return ways[at % len(ways)](text)
 
 
 def _near(text: str, at: int) -> str:
-    """A slip, another ending, a word more, a word less, two words swapped."""
+    """A typo, another ending, an added word, a removed word, two swapped words."""
     words = text.rstrip("?").split()
     long = max(range(len(words)), key=lambda place: len(words[place]))
     match at % 5:
@@ -67,18 +67,18 @@ def _planted(other: list[str], unrelated: list[str]) -> list[Row]:
 
 
 def _assert_found(train: list[Row], other: list[Row]) -> None:
-    found = measure_leakage(train, other, threshold=0.8)
+    leaks = measure_leakage(train, other, threshold=0.8)
 
-    assert [(pair.train, pair.other) for pair in found.exact if int(pair.train[1:]) < 60] == [
+    assert [(pair.train, pair.other) for pair in leaks.exact if int(pair.train[1:]) < 60] == [
         (f"t{at}", f"o{at}") for at in range(60)
     ]
-    pairs = {(pair.train, pair.other) for pair in found.near}
+    pairs = {(pair.train, pair.other) for pair in leaks.near}
     assert len(pairs & {(f"t{at}", f"o{at}") for at in range(60, 80)}) >= 18
-    false = [pair for pair in (*found.exact, *found.near) if int(pair.train[1:]) >= 80]
+    false = [pair for pair in (*leaks.exact, *leaks.near) if int(pair.train[1:]) >= 80]
     assert len(false) <= 0.01 * len(train)
-    kept, removed = remove_leaks(train, [other])
-    assert removed == tuple(pair.train for pair in found.exact)
-    assert kept == [row for row in train if row.id not in removed]
+    unleaked, removed = remove_leaks(train, [other])
+    assert removed == tuple(pair.train for pair in leaks.exact)
+    assert unleaked == [row for row in train if row.id not in removed]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -104,25 +104,27 @@ def test_the_index_finds_what_comparing_all_pairs_finds(near: float) -> None:
     train = _rows([" ".join(rng.sample(few, rng.randint(1, 6))) for _ in range(60)], "t")
     other = _rows([" ".join(rng.sample(few, rng.randint(1, 6))) for _ in range(40)], "o")
 
-    def alike(one: Row, two: Row) -> float:
+    def alike(left: Row, right: Row) -> float:
         best = 0.0
         for cut in (str.split, lambda text: [f" {text} "[at : at + 3] for at in range(len(text))]):
-            a, b = set(cut(question_key(one))), set(cut(question_key(two)))
+            a, b = set(cut(question_key(left))), set(cut(question_key(right)))
             best = max(best, len(a & b) / len(a | b))
         return best
 
-    held = {question_key(row) for row in other}
-    seen: set[str] = set()
+    held_out = {question_key(row) for row in other}
+    questions: set[str] = set()
     expected = []
     for row in train:
-        if question_key(row) in held | seen:
+        if question_key(row) in held_out | questions:
             continue
-        seen.add(question_key(row))
+        questions.add(question_key(row))
         best = max(alike(row, candidate) for candidate in other)
         if best >= near and best > 0:  # sets that share nothing are never near
             expected.append((row.id, round(best, 4)))
-    found = [(pair.train, pair.similarity) for pair in measure_leakage(train, other, near).near]
-    assert found == expected
+    pairs_by_index = [
+        (pair.train, pair.similarity) for pair in measure_leakage(train, other, near).near
+    ]
+    assert pairs_by_index == expected
 
 
 def test_split_by_question() -> None:

@@ -1,4 +1,4 @@
-"""The store of the most likely tokens: torn records, a full disk, and what a token costs."""
+"""The store of top logprobs: unfinished records, a full disk, bytes per token."""
 
 import random
 import subprocess
@@ -36,7 +36,7 @@ KEYS = [digest(at) for at in range(40)]
 
 
 def made(seed: int, positions: int = 5, width: int = 4) -> TopLogprobs:
-    """Any ids of a large vocabulary, falling logprobs."""
+    """Random ids of a large vocabulary with falling logprobs."""
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, 200_000, (positions, width), dtype=np.int32)
     falling = -np.sort(rng.exponential(4, (positions, width)))
@@ -44,7 +44,7 @@ def made(seed: int, positions: int = 5, width: int = 4) -> TopLogprobs:
 
 
 def written(path: Path, count: int) -> list[int]:
-    """Writes `count` records; returns where each of them ends."""
+    """Writes `count` records; returns the byte offset of the end of each."""
     ends = []
     store = TopLogprobsStore(path, KEYS)
     for at, key in enumerate(KEYS[:count]):
@@ -54,42 +54,42 @@ def written(path: Path, count: int) -> list[int]:
     return ends
 
 
-def same(one: TopLogprobs, other: TopLogprobs) -> bool:
-    """Equal to the bit, shapes and types included."""
-    types = [(found.ids.dtype, found.logprobs.dtype) for found in (one, other)]
+def same(left: TopLogprobs, right: TopLogprobs) -> bool:
+    """Bitwise equality, with shapes and types."""
+    types = [(record.ids.dtype, record.logprobs.dtype) for record in (left, right)]
     ids, logprobs = (
-        np.array_equal(one.ids, other.ids),
-        np.array_equal(one.logprobs, other.logprobs),
+        np.array_equal(left.ids, right.ids),
+        np.array_equal(left.logprobs, right.logprobs),
     )
     return ids and logprobs and types[0] == types[1]
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    """Whatever the length and K, several in one file; and any Arrow reader finds one row each."""
+    """For any length and K, several in one file; any Arrow reader reads one row each."""
     path = tmp_path / "t.arrow"
     shapes = [(1, 1), (1, 20), (300, 20), (7, 64)]
     store = TopLogprobsStore(path, KEYS)
     for at, shape in enumerate(shapes):
         store.append(KEYS[at], made(at, *shape))
     store.finish(KEYS)
-    found = read_top_logprobs(path)
-    assert list(found) == KEYS[:4] and len(found) == 4 and KEYS[4] not in found
-    assert all(same(found[KEYS[at]], made(at, *shape)) for at, shape in enumerate(shapes))
+    stored = read_top_logprobs(path)
+    assert list(stored) == KEYS[:4] and len(stored) == 4 and KEYS[4] not in stored
+    assert all(same(stored[KEYS[at]], made(at, *shape)) for at, shape in enumerate(shapes))
     assert pa.ipc.open_stream(path).read_all().column("key").to_pylist() == KEYS[:4]
 
 
 def test_only_what_is_asked_for_is_loaded(tmp_path: Path) -> None:
-    """Arrays are views of the file: 40 records of 150 kB take no memory of Arrow's."""
+    """Arrays are views of the file: 40 records of 150 kB allocate no Arrow memory."""
     path = tmp_path / "t.arrow"
     store = TopLogprobsStore(path, KEYS)
     for key in KEYS:
         store.append(key, made(0, 1000, 25))
     store.finish(KEYS)
     before = pa.total_allocated_bytes()
-    found = read_top_logprobs(path)
-    kept = [found[key] for key in KEYS]
+    stored = read_top_logprobs(path)
+    loaded = [stored[key] for key in KEYS]
     assert pa.total_allocated_bytes() == before
-    assert not any(array.flags.owndata for topk in kept for array in topk)
+    assert not any(array.flags.owndata for record in loaded for array in record)
 
 
 def test_a_token_costs_at_most_150_bytes(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_token_costs_at_most_150_bytes(tmp_path: Path) -> None:
 
 
 def test_a_record_torn_at_any_byte_is_cut_and_only_it(tmp_path: Path) -> None:
-    """And so is a head torn before the first record, which is written anew with it."""
+    """An unfinished header before the first record is written again with it."""
     path = tmp_path / "t.arrow"
     ends = written(path, 2)
     whole = path.read_bytes()
@@ -135,7 +135,7 @@ def test_noise_behind_the_last_record_is_cut(tmp_path: Path) -> None:
 
 
 def test_a_record_without_its_answer_is_dropped_when_opened(tmp_path: Path) -> None:
-    """The answer will be drawn again: the last ones by cutting, one in the middle by a new file."""
+    """Its answer is generated again: last records are cut off, others need a new file."""
     path = tmp_path / "t.arrow"
     ends = written(path, 5)
     inode = path.stat().st_ino
@@ -146,27 +146,27 @@ def test_a_record_without_its_answer_is_dropped_when_opened(tmp_path: Path) -> N
     store = TopLogprobsStore(path, [KEYS[0], KEYS[2]])
     assert [key in store for key in KEYS[:3]] == [True, False, True]
     store.append(KEYS[1], made(99))
-    found = read_top_logprobs(path)
-    assert same(found[KEYS[1]], made(99)) and same(found[KEYS[2]], made(2))
+    stored = read_top_logprobs(path)
+    assert same(stored[KEYS[1]], made(99)) and same(stored[KEYS[2]], made(2))
     assert pa.ipc.open_stream(path).read_all().num_rows == 3, "no key twice"
 
 
 def test_what_no_answer_needs_is_dropped_at_the_end(tmp_path: Path) -> None:
-    """Records of other keys go; a file that holds just the right ones is not written again."""
+    """Records of other keys are dropped; a file without any is not written again."""
     path = tmp_path / "t.arrow"
     written(path, 5)
     inode = path.stat().st_ino
     TopLogprobsStore(path, KEYS).finish(KEYS[:5])
     assert path.stat().st_ino == inode
     TopLogprobsStore(path, KEYS).finish(KEYS[1:3])
-    found = read_top_logprobs(path)
-    assert list(found) == KEYS[1:3] and same(found[KEYS[2]], made(2))
+    stored = read_top_logprobs(path)
+    assert list(stored) == KEYS[1:3] and same(stored[KEYS[2]], made(2))
     TopLogprobsStore(path, KEYS).finish([])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
-    """By reader and writer, with its path; and a file that is not there by the reader."""
+    """By reader and writer, with its path; a missing file by the reader."""
     path = tmp_path / "t.arrow"
     other = pa.table({"key": KEYS})
     with pa.ipc.new_stream(path, other.schema) as stream:
@@ -180,7 +180,7 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 359, 4096, 20_000])  # 360: the head of the file
 def test_a_full_disk_stops_the_store_which_resumes(tmp_path: Path, size: int) -> None:
-    """One line with path and bytes; all that fitted is kept; with space again all 40 are there."""
+    """One line with path and bytes; complete records stay; with space again all 40 are stored."""
     path, whole = tmp_path / "t.arrow", tmp_path / "whole.arrow"
     ends = written(whole, len(KEYS))
     assert ends[-1] > size

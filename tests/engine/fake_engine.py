@@ -1,4 +1,4 @@
-"""A fake engine: requests in flight, finished in another order, and whatever fault is wanted."""
+"""A fake engine with requests in flight, random completion order, and faults."""
 
 import os
 import random
@@ -28,29 +28,29 @@ class FakeEngine:
         seed: int,
         paid: Path,
         dies_after: int | None = None,
-        cut: float = 0,
-        dies_by: signal.Signals = signal.SIGKILL,
+        truncated_share: float = 0,
+        signal_number: signal.Signals = signal.SIGKILL,
     ) -> None:
         self._rng = random.Random(seed)
         self._paid = paid
         self._dies_after = dies_after
-        self._cut = cut
-        self._dies_by = dies_by
+        self._truncated_share = truncated_share
+        self._signal_number = signal_number
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """One byte a completion goes to `paid`: what the requests would have cost."""
+        """Writes one byte per completion to `paid`, the cost of the requests."""
         waiting = iter(requests)
-        flying: list[Request] = []
+        in_flight: list[Request] = []
         done = 0
         with self._paid.open("ab", buffering=0) as paid:
             while True:
-                flying += islice(waiting, IN_FLIGHT - len(flying))
-                if not flying:
+                in_flight += islice(waiting, IN_FLIGHT - len(in_flight))
+                if not in_flight:
                     return
-                request = flying.pop(self._rng.randrange(len(flying)))
+                request = in_flight.pop(self._rng.randrange(len(in_flight)))
                 paid.write(b"x")
                 if done == self._dies_after:
-                    os.kill(os.getpid(), self._dies_by)
+                    os.kill(os.getpid(), self._signal_number)
                 done += 1
                 yield self._completion(request)
 
@@ -58,35 +58,39 @@ class FakeEngine:
         """Nothing to free."""
 
     def _completion(self, request: Request) -> Completion:
-        cut = random.Random(request.key).random() < self._cut
+        is_truncated = random.Random(request.key).random() < self._truncated_share
         text = f"answer to {request.prompt_ids[0]}"
-        ids, width = self._drawn(request), request.sampling.logprobs
+        ids, width = self._token_ids(request), request.sampling.logprobs
         top_logprobs = fake_top_logprobs(ids, width) if width else None
         return Completion(
-            request.key, text, ids, "length" if cut else "stop", top_logprobs=top_logprobs
+            request.key,
+            text,
+            ids,
+            "length" if is_truncated else "stop",
+            top_logprobs=top_logprobs,
         )
 
-    def _drawn(self, request: Request) -> tuple[int, ...]:
+    def _token_ids(self, request: Request) -> tuple[int, ...]:
         return request.prompt_ids[:3]
 
 
-class DrawingEngine(FakeEngine):
-    """Draws each answer anew, as a model does whose batches round differently: no two are equal."""
+class ResamplingEngine(FakeEngine):
+    """Never repeats an answer, as a model whose batches round differently."""
 
-    def _drawn(self, request: Request) -> tuple[int, ...]:
+    def _token_ids(self, request: Request) -> tuple[int, ...]:
         return tuple(self._rng.randrange(2**31) for _ in range(3))
 
 
 def fake_top_logprobs(ids: tuple[int, ...], width: int) -> TopLogprobs:
-    """`width` tokens per position, the drawn one first, which tells whose they are."""
+    """`width` tokens per position, the sampled one first: it identifies the answer."""
     likely = np.array([[token, *range(1, width)] for token in ids], np.int32)
     return TopLogprobs(likely, np.full(likely.shape, -1.5, np.float16))
 
 
 def fake_tasks(count: int, sampling: SamplingSettings | None = None) -> list[Task]:
-    """One task a row, each with a prompt of its own."""
-    drawn = sampling or SamplingSettings(max_tokens=8)
+    """One task per row, each with its own prompt."""
+    settings = sampling or SamplingSettings(max_tokens=8)
     return [
-        Task("base", f"row-{n:05}", 0, make_request("fake", (n, 1, 2, 3), drawn, seed=n))
+        Task("base", f"row-{n:05}", 0, make_request("fake", (n, 1, 2, 3), settings, seed=n))
         for n in range(count)
     ]

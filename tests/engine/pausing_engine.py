@@ -1,4 +1,4 @@
-"""An engine that takes its time and notes what it answers, light enough for many processes."""
+"""A slow engine that logs its requests, light enough for many processes."""
 
 import os
 import time
@@ -15,32 +15,34 @@ class PausingEngine:
     max_length = 2048
 
     def __init__(self, pause_s: float, notes: Path, together: int = 1) -> None:
-        """`notes`: a folder where each process leaves a file of its number with the keys.
+        """`notes`: a folder with one file of request keys per process id.
 
-        None answers before so many have begun: one alone could be done before the other starts.
+        Workers wait until `together` of them have started: one alone could finish first.
         """
         self._pause_s = pause_s
         self._notes = notes
         self._together = together
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Noted first, answered after the pause: what is under way when it dies is noted twice."""
+        """Logs a request, pauses, answers: a request in flight at a kill is logged twice."""
         (self._notes / str(os.getpid())).touch()
         while len(list(self._notes.iterdir())) < self._together:
             time.sleep(0.05)
-        for one in requests:
+        for request in requests:
             with (self._notes / str(os.getpid())).open("a") as file:
-                file.write(one.key + "\n")
+                file.write(request.key + "\n")
             time.sleep(self._pause_s)
-            yield Completion(one.key, f"answer to {one.prompt_ids[0]}", one.prompt_ids, "stop")
+            yield Completion(
+                request.key, f"answer to {request.prompt_ids[0]}", request.prompt_ids, "stop"
+            )
 
     def close(self) -> None:
         """Nothing to free."""
 
 
 class FailingEngine(PausingEngine):
-    """Cannot do it."""
+    """An engine that always fails."""
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """As an engine does whose model cannot be loaded."""
+        """Fails like an engine whose model cannot be loaded."""
         raise ValueError("no such model here")

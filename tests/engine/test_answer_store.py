@@ -1,4 +1,4 @@
-"""A batch of any size: what is held of it, and that an engine may take its time with it."""
+"""Batches of any size: memory, requests ahead of the answers, engines with threads, a full disk."""
 
 import io
 import os
@@ -24,18 +24,18 @@ from tests.engine.fake_engine import IN_FLIGHT, FakeEngine, fake_tasks
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_answers() -> None:
-    """A million rows may cost 300 MB: 100,000 a tenth, of answers that are 100 MB on disk.
+    """Limit: 300 MB per million rows, so 30 MB for 100,000 whose answers take 100 MB on disk.
 
     The rate is 5,000 rows a second on a machine that does nothing else; a tenth proves that it is
     not quadratic.
     """
-    found = measure_in_subprocess(100_000)
-    assert found.mb <= 30
-    assert min(found.rows_per_s, found.rerun_rows_per_s) >= 500
+    peak = measure_in_subprocess(100_000)
+    assert peak.mb <= 30
+    assert min(peak.rows_per_s, peak.rerun_rows_per_s) >= 500
 
 
 def test_tasks_are_taken_as_the_engine_wants_them(tmp_path: Path) -> None:
-    """Never more than 64 tasks ahead of the answers: their prompts are what fills a memory."""
+    """Never more than 64 tasks ahead of the answers: the prompts would fill the memory."""
     ahead, most = 0, 0
 
     def counted() -> Iterator[Task]:
@@ -60,10 +60,10 @@ def test_tasks_are_taken_as_the_engine_wants_them(tmp_path: Path) -> None:
 
 
 class ThreadedEngine(FakeEngine):
-    """Takes requests in a thread of its own, as one does that talks to a server."""
+    """Takes requests in its own thread, like a client of a server."""
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yields in another thread than the one that takes."""
+        """Yields in another thread than the one that takes requests."""
         taken: SimpleQueue[Request | None] = SimpleQueue()
 
         def take() -> None:
@@ -79,7 +79,7 @@ class ThreadedEngine(FakeEngine):
 
 
 def test_an_engine_may_take_requests_in_a_thread(tmp_path: Path) -> None:
-    """Copies, prompts that are too long and answers are then written from two threads."""
+    """Copies, too long prompts and answers are then written from two threads."""
     tasks = fake_tasks(3000)
     long = make_request("fake", tuple(range(5000)), SamplingSettings(max_tokens=8), 0)
     for at in range(0, 3000, 3):
@@ -93,7 +93,7 @@ def test_an_engine_may_take_requests_in_a_thread(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("taken", [0, 50, 300])
 def test_what_an_engine_leaves_out_is_named(tmp_path: Path, taken: int) -> None:
-    """Whether it took the requests or not; what it did answer is kept."""
+    """Whether it took the requests or not; the answers it gave are kept."""
 
     class Leaving(FakeEngine):
         def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -111,7 +111,7 @@ def test_what_an_engine_leaves_out_is_named(tmp_path: Path, taken: int) -> None:
 
 
 def test_a_full_disk_costs_what_came_last(tmp_path: Path) -> None:
-    """Ten sizes: one line with path and bytes, the answers that fitted, and the rest afterwards."""
+    """Ten sizes: one line with path and bytes; complete answers are kept; a rerun gets the rest."""
     whole = tmp_path / "whole.jsonl"
     run_job(FakeEngine(0, tmp_path / "paid"), fake_tasks(200), whole, {})
     total = whole.stat().st_size
@@ -139,7 +139,7 @@ def test_a_full_disk_costs_what_came_last(tmp_path: Path) -> None:
 
 
 def test_a_ledger_forgets_what_was_dropped(tmp_path: Path) -> None:
-    """Of one request for two rows the first is dropped: the other still answers the request."""
+    """One request, two rows: when the first answer is dropped, the second still answers it."""
     path = tmp_path / "a.jsonl"
     request = make_request("fake", (1, 2), SamplingSettings(max_tokens=8), 0)
     tasks = [Task("base", row, 0, request) for row in ("a", "b")] + fake_tasks(2)

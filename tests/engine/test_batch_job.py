@@ -23,7 +23,7 @@ MEANING = {"model": "m", "prompt": "p", "sampling": {"temperature": 0.5}, "seed"
 
 
 def killed_child(path: Path, paid: Path, seed: int, dies_after: int) -> None:
-    """Runs the job in a child that kills itself with SIGKILL after so many completions."""
+    """Runs the job in a child that sends itself SIGKILL after `dies_after` completions."""
     child = os.fork()
     if child == 0:
         run_job(FakeEngine(seed, paid, dies_after), fake_tasks(5000), path, MEANING)
@@ -32,7 +32,7 @@ def killed_child(path: Path, paid: Path, seed: int, dies_after: int) -> None:
 
 
 def test_a_hundred_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    """100 SIGKILLs over 5,000 rows, half with torn tails: 0 lost, 0 doubled, ≤ 1.05 × paid."""
+    """100 SIGKILLs over 5,000 rows, half with torn lines: 0 lost, 0 doubled, cost ≤ 1.05 ×."""
     path, paid, whole = tmp_path / "a.jsonl", tmp_path / "paid", tmp_path / "whole.jsonl"
     rng = random.Random(0)
     for kill in range(100):
@@ -48,7 +48,7 @@ def test_a_hundred_kills_lose_and_double_nothing(tmp_path: Path) -> None:
 
 
 def test_a_rerun_asks_nothing(tmp_path: Path) -> None:
-    """All answers are found by their keys."""
+    """A rerun requests nothing."""
     path, paid = tmp_path / "a.jsonl", tmp_path / "paid"
     first = run_job(FakeEngine(0, paid), fake_tasks(300), path, MEANING)
     second = run_job(FakeEngine(0, paid), fake_tasks(300), path, MEANING)
@@ -57,7 +57,7 @@ def test_a_rerun_asks_nothing(tmp_path: Path) -> None:
 
 
 def test_a_second_process_is_refused_and_the_first_named(tmp_path: Path) -> None:
-    """20 of 20: two writers of one file would tear each other's lines."""
+    """20 of 20: two writers would interleave their lines."""
     path = tmp_path / "a.jsonl"
     with JsonlStore(path, Answer):
         for _ in range(20):
@@ -85,7 +85,7 @@ CHANGES: list[dict[str, object]] = [
 def test_a_semantic_change_is_refused_with_a_diff(
     tmp_path: Path, change: dict[str, object]
 ) -> None:
-    """12 changes: answers made under other settings must not be mixed in silence."""
+    """12 changes: answers under different settings must not be mixed silently."""
     path, paid = tmp_path / "a.jsonl", tmp_path / "paid"
     run_job(FakeEngine(0, paid), fake_tasks(3), path, MEANING)
     with pytest.raises(DataError, match=rf"{next(iter(change))}.* → .*--accept-changes"):
@@ -94,7 +94,7 @@ def test_a_semantic_change_is_refused_with_a_diff(
 
 
 def test_an_accepted_change_asks_only_what_it_changes(tmp_path: Path) -> None:
-    """The store is keyed by request: of ten rows three get a new prompt, three are asked."""
+    """The store is keyed by request: three of ten rows get a new prompt, three are requested."""
     path, paid = tmp_path / "a.jsonl", tmp_path / "paid"
     run_job(FakeEngine(0, paid), fake_tasks(10), path, MEANING)
     tasks = fake_tasks(7) + [
@@ -112,7 +112,7 @@ def test_an_accepted_change_asks_only_what_it_changes(tmp_path: Path) -> None:
 
 
 def test_one_prompt_far_too_long_costs_only_its_row(tmp_path: Path) -> None:
-    """A 200k-token row among 999: recorded before the engine sees it, 999 answered."""
+    """A 200,000-token row among 999: recorded without reaching the engine, 999 answered."""
     tasks = fake_tasks(1000)
     request = make_request("fake", tuple(range(200_000)), SamplingSettings(max_tokens=8), 0)
     tasks[500] = Task("base", "row-00500", 0, request)
@@ -123,20 +123,24 @@ def test_one_prompt_far_too_long_costs_only_its_row(tmp_path: Path) -> None:
 
 
 def test_answers_cut_by_the_limit_are_kept_counted_and_never_selected(tmp_path: Path) -> None:
-    """A fake that cuts 15 %: none of them may become a training target."""
+    """A fake that truncates 15 %: none of these may become a training target."""
     path = tmp_path / "a.jsonl"
-    done = run_job(FakeEngine(0, tmp_path / "paid", cut=0.15), fake_tasks(1000), path, MEANING)
+    done = run_job(
+        FakeEngine(0, tmp_path / "paid", truncated_share=0.15), fake_tasks(1000), path, MEANING
+    )
     answers = read_answers(path)
-    cut = {answer.row for answer in answers if answer.finish == "length"}
-    assert done.truncated == len(cut) > 100
+    truncated = {answer.row for answer in answers if answer.finish == "length"}
+    assert done.truncated == len(truncated) > 100
     candidates = select([ScoredCandidate(answer, [], ()) for answer in answers], max_selected=1)
     rows = {candidate.answer.row: candidate.outcome for candidate in candidates}
-    assert {row for row, outcome in rows.items() if outcome == "truncated"} == cut
-    assert {row for row, outcome in rows.items() if outcome == "selected"} == rows.keys() - cut
+    assert {row for row, outcome in rows.items() if outcome == "truncated"} == truncated
+    assert {
+        row for row, outcome in rows.items() if outcome == "selected"
+    } == rows.keys() - truncated
 
 
 def test_equal_requests_are_asked_once(tmp_path: Path) -> None:
-    """Two rows with the same question at temperature 0 have one answer; both get it."""
+    """Two rows with the same question at temperature 0 share one answer."""
     request = make_request("fake", (1, 2), SamplingSettings(max_tokens=8), 0)
     tasks = [Task("base", row, 0, request) for row in ("a", "b")]
     done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
@@ -145,16 +149,16 @@ def test_equal_requests_are_asked_once(tmp_path: Path) -> None:
 
 
 def test_a_given_answer_needs_room_behind_its_prompt(tmp_path: Path) -> None:
-    """Of 2048 tokens one is drawn: 2047 of prompt and answer fit, 2048 do not and are recorded."""
+    """Scoring generates one token: of 2048, 2047 of prompt and answer fit, 2048 do not."""
     requests = [score_request("fake", (1,) * 1000, (2,) * more) for more in (1047, 1048)]
-    tasks = [Task("scored/base", f"r{at}", 0, one) for at, one in enumerate(requests)]
+    tasks = [Task("scored/base", f"r{at}", 0, scored) for at, scored in enumerate(requests)]
     done = run_job(FakeEngine(0, tmp_path / "paid"), tasks, tmp_path / "a.jsonl", MEANING)
     assert (done.requested, done.too_long) == (1, 1)
-    assert [one.finish for one in read_answers(tmp_path / "a.jsonl")] == ["stop", "too_long"]
+    assert [scored.finish for scored in read_answers(tmp_path / "a.jsonl")] == ["stop", "too_long"]
 
 
 def test_what_a_given_answers_likelihood_depends_on() -> None:
-    """Five requests that differ in one thing each, and the border between prompt and answer."""
+    """Five requests that differ in one field each, and in where the prompt ends."""
     adapter = Adapter("a", Path(), "sha")
     keys = {
         score_request("m", (1, 2), (3,)).key,

@@ -1,4 +1,4 @@
-"""The job's second file, the most likely tokens: no stored answer is ever without its own.
+"""The job's file of top logprobs: every stored answer has its own.
 
 The engine draws every answer anew, so that tokens paired with another draw's would be seen.
 """
@@ -19,38 +19,38 @@ from data.answers import Answer, read_answers, top_logprobs_path
 from data.top_logprobs import TopLogprobsStore, read_top_logprobs
 from engine.base import make_request
 from engine.batch_job import JobSummary, Task, run_job
-from tests.engine.fake_engine import DrawingEngine, fake_tasks, fake_top_logprobs
+from tests.engine.fake_engine import ResamplingEngine, fake_tasks, fake_top_logprobs
 
 SAMPLING = SamplingSettings(max_tokens=8, logprobs=20)
 ROWS = 2000
 
 
 def job(folder: Path, seed: int, tasks: list[Task], dies_after: int | None = None) -> JobSummary:
-    """One run over the tasks; the requests paid for go to `paid`."""
-    engine = DrawingEngine(seed, folder / "paid", dies_after)
+    """Runs the tasks once; writes the cost to `paid`."""
+    engine = ResamplingEngine(seed, folder / "paid", dies_after)
     return run_job(engine, tasks, folder / "a.jsonl", {}, accept_changes=True)
 
 
 def paired(folder: Path) -> list[Answer]:
-    """The answers, after each was found to have the likely tokens of its very own draw."""
+    """The answers, after a check that each has the top logprobs of its own sample."""
     answers = read_answers(folder / "a.jsonl")
-    found = read_top_logprobs(top_logprobs_path(folder / "a.jsonl"))
-    assert {answer.key for answer in answers if answer.finish != "too_long"} == set(found)
+    records = read_top_logprobs(top_logprobs_path(folder / "a.jsonl"))
+    assert {answer.key for answer in answers if answer.finish != "too_long"} == set(records)
     for answer in answers:
         if answer.finish != "too_long":
-            assert tuple(found[answer.key].ids[:, 0]) == answer.token_ids
-            assert found[answer.key].logprobs.shape == (3, 20)
+            assert tuple(records[answer.key].ids[:, 0]) == answer.token_ids
+            assert records[answer.key].logprobs.shape == (3, 20)
     return answers
 
 
 def torn(path: Path, rng: random.Random, lost: int) -> None:
-    """Cuts up to `lost` bytes off a file."""
+    """Removes up to `lost` bytes from the end of a file."""
     size = path.stat().st_size
     os.truncate(path, max(0, size - rng.randrange(1, lost)))
 
 
 def test_forty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    """40 SIGKILLs over 2,000 rows; three in four tear a tail: 0 lost, 0 doubled, ≤ 1.05 × paid.
+    """40 SIGKILLs over 2,000 rows, three in four tear a tail: 0 lost, 0 doubled, cost ≤ 1.05 ×.
 
     A torn answer with its tokens whole is a kill between the two writes; torn tokens of a stored
     answer are a power cut.
@@ -79,7 +79,7 @@ def test_forty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_answer_without_its_tokens(tmp_path: Path) -> None:
-    """Five sizes: tokens fill the disk first, and the answer behind them is not stored."""
+    """Five sizes: top logprobs fill the disk first, and their answer is not stored."""
     for size in (100, 1000, 5000, 20_000, 60_000):
         folder = tmp_path / str(size)
         folder.mkdir()
@@ -103,7 +103,7 @@ def test_a_full_disk_leaves_no_answer_without_its_tokens(tmp_path: Path) -> None
 
 
 def test_a_rerun_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """Whatever the order in which the answers came."""
+    """For any order of arrival."""
     first = job(tmp_path, 0, fake_tasks(300, SAMPLING))
     before = top_logprobs_path(tmp_path / "a.jsonl").read_bytes()
     second = job(tmp_path, 1, fake_tasks(300, SAMPLING))
@@ -113,7 +113,7 @@ def test_a_rerun_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> N
 
 
 def test_answers_whose_tokens_are_gone_are_asked_again(tmp_path: Path) -> None:
-    """A removed file costs all 300 answers, a half one just those that it no longer has."""
+    """Without the file all 300 answers are generated again, with half of it the missing ones."""
     path = top_logprobs_path(tmp_path / "a.jsonl")
     job(tmp_path, 0, fake_tasks(300, SAMPLING))
     path.unlink()
@@ -126,7 +126,7 @@ def test_answers_whose_tokens_are_gone_are_asked_again(tmp_path: Path) -> None:
 
 
 def test_without_likely_tokens_no_file(tmp_path: Path) -> None:
-    """None, and 0, which is the drawn token's own; and no file is left when they are given up."""
+    """logprobs: null, and 0 (the sampled token only); an obsolete file is removed."""
     for logprobs in (None, 0):
         job(tmp_path, 0, fake_tasks(30, SamplingSettings(max_tokens=8, logprobs=logprobs)))
         assert not top_logprobs_path(tmp_path / "a.jsonl").exists()
@@ -137,7 +137,7 @@ def test_without_likely_tokens_no_file(tmp_path: Path) -> None:
 
 
 def test_rows_with_one_request_share_its_tokens(tmp_path: Path) -> None:
-    """One record; a prompt that does not fit has none, and is not tried again for it."""
+    """One record per request; a prompt that does not fit has none and is not tried again."""
     request = make_request("fake", (1, 2), SAMPLING, 0)
     long = make_request("fake", tuple(range(5000)), SAMPLING, 0)
     tasks = [Task("base", row, 0, request) for row in ("a", "b")] + [Task("base", "c", 0, long)]
@@ -149,7 +149,7 @@ def test_rows_with_one_request_share_its_tokens(tmp_path: Path) -> None:
 
 
 def test_a_kill_cannot_pair_an_old_answer_with_new_tokens(tmp_path: Path) -> None:
-    """Tokens lost, the answer asked again, killed between its two writes: it is asked once more."""
+    """Top logprobs lost, a kill between the two writes: the answer is requested once more."""
     path = tmp_path / "a.jsonl"
     job(tmp_path, 0, fake_tasks(3, SAMPLING))
     top_logprobs_path(path).unlink()

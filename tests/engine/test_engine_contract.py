@@ -1,4 +1,4 @@
-"""What every backend keeps, whoever answers: one set of questions, one set of claims."""
+"""The contract of every backend: the same requests and assertions for each engine."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_engine import OpenAiEngine
 from engine.openai_messages import ChatCodec
 from engine.ray_engine import RayEngine
-from tests.engine.echo_server import EchoEngine, renderer, replied, request, respond
+from tests.engine.echo_model import EchoEngine, renderer, reply_to, request, respond
 from tests.judge.llm.server import serving
 from tests.student.trained_students import small_model
 
@@ -31,7 +31,7 @@ KEY = "sk-canary-contract"
 
 
 class Backend(NamedTuple):
-    """An engine, how it is asked, and whether its ids are those of its text alone."""
+    """An engine, how to run it, and whether its ids are derived from its text."""
 
     engine: Engine
     ask: Ask
@@ -49,13 +49,13 @@ def of_chat(settings: OpenAiBackend) -> Backend:
 
 
 def send(folder: BatchFolder) -> None:
-    """What a batch service does: the results of all files, shuffled, in two files."""
+    """A batch service: the results of all files, shuffled, in two files."""
     lines = [line for path in folder.requests.glob("*.jsonl") for line in path.open()]
     done = []
     for line in lines:
-        asked = json.loads(line)
-        response = {"status_code": 200, "body": replied(asked["body"])}
-        done.append(json.dumps({"custom_id": asked["custom_id"], "response": response}) + "\n")
+        sent = json.loads(line)
+        response = {"status_code": 200, "body": reply_to(sent["body"])}
+        done.append(json.dumps({"custom_id": sent["custom_id"], "response": response}) + "\n")
     random.Random(0).shuffle(done)
     folder.results.mkdir(exist_ok=True)
     for number in range(2):
@@ -75,8 +75,8 @@ def batched(path: Path) -> Backend:
     return Backend(engine, ask, by_text=True)
 
 
-def made(kind: str, path: Path, stack: ExitStack) -> Backend:
-    """A backend by its name in the matrix."""
+def make_backend(kind: str, path: Path, stack: ExitStack) -> Backend:
+    """A backend by its parameter name."""
     if kind.startswith("openai"):
         urls = tuple(stack.enter_context(serving(respond)).url for _ in range(2))
         same = kind.endswith("ids")
@@ -98,8 +98,8 @@ no_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not install
 
 
 @pytest.fixture(scope="module", autouse=True)
-def others() -> list[str]:
-    """The processes that tests of other files have left to themselves, such as a fork server."""
+def other_processes() -> list[str]:
+    """Processes left over from other test files, such as a fork server."""
     return children(os.getpid())
 
 
@@ -119,9 +119,9 @@ def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Backend]:
     with ExitStack() as stack:
-        found = made(request.param, tmp_path_factory.mktemp(request.param), stack)
-        stack.callback(found.engine.close)
-        yield found
+        tested = make_backend(request.param, tmp_path_factory.mktemp(request.param), stack)
+        stack.callback(tested.engine.close)
+        yield tested
 
 
 QUESTIONS = [
@@ -135,29 +135,31 @@ CUT = 3  # tokens
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[Request]:
-    """Each question; the first twice more, under keys of their own; and one that is cut."""
+def requests() -> list[Request]:
+    """Each question; the first one twice more, with other keys; and one that is truncated."""
     twins = [request(QUESTIONS[0], key=f"twin-{number}") for number in range(2)]
     cut = request("Count from one to a hundred.", SamplingSettings(max_tokens=CUT))
     return [*map(request, QUESTIONS), *twins, cut]
 
 
 @pytest.fixture(scope="module")
-def found(backend: Backend, asked: list[Request]) -> dict[str, Completion]:
-    """The completions by key, after the claim that each came once."""
-    completions = backend.ask(asked)
-    counts = Counter(one.key for one in completions)
-    assert counts == Counter(one.key for one in asked), "every request once, and no other"
-    return {one.key: one for one in completions}
+def completions_by_key(backend: Backend, requests: list[Request]) -> dict[str, Completion]:
+    """The completions by key, after a check that each came once."""
+    completions = backend.ask(requests)
+    counts = Counter(completion.key for completion in completions)
+    assert counts == Counter(completion.key for completion in requests), (
+        "every request once, and no other"
+    )
+    return {completion.key: completion for completion in completions}
 
 
 def test_text_ids_and_finish_agree(
-    backend: Backend, asked: list[Request], found: dict[str, Completion]
+    backend: Backend, requests: list[Request], completions_by_key: dict[str, Completion]
 ) -> None:
-    """The text is that of the ids; an ending token comes last exactly where the answer ended."""
+    """The text decodes the ids; the end-of-turn token comes last in complete answers only."""
     end = renderer().template.end_of_turn
-    for one in asked:
-        done = found[one.key]
+    for echo_request in requests:
+        done = completions_by_key[echo_request.key]
         text = renderer().tokenizer.decode(
             done.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
@@ -165,27 +167,33 @@ def test_text_ids_and_finish_agree(
         assert (done.finish == "stop") == (done.token_ids[-1:] == (end,))
         assert end not in done.token_ids[:-1]
         if not backend.by_text:
-            assert len(done.token_ids) <= one.sampling.max_tokens
+            assert len(done.token_ids) <= echo_request.sampling.max_tokens
 
 
 def test_an_answer_that_reaches_the_limit_is_reported(
-    asked: list[Request], found: dict[str, Completion]
+    requests: list[Request], completions_by_key: dict[str, Completion]
 ) -> None:
-    done = found[asked[-1].key]
+    done = completions_by_key[requests[-1].key]
     assert done.finish == "length" and 0 < len(done.token_ids) <= CUT
 
 
-def test_no_special_token_is_in_a_text(found: dict[str, Completion]) -> None:
-    """Also where the model says one: it would be learnt as plain text, and then said to users."""
+def test_no_special_token_is_in_a_text(completions_by_key: dict[str, Completion]) -> None:
+    """Even if the model generates one: students would learn it as plain text."""
     names = renderer().tokenizer.all_special_tokens
-    leaked = [one.text for one in found.values() if any(name in one.text for name in names)]
+    leaked = [
+        completion.text
+        for completion in completions_by_key.values()
+        if any(name in completion.text for name in names)
+    ]
     assert not leaked
 
 
 def test_equal_prompts_have_equal_greedy_answers(
-    asked: list[Request], found: dict[str, Completion]
+    requests: list[Request], completions_by_key: dict[str, Completion]
 ) -> None:
-    first, *twins = (found[key].token_ids for key in (asked[0].key, "twin-0", "twin-1"))
+    first, *twins = (
+        completions_by_key[key].token_ids for key in (requests[0].key, "twin-0", "twin-1")
+    )
     assert twins == [first, first]
 
 
@@ -193,26 +201,30 @@ def test_nothing_asked_nothing_answered(backend: Backend) -> None:
     assert backend.ask([]) == []
 
 
-def test_closing_leaves_no_process_and_can_be_repeated(backend: Backend, others: list[str]) -> None:
-    """Neither processes nor threads of ours, some seconds later at most."""
+def test_closing_leaves_no_process_and_can_be_repeated(
+    backend: Backend, other_processes: list[str]
+) -> None:
+    """No process and no thread of ours after a few seconds."""
     backend.engine.close()
     backend.engine.close()
     give_up = time.monotonic() + 20
-    while set(children(os.getpid())) - set(others) and time.monotonic() < give_up:
+    while set(children(os.getpid())) - set(other_processes) and time.monotonic() < give_up:
         time.sleep(0.2)
-    assert not set(children(os.getpid())) - set(others)
-    assert not [one for one in threading.enumerate() if one.name == "teacher.engine"]
+    assert not set(children(os.getpid())) - set(other_processes)
+    assert not [
+        completion for completion in threading.enumerate() if completion.name == "teacher.engine"
+    ]
 
 
 def test_what_was_closed_answers_again(backend: Backend) -> None:
-    """A later request starts it again."""
+    """A later request starts the engine again."""
     again = request("And again?", key="again")
-    assert [one.key for one in backend.ask([again])] == ["again"]
+    assert [completion.key for completion in backend.ask([again])] == ["again"]
 
 
 def children(number: int) -> list[str]:
-    """The command lines of the processes that a process has started, and that still run."""
-    found = []
+    """The command lines of the running child processes of a process."""
+    commands = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = path.read_text().rsplit(")", 1)[1].split()[:2]
@@ -220,5 +232,5 @@ def children(number: int) -> list[str]:
         except OSError:  # it has ended
             continue
         if int(parent) == number and state != "Z" and "resource_tracker" not in command:
-            found.append(f"{path.parent.name} {command}")
-    return sorted(found)
+            commands.append(f"{path.parent.name} {command}")
+    return sorted(commands)

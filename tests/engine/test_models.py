@@ -1,4 +1,4 @@
-"""A larger teacher speaks the base's tokens, or is refused before anything is asked."""
+"""Models and tokenizers: a teacher with other tokens than the base is refused."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def sibling(tmp_path: Path) -> Path:
-    """A model folder with the embedded model's tokenizer, and weights of its own."""
+    """A model folder with the embedded model's tokenizer and other weights."""
     folder = tmp_path / "sibling"
     load_tokenizer(resolve_model("embedded")).save_pretrained(folder)
     shutil.copy(Path(resolve_model("embedded")) / "config.json", folder)
@@ -45,7 +45,7 @@ def test_the_same_tokens_are_taken(sibling: Path) -> None:
 
 
 def test_another_vocabulary_is_refused(sibling: Path) -> None:
-    """Two words that have changed places: the same size, and every text would be misread."""
+    """Two swapped words: the same size, but every text would be misread."""
     path = sibling / "tokenizer.json"
     values = json.loads(path.read_text("utf-8"))
     words = values["model"]["vocab"]
@@ -72,7 +72,7 @@ def test_a_teacher_without_template_is_refused(sibling: Path) -> None:
 
 
 def test_the_teachers_model_is_the_one_that_is_named(sibling: Path) -> None:
-    """Its answers are other answers than the base's: another identity, so other keys."""
+    """It has its own identity, so its requests have other keys."""
     config = load_config(ROOT / "config/demo.yaml", [f"teacher.model={sibling}"])
     engine = teacher_engine(config, ROOT)
     assert isinstance(engine, VllmEngine)

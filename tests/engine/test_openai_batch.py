@@ -1,4 +1,4 @@
-"""Batch files: shards, results in any order and in part, lines that are errors or torn."""
+"""Batch files: shards, results in any order and incomplete, errors, unfinished lines."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from engine.request_builder import RequestBuilder, View
 from teacher.__main__ import teacher_models
 from teacher.generate import TeacherModels, generate
 from teacher.prepare_batch import prepare_batch
-from tests.engine.echo_server import renderer, replied, request
+from tests.engine.echo_model import renderer, reply_to, request
 from tests.engine.fake_engine import FakeEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,65 +39,65 @@ def chat() -> ChatCodec:
 
 
 def lines_of(folder: BatchFolder) -> list[list[Line]]:
-    """What was written, file by file."""
+    """The request lines, file by file."""
     paths = sorted(folder.requests.glob("*.jsonl"))
     return [[json.loads(line) for line in path.open()] for path in paths]
 
 
 def result(line: Line, status: int = 200, body: Any = None) -> str:
-    """A line as vLLM and OpenAI write it."""
-    response = {"status_code": status, "request_id": "x", "body": body or replied(line["body"])}
-    found = {"id": "y", "custom_id": line["custom_id"], "response": response, "error": None}
-    return json.dumps(found) + "\n"
+    """A result line as vLLM and OpenAI write it."""
+    response = {"status_code": status, "request_id": "x", "body": body or reply_to(line["body"])}
+    output = {"id": "y", "custom_id": line["custom_id"], "response": response, "error": None}
+    return json.dumps(output) + "\n"
 
 
 def test_shards_hold_each_request_once(tmp_path: Path) -> None:
-    """Seven requests in files of three at most; a later, smaller batch leaves no file of these."""
+    """Seven requests in files of at most three; a later, smaller batch removes old files."""
     folder = BatchFolder(tmp_path, 3)
     requests = [request(f"Question {n}?") for n in range(7)]
     folder.write(requests, chat())
     written = lines_of(folder)
     assert [len(lines) for lines in written] == [3, 3, 1]
     flat = [line for lines in written for line in lines]
-    assert [line["custom_id"] for line in flat] == [one.key for one in requests]
+    assert [line["custom_id"] for line in flat] == [request.key for request in requests]
     assert {(line["method"], line["url"]) for line in flat} == {("POST", "/v1/chat/completions")}
-    assert [line["body"] for line in flat] == [chat().body(one) for one in requests]
+    assert [line["body"] for line in flat] == [chat().body(request) for request in requests]
     folder.write(requests[:2], chat())
     assert [len(lines) for lines in lines_of(folder)] == [2]
 
 
 def test_results_in_part_with_errors_and_torn_lines(tmp_path: Path) -> None:
-    """Of eight: four came, one was filtered, one came as an error, one torn, one not at all."""
+    """Eight requests: four answers, one filtered, one error, one unfinished line, one missing."""
     folder = BatchFolder(tmp_path, 100)
     requests = [request(f"Question {n}?") for n in range(8)]
     folder.write(requests, chat())
-    asked = lines_of(folder)[0]
+    lines = lines_of(folder)[0]
     folder.results.mkdir()
     filtered = {"error": {"code": "content_filter", "message": "no"}}
     (folder.results / "b.jsonl").write_text(
-        result(asked[3]) + result(asked[0]) + result(asked[4], 400, filtered) + "\n"
+        result(lines[3]) + result(lines[0]) + result(lines[4], 400, filtered) + "\n"
     )
-    failed = json.dumps({"custom_id": asked[5]["custom_id"], "error": {"message": "expired"}})
-    torn = result(asked[6])
+    failed = json.dumps({"custom_id": lines[5]["custom_id"], "error": {"message": "expired"}})
+    torn = result(lines[6])
     (folder.results / "a.jsonl").write_text(
-        result(asked[1], 500, {"error": {"message": "busy"}})
+        result(lines[1], 500, {"error": {"message": "busy"}})
         + f"{failed}\n"
-        + result(asked[2])
+        + result(lines[2])
         + torn[: len(torn) // 2]
     )
-    (folder.results / "c.jsonl").write_text(result(asked[1]) + result(asked[3]))
+    (folder.results / "c.jsonl").write_text(result(lines[1]) + result(lines[3]))
     came = []
     line = r"3 answers are missing, 1 of them came back as errors, 1 lines are unreadable"
     with pytest.raises(DataError, match=line) as e:
         for completion in BatchEngine(folder, chat(), 2048).run(requests):
             came.append((completion.key, bool(completion.text)))
     assert "a.jsonl:4" in str(e.value) and "\n" not in str(e.value)
-    keys = [one.key for one in requests]
+    keys = [request.key for request in requests]
     assert came == [(key, key != keys[4]) for key in keys[:5]], "an error, then an answer: answered"
 
 
 def experiment(folder: Path, *changes: str) -> Config:
-    """The demo's prompt on three rows, by batch files; no answer will obey its rules."""
+    """The demo's prompt on three rows, by batch files; no answer obeys its rules."""
     config = load_config(
         ROOT / "config/demo.yaml",
         [
@@ -122,10 +122,10 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(folder: BatchFolder, name: str, but: int = 0) -> None:
-    """Answers all requests but the last `but`."""
-    asked = [line for lines in lines_of(folder) for line in lines]
+    """Answers all requests except the last `but`."""
+    sent = [line for lines in lines_of(folder) for line in lines]
     folder.results.mkdir(exist_ok=True)
-    text = "".join(result(line) for line in asked[: len(asked) - but])
+    text = "".join(result(line) for line in sent[: len(sent) - but])
     (folder.results / f"{name}.jsonl").write_text(text)
 
 
@@ -157,7 +157,7 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     assert (again.requests, again.answered) == (2, 11)
     send(folder, "second")
     done = generate(config, sources, accept_changes=False)
-    assert {arm: one.reused + one.requested for arm, one in done.items()} == {
+    assert {arm: summary.reused + summary.requested for arm, summary in done.items()} == {
         "candidates/base": 3,
         "teacher": 1,
         "scored/teacher": 0,
@@ -181,7 +181,7 @@ def command(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_commands_are_refused_where_there_are_no_files() -> None:
-    """One line and exit 2, before any model is looked at."""
+    """One line and exit code 2, before any model is loaded."""
     done = command(ROOT / "config/demo.yaml", "prepare")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "prepare needs batch files, but teacher.engine is vllm; run generate" in done.stderr
@@ -205,7 +205,7 @@ def test_vllm_answers_a_batch(tmp_path: Path) -> None:
     done = generate(config, sources, accept_changes=False)
     sources.close()
     assert done["candidates/base"].requested == 3
-    assert sum(one.requested for one in done.values()) == 13 + 3
+    assert sum(summary.requested for summary in done.values()) == 13 + 3
     for answer in read_answers(RunPaths.of(config).answers("candidates/train")):
         assert answer.token_ids and answer.logprobs is not None
         assert len(answer.logprobs) == len(answer.token_ids) <= 12

@@ -1,4 +1,4 @@
-"""The backend of servers against servers that fail: what is retried, what ends the job, and how."""
+"""The OpenAI engine against failing servers: retries, failover, errors."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from engine.base import Completion, Request
 from engine.batch_job import Task, run_job
 from engine.openai_engine import OpenAiEngine
 from engine.openai_messages import ChatCodec
-from tests.engine.echo_server import renderer, replied, request, respond
+from tests.engine.echo_model import renderer, reply_to, request, respond
 from tests.judge.llm.server import Respond, Sent, error, serving
 from wire.client import RetryPolicy
 
@@ -39,28 +39,30 @@ def questions(count: int, sampling: SamplingSettings | None = None) -> list[Requ
     return [request(f"Question number {n}?", sampling) for n in range(count)]
 
 
-def asked(respond: Respond, requests: Sequence[Request], **settings: Any) -> list[Completion]:
+def completions_from(
+    respond: Respond, requests: Sequence[Request], **settings: Any
+) -> list[Completion]:
     with serving(respond) as served:
         return list(engine_at(served.url, **settings).run(requests))
 
 
 def tasks(count: int) -> list[Task]:
-    return [Task("teacher", f"r{n}", 0, one) for n, one in enumerate(questions(count))]
+    return [Task("teacher", f"r{n}", 0, request) for n, request in enumerate(questions(count))]
 
 
 class TestBody:
     def test_another_model_is_sent_what_every_server_knows(self) -> None:
-        """Messages and sampling; the seed where it decides something."""
+        """Messages and sampling; the seed if it has an effect."""
         with serving(respond) as served:
             engine = engine_at(served.url)
             list(engine.run(questions(1)))
             list(
                 engine.run(questions(1, SamplingSettings(temperature=0.7, top_p=0.9, max_tokens=9)))
             )
-            greedy, drawn = served.bodies
+            greedy, sampled = served.bodies
         known = {"model", "messages", "max_tokens", "temperature", "top_p"}
-        assert set(greedy) == known and set(drawn) == known | {"seed"}
-        assert (drawn["temperature"], drawn["top_p"], drawn["max_tokens"]) == (0.7, 0.9, 9)
+        assert set(greedy) == known and set(sampled) == known | {"seed"}
+        assert (sampled["temperature"], sampled["top_p"], sampled["max_tokens"]) == (0.7, 0.9, 9)
         assert [turn["role"] for turn in greedy["messages"]] == ["system", "user"]
 
     def test_vllm_is_asked_for_tokens_in_the_bases_template(self) -> None:
@@ -74,9 +76,9 @@ class TestBody:
 
 class TestTokens:
     def test_probabilities_by_falling_likelihood(self) -> None:
-        """The drawn token is third of four here, and listed first by the server."""
+        """The sampled token is the third most likely of four, and the server lists it first."""
         wanted = questions(3, SamplingSettings(max_tokens=9, logprobs=4))
-        for done in asked(respond, wanted, same_tokenizer=True):
+        for done in completions_from(respond, wanted, same_tokenizer=True):
             assert done.top_logprobs is not None and done.logprobs == (-1.25,) * len(done.token_ids)
             assert done.top_logprobs.ids.shape == (len(done.token_ids), 4)
             assert (np.diff(done.top_logprobs.logprobs.astype(float), axis=1) <= 0).all()
@@ -87,11 +89,11 @@ class TestTokens:
     @pytest.mark.parametrize(
         ("spoil", "line"),
         [
-            (lambda found: found.pop("prompt_token_ids"), "returns no token ids"),
-            (lambda found: found["choices"][0].pop("token_ids"), "returns no token ids"),
-            (lambda found: found.update(prompt_token_ids=[1, 2]), "other token ids of the same"),
+            (lambda reply: reply.pop("prompt_token_ids"), "returns no token ids"),
+            (lambda reply: reply["choices"][0].pop("token_ids"), "returns no token ids"),
+            (lambda reply: reply.update(prompt_token_ids=[1, 2]), "other token ids of the same"),
             (
-                lambda found: found["choices"][0]["logprobs"]["content"].pop(),
+                lambda reply: reply["choices"][0]["logprobs"]["content"].pop(),
                 r"returns 8 logprobs for 9 tokens",
             ),
         ],
@@ -99,21 +101,21 @@ class TestTokens:
     def test_a_server_of_other_tokens_is_refused(
         self, spoil: Callable[[dict[str, Any]], Any], line: str
     ) -> None:
-        """What the settings say of the server is held against each of its replies."""
+        """Each reply is checked against the settings."""
 
         def other(body: dict[str, Any]) -> Sent:
-            found = replied(body)
-            spoil(found)
-            return Sent(raw=json.dumps(found).encode())
+            reply = reply_to(body)
+            spoil(reply)
+            return Sent(raw=json.dumps(reply).encode())
 
         long = [request("one two three four five six", SamplingSettings(max_tokens=9, logprobs=2))]
         with pytest.raises(SetupError, match=f"{line}.*same_tokenizer: false"):
-            asked(other, long, same_tokenizer=True)
+            completions_from(other, long, same_tokenizer=True)
 
 
 class TestFaults:
     def test_thirty_percent_faults_of_six_kinds(self) -> None:
-        """Each of 400 is answered once, after as many attempts as were drawn for it.
+        """Each of 400 is answered once, after the planned number of attempts.
 
         Drawn beforehand: in the order of arrival one of 400 would fail six times in a row, and end
         the job, in a run of four (400 · 0.3⁶ = 0.29).
@@ -129,8 +131,8 @@ class TestFaults:
         ]
         wanted = questions(400)
         planned: dict[str, list[Sent]] = {}
-        for one in wanted:
-            faults = planned[one.messages[-1]["content"]] = []
+        for planned_request in wanted:
+            faults = planned[planned_request.messages[-1]["content"]] = []
             while chance.random() < 0.3:
                 faults.append(chance.choice(kinds)())
         attempts = 400 + sum(map(len, planned.values()))
@@ -142,17 +144,17 @@ class TestFaults:
 
         with serving(faulty) as served:
             counts = Counter(done.key for done in engine_at(served.url).run(wanted))
-        assert counts == Counter(one.key for one in wanted)
+        assert counts == Counter(planned_request.key for planned_request in wanted)
         assert len(served.bodies) == attempts
 
     def test_a_reply_too_late_is_asked_for_again(self) -> None:
         slow = iter([Sent("late", delay_s=3.0)])
-        assert len(asked(lambda body: next(slow, respond(body)), questions(1))) == 1
+        assert len(completions_from(lambda body: next(slow, respond(body)), questions(1))) == 1
 
     def test_what_fails_for_good_ends_the_job_after_what_came_is_stored(
         self, tmp_path: Path
     ) -> None:
-        """One of 40 is always 500: one line, those under way still come, a rerun asks the rest."""
+        """One of 40 is always HTTP 500: one line, answers in flight stay, a rerun gets the rest."""
         bad = "Question number 25?"
         path = tmp_path / "teacher.jsonl"
 
@@ -177,15 +179,15 @@ class TestFaults:
         monkeypatch: pytest.MonkeyPatch,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        """Two requests at most, one for each server; the key is in the request and nowhere else."""
+        """At most two requests, one per server; the key is in the request and nowhere else."""
         monkeypatch.setenv("TEACHER_TEST_KEY", CANARY)
         path = tmp_path / "teacher.jsonl"
         echoing = error(401, f"Incorrect API key provided: {CANARY}")
-        with serving(lambda body: echoing) as one, serving(lambda body: echoing) as two:
+        with serving(lambda body: echoing) as first, serving(lambda body: echoing) as second:
             with pytest.raises(SetupError, match=r"TEACHER_TEST_KEY is set") as raised:
-                run_job(engine_at(one.url, two.url), tasks(50), path, {})
-            assert 1 <= len(one.bodies) + len(two.bodies) <= 2
-            assert {*one.keys, *two.keys} == {f"Bearer {CANARY}"}
+                run_job(engine_at(first.url, second.url), tasks(50), path, {})
+            assert 1 <= len(first.bodies) + len(second.bodies) <= 2
+            assert {*first.keys, *second.keys} == {f"Bearer {CANARY}"}
         shown = capfd.readouterr()
         files = [file.read_text() for file in tmp_path.rglob("*") if file.is_file()]
         assert not any(CANARY in text for text in (str(raised.value), *shown, *files))
@@ -193,7 +195,7 @@ class TestFaults:
     def test_a_prompt_too_long_for_the_server_names_the_way_out(self) -> None:
         long = error(400, "maximum context length is 2048 tokens")
         with pytest.raises(SetupError, match=r"too long for the server; lower model.max_length"):
-            asked(lambda body: long, questions(3))
+            completions_from(lambda body: long, questions(3))
 
     @pytest.mark.parametrize(
         "sent",
@@ -204,26 +206,26 @@ class TestFaults:
         ],
     )
     def test_what_the_providers_filter_holds_back_is_an_empty_answer(self, sent: Sent) -> None:
-        """Empty answers are counted and never selected; the other rows go on."""
-        found = asked(lambda body: sent, questions(3))
+        """Empty answers are counted and never selected; other rows are unaffected."""
+        completions = completions_from(lambda body: sent, questions(3))
         end = renderer().template.end_of_turn
-        assert [(one.text, one.token_ids, one.finish) for one in found] == [
-            ("", (end,), "stop")
-        ] * 3
+        assert [
+            (completion.text, completion.token_ids, completion.finish) for completion in completions
+        ] == [("", (end,), "stop")] * 3
 
 
 class TestSeveral:
     def test_the_servers_take_turns(self) -> None:
-        with serving(respond) as one, serving(respond) as two, serving(respond) as three:
-            found = list(engine_at(one.url, two.url, three.url).run(questions(60)))
-            shares = [len(served.bodies) for served in (one, two, three)]
-        assert len(found) == 60 and shares == [20, 20, 20]
+        with serving(respond) as first, serving(respond) as second, serving(respond) as third:
+            completions = list(engine_at(first.url, second.url, third.url).run(questions(60)))
+            shares = [len(served.bodies) for served in (first, second, third)]
+        assert len(completions) == 60 and shares == [20, 20, 20]
 
     def test_a_dead_one_is_left_out(self) -> None:
-        """Its requests go to the other; after 20 it is not tried any more."""
+        """Its requests go to the other server; after 20 failures it is no longer tried."""
         with serving(respond) as served:
-            found = list(engine_at(DEAD, served.url).run(questions(100)))
-            assert len(found) == len(served.bodies) == 100
+            completions = list(engine_at(DEAD, served.url).run(questions(100)))
+            assert len(completions) == len(served.bodies) == 100
 
     def test_all_dead_is_one_line(self) -> None:
         with pytest.raises(SetupError, match=r"127\.0\.0\.1:9.*check the server") as raised:
@@ -242,7 +244,7 @@ def test_a_caller_who_stops_leaves_nothing_under_way() -> None:
 
 @pytest.mark.slow
 def test_a_vllm_server_of_the_bases_tokenizer(tmp_path: Path) -> None:
-    """The embedded model behind HTTP, by ids and by text: the same words, and probabilities.
+    """The embedded model behind HTTP, by ids and by text: the same words, and logprobs.
 
     Greedily the drawn token is the likeliest one, or in bfloat16 as likely as that; float16 holds
     three digits of its logprob.
@@ -252,22 +254,22 @@ def test_a_vllm_server_of_the_bases_tokenizer(tmp_path: Path) -> None:
     def answers(url: str, same: bool, sampling: SamplingSettings) -> list[Completion]:
         backend = OpenAiBackend(model="embedded", base_urls=(url,), same_tokenizer=same)
         wanted = questions(4, sampling)
-        found = OpenAiEngine(backend, ChatCodec(backend, renderer(), {}), 2048).run(wanted)
-        by_key = {one.key: one for one in found}
-        return [by_key[one.key] for one in wanted]
+        completions = OpenAiEngine(backend, ChatCodec(backend, renderer(), {}), 2048).run(wanted)
+        by_key = {completion.key: completion for completion in completions}
+        return [by_key[completion.key] for completion in wanted]
 
     with vllm_server("embedded", 2048, tmp_path / "server.log") as url:
         by_ids = answers(url, True, SamplingSettings(max_tokens=12, logprobs=5))
         by_text = answers(url, False, SamplingSettings(max_tokens=12))
-    for one, other in zip(by_ids, by_text, strict=True):
-        assert one.text.strip() == other.text.strip() != "" and one.finish == other.finish
-        assert one.top_logprobs is not None and one.top_logprobs.ids.shape == (
-            len(one.token_ids),
+    for by_id, by_words in zip(by_ids, by_text, strict=True):
+        assert by_id.text.strip() == by_words.text.strip() != "" and by_id.finish == by_words.finish
+        assert by_id.top_logprobs is not None and by_id.top_logprobs.ids.shape == (
+            len(by_id.token_ids),
             5,
         )
-        likeliest = one.top_logprobs.logprobs == one.top_logprobs.logprobs[:, :1]  # (tokens, 5)
-        drawn = one.top_logprobs.ids == np.array(one.token_ids)[:, None]
-        assert (likeliest & drawn).any(axis=1).all()
-        assert one.logprobs == pytest.approx(
-            one.top_logprobs.logprobs[:, 0].tolist(), rel=2e-3, abs=1e-3
+        likeliest = by_id.top_logprobs.logprobs == by_id.top_logprobs.logprobs[:, :1]  # (tokens, 5)
+        is_sampled = by_id.top_logprobs.ids == np.array(by_id.token_ids)[:, None]
+        assert (likeliest & is_sampled).any(axis=1).all()
+        assert by_id.logprobs == pytest.approx(
+            by_id.top_logprobs.logprobs[:, 0].tolist(), rel=2e-3, abs=1e-3
         )

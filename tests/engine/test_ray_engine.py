@@ -1,4 +1,4 @@
-"""Ray Data: several workers, one of them killed in the middle, and what is said when all fail."""
+"""Ray Data: several workers, a killed worker, and errors in one line."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from data.answers import read_answers
 from engine.batch_job import run_job
 from engine.factory import teacher_engine
 from engine.ray_engine import RayEngine
-from tests.engine.echo_server import renderer, request
+from tests.engine.echo_model import renderer, request
 from tests.engine.fake_engine import fake_tasks
 from tests.engine.pausing_engine import FailingEngine, PausingEngine
 
@@ -37,28 +37,28 @@ def notes(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def engine(notes: Path) -> Iterator[RayEngine]:
-    """Two workers that take 0.05 s for an answer."""
-    made = RayEngine(
+    """Two workers that take 0.05 s per answer."""
+    ray_engine = RayEngine(
         RayBackend(workers=2, batch_rows=BATCH),
         partial(PausingEngine, 0.05, notes, 2),
         "fake",
         2048,
     )
-    yield made
-    made.close()
+    yield ray_engine
+    ray_engine.close()
 
 
 def noted(notes: Path) -> dict[int, list[str]]:
-    """Keys by process."""
+    """Request keys by process id."""
     return {int(path.name): path.read_text().split() for path in notes.iterdir()}
 
 
 def kill_one(notes: Path, killed: list[int], done: threading.Event) -> None:
-    """Kills a worker amid a batch, once 40 answers are under way."""
+    """Kills a worker within a batch, after 40 answers."""
     while not killed and not done.wait(0.01):
-        found = noted(notes)
-        amid = [number for number, keys in found.items() if len(keys) % BATCH == 2]
-        if amid and sum(map(len, found.values())) >= 40:
+        answered = noted(notes)
+        amid = [number for number, keys in answered.items() if len(keys) % BATCH == 2]
+        if amid and sum(map(len, answered.values())) >= 40:
             killed.append(amid[0])
             os.kill(amid[0], signal.SIGKILL)
 
@@ -66,7 +66,7 @@ def kill_one(notes: Path, killed: list[int], done: threading.Event) -> None:
 def test_a_killed_worker_loses_and_doubles_nothing(
     tmp_path: Path, notes: Path, engine: RayEngine
 ) -> None:
-    """300 answers by two workers, one killed: all are there once.
+    """300 answers by two workers, one killed: each arrives once.
 
     Only what the dead one had not handed over was answered again.
     """
@@ -92,7 +92,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 
 
 def test_an_engine_that_fails_is_one_line(notes: Path) -> None:
-    """What the engine in the worker said, no traceback of Ray's; then no cluster starts by itself.
+    """The error of the worker's engine, without Ray's traceback; no other cluster starts.
 
     A thread that was still to fetch rows had one started, whose end ended this process a minute
     later.
@@ -123,16 +123,16 @@ def test_no_cluster_is_one_line(notes: Path) -> None:
 
 @pytest.mark.slow
 def test_vllm_in_two_workers() -> None:
-    """The embedded model in two processes, as the settings make it: each request once."""
+    """The embedded model in two processes, built from the settings: each request once."""
     settings = "teacher.engine={kind: ray, workers: 2, batch_rows: 2}"
     config = load_config(ROOT / "config/demo.yaml", [settings])
     engine = teacher_engine(config, ROOT)
     requests = [request(f"What is {n} and {n}?") for n in range(6)]
     try:
-        found = {one.key: one for one in engine.run(requests)}
+        completions = {completion.key: completion for completion in engine.run(requests)}
     finally:
         engine.close()
-    assert found.keys() == {one.key for one in requests}
-    for one in found.values():
-        text = renderer().tokenizer.decode(one.token_ids, skip_special_tokens=True)
-        assert str(text).strip() == one.text.strip() != ""
+    assert completions.keys() == {completion.key for completion in requests}
+    for completion in completions.values():
+        text = renderer().tokenizer.decode(completion.token_ids, skip_special_tokens=True)
+        assert str(text).strip() == completion.text.strip() != ""

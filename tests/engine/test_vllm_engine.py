@@ -1,4 +1,4 @@
-"""The real engine on the real model: what it says is what transformers says, adapter or not."""
+"""vLLM agrees with transformers on the embedded model, with and without adapter."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,15 +30,15 @@ BFLOAT16 = 0.08
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[VllmEngine]:
-    """One engine for all: starting it takes 15 s."""
-    made = VllmEngine("embedded", 512, max_lora_rank=8)
-    yield made
-    made.close()
+    """One engine for all tests: starting it takes 15 s."""
+    vllm_engine = VllmEngine("embedded", 512, max_lora_rank=8)
+    yield vllm_engine
+    vllm_engine.close()
 
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
-    """A random adapter that changes what the model says."""
+    """A random adapter that changes the model's answers."""
     folder = tmp_path_factory.mktemp("adapter")
     student = load_student(resolve_model("embedded"), LoraMethod(rank=8, alpha=16), seed=0)
     torch.manual_seed(1)
@@ -60,12 +60,12 @@ def prompts() -> list[tuple[int, ...]]:
 def answered(engine: VllmEngine, adapter: Adapter | None = None) -> Answers:
     """Ids and logprobs by request key, which is the same with and without adapter."""
     requests = [make_request("m", ids, GREEDY, 0) for ids in prompts()]
-    asked = [
+    requests = [
         request.__class__(request.key, request.prompt_ids, GREEDY, 0, adapter)
         for request in requests
     ]
-    found = {done.key: (done.token_ids, done.logprobs or ()) for done in engine.run(asked)}
-    return {request.key: found[request.key] for request in requests}
+    completions = {done.key: (done.token_ids, done.logprobs or ()) for done in engine.run(requests)}
+    return {request.key: completions[request.key] for request in requests}
 
 
 def forward(
@@ -80,7 +80,7 @@ def forward(
 def forward_logprobs(
     model: torch.nn.Module, prompt: tuple[int, ...], answer: tuple[int, ...]
 ) -> list[float]:
-    """What transformers gives each answer token, in one forward pass."""
+    """transformers' logprob of each answer token, in one forward pass."""
     chosen = forward(model, prompt, answer).gather(1, torch.tensor(answer)[:, None])
     return [float(value) for value in chosen[:, 0]]
 
@@ -88,18 +88,18 @@ def forward_logprobs(
 def difference(model: torch.nn.Module, answers: Answers) -> float:
     """Mean distance of the engine's logprobs from a plain forward pass over the same tokens."""
     pairs = zip(prompts(), answers.values(), strict=True)
-    found = [
+    distances = [
         abs(own - other)
         for prompt, (ids, logprobs) in pairs
         for own, other in zip(logprobs, forward_logprobs(model, prompt, ids), strict=True)
     ]
-    return sum(found) / len(found)
+    return sum(distances) / len(distances)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(has_gpu(), reason="adapters are folded in on CPU only")
 def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: Adapter) -> None:
-    """Base and folded adapter: every answer token has the logprob of a plain forward pass.
+    """Base and merged adapter: every answer token has the logprob of a plain forward pass.
 
     And the base is back, to the bit, after an adapter was folded in and out.
     """
@@ -117,11 +117,11 @@ def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: 
     assert difference(plain, folded) > 3 * BFLOAT16, "and not those of the base"
 
 
-def scored(engine: VllmEngine, given: tuple[int, ...], adapter: Adapter | None = None) -> Answers:
-    """A given answer's ids and logprobs behind each prompt."""
-    requests = [score_request("m", ids, given, adapter) for ids in prompts()]
-    found = {done.key: (done.token_ids, done.logprobs or ()) for done in engine.run(requests)}
-    return {request.key: found[request.key] for request in requests}
+def scored(engine: VllmEngine, answer: tuple[int, ...], adapter: Adapter | None = None) -> Answers:
+    """An existing answer's ids and logprobs after each prompt."""
+    requests = [score_request("m", ids, answer, adapter) for ids in prompts()]
+    completions = {done.key: (done.token_ids, done.logprobs or ()) for done in engine.run(requests)}
+    return {request.key: completions[request.key] for request in requests}
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def scored(engine: VllmEngine, given: tuple[int, ...], adapter: Adapter | None =
 def test_the_likelihood_of_a_given_answer_is_transformers_own(
     engine: VllmEngine, adapter: Adapter
 ) -> None:
-    """Base and folded adapter; and also where vLLM's cache holds the answer itself.
+    """Base and merged adapter; also if vLLM's cache contains the answer.
 
     Of cached tokens vLLM has no logprobs and leaves noise in their place. The answer is longer than
     two of its blocks (128 tokens on CPU), so the second time its beginning is in the cache.
@@ -137,13 +137,13 @@ def test_the_likelihood_of_a_given_answer_is_transformers_own(
     resolved = resolve_model("embedded")
     tokenizer = load_tokenizer(resolved)
     text = (ROOT / "prompts/lakeside/examples.yaml").read_text("utf-8")
-    given = tuple(tokenizer.encode(text, add_special_tokens=False)[:300])
+    answer = tuple(tokenizer.encode(text, add_special_tokens=False)[:300])
     plain = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
     for _ in range(2):
-        answers = scored(engine, given)
-        assert all(ids == given and len(own) == len(given) for ids, own in answers.values())
+        answers = scored(engine, answer)
+        assert all(ids == answer and len(own) == len(answer) for ids, own in answers.values())
         assert difference(plain, answers) < BFLOAT16
-    folded = scored(engine, given, adapter)
+    folded = scored(engine, answer, adapter)
     merged = PeftModel.from_pretrained(plain, str(adapter.path)).merge_and_unload()
     assert difference(merged, folded) < BFLOAT16
     assert difference(merged, answers) > 3 * BFLOAT16, "and not those of the base"
@@ -173,10 +173,10 @@ def test_the_look_at_val_says_what_the_engine_says(engine: VllmEngine) -> None:
     resolved = resolve_model("embedded")
     student = load_student(resolved, LoraMethod(rank=8, alpha=16), seed=0)  # B = 0: the base
     end = load_tokenizer(resolved).convert_tokens_to_ids("<|im_end|>")
-    drawn = greedy_answers(student.eval(), prompts(), end, GREEDY.max_tokens)
-    said = [ids for ids, _ in answered(engine).values()]
+    by_transformers = greedy_answers(student.eval(), prompts(), end, GREEDY.max_tokens)
+    by_engine = [ids for ids, _ in answered(engine).values()]
     equal = [
         tuple(own) == tuple(i for i in ids if i != end)
-        for own, ids in zip(drawn, said, strict=True)
+        for own, ids in zip(by_transformers, by_engine, strict=True)
     ]
     assert sum(equal) >= len(equal) - 1

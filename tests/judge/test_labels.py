@@ -8,7 +8,7 @@ from data.readers.logs import read_logs
 from data.rows import Row
 from data.splits import split_by_question
 from judge.labels import best_logged, halves, read_labels
-from tests.data.paths import HSE, LOGS, needs_hse
+from tests.data.hse_logs import HSE, LOGS, needs_hse
 from tests.judge.factories import make_row
 
 ANSWERS = {"production": "П.", "saiga": "С.", "giga": "Г."}

@@ -1,4 +1,4 @@
-"""The campus chat-bot's JSON: the real file's counts, and what a document's repr may hold."""
+"""The reader of the campus chat-bot's JSON: counts of the real file, and the repr of documents."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from data.readers.campus import parse_documents
 from data.readers.cells import Malformed
 from data.readers.logs import read_logs
 from data.rows import Context, FollowUp, question_key
-from tests.data.paths import HIDDEN, HSE, LOGS, needs_hse
+from tests.data.hse_logs import HIDDEN, HSE, LOGS, needs_hse
 
 QUESTION = "Вопрос пользователя"
 

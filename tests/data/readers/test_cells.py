@@ -1,4 +1,4 @@
-"""Columns whose type drifts, and the forms that passages come in (reliability 7 and 8)."""
+"""Columns with mixed types, and the formats of passages."""
 
 import json
 from pathlib import Path
@@ -54,10 +54,10 @@ def _assert_drift_survived(rows: tuple[Row, ...]) -> None:
 
 
 def test_drifting_columns_jsonl(tmp_path: Path) -> None:
-    found = read_logs(_table(_write(tmp_path / "d.jsonl", _drifting()), DRIFT), tmp_path)
+    logs = read_logs(_table(_write(tmp_path / "d.jsonl", _drifting()), DRIFT), tmp_path)
 
-    assert not found.quarantined
-    _assert_drift_survived(found.rows)
+    assert not logs.quarantined
+    _assert_drift_survived(logs.rows)
 
 
 def test_drifting_columns_parquet(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_drifting_columns_parquet(tmp_path: Path) -> None:
     table = pa.table({**text, "late": late, "mixed": mixed, "part": part, "share": share})
     pq.write_table(table, tmp_path / "d.parquet", row_group_size=300)
 
-    found = read_logs(_table(tmp_path / "d.parquet", DRIFT), tmp_path)
+    logs = read_logs(_table(tmp_path / "d.parquet", DRIFT), tmp_path)
 
-    assert not found.quarantined
-    _assert_drift_survived(found.rows)
+    assert not logs.quarantined
+    _assert_drift_survived(logs.rows)
 
 
 def test_parquet_cell_that_is_not_utf8_spoils_only_its_row(tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_parquet_cell_that_is_not_utf8_spoils_only_its_row(tmp_path: Path) -> No
     column = pa.Array.from_buffers(pa.string(), 3, broken.buffers())
     pq.write_table(pa.table({"q": column}), tmp_path / "d.parquet")
 
-    found = read_logs(_table(tmp_path / "d.parquet", QUESTION), tmp_path)
+    logs = read_logs(_table(tmp_path / "d.parquet", QUESTION), tmp_path)
 
-    assert [row.question for row in found.rows] == ["one", "three"]
-    assert [bad.line for bad in found.quarantined] == [2]
+    assert [row.question for row in logs.rows] == ["one", "three"]
+    assert [bad.line for bad in logs.quarantined] == [2]
 
 
 def test_four_forms_of_no_contexts_are_the_same_row(tmp_path: Path) -> None:
@@ -98,23 +98,23 @@ def test_four_forms_of_no_contexts_are_the_same_row(tmp_path: Path) -> None:
     (tmp_path / "n.json").write_text(json.dumps(campus))
     chat = read_logs(CampusLogs(path="n.json"), tmp_path)
 
-    for found in (table, chat):
+    for logs in (table, chat):
         same = {
-            row.model_copy(update={"id": "", "origin": ""}).model_dump_json() for row in found.rows
+            row.model_copy(update={"id": "", "origin": ""}).model_dump_json() for row in logs.rows
         }
-        assert len(found.rows) == 4 and len(same) == 1
-        assert found.rows[0].contexts == ()
+        assert len(logs.rows) == 4 and len(same) == 1
+        assert logs.rows[0].contexts == ()
 
 
 def test_contexts_come_as_texts_objects_json_or_one_text(tmp_path: Path) -> None:
-    one, two = Context(text="Первый"), Context(text="Второй", url="https://a.b")
+    first, second = Context(text="Первый"), Context(text="Второй", url="https://a.b")
     objects = [{"text": "Первый"}, {"text": "Второй", "url": "https://a.b"}]
     cells = [["Первый"], objects, json.dumps(objects), "Первый", "[1] Сноска", '["torn', [3]]
     values = [{"q": "Где касса?", "c": cell} for cell in cells]
     fields = FieldMap(question="q", contexts="c")
 
-    found = read_logs(_table(_write(tmp_path / "c.jsonl", values), fields), tmp_path)
+    logs = read_logs(_table(_write(tmp_path / "c.jsonl", values), fields), tmp_path)
 
-    expected = [(one,), (one, two), (one, two), (one,), (Context(text="[1] Сноска"),)]
-    assert [row.contexts for row in found.rows] == expected
-    assert [bad.line for bad in found.quarantined] == [6, 7]
+    expected = [(first,), (first, second), (first, second), (first,), (Context(text="[1] Сноска"),)]
+    assert [row.contexts for row in logs.rows] == expected
+    assert [bad.line for bad in logs.quarantined] == [6, 7]

@@ -1,4 +1,4 @@
-"""Readers: what is a row, what is quarantined, and what stops the run (reliability 6, 12)."""
+"""Reading logs: rows, quarantined records, and files that stop the run."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from config.log_formats import FieldMap, TableLogs
 from data.jsonl import read_records, write_records
 from data.readers.logs import read_logs
 from data.rows import Context, Row
-from tests.data.malformed import GOOD, KINDS
+from tests.data.malformed_lines import GOOD, KINDS
 
 FIELDS = FieldMap(question="q", id="id", contexts="c", answers={"old": "a"})
 QUESTION = FieldMap(question="q")
@@ -40,22 +40,22 @@ def test_24_kinds_of_malformed_lines_are_quarantined_and_nothing_else(tmp_path: 
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"\r\n".join(lines) + b"\r\n")  # CRLF is fine
 
-    found = read_logs(_table(path), tmp_path)
+    logs = read_logs(_table(path), tmp_path)
 
-    assert {bad.line: planted.get(bad.line) for bad in found.quarantined} == planted
-    assert len(found.quarantined) == 240
-    assert len(found.rows) == 760
-    assert all(bad.reason and len(bad.excerpt) <= 200 for bad in found.quarantined)
-    assert found.rows[3] == Row(  # the fifth line: an integer id is taken as its text
+    assert {bad.line: planted.get(bad.line) for bad in logs.quarantined} == planted
+    assert len(logs.quarantined) == 240
+    assert len(logs.rows) == 760
+    assert all(bad.reason and len(bad.excerpt) <= 200 for bad in logs.quarantined)
+    assert logs.rows[3] == Row(  # the fifth line: an integer id is taken as its text
         id="5",
         question="Когда открыта касса?",
         contexts=(Context(text="Касса открыта до шести."),),
         answers={"old": "До шести."},
         origin="rows.jsonl:5",
     )
-    write_records(tmp_path / "bad.jsonl", found.quarantined)
-    assert list(read_records(tmp_path / "bad.jsonl", type(found.quarantined[0]))) == list(
-        found.quarantined
+    write_records(tmp_path / "bad.jsonl", logs.quarantined)
+    assert list(read_records(tmp_path / "bad.jsonl", type(logs.quarantined[0]))) == list(
+        logs.quarantined
     )
 
 
@@ -64,10 +64,10 @@ def test_each_kind_is_quarantined_for_a_reason_of_its_own(tmp_path: Path, kind: 
     path = tmp_path / "rows.jsonl"
     path.write_bytes(json.dumps(GOOD).encode() + b"\n" + KINDS[kind] + b"\n")
 
-    found = read_logs(_table(path), tmp_path)
+    logs = read_logs(_table(path), tmp_path)
 
-    assert [bad.line for bad in found.quarantined] == [2]
-    assert "касса" not in found.quarantined[0].reason.casefold()  # reasons reach the log
+    assert [bad.line for bad in logs.quarantined] == [2]
+    assert "касса" not in logs.quarantined[0].reason.casefold()  # reasons reach the log
 
 
 def test_what_looks_odd_but_is_a_row_stays(tmp_path: Path) -> None:
@@ -76,12 +76,12 @@ def test_what_looks_odd_but_is_a_row_stays(tmp_path: Path) -> None:
     text = "\n\n".join(json.dumps(value, ensure_ascii=False) for value in odd)
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
 
-    found = read_logs(_table(path, QUESTION), tmp_path)
+    logs = read_logs(_table(path, QUESTION), tmp_path)
 
-    assert [row.question for row in found.rows] == ["🦆?", "112", "a\u2028b", "x"]
-    assert [row.id for row in found.rows] == [f"rows-000{at}" for at in (1, 2, 3, 4)]
-    assert [row.origin for row in found.rows] == [f"rows.jsonl:{at}" for at in (1, 3, 5, 7)]
-    assert not found.quarantined
+    assert [row.question for row in logs.rows] == ["🦆?", "112", "a\u2028b", "x"]
+    assert [row.id for row in logs.rows] == [f"rows-000{at}" for at in (1, 2, 3, 4)]
+    assert [row.origin for row in logs.rows] == [f"rows.jsonl:{at}" for at in (1, 3, 5, 7)]
+    assert not logs.quarantined
 
 
 def test_csv(tmp_path: Path) -> None:
@@ -92,13 +92,13 @@ def test_csv(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(text.encode() + "5,касса,,\r\n".encode("cp1251") + b"6,ok,,last")
 
-    found = read_logs(_table(path), tmp_path)
+    logs = read_logs(_table(path), tmp_path)
 
-    assert [row.id for row in found.rows] == ["1", "4", "6"]
-    first = found.rows[0]
+    assert [row.id for row in logs.rows] == ["1", "4", "6"]
+    first = logs.rows[0]
     assert first.question == "Где\nкасса?" and first.answers == {"old": 'Тут, "там"'}
     assert [context.text for context in first.contexts] == ["П1", "П2"]
-    assert [bad.line for bad in found.quarantined] == [5, 6, 8]
+    assert [bad.line for bad in logs.quarantined] == [5, 6, 8]
 
 
 def test_csv_quote_that_is_never_closed_is_not_one_bad_row(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_50_duplicate_ids_in_1000_are_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("absent.jsonl", None, "no such file"),
         ("rows.xlsx", b"x", "unknown suffix '.xlsx'; use .csv, .jsonl"),
@@ -131,13 +131,13 @@ def test_50_duplicate_ids_in_1000_are_listed(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_cannot_be_used_stops(
-    tmp_path: Path, name: str, content: bytes | None, said: str
+    tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as error:
         read_logs(TableLogs(path=name, fields=QUESTION), tmp_path)
-    assert said in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_misspelt_column_is_not_an_empty_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The hidden set goes back as it came, with one column more."""
+"""The hidden set is written back unchanged, with one more column."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from config.errors import DataError
 from config.log_formats import CampusLogs, FieldMap, TableLogs
 from data.readers.logs import read_logs
 from data.readers.write_back import write_back
-from tests.data.paths import HIDDEN, HSE, needs_hse
+from tests.data.hse_logs import HIDDEN, HSE, needs_hse
 
 FIELDS = FieldMap(question="q", id="id")
 ANSWER = 'Да, "тут"\nи там.'
@@ -27,13 +27,13 @@ def test_real_format(tmp_path: Path) -> None:
 
     assert empty == (ids[-1],)
     text = (tmp_path / "out.json").read_text(encoding="utf-8")
-    made, source = json.loads(text), json.loads((HSE / HIDDEN.path).read_text(encoding="utf-8"))
-    assert [row["Ответ"] for row in made] == [answers.get(identity, "") for identity in ids]
-    assert [list(row)[:-1] for row in made] == [list(row) for row in source]
-    assert text == json.dumps(made, ensure_ascii=False, indent=1)  # the layout of the source
-    for row in made:
+    written, source = json.loads(text), json.loads((HSE / HIDDEN.path).read_text(encoding="utf-8"))
+    assert [row["Ответ"] for row in written] == [answers.get(identity, "") for identity in ids]
+    assert [list(row)[:-1] for row in written] == [list(row) for row in source]
+    assert text == json.dumps(written, ensure_ascii=False, indent=1)  # the layout of the source
+    for row in written:
         del row["Ответ"]
-    assert made == source
+    assert written == source
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,11 @@ def test_campus_layouts_stay(tmp_path: Path, layout: str) -> None:
 
     write_back(CampusLogs(path="h.json"), tmp_path, {"h-0001": "да"}, "a", tmp_path / "o.json")
 
-    made = (tmp_path / "o.json").read_bytes().decode()
-    assert made.replace(', "a": "да"', "").replace(', "a": ""', "").replace('"a": ""', "") == text
-    assert [row["a"] for row in json.loads(made.removeprefix("\ufeff"))] == ["да", ""]
+    written = (tmp_path / "o.json").read_bytes().decode()
+    assert (
+        written.replace(', "a": "да"', "").replace(', "a": ""', "").replace('"a": ""', "") == text
+    )
+    assert [row["a"] for row in json.loads(written.removeprefix("\ufeff"))] == ["да", ""]
 
 
 def test_jsonl_keeps_every_other_byte(tmp_path: Path) -> None:
@@ -107,11 +109,11 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
 
     empty = write_back(settings, tmp_path, {"1": "да"}, "a", tmp_path / "o.parquet")
 
-    made = pq.read_table(tmp_path / "o.parquet")
+    written = pq.read_table(tmp_path / "o.parquet")
     assert empty == ("2", "h.parquet:3")
-    assert made.column("a").to_pylist() == ["да", "", ""]
-    assert made.drop_columns(["a"]).equals(table)
-    assert made.schema.metadata == {b"made": b"by"}
+    assert written.column("a").to_pylist() == ["да", "", ""]
+    assert written.drop_columns(["a"]).equals(table)
+    assert written.schema.metadata == {b"made": b"by"}
 
 
 def test_refusals(tmp_path: Path) -> None:

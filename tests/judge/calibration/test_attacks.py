@@ -11,7 +11,7 @@ from judge.calibration.attacks import Attack, AttackReport, attack_report, escap
 from judge.checks.check import code_verdicts
 from judge.checks.text import script_share
 from prompts.rules import Language
-from tests.data.paths import needs_hse
+from tests.data.hse_logs import needs_hse
 from tests.judge.calibration.logged import logged
 from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judge_at

@@ -35,7 +35,7 @@ from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
 from judge.run import judge_run
 from prompts.prompt_file import load_prompt
-from tests.data.paths import needs_hse
+from tests.data.hse_logs import needs_hse
 from tests.judge.calibration.held import MIXED, YES, held
 from tests.judge.calibration.logged import ROOT
 from tests.judge.factories import PROMPT, make_answer, make_row

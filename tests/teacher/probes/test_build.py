@@ -22,7 +22,7 @@ from teacher.probes.candidates import (
     unmarked_rows,
 )
 from teacher.probes.coverage import coverage, scored_on
-from tests.data.paths import needs_hse
+from tests.data.hse_logs import needs_hse
 from tests.teacher.probes.probe_factory import ROOT, built_probes, probe_sources
 
 OFF_TOPIC = "Вопрос не по теме"

@@ -9,7 +9,7 @@ from judge.calibration.mutation.case import insert_sentence, retype
 from judge.calibration.mutation.code import MUTATION_OPERATORS, MutationScore, mutation_scores
 from prompts.check_settings import CodeCheck, LlmCheck
 from prompts.rules import RuleFile
-from tests.data.paths import needs_hse
+from tests.data.hse_logs import needs_hse
 from tests.judge.calibration.logged import logged
 from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules
 

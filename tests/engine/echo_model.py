@@ -1,7 +1,7 @@
-"""A model that repeats the question, in this process and behind a server, with its own end tokens.
+"""A fake model that repeats the question, in this process and behind a server.
 
-What it says ends where the question does, is cut where it may say no more, and is what a model of
-the embedded tokenizer would say: text and token ids agree.
+Text and token ids agree under the embedded tokenizer. Answers end with the end-of-turn token, or
+are truncated at the token limit.
 """
 
 import json
@@ -18,12 +18,12 @@ from tests.judge.llm.server import Sent
 
 Finish = Literal["stop", "length"]
 SYSTEM = "You repeat what is said."
-SAID = "You said: "
+PREFIX = "You said: "
 
 
 @cache
 def renderer() -> Renderer:
-    """Of the embedded model, with a prompt of one line."""
+    """The renderer of the embedded model, with a one-line prompt."""
     prompt = Prompt(system=SYSTEM, user_template="{question}{summaries}")
     return Renderer(load_tokenizer(resolve_model("embedded")), prompt)
 
@@ -31,84 +31,84 @@ def renderer() -> Renderer:
 def request(
     question: str, sampling: SamplingSettings | None = None, key: str | None = None
 ) -> Request:
-    """A question as a request, with ids and messages."""
+    """A question as a request with ids and messages."""
     messages = tuple({"role": r, "content": c} for r, c in (("system", SYSTEM), ("user", question)))
     ids = renderer().template.prompt_ids(messages)
-    drawn = sampling or SamplingSettings(max_tokens=40)
-    made = make_request("m", ids, drawn, 0, messages=messages)
-    return made if key is None else Request(key, ids, drawn, 0, messages=messages)
+    settings = sampling or SamplingSettings(max_tokens=40)
+    echo_request = make_request("m", ids, settings, 0, messages=messages)
+    return echo_request if key is None else Request(key, ids, settings, 0, messages=messages)
 
 
-class Said(NamedTuple):
-    """What the model says."""
+class Echo(NamedTuple):
+    """An answer of the model."""
 
     text: str
     ids: tuple[int, ...]
     finish: Finish
 
 
-def said(question: str, most: int) -> Said:
-    """The answer to a question; the special tokens of the question stay what they are."""
+def echo(question: str, max_tokens: int) -> Echo:
+    """The answer to a question; special tokens in the question stay special."""
     tokenizer = renderer().tokenizer
-    ids: list[int] = tokenizer.encode(SAID + question, add_special_tokens=False)
+    ids: list[int] = tokenizer.encode(PREFIX + question, add_special_tokens=False)
     ids.append(renderer().template.end_of_turn)
-    finish: Finish = "stop" if len(ids) <= most else "length"
-    ids = ids[:most]
+    finish: Finish = "stop" if len(ids) <= max_tokens else "length"
+    ids = ids[:max_tokens]
     text = tokenizer.decode(
         ids[:-1] if finish == "stop" else ids,
         skip_special_tokens=False,
         clean_up_tokenization_spaces=False,
     )
-    return Said(str(text), tuple(ids), finish)
+    return Echo(str(text), tuple(ids), finish)
 
 
 class EchoEngine:
-    """The model in this process."""
+    """The model as an engine."""
 
     identity = "echo"
     max_length = 2048
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """One after another, the last first."""
-        for one in list(requests)[::-1]:
-            answer = said(one.messages[-1]["content"], one.sampling.max_tokens)
+        """Yields the completions in reverse order."""
+        for echo_request in list(requests)[::-1]:
+            answer = echo(echo_request.messages[-1]["content"], echo_request.sampling.max_tokens)
             shown = renderer().tokenizer.decode(
                 answer.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-            yield Completion(one.key, str(shown), answer.ids, answer.finish)
+            yield Completion(echo_request.key, str(shown), answer.ids, answer.finish)
 
     def close(self) -> None:
         """Nothing to free."""
 
 
-def replied(body: dict[str, Any]) -> dict[str, Any]:
-    """The chat completion to a request's body: text alone, or with tokens where they are wanted."""
+def reply_to(body: dict[str, Any]) -> dict[str, Any]:
+    """The chat completion for a request's body, with tokens if requested."""
     question = body["messages"][-1]["content"]
-    answer = said(question, body["max_tokens"])
+    answer = echo(question, body["max_tokens"])
     choice: dict[str, Any] = {
         "index": 0,
         "message": {"role": "assistant", "content": answer.text},
         "finish_reason": answer.finish,
     }
-    found: dict[str, Any] = {"id": "x", "object": "chat.completion", "choices": [choice]}
+    reply: dict[str, Any] = {"id": "x", "object": "chat.completion", "choices": [choice]}
     if body.get("return_token_ids"):
         choice["token_ids"] = answer.ids
-        found["prompt_token_ids"] = renderer().template.prompt_ids(body["messages"])
+        reply["prompt_token_ids"] = renderer().template.prompt_ids(body["messages"])
     if body.get("logprobs"):
-        choice["logprobs"] = {"content": _likely(answer.ids, body["top_logprobs"])}
-    return found
+        choice["logprobs"] = {"content": _content(answer.ids, body["top_logprobs"])}
+    return reply
 
 
-def _likely(ids: Sequence[int], width: int) -> list[dict[str, Any]]:
-    """The drawn token first, as vLLM has it, and others more likely than it."""
+def _content(ids: Sequence[int], width: int) -> list[dict[str, Any]]:
+    """The sampled token first, as vLLM lists it, then more likely ones."""
     others = [{"token": f"token_id:{n}", "logprob": -0.5 - n} for n in range(width - 1)]
-    found = []
+    content = []
     for token in ids:
         own = {"token": f"token_id:{token}", "logprob": -1.25}
-        found.append({**own, "top_logprobs": [own, *others]})
-    return found
+        content.append({**own, "top_logprobs": [own, *others]})
+    return content
 
 
 def respond(body: dict[str, Any]) -> Sent:
-    """The server's answer."""
-    return Sent(raw=json.dumps(replied(body)).encode())
+    """The server's response."""
+    return Sent(raw=json.dumps(reply_to(body)).encode())

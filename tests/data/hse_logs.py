@@ -1,4 +1,4 @@
-"""Where the university's logs are, and how they are cleaned; the files stay outside the project."""
+"""Paths and settings of the university's logs, which are not part of the project."""
 
 from pathlib import Path
 

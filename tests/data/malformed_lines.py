@@ -1,4 +1,4 @@
-"""The kinds of broken JSONL lines that `test_logs` plants among good ones."""
+"""Kinds of malformed JSONL lines, which `test_logs` inserts among valid ones."""
 
 import json
 
