@@ -5,7 +5,7 @@ with one answer per row: the base without the prompt, the prompted model's first
 candidate, and its best one when repaired answers count too.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from config.schema import Config
@@ -97,13 +97,11 @@ def audit(
 
 def _audit_probes(rows: Sequence[Row], selected: Iterable[Answer]) -> dict[str, ProbeAudit]:
     selected_rows = {answer.row for answer in selected}
-    by_kind: dict[str, list[bool]] = defaultdict(list)
-    for row in rows:
-        if row.synthetic is not None:
-            by_kind[row.synthetic].append(row.id in selected_rows)
+    probes = {row.id: row.synthetic for row in rows if row.synthetic is not None}
+    selections = Counter(kind for row, kind in probes.items() if row in selected_rows)
     return {
-        kind: ProbeAudit(rows=len(selections), rows_selected=sum(selections))
-        for kind, selections in by_kind.items()
+        kind: ProbeAudit(rows=count, rows_selected=selections[kind])
+        for kind, count in Counter(probes.values()).items()
     }
 
 

@@ -25,7 +25,7 @@ from judge.verdict import Missing, Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 from teacher.scored_candidate import ScoredCandidate
-from teacher.verdict_store import VerdictCache, load_verdicts
+from teacher.verdict_store import VerdictStore
 
 BASE_ARM = "candidates/base"  # the base's own answers to the train rows, without the prompt
 _RETRIED: tuple[Missing, ...] = ("transport", "budget", "not_run")  # the judge gave no reply
@@ -60,20 +60,20 @@ class Scorer:
         self._fingerprint = digest([rules_sha256(rules), prompt.sha256, code, judge])
 
     def score(
-        self, answers: Iterable[Answer], rows: Mapping[str, Row], cache: VerdictCache
+        self, answers: Iterable[Answer], rows: Mapping[str, Row], store: VerdictStore
     ) -> list[ScoredCandidate]:
-        """Every answer with its verdicts; new ones go to the cache.
+        """Every answer with its verdicts; new ones are stored.
 
         Raises what `LlmJudge.verdicts` raises.
         """
         answers = list(answers)
         shown = [answer.shown(rows[answer.row]) for answer in answers]
         keys = [self._key(row, answer) for row, answer in zip(shown, answers, strict=True)]
-        verdicts = [cache.get(key) for key in keys]
+        verdicts = [store.get(key) for key in keys]
         unscored = [place for place, known in enumerate(verdicts) if not self._is_final(known)]
         pairs = [(shown[place], answers[place]) for place in unscored]
         for place, new in zip(unscored, self._new_verdicts(pairs), strict=True):
-            cache[keys[place]] = verdicts[place] = new
+            store[keys[place]] = verdicts[place] = new
         must_rules = self._rules.must_rules
         return [
             ScoredCandidate(answer, known or (), must_rules)
@@ -112,7 +112,7 @@ class Candidates(NamedTuple):
 def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candidates:
     """The candidates that `generate` stored. Neither model nor judge is asked.
 
-    Raises DataError when the base has no answer to a row.
+    Raises DataError when the base has no answer to a row, or `generate` is still running.
     """
     run, scorer = RunPaths.of(config), Scorer(config, prompt, rules)
     train = {row.id: row for row in run.training_rows(config)}
@@ -120,7 +120,8 @@ def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candid
 
     def scored(arm: str, rows: Mapping[str, Row]) -> list[ScoredCandidate]:
         path = run.answers(arm)
-        return scorer.score(read_answers(path), rows, load_verdicts(path))
+        with VerdictStore(path) as store:
+            return scorer.score(read_answers(path), rows, store)
 
     base = {candidate.answer.row: candidate for candidate in scored(BASE_ARM, train)}
     candidates = Candidates(scored("candidates/train", train), scored("candidates/val", val), base)

@@ -1,16 +1,15 @@
 """The verdicts on a file of answers, stored beside it so that every answer is scored once.
 
-A record's key hashes everything that its verdicts depend on: after a change of rules, prompt, row
-or judge no stored key matches, and the answers are scored again.
+A key hashes everything that the verdicts depend on: after a change of rules, prompt, row or judge
+no stored key matches, and the answers are scored again.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 from data.answers import verdicts_path
-from data.jsonl import JsonlFile, read_records
+from data.jsonl import JsonlFile
 from data.records import Record
 from judge.verdict import Verdict
 
@@ -20,16 +19,6 @@ class AnswerVerdicts(Record):
 
     key: str
     verdicts: tuple[Verdict, ...]
-
-
-class VerdictCache(Protocol):
-    """Verdicts by key: a `VerdictStore`, or a dict whose new entries are not written to disk."""
-
-    def get(self, key: str, /) -> Sequence[Verdict] | None:
-        """The stored verdicts; None when there are none under this key."""
-
-    def __setitem__(self, key: str, verdicts: Sequence[Verdict], /) -> None:
-        """Stores verdicts; they replace earlier ones under the same key."""
 
 
 class VerdictStore:
@@ -84,10 +73,3 @@ class VerdictStore:
                 self._file.rearrange(offsets)
         finally:
             self._file.__exit__(kind, error, trace)
-
-
-def load_verdicts(answers: Path) -> dict[str, Sequence[Verdict]]:
-    """The verdicts beside a file of answers by key. Raises DataError naming an invalid line."""
-    path = verdicts_path(answers)
-    records = read_records(path, AnswerVerdicts) if path.exists() else ()
-    return {record.key: record.verdicts for record in records}
