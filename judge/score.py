@@ -1,8 +1,6 @@
-"""`python -m judge CONFIG score`: every arm's answers, rule by rule."""
+"""`python -m judge CONFIG score`: scores every arm's answers rule by rule."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -12,43 +10,43 @@ from config.schema import Config
 from data.run_paths import RunPaths
 from judge.checks.applicability import needs_label
 from judge.format import format_difference, format_share
+from judge.inputs import JudgedSplit, llm_arms
+from judge.judging_server import configured_server, judging_server
 from judge.llm.budget import budget_of
 from judge.llm.reply_source import AskPolicy
 from judge.metrics.distribution_shift import distribution_shifts
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import DistributionShift, JudgeResult
-from judge.run import JudgedSplit, judge_plan, judge_run, judged_side, llm_arms
+from judge.run import judge_plan, judge_run, read_judged_split
 from judge.summary.summarise import write_summary
 from prompts.prompt_file import load_prompt
-
-EMBEDDED_LENGTH = 8192  # tokens of a judge's question and verdict: all that the model can hold
 
 
 def score_command(config: Config, arguments: argparse.Namespace) -> int:
     """Scores a run. Returns 0, or 3 when too many strict scores are missing."""
-    config = _limited(config, arguments)
+    config = _with_budget(config, arguments)
     split: JudgedSplit = arguments.split
     asks: AskPolicy = "missing" if arguments.retry_missing else "new"
     if arguments.reparse:
         asks = "none"
     if arguments.dry_run:
-        return _plan(config, split, asks)
-    result = _scored(config, split, asks)
+        return _print_plan(config, split, asks)
+    result = _score(config, split, asks)
     write_summary(config)
-    return _report(config, split, result)
+    return _print_result(config, split, result)
 
 
-def _limited(config: Config, arguments: argparse.Namespace) -> Config:
-    """The settings with the limits of the command line."""
-    given = {"max_calls": arguments.max_calls, "max_cost": arguments.max_cost}
-    changed = {name: value for name, value in given.items() if value is not None}
-    judge = validated(JudgeSettings, config.judge.model_dump() | changed, "judge")
-    budget_of(judge, stated_server(config))  # refused now, not after the embedded model's start
+def _with_budget(config: Config, arguments: argparse.Namespace) -> Config:
+    """The settings with the command line's budget."""
+    options = {"max_calls": arguments.max_calls, "max_cost": arguments.max_cost}
+    changes = {name: value for name, value in options.items() if value is not None}
+    judge = validated(JudgeSettings, config.judge.model_dump() | changes, "judge")
+    budget_of(judge, configured_server(config))  # fails before the embedded model is started
     return config.model_copy(update={"judge": judge})
 
 
-def _plan(config: Config, split: JudgedSplit, asks: AskPolicy) -> int:
-    server = _asked_server(config, split)
+def _print_plan(config: Config, split: JudgedSplit, asks: AskPolicy) -> int:
+    server = _server_if_needed(config, split)
     if server is None or asks == "none":
         print("judge: 0 calls")
         return 0
@@ -57,8 +55,8 @@ def _plan(config: Config, split: JudgedSplit, asks: AskPolicy) -> int:
     return 0
 
 
-def _scored(config: Config, split: JudgedSplit, asks: AskPolicy) -> JudgeResult:
-    server = _asked_server(config, split)
+def _score(config: Config, split: JudgedSplit, asks: AskPolicy) -> JudgeResult:
+    server = _server_if_needed(config, split)
     if server is not None and config.judge.llm == "embedded" and asks != "none":
         if judge_plan(config, server, split, asks).calls == 0:  # its start takes half a minute
             return judge_run(config, server, split, "none")
@@ -67,89 +65,67 @@ def _scored(config: Config, split: JudgedSplit, asks: AskPolicy) -> JudgeResult:
     return judge_run(config, server, split, asks)
 
 
-def _asked_server(config: Config, split: JudgedSplit) -> ServerSettings | None:
-    """The judging server where there is an arm to ask it about."""
-    return stated_server(config) if llm_arms(config, split) else None
+def _server_if_needed(config: Config, split: JudgedSplit) -> ServerSettings | None:
+    """The configured server; None when it has no arm to judge."""
+    return configured_server(config) if llm_arms(config, split) else None
 
 
-def _report(config: Config, split: JudgedSplit, result: JudgeResult) -> int:
+def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> int:
     hidden = split == "hidden"
-    worst = 0.0
-    for arm, score in result.scores.arms.items():
-        strict = score.label_free if hidden else score.strict
+    most_missing = 0.0
+    for arm, scores in result.scores.arms.items():
+        strict = scores.label_free if hidden else scores.strict
         rate = format_share(strict.rate, strict.low, strict.high)
-        what = LABEL_FREE if hidden else STRICT
-        print(f"{arm}: {what} {rate} on {strict.n} rows, {strict.missing} missing")
-        if not arm.startswith("logged/"):  # no model was asked about them
-            worst = max(worst, strict.missing / max(1, strict.n + strict.missing))
+        name = LABEL_FREE if hidden else STRICT
+        print(f"{arm}: {name} {rate} on {strict.n} rows, {strict.missing} missing")
+        if not arm.startswith("logged/"):  # the model does not judge logged answers
+            most_missing = max(most_missing, strict.missing / max(1, strict.n + strict.missing))
     note = result.judge
     if note is not None and note.coverage is not None:
         print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.summary}")
     if hidden:
-        _say_hidden(config, result)
-    if worst > config.judge.max_missing:
+        _print_hidden(config, result)
+    if most_missing > config.judge.max_missing:
         print(
-            f"inconclusive: {worst:.0%} of an arm's strict scores are missing, more than "
+            f"inconclusive: {most_missing:.0%} of an arm's strict scores are missing, more than "
             f"judge.max_missing = {config.judge.max_missing:g}; label the rows, or set judge.llm"
         )
         return 3
     return 0
 
 
-def _say_hidden(config: Config, result: JudgeResult) -> None:
-    """What the hidden scores leave out, and where the hidden rows are unlike val."""
+def _print_hidden(config: Config, result: JudgeResult) -> None:
+    """What the hidden scores leave out, and how the hidden rows differ from val."""
     _, rules = load_prompt(config.prompt, Path())
-    left_out = [due.id for due in rules.scored_rules() if needs_label(due.rule)]
-    if left_out:
-        print(f"left out, they need labels: {', '.join(left_out)}")
+    label_rules = [scored.id for scored in rules.scored_rules() if needs_label(scored.rule)]
+    if label_rules:
+        print(f"left out, they need labels: {', '.join(label_rules)}")
     if result.judge is not None and not result.judge.calibrated:
         print(f"raw numbers: no calibration of {result.judge.model} holds for these rules")
-    at = RunPaths.of(config)
-    val, hidden = (judged_side(at, split, rules) for split in get_args(JudgedSplit))
+    run = RunPaths.of(config)
+    val, hidden = (read_judged_split(run, split, rules) for split in get_args(JudgedSplit))
     if val is None or hidden is None:
-        print("drift: not stated, val has not been judged by these rules")
+        print("drift: not measured, val has not been judged by these rules")
         return
-    drift = list(distribution_shifts(val, hidden))
-    far = [one for one in drift if one.low > 0 or one.high < 0]
+    shifts = list(distribution_shifts(val, hidden))
+    significant = [shift for shift in shifts if shift.low > 0 or shift.high < 0]
     print(
-        f"drift: {len(far)} of {len(drift)} measures differ from val beyond their 95 % "
-        f"intervals; chance alone makes {0.05 * len(drift):.0f}"
+        f"drift: {len(significant)} of {len(shifts)} measures differ from val beyond their 95 % "
+        f"intervals; {0.05 * len(shifts):.0f} would by chance alone"
     )
-    for one in far:
-        print(f"  {_drifted(one)}")
+    for shift in significant:
+        print(f"  {_shift_line(shift)}")
 
 
-def _drifted(one: DistributionShift) -> str:
-    of = f"{one.arm}: " if one.arm else ""
-    if one.what == "words":
-        hidden, val = f"{one.hidden.value:.1f}", f"{one.val.value:.1f}"
-        difference = f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}]"
+def _shift_line(shift: DistributionShift) -> str:
+    prefix = f"{shift.arm}: " if shift.arm else ""
+    if shift.what == "words":
+        hidden, val = f"{shift.hidden.value:.1f}", f"{shift.val.value:.1f}"
+        difference = f"{shift.difference:+.1f} [{shift.low:+.1f}, {shift.high:+.1f}]"
     else:
-        hidden, val = format_share(one.hidden.value), format_share(one.val.value)
-        difference = format_difference(one.difference, one.low, one.high)
-    return f"{of}{one.what} {hidden} of {one.hidden.n}, val {val} of {one.val.n}: {difference}"
-
-
-def stated_server(config: Config) -> ServerSettings | None:
-    """The judging server as the settings name it; it need not run. None: no model judges."""
-    llm = config.judge.llm
-    if llm == "none":
-        return None
-    if llm == "embedded":
-        # ours, and on a processor: a long prompt behind seven others takes its time
-        return ServerSettings(base_url="", model="embedded", api_key_env="", timeout_s=600.0)
-    return llm
-
-
-@contextmanager
-def judging_server(config: Config) -> Iterator[ServerSettings | None]:
-    """The judging server, running: one that the settings name, the embedded model, or none."""
-    server = stated_server(config)
-    if server is None or config.judge.llm != "embedded":
-        yield server
-        return
-    from engine.vllm_server import vllm_server  # the only use of engine: to start that server
-
-    log = RunPaths.of(config).root / "judge" / "server.log"
-    with vllm_server("embedded", EMBEDDED_LENGTH, log) as url:
-        yield server.model_copy(update={"base_url": url})
+        hidden, val = format_share(shift.hidden.value), format_share(shift.val.value)
+        difference = format_difference(shift.difference, shift.low, shift.high)
+    return (
+        f"{prefix}{shift.what} {hidden} of {shift.hidden.n}, val {val} of {shift.val.n}: "
+        f"{difference}"
+    )

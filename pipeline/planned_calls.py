@@ -11,12 +11,12 @@ from data.rows import Row
 from data.run_paths import RunPaths, Split
 from engine.request_builder import RequestBuilder, View
 from judge.checks.applicability import by_model
+from judge.inputs import JudgedSplit
+from judge.judging_server import configured_server
 from judge.labels import best_by_row
 from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
 from judge.llm.request import BYTES_PER_TOKEN
-from judge.run import JudgedSplit
-from judge.score import stated_server
 from prompts.prompt_file import load_prompt
 
 Splits = Mapping[Split, Sequence[Row]]
@@ -63,7 +63,7 @@ def _judging_of_candidates(builder: RequestBuilder, answers: int) -> list[str]:
 
 
 def _judging_of_arms(builder: RequestBuilder, splits: Splits) -> list[str]:
-    server = stated_server(builder.config)
+    server = configured_server(builder.config)
     if server is None:
         return ["judge: 0 calls"]
     rows: dict[JudgedSplit, list[Row]] = {

@@ -48,7 +48,7 @@ def run_generate(
     config: Config, models: "TeacherModels", accept_changes: bool, shard_name: str | None
 ) -> None:
     """Samples all arms of the teacher; `shard_name`: I/N, or None for all rows."""
-    from judge.score import judging_server
+    from judge.judging_server import judging_server
     from teacher.generate import generate
 
     shard = UNSHARDED if shard_name is None else parse_shard(shard_name)

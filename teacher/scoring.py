@@ -18,9 +18,9 @@ from data.run_paths import RunPaths
 from judge.calibration.record import templates_sha256
 from judge.checks import check
 from judge.checks.check import code_verdicts
+from judge.judging_server import configured_server
 from judge.llm.judge import LlmJudge
 from judge.llm.templates import TEMPLATES
-from judge.score import stated_server
 from judge.verdict import Missing, Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
@@ -43,7 +43,7 @@ class Scorer:
         self._prompt = prompt
         self._has_server = server is not None
         self._llm: LlmJudge | None = None
-        stated = server or stated_server(config)
+        stated = server or configured_server(config)
         judge: dict[str, object] | None = None
         if config.teacher.score_with_llm and stated is not None:
             settings = config.judge.model_copy(update={"arms": None})  # candidates are no arms

@@ -12,7 +12,7 @@ from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.sheet import EXCEL_CELL, format_sheet
-from judge.run import asked_pairs
+from judge.inputs import answered_pairs
 
 
 def export_command(config: Config, arguments: argparse.Namespace) -> int:
@@ -21,7 +21,7 @@ def export_command(config: Config, arguments: argparse.Namespace) -> int:
     Raises ConfigError for an unknown arm or an impossible number, DataError when another sample or
     a labelled sheet is in its place.
     """
-    sample = sample_answers(asked_pairs(config), arguments.arm, arguments.rows, config.seed)
+    sample = sample_answers(answered_pairs(config), arguments.arm, arguments.rows, config.seed)
     path = RunPaths.of(config).annotation_sheet(digest([arguments.arm, config.seed])[:8])
     sheet = format_sheet(sample)
     if path.exists() and path.read_bytes() != sheet:

@@ -18,9 +18,9 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.records import ArmLabels, Label, Labels
 from judge.annotation.sheet import SheetLine, answer_id, read_sheet
+from judge.inputs import answered_pairs
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import VerdictTable, build_verdict_table
-from judge.run import asked_pairs
 from judge.summary.label_estimate import estimate_good_rate
 from judge.summary.records import LabelEstimate
 from judge.summary.summarise import write_summary
@@ -35,7 +35,7 @@ def import_labels_command(config: Config, arguments: argparse.Namespace) -> int:
     been scored.
     """
     folder = RunPaths.of(config)
-    pairs = asked_pairs(config)
+    pairs = answered_pairs(config)
     arm, labels = _matched(arguments.sheet, pairs)
     answers = [answer for _, answer in pairs if answer.arm == arm]
     estimate = estimate_good_rate(arm, labels, answers, _table(config, folder))

@@ -28,12 +28,12 @@ from judge.calibration.mutation.llm import llm_mutation_scores
 from judge.calibration.record import Calibration, GoldCounts, judge_fingerprint
 from judge.calibration.variants import variant_tables
 from judge.checks.check import code_verdicts
+from judge.judging_server import judging_server
 from judge.labels import LoggedLabels, halves, read_labels
 from judge.llm.judge import LlmJudge
 from judge.metrics.agreement import agreements
 from judge.metrics.interval import Interval
 from judge.records import Agreement, Coverage
-from judge.score import judging_server
 from judge.summary.summarise import write_summary
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt

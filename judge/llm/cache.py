@@ -13,8 +13,6 @@ from judge.llm.request import JudgeRequest
 from wire.completion import Reply
 from wire.no_reply import BadRequest, ContentFiltered, ContextOverflow, Rejected
 
-_SYNC_EVERY = 256  # replies between two fsync calls, at least: each stops all requests for its time
-
 Rejection = Literal["overflow", "refused", "transport"]
 _REJECTIONS: dict[Rejection, type[Rejected]] = {
     "overflow": ContextOverflow,
@@ -41,7 +39,7 @@ class ReplyCache:
 
     def __init__(self, path: Path, writable: bool = True) -> None:
         """Raises DataError when another process writes the file. A reader needs no file."""
-        self._store = JsonlStore(path, CachedReply, _SYNC_EVERY) if writable else None
+        self._store = JsonlStore(path, CachedReply) if writable else None
         if self._store is not None:
             records = self._store.records
         else:

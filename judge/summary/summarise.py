@@ -19,12 +19,13 @@ from judge.calibration.record import Calibration, load_calibration, noted_finger
 from judge.checks.applicability import by_model
 from judge.gate.measurements import read_measurements
 from judge.gate.thresholds import decide_gates
+from judge.inputs import JudgedSplit
 from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
 from judge.metrics.interval import Refusal
 from judge.metrics.scores import rule_slices
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import BASE, TEACHER, JudgeNote, JudgeResult, RuleSlice
-from judge.run import JudgedSplit, judged_side
+from judge.run import read_judged_split
 from judge.summary.calibration_totals import total_calibration
 from judge.summary.correction import correct_score
 from judge.summary.label_estimate import estimate_good_rate
@@ -95,7 +96,7 @@ def _read_split(run: RunPaths, split: JudgedSplit, prompt: Prompt, rules: RuleFi
     if isinstance(calibration, Refusal) and note is not None:
         by_code = load_calibration(run.calibration, noted_fingerprint(rules, prompt, None))
         calibration = calibration if isinstance(by_code, Refusal) else by_code
-    return _Split(result, judged_side(run, split, rules), calibration)
+    return _Split(result, read_judged_split(run, split, rules), calibration)
 
 
 def _note(split: _Split) -> JudgeNote | None:

@@ -15,7 +15,7 @@ from judge.metrics.scores import score
 from judge.metrics.stats import independent_difference, wilson
 from judge.metrics.verdict_table import LABEL_FREE
 from judge.records import DistributionShift, JudgeResult, Scores
-from judge.run import judged_side
+from judge.run import read_judged_split
 from prompts.prompt_file import load_prompt
 from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules
 from tests.judge.metrics.intervals import as_tuple
@@ -38,7 +38,7 @@ def judged(run: RunPaths, split: str, code: int = 0) -> JudgeResult:
 def drift(run: RunPaths) -> list[DistributionShift] | None:
     """Hidden against val as both lie on disk; None where one was not judged by today's rules."""
     _, rules = load_prompt(load_config(run.config, []).prompt, Path())
-    val, hidden = judged_side(run, "val", rules), judged_side(run, "hidden", rules)
+    val, hidden = read_judged_split(run, "val", rules), read_judged_split(run, "hidden", rules)
     return list(distribution_shifts(val, hidden)) if val and hidden else None
 
 
@@ -138,7 +138,7 @@ class TestJudged:
     ) -> None:
         judged(run, "hidden")
         assert drift(run) is None
-        assert "drift: not stated" in capsys.readouterr().out
+        assert "drift: not measured" in capsys.readouterr().out
         judged(run, "val")
         assert drift(run) is not None
         changed = run.root / "rules.yaml"

@@ -10,7 +10,8 @@ from config.load import load_config
 from config.schema import Config
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.run import JudgedSplit, judge_run
+from judge.inputs import JudgedSplit
+from judge.run import judge_run
 from pipeline.planned_calls import expected_arms, plan_judging
 from tests.judge.factories import make_row, make_rule
 from tests.judge.llm.ruled import kind_rule, reply

@@ -21,9 +21,9 @@ from judge.annotation.export import export_command, sample_answers
 from judge.annotation.import_labels import import_labels_command
 from judge.annotation.records import Labels
 from judge.annotation.sheet import COLUMNS, format_sheet
+from judge.inputs import answered_pairs
 from judge.metrics.estimators import powered_rate
 from judge.metrics.stats import rate
-from judge.run import asked_pairs
 from judge.summary.records import LabelEstimate
 from judge.summary.summarise import summarise, write_summary
 from judge.verdict import Verdict
@@ -221,7 +221,7 @@ class TestThroughARun:
 
 def sheet_of(config: Config, arm: str, folder: Path) -> Path:
     """A sheet of an arm elsewhere than in the run."""
-    pairs: list[tuple[Row, Answer]] = asked_pairs(config)
+    pairs: list[tuple[Row, Answer]] = answered_pairs(config)
     path = folder / f"{arm}.csv"
     path.write_bytes(format_sheet(sample_answers(pairs, arm, 3, 0)))
     return path
