@@ -4,7 +4,7 @@ Knows no stage's work. `pipeline.stage_stamp` decides whether a stage is up to d
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.checkout import ROOT
@@ -156,44 +156,35 @@ def _judge_stages(config: Config, files: _StageFiles) -> list[Stage]:
     """Calibration by code, and scoring. A server's calibration takes thousands of calls, so the
     user starts it: `python -m judge CONFIG calibrate`.
     """
-    run, stages = files.run, list[Stage]()
+    run = files.run
     settings = ("judge", "prompt", "model", "students", "seed")
-    if config.judge.llm in ("none", "embedded"):
-        stages.append(
-            Stage(
-                "judge calibrate",
-                ("judge", "calibrate", "--code"),
-                ("prompt", "seed"),
-                (*files.splits, *files.prompts),
-                (run.calibration,),
-            )
-        )
-    stages.append(
-        Stage(
-            "judge score",
-            ("judge", "score"),
-            settings,
-            (
-                *(run.split("val"), *files.prompts, *files.teacher, *files.answers),
-                *(run.choice, run.calibration),
-            ),
-            (run.verdicts, run.rules, run.scores),
-        )
+    inputs = (*files.prompts, run.choice, run.calibration)
+    calibrate = Stage(
+        "judge calibrate",
+        ("judge", "calibrate", "--code"),
+        ("prompt", "seed"),
+        (*files.splits, *files.prompts),
+        (run.calibration,),
     )
+    score = Stage(
+        "judge score",
+        ("judge", "score"),
+        settings,
+        (run.split("val"), *files.teacher, *files.answers, *inputs),
+        (run.verdicts, run.rules, run.scores),
+    )
+    hidden = Stage(
+        "judge hidden",
+        ("judge", "score", "--split", "hidden"),
+        settings,
+        (run.split("hidden"), *files.hidden_answers, *inputs),
+        (run.hidden_verdicts, run.hidden_scores),
+    )
+    stages = [calibrate, score] if config.judge.llm in ("none", "embedded") else [score]
     if config.data.hidden is not None:
-        stages.append(
-            Stage(
-                "judge hidden",
-                ("judge", "score", "--split", "hidden"),
-                settings,
-                (
-                    *(run.split("hidden"), *files.prompts, *files.hidden_answers),
-                    *(run.choice, run.calibration),
-                ),
-                (run.hidden_verdicts, run.hidden_scores),
-            )
-        )
-    return stages
+        stages.append(hidden)
+    # each of these commands writes the summary anew, so it is an output of the last one
+    return [*stages[:-1], replace(stages[-1], writes=(*stages[-1].writes, run.summary))]
 
 
 def _report_stage(files: _StageFiles) -> Stage:

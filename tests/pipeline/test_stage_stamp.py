@@ -85,6 +85,14 @@ def test_a_touched_result_is_made_again_and_what_reads_it(tmp_path: Path) -> Non
     assert names - set(skipped(config)) == {"teacher select", "student train"}
 
 
+def test_a_lost_summary_is_written_by_the_last_judge_stage(tmp_path: Path) -> None:
+    """Every judge command writes it, so it may not be an output of an earlier stage."""
+    config = demo(tmp_path)
+    names = {stage.name for stage in finish(config)}
+    RunPaths.of(config).summary.unlink()
+    assert names - set(skipped(config)) == {"judge hidden", "report"}
+
+
 def test_lost_probabilities_are_asked_for_again(tmp_path: Path) -> None:
     """The teacher's stage left them and the student's reads them, of train and val."""
     config = demo(tmp_path)
