@@ -34,6 +34,13 @@ class ShownExample:
     row: Row
     answers: tuple[ShownAnswer, ...]
 
+    @property
+    def contexts(self) -> list[tuple[str, bool]]:
+        """The row's passages, each with whether every arm saw it."""
+        dropped = max((shown.answer.dropped for shown in self.answers if shown.answer), default=0)
+        visible = len(self.row.contexts) - dropped
+        return [(context.text, at < visible) for at, context in enumerate(self.row.contexts)]
+
 
 Reason = tuple[str, Callable[[str], bool]]  # in words, and whether a row (by id) has it
 

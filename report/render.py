@@ -10,12 +10,11 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from data.rows import Row
 from judge.records import TEACHER
 from report import formats, plots
 from report.agreement_note import explain_kappa
 from report.audit_table import build_audit_rows
-from report.examples import ShownAnswer, choose_examples
+from report.examples import choose_examples
 from report.headline import comparison_sentence
 from report.heat_maps import shade
 from report.hidden_table import build_shift_rows, uncorrected_reasons
@@ -106,14 +105,6 @@ def _values(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
         "audit_rows": build_audit_rows(material),
         "missing": missing_reasons(material),
         "examples": choose_examples(material),
-        "contexts_of": contexts_of,
         "serving": build_serving_guide(material),
         "manifest": list(flatten(material.manifest or {})),
     }
-
-
-def contexts_of(row: Row, answers: tuple[ShownAnswer, ...]) -> list[tuple[str, bool]]:
-    """The row's passages, each with whether every arm saw it."""
-    dropped = max((shown.answer.dropped for shown in answers if shown.answer), default=0)
-    visible = len(row.contexts) - dropped
-    return [(context.text, at < visible) for at, context in enumerate(row.contexts)]
