@@ -159,24 +159,29 @@ class Scores(Record):
     slices_hidden: int  # values of a field with fewer than ten decided rows in every arm
 
 
-class Agreement(Record):
-    """The verdicts of an llm rule against those of the code rule that it shadows."""
+class RaterAgreement(Record):
+    """Two raters on the same answers, the first of them the gold; 95 % intervals."""
+
+    n: int  # answers that both decided
+    missing: int  # answers that the gold decides and the judge was asked about, without its verdict
+    true_pass: int
+    false_pass: int  # gold fails, the judge passes
+    false_fail: int  # gold passes, the judge fails
+    true_fail: int
+    accuracy: Interval | None
+    balanced_accuracy: float | None
+    kappa: Interval | None  # Cohen's; None when undefined, or with answers to one question only
+    ac1: float | None  # Gwet's: does not fall to 0 where nearly all pass
+    tpr: Interval | None  # share of what passes that the judge passes
+    tnr: Interval | None  # share of what fails that the judge fails
+    j: float | None  # TPR + TNR − 1
+
+
+class ShadowAgreement(RaterAgreement):
+    """An llm rule compared with the code rule that it shadows, which is the gold."""
 
     code_rule: str
     llm_rule: str
-    n: int  # answers decided by both
-    missing: int  # answers decided by code alone, of the arms that the model judged
-    true_pass: int
-    false_pass: int  # code fails, the model passes
-    false_fail: int  # code passes, the model fails
-    true_fail: int
-    accuracy: Interval | None
-    tpr: Interval | None  # share of passing answers that the model passes
-    tnr: Interval | None  # share of failing answers that the model fails
-    kappa: float | None  # Cohen's; None when chance agreement is complete
-    kappa_low: float | None = None  # 95 % interval, clustered by question
-    kappa_high: float | None = None
-    ac1: float | None = None  # Gwet's; does not fall to 0 where nearly all answers pass
 
 
 class Coverage(Record):
@@ -233,7 +238,7 @@ class JudgeResult(Record):
     """judge/scores.json of val, and judge/hidden.json of the unlabelled rows."""
 
     scores: Scores
-    agreements: list[Agreement]
+    agreements: list[ShadowAgreement]
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
     contexts: ContextScore | None = None  # None: no row has passages and a reference

@@ -18,7 +18,7 @@ from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
 from judge.llm.reply_source import AskPolicy
 from judge.llm.request import OUTPUT_MODES
-from judge.metrics.agreement import agreements
+from judge.metrics.agreement import shadow_agreements
 from judge.metrics.distribution_shift import AnsweredSplit
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import build_verdict_table
@@ -57,7 +57,7 @@ def judge_run(
     references = reference_scores(inputs.answers, rows, _scored_references(config, split))
     result = JudgeResult(
         scores=score(rules, rows, verdicts, references, config.seed),
-        agreements=agreements(verdicts, rules, rows, config.seed),
+        agreements=shadow_agreements(verdicts, rules, rows, config.seed),
         arms=inputs.llm_arms if server is not None else [],
         judge=note,
         contexts=context_score(rows, best_by_row(rows)),

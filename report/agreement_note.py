@@ -1,9 +1,9 @@
 """Explains when Cohen's κ says little about the agreement of the judge with code."""
 
-from judge.records import Agreement
+from judge.records import ShadowAgreement
 
 
-def explain_kappa(agreement: Agreement) -> str | None:
+def explain_kappa(agreement: ShadowAgreement) -> str | None:
     """Why κ says little about these two raters; None where it is meaningful."""
     code_passes = agreement.true_pass + agreement.false_fail
     code_fails = agreement.true_fail + agreement.false_pass

@@ -2,13 +2,13 @@
 
 from data.records import Record
 from judge.records import (
-    Agreement,
     ArmScore,
     Comparison,
     ContextScore,
     GapScore,
     JudgeNote,
     ReferenceScore,
+    ShadowAgreement,
 )
 from judge.summary.records import (
     CalibrationTotals,
@@ -39,7 +39,7 @@ class Numbers(Record):
     contexts: ContextScore | None  # the passages against the best logged answers
     tokens: TokenSavings | None
     judge: JudgeNote | None
-    agreements: tuple[Agreement, ...]
+    agreements: tuple[ShadowAgreement, ...]
     trust: tuple[TrustFact, ...]  # whether gap and strict adherence can be believed
     gates: tuple[GateResult, ...]  # of judge.gate; empty: none is set
     calibration: CalibrationTotals | None

@@ -17,7 +17,6 @@ from data.run_paths import RunPaths
 from judge.calibration.attacks import AttackReport, attack_report, load_attacks
 from judge.calibration.bias import BiasInputs, BiasRate, bias_report
 from judge.calibration.label_agreement import (
-    GoldAgreement,
     GoldComparison,
     disagreements,
     rule_pass_counts,
@@ -31,9 +30,9 @@ from judge.checks.check import code_verdicts
 from judge.judging_server import judging_server
 from judge.labels import LoggedLabels, halves, read_labels
 from judge.llm.judge import LlmJudge
-from judge.metrics.agreement import agreements
+from judge.metrics.agreement import shadow_agreements
 from judge.metrics.interval import Interval
-from judge.records import Agreement, Coverage
+from judge.records import Coverage, RaterAgreement, ShadowAgreement
 from judge.summary.summarise import write_summary
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
@@ -108,7 +107,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         gold=_gold_counts(labels),
         scores={variant: variant_agreement(comparison, variant) for variant in comparison.tables},
         rules=tuple(rule_pass_counts(comparison)),
-        shadows=tuple(agreements(verdicts, rules, rows, config.seed)),
+        shadows=tuple(shadow_agreements(verdicts, rules, rows, config.seed)),
         mutations=(*code_mutations, *llm_mutations),
         attacks=attacks,
         biases=biases,
@@ -173,12 +172,12 @@ def _interval(interval: Interval | None) -> str:
     return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
-def _gold_line(agreement: GoldAgreement) -> str:
+def _gold_line(agreement: RaterAgreement) -> str:
     if not agreement.n:
-        return f"nothing decided, {agreement.undecided} undecided"
+        return f"nothing decided, {agreement.missing} undecided"
     note = (
-        f" ({agreement.undecided} undecided: they break no rule, but verdicts are missing)"
-        if agreement.undecided
+        f" ({agreement.missing} undecided: they break no rule, but verdicts are missing)"
+        if agreement.missing
         else ""
     )
     return (
@@ -188,15 +187,13 @@ def _gold_line(agreement: GoldAgreement) -> str:
     )
 
 
-def _shadow_line(agreement: Agreement) -> str:
+def _shadow_line(agreement: ShadowAgreement) -> str:
     rules = f"{agreement.llm_rule} against code ({agreement.code_rule})"
     if not agreement.n:
         return f"{rules}: nothing decided by both, {agreement.missing} undecided"
-    kappa = "undefined"
+    kappa = _interval(agreement.kappa)
     if agreement.tpr is None or agreement.tnr is None:
         kappa = f"not informative, code {'fails' if agreement.tpr is None else 'passes'} all"
-    elif agreement.kappa is not None and agreement.kappa_low is not None:
-        kappa = f"{agreement.kappa:.2f} [{agreement.kappa_low:.2f}, {agreement.kappa_high:.2f}]"
     return (
         f"{rules}: agreement {_interval(agreement.accuracy)} on {agreement.n} answers, "
         f"{agreement.missing} undecided; κ {kappa}, TPR {_interval(agreement.tpr)}, "

@@ -11,51 +11,24 @@ from data.records import Record
 from data.rows import Row, question_key
 from judge.calibration.variants import CODE_ONLY
 from judge.labels import GoldLabel, Half
-from judge.metrics.agreement import (
-    ac1,
-    accuracy,
-    balanced_accuracy,
-    confusion,
-    kappa_interval,
-    tnr,
-    tpr,
-    youden,
-)
-from judge.metrics.interval import Interval
+from judge.metrics.agreement import rater_agreement
 from judge.metrics.verdict_table import STRICT, VerdictTable
+from judge.records import RaterAgreement
 
 DISAGREEMENTS_LISTED = 40
 _EXCERPT = 240  # characters of an answer
 
 
-class GoldAgreement(Record):
-    """A score against people's good and bad, on one half of the questions; 95 % intervals.
+class VariantAgreement(Record):
+    """A variant of the strict score: its must-rules, and its agreement on both halves.
 
     Where verdicts are missing, one broken rule decides a fail but nothing decides a pass: the
     decided answers are then a biased sample, and their agreement says little.
     """
 
-    n: int  # answers with gold and a decided score
-    undecided: int  # answers with gold whose score is missing
-    true_pass: int
-    false_pass: int  # people: bad, the score: pass
-    false_fail: int  # people: good, the score: fail
-    true_fail: int
-    accuracy: Interval | None
-    balanced_accuracy: float | None
-    kappa: Interval | None  # Cohen's, bootstrap over questions
-    ac1: float | None  # Gwet's
-    tpr: Interval | None  # share of the good answers that pass
-    tnr: Interval | None  # share of the bad answers that fail
-    j: float | None  # TPR + TNR − 1
-
-
-class VariantAgreement(Record):
-    """A variant of the strict score: its must-rules, and its agreement on both halves."""
-
     must_rules: tuple[str, ...]
-    tune: GoldAgreement
-    report: GoldAgreement
+    tune: RaterAgreement
+    report: RaterAgreement
 
 
 class RulePassCounts(Record):
@@ -106,25 +79,14 @@ def variant_agreement(comparison: GoldComparison, variant: str) -> VariantAgreem
     )
 
 
-def _gold_agreement(comparison: GoldComparison, variant: str, half: Half) -> GoldAgreement:
+def _gold_agreement(comparison: GoldComparison, variant: str, half: Half) -> RaterAgreement:
     labels = [label for label in comparison.gold if comparison.halves[label.row] == half]
     scores = [(label, comparison.passes(variant, label)) for label in labels]
     decided = [(label, passes) for label, passes in scores if passes is not None]
     good, passed = [label.good for label, _ in decided], [passes for _, passes in decided]
     clusters = [question_key(comparison.rows[label.row]) for label, _ in decided]
-    counts = confusion(good, passed)
-    return GoldAgreement(
-        n=counts.n,
-        undecided=len(labels) - len(decided),
-        **counts._asdict(),
-        accuracy=accuracy(counts),
-        balanced_accuracy=balanced_accuracy(counts),
-        kappa=kappa_interval(good, passed, clusters, comparison.seed),
-        ac1=ac1(counts),
-        tpr=tpr(counts),
-        tnr=tnr(counts),
-        j=youden(counts),
-    )
+    missing = len(labels) - len(decided)
+    return rater_agreement(good, passed, clusters, missing, comparison.seed)
 
 
 def rule_pass_counts(comparison: GoldComparison) -> Iterator[RulePassCounts]:

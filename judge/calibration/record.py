@@ -13,7 +13,7 @@ from judge.calibration.mutation.code import MutationScore
 from judge.llm.templates import TEMPLATES
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
-from judge.records import Agreement, Coverage, JudgeNote
+from judge.records import Coverage, JudgeNote, ShadowAgreement
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 
@@ -53,7 +53,7 @@ class Calibration(Record):
     gold: GoldCounts
     scores: dict[str, VariantAgreement]  # by variant of the strict score
     rules: tuple[RulePassCounts, ...]
-    shadows: tuple[Agreement, ...]  # llm rules against the code rules that they shadow
+    shadows: tuple[ShadowAgreement, ...]  # llm rules against the code rules that they shadow
     mutations: tuple[MutationScore, ...]
     attacks: AttackReport
     biases: BiasReport
@@ -69,7 +69,7 @@ class Calibration(Record):
         """
         agreement = self.scores[STRICT].report if STRICT in self.scores else None
         answered = self.coverage is None or self.coverage.share_missing < 0.5
-        return agreement is not None and agreement.n > agreement.undecided and answered
+        return agreement is not None and agreement.n > agreement.missing and answered
 
 
 def noted_fingerprint(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> JudgeFingerprint:

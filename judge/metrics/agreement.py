@@ -1,8 +1,8 @@
 """Agreement of two raters on pass or fail: counts, shares, chance-corrected measures.
 
 The first rater is the gold: code, or people. A measure that the counts do not define is None.
-`agreements` compares the language model with code: a rule with `shadow_llm` is decided by code and,
-again, by an llm rule. Code is right by definition, so the model's error rates cost no human label.
+`shadow_agreements` compares the language model with code: a rule with `shadow_llm` is decided by
+code and, again, by an llm rule. Code is right by definition, so no human label is needed.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import numpy as np
 from data.rows import Row, question_clusters
 from judge.metrics.interval import Interval
 from judge.metrics.stats import CONFIDENCE, Floats, cluster_sums, rate, wilson
-from judge.records import Agreement
+from judge.records import RaterAgreement, ShadowAgreement
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
 
@@ -180,42 +180,53 @@ def prefers_longer(
     return rate([longer for longer, _ in unequal], [cluster for _, cluster in unequal])
 
 
-def agreements(
+def rater_agreement(
+    gold: Sequence[bool],
+    judged: Sequence[bool],
+    clusters: Sequence[Hashable],
+    missing: int,
+    seed: int,
+) -> RaterAgreement:
+    """All measures of two raters on the same answers; `seed` is of the bootstrap of κ."""
+    counts = confusion(gold, judged)
+    return RaterAgreement(
+        n=counts.n,
+        missing=missing,
+        **counts._asdict(),
+        accuracy=accuracy(counts),
+        balanced_accuracy=balanced_accuracy(counts),
+        kappa=kappa_interval(gold, judged, clusters, seed),
+        ac1=ac1(counts),
+        tpr=tpr(counts),
+        tnr=tnr(counts),
+        j=youden(counts),
+    )
+
+
+def shadow_agreements(
     verdicts: Sequence[Verdict], rules: RuleFile, rows: Iterable[Row] = (), seed: int = 0
-) -> list[Agreement]:
+) -> list[ShadowAgreement]:
     """One record per rule with `shadow_llm`, in the order of the rule file.
 
     Answers are clustered by the question of their row; without the row, by its id.
     """
     by_row = question_clusters(rows)
     shadowed = [(rule.id, rule.shadow_llm) for rule in rules.rules if rule.shadow_llm]
-    return [_agreement(code, llm, verdicts, by_row, seed) for code, llm in shadowed]
+    return [_shadow_agreement(code, llm, verdicts, by_row, seed) for code, llm in shadowed]
 
 
-def _agreement(
+def _shadow_agreement(
     code_rule: str, llm_rule: str, verdicts: Sequence[Verdict], by_row: Mapping[str, str], seed: int
-) -> Agreement:
+) -> ShadowAgreement:
     by_code, by_llm = _decided(code_rule, verdicts), _decided(llm_rule, verdicts)
     # elsewhere the model was not asked, and no verdict of it is missing
     arms = {v.arm for v in verdicts if v.rule == llm_rule and v.reason != "not_run"}
     both = [key for key in by_code if key in by_llm]
     gold, model = [by_code[key] for key in both], [by_llm[key] for key in both]
-    counts = confusion(gold, model)
-    interval = kappa_interval(gold, model, [by_row.get(row, row) for _, row, _ in both], seed)
-    return Agreement(
-        code_rule=code_rule,
-        llm_rule=llm_rule,
-        n=counts.n,
-        missing=sum(arm in arms for arm, _, _ in by_code) - counts.n,
-        **counts._asdict(),
-        accuracy=accuracy(counts),
-        tpr=tpr(counts),
-        tnr=tnr(counts),
-        kappa=kappa(counts),
-        kappa_low=interval.low if interval else None,
-        kappa_high=interval.high if interval else None,
-        ac1=ac1(counts),
-    )
+    clusters = [by_row.get(row, row) for _, row, _ in both]
+    missing = sum(arm in arms for arm, _, _ in by_code) - len(both)
+    agreement = rater_agreement(gold, model, clusters, missing, seed)
+    return ShadowAgreement(code_rule=code_rule, llm_rule=llm_rule, **dict(agreement))
 
 
 def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int], bool]:

@@ -7,9 +7,8 @@ reason beside it.
 from typing import Literal
 
 from data.records import Record
-from judge.calibration.label_agreement import GoldAgreement
 from judge.metrics.interval import Interval
-from judge.records import DistributionShift, JudgeNote, RuleSlice, StrictScore
+from judge.records import DistributionShift, JudgeNote, RaterAgreement, RuleSlice, StrictScore
 
 GateOutcome = Literal["pass", "fail", "undecided", "inconclusive", "uncalibrated"]
 
@@ -60,7 +59,7 @@ class CalibrationTotals(Record):
 
     model: str | None  # None: only the code rules were calibrated
     score: str  # the strict score shown, see judge.calibration.variants
-    people: GoldAgreement | None  # that score against people's labels, on the reporting half
+    people: RaterAgreement | None  # that score against people's labels, on the reporting half
     corrected: CorrectedRate  # the best student's answers to val that people would call good
     mutations: MutationTotals
     attacks: AttackTotals

@@ -18,18 +18,17 @@ from judge.calibration.attacks import AttackOutcome, AttackReport, AttackTally
 from judge.calibration.bias import BiasRate, BiasReport
 from judge.calibration.label_agreement import (
     Disagreement,
-    GoldAgreement,
     RulePassCounts,
     VariantAgreement,
 )
 from judge.calibration.mutation.code import MutationScore, OperatorKills
 from judge.calibration.record import Calibration, GoldCounts, JudgeFingerprint
 from judge.checks.check import code_verdicts
-from judge.metrics.agreement import agreements
+from judge.metrics.agreement import shadow_agreements
 from judge.metrics.interval import Interval
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
-from judge.records import Agreement, JudgeNote, JudgeResult
+from judge.records import JudgeNote, JudgeResult, RaterAgreement, ShadowAgreement
 from judge.reference.reference_scores import reference_scores
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt
@@ -74,7 +73,7 @@ def judge_val(
     )
     result = JudgeResult(
         scores=score(rules, rows, verdicts, reference_scores(answers, rows, {})),
-        agreements=agreements(verdicts, rules),
+        agreements=shadow_agreements(verdicts, rules),
         arms=["teacher"],
         judge=note,
     )
@@ -109,11 +108,11 @@ def judge_hidden(
     write_json(run.hidden_scores, result)
 
 
-def make_gold() -> GoldAgreement:
+def make_gold() -> RaterAgreement:
     """20 good and 20 bad answers: TPR 0.8, TNR 0.9, so J = 0.7 and κ = 0.7."""
-    return GoldAgreement(
+    return RaterAgreement(
         n=40,
-        undecided=3,
+        missing=3,
         true_pass=16,
         false_pass=2,
         false_fail=4,
@@ -163,8 +162,8 @@ def make_calibration(bound: JudgeFingerprint, text: str = "") -> Calibration:
     )
 
 
-def _shadow(text: str) -> Agreement:
-    return Agreement(
+def _shadow(text: str) -> ShadowAgreement:
+    return ShadowAgreement(
         code_rule=f"code {text}",
         llm_rule=f"llm {text}",
         n=4,
@@ -176,10 +175,10 @@ def _shadow(text: str) -> Agreement:
         accuracy=SHARE,
         tpr=SHARE,
         tnr=SHARE,
-        kappa=0.5,
-        kappa_low=-0.2,
-        kappa_high=1.0,
+        kappa=Interval(0.5, -0.2, 1.0),
+        balanced_accuracy=0.75,
         ac1=0.53,
+        j=0.5,
     )
 
 

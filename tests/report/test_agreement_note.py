@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from judge.records import Agreement
+from judge.metrics.interval import Interval
+from judge.records import ShadowAgreement
 from report.agreement_note import explain_kappa
 from report.formats import decimal
 from report.numbers import build_numbers
@@ -12,11 +13,12 @@ from report.render import render_html, render_markdown
 from report.run_files import RunFiles
 
 
-def _agreement(*cells: int) -> Agreement:
+def _agreement(*cells: int) -> ShadowAgreement:
     names = ("true_pass", "false_pass", "false_fail", "true_fail")
-    none = dict.fromkeys(("accuracy", "tpr", "tnr", "kappa"))
+    measures = ("accuracy", "balanced_accuracy", "tpr", "tnr", "kappa", "ac1", "j")
+    none = dict.fromkeys(measures)
     counts = dict(zip(names, cells, strict=True))
-    return Agreement(code_rule="c", llm_rule="l", n=sum(cells), missing=0, **counts, **none)
+    return ShadowAgreement(code_rule="c", llm_rule="l", n=sum(cells), missing=0, **counts, **none)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_kappa_that_can_be_read_is_left_alone() -> None:
 def test_bare_zero_kappa_is_not_shown(material: RunFiles) -> None:
     judged = material.judged
     assert judged is not None
-    one = _agreement(0, 3, 0, 13).model_copy(update={"kappa": 0.0})
+    one = _agreement(0, 3, 0, 13).model_copy(update={"kappa": Interval(0.0, 0.0, 0.0)})
     now = replace(material, judged=judged.model_copy(update={"agreements": [one]}))
     for page in (render_html(now, build_numbers(now)), render_markdown(now, build_numbers(now))):
         assert "κ not stated" in page

@@ -74,7 +74,7 @@ def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     found = load_calibration(path, judge_fingerprint(rules, prompt, None, None))
     assert isinstance(found, Calibration) and found.representative
     assert found.gold.good + found.gold.bad == sum(
-        half.n + half.undecided for half in (found.scores[STRICT].tune, found.scores[STRICT].report)
+        half.n + half.missing for half in (found.scores[STRICT].tune, found.scores[STRICT].report)
     )
     assert [one.rule for one in found.mutations if one.not_covered and one.check != "llm"] == []
     assert {one.not_covered for one in found.mutations if one.check == "llm"} == {
@@ -97,9 +97,9 @@ def test_campus_by_code(tmp_path: Path) -> None:
     strict, code = found.scores[STRICT], found.scores[CODE_ONLY]
     assert (found.rows, found.gold.off_topic) == (79, 1)
     for half, whole in ((strict.tune, code.tune), (strict.report, code.report)):
-        assert half.undecided > 0 and half.true_pass == half.false_pass == 0
-        assert whole.undecided == 0
-        assert half.n + half.undecided == whole.n
+        assert half.missing > 0 and half.true_pass == half.false_pass == 0
+        assert whole.missing == 0
+        assert half.n + half.missing == whole.n
     assert "partial_opening" in code.must_rules
     assert (
         "partial_opening" not in found.scores[CODE_ONLY_LABEL_FREE].must_rules

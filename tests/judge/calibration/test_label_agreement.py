@@ -55,8 +55,8 @@ class TestAgainstGold:
         given = held(MIXED, [("да", True), ("ой", True)] * 10)
         strict, code = variant_agreement(given, STRICT), variant_agreement(given, CODE_ONLY)
         assert strict.tune.n + strict.report.n == strict.tune.false_fail + strict.report.false_fail
-        assert strict.tune.undecided + strict.report.undecided == 10
-        assert code.tune.n + code.report.n == 20 and code.report.undecided == 0
+        assert strict.tune.missing + strict.report.missing == 10
+        assert code.tune.n + code.report.n == 20 and code.report.missing == 0
 
     def test_rules_by_what_people_said(self) -> None:
         found = list(rule_pass_counts(held(YES, [("да", True), ("да", False), ("нет", False)])))

@@ -12,12 +12,12 @@ from judge.metrics.agreement import (
     Confusion,
     ac1,
     accuracy,
-    agreements,
     balanced_accuracy,
     confusion,
     kappa,
     kappa_interval,
     prefers_longer,
+    shadow_agreements,
     tnr,
     tpr,
     youden,
@@ -189,7 +189,7 @@ class TestAgreements:
                 make_verdict(judged, "llm", f"r{number}"),
             )
         ]
-        (found,) = agreements(verdicts, rules)
+        (found,) = shadow_agreements(verdicts, rules)
         assert (found.true_pass, found.false_fail, found.false_pass, found.true_fail) == (
             40,
             5,
@@ -197,14 +197,13 @@ class TestAgreements:
             10,
         )
         assert (found.n, found.missing) == (60, 3)
-        assert found.kappa == pytest.approx(5 / 9)
+        assert found.kappa is not None and found.kappa.value == pytest.approx(5 / 9)
         assert found.ac1 == pytest.approx((5 / 6 - 3 / 8) / (1 - 3 / 8))  # ¾ of all say pass
-        assert found.kappa_low is not None and found.kappa_high is not None
-        assert found.kappa_low < 5 / 9 < found.kappa_high
+        assert found.kappa.low < 5 / 9 < found.kappa.high
         same = [make_row(f"r{number}", question=f"{number % 6}") for number in range(65)]
-        (few,) = agreements(verdicts, rules, same)  # six questions in all
-        assert few.kappa == found.kappa
-        assert (few.kappa_low, few.kappa_high) != (found.kappa_low, found.kappa_high)
+        (few,) = shadow_agreements(verdicts, rules, same)  # six questions in all
+        assert few.kappa is not None and few.kappa.value == found.kappa.value
+        assert (few.kappa.low, few.kappa.high) != (found.kappa.low, found.kappa.high)
         assert found.accuracy is not None and found.accuracy.value == 50 / 60
         assert found.tpr is not None and found.tpr.value == 40 / 45
         assert found.tnr is not None and found.tnr.value == 10 / 15
@@ -224,7 +223,7 @@ class TestAgreements:
             make_verdict("missing", "llm", row).model_copy(update={"reason": "not_run"})
             for row in rows
         ]
-        (found,) = agreements(verdicts + unasked, rules)
+        (found,) = shadow_agreements(verdicts + unasked, rules)
         assert (found.n, found.missing) == (3, 1)
 
     def test_undefined_is_none(self) -> None:
@@ -232,7 +231,9 @@ class TestAgreements:
             make_rule({"type": "json"}, id="code", shadow_llm="llm"),
             make_rule(llm_check(), id="llm"),
         )
-        (found,) = agreements([make_verdict("pass", "code"), make_verdict("pass", "llm")], rules)
-        assert found.kappa is None and found.tnr is None and found.kappa_low is None
-        (nothing,) = agreements([], rules)
+        (found,) = shadow_agreements(
+            [make_verdict("pass", "code"), make_verdict("pass", "llm")], rules
+        )
+        assert found.kappa is None and found.tnr is None
+        (nothing,) = shadow_agreements([], rules)
         assert nothing.n == 0 and nothing.accuracy is None and nothing.kappa is None
