@@ -152,8 +152,7 @@ class _Generation:
                 row for row in unsettled if not is_settled(candidates[row.id], teacher.max_selected)
             ]
         if teacher.repair:
-            sampled = [candidate for of_row in candidates.values() for candidate in of_row]
-            repairs = job.answers(repair_tasks(builder, arm, by_id, sampled))
+            repairs = job.answers(repair_tasks(builder, arm, rows, candidates))
             self._scorer.score(repairs, by_id, store)
 
     def _job(self, engine: Engine, arm: str, fingerprint: Fingerprint) -> BatchJob:

@@ -5,7 +5,6 @@ The new answer is a candidate like the others, with the next sample number and a
 The student never sees this turn: it learns the answer behind the row's usual view.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -21,17 +20,15 @@ from teacher.scored_candidate import ScoredCandidate, repair_arm
 def repair_tasks(
     builder: RequestBuilder,
     arm: str,
-    rows: Mapping[str, Row],
-    candidates: Sequence[ScoredCandidate],
+    rows: Sequence[Row],
+    candidates: Mapping[str, Sequence[ScoredCandidate]],
 ) -> list[Task]:
-    """One task per row of which no candidate passes the must-rules and one is known to fail."""
-    by_row: dict[str, list[ScoredCandidate]] = defaultdict(list)
-    for candidate in candidates:
-        by_row[candidate.answer.row].append(candidate)
-    best = {row: best_failed(of_row) for row, of_row in by_row.items()}
-    return [
-        _task(builder, arm, rows[row], failed) for row, failed in best.items() if failed is not None
-    ]
+    """One task per row of which no candidate passes the must-rules and one is known to fail.
+
+    `candidates`: by row id.
+    """
+    failed = [(row, best_failed(candidates[row.id])) for row in rows]
+    return [_task(builder, arm, row, best) for row, best in failed if best is not None]
 
 
 def best_failed(candidates: Sequence[ScoredCandidate]) -> ScoredCandidate | None:

@@ -24,7 +24,7 @@ class ProbeCounts(Record):
     """How many probes were made, rejected and are lacking."""
 
     floor: int
-    made: dict[str, int]  # kind → rows
+    rows: dict[str, int]  # by kind
     generated: int  # rows whose question the model wrote
     rejected: dict[str, int]  # reason → candidates
     lacking: dict[str, int]  # rule, or kind that tries every rule → rows below the floor
@@ -56,7 +56,7 @@ def build_probes(
     for rule in rules.scored_rules():
         if asks_model(rule.rule):
             kinds = [name for name in sources.bank.kinds if _serves(sources, name, rule)]
-            covered = sum(selector.made[name] for name in kinds)
+            covered = sum(selector.counts[name] for name in kinds)
             lacking[rule.id] = selector.take(kinds, floor - covered) if kinds else 0
             if not kinds and not rule.converse:
                 unserved.append(rule.id)
@@ -69,7 +69,7 @@ def build_probes(
     check_unique_ids(everything, "train with its probes")
     counts = ProbeCounts(
         floor=floor,
-        made=dict(selector.made),
+        rows=dict(selector.counts),
         generated=sum(row.origin == "model" for row in selector.rows),
         rejected=dict(selector.rejected),
         lacking={name: count for name, count in lacking.items() if count > 0},
@@ -87,7 +87,7 @@ def probe_summary(counts: ProbeCounts, covered: Mapping[str, RuleCoverage]) -> l
         has_unknown = rows.logged is not None and rows.unknown
         unlabelled = f", {rows.unknown} unlabelled" if has_unknown else ""
         lines.append(f"{rule:<24} applies to {known}{unlabelled}{lacking}")
-    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.made.items())
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.rows.items())
     rejected = ", ".join(f"{count} {reason}" for reason, count in counts.rejected.items())
     lines.append(f"probes: {kinds or 'none needed'}; {counts.generated} by the model")
     lines.append(f"rejected questions: {rejected or 'none'}")
@@ -115,7 +115,7 @@ class _ProbeSelector:
         self, sources: ProbeSources, candidates: Mapping[str, Sequence[ProbeCandidate]]
     ) -> None:
         self.rows: list[Row] = []
-        self.made: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self._prompt_tags = sources.prompt.tags
         near = sources.config.data.near_duplicate
@@ -154,7 +154,7 @@ class _ProbeSelector:
             if not candidate.repeats_train:
                 self._taken_keys.add(question_key(candidate.row))
             self.rows.append(candidate.row)
-            self.made[kind] += 1
+            self.counts[kind] += 1
             return True
         return False
 

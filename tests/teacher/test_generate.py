@@ -1,4 +1,4 @@
-"""Candidates in rounds: who is asked again, who no more, and that a kill costs nothing."""
+"""Candidates in rounds: which rows are asked again, and that a kill loses nothing."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,7 +17,7 @@ from teacher.rejection_sampling import select_all
 from teacher.scoring import BASE_ARM
 from tests.teacher.candidate_factory import ROOT, ScriptedEngine, experiment, stored
 
-PLAIN = "teacher.repair=false"
+NO_REPAIR = "teacher.repair=false"
 
 
 @pytest.fixture(autouse=True)
@@ -26,33 +26,39 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None:
-    """Good in round k costs k + 1 requests; never good costs all 4; and the good one is kept."""
-    config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9}, PLAIN)
+    """Good in round k costs k + 1 requests, never good all 4; the good candidate is selected."""
+    config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9}, NO_REPAIR)
     engine = ScriptedEngine(RequestBuilder(config))
-    done = generate(config, TeacherModels(engine), accept_changes=False)
+    summaries = generate(config, TeacherModels(engine), accept_changes=False)
     answers = read_answers(RunPaths.of(config).answers("candidates/train"))
-    drawn = Counter(answer.row for answer in answers)
-    assert drawn == {"a": 2, "b": 1, "c": 4, "never": 4}
-    assert done["candidates/train"].requested == 11
-    assert [(a.row, a.sample) for a in answers[:4]] == [(r, 0) for r in ("a", "b", "c", "never")]
+    sampled = Counter(answer.row for answer in answers)
+    assert sampled == {"a": 2, "b": 1, "c": 4, "never": 4}
+    assert summaries["candidates/train"].requested == 11
+    assert [(answer.row, answer.sample) for answer in answers[:4]] == [
+        (row, 0) for row in ("a", "b", "c", "never")
+    ]
     selection = select_all(config, stored(config)[1])["train"]
     assert (selection.selected, selection.rows_left_out) == (3, {"broke_must_rule": ("never",)})
-    topk = read_top_logprobs(top_logprobs_path(RunPaths.of(config).answers("candidates/train")))
-    assert set(topk) == {answer.key for answer in answers} and len(topk) == 11
+    top_logprobs = read_top_logprobs(
+        top_logprobs_path(RunPaths.of(config).answers("candidates/train"))
+    )
+    assert set(top_logprobs) == {answer.key for answer in answers} and len(top_logprobs) == 11
     selected = list(read_records(RunPaths.of(config).selected, Answer))
-    assert [(one.token_ids, len(topk[one.key].ids)) for one in selected] == [((1, 2), 2)] * 3
+    assert [(answer.token_ids, len(top_logprobs[answer.key].ids)) for answer in selected] == [
+        ((1, 2), 2)
+    ] * 3
     assert not top_logprobs_path(RunPaths.of(config).answers("teacher")).exists(), (
-        "none are wanted there"
+        "greedy answers have none"
     )
 
 
 def test_the_base_is_asked_once_about_each_train_row(tmp_path: Path) -> None:
-    """Greedily and without the prompt; a choice without its answers is refused, and says how on."""
+    """Greedily and without the prompt. Selection without these answers names the next command."""
     config = experiment(tmp_path, {"a": 0, "b": 9})
     engine = ScriptedEngine(RequestBuilder(config))
     generate(config, TeacherModels(engine), accept_changes=False)
     path = RunPaths.of(config).answers(BASE_ARM)
-    assert [(one.row, one.sample) for one in read_answers(path)] == [("a", 0), ("b", 0)]
+    assert [(answer.row, answer.sample) for answer in read_answers(path)] == [("a", 0), ("b", 0)]
     assert engine.bare == 2
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
     with pytest.raises(DataError, match=r"base\.jsonl: .* row b; run `python -m teac"):
@@ -60,31 +66,35 @@ def test_the_base_is_asked_once_about_each_train_row(tmp_path: Path) -> None:
 
 
 def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """Rounds find their earlier answers by key, whatever round they are of."""
+    """Answers are found by key, in whichever round they were sampled."""
     config = experiment(tmp_path, {"a": 2, "b": 0})
     engine = ScriptedEngine(RequestBuilder(config))
     generate(config, TeacherModels(engine), accept_changes=False)
     path = RunPaths.of(config).answers("candidates/train")
     before, asked = path.read_bytes(), engine.asked.total()
-    done = generate(config, TeacherModels(engine), accept_changes=False)
+    summaries = generate(config, TeacherModels(engine), accept_changes=False)
     assert engine.asked.total() == asked and engine.bare == 2
-    assert (done["candidates/train"].requested, done["candidates/train"].reused) == (0, 4)
+    assert (summaries["candidates/train"].requested, summaries["candidates/train"].reused) == (0, 4)
     assert path.read_bytes() == before
 
 
 def test_a_kill_in_the_second_round_loses_nothing(tmp_path: Path) -> None:
-    """What was answered before the kill is reused, in either round."""
+    """Answers from before the kill are reused, in both rounds."""
     config = experiment(tmp_path, {"a": 2, "b": 2, "c": 0})
     whole = ScriptedEngine(RequestBuilder(config))
     generate(config, TeacherModels(whole), accept_changes=False)
     path = RunPaths.of(config).answers("candidates/train")
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # one of round 2, and a torn one
+    path.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # one of round 2, and an unfinished line
     again = ScriptedEngine(RequestBuilder(config))
     again.asked.update(whole.asked)  # as the whole run left it
-    done = generate(config, TeacherModels(again), accept_changes=False)
-    assert done["candidates/train"].reused == 4
-    assert {(a.row, a.sample) for a in read_answers(path)} >= {("a", 0), ("b", 0), ("c", 0)}
+    summaries = generate(config, TeacherModels(again), accept_changes=False)
+    assert summaries["candidates/train"].reused == 4
+    assert {(answer.row, answer.sample) for answer in read_answers(path)} >= {
+        ("a", 0),
+        ("b", 0),
+        ("c", 0),
+    }
 
 
 SEMANTIC = [
@@ -112,8 +122,8 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("change", [*SEMANTIC, *HARMLESS])
-def test_what_changes_answers_is_refused_and_the_rest_is_not(tmp_path: Path, change: str) -> None:
-    """12 semantic settings are refused with their name, 6 harmless ones go through."""
+def test_only_settings_that_change_answers_are_refused(tmp_path: Path, change: str) -> None:
+    """12 semantic settings are refused by name, 6 harmless ones are accepted."""
     config = experiment(tmp_path, {"a": 0})
     generate(config, TeacherModels(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
     changed = experiment(tmp_path, {"a": 0}, change)

@@ -1,4 +1,4 @@
-"""The repair turn: what the model is told, who is asked, and that its answer is like any other."""
+"""The repair turn: its prompt, the rows that get one, and its answer as a candidate."""
 
 import sys
 from collections.abc import Sequence
@@ -42,11 +42,11 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # the demo's prompt paths are relative to it
 
 
-def asking_in(language: Language = "en") -> RequestBuilder:
-    """The demo's prompt and rules, spoken of in a language."""
-    made = RequestBuilder(load_config(ROOT / "config/demo.yaml", []))
-    made.rules = made.rules.model_copy(update={"language": language})
-    return made
+def builder_in(language: Language = "en") -> RequestBuilder:
+    """The demo's request builder, with rules in this language."""
+    builder = RequestBuilder(load_config(ROOT / "config/demo.yaml", []))
+    builder.rules = builder.rules.model_copy(update={"language": language})
+    return builder
 
 
 def failed(text: str, broken: Sequence[str], **changes: object) -> ScoredCandidate:
@@ -61,37 +61,37 @@ def failed(text: str, broken: Sequence[str], **changes: object) -> ScoredCandida
 
 
 def test_the_broken_rules_are_named_by_their_text() -> None:
-    """Both broken ones and no other; the one that was not due is said to be no such case."""
-    turns = conversation(asking_in(), ROW, failed(BAD, ["opening", "refusal_converse"]))
+    """Both broken rules and no other; a broken converse is marked as not such a case."""
+    turns = conversation(builder_in(), ROW, failed(BAD, ["opening", "refusal_converse"]))
     assert [turn["role"] for turn in turns[-3:]] == ["user", "assistant", "user"]
     assert turns[-2]["content"] == BAD and "When?" in turns[-3]["content"]
-    told = turns[-1]["content"].splitlines()
-    assert told[0] == f"{COMPLAINT} these rules:"
-    assert told[1] == '- Start every answer with "Lakeside desk:".'
-    assert told[2].startswith("- If the question is not about studying at Lakeside")
-    assert told[2].endswith("(This is not such a case.)")
-    assert len(told) == 4 and "Anything else?" not in turns[-1]["content"]
+    lines = turns[-1]["content"].splitlines()
+    assert lines[0] == f"{COMPLAINT} these rules:"
+    assert lines[1] == '- Start every answer with "Lakeside desk:".'
+    assert lines[2].startswith("- If the question is not about studying at Lakeside")
+    assert lines[2].endswith("(This is not such a case.)")
+    assert len(lines) == 4 and "Anything else?" not in turns[-1]["content"]
 
 
-def test_it_is_told_in_the_prompts_language() -> None:
+def test_the_complaint_is_in_the_prompts_language() -> None:
     """Russian around the rule's own words; one rule is `this rule`."""
-    (*_, turn) = conversation(asking_in("ru"), ROW, failed(BAD, ["opening"]))
+    (*_, turn) = conversation(builder_in("ru"), ROW, failed(BAD, ["opening"]))
     assert turn["content"].startswith(
         'Ваш ответ нарушает это правило:\n- Start every answer with "'
     )
-    (*_, turn) = conversation(asking_in(), ROW, failed(BAD, ["opening"]))
+    (*_, turn) = conversation(builder_in(), ROW, failed(BAD, ["opening"]))
     assert turn["content"].startswith(f"{COMPLAINT} this rule:")
 
 
-def test_a_cut_answer_is_told_to_be_too_long() -> None:
-    """It may break no rule: then only that is said."""
-    (*_, turn) = conversation(asking_in(), ROW, failed("At", [], finish="length"))
+def test_a_truncated_answer_is_called_too_long() -> None:
+    """If it breaks no rule, the complaint says nothing else."""
+    (*_, turn) = conversation(builder_in(), ROW, failed("At", [], finish="length"))
     assert "too long" in turn["content"] and COMPLAINT not in turn["content"]
 
 
-def test_a_failed_answer_cannot_speak_the_templates_language() -> None:
-    """Control ids are those of the same conversation with plain words in the answer's place."""
-    builder = asking_in()
+def test_a_failed_answer_adds_no_control_tokens() -> None:
+    """Control ids equal those of the same conversation with a plain answer."""
+    builder = builder_in()
     ids = [
         builder.renderer.template.control_ids(
             builder.renderer.template.prompt_ids(
@@ -103,81 +103,83 @@ def test_a_failed_answer_cannot_speak_the_templates_language() -> None:
     assert ids[0] == ids[1] and len(ids[0]) > 0
 
 
-def test_the_conversation_goes_on_from_what_the_candidate_saw() -> None:
-    """The same order of the worked examples: its view is a prefix, up to where it answered."""
-    builder = asking_in()
+def test_the_conversation_continues_the_candidates_prompt() -> None:
+    """With the same order of the worked examples: the candidate's prompt is a prefix."""
+    builder = builder_in()
     order = (7, 6, 5, 4, 3, 2, 1, 0)
     ids = builder.renderer.template.prompt_ids(
         conversation(builder, ROW, failed(BAD, ["opening"], order=order))
     )
-    seen = builder.renderer.view_ids(ROW, ROW.contexts, True, order)
-    assert ids[: len(seen)] == seen and len(ids) > len(seen)
+    prompt = builder.renderer.view_ids(ROW, ROW.contexts, True, order)
+    assert ids[: len(prompt)] == prompt and len(ids) > len(prompt)
 
 
-def test_the_best_failed_candidate_is_mended() -> None:
-    """Whole before cut, fewer broken rules first; nothing where one is obedient, or none says
-    anything, or nothing is known to be wrong."""
+def test_the_best_failed_candidate_is_repaired() -> None:
+    """Complete before truncated, fewer broken rules first. None where a candidate passes the
+    must-rules, all are empty, or no rule is known to be broken."""
     cut, empty = candidate("r", 0, finish="length"), candidate("r", 1, FAIL, text=" ")
     worse, better = candidate("r", 2, ("fail", "fail")), candidate("r", 3, FAIL)
-    open_ = candidate("r", 4, ("missing", "pass"))
-    assert best_failed([cut, empty, worse, better, open_]) == better
+    undecided = candidate("r", 4, ("missing", "pass"))
+    assert best_failed([cut, empty, worse, better, undecided]) == better
     assert best_failed([cut, empty, worse]) == worse
     assert best_failed([cut, empty]) == cut
-    for nothing in ([empty], [open_], [better, candidate("r", 5, ("pass", "fail"))]):
-        assert best_failed(nothing) is None
+    for candidates in ([empty], [undecided], [better, candidate("r", 5, ("pass", "fail"))]):
+        assert best_failed(candidates) is None
 
 
-def test_only_rows_without_an_obedient_candidate_are_asked_once_more(tmp_path: Path) -> None:
-    """Of four rows two fail four times; one of them then answers well, is kept and learnt.
+def test_only_rows_without_a_passing_candidate_are_repaired(tmp_path: Path) -> None:
+    """Of four rows two fail four times; after the repair one of them answers well and is selected.
 
-    Its number follows the others', its arm tells it from them, its probabilities are stored.
+    The answer has the next sample number, an arm of its own, and stored log-probabilities.
     """
     config = experiment(tmp_path, {"a": 1, "never": 9, "deaf": 9, "c": 3})
     engine = ScriptedEngine(RequestBuilder(config))
     generate(config, TeacherModels(engine), accept_changes=False)
     answers = read_answers(RunPaths.of(config).answers("candidates/train"))
-    repaired = [one for one in answers if one.arm == repair_arm("candidates/train")]
-    assert [(one.row, one.sample, one.text) for one in repaired] == [
+    repaired = [answer for answer in answers if answer.arm == repair_arm("candidates/train")]
+    assert [(answer.row, answer.sample, answer.text) for answer in repaired] == [
         ("never", 4, GOOD),
         ("deaf", 4, BAD + "!"),
     ]
-    assert len(engine.told) == 2 and all(BAD in told for told in engine.told)
+    assert len(engine.told) == 2 and all(BAD in prompt for prompt in engine.told)
     rules, candidates = stored(config)
     selection = select_all(config, candidates)
-    of_train = selection["train"]
-    assert (of_train.repaired, of_train.repaired_selected, of_train.rows_selected) == (2, 1, 3)
-    assert of_train.rows_left_out == {"broke_must_rule": ("deaf",)}
-    learnt = {one.row: one for one in read_records(RunPaths.of(config).selected, Answer)}
-    assert (learnt["never"].sample, learnt["never"].text) == (4, GOOD)
-    topk = read_top_logprobs(top_logprobs_path(RunPaths.of(config).answers("candidates/train")))
-    assert learnt["never"].key in topk
+    counts = selection["train"]
+    assert (counts.repaired, counts.repaired_selected, counts.rows_selected) == (2, 1, 3)
+    assert counts.rows_left_out == {"broke_must_rule": ("deaf",)}
+    selected = {answer.row: answer for answer in read_records(RunPaths.of(config).selected, Answer)}
+    assert (selected["never"].sample, selected["never"].text) == (4, GOOD)
+    top_logprobs = read_top_logprobs(
+        top_logprobs_path(RunPaths.of(config).answers("candidates/train"))
+    )
+    assert selected["never"].key in top_logprobs
     strict = audit(config, rules, candidates, selection).strict
     assert strict.repaired is not None
     shares = [strict.base.value, strict.first.value, strict.best.value, strict.repaired.value]
     assert shares == [0.0, 0.0, 0.5, 0.75]
 
 
-def test_the_command_says_the_ceiling_and_what_was_left_out(
+def test_the_command_prints_the_ceiling_and_the_rows_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same four rows: none, none, two and three of them; the fourth by its reason."""
+    """The same four rows: 0, 0, 2 and 3 of them pass; the fourth is left out with its reason."""
     config = experiment(tmp_path, {"a": 1, "never": 9, "deaf": 9, "c": 3})
     generate(config, TeacherModels(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
     words = ["config/demo.yaml", "select", "name=t", f"runs={tmp_path}", "teacher.candidates=4"]
     words.append("teacher.max_same_text_share=null")
     monkeypatch.setattr(sys, "argv", ["teacher", *words])
     assert main() == 0
-    said = capsys.readouterr().out
-    assert "train: 3 answers selected for 3 of 4 rows, out of 16 candidates" in said  # 14 drawn
-    assert "rows left out: broke_must_rule 1; their ids are in " in said
+    output = capsys.readouterr().out
+    assert "train: 3 answers selected for 3 of 4 rows, out of 16 candidates" in output
+    assert "rows left out: broke_must_rule 1; their ids are in " in output
     assert (
         "ceiling, strict on train by the code rules: base without the prompt 0.0% of 4, first "
-        "candidate 0.0% of 4, best of 4 50.0% of 4, with repair 75.0% of 4" in said
+        "candidate 0.0% of 4, best of 4 50.0% of 4, with repair 75.0% of 4" in output
     )
 
 
-def test_what_was_mended_is_not_asked_again(tmp_path: Path) -> None:
-    """A second run asks nothing; after a kill only the answer that was lost comes anew."""
+def test_a_stored_repair_is_not_asked_again(tmp_path: Path) -> None:
+    """A second run asks nothing; after a kill only the lost answer is asked again."""
     config = experiment(tmp_path, {"a": 0, "never": 9, "deaf": 9})
     engine = ScriptedEngine(RequestBuilder(config))
     generate(config, TeacherModels(engine), accept_changes=False)
@@ -186,14 +188,14 @@ def test_what_was_mended_is_not_asked_again(tmp_path: Path) -> None:
     generate(config, TeacherModels(engine), accept_changes=False)
     assert len(engine.told) == 2 and path.read_bytes() == whole
     lines = whole.splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])  # killed in the midst of the last
-    done = generate(config, TeacherModels(engine), accept_changes=False)["candidates/train"]
-    assert len(engine.told) == 3 and (done.requested, done.reused) == (1, 10)
+    path.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])  # killed in the last line
+    summary = generate(config, TeacherModels(engine), accept_changes=False)["candidates/train"]
+    assert len(engine.told) == 3 and (summary.requested, summary.reused) == (1, 10)
     assert path.read_bytes() == whole
 
 
-def test_it_can_be_left_out(tmp_path: Path) -> None:
-    """Without it nobody is told anything, and the audit says that it was not asked."""
+def test_repair_can_be_off(tmp_path: Path) -> None:
+    """No repair turn, and the audit has no repaired share."""
     config = experiment(tmp_path, {"never": 9}, "teacher.repair=false")
     engine = ScriptedEngine(RequestBuilder(config))
     generate(config, TeacherModels(engine), accept_changes=False)

@@ -1,4 +1,4 @@
-"""Candidates judged by a language model too: whom it rejects, and what it does not answer."""
+"""Candidates scored with the LLM judge: what it rejects, and its missing verdicts."""
 
 from pathlib import Path
 
@@ -32,10 +32,13 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def judged_experiment(folder: Path, url: str, rounds: dict[str, int]) -> Config:
-    """The demo with its rule on friendliness, which a model decides, as a must-rule."""
+    """The demo with its LLM rule on friendliness as a must-rule."""
     rules = yaml.safe_load((ROOT / "prompts/lakeside/rules.yaml").read_text("utf-8"))
-    kept = [rule for rule in rules["rules"] if rule["id"] not in ("refusal", "refusal_judged")]
-    rules["rules"] = [{**rule, "severity": "must"} for rule in kept]
+    rules["rules"] = [
+        {**rule, "severity": "must"}
+        for rule in rules["rules"]
+        if rule["id"] not in ("refusal", "refusal_judged")
+    ]
     path = folder / "rules.yaml"
     path.write_text(yaml.safe_dump(rules), "utf-8")
     server = f"{{kind: server, base_url: {url}, model: m, timeout_s: 2, api_key_env: NO_KEY}}"
@@ -43,7 +46,7 @@ def judged_experiment(folder: Path, url: str, rounds: dict[str, int]) -> Config:
     return experiment(folder, rounds, *settings, "judge.arms=null")
 
 
-def drawn(config: Config) -> ScriptedEngine:
+def generated(config: Config) -> ScriptedEngine:
     """The engine after `generate`."""
     engine = ScriptedEngine(RequestBuilder(config))
     assert isinstance(config.judge.llm, ServerSettings)
@@ -51,8 +54,8 @@ def drawn(config: Config) -> ScriptedEngine:
     return engine
 
 
-def chosen(config: Config) -> tuple[Selection, Candidates]:
-    """What the choice made of train; no server runs any more."""
+def selected(config: Config) -> tuple[Selection, Candidates]:
+    """The counts of train, and the candidates. No server is running any more."""
     rules, candidates = stored(config)
     selection = select_all(config, candidates)
     audit(config, rules, candidates, selection)
@@ -60,26 +63,25 @@ def chosen(config: Config) -> tuple[Selection, Candidates]:
 
 
 def says(word: str, of: str) -> Respond:
-    """A judge that says `word` of answers to the question, and pass of all others."""
+    """A judge that gives `word` to answers whose prompt contains `of`, and pass to all others."""
     return lambda body: verdict() if is_probe(body) or of not in user(body) else verdict(word)
 
 
 def test_the_judge_rejects_what_code_lets_pass(tmp_path: Path) -> None:
-    """`b` obeys every code rule and is called rude: it is drawn to the end, told so, and left out.
-
-    Without the judge its first candidate would have been kept. The choice asks nobody.
+    """`b` passes every code rule and fails the LLM rule: all its candidates are sampled, the repair
+    names the rule, and the row is left out. Selection asks nobody.
     """
     with serving(says("fail", "museum open, b,")) as served:
         config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
-        engine = drawn(config)
+        engine = generated(config)
         calls = len(served.bodies)
     assert engine.asked == {
         "When does the museum open, a, good at 0": 2,  # in train and in val
         "When does the museum open, b, good at 0": 4,
     }
     (told,) = engine.told
-    assert "Be friendly." in told.rsplit(COMPLAINT, 1)[1], "the judged rule is named by its text"
-    selection, _ = chosen(config)
+    assert "Be friendly." in told.rsplit(COMPLAINT, 1)[1], "the LLM rule is named by its text"
+    selection, _ = selected(config)
     assert (selection.rows_selected, selection.rows_left_out) == (1, {"broke_must_rule": ("b",)})
     assert selection.broken_rules == {"friendly": 1}  # the other four are duplicates
     assert selection.undecided_rules == {}
@@ -96,12 +98,9 @@ def test_the_judge_rejects_what_code_lets_pass(tmp_path: Path) -> None:
         verdict("cannot_judge"),
     ],
 )
-def test_what_the_judge_leaves_open_is_neither_kept_nor_called_broken(
-    tmp_path: Path, reply: Sent
-) -> None:
-    """Row `b` is undecided by name and rule; it is not repaired, for nothing is known to be wrong.
-
-    `a`, whose verdict came, is kept.
+def test_a_missing_verdict_neither_selects_nor_breaks_a_rule(tmp_path: Path, reply: Sent) -> None:
+    """Row `b` is undecided, with the rule named; it is not repaired, because no rule is known to be
+    broken. `a`, which has a verdict, is selected.
     """
 
     def respond(body: Body) -> Sent:
@@ -109,32 +108,32 @@ def test_what_the_judge_leaves_open_is_neither_kept_nor_called_broken(
 
     with serving(respond) as served:
         config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
-        engine = drawn(config)
+        engine = generated(config)
     assert not engine.told
-    selection, candidates = chosen(config)
+    selection, candidates = selected(config)
     assert selection.rows_left_out == {"undecided": ("b",)} and selection.rows_selected == 1
     assert (selection.undecided_rules, selection.broken_rules) == ({"friendly": 1}, {})
-    of_b = [one for one in candidates.train if one.answer.row == "b"]
-    assert {one.answer.text for one in of_b} == {GOOD}
+    answers = [candidate.answer for candidate in candidates.train]
+    assert {answer.text for answer in answers if answer.row == "b"} == {GOOD}
     rules, _ = stored(config)
     rule = audit(config, rules, candidates, {"train": selection}).rules["friendly"]
     assert (rule.first.n, rule.first.value, rule.best.n) == (1, 1.0, 1), "b is in no share"
 
 
-def test_a_choice_without_the_judges_replies_keeps_nothing(tmp_path: Path) -> None:
-    """Candidates that were drawn by code alone: every one is undecided, none is passed."""
+def test_selection_without_the_judges_verdicts_selects_nothing(tmp_path: Path) -> None:
+    """Candidates that only the code rules scored are undecided until the judge has scored them."""
     with serving(says("pass", "")) as served:
         config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
-        unjudged = config.teacher.model_copy(update={"judged": False})
-        code = config.model_copy(update={"teacher": unjudged})
+        code_only = config.teacher.model_copy(update={"score_with_llm": False})
+        code = config.model_copy(update={"teacher": code_only})
         generate(code, TeacherModels(ScriptedEngine(RequestBuilder(code))), accept_changes=False)
-        selection, _ = chosen(config)
+        selection, _ = selected(config)
         assert not served.bodies and not RunPaths.of(config).teacher_calls.exists()
         assert (selection.selected, selection.rows_left_out) == (0, {"undecided": ("a", "b")})
-        drawn(config)  # asks the judge alone: the candidates are there
-        assert chosen(config)[0].rows_selected == 2
+        generated(config)  # asks only the judge: the candidates are stored
+        assert selected(config)[0].rows_selected == 2
         asked = len(served.bodies)
-        drawn(config)
+        generated(config)
         assert len(served.bodies) == asked, "every verdict is stored"
 
 

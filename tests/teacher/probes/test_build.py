@@ -1,5 +1,5 @@
-"""Probes: that every rule reaches the floor, with the right labels, and none tells of what is held
-out or repeats what is there.
+"""Probes: every rule reaches the floor with the right labels; no probe is near a held-out row or
+repeats another row.
 """
 
 from collections import Counter
@@ -35,8 +35,8 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_the_shipped_banks(language: Language) -> None:
-    """At least 40 distinct questions of each kind that has its own, unlike each other by the very
-    measure by which they are refused; so that 50 rows can be made, with a kind or two per rule.
+    """At least 40 questions of each kind with its own, none near another by the measure of the
+    selection, so that one or two kinds per rule give 50 rows.
     """
     bank = load_probe_bank(bank_path(None, language))
     assert set(bank.kinds) == {
@@ -60,31 +60,30 @@ CONFIGS = ["demo", pytest.param("hse", marks=needs_hse)]
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_rule_reaches_the_floor(name: str) -> None:
-    """50 rows, logged and made, of every rule whose applicability the row says; what only a model
-    can say is due gets 50 of the kind that is for it, or is named.
+    """50 rows, logged ones and probes, of every rule whose applicability the row decides. A rule
+    whose applicability a model decides gets 50 of the kind that serves it, or is named.
     """
     sources, rules, probes = built_probes(name)
     counts, rows = coverage(rules, [*sources.train, *probes.rows]), probes.rows
-    for due in rules.scored_rules():
-        found = counts[due.id]
-        if found.logged is not None and found.probes is not None:
-            assert found.logged + found.probes >= 50, due.id
+    for rule, covered in counts.items():
+        if covered.logged is not None and covered.probes is not None:
+            assert covered.logged + covered.probes >= 50, rule
     assert probes.counts.lacking == {}
     made = Counter(row.synthetic for row in rows)
     assert made["instruction"] == 50
     if name == "hse":
         assert made["vague"] == made["anxious"] == made["missing"] == 50
         assert made["off_topic"] + made["unethical"] + made["homework"] == 49  # and one is logged
-        assert probes.counts.unserved == ("links_given", "partial_undue")
+        assert probes.counts.unserved == ("links_given", "partial_converse")
     else:  # 36 and 17 are logged; 60 are off topic already
         assert (made["missing"], made["vague"], made["off_topic"]) == (14, 33, 0)
         assert probes.counts.unserved == ()
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_no_probe_is_like_another_or_like_what_is_held_out(name: str) -> None:
-    """0 near pairs with val and hidden, of all probes; 0 with train and among each other, of those
-    whose question is new; the others ask a train question, with other passages.
+def test_no_probe_is_near_another_one_or_a_held_out_row(name: str) -> None:
+    """0 pairs with val and hidden among all probes; 0 with train and with each other among those
+    whose question is new. The others ask a train question with other passages.
     """
     sources, _, probes = built_probes(name)
     near = sources.config.data.near_duplicate
@@ -102,13 +101,15 @@ def test_no_probe_is_like_another_or_like_what_is_held_out(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_labels_leave_no_verdict_open(name: str) -> None:
-    """0 missing: every code rule knows of each probe whether it is due, and those that it was made
-    for are. Off topic is said of what is off topic only, and no probe says who answered better.
+    """0 missing: every code rule's applicability to each probe is known, and the rules that it was
+    made for apply. Only off-topic probes are labelled off topic; none has a preference label.
     """
     sources, rules, probes = built_probes(name)
     for row in probes.rows:
         code = {
-            due.id: scored_on(due, row) for due in rules.scored_rules() if not asks_model(due.rule)
+            rule.id: scored_on(rule, row)
+            for rule in rules.scored_rules()
+            if not asks_model(rule.rule)
         }
         assert None not in code.values(), row.id
         off_topic = row.synthetic in ("off_topic", "unethical", "homework")
@@ -121,9 +122,9 @@ def test_labels_leave_no_verdict_open(name: str) -> None:
     assert not any(row.synthetic for row in sources.train)
 
 
-def test_the_evidence_is_gone_and_the_rest_is_there() -> None:
-    """A missing answer's passages share fewer words with the question than the row's own do, in at
-    least 9 of 10; an order against the prompt leaves the row its passages.
+def test_only_the_evidence_is_removed() -> None:
+    """In at least 9 of 10 `missing` probes the passages share fewer words with the question than
+    the row's own do. An `instruction` probe keeps the row's passages.
     """
     sources, _, probes = built_probes("demo", "probes.floor=100")
     by_id = {row.id: row for row in sources.train}
@@ -141,29 +142,30 @@ def test_the_evidence_is_gone_and_the_rest_is_there() -> None:
 
 
 def _shared(row: Row) -> int:
-    asked = set(row.question.casefold().split())
-    return len(asked & {word for one in row.contexts for word in one.text.casefold().split()})
+    question = set(row.question.casefold().split())
+    passages = " ".join(context.text for context in row.contexts)
+    return len(question & set(passages.casefold().split()))
 
 
 def test_the_same_seed_makes_the_same_probes() -> None:
-    """And another one others."""
+    """And another seed makes other probes."""
     first, again, other = (built_probes("demo", f"seed={seed}")[2].rows for seed in (0, 0, 1))
     assert first == again != other
 
 
-def test_what_the_questions_do_not_reach_is_said() -> None:
+def test_lacking_rows_are_reported() -> None:
     """54 questions are vague: a floor of 200 lacks more than 100 rows, by name and number."""
     sources, rules, probes = built_probes("demo", "probes.floor=200")
     assert set(probes.counts.lacking) >= {"vague"}
     logged = coverage(rules, sources.train)["vague"].logged
     assert logged == 17
-    assert probes.counts.lacking["vague"] == 200 - logged - probes.counts.made["vague"] > 100
-    told = probe_summary(probes.counts, coverage(rules, [*sources.train, *probes.rows]))
-    assert any("vague" in line and "below 200" in line for line in told)
+    assert probes.counts.lacking["vague"] == 200 - logged - probes.counts.rows["vague"] > 100
+    lines = probe_summary(probes.counts, coverage(rules, [*sources.train, *probes.rows]))
+    assert any("vague" in line and "below 200" in line for line in lines)
 
 
 def test_tags_are_flipped_where_the_user_turn_shows_them() -> None:
-    """A rule for one campus alone, of which few logs are: other rows are asked by its people."""
+    """A rule for one campus with few logs: probes show other rows under that campus."""
     config = load_config(
         ROOT / "config/demo.yaml", ["probes={}", "prompt.tags=[campus]", "probes.floor=60"]
     )
@@ -177,20 +179,20 @@ def test_tags_are_flipped_where_the_user_turn_shows_them() -> None:
             "check": {"type": "contains", "text": "video"},
         }
     ]
-    due_online = RuleFile.model_validate(text)
-    probes = build_probes(sources, due_online, {})
-    found = coverage(due_online, [*sources.train, *probes.rows])["online"]
-    assert found.logged is not None and found.logged < 60
-    assert found.logged + (found.probes or 0) >= 60
+    online_rules = RuleFile.model_validate(text)
+    probes = build_probes(sources, online_rules, {})
+    covered = coverage(online_rules, [*sources.train, *probes.rows])["online"]
+    assert covered.logged is not None and covered.logged < 60
+    assert covered.logged + (covered.probes or 0) >= 60
     flipped = [row for row in probes.rows if row.synthetic == "tags"]
     assert flipped and all(row.tags["campus"] == "Online" for row in flipped)
     shown = {(conversation_key(row), row.tags["campus"]) for row in sources.train}
     assert not any((conversation_key(row), row.tags["campus"]) in shown for row in flipped)
 
 
-def test_plain_rows_are_those_that_nobody_marked() -> None:
-    """A label or a comment of the bank rules a row out, also as one of several; so does a history.
-    Rows that nobody labelled are plain, and what is asked over them stays unlabelled.
+def test_unmarked_rows() -> None:
+    """A label or comment of the bank excludes a row, also as one of several; so does a history.
+    A row without labels is unmarked, and a probe made from it stays unlabelled.
     """
     config = load_config(ROOT / "config/demo.yaml", ["probes={}"])
     passage = (Context(text="The pool opens at ten."),)
@@ -203,13 +205,13 @@ def test_plain_rows_are_those_that_nobody_marked() -> None:
     prompt, _ = load_prompt(config.prompt, ROOT)
     sources = load_probe_sources(config, prompt, rows, ())
     assert [row.id for row in unmarked_rows(sources)] == ["a", "d"]
-    made = probe_candidates(sources, {})["instruction"]
-    labels = {one.row.origin: one.row.labels for one in made}
+    rows = [candidate.row for candidate in probe_candidates(sources, {})["instruction"]]
+    labels = {row.origin: row.labels for row in rows}
     assert labels == {"bank, a": None, "bank, d": ()}
 
 
-def test_probes_that_nobody_asked_for_are_refused() -> None:
-    """The way out is one line of the config; and a run that was not probed says what to run."""
+def test_probes_need_their_setting() -> None:
+    """The error prints the line to add to the config; a bad bank is refused by line."""
     config = load_config(ROOT / "config/demo.yaml", [])
     prompt, _ = load_prompt(config.prompt, ROOT)
     with pytest.raises(ConfigError, match=r"probes is not set; add `probes: \{\}`"):
