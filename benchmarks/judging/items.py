@@ -1,5 +1,6 @@
-"""The verdicts to be found: lakeside's questions and passages, with logged answers to them and to
-other questions, and one rule that a model decides.
+"""The items to judge by one rule: lakeside's questions and passages with logged answers.
+
+Answers to other questions are used too, so that there are enough items.
 """
 
 import json
@@ -28,27 +29,27 @@ RULES = RuleFile(
 
 
 class Item(NamedTuple):
-    """What one verdict is about."""
+    """A row and an answer to judge."""
 
     row: Row
     answer: Answer
 
 
-def items(count: int) -> list[Item]:
-    """So many different items; first every answer with its own question, then with others'."""
-    return [item for item, _ in zip(_all(), range(count), strict=False)]
+def make_items(count: int) -> list[Item]:
+    """`count` different items: every answer with its own question first, then with others."""
+    return [item for item, _ in zip(_all_items(), range(count), strict=False)]
 
 
-def _all() -> Iterator[Item]:
+def _all_items() -> Iterator[Item]:
     logs = [CampusLogs(path=f"data/lakeside/{split}.json") for split in ("train", "val")]
     rows = [row for settings in logs for row in read_logs(settings, ROOT).rows]
-    seen = set()
+    known = set()
     for shift in range(len(rows)):
         for number, row in enumerate(rows):
             for system, text in rows[(number + shift) % len(rows)].answers.items():
                 key = (row.question, row.contexts, text.strip())  # some rows ask the same
-                if text.strip() and key not in seen:
-                    seen.add(key)
+                if text.strip() and key not in known:
+                    known.add(key)
                     yield Item(row, _answer(row, f"{system}/{shift}", text))
 
 
@@ -58,8 +59,8 @@ def _answer(row: Row, arm: str, text: str) -> Answer:
     )
 
 
-def write_items(path: Path, found: list[Item]) -> None:
-    """The items for a peer, an object a line: question, contexts, answer, criterion."""
+def write_items(path: Path, items: list[Item]) -> None:
+    """Writes the items for a peer as JSON lines: question, contexts, answer, criterion."""
     lines = [
         {
             "question": item.row.question,
@@ -67,6 +68,6 @@ def write_items(path: Path, found: list[Item]) -> None:
             "answer": item.answer.text,
             "criterion": f"{PROMPT.system} Met: {PASSES} Not met: {FAILS}",
         }
-        for item in found
+        for item in items
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

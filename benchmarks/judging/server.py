@@ -1,8 +1,7 @@
-"""A model's server without a model: OpenAI's chat completions after a fixed time.
+"""A server without a model: chat completions with a fixed latency, in any requested format.
 
-Answers in whichever form is asked. A raw asyncio protocol in a process of its own, because a web
-framework's half millisecond a request would be measured as the judge's. Counts what it does itself,
-so that its share is known.
+It is a raw asyncio protocol in its own process: a web framework would add half a millisecond per
+request to the judge's time. It counts its own CPU time and lateness.
 """
 
 import argparse
@@ -30,32 +29,31 @@ _REASONING = "The answer was weighed against the passages and the rule, word for
 
 
 class Stats(Record):
-    """What the server did since it started."""
+    """The server's counters since it started."""
 
     requests: int
     cpu_s: float  # of its process, user and system
-    late_s: float  # sum over replies of the time beyond the latency that they waited inside
-    most_inside: int  # requests under way at once
+    late_s: float  # time of the replies in the server beyond the latency, summed
+    most_in_flight: int  # requests at once
 
 
 def reply_text(body: dict[str, Any]) -> str:
-    """A readable verdict, good or bad by the request's hash, in the form that the request wants."""
-    said = _text(body["messages"][-1]["content"])
-    good = zlib.crc32(said.encode("utf-8", "surrogatepass")) % 2 == 0
+    """A valid verdict in the requested format; the request's hash decides which."""
+    text = _text(body["messages"][-1]["content"])
+    good = zlib.crc32(text.encode("utf-8", "surrogatepass")) % 2 == 0
     schema = _schema(body)
     if schema is not None:
-        return _judgement(said, schema["properties"]["verdict"]["enum"], good)
-    form = body.get("response_format", {}).get("type")
-    if form == "json_object":
-        return _judgement(said, _options(body), good)
-    if "GRADE:" in said:  # inspect_ai
+        return _json_verdict(text, schema["properties"]["verdict"]["enum"], good)
+    if body.get("response_format", {}).get("type") == "json_object":
+        return _json_verdict(text, _options(body), good)
+    if "GRADE:" in text:  # inspect_ai
         return f"{_REASONING}\n\nGRADE: {'C' if good else 'I'}"
-    if '"steps"' in said:  # deepeval, in front of the first score
+    if '"steps"' in text:  # deepeval, in front of the first score
         return json.dumps({"steps": ["Read the passages.", "Compare the answer with them."]})
-    if '"score"' in said:
+    if '"score"' in text:
         return json.dumps({"reason": _REASONING, "score": 9 if good else 2})
     verdict = _options(body)[0 if good else 1]
-    return f'EVIDENCE: "{_quote(said)}"\nREASONING: {_REASONING}\nVERDICT: {verdict}'
+    return f'EVIDENCE: "{_quote(text)}"\nREASONING: {_REASONING}\nVERDICT: {verdict}'
 
 
 def _text(content: str | list[dict[str, Any]]) -> str:
@@ -65,20 +63,20 @@ def _text(content: str | list[dict[str, Any]]) -> str:
 
 
 def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The JSON schema that the request sets, in OpenAI's place or in vLLM's."""
+    """The JSON schema of the request, in OpenAI's field or in vLLM's."""
     named = body.get("response_format", {}).get("json_schema", {})
-    found = named.get("schema") or body.get("structured_outputs", {}).get("json")
-    return found if isinstance(found, dict) else None
+    schema = named.get("schema") or body.get("structured_outputs", {}).get("json")
+    return schema if isinstance(schema, dict) else None
 
 
 def _options(body: dict[str, Any]) -> list[str]:
-    """The verdicts to choose from, as the instructions name them."""
-    found = _OPTIONS.search(_text(body["messages"][0]["content"]))
-    return list(found.groups()) if found else ["pass", "fail"]
+    """The verdicts to choose from, as named in the instructions."""
+    match = _OPTIONS.search(_text(body["messages"][0]["content"]))
+    return list(match.groups()) if match else ["pass", "fail"]
 
 
-def _judgement(said: str, options: list[str], good: bool) -> str:
-    quote = _quote(said)
+def _json_verdict(text: str, options: list[str], good: bool) -> str:
+    quote = _quote(text)
     verdict = options[0 if good else 1]
     return json.dumps(
         {"evidence": [quote] if quote else [], "reasoning": _REASONING, "verdict": verdict},
@@ -86,14 +84,14 @@ def _judgement(said: str, options: list[str], good: bool) -> str:
     )
 
 
-def _quote(said: str) -> str:
-    """The first words of the fenced answer: evidence that the judge will find there."""
-    found = _FENCED_ANSWER.search(said)
-    return found.group(1) if found else ""
+def _quote(text: str) -> str:
+    """The first words of the fenced answer, so that the evidence is in the data."""
+    match = _FENCED_ANSWER.search(text)
+    return match.group(1) if match else ""
 
 
 def completion(body: dict[str, Any]) -> bytes:
-    """The response's body."""
+    """The body of the response."""
     message = {"role": "assistant", "content": reply_text(body), "refusal": None}
     return json.dumps(
         {
@@ -108,13 +106,13 @@ def completion(body: dict[str, Any]) -> bytes:
 
 
 class _Counts:
-    """What all connections share."""
+    """The counters of all connections."""
 
     def __init__(self, latency_s: float) -> None:
         self.latency_s = latency_s
         self.requests = 0
-        self.inside = 0
-        self.most_inside = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
         self.late_s = 0.0
 
     def stats(self) -> Stats:
@@ -122,12 +120,12 @@ class _Counts:
             requests=self.requests,
             cpu_s=time.process_time(),
             late_s=self.late_s,
-            most_inside=self.most_inside,
+            most_in_flight=self.most_in_flight,
         )
 
 
 class _Connection(asyncio.Protocol):
-    """One client's connection: HTTP/1.1, kept alive, one request at a time."""
+    """A client's connection: HTTP/1.1, keep-alive, one request at a time."""
 
     def __init__(self, counts: _Counts) -> None:
         self._counts = counts
@@ -143,11 +141,11 @@ class _Connection(asyncio.Protocol):
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return
-        found = _LENGTH.search(self._buffer, 0, end)
-        total = end + 4 + (int(found.group(1)) if found else 0)
+        length = _LENGTH.search(self._buffer, 0, end)
+        total = end + 4 + (int(length.group(1)) if length else 0)
         if len(self._buffer) < total:
             return
-        came = self._loop.time()
+        arrived = self._loop.time()
         head, body = bytes(self._buffer[:end]), bytes(self._buffer[end + 4 : total])
         del self._buffer[:total]
         if head.startswith(b"GET"):
@@ -155,14 +153,14 @@ class _Connection(asyncio.Protocol):
             return
         counts = self._counts
         counts.requests += 1
-        counts.inside += 1
-        counts.most_inside = max(counts.most_inside, counts.inside)
+        counts.in_flight += 1
+        counts.most_in_flight = max(counts.most_in_flight, counts.in_flight)
         payload = completion(json.loads(body))
-        self._loop.call_at(came + counts.latency_s, self._reply, payload, came)
+        self._loop.call_at(arrived + counts.latency_s, self._reply, payload, arrived)
 
-    def _reply(self, payload: bytes, came: float) -> None:
-        self._counts.inside -= 1
-        self._counts.late_s += self._loop.time() - came - self._counts.latency_s
+    def _reply(self, payload: bytes, arrived: float) -> None:
+        self._counts.in_flight -= 1
+        self._counts.late_s += self._loop.time() - arrived - self._counts.latency_s
         self._send(payload)
 
     def _send(self, payload: bytes) -> None:
@@ -183,7 +181,7 @@ async def _serve(latency_s: float) -> None:
 
 @contextmanager
 def serving(latency_s: float) -> Iterator[str]:
-    """Runs the server in a process of its own for the time of the block; its base address."""
+    """The base URL of the server, which runs in its own process within the block."""
     command = [sys.executable, "-m", "benchmarks.judging.server", str(latency_s)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -194,12 +192,12 @@ def serving(latency_s: float) -> Iterator[str]:
 
 
 def stats(url: str) -> Stats:
-    """What the server at `url` has done so far."""
+    """The counters of the server at `url`."""
     with urllib.request.urlopen(url, timeout=10) as response:
         return Stats.model_validate_json(response.read())
 
 
 if __name__ == "__main__":
-    parsed = argparse.ArgumentParser(description="Answers every request after so many seconds.")
-    parsed.add_argument("latency_s", type=float)
-    asyncio.run(_serve(parsed.parse_args().latency_s))
+    parser = argparse.ArgumentParser(description="Answers every request after LATENCY_S seconds.")
+    parser.add_argument("latency_s", type=float)
+    asyncio.run(_serve(parser.parse_args().latency_s))

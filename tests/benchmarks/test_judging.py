@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.judging.__main__ import JudgingFigures, run
-from benchmarks.judging.items import PROMPT, RULES, items
+from benchmarks.judging.items import PROMPT, RULES, make_items
 from benchmarks.judging.server import reply_text, serving, stats
 from config.judging import JudgeSettings, ServerSettings
 from judge.llm.judge import LlmJudge
@@ -20,11 +20,11 @@ def asked(said: str, **form: object) -> dict[str, object]:
 
 class TestServer:
     def test_our_judge_reads_every_verdict(self, tmp_path: Path) -> None:
-        found = items(12)
+        items = make_items(12)
         with serving(0.0) as url:
             server = ServerSettings(base_url=url, model="m", api_key_env="")
             judge = LlmJudge(server, JudgeSettings(), RULES, PROMPT, tmp_path / "asked.jsonl")
-            verdicts = judge.verdicts(found)
+            verdicts = judge.verdicts(items)
             assert stats(url).requests == judge.usage.calls == 13
         assert judge.mode == "json_schema"
         assert {verdict.outcome for verdict in verdicts} == {"pass", "fail"}
@@ -69,12 +69,12 @@ class TestServer:
         with serving(0.5) as url:
             lines = asyncio.run(all_of(int(url.split(":")[2].split("/")[0])))
             assert lines == [b"HTTP/1.1 200 OK\r\n"] * 64
-            assert stats(url).most_inside == 64 and stats(url).late_s >= 0
+            assert stats(url).most_in_flight == 64 and stats(url).late_s >= 0
 
 
 def test_items_differ_and_are_enough() -> None:
-    found = items(2000)
-    assert len({(i.row.question, i.row.contexts, i.answer.text) for i in found}) == 2000
+    items = make_items(2000)
+    assert len({(item.row.question, item.row.contexts, item.answer.text) for item in items}) == 2000
 
 
 def test_figures_of_a_few_items() -> None:

@@ -1,1 +1,1 @@
-"""The same verdicts by other systems; each script is run by a Python that has that system."""
+"""The same verdicts by other judges; each script runs in an environment with that judge."""

@@ -1,8 +1,8 @@
 """deepeval's GEval on the items: `python deepeval_judge.py ITEMS URL IN_FLIGHT`.
 
-The evaluation steps are given, so that a verdict is one call as everywhere else. Retries, timeouts
-and the cache that it writes are deepeval's defaults; telemetry is off. Prints wall_s, cpu_s and
-scored as JSON for the last of two runs; the first, of few items, warms up.
+The evaluation steps are given, so that a verdict is one call as with the other judges. Retries,
+timeouts and cache are deepeval's defaults; telemetry is off. Prints wall_s, cpu_s and scored as
+JSON for the second run; the first, of a few items, warms up.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-os.environ["DEEPEVAL_TELEMETRY_OPT_OUT"] = "1"  # read when the package is imported
+os.environ["DEEPEVAL_TELEMETRY_OPT_OUT"] = "1"  # read at import
 os.environ["DEEPEVAL_NO_INSPECT_PROMPT"] = "1"
 
 from deepeval import evaluate
@@ -23,17 +23,19 @@ from deepeval.test_case import LLMTestCase, SingleTurnParams
 QUIET = DisplayConfig(show_indicator=False, print_results=False, inspect_after_run=False)
 
 
-def case(line: str) -> tuple[LLMTestCase, str]:
-    """One item as deepeval takes it, and its criterion."""
+def read_case(line: str) -> tuple[LLMTestCase, str]:
+    """An item as a test case, and its criterion."""
     item = json.loads(line)
-    made = LLMTestCase(
+    test_case = LLMTestCase(
         input=item["question"], actual_output=item["answer"], retrieval_context=item["contexts"]
     )
-    return made, item["criterion"]
+    return test_case, item["criterion"]
 
 
-def judged(cases: list[LLMTestCase], criterion: str, url: str, in_flight: int) -> dict[str, float]:
-    """Seconds, and cases with a score."""
+def judge_cases(
+    cases: list[LLMTestCase], criterion: str, url: str, in_flight: int
+) -> dict[str, float]:
+    """Seconds, and the number of cases with a score."""
     metric = GEval(
         name="faithful",
         evaluation_steps=[criterion],
@@ -45,14 +47,14 @@ def judged(cases: list[LLMTestCase], criterion: str, url: str, in_flight: int) -
         model=LocalModel(model="fixed", base_url=url, api_key="none"),
         async_mode=True,
     )
-    begun, cpu = time.perf_counter(), time.process_time()
+    start, cpu_start = time.perf_counter(), time.process_time()
     result = evaluate(
         cases,
         [metric],
         async_config=AsyncConfig(run_async=True, max_concurrent=in_flight),
         display_config=QUIET,
     )
-    wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu
+    wall_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
     scores = [data.score for case in result.test_results for data in case.metrics_data or ()]
     scored = sum(score is not None for score in scores)
     return {"wall_s": wall_s, "cpu_s": cpu_s, "scored": scored}
@@ -61,10 +63,10 @@ def judged(cases: list[LLMTestCase], criterion: str, url: str, in_flight: int) -
 def main() -> None:
     """Warms up, measures, prints."""
     path, url, in_flight = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    found = [case(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    cases, criterion = [made for made, _ in found], found[0][1]
-    judged(cases[:in_flight], criterion, url, in_flight)
-    print(json.dumps(judged(cases, criterion, url, in_flight)))
+    read = [read_case(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    cases, criterion = [test_case for test_case, _ in read], read[0][1]
+    judge_cases(cases[:in_flight], criterion, url, in_flight)
+    print(json.dumps(judge_cases(cases, criterion, url, in_flight)))
 
 
 if __name__ == "__main__":
