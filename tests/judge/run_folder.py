@@ -34,8 +34,8 @@ def make_run(
     prompt, rule_file = run.root / "prompt.yaml", run.root / "rules.yaml"
     user = "{summaries}{question}"
     write_text(prompt, yaml.safe_dump({"system_template": SYSTEM, "user_template": user}))
-    made = RuleFile(version=1, prompt_sha256=prompt_sha256(SYSTEM), rules=tuple(rules))
-    write_text(rule_file, yaml.safe_dump(made.model_dump(mode="json", by_alias=True)))
+    rules_file = RuleFile(version=1, prompt_sha256=prompt_sha256(SYSTEM), rules=tuple(rules))
+    write_text(rule_file, yaml.safe_dump(rules_file.model_dump(mode="json", by_alias=True)))
     settings = {
         "name": name,
         "runs": str(folder),

@@ -42,19 +42,19 @@ class TestRows:
     def test_ids_and_order_do_not_matter(self, tmp_path: Path) -> None:
         """The same answers to the same rows, read differently: every difference is zero."""
         spelt = "ppfpfffpppfpfpfpffpp"
-        one = judged_run(tmp_path, "one", ROWS, {"base": spelt})
-        two = judged_run(tmp_path, "two", renamed(ROWS), {"base": spelt[::-1]})
-        comparison = compare_runs([one.root, two.root])
+        first = judged_run(tmp_path, "one", ROWS, {"base": spelt})
+        second = judged_run(tmp_path, "two", renamed(ROWS), {"base": spelt[::-1]})
+        comparison = compare_runs([first.root, second.root])
         (behind,) = [ranked.against_first for ranked in comparison.arms if ranked.against_first]
         assert (comparison.rows, behind.n, behind.better, behind.worse) == (20, 20, 0, 0)
         assert comparison.arms[0].strict == comparison.arms[1].strict
 
     def test_only_common_rows_count(self, tmp_path: Path) -> None:
         """Rows 5 … 14 are in both runs; another passage makes another row."""
-        one = judged_run(tmp_path, "one", ROWS[:15], {"base": "f" * 5 + "p" * 10})
+        first = judged_run(tmp_path, "one", ROWS[:15], {"base": "f" * 5 + "p" * 10})
         other = [*ROWS[5:], make_row("r0", passages=("changed",))]
-        two = judged_run(tmp_path, "two", other, {"base": "p" * 5 + "f" * 11})
-        comparison = compare_runs([one.root, two.root])
+        second = judged_run(tmp_path, "two", other, {"base": "p" * 5 + "f" * 11})
+        comparison = compare_runs([first.root, second.root])
         assert comparison.rows == 10 and comparison.runs == {"one": 15, "two": 16}
         assert [(p.arm, p.strict.rate, p.strict.n) for p in comparison.arms] == [
             ("one/base", 1.0, 10),
@@ -64,20 +64,20 @@ class TestRows:
     def test_rows_asked_twice_are_told_apart_by_id(self, tmp_path: Path) -> None:
         """Two rows alike in words, answered differently, in one order here and another there."""
         twice = [row.model_copy(update={"question": "Same?", "contexts": ()}) for row in ROWS[:2]]
-        one = judged_run(tmp_path, "one", twice, {"base": "pf"})
-        two = judged_run(tmp_path, "two", twice[::-1], {"base": "fp"})
+        first = judged_run(tmp_path, "one", twice, {"base": "pf"})
+        second = judged_run(tmp_path, "two", twice[::-1], {"base": "fp"})
         (behind,) = [
             ranked.against_first
-            for ranked in compare_runs([one.root, two.root]).arms
+            for ranked in compare_runs([first.root, second.root]).arms
             if ranked.against_first
         ]
         assert (behind.n, behind.better, behind.worse) == (2, 0, 0)
 
     def test_nothing_in_common(self, tmp_path: Path) -> None:
-        one = judged_run(tmp_path, "one", ROWS[:5], {"base": "ppppp"})
-        two = judged_run(tmp_path, "two", ROWS[5:10], {"base": "ppppp"})
+        first = judged_run(tmp_path, "one", ROWS[:5], {"base": "ppppp"})
+        second = judged_run(tmp_path, "two", ROWS[5:10], {"base": "ppppp"})
         with pytest.raises(DataError, match="share no answered row"):
-            compare_runs([one.root, two.root])
+            compare_runs([first.root, second.root])
 
 
 class TestTable:
@@ -131,21 +131,21 @@ class TestTable:
 
 class TestRefusals:
     def test_other_rules(self, tmp_path: Path) -> None:
-        one = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
-        two = make_run(tmp_path, (LINK, BRIEF), name="two")
-        answer_val(two, ROWS, {"base": texts("p" * 20)})
-        assert main([str(two.config), "score"]) == 0
+        first = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
+        second = make_run(tmp_path, (LINK, BRIEF), name="two")
+        answer_val(second, ROWS, {"base": texts("p" * 20)})
+        assert main([str(second.config), "score"]) == 0
         with pytest.raises(DataError, match=r"two was judged by rules \w{12}….*one rule file"):
-            main(["compare", str(one.root), str(two.root)])
+            main(["compare", str(first.root), str(second.root)])
 
     def test_other_slices_are_the_same_rules(self, tmp_path: Path) -> None:
-        one = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
-        two = make_run(tmp_path, name="two")
-        path = two.root / "rules.yaml"
+        first = judged_run(tmp_path, "one", ROWS, {"base": "p" * 20})
+        second = make_run(tmp_path, name="two")
+        path = second.root / "rules.yaml"
         path.write_text(path.read_text("utf-8").replace("slices: []", "slices: [labels]"))
-        answer_val(two, ROWS, {"base": texts("p" * 20)})
-        assert main([str(two.config), "score"]) == 0
-        assert len(compare_runs([one.root, two.root]).arms) == 2
+        answer_val(second, ROWS, {"base": texts("p" * 20)})
+        assert main([str(second.config), "score"]) == 0
+        assert len(compare_runs([first.root, second.root]).arms) == 2
 
     def test_not_judged(self, tmp_path: Path) -> None:
         run = make_run(tmp_path)

@@ -29,7 +29,7 @@ def test_the_unprompted_view_is_what_a_server_builds(kind: str) -> None:
 def test_user_text_cannot_speak_the_templates_language(kind: str) -> None:
     """Invariant 4: every added token in question, passage and answer leaves no control id."""
     views = make_renderer(kind)
-    wanted = {
+    expected = {
         prompted: views.template.control_ids(views.view_ids(ROW, ROW.contexts, prompted))
         for prompted in (True, False)
     }
@@ -43,7 +43,7 @@ def test_user_text_cannot_speak_the_templates_language(kind: str) -> None:
         )
         for prompted in (True, False):
             ids = views.view_ids(hostile, hostile.contexts, prompted)
-            assert views.template.control_ids(ids) == wanted[prompted], token
+            assert views.template.control_ids(ids) == expected[prompted], token
         assert views.template.control_ids(views.answer_ids(f"say {token}")) == (
             views.template.end_of_turn,
         )

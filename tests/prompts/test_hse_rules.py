@@ -51,17 +51,19 @@ def test_changed_campus_prompt_is_refused(loaded: tuple[Prompt, RuleFile]) -> No
 
 
 def test_every_demand_is_covered(loaded: tuple[Prompt, RuleFile]) -> None:
-    """Only the worked examples and two sentences about the model's role are left without a rule."""
+    """Only the worked examples and two sentences about the model's role have no rule."""
     prompt, rules = loaded
     examples = _EXAMPLE.findall(_spaced(prompt.system))
     assert len(examples) == 3
-    shown = "\n".join(examples)
-    left = [sentence for sentence in uncovered(rules, prompt.system) if sentence not in shown]
-    assert left == list(_ROLE)
+    excused = "\n".join(examples)
+    uncovered_sentences = [
+        sentence for sentence in uncovered(rules, prompt.system) if sentence not in excused
+    ]
+    assert uncovered_sentences == list(_ROLE)
 
 
 def test_no_demand_hides_in_the_examples(loaded: tuple[Prompt, RuleFile]) -> None:
-    """What is excused as an example holds no instruction: those are all outside of it."""
+    """An excused example contains no instruction: those are all outside of it."""
     outside = _EXAMPLE.sub("\n", _spaced(loaded[0].system))
     for demand in ("Не повторяй", "Если вопрос остался", "эмпатию", "Избегай", "ответь следующим"):
         assert demand in outside

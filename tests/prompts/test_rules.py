@@ -83,8 +83,8 @@ def test_shadow_of_a_judged_rule_is_accepted(tmp_path: Path) -> None:
 def test_converse_rule_is_scored_twice(tmp_path: Path) -> None:
     """A refusal where none was due is a failure of its own, with its own denominator."""
     rules = _load(tmp_path, _rule("no", converse=True, severity="should"), _rule())
-    scored = [(due.id, due.converse, due.must) for due in rules.scored_rules()]
-    assert scored == [("no", False, False), ("no_converse", True, False), ("kind", False, True)]
+    listed = [(scored.id, scored.converse, scored.must) for scored in rules.scored_rules()]
+    assert listed == [("no", False, False), ("no_converse", True, False), ("kind", False, True)]
 
 
 def test_bad_regular_expression_is_refused(tmp_path: Path) -> None:

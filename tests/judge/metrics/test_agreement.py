@@ -51,8 +51,8 @@ def test_counts_come_back(counts: Confusion) -> None:
 @pytest.mark.parametrize("counts", TABLES)
 def test_kappa_is_statsmodels(counts: Confusion) -> None:
     true_pass, false_pass, false_fail, true_fail = counts
-    theirs = cohens_kappa([[true_pass, false_fail], [false_pass, true_fail]]).kappa
-    assert kappa(counts) == pytest.approx(theirs, abs=1e-12)
+    expected = cohens_kappa([[true_pass, false_fail], [false_pass, true_fail]]).kappa
+    assert kappa(counts) == pytest.approx(expected, abs=1e-12)
 
 
 def test_gwets_own_table() -> None:
@@ -71,13 +71,13 @@ def test_ac1_by_hand() -> None:
 
 def test_shares_with_wilson() -> None:
     counts = Confusion(40, 5, 5, 10)
-    for found, hits, n in (
+    for estimate, hits, n in (
         (accuracy(counts), 50, 60),
         (tpr(counts), 40, 45),
         (tnr(counts), 10, 15),
     ):
         low, high = proportion_confint(hits, n, method="wilson")
-        assert as_tuple(found) == pytest.approx((hits / n, low, high))
+        assert as_tuple(estimate) == pytest.approx((hits / n, low, high))
     assert balanced_accuracy(counts) == pytest.approx((40 / 45 + 10 / 15) / 2)
     assert youden(counts) == pytest.approx(40 / 45 + 10 / 15 - 1)
 
@@ -103,10 +103,10 @@ class TestKappaInterval:
         for _ in range(2000):
             picked = random.integers(0, 60, 60)
             loop.append(kappa(confusion(gold[picked].tolist(), judged[picked].tolist())))
-        found = kappa_interval(self.gold, self.judged, range(60), 1)
-        assert found is not None and found.value == kappa(confusion(self.gold, self.judged))
+        estimate = kappa_interval(self.gold, self.judged, range(60), 1)
+        assert estimate is not None and estimate.value == kappa(confusion(self.gold, self.judged))
         expected = np.quantile(np.array(loop, dtype=float), [0.025, 0.975])
-        assert as_tuple(found)[1:] == pytest.approx(
+        assert as_tuple(estimate)[1:] == pytest.approx(
             expected, abs=0.04
         )  # ends of 2,000 move by 0.01
 
@@ -136,23 +136,23 @@ class TestKappaInterval:
         judged = random.random((1000, 150)) < np.where(gold, 0.9, 0.2)
         covered = 0
         for number in range(1000):
-            found = kappa_interval(gold[number].tolist(), judged[number].tolist(), range(150), 0)
-            assert found is not None
-            covered += found.low <= truth <= found.high
+            estimate = kappa_interval(gold[number].tolist(), judged[number].tolist(), range(150), 0)
+            assert estimate is not None
+            covered += estimate.low <= truth <= estimate.high
         assert 0.93 <= covered / 1000 <= 0.97
 
     def test_no_disagreement_is_not_certainty(self) -> None:
         """κ at the accuracy's Wilson bound: 20 of 20 is ≥ 0.839, chance ½: κ ≥ 0.678."""
         gold = [True, False] * 10
-        found = kappa_interval(gold, gold, range(20), 0)
+        estimate = kappa_interval(gold, gold, range(20), 0)
         low, _ = proportion_confint(20, 20, method="wilson")
-        assert as_tuple(found) == pytest.approx((1.0, (low - 0.5) / 0.5, 1.0))
+        assert as_tuple(estimate) == pytest.approx((1.0, (low - 0.5) / 0.5, 1.0))
 
     def test_undefined_resamples_widen(self) -> None:
         """One fail in 30: a third of the resamples lack it and show nothing beyond chance."""
         gold = [True] * 29 + [False]
-        found = kappa_interval(gold, [True] * 28 + [False] * 2, range(30), 0)
-        assert found is not None and found.low <= 0 and found.high == 1
+        estimate = kappa_interval(gold, [True] * 28 + [False] * 2, range(30), 0)
+        assert estimate is not None and estimate.low <= 0 and estimate.high == 1
 
 
 def test_preference_for_the_longer() -> None:
@@ -189,25 +189,32 @@ class TestAgreements:
                 make_verdict(judged, "llm", f"r{number}"),
             )
         ]
-        (found,) = shadow_agreements(verdicts, rules)
-        assert (found.true_pass, found.false_fail, found.false_pass, found.true_fail) == (
+        (estimate,) = shadow_agreements(verdicts, rules)
+        assert (
+            estimate.true_pass,
+            estimate.false_fail,
+            estimate.false_pass,
+            estimate.true_fail,
+        ) == (
             40,
             5,
             5,
             10,
         )
-        assert (found.n, found.missing) == (60, 3)
-        assert found.kappa is not None and found.kappa.value == pytest.approx(5 / 9)
-        assert found.ac1 == pytest.approx((5 / 6 - 3 / 8) / (1 - 3 / 8))  # ¾ of all say pass
-        assert found.kappa.low < 5 / 9 < found.kappa.high
+        assert (estimate.n, estimate.missing) == (60, 3)
+        assert estimate.kappa is not None and estimate.kappa.value == pytest.approx(5 / 9)
+        assert estimate.ac1 == pytest.approx((5 / 6 - 3 / 8) / (1 - 3 / 8))  # ¾ of all say pass
+        assert estimate.kappa.low < 5 / 9 < estimate.kappa.high
         same = [make_row(f"r{number}", question=f"{number % 6}") for number in range(65)]
         (few,) = shadow_agreements(verdicts, rules, same)  # six questions in all
-        assert few.kappa is not None and few.kappa.value == found.kappa.value
-        assert (few.kappa.low, few.kappa.high) != (found.kappa.low, found.kappa.high)
-        assert found.accuracy is not None and found.accuracy.value == 50 / 60
-        assert found.tpr is not None and found.tpr.value == 40 / 45
-        assert found.tnr is not None and found.tnr.value == 10 / 15
-        assert found.tnr.low == pytest.approx(binomtest(10, 15).proportion_ci(method="wilson").low)
+        assert few.kappa is not None and few.kappa.value == estimate.kappa.value
+        assert (few.kappa.low, few.kappa.high) != (estimate.kappa.low, estimate.kappa.high)
+        assert estimate.accuracy is not None and estimate.accuracy.value == 50 / 60
+        assert estimate.tpr is not None and estimate.tpr.value == 40 / 45
+        assert estimate.tnr is not None and estimate.tnr.value == 10 / 15
+        assert estimate.tnr.low == pytest.approx(
+            binomtest(10, 15).proportion_ci(method="wilson").low
+        )
 
     def test_an_arm_that_the_model_never_saw_misses_nothing(self) -> None:
         """Code decides four answers of each arm; the model was asked about the teacher's alone."""
@@ -223,17 +230,17 @@ class TestAgreements:
             make_verdict("missing", "llm", row).model_copy(update={"reason": "not_run"})
             for row in rows
         ]
-        (found,) = shadow_agreements(verdicts + unasked, rules)
-        assert (found.n, found.missing) == (3, 1)
+        (estimate,) = shadow_agreements(verdicts + unasked, rules)
+        assert (estimate.n, estimate.missing) == (3, 1)
 
     def test_undefined_is_none(self) -> None:
         rules = make_rules(
             make_rule({"type": "json"}, id="code", shadow_llm="llm"),
             make_rule(llm_check(), id="llm"),
         )
-        (found,) = shadow_agreements(
+        (estimate,) = shadow_agreements(
             [make_verdict("pass", "code"), make_verdict("pass", "llm")], rules
         )
-        assert found.kappa is None and found.tnr is None
+        assert estimate.kappa is None and estimate.tnr is None
         (nothing,) = shadow_agreements([], rules)
         assert nothing.n == 0 and nothing.accuracy is None and nothing.kappa is None

@@ -9,33 +9,33 @@ from judge.metrics.estimators import corrected_rate, effective_verdicts
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import cluster_mean
 from tests.judge.metrics.intervals import as_tuple
-from tests.judge.metrics.simulated import SIZES, TIGHT, drawn
+from tests.judge.metrics.simulated import SIZES, TIGHT, draw_answers
 
 TIMES = 4000
 
 
-def said(passes: int, fails: int) -> list[bool]:
+def outcomes(passes: int, fails: int) -> list[bool]:
     return [True] * passes + [False] * fails
 
 
 def interval(passed: list[bool], calibration: Confusion) -> Interval:
-    found = corrected_rate(passed, range(len(passed)), calibration)
-    assert isinstance(found, Interval), found
-    return found
+    estimate = corrected_rate(passed, range(len(passed)), calibration)
+    assert isinstance(estimate, Interval), estimate
+    return estimate
 
 
 def test_a_judge_that_never_errs_leaves_agresti_and_coull() -> None:
     """With TPR = TNR = 1 on endless calibration the interval is p's own."""
-    found = interval(said(60, 20), Confusion(10**9, 0, 0, 10**9))
+    estimate = interval(outcomes(60, 20), Confusion(10**9, 0, 0, 10**9))
     low, high = proportion_confint(60, 80, method="agresti_coull")
-    assert as_tuple(found) == pytest.approx((0.75, low, high), abs=1e-6)
+    assert as_tuple(estimate) == pytest.approx((0.75, low, high), abs=1e-6)
 
 
 def test_known_error_rates_only_stretch() -> None:
     """TPR 0.9, TNR 0.8 known for certain: value and ends of p, less 0.2, over 0.7."""
-    found = interval(said(60, 60), Confusion(9 * 10**8, 2 * 10**8, 10**8, 8 * 10**8))
+    estimate = interval(outcomes(60, 60), Confusion(9 * 10**8, 2 * 10**8, 10**8, 8 * 10**8))
     ends = (0.5, *proportion_confint(60, 120, method="agresti_coull"))
-    assert as_tuple(found) == pytest.approx([(end - 0.2) / 0.7 for end in ends], abs=1e-6)
+    assert as_tuple(estimate) == pytest.approx([(end - 0.2) / 0.7 for end in ends], abs=1e-6)
 
 
 def test_by_hand() -> None:
@@ -43,51 +43,51 @@ def test_by_hand() -> None:
 
     The shifts cancel; the half width is z·√(0.25/(100 + z²) + 2·¼·0.009)/0.8 with z² = 3.8415.
     """
-    found = interval(said(50, 50), Confusion(8, 0, 0, 8))
+    estimate = interval(outcomes(50, 50), Confusion(8, 0, 0, 8))
     half = 1.959964 * (0.25 / 103.8415 + 0.0045) ** 0.5 / 0.8
-    assert as_tuple(found) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
+    assert as_tuple(estimate) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("passed", "calibration", "theirs"),
+    ("passed", "calibration", "expected"),
     [
-        (said(60, 20), Confusion(27, 6, 3, 14), (0.75, 0.5112309586, 1.0)),
-        (said(20, 130), Confusion(40, 10, 10, 40), (0.0, 0.0, 0.0866432669)),
+        (outcomes(60, 20), Confusion(27, 6, 3, 14), (0.75, 0.5112309586, 1.0)),
+        (outcomes(20, 130), Confusion(40, 10, 10, 40), (0.0, 0.0, 0.0866432669)),
     ],
 )
 def test_figures_of_the_authors_program(
-    passed: list[bool], calibration: Confusion, theirs: tuple[float, float, float]
+    passed: list[bool], calibration: Confusion, expected: tuple[float, float, float]
 ) -> None:
     """Figures of the program that the authors publish with the paper, run on these counts."""
-    assert as_tuple(interval(passed, calibration)) == pytest.approx(theirs, abs=1e-9)
+    assert as_tuple(interval(passed, calibration)) == pytest.approx(expected, abs=1e-9)
 
 
 class TestRefused:
     def reason(self, passed: list[bool], calibration: Confusion, names: str | None = None) -> str:
-        found = corrected_rate(passed, names or range(len(passed)), calibration)
-        assert isinstance(found, Refusal)
-        return found.reason
+        estimate = corrected_rate(passed, names or range(len(passed)), calibration)
+        assert isinstance(estimate, Refusal)
+        return estimate.reason
 
     def test_a_judge_that_knows_too_little(self) -> None:
         """J = 0.29 is refused and J = 0.31 is not, on 10,000 answers each."""
-        assert "J = 0.29" in self.reason(said(5, 5), Confusion(6900, 4000, 3100, 6000))
-        interval(said(5, 5), Confusion(7100, 4000, 2900, 6000))
+        assert "J = 0.29" in self.reason(outcomes(5, 5), Confusion(6900, 4000, 3100, 6000))
+        interval(outcomes(5, 5), Confusion(7100, 4000, 2900, 6000))
 
     def test_too_small_a_calibration(self) -> None:
         """1 of 1 and 1 of 1 is J = 1, and adjusted 1/3; 3 of 10 beside 1 of 1 could be J < 0."""
-        assert "adjusted" in self.reason(said(5, 5), Confusion(3, 0, 7, 1))
-        interval(said(5, 5), Confusion(1, 0, 0, 1))
+        assert "adjusted" in self.reason(outcomes(5, 5), Confusion(3, 0, 7, 1))
+        interval(outcomes(5, 5), Confusion(1, 0, 0, 1))
 
     def test_one_sided_calibration(self) -> None:
-        assert "both" in self.reason(said(5, 5), Confusion(10, 0, 0, 0))
+        assert "both" in self.reason(outcomes(5, 5), Confusion(10, 0, 0, 0))
 
     def test_one_question(self) -> None:
-        assert "two questions" in self.reason(said(1, 1), Confusion(90, 10, 10, 90), "aa")
+        assert "two questions" in self.reason(outcomes(1, 1), Confusion(90, 10, 10, 90), "aa")
         assert "two questions" in self.reason([], Confusion(90, 10, 10, 90))
 
     def test_verdicts_that_the_calibration_does_not_allow(self) -> None:
         """A judge that passes 40 % of bad answers cannot pass 1 % of 1,000."""
-        assert "other kinds" in self.reason(said(10, 990), Confusion(90, 40, 10, 60))
+        assert "other kinds" in self.reason(outcomes(10, 990), Confusion(90, 40, 10, 60))
 
 
 def test_effective_verdicts_by_hand() -> None:
@@ -98,25 +98,29 @@ def test_effective_verdicts_by_hand() -> None:
     assert effective_verdicts(passed, range(40)) == 40
     assert effective_verdicts([True] * 40, names) == 20  # no spread: questions, not answers
     assert effective_verdicts([True, False] * 20, names) == 20  # nor here, within each question
-    found = cluster_mean([float(one) for one in passed], names)
-    assert found is not None and found.error**2 == pytest.approx(0.25 / 19)
+    estimate = cluster_mean([float(verdict) for verdict in passed], names)
+    assert estimate is not None and estimate.error**2 == pytest.approx(0.25 / 19)
 
 
 def coverage(
     rate: float, sizes: list[int], calibration: tuple[int, int], clustered: bool = True
 ) -> float:
     """Share of draws whose interval holds the true rate; judge 0.9/0.8, also on calibration."""
-    made = drawn(rate, 0.9, 0.8, sizes, TIMES)
+    sample = draw_answers(rate, 0.9, 0.8, sizes, TIMES)
     random = np.random.default_rng(1)
     passes, fails = calibration
     right = random.binomial(passes, 0.9, TIMES), random.binomial(fails, 0.8, TIMES)
-    names = made.clusters if clustered else range(len(made.clusters))
+    names = sample.clusters if clustered else range(len(sample.clusters))
     covered = stated = 0
-    for passed, hit, held in zip(made.passed.tolist(), *(r.tolist() for r in right), strict=True):
-        found = corrected_rate(passed, names, Confusion(hit, fails - held, passes - hit, held))
-        if isinstance(found, Interval):
+    for passed, hits, rejections in zip(
+        sample.passed.tolist(), *(counts.tolist() for counts in right), strict=True
+    ):
+        estimate = corrected_rate(
+            passed, names, Confusion(hits, fails - rejections, passes - hits, rejections)
+        )
+        if isinstance(estimate, Interval):
             stated += 1
-            covered += found.low <= rate <= found.high
+            covered += estimate.low <= rate <= estimate.high
     assert stated > 0.99 * TIMES
     return covered / stated
 

@@ -14,23 +14,23 @@ from tests.judge.metrics.simulated import flipped
 def decided(
     student: list[float], teacher: list[float], margin: float, index: float = 1.0
 ) -> NonInferiority:
-    found = non_inferiority(student, teacher, range(len(student)), margin, index)
-    assert isinstance(found, NonInferiority)
-    return found
+    result = non_inferiority(student, teacher, range(len(student)), margin, index)
+    assert isinstance(result, NonInferiority)
+    return result
 
 
 def test_by_hand() -> None:
     """3 better, 5 worse of 100: −0.02, s² = (8 − 100·0.02²)/99; the bound is a one-sided t."""
     student = [1.0] * 3 + [0.0] * 5 + [1.0] * 92
     teacher = [0.0] * 3 + [1.0] * 5 + [1.0] * 92
-    found = decided(student, teacher, 0.08)
+    result = decided(student, teacher, 0.08)
     error = math.sqrt((8 - 0.04) / 99 / 100)
-    assert found.difference == pytest.approx(-0.02)
-    assert found.low == pytest.approx(-0.02 - t.ppf(0.95, 99) * error)
-    assert found.limit == -0.08 and found.holds  # −0.0675 is above −0.08 …
+    assert result.difference == pytest.approx(-0.02)
+    assert result.low == pytest.approx(-0.02 - t.ppf(0.95, 99) * error)
+    assert result.limit == -0.08 and result.holds  # −0.0675 is above −0.08 …
     assert not decided(student, teacher, 0.08, 0.8).holds  # … and not above −0.064
     rows = ((norm.ppf(0.95) + norm.ppf(0.8)) * error * 10 / 0.08) ** 2
-    assert found.rows == math.ceil(rows) == 78
+    assert result.rows == math.ceil(rows) == 78
 
 
 def test_copies_of_a_question_decide_nothing_more() -> None:
@@ -44,8 +44,8 @@ def test_copies_of_a_question_decide_nothing_more() -> None:
 
 def test_no_difference_seen_is_bounded_by_three() -> None:
     """Alike on 50 rows: up to 3/50 may differ, which 5 points do not allow and 3/0.05 = 60 do."""
-    found = decided([1.0] * 50, [1.0] * 50, 0.05)
-    assert (found.low, found.holds, found.rows) == (-0.06, False, 60)
+    result = decided([1.0] * 50, [1.0] * 50, 0.05)
+    assert (result.low, result.holds, result.rows) == (-0.06, False, 60)
     assert decided([1.0] * 61, [1.0] * 61, 0.05).holds
 
 
@@ -66,9 +66,9 @@ def held(
     student = flipped(random.random((times, rows)) < 0.8 - worse_by, *judge, random)
     pairs = zip(student.tolist(), teacher.tolist(), strict=True)
     passed = 0
-    for ours, theirs in pairs:
-        found = non_inferiority(ours, theirs, range(rows), 0.05, index)
-        passed += isinstance(found, NonInferiority) and found.holds
+    for of_student, of_teacher in pairs:
+        result = non_inferiority(of_student, of_teacher, range(rows), 0.05, index)
+        passed += isinstance(result, NonInferiority) and result.holds
     return passed / times
 
 

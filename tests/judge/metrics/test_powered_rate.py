@@ -7,16 +7,16 @@ from judge.metrics.estimators import PoweredRate, powered_rate
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate, wilson
 from tests.judge.metrics.intervals import as_tuple
-from tests.judge.metrics.simulated import SIZES, TIGHT, drawn
+from tests.judge.metrics.simulated import SIZES, TIGHT, draw_answers
 
 Labels = list[bool | None]
 NOTHING = np.array(None, dtype=object)
 
 
 def powered(labels: Labels, judged: list[float | None]) -> PoweredRate:
-    found = powered_rate(labels, judged, range(len(labels)))
-    assert found is not None
-    return found
+    estimate = powered_rate(labels, judged, range(len(labels)))
+    assert estimate is not None
+    return estimate
 
 
 def test_closed_form_by_hand() -> None:
@@ -27,22 +27,22 @@ def test_closed_form_by_hand() -> None:
     """
     labels: Labels = [True, True, False, False, *[None] * 8]
     judged: list[float | None] = [1, 0, 0, 0, *[1] * 4, *[0] * 4]
-    found = powered(labels, judged)
+    estimate = powered(labels, judged)
     weight = 44 / 105
     rest = [1 - weight, 1, 0, 0]
     variance = float(np.var(rest, ddof=1)) / 4 + weight**2 * (2 / 7) / 8
     worth = 0.25 / variance  # labels of variance 1/4 that would say as much
     value = 0.5 + weight / 4
-    assert found.weight == pytest.approx(weight)
-    assert as_tuple(found.rate) == pytest.approx(as_tuple(wilson(value * worth, worth)))
+    assert estimate.weight == pytest.approx(weight)
+    assert as_tuple(estimate.rate) == pytest.approx(as_tuple(wilson(value * worth, worth)))
 
 
 def test_a_judge_that_knows_nothing_wins_nothing() -> None:
     """One verdict for all: λ = 0, and the people's share stands."""
     labels: Labels = [True, False, True, True, *[None] * 20]
-    found = powered(labels, [1.0] * 24)
-    assert (found.weight, found.rate.value) == (0.0, 0.75)
-    assert powered(labels, [None] * 24).rate == found.rate
+    estimate = powered(labels, [1.0] * 24)
+    assert (estimate.weight, estimate.rate.value) == (0.0, 0.75)
+    assert powered(labels, [None] * 24).rate == estimate.rate
     opposed: list[float | None] = [0, 1, 0, 0, *[0, 1] * 10]
     assert powered(labels, opposed).weight == 0.0  # never below 0
 
@@ -52,30 +52,32 @@ def test_a_judge_that_never_errs_is_worth_nearly_all_labels() -> None:
     random = np.random.default_rng(1)
     good = (random.random(200) < 0.7).tolist()
     labels: Labels = [*good[:20], *[None] * 180]
-    found = powered(labels, [float(one) for one in good])
+    estimate = powered(labels, [float(is_good) for is_good in good])
     every = wilson(sum(good), 200)
     assert every is not None
-    assert found.weight == pytest.approx(0.9, abs=0.15)
-    assert as_tuple(found.rate) == pytest.approx(as_tuple(every), abs=0.03)
+    assert estimate.weight == pytest.approx(0.9, abs=0.15)
+    assert as_tuple(estimate.rate) == pytest.approx(as_tuple(every), abs=0.03)
 
 
 def test_never_surer_than_labels_on_every_answer() -> None:
     """Labels like the verdicts, and verdicts without spread beyond them: no certainty follows."""
     labels: Labels = [True, False, *[None] * 10]
-    found = powered(labels, [1, 0, *[1] * 10])
-    assert found.rate.high - found.rate.low >= 0.99 * _width(wilson(found.rate.value * 12, 12))
+    estimate = powered(labels, [1, 0, *[1] * 10])
+    assert estimate.rate.high - estimate.rate.low >= 0.99 * _width(
+        wilson(estimate.rate.value * 12, 12)
+    )
 
 
-def _width(found: Interval | None) -> float:
-    assert found is not None
-    return found.high - found.low
+def _width(estimate: Interval | None) -> float:
+    assert estimate is not None
+    return estimate.high - estimate.low
 
 
 def test_labels_alone() -> None:
-    """Where people agree on all, or left nothing unlabelled, theirs is the rate."""
+    """Where all labels agree, or no answer is unlabelled, the rate is that of the labels alone."""
     every: Labels = [True, False, True, True]
-    found = powered(every, [1, 0, 1, 0])
-    assert (found.rate, found.weight) == (rate([True, False, True, True], "abcd"), 0.0)
+    estimate = powered(every, [1, 0, 1, 0])
+    assert (estimate.rate, estimate.weight) == (rate([True, False, True, True], "abcd"), 0.0)
     same: Labels = [True, True, True, None, None]
     assert powered(same, [1, 0, 1, 0, 1]).rate == wilson(3, 3)
     assert powered_rate([None, None], [1, 0], "ab") is None
@@ -90,19 +92,19 @@ def coverage(
     `missing` is the chance that an answer has no verdict, twice that when it is bad.
     """
     times = 3000
-    made = drawn(good_rate, *judge, sizes, times)
+    sample = draw_answers(good_rate, *judge, sizes, times)
     random = np.random.default_rng(2)
-    n = len(made.clusters)
+    n = len(sample.clusters)
     picked = random.random((times, n)).argsort(axis=1) < labelled
-    gone = random.random((times, n)) < np.where(made.good, missing, 2 * missing)
-    labels = np.where(picked, made.good.astype(object), NOTHING).tolist()
-    judged = np.where(gone, NOTHING, made.passed.astype(object)).tolist()
+    gone = random.random((times, n)) < np.where(sample.good, missing, 2 * missing)
+    labels = np.where(picked, sample.good.astype(object), NOTHING).tolist()
+    judged = np.where(gone, NOTHING, sample.passed.astype(object)).tolist()
     covered, width = 0, 0.0
     for people, verdicts in zip(labels, judged, strict=True):
-        found = powered_rate(people, verdicts, made.clusters)
-        assert found is not None
-        covered += found.rate.low <= good_rate <= found.rate.high
-        width += (found.rate.high - found.rate.low) / times
+        estimate = powered_rate(people, verdicts, sample.clusters)
+        assert estimate is not None
+        covered += estimate.rate.low <= good_rate <= estimate.rate.high
+        width += (estimate.rate.high - estimate.rate.low) / times
     return covered / times, width
 
 

@@ -53,46 +53,50 @@ ROWS = [make_row(f"r{number}") for number in range(20)]
 
 def test_rule_score_counts_and_bounds() -> None:
     """5 pass, 3 fail, 2 missing, 10 not applicable: the rate is 5/8, and between 5/10 and 7/10."""
-    found = only_must({"base": "pppppfffmm" + "n" * 10}, ROWS).arms["base"].rules["must"]
-    assert (found.applicable, found.scored, found.passes, found.missing) == (
+    result = only_must({"base": "pppppfffmm" + "n" * 10}, ROWS).arms["base"].rules["must"]
+    assert (result.applicable, result.scored, result.passes, result.missing) == (
         10,
         8,
         5,
         {"transport": 2},
     )
     expected = binomtest(5, 8).proportion_ci(method="wilson")
-    assert (found.rate, found.low, found.high) == pytest.approx(
+    assert (result.rate, result.low, result.high) == pytest.approx(
         (5 / 8, expected.low, expected.high)
     )
-    assert (found.low_bound, found.high_bound, found.failures_at_most) == (0.5, 0.7, None)
+    assert (result.low_bound, result.high_bound, result.failures_at_most) == (0.5, 0.7, None)
 
 
 def test_strict_score_counts_missing_rows() -> None:
-    found = only_must({"base": "pppppfffmm" + "n" * 10}, ROWS).arms["base"].strict
-    assert (found.n, found.missing, found.rate) == (18, 2, 15 / 18)  # rows not due pass
-    assert (found.low_bound, found.high_bound) == (15 / 20, 17 / 20)
+    result = only_must({"base": "pppppfffmm" + "n" * 10}, ROWS).arms["base"].strict
+    assert (result.n, result.missing, result.rate) == (
+        18,
+        2,
+        15 / 18,
+    )  # rows where no rule applies pass
+    assert (result.low_bound, result.high_bound) == (15 / 20, 17 / 20)
 
 
 def test_all_missing_is_no_rate() -> None:
-    found = only_must({"base": "m" * 20}, ROWS).arms["base"]
-    assert found.strict.rate is None and found.rules["must"].rate is None
-    assert (found.strict.low_bound, found.strict.high_bound) == (0.0, 1.0)
-    assert found.rules["must"].failures_at_most is None
+    result = only_must({"base": "m" * 20}, ROWS).arms["base"]
+    assert result.strict.rate is None and result.rules["must"].rate is None
+    assert (result.strict.low_bound, result.strict.high_bound) == (0.0, 1.0)
+    assert result.rules["must"].failures_at_most is None
 
 
 def test_no_failure_seen_is_bounded_by_three() -> None:
-    found = only_must({"base": "p" * 20}, ROWS).arms["base"].rules["must"]
-    assert found.failures_at_most == 3 / 20
+    result = only_must({"base": "p" * 20}, ROWS).arms["base"].rules["must"]
+    assert result.failures_at_most == 3 / 20
 
 
 def test_rules_that_did_not_run_are_missing() -> None:
-    found = score(RULES, ROWS[:1], [make_verdict("pass", row="r0")]).arms["base"]
-    assert found.rules["other"].missing == {"not_run": 1}
-    assert found.strict.missing == 1
+    result = score(RULES, ROWS[:1], [make_verdict("pass", row="r0")]).arms["base"]
+    assert result.rules["other"].missing == {"not_run": 1}
+    assert result.strict.missing == 1
 
 
 def compared(scores: Scores, against: str, what: str) -> Comparison:
-    return next(one for one in scores.comparisons if (one.against, one.what) == (against, what))
+    return next(c for c in scores.comparisons if (c.against, c.what) == (against, what))
 
 
 class TestComparisons:
@@ -107,16 +111,16 @@ class TestComparisons:
     )
 
     def test_paired_difference_over_rows_decided_in_both(self) -> None:
-        found = compared(self.scores, "base", "strict")
-        assert (found.n, found.better, found.worse, found.difference) == (18, 12, 0, 12 / 18)
-        assert found.p == 2 / 2**12  # twelve changes, all one way
-        assert found.low is not None and 0 < found.low < 12 / 18
+        result = compared(self.scores, "base", "strict")
+        assert (result.n, result.better, result.worse, result.difference) == (18, 12, 0, 12 / 18)
+        assert result.p == 2 / 2**12  # twelve changes, all one way
+        assert result.low is not None and 0 < result.low < 12 / 18
         teacher = compared(self.scores, "teacher", "strict")
         assert (teacher.n, teacher.better, teacher.worse, teacher.difference) == (19, 2, 2, 0.0)
         assert teacher.p == 1.0
 
     def test_only_students_are_compared(self) -> None:
-        assert {one.student for one in self.scores.comparisons} == {"student/a"}
+        assert {comparison.student for comparison in self.scores.comparisons} == {"student/a"}
 
     def test_gap(self) -> None:
         (gap,) = self.scores.gaps
@@ -144,11 +148,11 @@ def test_holm_is_over_the_rules_of_one_pair() -> None:
                 good = arm == "student/a" or rule == "other"
                 outcome: Outcome = "missing" if missing else "pass" if good else "fail"
                 verdicts.append(make_verdict(outcome, rule, row.id, arm))
-    found = score(RULES, ROWS[:6], verdicts)
-    assert compared(found, "base", "must").p_holm == 2 * (2 / 2**6)
-    assert compared(found, "base", "other").p_holm == 1.0
-    assert compared(found, "base", "should").p_holm is None
-    assert compared(found, "base", "strict").p_holm is None
+    result = score(RULES, ROWS[:6], verdicts)
+    assert compared(result, "base", "must").p_holm == 2 * (2 / 2**6)
+    assert compared(result, "base", "other").p_holm == 1.0
+    assert compared(result, "base", "should").p_holm is None
+    assert compared(result, "base", "strict").p_holm is None
 
 
 def test_repeated_questions_are_one_cluster() -> None:
@@ -164,11 +168,13 @@ def test_repeated_questions_are_one_cluster() -> None:
 def test_slices_below_ten_rows_are_hidden() -> None:
     rows = [make_row(f"r{n}", tags={"campus": "A" if n < 11 else "B"}) for n in range(20)]
     rules = make_rules(MUST, slices=("tags.campus",))
-    found = only_must({"base": "p" * 10 + "m" + "f" * 9}, rows, rules)
-    assert [(one.value, one.strict.n, one.strict.rate) for one in found.slices] == [("A", 10, 1.0)]
-    assert found.slices_hidden == 1
+    result = only_must({"base": "p" * 10 + "m" + "f" * 9}, rows, rules)
+    assert [(part.value, part.strict.n, part.strict.rate) for part in result.slices] == [
+        ("A", 10, 1.0)
+    ]
+    assert result.slices_hidden == 1
     two = only_must({"base": "p" * 20, "teacher": "p" * 9 + "m" * 11}, rows, rules)
-    assert [one.arm for one in two.slices] == ["base"]
+    assert [part.arm for part in two.slices] == ["base"]
     assert two.slices_hidden == 1  # one value, however many arms have too few rows of it
     with pytest.raises(DataError, match="answers"):
         only_must({"base": "p" * 20}, rows, make_rules(MUST, slices=("answers",)))

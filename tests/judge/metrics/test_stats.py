@@ -28,9 +28,9 @@ from tests.judge.metrics.intervals import as_tuple
 
 @pytest.mark.parametrize(("passes", "n"), [(0, 1), (0, 20), (7, 20), (20, 20), (999, 1000)])
 def test_wilson_is_scipys(passes: int, n: int) -> None:
-    ours = wilson(passes, n)
-    theirs = binomtest(passes, n).proportion_ci(method="wilson")
-    assert as_tuple(ours) == pytest.approx((passes / n, theirs.low, theirs.high), abs=1e-12)
+    interval = wilson(passes, n)
+    expected = binomtest(passes, n).proportion_ci(method="wilson")
+    assert as_tuple(interval) == pytest.approx((passes / n, expected.low, expected.high), abs=1e-12)
 
 
 def test_wilson_of_effective_counts_is_statsmodels() -> None:
@@ -52,9 +52,11 @@ def test_rule_of_three_is_the_exact_bound_nearly() -> None:
 def test_clusters_of_one_are_the_t_interval() -> None:
     """With every row its own question, the robust error is s/√n: the textbook t interval."""
     values = [0.0, 1.0, 1.0, 0.5, 0.0, 1.0]
-    theirs = ttest_1samp(values, 0).confidence_interval(0.95)
-    ours = clustered_interval(values, range(6))
-    assert as_tuple(ours) == pytest.approx((np.mean(values), theirs.low, theirs.high), abs=1e-12)
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    interval = clustered_interval(values, range(6))
+    assert as_tuple(interval) == pytest.approx(
+        (np.mean(values), expected.low, expected.high), abs=1e-12
+    )
 
 
 def test_clustered_is_the_robust_regression_on_a_constant() -> None:
@@ -67,8 +69,8 @@ def test_clustered_is_the_robust_regression_on_a_constant() -> None:
     assert as_tuple(clustered_interval(values, names)) == pytest.approx(
         (fit.params[0], low, high), rel=1e-9
     )
-    found = cluster_mean(values, names)
-    assert found is not None and found.error == pytest.approx(fit.bse[0])
+    estimate = cluster_mean(values, names)
+    assert estimate is not None and estimate.error == pytest.approx(fit.bse[0])
     other = random.random(70).tolist()
     fit = OLS(np.subtract(values, other), np.ones(70)).fit(
         cov_type="cluster", cov_kwds={"groups": names}, use_t=True
@@ -94,10 +96,10 @@ def test_clustered_interval_covers() -> None:
     for _ in range(400):
         likely = np.repeat(random.choice([0.2, 0.8], 40), 5)
         values = random.random(200) < likely
-        ours = clustered_interval(values.astype(float).tolist(), names)
+        interval = clustered_interval(values.astype(float).tolist(), names)
         other = wilson(int(values.sum()), 200)
-        assert ours is not None and other is not None
-        robust += ours.low <= 0.5 <= ours.high
+        assert interval is not None and other is not None
+        robust += interval.low <= 0.5 <= interval.high
         naive += other.low <= 0.5 <= other.high
     assert 0.92 <= robust / 400 <= 0.98  # 3 standard errors of 400 trials at 0.95 are 0.033
     assert naive / 400 < 0.85
@@ -117,8 +119,8 @@ def test_rate_is_wilson_until_questions_repeat() -> None:
 
 
 def test_paired_difference_is_the_mean_difference() -> None:
-    found = paired_difference([1, 1, 0, 1], [0, 1, 0, 0], "abcd")
-    assert found is not None and found.value == 0.5
+    estimate = paired_difference([1, 1, 0, 1], [0, 1, 0, 0], "abcd")
+    assert estimate is not None and estimate.value == 0.5
     same = paired_difference([1, 0, 1], [1, 0, 1], "abc")
     assert same == Interval(0.0, 0.0, 0.0)
 
@@ -128,8 +130,8 @@ def test_mcnemar_is_the_exact_binomial(pair: tuple[int, int]) -> None:
     expected = binomtest(pair[0], sum(pair)).pvalue if sum(pair) else 1.0
     assert mcnemar(*pair) == pytest.approx(expected, rel=1e-9)
     if sum(pair):
-        theirs = their_mcnemar([[7, pair[0]], [pair[1], 9]], exact=True).pvalue
-        assert mcnemar(*pair) == pytest.approx(theirs, rel=1e-9)
+        expected = their_mcnemar([[7, pair[0]], [pair[1], 9]], exact=True).pvalue
+        assert mcnemar(*pair) == pytest.approx(expected, rel=1e-9)
 
 
 def test_mcnemar_by_enumeration() -> None:
@@ -153,7 +155,7 @@ def test_holm_is_statsmodels() -> None:
 def test_holm_is_the_closed_test() -> None:
     """Closed testing with Bonferroni: the largest, over all sets holding i, of |set|·min p."""
     p = [0.3, 0.001, 0.02, 0.04, 0.011]
-    for index, ours in enumerate(holm(p)):
+    for index, interval in enumerate(holm(p)):
         sets = (
             subset
             for size in range(1, 6)
@@ -161,7 +163,7 @@ def test_holm_is_the_closed_test() -> None:
             if index in subset
         )
         brute = max(min(1.0, len(subset) * min(p[i] for i in subset)) for subset in sets)
-        assert ours == pytest.approx(brute)
+        assert interval == pytest.approx(brute)
 
 
 class TestGapClosed:
@@ -178,12 +180,12 @@ class TestGapClosed:
         assert gap_closed(self.base, self.teacher, self.base, names, 0) == Interval(0.0, 0.0, 0.0)
 
     def test_value_and_interval(self) -> None:
-        found = gap_closed(self.student, self.teacher, self.base, range(20), 7)
-        assert isinstance(found, Interval)
-        assert found.value == pytest.approx(8 / 15)
-        assert found.low < 8 / 15 < found.high
+        estimate = gap_closed(self.student, self.teacher, self.base, range(20), 7)
+        assert isinstance(estimate, Interval)
+        assert estimate.value == pytest.approx(8 / 15)
+        assert estimate.low < 8 / 15 < estimate.high
         again = gap_closed(self.student, self.teacher, self.base, range(20), 7)
-        assert found == again  # seeded
+        assert estimate == again  # seeded
 
     def test_against_a_plain_loop(self) -> None:
         random = np.random.default_rng(3)
@@ -192,9 +194,9 @@ class TestGapClosed:
         for _ in range(4000):
             s, t, b = rows[:, random.integers(0, 20, 20)].sum(axis=1)
             ratios.append((s - b) / (t - b))
-        found = gap_closed(self.student, self.teacher, self.base, range(20), 7)
+        estimate = gap_closed(self.student, self.teacher, self.base, range(20), 7)
         expected = np.quantile(ratios, [0.025, 0.975])
-        assert as_tuple(found)[1:] == pytest.approx(
+        assert as_tuple(estimate)[1:] == pytest.approx(
             expected, abs=0.03
         )  # 4,000 loops: the tails move by 0.01
 
@@ -204,8 +206,8 @@ class TestGapClosed:
         arms = random.random((120, 3, 40)) < np.array([0.55, 0.7, 0.1])[:, None]
         covered = 0
         for student, teacher, base in arms.astype(float).tolist():
-            found = gap_closed(student, teacher, base, range(40), 0)
-            covered += isinstance(found, Interval) and found.low <= 0.75 <= found.high
+            estimate = gap_closed(student, teacher, base, range(40), 0)
+            covered += isinstance(estimate, Interval) and estimate.low <= 0.75 <= estimate.high
         assert covered / 120 >= 0.89
 
     def test_repeated_questions_widen(self) -> None:
@@ -226,5 +228,5 @@ class TestGapClosed:
         random = np.random.default_rng(5)
         for seed in range(50):
             s, t, b = (random.random((3, 8)) < [[0.5], [0.8], [0.3]]).astype(float)
-            found = gap_closed(s.tolist(), t.tolist(), b.tolist(), range(8), seed)
-            assert isinstance(found, Refusal) or all(map(math.isfinite, as_tuple(found)))
+            estimate = gap_closed(s.tolist(), t.tolist(), b.tolist(), range(8), seed)
+            assert isinstance(estimate, Refusal) or all(map(math.isfinite, as_tuple(estimate)))

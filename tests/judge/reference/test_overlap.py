@@ -19,9 +19,9 @@ def test_by_hand() -> None:
     Recall: opens, library, early, closes of 6. Precision: ranks 2 and 3: (1/2 + 2/3) / 2.
     """
     passages = ("The library", "Library opens early.", "It opens and closes")
-    found = context_score([make_row("r", passages)], {"r": [REFERENCE]})
-    assert found is not None
-    assert (found.recall, found.precision, found.n) == pytest.approx((4 / 6, 7 / 12, 1))
+    score = context_score([make_row("r", passages)], {"r": [REFERENCE]})
+    assert score is not None
+    assert (score.recall, score.precision, score.n) == pytest.approx((4 / 6, 7 / 12, 1))
 
 
 def test_order_is_precision_and_not_recall() -> None:

@@ -18,15 +18,15 @@ def scored(row: str, logprobs: tuple[float, ...] | None, sample: int = 0) -> Ans
 def test_all_tokens_count_alike() -> None:
     """3 tokens of probability 1/2 and one of 1/8: 2^((3 + 3) / 4), not the mean of 2 and 8."""
     half, eighth = math.log(0.5), math.log(0.125)
-    found = perplexities({"base": [scored("a", (half, half, half)), scored("b", (eighth,))]})
-    assert found["base"].value == pytest.approx(2**1.5)
-    assert (found["base"].n, found["base"].tokens, found["base"].left_out) == (2, 4, 0)
+    scores = perplexities({"base": [scored("a", (half, half, half)), scored("b", (eighth,))]})
+    assert scores["base"].value == pytest.approx(2**1.5)
+    assert (scores["base"].n, scores["base"].tokens, scores["base"].left_out) == (2, 4, 0)
 
 
 def test_uniform_over_the_vocabulary() -> None:
     """A model that knows nothing has the vocabulary's size as its perplexity."""
-    found = perplexities({"base": [scored("a", (-math.log(50),) * 7)]})
-    assert found["base"].value == pytest.approx(50)
+    scores = perplexities({"base": [scored("a", (-math.log(50),) * 7)]})
+    assert scores["base"].value == pytest.approx(50)
 
 
 def test_the_same_answers_for_every_arm() -> None:
@@ -36,11 +36,11 @@ def test_the_same_answers_for_every_arm() -> None:
         "teacher": [scored("a", (-0.5,)), scored("b", None), scored("b", (-2.5,), 1)],
         "student/x+prompt": [],
     }
-    found = perplexities(both)
-    assert {arm: one.value for arm, one in found.items()} == pytest.approx(
+    scores = perplexities(both)
+    assert {arm: perplexity.value for arm, perplexity in scores.items()} == pytest.approx(
         {"base": math.exp(2), "teacher": math.exp(1.5)}
     )
-    assert [(one.n, one.tokens, one.left_out) for one in found.values()] == [(2, 2, 1)] * 2
+    assert [(p.n, p.tokens, p.left_out) for p in scores.values()] == [(2, 2, 1)] * 2
 
 
 def test_nothing_logged_is_nothing_reported() -> None:

@@ -14,8 +14,8 @@ def test_arms_side_by_side() -> None:
     text = "Справку выдаёт учебный офис."
     rows = [make_row("r1", ("Учебный офис выдаёт справку.",), answers={"production": text})]
     answers = [make_answer(text, "r1", "teacher"), make_answer("", "r1", "base")]
-    found = reference_scores(answers, rows, {"base": [scored("r1", (-1.0,))]})
-    teacher, base = found["teacher"], found["base"]
+    scores = reference_scores(answers, rows, {"base": [scored("r1", (-1.0,))]})
+    teacher, base = scores["teacher"], scores["base"]
     assert (teacher.rouge1, teacher.rouge2, teacher.rouge_l) == (100, 100, 100)
     assert teacher.perplexity is None
     assert (base.rouge1, base.rouge2, base.rouge_l, base.n) == (0, 0, 0, 1)
@@ -47,8 +47,8 @@ def test_identity_scores_100_in_russian() -> None:
     ]
     answers = [make_answer(text, row) for text, row in zip(texts, ("r1", "r2"), strict=True)]
     answers.append(make_answer("", "r3", finish="too_long"))
-    found = reference_score(answers, rows)
-    assert found is not None and found.n == 2
-    assert (found.chrf, found.bleu) == pytest.approx((100, 100))
+    scores = reference_score(answers, rows)
+    assert scores is not None and scores.n == 2
+    assert (scores.chrf, scores.bleu) == pytest.approx((100, 100))
     worse = reference_score([make_answer("Не знаю.", "r2")], rows)
     assert worse is not None and worse.chrf < 20 and "nw:2" in worse.chrf_signature

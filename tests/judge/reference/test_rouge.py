@@ -62,9 +62,9 @@ def test_the_subsequence_is_that_of_the_table() -> None:
 def by_table(first: Sequence[str], second: Sequence[str]) -> int:
     """The textbook's recursion, row by row."""
     row = [0] * (len(second) + 1)
-    for one in first:
+    for word in first:
         new = [0]
         for at, other in enumerate(second):
-            new.append(row[at] + 1 if one == other else max(row[at + 1], new[at]))
+            new.append(row[at] + 1 if word == other else max(row[at + 1], new[at]))
         row = new
     return row[-1]

@@ -218,4 +218,4 @@ def test_probes_need_their_setting() -> None:
         load_probe_sources(config, prompt, (), ())
     kinds = {"odd": {"questions": ["Why?"], "contexts": "own"}}
     with pytest.raises(ConfigError, match=r"bank\.yaml: .*own needs \{question\}.*'Why\?'"):
-        validated(ProbeBank, {"write": "", "kinds": kinds}, "bank.yaml")
+        validated(ProbeBank, {"request": "", "kinds": kinds}, "bank.yaml")
