@@ -44,11 +44,11 @@ def _train(config: "Config", name: str | None, accept_changes: bool) -> None:
 
 def _search(config: "Config", accept_changes: bool) -> None:
     from data.run_paths import RunPaths
-    from student.search.results import leaderboard_table
+    from student.search.results import leaderboard_lines
     from student.search.search import run_search
 
     result = run_search(config, accept_changes)
-    print(leaderboard_table(result))
+    print(*leaderboard_lines(result), sep="\n")
     if result.best is None:
         raise DataError(f"search: {result.why}")
     print(f"best: {result.best} ({result.why})")

@@ -12,13 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from transformers import (
-    ProgressCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import ProgressCallback, TrainerCallback
 
 from config.errors import SetupError
 from config.progress import ProgressBar
@@ -33,6 +27,8 @@ from student.distributed import barrier, process_rank
 from student.records import Step
 
 COMPLETE = "COMPLETE"  # marker file in a complete checkpoint's folder
+
+_MEASURED = Step.model_fields.keys() - {"step", "epoch", "seconds"}  # also names in the logs
 
 StepListener = Callable[[Step], None]  # receives every line of metrics.jsonl, replayed ones too
 
@@ -58,52 +54,27 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         for listener in self._listeners:
             listener(step)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **rest: Any,
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         """Writes one line per log of the trainer."""
-        if logs is None or "train_runtime" in logs or process_rank() > 0:
+        if "train_runtime" in logs or process_rank() > 0:
             return
-        rules = {
-            key.removeprefix("eval_rule/"): rate
-            for key, rate in logs.items()
-            if key.startswith("eval_rule/")
-        }
         step = Step(
             step=state.global_step,
             epoch=round(float(state.epoch or 0), 4),
             seconds=round(self._seconds_before + time.monotonic() - self._start, 1),
-            loss=logs.get("loss"),
-            learning_rate=logs.get("learning_rate"),
-            grad_norm=logs.get("grad_norm"),
-            tokens_per_s=logs.get("tokens_per_s"),
-            answer_tokens_per_s=logs.get("answer_tokens_per_s"),
-            val_loss=logs.get("eval_loss"),
-            strict=logs.get("eval_strict"),
-            rules=rules or None,
-            val_rows=logs.get("eval_rows"),
-            samples=logs.get("eval_samples"),
+            **{name: logs[name] for name in _MEASURED & logs.keys() if logs[name] not in ({}, [])},
         )
         self.steps.append(step)
         assert self._file is not None  # only process 0 gets here
         self._file.write(step.model_dump_json().encode() + b"\n")
         self._notify(step)
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
-    ) -> None:
+    def on_train_end(self, *_: Any, **__: Any) -> None:
         """Syncs the file to disk."""
         if self._file is not None:
             self._file.close()
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
-    ) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Marks the checkpoint as complete, after every process saved its random state."""
         barrier()
         if process_rank() > 0:
@@ -129,35 +100,33 @@ def open_trackers(config: Config, student: StudentSettings) -> Iterator[list[Ste
     with ExitStack() as stack:
         listeners = []
         if config.wandb is not None and process_rank() == 0:
-            listeners.append(stack.enter_context(_wandb(config, config.wandb, student)))
+            listeners.append(_wandb(stack, config, config.wandb, student))
         if config.trackio is not None and process_rank() == 0:
-            listeners.append(stack.enter_context(_trackio(config, config.trackio, student)))
+            listeners.append(_trackio(stack, config, config.trackio, student))
         yield listeners
 
 
-@contextmanager
 def _wandb(
-    config: Config, tracker: WandbSettings, student: StudentSettings
-) -> Iterator[StepListener]:
+    stack: ExitStack, config: Config, tracker: WandbSettings, student: StudentSettings
+) -> StepListener:
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when wandb is imported
     import wandb
 
-    with wandb.init(
-        project=tracker.project,
-        name=_run_name(config, student),
-        mode=tracker.mode,
-        dir=str(RunPaths.of(config).root),
-        config=_run_settings(config, student),
-        reinit="create_new",
-        settings=wandb.Settings(silent=True),
-    ) as run:
-        yield lambda step: run.log(_values(step, tracker, wandb.Table), step=step.step)
+    run = stack.enter_context(
+        wandb.init(
+            **_run_settings(config, tracker, student),
+            mode=tracker.mode,
+            dir=str(RunPaths.of(config).root),
+            reinit="create_new",
+            settings=wandb.Settings(silent=True),
+        )
+    )
+    return lambda step: run.log(_values(step, tracker, wandb.Table), step=step.step)
 
 
-@contextmanager
 def _trackio(
-    config: Config, tracker: TrackerSettings, student: StudentSettings
-) -> Iterator[StepListener]:
+    stack: ExitStack, config: Config, tracker: TrackerSettings, student: StudentSettings
+) -> StepListener:
     try:
         import trackio
     except ImportError:
@@ -165,25 +134,23 @@ def _trackio(
             "trackio: run `pip install '.[trackio]'` first, or set trackio: null"
         ) from None
     run = trackio.init(
-        project=tracker.project,
-        name=_run_name(config, student),
-        config=_run_settings(config, student),
+        **_run_settings(config, tracker, student),
         embed=False,
         auto_log_gpu=False,  # its rows have no step
         auto_log_cpu=False,
     )
-    try:
-        yield lambda step: run.log(_values(step, tracker, trackio.Table), step=step.step)
-    finally:
-        run.finish()
+    stack.callback(run.finish)
+    return lambda step: run.log(_values(step, tracker, trackio.Table), step=step.step)
 
 
-def _run_name(config: Config, student: StudentSettings) -> str:
-    return f"{config.name}/{student.name}"
-
-
-def _run_settings(config: Config, student: StudentSettings) -> dict[str, Any]:
-    return {**student.model_dump(mode="json"), "model": config.model.name}
+def _run_settings(
+    config: Config, tracker: TrackerSettings, student: StudentSettings
+) -> dict[str, Any]:
+    return {
+        "project": tracker.project,
+        "name": f"{config.name}/{student.name}",
+        "config": {**student.model_dump(mode="json"), "model": config.model.name},
+    }
 
 
 def _values(step: Step, tracker: TrackerSettings, table: Any) -> dict[str, Any]:
@@ -202,9 +169,7 @@ def _values(step: Step, tracker: TrackerSettings, table: Any) -> dict[str, Any]:
 class ProgressBarCallback(ProgressCallback):  # type: ignore[misc]
     """One bar per training with its name, the time left and the loss; a line per evaluation."""
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Starts the bar; a resumed training starts it where it stopped."""
         self.current_step = state.global_step
         if state.is_world_process_zero:
@@ -212,24 +177,17 @@ class ProgressBarCallback(ProgressCallback):  # type: ignore[misc]
                 str(args.run_name), " steps", state.max_steps, initial=state.global_step
             )
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **rest: Any,
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         """Shows the main numbers; metrics.jsonl holds all of them."""
-        if logs is None or self.training_bar is None:
+        if self.training_bar is None:
             return
         if "loss" in logs:
             self.training_bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
-        elif "eval_rows" in logs:
-            loss, strict = logs.get("eval_loss"), logs.get("eval_strict")
+        elif "val_rows" in logs:
+            loss, strict = logs.get("val_loss"), logs["strict"]
             self.training_bar.write(
                 f"epoch {state.epoch:g}: "
                 f"val loss {'none' if loss is None else format(loss, '.3f')}, "
                 f"strict {'none' if strict is None else format(strict, '.1%')} "
-                f"of {logs['eval_rows']} rows"
+                f"of {logs['val_rows']} rows"
             )

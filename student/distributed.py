@@ -51,15 +51,20 @@ def shard_for_rank(items: list[_T]) -> list[_T]:
     return items[process_rank() :: distributed.get_world_size()] if is_distributed() else items
 
 
+def all_gather(value: _T) -> list[_T]:
+    """The values of all processes."""
+    if not is_distributed():
+        return [value]
+    values: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(values, value)
+    return values
+
+
 def gather_shards(shard: list[_T]) -> list[_T]:
     """The items of all processes, in the order before `shard_for_rank`."""
-    if not is_distributed():
-        return shard
-    world_size = distributed.get_world_size()
-    shards: list[list[_T]] = [[] for _ in range(world_size)]
-    distributed.all_gather_object(shards, shard)
+    shards = all_gather(shard)
     count = sum(map(len, shards))
-    return [shards[index % world_size][index // world_size] for index in range(count)]
+    return [shards[index % len(shards)][index // len(shards)] for index in range(count)]
 
 
 def all_reduce_sum(value: torch.Tensor) -> torch.Tensor:
@@ -67,15 +72,6 @@ def all_reduce_sum(value: torch.Tensor) -> torch.Tensor:
     if is_distributed():
         distributed.all_reduce(value)
     return value
-
-
-def all_reduce_max(count: int) -> int:
-    """The highest count of all processes."""
-    if not is_distributed():
-        return count
-    counts = [0] * distributed.get_world_size()
-    distributed.all_gather_object(counts, count)
-    return max(counts)
 
 
 def all_reduce_gradients(weights: Iterable[torch.nn.Parameter]) -> None:

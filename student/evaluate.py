@@ -1,6 +1,7 @@
 """Epoch-end evaluation: greedy generation on val, scored by the code rules."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from config.schema import Config
@@ -19,12 +20,12 @@ SAMPLES = 3  # val rows whose answers a tracker may show
 
 
 class Evaluation(NamedTuple):
-    """The code rules' verdicts on generated val answers."""
+    """The code rules' verdicts on generated val answers; fields as in `Step`."""
 
-    strict: float | None  # share of the decided rows that pass every must-rule
-    rules: dict[str, float]  # adherence by rule
-    rows: int
-    samples: tuple[Sample, ...] = ()
+    strict: float | None
+    rules: dict[str, float]
+    val_rows: int
+    samples: list[dict[str, str]]
 
 
 def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Evaluation:
@@ -37,26 +38,36 @@ def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Eval
     answers = [
         _answer(builder, row, ids, max_tokens) for row, ids in zip(rows, generated, strict=True)
     ]
+    strict_share, rules = adherence(builder, rows, answers)
+    shown = SAMPLES if config.shows_samples else 0
+    samples = [
+        Sample(row=row.id, question=row.question, answer=answer.text).model_dump()
+        for row, answer in list(zip(rows, answers, strict=True))[:shown]
+    ]
+    return Evaluation(strict_share, rules, len(rows), samples)
+
+
+def adherence(
+    builder: RequestBuilder, rows: Iterable[Row], answers: Iterable[Answer]
+) -> tuple[float | None, dict[str, float]]:
+    """The share of answers that pass every must-rule, and the adherence by rule, by code rules.
+
+    Undecided answers do not count; None where all are undecided.
+    """
+    rows_by_id = {row.id: row for row in rows}
     scores: list[bool] = []
     passes: dict[str, list[bool]] = defaultdict(list)
-    for row, answer in zip(rows, answers, strict=True):
-        verdicts = code_verdicts(builder.rules, builder.prompt, answer.shown(row), answer)
+    for answer in answers:
+        row = answer.shown(rows_by_id[answer.row])
+        verdicts = code_verdicts(builder.rules, builder.prompt, row, answer)
         score = strict(verdicts, builder.rules)
         if score is not None:
             scores.append(score)
         for verdict in verdicts:
             if verdict.outcome in ("pass", "fail"):
                 passes[verdict.rule].append(verdict.outcome == "pass")
-    shown = SAMPLES if config.shows_samples else 0
-    return Evaluation(
-        strict=sum(scores) / len(scores) if scores else None,
-        rules={rule: sum(values) / len(values) for rule, values in passes.items()},
-        rows=len(rows),
-        samples=tuple(
-            Sample(row=row.id, question=row.question, answer=answer.text)
-            for row, answer in zip(rows[:shown], answers, strict=False)
-        ),
-    )
+    rules = {rule: sum(outcomes) / len(outcomes) for rule, outcomes in passes.items()}
+    return sum(scores) / len(scores) if scores else None, rules
 
 
 def _answer(builder: RequestBuilder, row: Row, ids: list[int], max_tokens: int) -> Answer:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from config.peft_methods import served_as
 from config.schema import Config
 from config.training import StudentSettings
-from data.answers import Answer, read_answers
+from data.answers import read_answers
 from data.atomic_write import write_text
 from data.readers.write_back import write_back
 from data.rows import Row
@@ -17,10 +17,10 @@ from engine.base import Adapter, Engine
 from engine.batch_job import Task, run_job
 from engine.merge_adapter import ADAPTER_CONFIG, save_merged
 from engine.request_builder import RequestBuilder, View
-from judge.checks.check import code_verdicts
 from judge.labels import best_by_row
-from judge.metrics.verdict_table import strict
 from student.checkpoint import writing
+from student.evaluate import adherence
+from student.ranking import best_first, reason
 from student.records import RankedStudent, StudentChoice
 from student.train import read_result
 
@@ -112,40 +112,22 @@ def choose_best(config: Config, builder: RequestBuilder) -> StudentChoice:
     The hidden set plays no part in the choice.
     """
     run = RunPaths.of(config)
-    rows = {row.id: row for row in run.rows("val")}
-    ranked = []
+    rows, ranked = run.rows("val"), []
     for student in config.students:
         result = read_result(run.student(student.name))
         answers = read_answers(run.answers(f"student/{student.name}"))
         ranked.append(
             RankedStudent(
                 name=student.name,
-                strict=_strict_share(builder, rows, answers),
+                strict=adherence(builder, rows, answers)[0],
                 val_loss=result.val_loss,
                 best_epoch=result.best_epoch,
                 settings=student.model_dump(mode="json", exclude={"name"}),
                 seconds=result.seconds,
             )
         )
-    ranked.sort(key=lambda student: (-(student.strict or 0), student.val_loss or 0))
-    best = ranked[0]
-    rate = "no rule decided" if best.strict is None else f"strict adherence {best.strict:.1%}"
-    why = f"{rate} on {len(rows)} val rows by the code rules, the highest of {len(ranked)}"
-    if len(ranked) > 1 and ranked[1].strict == best.strict:
-        why += "; equal to the next, and lower val loss"
-    return StudentChoice(best=best.name, why=why, ranked=tuple(ranked))
-
-
-def _strict_share(
-    builder: RequestBuilder, rows: dict[str, Row], answers: Iterable[Answer]
-) -> float | None:
-    scores = []
-    for answer in answers:
-        row = answer.shown(rows[answer.row])
-        verdicts = code_verdicts(builder.rules, builder.prompt, row, answer)
-        scores.append(strict(verdicts, builder.rules))
-    decided = [score for score in scores if score is not None]
-    return sum(decided) / len(decided) if decided else None
+    ranked = best_first(ranked)
+    return StudentChoice(best=ranked[0].name, why=reason(ranked, len(rows)), ranked=tuple(ranked))
 
 
 def _export(run: RunPaths, adapter: Adapter, base: str) -> None:

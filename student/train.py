@@ -38,7 +38,8 @@ from student.evaluate import evaluate
 from student.forward import base_only
 from student.model import load_student, trainable
 from student.prefix_cache import common_prefix
-from student.records import Step, TrainingResult
+from student.ranking import best_first
+from student.records import TrainingResult
 from student.trainer import AnswerTrainer, TrainingTask
 
 
@@ -138,7 +139,7 @@ def _train(
     if process_rank() == 0:
         if is_sharded(model):  # the other processes stop here
             model = load_base(builder.model, dtype=torch.float32)
-        best = best_step(metrics.steps)
+        best = best_first(step for step in metrics.steps if step.val_rows is not None)[0]
         load_trained(model, checkpoints / f"checkpoint-{best.step}")
         save_trained(model, folder)  # a second stage starts from it
         result = TrainingResult(
@@ -189,18 +190,6 @@ def _training_task(
             for answer in answers
         ]
     return replace(task, retention=examples, retention_weight=retention.weight)
-
-
-def best_step(steps: Sequence[Step]) -> Step:
-    """The evaluation with the highest strict adherence on val; equals differ by val loss."""
-    infinite = float("inf")
-    return max(
-        (step for step in steps if step.val_rows is not None),
-        key=lambda step: (
-            -1.0 if step.strict is None else step.strict,
-            -(infinite if step.val_loss is None else step.val_loss),
-        ),
-    )
 
 
 def last_complete(checkpoints: Path) -> Path | None:

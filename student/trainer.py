@@ -27,8 +27,8 @@ from student.collator import Example
 from student.distiller import Distiller, retention_losses
 from student.distributed import (
     SHARDED_OPTIMIZER,
+    all_gather,
     all_reduce_gradients,
-    all_reduce_max,
     all_reduce_sum,
     is_sharded,
     load_sharded_optimizer,
@@ -131,7 +131,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         if is_sharded(self.model):
             passes = distiller.count_passes(examples)
             shortest = min(self.task.train, key=lambda example: example.length)
-            for _ in range(all_reduce_max(passes) - passes):
+            for _ in range(max(all_gather(passes)) - passes):
                 yield from (loss * 0 for loss in distiller.losses([shortest]))
 
     def _backward(
@@ -202,14 +202,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         # in mixed precision, as the adapter is served
         with self.compute_loss_context_manager(), torch.no_grad(), unsharded(self.model):
             if self.task.val:
-                metrics["eval_loss"] = self._val_loss()
-            evaluation = self.evaluate_answers(self.model)
-        if evaluation.strict is not None:
-            metrics["eval_strict"] = evaluation.strict
-        metrics["eval_rows"] = evaluation.rows
-        metrics |= {f"eval_rule/{rule}": rate for rule, rate in evaluation.rules.items()}
-        if evaluation.samples:
-            metrics["eval_samples"] = [sample.model_dump() for sample in evaluation.samples]
+                metrics["val_loss"] = self._val_loss()
+            metrics |= self.evaluate_answers(self.model)._asdict()
         self.model.train()
         self.log(metrics)
         handler = self.callback_handler

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from student.ranking import best_first, reason
 from student.records import LeaderboardCell, SearchResult, Trial, TrialState
 
 _NOT_COMPLETED: dict[TrialState, str] = {
@@ -25,15 +26,8 @@ def search_result(trials: Sequence[Trial]) -> SearchResult:
 
 
 def rank_trials(trials: Iterable[Trial]) -> list[Trial]:
-    """The completed trials, best first: by strict adherence, then by val loss."""
-    infinite = float("inf")
-    return sorted(
-        (trial for trial in trials if trial.state == "complete"),
-        key=lambda trial: (
-            1.0 if trial.strict is None else -trial.strict,
-            infinite if trial.val_loss is None else trial.val_loss,
-        ),
-    )
+    """The completed trials, best first."""
+    return best_first(trial for trial in trials if trial.state == "complete")
 
 
 def _leaderboard(trials: Sequence[Trial]) -> tuple[LeaderboardCell, ...]:
@@ -66,38 +60,20 @@ def outcome_line(trial: Trial) -> str:
     return f"{trial.name}: {strict}, val loss {loss}, {trial.seconds or 0:.0f} s"
 
 
-def leaderboard_table(result: SearchResult) -> str:
-    """The leaderboard, models × methods, as aligned lines of text."""
-    rows = [("model", "method", "best trial", "strict", "val loss", "trials")]
-    rows += [
-        (
-            Path(cell.model).name,
-            cell.method,
-            cell.best or "none",
-            "–" if cell.strict is None else f"{cell.strict:.1%}",
-            "–" if cell.val_loss is None else f"{cell.val_loss:.3f}",
-            str(cell.n),
-        )
+def leaderboard_lines(result: SearchResult) -> list[str]:
+    """One line per model and method: the number of trials, and the best one."""
+    trials = {trial.name: outcome_line(trial) for trial in result.trials}
+    return [
+        f"{Path(cell.model).name}, {cell.method}: {cell.n} trials; best "
+        f"{trials[cell.best] if cell.best else 'none'}"
         for cell in result.leaderboard
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
 
 
 def _why(completed: Sequence[Trial], trials: Sequence[Trial]) -> str:
     counts = {state: sum(trial.state == state for trial in trials) for state in _NOT_COMPLETED}
-    others = ", ".join(f"{n} {_NOT_COMPLETED[state]}" for state, n in counts.items() if n)
-    suffix = f"; {others}" if others else ""
-    if not completed:
-        reasons = [trial.reason for trial in trials if trial.reason]
-        return f"no trial completed{suffix}" + (f"; the last: {reasons[-1]}" if reasons else "")
-    best = completed[0]
-    rate = "no rule decided" if best.strict is None else f"strict adherence {best.strict:.1%}"
-    why = f"{rate} on {best.val_rows} val rows by the code rules, the highest of {len(completed)}"
-    ties = [trial.name for trial in completed[1:] if trial.strict == best.strict]
-    if ties and best.val_loss is not None:
-        why += f"; equal to {', '.join(ties)}, and the lowest val loss, {best.val_loss:.3f}"
-    return why + suffix
+    others = [f"{count} {_NOT_COMPLETED[state]}" for state, count in counts.items() if count]
+    if completed:
+        return "; ".join([reason(completed, completed[0].val_rows), *others])
+    reasons = [f"the last: {trial.reason}" for trial in trials if trial.reason][-1:]
+    return "; ".join(["no trial completed", *others, *reasons])
