@@ -1,111 +1,122 @@
-"""Where each way to learn stands: strict adherence over seeds, share of the gap, differences.
+"""Standings of training recipes: strict adherence over seeds, share of the gap, differences.
 
-The seeds of one way answer the same questions, so intervals are clustered by question: they tell
-how far other questions would move the mean over these seeds.
+All seeds of a recipe answer the same questions, so intervals are clustered by question: they say
+how much other questions would move the mean over these seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 
+from benchmarks.quality.runs import StrictScores
 from data.records import Record
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import clustered_interval, gap_closed, paired_difference
 
-StrictByRow = dict[str, bool]  # row → whether its answer passes every must-rule
-ENOUGH = 0.8  # share of the gap that an objective is asked to close
-FIRST = "ce"  # the way that others are compared with
+GAP_GOAL = 0.8  # share of the gap between base and teacher that a recipe should close
+REFERENCE = "ce"  # the recipe that the others are compared with
 
 
-class Standing(Record):
-    """One way to learn, from one number of answers."""
+class RecipeStanding(Record):
+    """One recipe, trained on one number of answers."""
 
-    way: str
+    recipe: str
     answers: int
-    seeds: tuple[float, ...]  # strict adherence, seed by seed
+    seeds: tuple[float, ...]  # strict adherence by seed
     strict: Interval  # of all seeds together
-    closed: Interval | None  # share of the gap; None: there is none to close
-    over_first: Interval | None  # strict, less that of FIRST from as many answers
+    gap: Interval | None  # share of the gap closed; None: there is no gap
+    over_reference: Interval | None  # strict minus that of REFERENCE from as many answers
 
 
-def standings(
-    base: StrictByRow,
-    teacher: StrictByRow,
-    found: Mapping[tuple[str, int], Mapping[int, StrictByRow]],
-) -> list[Standing]:
-    """One per way and number of answers, the most answers first."""
-    made = []
-    for (way, answers), by_seed in sorted(found.items(), key=lambda one: -one[0][1]):
-        first = found.get((FIRST, answers))
-        rows = [row for scores in by_seed.values() for row in scores]
-        ours = _flat(by_seed)
-        strict = clustered_interval(ours, rows)
+def recipe_standings(
+    base: StrictScores,
+    teacher: StrictScores,
+    scores: Mapping[tuple[str, int], Mapping[int, StrictScores]],
+) -> list[RecipeStanding]:
+    """The standings of (recipe, answers), the most answers first. `scores` are by seed."""
+    standings = []
+    for (recipe, answers), by_seed in sorted(scores.items(), key=lambda item: -item[0][1]):
+        rows = [row for seed_scores in by_seed.values() for row in seed_scores]
+        student = _flat(by_seed)
+        strict = clustered_interval(student, rows)
         assert strict is not None  # val has more than one question
-        above, below = ([float(arm[row]) for row in rows] for arm in (teacher, base))
-        closed = gap_closed(ours, above, below, rows, seed=0)
-        made.append(
-            Standing(
-                way=way,
+        upper, lower = ([float(arm[row]) for row in rows] for arm in (teacher, base))
+        gap = gap_closed(student, upper, lower, rows, seed=0)
+        difference = None
+        if recipe != REFERENCE and (REFERENCE, answers) in scores:
+            difference = paired_difference(student, _flat(scores[REFERENCE, answers]), rows)
+        standings.append(
+            RecipeStanding(
+                recipe=recipe,
                 answers=answers,
-                seeds=tuple(sum(scores.values()) / len(scores) for scores in by_seed.values()),
+                seeds=tuple(sum(passes.values()) / len(passes) for passes in by_seed.values()),
                 strict=strict,
-                closed=None if isinstance(closed, Refusal) else closed,
-                over_first=paired_difference(ours, _flat(first), rows)
-                if first and way != FIRST
-                else None,
+                gap=None if isinstance(gap, Refusal) else gap,
+                over_reference=difference,
             )
         )
-    return made
+    return standings
 
 
-def _flat(by_seed: Mapping[int, StrictByRow]) -> list[float]:
+def _flat(by_seed: Mapping[int, StrictScores]) -> list[float]:
     return [float(passes) for _, scores in sorted(by_seed.items()) for passes in scores.values()]
 
 
-def enough(found: Iterable[Standing], way: str, surely: bool) -> int | None:
-    """The fewest answers from which a way closes ENOUGH of the gap; surely: its interval too."""
+def answers_needed(
+    standings: Iterable[RecipeStanding], recipe: str, lower_bound: bool
+) -> int | None:
+    """The fewest answers with which a recipe closes GAP_GOAL of the gap.
+
+    `lower_bound`: the lower end of the interval must reach it, not just the estimate.
+    """
     return min(
         (
-            one.answers
-            for one in found
-            if one.way == way
-            and one.closed is not None
-            and (one.closed.low if surely else one.closed.value) >= ENOUGH
+            standing.answers
+            for standing in standings
+            if standing.recipe == recipe
+            and standing.gap is not None
+            and (standing.gap.low if lower_bound else standing.gap.value) >= GAP_GOAL
         ),
         default=None,
     )
 
 
-def tables(base: float, teacher: float, found: Sequence[Standing], ways: Mapping[str, str]) -> str:
-    """The standings, and from how many answers enough is closed, in Markdown."""
+def standings_page(
+    base: float,
+    teacher: float,
+    standings: Sequence[RecipeStanding],
+    descriptions: Mapping[str, str],
+) -> str:
+    """The standings, and the answers needed, in Markdown. `descriptions` are by recipe."""
     lines = [
         f"Strict adherence on the demo's val by the code rules: base {base:.1%}, prompted teacher "
         f"{teacher:.1%}. Brackets: 95 % intervals, clustered by question.",
         "",
-        f"| way | answers | strict | seeds | gap closed | strict less {FIRST} |",
+        f"| recipe | answers | strict | seeds | gap closed | strict minus {REFERENCE} |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for one in found:
-        seeds = ", ".join(f"{value:.1%}" for value in one.seeds)
+    for standing in standings:
+        seeds = ", ".join(f"{value:.1%}" for value in standing.seeds)
         lines.append(
-            f"| {one.way} | {one.answers} | {share(one.strict)} | {seeds} | "
-            f"{share(one.closed)} | {share(one.over_first, sign='+')} |"
+            f"| {standing.recipe} | {standing.answers} | {percent(standing.strict)} | {seeds} | "
+            f"{percent(standing.gap)} | {percent(standing.over_reference, sign='+')} |"
         )
-    lines += ["", *(f"- {way}: {said}" for way, said in ways.items()), ""]
+    lines += ["", *(f"- {recipe}: {text}" for recipe, text in descriptions.items()), ""]
     lines += [
-        f"| answers to close {ENOUGH:.0%} of the gap | mean | lower end of the interval |",
+        f"| answers to close {GAP_GOAL:.0%} of the gap | mean | lower end of the interval |",
         "| --- | --- | --- |",
     ]
-    several = [way for way in ways if len({one.answers for one in found if one.way == way}) > 1]
-    for way in several:
-        counts = [enough(found, way, surely) for surely in (False, True)]
-        said = ["more than were tried" if count is None else str(count) for count in counts]
-        lines.append(f"| {way} | {' | '.join(said)} |")
+    for recipe in descriptions:
+        sizes = {standing.answers for standing in standings if standing.recipe == recipe}
+        if len(sizes) > 1:
+            needed = [answers_needed(standings, recipe, bound) for bound in (False, True)]
+            cells = ["more than were tried" if n is None else str(n) for n in needed]
+            lines.append(f"| {recipe} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def share(interval: Interval | None, sign: str = "") -> str:
+def percent(interval: Interval | None, sign: str = "") -> str:
     """An interval in per cent; `sign` is a format's."""
     if interval is None:
         return "—"
-    value, low, high = (format(one, f"{sign}.1%") for one in astuple(interval))
+    value, low, high = (format(number, f"{sign}.1%") for number in astuple(interval))
     return f"{value} [{low}, {high}]"
