@@ -22,7 +22,7 @@ from benchmarks.quality.runs import (
     train_runs,
     val_verdicts,
 )
-from benchmarks.quality.standings import percent
+from benchmarks.quality.standings import per_cent
 from benchmarks.result_page import conditions, publish
 from config.checkout import ROOT
 from config.schema import Config
@@ -95,8 +95,8 @@ def probe_table(figures: ProbeFigures) -> str:
     ]
     for effect in figures.changes:
         lines.append(
-            f"| {effect.rule} | {effect.rows} | {percent(effect.without)} | "
-            f"{percent(effect.with_probes)} | {percent(effect.change, sign='+')} |"
+            f"| {effect.rule} | {effect.rows} | {per_cent(effect.without)} | "
+            f"{per_cent(effect.with_probes)} | {per_cent(effect.change, sign='+')} |"
         )
     return "\n".join(lines)
 

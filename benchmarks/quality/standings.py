@@ -97,8 +97,8 @@ def standings_page(
     for standing in standings:
         seeds = ", ".join(f"{value:.1%}" for value in standing.seeds)
         lines.append(
-            f"| {standing.recipe} | {standing.answers} | {percent(standing.strict)} | {seeds} | "
-            f"{percent(standing.gap)} | {percent(standing.over_reference, sign='+')} |"
+            f"| {standing.recipe} | {standing.answers} | {per_cent(standing.strict)} | {seeds} | "
+            f"{per_cent(standing.gap)} | {per_cent(standing.over_reference, sign='+')} |"
         )
     lines += ["", *(f"- {recipe}: {text}" for recipe, text in descriptions.items()), ""]
     lines += [
@@ -114,7 +114,7 @@ def standings_page(
     return "\n".join(lines)
 
 
-def percent(interval: Interval | None, sign: str = "") -> str:
+def per_cent(interval: Interval | None, sign: str = "") -> str:
     """An interval in per cent; `sign` is a format's."""
     if interval is None:
         return "—"
