@@ -87,10 +87,10 @@ def repaired(scored: ScoredCandidate) -> ScoredCandidate:
 
 
 class ScriptedEngine:
-    """Answers well from a question's own round on: a question "good at 2" in its third.
+    """Answers a question well from its own round on: "good at 2" in the third round.
 
-    One that is "deaf" answers badly even when it is told what is wrong, any other one then well.
-    Without the prompt it answers badly, a question that "base knows" aside.
+    In a repair turn it answers well, except for a "deaf" question. Without the prompt it answers
+    badly, except for a question that the "base knows".
     """
 
     identity = "scripted"
@@ -128,7 +128,7 @@ class ScriptedEngine:
 
 
 def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
-    """The demo's prompt and rules, with train rows that are answered well from a given round on."""
+    """The demo's prompt and rules; each train row gets a good answer from its round on."""
     settings = ["name=t", f"runs={folder}", "teacher.candidates=4", "teacher.repair=true"]
     settings += ["teacher.max_same_text_share=null", *changes]  # all rows learn the same text
     config = load_config(ROOT / "config/demo.yaml", settings)

@@ -1,4 +1,4 @@
-"""Likelihood of given answers: the tasks for them, and that each is asked once."""
+"""Log-probabilities of logged answers: their tasks, and that each is asked once."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def demo(folder: Path) -> Config:
 
 
 class SureEngine:
-    """Gives every token of a given answer the probability exp(−½); draws a word otherwise."""
+    """Gives every token of a logged answer the probability exp(−½); samples a word otherwise."""
 
     identity = "sure"
     max_length = 2048
@@ -55,12 +55,12 @@ class SureEngine:
         self.scored: list[Request] = []
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """In the order in which they come."""
+        """Completions in the order of the requests."""
         for request in requests:
             if request.scored_ids:
                 self.scored.append(request)
-                likely = (-0.5,) * len(request.scored_ids)
-                yield Completion(request.key, "", request.scored_ids, "stop", likely)
+                logprobs = (-0.5,) * len(request.scored_ids)
+                yield Completion(request.key, "", request.scored_ids, "stop", logprobs)
             else:
                 yield Completion(request.key, "Ten.", (1, 2), "stop")
 
@@ -69,22 +69,25 @@ class SureEngine:
 
 
 def test_the_same_tokens_behind_every_view(tmp_path: Path) -> None:
-    """Invariant 1, 2 and 4 for given answers: equal ids, passages as the arm sees them, no control.
-
-    The row's three passages do not fit; the arms' own tasks say how many are shown.
+    """Logged answers have equal ids in both views, the passages of the arm, and no control tokens
+    inside. The row's three passages do not all fit; the arm's usual tasks say how many are shown.
     """
     config = demo(tmp_path)
     builder = RequestBuilder(config)
-    given = best_by_row(ROWS)
-    assert given == {"both": ["At <|im_end|> ten.", "At 10."], "one": ["Behind the library."]}
+    logged = best_by_row(ROWS)
+    assert logged == {"both": ["At <|im_end|> ten.", "At 10."], "one": ["Behind the library."]}
     views = [View(prompted=True), View(prompted=False)]
-    tasks = [builder.scoring_tasks("scored/x", ROWS, view, given) for view in views]
-    for view, made in zip(views, tasks, strict=True):
-        assert [(task.row, task.sample) for task in made] == [("both", 0), ("both", 1), ("one", 0)]
-        own = {t.row: t for t in builder.tasks("x", ROWS, view, config.predict.sampling)}
-        for task in made:
-            assert task.request.prompt_ids == own[task.row].request.prompt_ids
-            assert task.dropped == own[task.row].dropped == (task.row == "both") * 2
+    tasks = [builder.scoring_tasks("scored/x", ROWS, view, logged) for view in views]
+    for view, of_view in zip(views, tasks, strict=True):
+        assert [(task.row, task.sample) for task in of_view] == [
+            ("both", 0),
+            ("both", 1),
+            ("one", 0),
+        ]
+        usual = {task.row: task for task in builder.tasks("x", ROWS, view, config.predict.sampling)}
+        for task in of_view:
+            assert task.request.prompt_ids == usual[task.row].request.prompt_ids
+            assert task.dropped == usual[task.row].dropped == (task.row == "both") * 2
     for prompted, plain in zip(*tasks, strict=True):
         assert prompted.request.scored_ids == plain.request.scored_ids
         ids, end = plain.request.scored_ids, builder.renderer.template.end_of_turn
@@ -92,17 +95,17 @@ def test_the_same_tokens_behind_every_view(tmp_path: Path) -> None:
 
 
 def test_asked_once_and_a_new_label_asks_only_what_it_changes(tmp_path: Path) -> None:
-    """3 answers of 2 rows; a rerun asks none; a third row's new label asks one more."""
+    """3 answers of 2 rows; a rerun asks none; a new label on a third row asks one more."""
     config = demo(tmp_path)
     engine, path = SureEngine(), RunPaths.of(config).answers("scored/teacher")
     assert (
         generate(config, TeacherModels(engine), accept_changes=False)["scored/teacher"].requested
         == 3
     )
-    found = perplexities({"teacher": read_answers(path)})["teacher"]
-    assert found.value == pytest.approx(2.718281828**0.5)
-    assert (found.n, found.left_out) == (3, 0)
-    assert found.tokens == sum(len(request.scored_ids) for request in engine.scored)
+    perplexity = perplexities({"teacher": read_answers(path)})["teacher"]
+    assert perplexity.value == pytest.approx(2.718281828**0.5)
+    assert (perplexity.n, perplexity.left_out) == (3, 0)
+    assert perplexity.tokens == sum(len(request.scored_ids) for request in engine.scored)
     again = generate(config, TeacherModels(engine), accept_changes=False)["scored/teacher"]
     assert (again.requested, again.reused, len(engine.scored)) == (0, 3, 3)
     changed = [*ROWS[:2], ROWS[2].model_copy(update={"labels": ("GigaChat",)})]

@@ -1,4 +1,4 @@
-"""Shards of a teacher run: each row in one, joined to what an undivided run writes, or refused."""
+"""Shards of a teacher run: merged to the files of an undivided run, or refused."""
 
 import json
 from collections import Counter
@@ -29,7 +29,7 @@ TRAIN = "candidates/train"
 
 
 class KeyedEngine(FakeEngine):
-    """One answer in three obeys the demo's rules, as the request's key decides; out of order."""
+    """One answer in three passes the demo's rules, by the request's key; they come out of order."""
 
     max_length = 2048
 
@@ -45,11 +45,11 @@ class KeyedEngine(FakeEngine):
 
 
 def experiment(folder: Path, *changes: str) -> Config:
-    """40 train and 12 val rows; two of val ask the same, and one of each split is too long."""
-    own = ["name=t", f"runs={folder}", "teacher.candidates=4"]
-    own += ["teacher.max_same_text_share=null"]  # all rows learn one of two texts
-    own += ["prompt.examples=null"]  # short prompts are rendered sooner
-    config = load_config(ROOT / "config/demo.yaml", [*own, *changes])
+    """40 train and 12 val rows; two val rows are equal, and one row per split is too long."""
+    settings = ["name=t", f"runs={folder}", "teacher.candidates=4"]
+    settings += ["teacher.max_same_text_share=null"]  # all rows learn one of two texts
+    settings += ["prompt.examples=null"]  # short prompts are rendered sooner
+    config = load_config(ROOT / "config/demo.yaml", [*settings, *changes])
     passages = (Context(text="The museum opens at ten in the morning."),)
     for split, count in (("train", 40), ("val", 12)):
         rows = [
@@ -67,7 +67,7 @@ def experiment(folder: Path, *changes: str) -> Config:
 
 
 def answered(folder: Path, count: int, *changes: str) -> Config:
-    """A run whose shards are done."""
+    """A run whose shards are all generated."""
     config = experiment(folder, *changes)
     for number in range(1, count + 1):
         engine = KeyedEngine(number, folder / "paid")
@@ -81,14 +81,15 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def files(config: Config) -> dict[str, bytes]:
-    """What lies among the answers, locks left out."""
+    """The files of the answers folder by name, without locks."""
     folder = RunPaths.of(config).root / "answers"
-    found = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def test_merged_shards_are_what_an_undivided_run_writes(tmp_path: Path) -> None:
-    """Byte for byte, settings included; likely tokens by key; and then nothing is left to ask."""
+    """Byte for byte, with fingerprints and verdicts; top log-probabilities by key. Nothing is left
+    to ask."""
     whole = experiment(tmp_path / "whole")
     generate(whole, TeacherModels(KeyedEngine(0, tmp_path / "paid")), False)
     config = answered(tmp_path / "parts", 3)
@@ -100,31 +101,34 @@ def test_merged_shards_are_what_an_undivided_run_writes(tmp_path: Path) -> None:
         if "candidates" in arm:
             assert verdicts_path(path).read_bytes() == verdicts_path(other).read_bytes()
         assert merged[arm] == MergeSummary(3, len(read_answers(path)), 1, 0)
-    assert Counter(a.sample for a in read_answers(RunPaths.of(config).answers(TRAIN)))[1] > 10
+    assert (
+        Counter(answer.sample for answer in read_answers(RunPaths.of(config).answers(TRAIN)))[1]
+        > 10
+    )
     for arm in ("candidates/train", "candidates/val"):
-        joined, one = (
-            read_top_logprobs(top_logprobs_path(RunPaths.of(c).answers(arm)))
-            for c in (config, whole)
+        merged_logprobs, whole_logprobs = (
+            read_top_logprobs(top_logprobs_path(RunPaths.of(run).answers(arm)))
+            for run in (config, whole)
         )
-        assert joined.keys() == one.keys() and len(joined) > 12
-        for key in joined:
-            assert np.array_equal(joined[key].ids, one[key].ids)
+        assert merged_logprobs.keys() == whole_logprobs.keys() and len(merged_logprobs) > 12
+        for key in merged_logprobs:
+            assert np.array_equal(merged_logprobs[key].ids, whole_logprobs[key].ids)
     again = generate(config, TeacherModels(KeyedEngine(1, tmp_path / "none")), False)
-    assert sum(done.requested for done in again.values()) == 0
+    assert sum(summary.requested for summary in again.values()) == 0
     before = files(config)
     merge_shards(config, FakeEngine.identity)
     assert files(config) == before and not any("merging" in name for name in before)
 
 
-def _lose_the_end(path: Path) -> None:
+def _truncate(path: Path) -> None:
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
 
 
-def _double(path: Path) -> None:
+def _duplicate_line(path: Path) -> None:
     path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[0])
 
 
-def _change_meaning(path: Path) -> None:
+def _change_fingerprint(path: Path) -> None:
     fingerprint_path(path).write_text(json.dumps({"seed": 7}))
 
 
@@ -132,85 +136,89 @@ def _rename(path: Path) -> None:
     path.write_bytes(path.with_name(path.name.replace("2-of", "3-of")).read_bytes())
 
 
-def _divide_anew(path: Path) -> None:
+def _second_sharding(path: Path) -> None:
     path.with_name(path.name.replace("2-of-3", "1-of-2")).write_bytes(b"")
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a missing shard": (Path.unlink, r"of 3 shards 2 are missing; run .* --shard 2/3"),
-    "an unfinished one": (_lose_the_end, r"train\.jsonl: \d+ rows without an answer: train-.*2/3"),
-    "lost likely tokens": (
+    "an unfinished shard": (_truncate, r"train\.jsonl: \d+ rows without an answer: train-.*2/3"),
+    "lost log-probabilities": (
         lambda path: top_logprobs_path(path).unlink(),
         r"train\.jsonl: \d+ rows without an answer: train-.*--shard 2/3",
     ),
-    "a doubled answer": (_double, r"2-of-3\.jsonl: row train-\d+, answer 0 is there twice"),
-    "other settings": (_change_meaning, r"2-of-3\.jsonl: was made with other settings than .*1-of"),
+    "a doubled answer": (_duplicate_line, r"2-of-3\.jsonl: row train-\d+, answer 0 is there twice"),
+    "other settings": (
+        _change_fingerprint,
+        r"2-of-3\.jsonl: was made with other settings than .*1-of",
+    ),
     "lost settings": (
         lambda path: fingerprint_path(path).unlink(),
         r"fingerprint\.json: cannot be read",
     ),
     "a renamed shard": (_rename, r"2-of-3\.jsonl: row train-\d+ belongs to shard 3 of 3"),
-    "two ways to divide": (_divide_anew, r"shards of 2 and 3"),
+    "two ways to divide": (_second_sharding, r"shards of 2 and 3"),
 }
 
 
 @pytest.fixture(scope="module")
-def divided(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A merged run of three shards, which no test leaves changed."""
+def sharded(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A merged run of three shards; every test restores it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        config = answered(tmp_path_factory.mktemp("divided"), 3)
+        config = answered(tmp_path_factory.mktemp("sharded"), 3)
         merge_shards(config, FakeEngine.identity)
     return config
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_cannot_be_proven_is_refused_and_changes_nothing(divided: Config, fault: str) -> None:
-    """8 faults of one shard: one line that names it, and the files as they were before."""
-    spoil, message = FAULTS[fault]
-    before = files(divided)
-    spoil(RunPaths.of(divided).answers(f"{TRAIN}.shard-2-of-3"))
-    spoilt = files(divided)
+def test_a_faulty_shard_is_refused_and_nothing_changes(sharded: Config, fault: str) -> None:
+    """8 faults of one shard: an error of one line that names it; the files stay as they were."""
+    break_shard, message = FAULTS[fault]
+    before = files(sharded)
+    break_shard(RunPaths.of(sharded).answers(f"{TRAIN}.shard-2-of-3"))
+    faulty = files(sharded)
     try:
-        assert spoilt != before
-        with pytest.raises(DataError, match=message) as refused:
-            merge_shards(divided, FakeEngine.identity)
-        assert "\n" not in str(refused.value)
-        assert files(divided) == spoilt
+        assert faulty != before
+        with pytest.raises(DataError, match=message) as error:
+            merge_shards(sharded, FakeEngine.identity)
+        assert "\n" not in str(error.value)
+        assert files(sharded) == faulty
     finally:
-        folder = RunPaths.of(divided).root / "answers"
-        for name in spoilt.keys() - before.keys():
+        folder = RunPaths.of(sharded).root / "answers"
+        for name in faulty.keys() - before.keys():
             (folder / name).unlink()
         for name, content in before.items():
             (folder / name).write_bytes(content)
 
 
-def test_a_shard_under_way_is_not_merged(divided: Config) -> None:
-    """Its writer is named."""
+def test_a_running_shard_is_not_merged(sharded: Config) -> None:
+    """The error names the writing process."""
     with (
-        lock_file(RunPaths.of(divided).answers(f"{TRAIN}.shard-2-of-3")),
+        lock_file(RunPaths.of(sharded).answers(f"{TRAIN}.shard-2-of-3")),
         pytest.raises(DataError, match=r"2-of-3\.jsonl: process \d+ is writing it"),
     ):
-        merge_shards(divided, FakeEngine.identity)
+        merge_shards(sharded, FakeEngine.identity)
 
 
-def test_a_merge_follows_the_settings_of_today(divided: Config) -> None:
-    """Others than the shards' are refused with a diff; fewer answers to keep leave some out."""
-    folder = RunPaths.of(divided).root.parent
+def test_a_merge_uses_the_current_settings(sharded: Config) -> None:
+    """Settings that differ from the shards' are refused with a diff; a lower max_selected drops
+    answers."""
+    folder = RunPaths.of(sharded).root.parent
     with pytest.raises(DataError, match="other settings: seed 0 → 1"):
         merge_shards(experiment(folder, "seed=1"), FakeEngine.identity)
     more = answered(folder / "more", 2, "teacher.max_selected=2")
     fewer = experiment(folder / "more", "teacher.max_selected=1")
     merged = merge_shards(fewer, FakeEngine.identity)[TRAIN]
-    drawn = sum(
+    sampled = sum(
         len(read_answers(RunPaths.of(more).answers(f"{TRAIN}.shard-{number}-of-2")))
         for number in (1, 2)
     )
-    assert merged.dropped == drawn - merged.answers > 0
+    assert merged.dropped == sampled - merged.answers > 0
 
 
 def test_a_row_is_in_one_shard_whatever_other_rows_there_are() -> None:
-    """Pinned: machines and later versions must agree. 7 shards of 10,000 rows are even to 10 %."""
+    """Pinned, because machines and versions must agree. 7 shards of 10,000 rows: within 10 %."""
     assert [shard_number(row, 7) for row in ("a", "b", "вопрос", "\ud800")] == [5, 1, 2, 2]
     sizes = Counter(shard_number(f"row-{at}", 7) for at in range(10_000))
     assert sorted(sizes) == [1, 2, 3, 4, 5, 6, 7]
@@ -221,7 +229,7 @@ def test_a_row_is_in_one_shard_whatever_other_rows_there_are() -> None:
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "a/b", "-1/4", "1/0", "1/4/2", ""])
-def test_a_shard_that_is_none_is_refused(text: str) -> None:
-    """With the form that is meant."""
+def test_a_malformed_shard_is_refused(text: str) -> None:
+    """The error shows the form."""
     with pytest.raises(ConfigError, match=r"give it as I/N, from 1/N to N/N"):
         parse_shard(text)

@@ -1,4 +1,4 @@
-"""The choice among candidates: counts worked out by hand, and what adds up whatever comes."""
+"""Rejection sampling: counts worked out by hand, and sums that hold for any candidates."""
 
 import itertools
 import random
@@ -45,8 +45,8 @@ def test_the_best_breaks_fewest_should_rules_and_is_then_the_likeliest() -> None
     assert (counts.broken_rules, counts.rows_selected) == ({"must": 1}, 1)
 
 
-def test_what_is_no_answer_is_never_kept() -> None:
-    """Cut, empty, copied and too long candidates are counted each under their own name."""
+def test_unusable_candidates_are_never_selected() -> None:
+    """Truncated, empty, duplicate and too long candidates each have their own outcome."""
     candidates = [
         candidate("r", 0, text="same"),
         candidate("r", 1, text="same"),
@@ -66,8 +66,8 @@ def test_what_is_no_answer_is_never_kept() -> None:
     assert counts.rows_left_out == {"too_long": ("s",)}
 
 
-def test_one_text_is_no_more_than_its_share_of_what_is_learnt() -> None:
-    """Of ten rows with the fixed sentence two stay beside three others, evenly spread: 2 ≤ 0.4 · 5,
+def test_one_text_is_at_most_its_share_of_the_selected_answers() -> None:
+    """Of ten rows with the same text two stay beside three others, evenly spread: 2 ≤ 0.4 · 5, but
     3 > 0.4 · 6."""
     candidates = [candidate(f"r{row}", 0, text="fixed") for row in range(10)]
     for at in (5, 3, 0):
@@ -85,27 +85,26 @@ def test_one_text_is_no_more_than_its_share_of_what_is_learnt() -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_as_much_of_every_text_stays_as_the_share_allows(seed: int) -> None:
-    """The bound is the largest that fits, found by trying all: with one more it would not fit."""
+def test_as_many_copies_stay_as_the_share_allows(seed: int) -> None:
+    """The number of copies equals the largest that fits, found by trying all."""
     rng = random.Random(seed)
     texts = [f"text {rng.choice((0, 0, 0, 1, 1, row + 2))}" for row in range(60)]
     candidates = [candidate(f"r{row}", 0, text=text) for row, text in enumerate(texts)]
     share = rng.uniform(0.02, 1)
-    had = Counter(texts)
+    copies = Counter(texts)
 
-    def left(most: int) -> list[int]:
-        return [min(count, most) for count in had.values()]
+    def remaining(most: int) -> list[int]:
+        return [min(count, most) for count in copies.values()]
 
-    fitting = [most for most in range(1, 61) if most <= share * sum(left(most))]
+    fitting = [most for most in range(1, 61) if most <= share * sum(remaining(most))]
     answers, _ = selected(candidates, 1, max_same_text_share=share)
     stay = Counter(answer.text for answer in answers)
-    assert sorted(stay.values()) == sorted(left(max(fitting, default=1)))
+    assert sorted(stay.values()) == sorted(remaining(max(fitting, default=1)))
 
 
 def test_a_row_is_settled_by_enough_distinct_flawless_answers() -> None:
-    """A broken should-rule, a missing verdict or a copy does not settle it; a prompt too long does.
-
-    What only a label could decide does not keep it open: no candidate would ever settle it.
+    """A broken should-rule, a missing verdict or a duplicate does not settle it; a prompt that is
+    too long does. Nor does a missing label keep it open: no candidate would ever settle it.
     """
     flawless, other = candidate("r", 0), candidate("r", 1)
     assert is_settled([flawless], max_selected=1)
@@ -120,11 +119,15 @@ def test_a_row_is_settled_by_enough_distinct_flawless_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mine", "base", "better"),
+    ("counts", "base", "better"),
     [
-        (RuleCounts(0, 0, 3, 0), RuleCounts(1, 0, 0, 0), True),  # a must-rule outweighs all others
+        (
+            RuleCounts(0, 0, 3, 0),
+            RuleCounts(1, 0, 0, 0),
+            True,
+        ),  # a must-rule outweighs should-rules
         (RuleCounts(0, 0, 1, 0), RuleCounts(0, 0, 2, 0), True),
-        (RuleCounts(0, 0, 1, 0), RuleCounts(0, 0, 1, 0), False),  # a tie teaches nothing
+        (RuleCounts(0, 0, 1, 0), RuleCounts(0, 0, 1, 0), False),  # a tie
         (RuleCounts(0, 0, 2, 0), RuleCounts(0, 0, 1, 0), False),
         (RuleCounts(0, 0, 1, 0), RuleCounts(0, 0, 0, 0), False),
         (
@@ -134,29 +137,34 @@ def test_a_row_is_settled_by_enough_distinct_flawless_answers() -> None:
         ),  # the counterweight
     ],
 )
-def test_the_base_is_beaten_tied_or_wins(mine: RuleCounts, base: RuleCounts, better: bool) -> None:
-    assert beats_base(mine, base) is better
+def test_the_base_is_beaten_tied_or_wins(
+    counts: RuleCounts, base: RuleCounts, better: bool
+) -> None:
+    assert beats_base(counts, base) is better
 
 
-def test_better_is_known_or_open() -> None:
-    """Missing verdicts filled in every way: known where all agree, open where they do not."""
+def test_a_missing_verdict_matters_only_if_it_could_decide() -> None:
+    """Missing verdicts are filled in every way: known where all ways agree, else None."""
 
-    def filled(one: RuleCounts) -> list[RuleCounts]:
-        musts, shoulds = range(one.must_open + 1), range(one.should_open + 1)
+    def filled(counts: RuleCounts) -> list[RuleCounts]:
+        musts, shoulds = range(counts.must_open + 1), range(counts.should_open + 1)
         broken = itertools.product(musts, shoulds)
-        return [RuleCounts(one.must_broken + a, 0, one.should_broken + b, 0) for a, b in broken]
+        return [
+            RuleCounts(counts.must_broken + a, 0, counts.should_broken + b, 0) for a, b in broken
+        ]
 
     few = range(3)
     answers = [RuleCounts(0, 0, *rest) for rest in itertools.product(few, few)]
     bases = [RuleCounts(*each) for each in itertools.product(range(2), range(2), few, few)]
-    for mine, base in itertools.product(answers, bases):
-        every = {beats_base(a, b) for a in filled(mine) for b in filled(base)}
+    for counts, base in itertools.product(answers, bases):
+        every = {beats_base(a, b) for a in filled(counts) for b in filled(base)}
         assert None not in every
-        assert beats_base(mine, base) is (every.pop() if len(every) == 1 else None), (mine, base)
+        expected = every.pop() if len(every) == 1 else None
+        assert beats_base(counts, base) is expected, (counts, base)
 
 
-def test_only_what_beats_the_base_is_kept() -> None:
-    """Of five rows the base wins one and ties one: both are named; and one of its own is flawless.
+def test_only_candidates_that_beat_the_base_are_selected() -> None:
+    """Of five rows the base wins one and ties one, both are named; one base answer is flawless.
 
     Every answer beats a truncated answer of the base.
     """
@@ -168,8 +176,8 @@ def test_only_what_beats_the_base_is_kept() -> None:
         "both": (candidate("both", 0), candidate("both", 0)),
         "cut": (candidate("cut", 0, should), candidate("cut", 0, finish="length")),
     }
-    candidates = [mine for mine, _ in rows.values()]
-    base = {row: theirs for row, (_, theirs) in rows.items()}
+    candidates = [scored for scored, _ in rows.values()]
+    base = {row: of_base for row, (_, of_base) in rows.items()}
     answers, counts = selected(candidates, 1, base=base)
     assert [answer.row for answer in answers] == ["beaten", "both", "cut"]
     assert counts.rows_left_out == {"no_better_than_base": ("tied", "lost")}
@@ -178,9 +186,8 @@ def test_only_what_beats_the_base_is_kept() -> None:
 
 
 def test_a_missing_verdict_is_neither_a_pass_nor_a_fail() -> None:
-    """Undecided: not kept, not counted as breaking the rule, named by rule; mended by a verdict.
-
-    What only the row's label could decide is kept, as it is for every answer to the row, and said.
+    """Undecided: not selected, not counted as breaking the rule, and the rule is named. A rule that
+    lacks only the row's label does not exclude a candidate, and is counted.
     """
     candidates = [
         candidate("open", 0, ("missing", "pass")),
@@ -204,19 +211,19 @@ def test_every_row_and_every_candidate_is_counted_once(seed: int) -> None:
     outcomes: tuple[Outcome, ...] = get_args(Outcome)
     finishes: tuple[Finish, ...] = get_args(Finish)
 
-    def drawn(row: str, sample: int) -> ScoredCandidate:
-        both = (rng.choice(outcomes), rng.choice(outcomes))
+    def sampled(row: str, sample: int) -> ScoredCandidate:
+        pair = (rng.choice(outcomes), rng.choice(outcomes))
         finish = rng.choices(finishes, (8, 1, 1))[0]
-        one = candidate(row, sample, both, text=f"text {rng.randrange(9)}", finish=finish)
-        return repaired(one) if sample == 4 else one
+        scored = candidate(row, sample, pair, text=f"text {rng.randrange(9)}", finish=finish)
+        return repaired(scored) if sample == 4 else scored
 
     rows = [f"r{number}" for number in range(40)]
-    candidates = [drawn(row, sample) for row in rows for sample in range(rng.randrange(1, 6))]
-    base = {row: drawn(row, 0) for row in rows}
+    candidates = [sampled(row, sample) for row in rows for sample in range(rng.randrange(1, 6))]
+    base = {row: sampled(row, 0) for row in rows}
     answers, counts = selected(candidates, rng.randrange(1, 3), max_same_text_share=0.2, base=base)
     rows_left_out = [row for ids in counts.rows_left_out.values() for row in ids]
     assert counts.rows == 40 == counts.rows_selected + len(rows_left_out)
     assert {answer.row for answer in answers} | set(rows_left_out) == set(rows)
     assert len(answers) == counts.selected and counts.candidates == sum(counts.outcomes.values())
-    assert counts.repaired == sum(one.answer.sample == 4 for one in candidates)
+    assert counts.repaired == sum(scored.answer.sample == 4 for scored in candidates)
     assert counts.repaired_selected == sum(answer.sample == 4 for answer in answers)

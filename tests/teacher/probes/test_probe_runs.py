@@ -1,4 +1,4 @@
-"""What the teacher makes of probes: its own questions, the answers to learn, the stage."""
+"""Runs with probes: generated questions, selected answers, the pipeline stage."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ GOOD = "Lakeside desk: The pool opens at ten. Anything else?"
 
 
 class ProbedEngine:
-    """Answers the desk's questions well and writes questions of its own when asked for some."""
+    """Answers the desk's questions well, and writes numbered questions when asked for some."""
 
     identity = "probed"
     max_length = 8192
@@ -47,7 +47,7 @@ class ProbedEngine:
         self.asked = 0
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """A question of its own is numbered; each third one is a copy of the bank's."""
+        """Every third generated question is a copy of the bank's."""
         for request in requests:
             self.asked += 1
             prompt = self._decode(list(request.prompt_ids))
@@ -67,7 +67,7 @@ def _word(number: int) -> str:
 
 
 def run_of(folder: Path, *changes: str) -> Config:
-    """A demo's run on disk, prepared but not probed; few rows are asked."""
+    """A demo run with prepared data and without probes."""
     config = load_config(
         ROOT / "config/demo.yaml",
         [
@@ -79,32 +79,34 @@ def run_of(folder: Path, *changes: str) -> Config:
     return config
 
 
-def test_the_models_own_questions(tmp_path: Path) -> None:
-    """Asked as often as the floor for each of four kinds; copies of the bank's are left out, what
-    is kept comes before the bank's, without number and quotes, and a second run asks nothing.
+def test_generated_questions(tmp_path: Path) -> None:
+    """One request per row of the floor for each of four kinds. Copies of the bank's are left out;
+    the others come first, without number and quotes; a second run asks nothing.
     """
     config = run_of(tmp_path, "probes.generate_questions=true")
     sources, rules = probe_sources(config)
     engine = ProbedEngine(RequestBuilder(config))
-    written = generate_questions(config, sources.bank, engine, False)
+    generated = generate_questions(config, sources.bank, engine, False)
     assert engine.asked == 4 * 40
-    assert {kind for kind, texts in written.items() if texts} == {
+    assert {kind for kind, texts in generated.items() if texts} == {
         *("off_topic", "unethical", "homework", "vague")
     }
-    assert all(text.startswith("Why is my ") and text.endswith("?") for text in written["vague"])
-    assert 10 <= len(written["vague"]) <= 27  # two of three, those that are alike aside
+    assert all(text.startswith("Why is my ") and text.endswith("?") for text in generated["vague"])
+    assert 10 <= len(generated["vague"]) <= 27  # two of three, without near duplicates
     assert (
-        generate_questions(config, sources.bank, engine, False) == written and engine.asked == 160
+        generate_questions(config, sources.bank, engine, False) == generated and engine.asked == 160
     )
-    probes = build_probes(sources, rules, written)
-    mine = [row for row in probes.rows if row.origin == "model"]
-    assert len(mine) == probes.counts.generated > 0
-    assert {row.synthetic for row in mine} == {"vague"} and mine[0].question in written["vague"]
+    probes = build_probes(sources, rules, generated)
+    by_model = [row for row in probes.rows if row.origin == "model"]
+    assert len(by_model) == probes.counts.generated > 0
+    assert {row.synthetic for row in by_model} == {"vague"} and by_model[0].question in generated[
+        "vague"
+    ]
 
 
 def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
-    """From the one place that gives teacher and student their rows; the audit tells them apart."""
-    config = run_of(tmp_path, "teacher.max_same_text_share=null")  # the engine says one text only
+    """Teacher and student read the same training rows; the audit counts probes apart."""
+    config = run_of(tmp_path, "teacher.max_same_text_share=null")  # the engine has one text only
     run = RunPaths.of(config)
     with pytest.raises(DataError, match="python -m teacher CONFIG probes"):
         run.training_rows(config)
@@ -119,20 +121,24 @@ def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     candidates = stored_candidates(config, sources.prompt, rules)
     selection = select_all(config, candidates)
     assert selection["train"].rows == 205 + len(probes.rows)
-    found = audit(config, rules, candidates, selection)
-    assert found == Audit.model_validate_json(run.audit.read_bytes())
-    made = Counter(row.synthetic for row in probes.rows)
-    assert {kind: one.rows for kind, one in found.probes.items()} == made
-    assert found.strict.first.n <= 205, "the ceiling is of logged rows alone"
-    assert found.coverage["vague"].model_dump() == {"logged": 17, "probes": 23, "unknown": 0}
+    report = audit(config, rules, candidates, selection)
+    assert report == Audit.model_validate_json(run.audit.read_bytes())
+    counts = Counter(row.synthetic for row in probes.rows)
+    assert {kind: probe.rows for kind, probe in report.probes.items()} == counts
+    assert report.strict.first.n <= 205, "the ceiling is of logged rows alone"
+    assert report.coverage["vague"].model_dump() == {"logged": 17, "probes": 23, "unknown": 0}
     # the answer obeys where neither refusal nor partial answer is due: there the probe is learnt
-    assert 0 < sum(one.rows_selected for one in found.probes.values()) < selection["train"].selected
+    assert (
+        0
+        < sum(probe.rows_selected for probe in report.probes.values())
+        < selection["train"].selected
+    )
     learnt = load_training_data(config, config.students[0], builder).train
     assert len(learnt) == selection["train"].selected > 20
 
 
-def test_the_stage_is_there_when_probes_are_asked_for(tmp_path: Path) -> None:
-    """Before the teacher, which then reads them; else the stages are those of before."""
+def test_the_stage_exists_only_with_probes(tmp_path: Path) -> None:
+    """It comes before the teacher, which reads the probes; without probes nothing else changes."""
     off = load_config(ROOT / "config/demo.yaml", [f"runs={tmp_path}"])
     on = load_config(ROOT / "config/demo.yaml", [f"runs={tmp_path}", "probes={}"])
     names = [stage.name for stage in pipeline_stages(on, "c")]
