@@ -1,4 +1,4 @@
-"""A verdict: what one rule says of one answer, and why it is missing when it is."""
+"""A verdict: the outcome of one rule on one answer, or the reason why it is missing."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ Missing = Literal[
     "tie",
     "budget",
     "not_run",
-    "unlabelled",  # the row carries no label, and the rule's condition needs one
+    "unlabelled",  # the row has no label, and the rule's condition needs one
 ]
 
 
@@ -26,8 +26,8 @@ class Verdict(Record):
     arm: str
     row: str
     sample: int = 0
-    rule: str  # id of a due rule, see prompts.rules.RuleFile.scored_rules
+    rule: str  # id of a scored rule, see prompts.rules.RuleFile.scored_rules
     outcome: Outcome
     reason: Missing | None = None  # set exactly when the outcome is missing
     by: Literal["code", "llm"] = "code"
-    note: str = ""  # the judge's words, or what the code found
+    note: str = ""  # the judge's reasoning, or the finding of the check

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 Message = dict[str, str]  # role and content, as chat templates take them
 
 _CACHED_PIECES = 1024  # some 10 MB at 300 tokens each
-_EDGES = ("", " ", "\n", " \n\n ", "\u3000")  # texts at whose edges pieces may depend on each other
+_EDGES = ("", " ", "\n", " \n\n ", "\u3000")  # around texts: pieces may depend on them
 
 
 class ChatEncoder:

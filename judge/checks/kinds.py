@@ -152,7 +152,7 @@ def _no_repetition(answer: str) -> CheckResult:
 
 def _json(answer: str) -> CheckResult:
     def refuse(name: str) -> None:
-        raise ValueError(f"{name} is no JSON value")
+        raise ValueError(f"{name} is not a JSON value")
 
     try:
         json.loads(answer, parse_constant=refuse)

@@ -5,6 +5,7 @@ The first rater is the gold: code, or people. A measure that the counts do not d
 code and, again, by an llm rule. Code is right by definition, so no human label is needed.
 """
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -90,17 +91,8 @@ def youden(counts: Confusion) -> float | None:
 
 def kappa(counts: Confusion) -> float | None:
     """Cohen's κ (Cohen 1960); None when chance agreement is complete."""
-    n, chance = counts.n, _chance(counts)
-    if chance == n * n:
-        return None
-    agreed = counts.true_pass + counts.true_fail
-    return (agreed * n - chance) / (n * n - chance)
-
-
-def _chance(counts: Confusion) -> int:
-    """Agreement by chance × n²: integers, which compare exactly."""
-    judged = counts.true_pass + counts.false_pass
-    return counts.passes * judged + counts.fails * (counts.n - judged)
+    value = float(_kappas(np.array(counts, dtype=np.float64)))
+    return None if math.isnan(value) else value
 
 
 def ac1(counts: Confusion) -> float | None:
@@ -122,7 +114,7 @@ def kappa_interval(
     """κ with the 95 % percentile interval of a bootstrap over clusters (Field & Welsh 2007).
 
     A resample on which κ is undefined counts as 0 for the lower end and 1 for the upper: left out,
-    it would make the interval too narrow. Where all resamples are alike, as without any
+    it would make the interval too narrow. Where all resamples are equal, as without any
     disagreement, the ends are κ at the ends of the accuracy's interval. None where κ is undefined,
     and below two clusters.
     """
@@ -148,20 +140,26 @@ def kappa_interval(
     agreed = rate([a == b for a, b in zip(gold, judged, strict=True)], clusters)
     if low < high or agreed is None:
         return Interval(value, low, high)
-    chance = _chance(counts) / counts.n**2
+    chance = float(_chance(np.array(counts, dtype=np.float64))) / counts.n**2
     low, high = ((end - chance) / (1 - chance) for end in (agreed.low, agreed.high))
     return Interval(value, min(low, value), max(high, value))
 
 
 def _kappas(cells: Floats) -> Floats:
-    """κ of each row of counts in the order of Confusion: [R, 4] → [R], NaN where undefined."""
-    true_pass, false_pass, false_fail, true_fail = cells.T
-    n = cells.sum(axis=1)
-    gold, judged = true_pass + false_fail, true_pass + false_pass
-    chance = gold * judged + (n - gold) * (n - judged)
+    """κ of counts in the order of Confusion: [..., 4] → [...], NaN where undefined."""
+    n, chance = cells.sum(axis=-1), _chance(cells)
     undefined = chance == n * n
-    kappas: Floats = ((true_pass + true_fail) * n - chance) / np.where(undefined, 1, n * n - chance)
+    agreed = cells[..., 0] + cells[..., 3]
+    kappas: Floats = (agreed * n - chance) / np.where(undefined, 1, n * n - chance)
     return np.where(undefined, np.nan, kappas)
+
+
+def _chance(cells: Floats) -> Floats:
+    """Agreement by chance × n² [...]: integers, which compare exactly."""
+    true_pass, false_pass, false_fail, true_fail = np.moveaxis(cells, -1, 0)
+    gold, judged = true_pass + false_fail, true_pass + false_pass
+    chance: Floats = gold * judged + (false_pass + true_fail) * (false_fail + true_fail)
+    return chance
 
 
 def prefers_longer(

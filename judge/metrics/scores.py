@@ -142,7 +142,7 @@ def _values(field: str, row: Row) -> list[str]:
         return [] if tag is None else [tag]
     if field == "labels":
         return list(row.labels or ())
-    raise DataError(f"rule file: slices: {field!r} is no field to split by; use tags.… or labels")
+    raise DataError(f"rule file: slices: unknown field {field!r}; use tags.… or labels")
 
 
 def _slice_scores(table: VerdictTable, slices: Sequence[Slice]) -> Iterator[SliceScore]:

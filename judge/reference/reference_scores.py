@@ -1,7 +1,7 @@
 """Similarity of an arm's answers to the best logged ones, and the arm's perplexity on those.
 
-A reference metric says how alike two texts are, not which one is right: the report shows it beside
-the rules and decides nothing by it.
+A reference metric measures how similar two texts are, not which one is right: the report shows it
+beside the rules, and nothing is decided by it.
 """
 
 from collections.abc import Mapping, Sequence
