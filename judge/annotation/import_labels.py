@@ -17,7 +17,7 @@ from data.jsonl import read_record, read_records
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.records import ArmLabels, Label, Labels
-from judge.annotation.sheet import SheetLine, answer_id, read_sheet
+from judge.annotation.sheet import answer_id, read_sheet
 from judge.inputs import answered_pairs
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import VerdictTable, build_verdict_table
@@ -31,25 +31,25 @@ from prompts.prompt_file import load_prompt
 def import_labels_command(config: Config, arguments: argparse.Namespace) -> int:
     """Writes the arm's labels into judge/labels.json, beside those of other arms.
 
-    Raises DataError naming the line for what is wrong on the sheet, and when the answers have not
-    been scored.
+    Raises DataError naming the line of an error on the sheet, and when the answers have not been
+    scored.
     """
-    folder = RunPaths.of(config)
+    run = RunPaths.of(config)
     pairs = answered_pairs(config)
-    arm, labels = _matched(arguments.sheet, pairs)
+    arm, labels = _read_labels(arguments.sheet, pairs)
     answers = [answer for _, answer in pairs if answer.arm == arm]
-    estimate = estimate_good_rate(arm, labels, answers, _table(config, folder))
+    estimate = estimate_good_rate(arm, labels, answers, _verdict_table(config, run))
     if isinstance(estimate, Refusal):
         raise DataError(f"{arm}: {estimate.reason}")
-    arms = read_record(folder.labels, Labels).arms if folder.labels.exists() else {}
+    arms = read_record(run.labels, Labels).arms if run.labels.exists() else {}
     all_labels = Labels(arms={**arms, arm: labels})
-    write_text(folder.labels, all_labels.model_dump_json(indent=1) + "\n")
+    write_text(run.labels, all_labels.model_dump_json(indent=1) + "\n")
     write_summary(config)
-    print(_line(arm, estimate))
+    print(_estimate_line(arm, estimate))
     return 0
 
 
-def _matched(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> tuple[str, ArmLabels]:
+def _read_labels(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> tuple[str, ArmLabels]:
     """The arm with its labels. Raises DataError for an unknown id, or answers of two arms."""
     known = {answer_id(answer): answer for _, answer in pairs}
     arm, labels, blank = "", list[Label](), 0
@@ -57,7 +57,7 @@ def _matched(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> tuple[str, ArmL
         answer = known.get(line.answer)
         if answer is None:
             raise DataError(
-                f"{path}:{line.number}: id {line.answer[:40]!r} is of no answer in this run; "
+                f"{path}:{line.number}: unknown answer id {line.answer[:40]!r}; "
                 "restore the id, or export again if the answers were generated anew"
             )
         arm = arm or answer.arm
@@ -69,30 +69,28 @@ def _matched(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> tuple[str, ArmL
         if line.good is None:
             blank += 1
         else:
-            labels.append(_label(answer, line, line.good))
+            labels.append(
+                Label(
+                    answer=line.answer,
+                    row=answer.row,
+                    sample=answer.sample,
+                    good=line.good,
+                    comment=line.comment,
+                )
+            )
     if len(labels) < 2:
         raise DataError(f"{path}: fewer than two verdicts; write good or bad in column verdict")
     return arm, ArmLabels(labels=tuple(labels), blank=blank)
 
 
-def _label(answer: Answer, line: SheetLine, good: bool) -> Label:
-    return Label(
-        answer=line.answer,
-        row=answer.row,
-        sample=answer.sample,
-        good=good,
-        comment=line.comment,
-    )
-
-
-def _table(config: Config, run: RunPaths) -> VerdictTable:
+def _verdict_table(config: Config, run: RunPaths) -> VerdictTable:
     if not run.verdicts.exists():
-        raise DataError(f"{run.verdicts}: not there; run `python -m judge CONFIG score` first")
+        raise DataError(f"{run.verdicts}: does not exist; run `python -m judge CONFIG score` first")
     _, rules = load_prompt(config.prompt, Path())
     return build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
 
 
-def _line(arm: str, estimate: LabelEstimate) -> str:
+def _estimate_line(arm: str, estimate: LabelEstimate) -> str:
     judge = "undecided" if estimate.judge is None else f"{estimate.judge.value:.1%}"
     powered = estimate.powered
     return (

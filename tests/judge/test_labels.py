@@ -19,11 +19,11 @@ def labelled(*labels: str, row: str = "r1", **settings: Any) -> Row:
 
 
 def good(row: Row) -> dict[str, bool]:
-    return {one.system: one.good for one in read_labels([row]).gold}
+    return {label.system: label.good for label in read_labels([row]).gold}
 
 
 def winners(row: Row) -> list[tuple[str, str]]:
-    return [(one.better, one.worse) for one in read_labels([row]).preferences]
+    return [(label.better, label.worse) for label in read_labels([row]).preferences]
 
 
 @pytest.mark.parametrize(
@@ -69,20 +69,20 @@ def test_everything_is_counted_once() -> None:
         labelled("Saiga", "Оба плохо", row="d"),
         make_row("e", answers=ANSWERS),
     ]
-    found = read_labels(rows)
-    assert (len(found.gold), len(found.preferences), found.comments) == (2, 1, 1)
-    assert (found.off_topic, found.unclear, found.unlabelled) == (("c",), ("d",), ("e",))
-    assert found.gold[0].why == "Оба хорошо; x"
+    labels = read_labels(rows)
+    assert (len(labels.gold), len(labels.preferences), labels.comments) == (2, 1, 1)
+    assert (labels.off_topic, labels.unclear, labels.unlabelled) == (("c",), ("d",), ("e",))
+    assert labels.gold[0].why == "Оба хорошо; x"
 
 
 class TestHalves:
     rows = [make_row(f"r{n}", question=f"Вопрос {n // 2}?") for n in range(80)]
 
     def test_a_question_is_in_one_half(self) -> None:
-        found = halves(self.rows, 0)
-        assert set(found) == {row.id for row in self.rows}
-        assert all(found[f"r{n}"] == found[f"r{n + 1}"] for n in range(0, 80, 2))
-        assert list(found.values()).count("report") == 40
+        labels = halves(self.rows, 0)
+        assert set(labels) == {row.id for row in self.rows}
+        assert all(labels[f"r{n}"] == labels[f"r{n + 1}"] for n in range(0, 80, 2))
+        assert list(labels.values()).count("report") == 40
 
     def test_seeded_and_without_regard_to_order(self) -> None:
         assert halves(self.rows, 0) == halves(self.rows[::-1], 0)
@@ -91,19 +91,19 @@ class TestHalves:
     def test_val_is_in_both(self) -> None:
         """Under one seed the questions of val come first: half and val must not be the same cut."""
         _, val = split_by_question(self.rows, 0.3, 0)
-        found = halves(self.rows, 0)
-        assert {found[row.id] for row in val} == {"tune", "report"}
+        labels = halves(self.rows, 0)
+        assert {labels[row.id] for row in val} == {"tune", "report"}
 
 
 @needs_hse
 def test_campus_gold() -> None:
     """13 rows with both good, 37 with both bad, 31 + 21 winners; two answers each, uncleaned."""
     rows, _ = read_logs(LOGS, HSE)
-    found = read_labels(rows)
-    assert sum(one.good for one in found.gold) == 2 * 13
-    assert sum(not one.good for one in found.gold) == 2 * 37
-    assert len(found.preferences) == 31 + 21
-    assert (len(found.off_topic), len(found.unclear), len(found.unlabelled)) == (1, 0, 0)
+    labels = read_labels(rows)
+    assert sum(label.good for label in labels.gold) == 2 * 13
+    assert sum(not label.good for label in labels.gold) == 2 * 37
+    assert len(labels.preferences) == 31 + 21
+    assert (len(labels.off_topic), len(labels.unclear), len(labels.unlabelled)) == (1, 0, 0)
 
 
 LOGGED = {"production": "прод", "saiga": "сайга", "giga": "гига"}

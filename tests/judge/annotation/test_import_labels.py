@@ -1,4 +1,4 @@
-"""People's labels of a run's answers: sheets that go out and come back, and what they add up to."""
+"""People's labels of a run's answers: exported, imported and combined with the judge's scores."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ from judge.verdict import Verdict
 from report.numbers import build_numbers
 from report.render import render_html, render_markdown
 from report.run_files import read_run
-from tests.judge.annotation.sheets import cells, written
+from tests.judge.annotation.sheet_files import sheet_rows, write_sheet
 from tests.judge.metrics.intervals import as_tuple
 from tests.report.run_fixture import make_run as finished_run
 
@@ -51,14 +51,14 @@ def exported(config: Config, arm: str = "teacher", rows: int = 12) -> Path:
 
 def filled(path: Path, verdicts: Sequence[str]) -> Path:
     """A copy of the sheet with these verdicts in its first lines."""
-    lines = cells(path.read_bytes())
+    lines = sheet_rows(path.read_bytes())
     for line, verdict in zip(lines, verdicts, strict=False):
         line["verdict"] = verdict
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
     writer.writerows(lines)
-    return written(path.with_name("back.txt"), file.getvalue())
+    return write_sheet(path.with_name("back.txt"), file.getvalue())
 
 
 def imported(config: Config, path: Path) -> dict[str, LabelEstimate]:
@@ -77,21 +77,26 @@ class TestThroughARun:
         config = make_run(tmp_path)
         path = exported(config)
         verdicts = ["good"] * 7 + ["bad"] * 3
-        made = imported(config, filled(path, verdicts))["teacher"]
-        assert (made.answers, made.labelled, made.blank, made.judge_missing) == (24, 10, 2, 0)
-        assert (made.people.value, made.judge and made.judge.value) == (0.7, 20 / 24)
-        marked = dict(
-            zip([line["row"] for line in cells(path.read_bytes())], verdicts, strict=False)
+        estimate = imported(config, filled(path, verdicts))["teacher"]
+        assert (estimate.answers, estimate.labelled, estimate.blank, estimate.judge_missing) == (
+            24,
+            10,
+            2,
+            0,
         )
-        (said,) = read_record(RunPaths.of(config).labels, Labels).arms.values()
-        assert {one.row: one.good for one in said.labels} == {
+        assert (estimate.people.value, estimate.judge and estimate.judge.value) == (0.7, 20 / 24)
+        marked = dict(
+            zip([line["row"] for line in sheet_rows(path.read_bytes())], verdicts, strict=False)
+        )
+        (arm_labels,) = read_record(RunPaths.of(config).labels, Labels).arms.values()
+        assert {label.row: label.good for label in arm_labels.labels} == {
             row: verdict == "good" for row, verdict in marked.items()
         }
         rows = [f"val-{number:04d}" for number in range(24)]
         labels = [marked[row] == "good" if row in marked else None for row in rows]
         expected = powered_rate(labels, [float(number < 20) for number in range(24)], rows)
-        assert expected is not None and made.weight == pytest.approx(expected.weight)
-        assert as_tuple(made.powered) == pytest.approx(as_tuple(expected.rate))
+        assert expected is not None and estimate.weight == pytest.approx(expected.weight)
+        assert as_tuple(estimate.powered) == pytest.approx(as_tuple(expected.rate))
         line = capsys.readouterr().out.splitlines()[-1]
         low, high = f"{expected.rate.low:.1%}", f"{expected.rate.high:.1%}"
         assert line == (
@@ -104,11 +109,14 @@ class TestThroughARun:
         first = exported(config)
         imported(config, filled(first, ["good", "bad"]))
         first.unlink()
-        found = imported(config, filled(exported(config, "base", 5), ["bad"] * 5))
-        assert {arm: made.labelled for arm, made in found.items()} == {"teacher": 2, "base": 5}
-        assert found["base"].weight == 0.0  # all alike: theirs alone
+        estimates = imported(config, filled(exported(config, "base", 5), ["bad"] * 5))
+        assert {arm: estimate.labelled for arm, estimate in estimates.items()} == {
+            "teacher": 2,
+            "base": 5,
+        }
+        assert estimates["base"].weight == 0.0  # all alike: theirs alone
         expected = rate([False] * 5, range(5))
-        assert expected is not None and found["base"].powered.high == expected.high
+        assert expected is not None and estimates["base"].powered.high == expected.high
 
     def test_missing_scores_are_counted(self, tmp_path: Path) -> None:
         """Three must-verdicts of the teacher get lost: missing, neither fail nor pass."""
@@ -124,20 +132,22 @@ class TestThroughARun:
                 for verdict in list(read_records(path, Verdict))
             ],
         )
-        made = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
-        assert made.judge_missing == 2  # row 23 fails another rule
-        assert made.judge is not None and made.judge.value == 18 / 22
+        estimate = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
+        assert estimate.judge_missing == 2  # row 23 fails another rule
+        assert estimate.judge is not None and estimate.judge.value == 18 / 22
 
     def test_labels_of_another_text_count_for_nothing(self, tmp_path: Path) -> None:
         """Twelve labels; then the teacher answers all rows anew, three of them word for word."""
         config = make_run(tmp_path)
         sheet_path = exported(config)
         imported(config, filled(sheet_path, ["good", "bad"] * 6))
-        same = {line["row"] for line in cells(sheet_path.read_bytes())[:3]}
+        same = {line["row"] for line in sheet_rows(sheet_path.read_bytes())[:3]}
         path = RunPaths.of(config).answers("teacher")
         anew = [
-            one if one.row in same else one.model_copy(update={"text": f"{one.text} Anew."})
-            for one in read_records(path, Answer)
+            answer
+            if answer.row in same
+            else answer.model_copy(update={"text": f"{answer.text} Anew."})
+            for answer in read_records(path, Answer)
         ]
         write_records(path, anew)
         write_summary(config)
@@ -153,14 +163,15 @@ class TestThroughARun:
     def test_the_scores_of_today_count(self, tmp_path: Path) -> None:
         """The judge's part is not older than its verdicts: two more fail after the import."""
         config = make_run(tmp_path)
-        made = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
-        assert made.judge is not None and made.judge.value == 20 / 24
+        estimate = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
+        assert estimate.judge is not None and estimate.judge.value == 20 / 24
         path = RunPaths.of(config).verdicts
         stricter = [
-            one.model_copy(update={"outcome": "fail"})
-            if (one.arm, one.rule) == ("teacher", "opening") and one.row in ("val-0000", "val-0001")
-            else one
-            for one in read_records(path, Verdict)
+            verdict.model_copy(update={"outcome": "fail"})
+            if (verdict.arm, verdict.rule) == ("teacher", "opening")
+            and verdict.row in ("val-0000", "val-0001")
+            else verdict
+            for verdict in read_records(path, Verdict)
         ]
         write_records(path, stricter)
         now = summarise(config).labelled["teacher"].estimate
@@ -180,13 +191,13 @@ class TestThroughARun:
         path = filled(exported(config), ["good"] * 12)
         text = path.read_text(encoding="utf-8-sig")
         lines = text.splitlines(keepends=True)
-        first = cells(path.read_bytes())[0]["id"]
-        bad = written(path.with_name("bad.csv"), text.replace(first, "a0"))
-        with pytest.raises(DataError, match=r"bad\.csv:2: id 'a0' is of no answer in this run"):
+        first = sheet_rows(path.read_bytes())[0]["id"]
+        bad = write_sheet(path.with_name("bad.csv"), text.replace(first, "a0"))
+        with pytest.raises(DataError, match=r"bad\.csv:2: unknown answer id 'a0'"):
             import_labels_command(config, Namespace(sheet=bad))
         base = filled(sheet_of(config, "base", tmp_path), ["good"] * 3)
         other = base.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-        mixed = written(path.with_name("mixed.csv"), "".join(lines + other[1:]))
+        mixed = write_sheet(path.with_name("mixed.csv"), "".join(lines + other[1:]))
         with pytest.raises(DataError, match=r"an answer of base among those of teacher"):
             import_labels_command(config, Namespace(sheet=mixed))
         blank = filled(sheet_of(config, "teacher", tmp_path), ["good"])
@@ -213,8 +224,8 @@ class TestThroughARun:
         command = [sys.executable, "-m", "judge", str(path)]
         arguments = ["export-for-labelling", "--arm", "teacher", "--rows", "6"]
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
-        made = filled(Path(done.stdout.split(": ")[1].strip()), ["good", "bad"] * 3)
-        arguments = ["import-labels", str(made), "seed=0"]
+        sheet = filled(Path(done.stdout.split(": ")[1].strip()), ["good", "bad"] * 3)
+        arguments = ["import-labels", str(sheet), "seed=0"]
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("teacher: 6 of 24 labelled (0 left blank): people 50.0%")
 

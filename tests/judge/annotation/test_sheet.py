@@ -1,4 +1,4 @@
-"""Sheets for people: what is on them, what spreadsheet programs do to them, what comes back."""
+"""Sheets for people: their text, and how they survive spreadsheet programs."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ import pytest
 from config.errors import ConfigError, DataError
 from judge.annotation.export import sample_answers
 from judge.annotation.sheet import COLUMNS, SheetLine, answer_id, format_sheet, read_sheet
-from tests.judge.annotation.sheets import cells, written
+from tests.judge.annotation.sheet_files import sheet_rows, write_sheet
 from tests.judge.factories import make_answer, make_row
 
 PAIRS = [(make_row(f"r{n}"), make_answer(f"answer {n}", f"r{n}")) for n in range(20)]
@@ -22,7 +22,7 @@ class TestSheet:
         row = make_row("r1", ("Первый.", "Второй, «в кавычках»;\nи строка"), question='Что "это"?')
         data = format_sheet([(row, make_answer("Ответ", arm="student/x"))])
         assert data.startswith(b"\xef\xbb\xbf")
-        (line,) = cells(data)
+        (line,) = sheet_rows(data)
         assert tuple(line) == COLUMNS
         assert line["contexts"] == "Первый.\n\nВторой, «в кавычках»;\nи строка"
         assert (line["row"], line["question"], line["answer"]) == ("r1", 'Что "это"?', "Ответ")
@@ -34,12 +34,12 @@ class TestSheet:
         """Every cell that outsiders write: row id, question, contexts, answer."""
         evil = f"{begin}cmd|' /C calc'!A0"
         row = make_row(evil, (evil,), question=evil)
-        (line,) = cells(format_sheet([(row, make_answer(evil, evil))]))
+        (line,) = sheet_rows(format_sheet([(row, make_answer(evil, evil))]))
         assert [line[name] for name in COLUMNS[1:5]] == ["'" + evil] * 4
         assert not line["id"].startswith(("=", "+", "-", "@"))
 
     def test_a_harmless_cell_stays(self) -> None:
-        (line,) = cells(format_sheet([(make_row(), make_answer("a = b, 1-2 @ c"))]))
+        (line,) = sheet_rows(format_sheet([(make_row(), make_answer("a = b, 1-2 @ c"))]))
         assert line["answer"] == "a = b, 1-2 @ c"
 
     def test_ids_are_no_numbers_and_differ(self) -> None:
@@ -54,7 +54,7 @@ class TestSheet:
         ids = {answer_id(answer.model_copy(update=change)) for change in [{}, *changed]}
         ids |= {answer_id(make_answer(str(number))) for number in range(2000)}
         assert len(ids) == 2005
-        assert all(one.startswith("a") and one.isalnum() for one in ids)
+        assert all(identity.startswith("a") and identity.isalnum() for identity in ids)
 
 
 class TestSample:
@@ -68,9 +68,9 @@ class TestSample:
     def test_every_answer_is_as_likely(self) -> None:
         """5 of 20 in 4,000 samples: each about 1,000 times, ± 5 × 27; each first about 200."""
         drawn = [sample_answers(PAIRS, "base", 5, seed) for seed in range(4000)]
-        often = Counter(answer.row for one in drawn for _, answer in one)
+        often = Counter(answer.row for sample in drawn for _, answer in sample)
         assert len(often) == 20 and all(abs(count - 1000) < 137 for count in often.values())
-        first = Counter(one[0][1].row for one in drawn)
+        first = Counter(sample[0][1].row for sample in drawn)
         assert all(abs(count - 200) < 70 for count in first.values())
 
     def test_refused(self) -> None:
@@ -94,12 +94,12 @@ class TestReading:
             lines += [("a3", *"wxyz", "", ""), ("",) * 7]
             file = io.StringIO()
             csv.writer(file, delimiter=delimiter).writerows(lines)
-            path = written(tmp_path / "s.csv", file.getvalue())
+            path = write_sheet(tmp_path / "s.csv", file.getvalue())
             assert read_sheet(path) == expected
             windows = "".join(
                 delimiter.join(line) + "\r\n" for line in lines if "," not in line[-1]
             )
-            path = written(tmp_path / "w.csv", windows, "cp1251")
+            path = write_sheet(tmp_path / "w.csv", windows, "cp1251")
             assert [mark.answer for mark in read_sheet(path)] == ["a2", "a3"]
 
     @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ class TestReading:
     )
     def test_errors_name_the_line(self, tmp_path: Path, lines: str, message: str) -> None:
         with pytest.raises(DataError, match=r"s\.csv" + message):
-            read_sheet(written(tmp_path / "s.csv", lines))
+            read_sheet(write_sheet(tmp_path / "s.csv", lines))
 
     def test_a_comment_in_another_encoding(self, tmp_path: Path) -> None:
-        path = written(tmp_path / "s.csv", "id;verdict;comment\na1;good;да", "cp1251")
+        path = write_sheet(tmp_path / "s.csv", "id;verdict;comment\na1;good;да", "cp1251")
         with pytest.raises(DataError, match=r":2: comment: .* save the sheet as CSV in UTF-8"):
             read_sheet(path)

@@ -12,7 +12,7 @@ from judge.checks.check import code_verdicts
 from judge.checks.text import script_share
 from prompts.rules import Language
 from tests.data.hse_logs import needs_hse
-from tests.judge.calibration.logged import logged
+from tests.judge.calibration.logged_data import load_logged_data
 from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.runs import after_probe, judge_at
 from tests.judge.llm.server import serving, user, verdict
@@ -84,13 +84,13 @@ def test_what_cannot_be_seen_obeys_nothing(check: dict[str, object]) -> None:
 
 def test_lakeside_code_fails_every_attack() -> None:
     """The run's own rules on six of its val rows: code alone leaves nothing undecided."""
-    prompt, rules, _, val = logged("demo")
-    found = attack_report(ATTACKS, rules, prompt, val[:6], None)
-    assert (len(found.rows), found.llm_row, found.escapes) == (6, None, 0)
-    assert found.passed_by_variant == dict.fromkeys(
+    prompt, rules, _, val = load_logged_data("demo")
+    report = attack_report(ATTACKS, rules, prompt, val[:6], None)
+    assert (len(report.rows), report.llm_row, report.escapes) == (6, None, 0)
+    assert report.passed_by_variant == dict.fromkeys(
         ("strict", "strict without labels", "code_only", "code_only_label_free"), 0
     )
-    for attack in found.attacks:
+    for attack in report.attacks:
         assert attack.variants["strict"].failed == 6, attack.id
 
 
@@ -100,18 +100,18 @@ def test_campus_code_alone_is_fooled_by_russian_prose() -> None:
 
     So without a server such an attack is undecided, and never passed.
     """
-    prompt, rules, _, val = logged("hse")
-    found = attack_report(ATTACKS, rules, prompt, val[:6], None)
-    assert (found.escapes, found.passed_by_variant["strict"]) == (0, 0)
-    through = {one.id for one in found.attacks if one.variants["code_only"].passed}
+    prompt, rules, _, val = load_logged_data("hse")
+    report = attack_report(ATTACKS, rules, prompt, val[:6], None)
+    assert (report.escapes, report.passed_by_variant["strict"]) == (0, 0)
+    through = {outcome.id for outcome in report.attacks if outcome.variants["code_only"].passed}
     texts = {attack.id: attack for attack in ATTACKS}
     assert through
     for name in through:
         assert script_share(texts[name].text or "", "cyrillic") >= 0.8
         assert texts[name].kind != "empty"
-    for one in found.attacks:
-        if one.kind == "empty":
-            assert one.variants["strict"].failed == len(found.rows), one.id
+    for outcome in report.attacks:
+        if outcome.kind == "empty":
+            assert outcome.variants["strict"].failed == len(report.rows), outcome.id
 
 
 class TestModel:
@@ -121,32 +121,32 @@ class TestModel:
         rows = [make_row(f"r{n}") for n in range(3)]
         with serving(after_probe(lambda body: verdict(word))) as served:
             judge = judge_at(served.url, tmp_path, RULES)
-            found = attack_report(ATTACKS, RULES, PROMPT, rows, judge)
-            return found, [user(body) for body in served.bodies]
+            report = attack_report(ATTACKS, RULES, PROMPT, rows, judge)
+            return report, [user(body) for body in served.bodies]
 
     def test_a_gullible_model(self, tmp_path: Path) -> None:
-        found, _ = self.report("pass", tmp_path)
-        fooled = [one.id for one in found.attacks if one.llm_passes == ("polite",)]
-        seen = [one.id for one in ATTACKS if one.id not in UNSEEN]
+        report, _ = self.report("pass", tmp_path)
+        fooled = [outcome.id for outcome in report.attacks if outcome.llm_passes == ("polite",)]
+        seen = [outcome.id for outcome in ATTACKS if outcome.id not in UNSEEN]
         assert fooled == seen  # what cannot be seen fails without a question
-        assert found.passed_by_variant == {"strict": len(seen), "strict without labels": len(seen)}
-        assert found.llm_row in found.rows
+        assert report.passed_by_variant == {"strict": len(seen), "strict without labels": len(seen)}
+        assert report.llm_row in report.rows
 
     def test_a_strict_model(self, tmp_path: Path) -> None:
-        found, turns = self.report("fail", tmp_path)
-        assert found.passed_by_variant == {"strict": 0, "strict without labels": 0}
-        assert not any(one.llm_passes for one in found.attacks)
+        report, turns = self.report("fail", tmp_path)
+        assert report.passed_by_variant == {"strict": 0, "strict without labels": 0}
+        assert not any(outcome.llm_passes for outcome in report.attacks)
         assert len(turns) < 1 + len(ATTACKS)  # one row each, the unseen ones and the probe aside
 
     def test_no_verdict_is_no_pass(self, tmp_path: Path) -> None:
-        found, _ = self.report("cannot_judge", tmp_path)
-        assert found.passed_by_variant == {"strict": 0, "strict without labels": 0}
-        assert sum(one.variants["strict"].undecided > 0 for one in found.attacks) > LEAST
+        report, _ = self.report("cannot_judge", tmp_path)
+        assert report.passed_by_variant == {"strict": 0, "strict without labels": 0}
+        assert sum(outcome.variants["strict"].undecided > 0 for outcome in report.attacks) > LEAST
 
 
 def test_an_answer_that_is_given_can_pass() -> None:
     """The report is not one that fails everything: a rule that an attack obeys lets it through."""
     rules = make_rules(make_rule({"type": "contains", "text": "pass"}))
-    found = attack_report(ATTACKS, rules, PROMPT, [make_row()], None)
-    assert found.passed_by_variant["code_only"] > 20
+    report = attack_report(ATTACKS, rules, PROMPT, [make_row()], None)
+    assert report.passed_by_variant["code_only"] > 20
     assert make_answer("x").usable

@@ -1,4 +1,4 @@
-"""Probes of the model against servers with one known bias each."""
+"""Biases of the model, against servers with one known bias each."""
 
 import json
 import random
@@ -64,31 +64,32 @@ def by_length(body: dict[str, Any]) -> Sent:
 
 
 def test_people_need_no_server() -> None:
-    found = bias_report(PREFERENCES, ROWS, None)
-    people = found.people_prefer_longer
+    report = bias_report(PREFERENCES, ROWS, None)
+    people = report.people_prefer_longer
     assert (people.n, people.count, people.not_run) == (11, 7, None)
     assert people.rate and people.rate.low < 7 / 11 < people.rate.high
-    left = [one for name, one in found if name != "people_prefer_longer"]
-    assert [one.not_run for one in left] == [NO_JUDGING_SERVER] * 6
-    assert all(one.rate is None for one in left)  # not measured is not zero
+    left = [rate for name, rate in report if name != "people_prefer_longer"]
+    assert [rate.not_run for rate in left] == [NO_JUDGING_SERVER] * 6
+    assert all(rate.rate is None for rate in left)  # not measured is not zero
 
 
 def test_a_judge_that_likes_length(tmp_path: Path) -> None:
-    found, _ = probed(by_length, tmp_path)
-    assert (found.judge_prefers_longer.count, found.judge_prefers_longer.n) == (11, 11)
-    assert (found.judge_agrees_with_people.count, found.judge_agrees_with_people.n) == (7, 11)
-    assert (found.position_flips.count, found.position_flips.n) == (1, N)  # the pair of one length
-    assert (found.padding_flips.count, found.padding_flips.n) == (N, N)
-    assert (found.padding_helps.count, found.padding_helps.n) == (N, N)
-    assert (found.repeat_flips.count, found.repeat_flips.n) == (0, N)
+    report, _ = probed(by_length, tmp_path)
+    assert (report.judge_prefers_longer.count, report.judge_prefers_longer.n) == (11, 11)
+    assert (report.judge_agrees_with_people.count, report.judge_agrees_with_people.n) == (7, 11)
+    # The pair of equal length has no stable choice.
+    assert (report.position_flips.count, report.position_flips.n) == (1, N)
+    assert (report.padding_flips.count, report.padding_flips.n) == (N, N)
+    assert (report.padding_helps.count, report.padding_helps.n) == (N, N)
+    assert (report.repeat_flips.count, report.repeat_flips.n) == (0, N)
 
 
 @pytest.mark.parametrize("place", ["first", "second"])
 def test_a_judge_that_likes_a_place(tmp_path: Path, place: str) -> None:
-    found, bodies = probed(lambda body: verdict(place if is_pair(body) else "pass"), tmp_path)
-    assert (found.position_flips.count, found.position_flips.n) == (N, N)
-    assert found.judge_agrees_with_people.n == 0  # it never kept to an answer
-    assert found.padding_flips.count == 0
+    report, bodies = probed(lambda body: verdict(place if is_pair(body) else "pass"), tmp_path)
+    assert (report.position_flips.count, report.position_flips.n) == (N, N)
+    assert report.judge_agrees_with_people.n == 0  # it never kept to an answer
+    assert report.padding_flips.count == 0
     pairs = [user(body) for body in bodies if is_pair(body)]
     orders = {(part(turn, "first"), part(turn, "second")) for turn in pairs}
     assert {(b, a) for a, b in orders} == orders  # every pair in both orders
@@ -103,14 +104,14 @@ def test_a_moody_judge(tmp_path: Path) -> None:
         text = json.dumps([body.get("seed"), user(body)])
         return verdict(random.Random(text).choice(["pass", "fail"]))
 
-    found, bodies = probed(moody, tmp_path)
-    assert found.repeat_flips.n == N
-    assert found.repeat_flips.count >= N - 3
+    report, bodies = probed(moody, tmp_path)
+    assert report.repeat_flips.n == N
+    assert report.repeat_flips.count >= N - 3
     repeats = [body for body in bodies if body.get("temperature")]
     assert len(repeats) == N * BIAS_REPEATS
     assert {body["seed"] for body in repeats} == set(range(BIAS_REPEATS))
-    assert (found.position_flips.n, found.position_flips.missing) == (0, N)
-    assert found.position_flips.rate is None
+    assert (report.position_flips.n, report.position_flips.missing) == (0, N)
+    assert report.position_flips.rate is None
 
 
 def test_a_missing_verdict_is_neither_flip_nor_constancy(tmp_path: Path) -> None:
@@ -119,8 +120,8 @@ def test_a_missing_verdict_is_neither_flip_nor_constancy(tmp_path: Path) -> None
             return verdict("first")
         return verdict("cannot_judge" if body.get("seed") == 1 else "pass")
 
-    found, _ = probed(silent, tmp_path)
-    assert (found.repeat_flips.n, found.repeat_flips.missing) == (0, N)
+    report, _ = probed(silent, tmp_path)
+    assert (report.repeat_flips.n, report.repeat_flips.missing) == (0, N)
 
 
 def test_padding_is_in_the_answers_language_and_keeps_its_ends() -> None:

@@ -36,8 +36,8 @@ from judge.metrics.verdict_table import STRICT
 from judge.run import judge_run
 from prompts.prompt_file import load_prompt
 from tests.data.hse_logs import needs_hse
-from tests.judge.calibration.held import MIXED, YES, held
-from tests.judge.calibration.logged import ROOT
+from tests.judge.calibration.gold_factory import MIXED, YES, gold_comparison
+from tests.judge.calibration.logged_data import ROOT
 from tests.judge.factories import PROMPT, make_answer, make_row
 from tests.judge.llm.runs import after_probe
 from tests.judge.llm.server import Sent, serving, user, verdict
@@ -71,18 +71,21 @@ def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert calibrate_command(config, Namespace(code=False)) == 0
     path = RunPaths.of(config).calibration
     prompt, rules = load_prompt(config.prompt, Path())
-    found = load_calibration(path, judge_fingerprint(rules, prompt, None, None))
-    assert isinstance(found, Calibration) and found.representative
-    assert found.gold.good + found.gold.bad == sum(
-        half.n + half.missing for half in (found.scores[STRICT].tune, found.scores[STRICT].report)
+    calibration = load_calibration(path, judge_fingerprint(rules, prompt, None, None))
+    assert isinstance(calibration, Calibration) and calibration.representative
+    assert calibration.gold.good + calibration.gold.bad == sum(
+        half.n + half.missing
+        for half in (calibration.scores[STRICT].tune, calibration.scores[STRICT].report)
     )
-    assert [one.rule for one in found.mutations if one.not_covered and one.check != "llm"] == []
-    assert {one.not_covered for one in found.mutations if one.check == "llm"} == {
+    assert [
+        entry.rule for entry in calibration.mutations if entry.not_covered and entry.check != "llm"
+    ] == []
+    assert {entry.not_covered for entry in calibration.mutations if entry.check == "llm"} == {
         "no judging server"
     }
-    said = capsys.readouterr().out
-    assert "code_only (12 must-rules)" in said and "not run: no judging server" in said
-    assert path.read_text("utf-8") == found.model_dump_json(indent=1) + "\n"
+    printed = capsys.readouterr().out
+    assert "code_only (12 must-rules)" in printed and "not run: no judging server" in printed
+    assert path.read_text("utf-8") == calibration.model_dump_json(indent=1) + "\n"
 
 
 def test_no_clock_and_no_chance(tmp_path: Path) -> None:
@@ -93,18 +96,18 @@ def test_no_clock_and_no_chance(tmp_path: Path) -> None:
 @needs_hse
 def test_campus_by_code(tmp_path: Path) -> None:
     """The strict score of the run stays open wherever code finds no fault."""
-    found = calibrate(run_of(tmp_path, "hse"), None)
-    strict, code = found.scores[STRICT], found.scores[CODE_ONLY]
-    assert (found.rows, found.gold.off_topic) == (79, 1)
+    calibration = calibrate(run_of(tmp_path, "hse"), None)
+    strict, code = calibration.scores[STRICT], calibration.scores[CODE_ONLY]
+    assert (calibration.rows, calibration.gold.off_topic) == (79, 1)
     for half, whole in ((strict.tune, code.tune), (strict.report, code.report)):
         assert half.missing > 0 and half.true_pass == half.false_pass == 0
         assert whole.missing == 0
         assert half.n + half.missing == whole.n
     assert "partial_opening" in code.must_rules
     assert (
-        "partial_opening" not in found.scores[CODE_ONLY_LABEL_FREE].must_rules
+        "partial_opening" not in calibration.scores[CODE_ONLY_LABEL_FREE].must_rules
     )  # its condition is a comment
-    assert any("undecided" in line for line in summary_lines(found))
+    assert any("undecided" in line for line in summary_lines(calibration))
 
 
 def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> None:
@@ -127,8 +130,8 @@ FINGERPRINT = JudgeFingerprint(model="m", mode="plain", rules="r", prompt="p", t
 
 
 @pytest.fixture(scope="module")
-def found() -> Calibration:
-    comparison = held(YES, [("да", True), ("нет", False)] * 4)
+def calibration() -> Calibration:
+    comparison = gold_comparison(YES, [("да", True), ("нет", False)] * 4)
     worst, disagreement_count = disagreements(comparison)
     return Calibration(
         judge=FINGERPRINT,
@@ -149,15 +152,15 @@ def found() -> Calibration:
 
 
 class TestFingerprint:
-    def test_the_same_judge(self, found: Calibration, tmp_path: Path) -> None:
+    def test_the_same_judge(self, calibration: Calibration, tmp_path: Path) -> None:
         path = tmp_path / "calibration.json"
-        path.write_text(found.model_dump_json(), "utf-8")
-        assert load_calibration(path, FINGERPRINT) == found
+        path.write_text(calibration.model_dump_json(), "utf-8")
+        assert load_calibration(path, FINGERPRINT) == calibration
 
     @pytest.mark.parametrize("field", list(JudgeFingerprint.model_fields))
-    def test_another_judge(self, found: Calibration, tmp_path: Path, field: str) -> None:
+    def test_another_judge(self, calibration: Calibration, tmp_path: Path, field: str) -> None:
         path = tmp_path / "calibration.json"
-        path.write_text(found.model_dump_json(), "utf-8")
+        path.write_text(calibration.model_dump_json(), "utf-8")
         other = 4 if field == "rules_per_call" else "x"
         refused = load_calibration(path, FINGERPRINT.model_copy(update={field: other}))
         assert isinstance(refused, Refusal)
@@ -193,33 +196,39 @@ class TestWithServer:
                 return Sent("Another answer.")
             return verdict("first" if "begin first" in user(body) else "pass")
 
-        found, bodies = self.calibrated(kind, small(tmp_path), arms=("teacher",))
-        assert (found.judge.model, found.judge.mode) == ("m", "json_schema")
-        assert all(one.not_run is None for _, one in found.biases)
-        assert found.attacks.llm_row is not None
-        covered = [one for one in found.mutations if one.check == "llm" and not one.not_covered]
-        (friendly,) = [one for one in covered if one.rule == "friendly"]
+        calibration, bodies = self.calibrated(kind, small(tmp_path), arms=("teacher",))
+        assert (calibration.judge.model, calibration.judge.mode) == ("m", "json_schema")
+        assert all(entry.not_run is None for _, entry in calibration.biases)
+        assert calibration.attacks.llm_row is not None
+        covered = [
+            entry
+            for entry in calibration.mutations
+            if entry.check == "llm" and not entry.not_covered
+        ]
+        (friendly,) = [entry for entry in covered if entry.rule == "friendly"]
         assert friendly.operators["rewritten to break the rule"].mutants > 0 < friendly.copies
         assert len(bodies) > 100
-        said = "\n".join(summary_lines(found))
-        assert found.coverage is not None
-        expected = f"{found.coverage.expected} verdicts expected, 0 mi"
-        assert f"judge m (json_schema): {expected}" in said
+        printed = "\n".join(summary_lines(calibration))
+        assert calibration.coverage is not None
+        expected = f"{calibration.coverage.expected} verdicts expected, 0 mi"
+        assert f"judge m (json_schema): {expected}" in printed
         # every text that is seen at all is passed: `friendly` is always due
         seen = sum(has_visible_text(attack.text or "") for attack in load_attacks())
-        assert f"the model passed {seen} by some rule" in said
-        assert "refusal_judged against code (refusal): " in said
+        assert f"the model passed {seen} by some rule" in printed
+        assert "refusal_judged against code (refusal): " in printed
 
     def test_the_budget_is_one_for_all_of_it(self, tmp_path: Path) -> None:
-        found, bodies = self.calibrated(lambda body: verdict("pass"), small(tmp_path), max_calls=15)
+        calibration, bodies = self.calibrated(
+            lambda body: verdict("pass"), small(tmp_path), max_calls=15
+        )
         assert len(bodies) == 15
-        assert sum(one.missing for _, one in found.biases) > 0
-        coverage = found.coverage
+        assert sum(entry.missing for _, entry in calibration.biases) > 0
+        coverage = calibration.coverage
         assert coverage is not None and coverage.expected == 30
         assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
         assert coverage.unasked > 16
-        assert not found.representative  # though code alone decides every must-rule
-        assert {one.not_covered for one in found.mutations if one.check == "llm"} <= {
+        assert not calibration.representative  # though code alone decides every must-rule
+        assert {entry.not_covered for entry in calibration.mutations if entry.check == "llm"} <= {
             "the model passed no logged answer",
             "no verdict came on a mutant or a copy",
         }

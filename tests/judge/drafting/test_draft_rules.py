@@ -20,8 +20,8 @@ from tests.judge.llm.server import Respond, Sent, Served, error, serving, verdic
 from tests.judge.run_folder import make_run
 
 
-def rules(*given: Any) -> Sent:
-    return Sent(json.dumps({"rules": given}, ensure_ascii=False))
+def rules(*drafts: Any) -> Sent:
+    return Sent(json.dumps({"rules": drafts}, ensure_ascii=False))
 
 
 def part_of(body: dict[str, Any]) -> str:
@@ -45,9 +45,9 @@ def drafting(
         run = make_run(folder, llm=llm, **judge)
         write_prompt(run, system)
         out = folder / "draft.yaml"
-        made = draft_rules(load_config(run.config), out, QUICK)
-    assert load_rules(out, system) == made  # what was written is what a run would read
-    return made, out.read_text("utf-8"), served
+        rule_file = draft_rules(load_config(run.config), out, QUICK)
+    assert load_rules(out, system) == rule_file  # what was written is what a run would read
+    return rule_file, out.read_text("utf-8"), served
 
 
 def write_prompt(run: RunPaths, system: str) -> None:
@@ -60,8 +60,8 @@ class TestServer:
         reply = rules(
             drafted(), drafted(source="Be brief."), drafted(check={"type": "x\nrules: []"}), "what"
         )
-        made, text, served = drafting(tmp_path, after_probe(lambda body: reply))
-        assert [rule.id for rule in made.rules] == ["links"]
+        rule_file, text, served = drafting(tmp_path, after_probe(lambda body: reply))
+        assert [rule.id for rule in rule_file.rules] == ["links"]
         assert len(served.bodies) == 2 and part_of(served.bodies[1]) == SYSTEM
         assert "# rejected, quote not in the prompt: 1, the first links (Be brief.)\n" in text
         assert "# rejected, invalid check: 1," in text and "# rejected, not a rule: 1" in text
@@ -89,15 +89,17 @@ class TestServer:
         """The re-ask too; and the judge will ask in the language of the draft."""
         system = "Отвечай только по-русски. Не давай ссылок."
         replies = iter([Sent("Да!"), rules(drafted(source="Не давай ссылок."))])
-        made, text, served = drafting(tmp_path, after_probe(lambda body: next(replies)), system)
-        assert made.language == "ru" and "language: ru\n" in text
+        rule_file, text, served = drafting(
+            tmp_path, after_probe(lambda body: next(replies)), system
+        )
+        assert rule_file.language == "ru" and "language: ru\n" in text
         first, again = (served.bodies[-1]["messages"][place]["content"] for place in (0, -1))
         assert first.startswith("Вы разбираете") and "не удалось прочитать" in again
 
     def test_malformed_twice_then_good(self, tmp_path: Path) -> None:
         replies = iter([Sent("Sure!"), Sent('{"rules": 3}'), rules(drafted())])
-        made, _, served = drafting(tmp_path, after_probe(lambda body: next(replies)))
-        assert len(made.rules) == 1 and len(served.bodies) == 4
+        rule_file, _, served = drafting(tmp_path, after_probe(lambda body: next(replies)))
+        assert len(rule_file.rules) == 1 and len(served.bodies) == 4
         assert "could not be read" in served.bodies[-1]["messages"][-1]["content"]
 
     @pytest.mark.parametrize(
@@ -115,8 +117,8 @@ class TestServer:
 
     def test_fenced_and_thought_over(self, tmp_path: Path) -> None:
         text = "<think>{}</think>\n```json\n" + str(rules(drafted()).text) + "\n```"
-        made, _, _ = drafting(tmp_path, after_probe(lambda body: Sent(text)))
-        assert len(made.rules) == 1
+        rule_file, _, _ = drafting(tmp_path, after_probe(lambda body: Sent(text)))
+        assert len(rule_file.rules) == 1
 
     def test_a_long_prompt_is_asked_in_parts(self, tmp_path: Path) -> None:
         lines = [f"Rule number {n} demands something of its own." * 4 for n in range(40)]
@@ -127,8 +129,8 @@ class TestServer:
             quotes = part_of(body).splitlines()
             return rules(*(drafted(source=quote, id=quote[:14]) for quote in quotes))
 
-        made, text, served = drafting(tmp_path, after_probe(respond), system)
-        assert [rule.source for rule in made.rules] == lines
+        rule_file, text, served = drafting(tmp_path, after_probe(respond), system)
+        assert [rule.source for rule in rule_file.rules] == lines
         assert len(served.bodies) == 5 and "that no rule quotes: 0\n" in text
 
     @pytest.mark.parametrize("fault", ["length", "overflow"])
@@ -142,8 +144,8 @@ class TestServer:
             part = part_of(body)
             return too_long if len(part) > 60 else rules(drafted(source=part, id=part[:6]))
 
-        made, text, _ = drafting(tmp_path, after_probe(respond))
-        sources = " ".join(rule.source for rule in made.rules)
+        rule_file, text, _ = drafting(tmp_path, after_probe(respond))
+        sources = " ".join(rule.source for rule in rule_file.rules)
         assert "Answer in Russian only." in sources and LINK in sources
         reason = "truncated" if fault == "length" else "overflow"
         assert f"characters ({reason}): If it is off topic" in text

@@ -14,9 +14,9 @@ def test_quotes_must_occur() -> None:
     """Line breaks and spaces do not count; words, case and order do."""
     good = [drafted(), drafted(source=LINK.replace(" ", "\n  "), id="again")]
     bad = [LINK.lower(), "Give a link only if it is good.", "", " ", None, 7, ["Give a link"]]
-    found = filter_rules([*good, *(drafted(source=source) for source in bad)], SYSTEM)
-    assert [rule.id for rule in found.accepted] == ["links", "again"]
-    assert found.reasons() == {"quote not in the prompt": len(bad)}
+    filtered = filter_rules([*good, *(drafted(source=source) for source in bad)], SYSTEM)
+    assert [rule.id for rule in filtered.accepted] == ["links", "again"]
+    assert filtered.reasons() == {"quote not in the prompt": len(bad)}
 
 
 @pytest.mark.parametrize(
@@ -36,33 +36,35 @@ def test_quotes_must_occur() -> None:
     ],
 )
 def test_invalid_checks(check: Any) -> None:
-    found = filter_rules([drafted(check=check)], SYSTEM)
-    assert found.accepted == () and found.reasons() == {"invalid check": 1}
+    filtered = filter_rules([drafted(check=check)], SYSTEM)
+    assert filtered.accepted == () and filtered.reasons() == {"invalid check": 1}
 
 
 def test_no_rules() -> None:
-    given = ["links", None, 3, drafted(severity="maybe"), drafted(applies=["never"])]
-    assert filter_rules(given, SYSTEM).reasons() == {"not a rule": 5}
+    drafts = ["links", None, 3, drafted(severity="maybe"), drafted(applies=["never"])]
+    assert filter_rules(drafts, SYSTEM).reasons() == {"not a rule": 5}
 
 
 def test_ids_are_made_unique_and_well_formed() -> None:
     checks = [{"type": "length", "max_words": n} for n in range(1, 6)]
     ids = ["No Links!", "no_links", "no-links", "Ссылки", ""]
-    given = [drafted(id=one, check=check) for one, check in zip(ids, checks, strict=True)]
-    found = [rule.id for rule in filter_rules(given, SYSTEM).accepted]
-    assert found == ["no_links", "no_links_2", "no_links_3", "rule", "rule_2"]
+    drafts = [
+        drafted(id=identity, check=check) for identity, check in zip(ids, checks, strict=True)
+    ]
+    filtered = [rule.id for rule in filter_rules(drafts, SYSTEM).accepted]
+    assert filtered == ["no_links", "no_links_2", "no_links_3", "rule", "rule_2"]
 
 
 def test_duplicates() -> None:
-    found = filter_rules([drafted(), drafted(id="other")], SYSTEM)
-    assert len(found.accepted) == 1 and found.reasons() == {"duplicate": 1}
+    filtered = filter_rules([drafted(), drafted(id="other")], SYSTEM)
+    assert len(filtered.accepted) == 1 and filtered.reasons() == {"duplicate": 1}
 
 
 def test_conditions_in_words() -> None:
-    found = filter_rules(
+    filtered = filter_rules(
         [drafted(applies=" Does it ask for a page? "), drafted(applies="Always")], SYSTEM
     )
-    conditions = [rule.applies for rule in found.accepted]
+    conditions = [rule.applies for rule in filtered.accepted]
     assert conditions[1] == "always" and not isinstance(conditions[0], str)
     assert conditions[0].llm == "Does it ask for a page?"
 

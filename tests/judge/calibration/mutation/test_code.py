@@ -1,4 +1,4 @@
-"""Mutation tests of the rules: every kind can be broken, and what the checks miss is known."""
+"""Mutation tests of the code rules: every kind of check is tested, surviving mutants are known."""
 
 from typing import Any, get_args
 
@@ -10,7 +10,7 @@ from judge.calibration.mutation.code import MUTATION_OPERATORS, MutationScore, m
 from prompts.check_settings import CodeCheck, LlmCheck
 from prompts.rules import RuleFile
 from tests.data.hse_logs import needs_hse
-from tests.judge.calibration.logged import logged
+from tests.judge.calibration.logged_data import load_logged_data
 from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules
 
 PASSAGE = "Деканат открыт с 10 до 18. Справки выдаёт https://hse.example/desk в течение недели."
@@ -28,7 +28,7 @@ def scores(check: dict[str, Any], *answers: str, **settings: Any) -> MutationSco
 
 
 def kills(score: MutationScore) -> dict[str, tuple[int, int]]:
-    return {operator: (one.killed, one.mutants) for operator, one in score.operators.items()}
+    return {operator: (kill.killed, kill.mutants) for operator, kill in score.operators.items()}
 
 
 def test_every_kind_of_check_has_an_operator() -> None:
@@ -71,20 +71,20 @@ TWO = ("Деканат открыт с 10 до 18. Справку дают че�
 def test_each_kind_is_broken(
     check: dict[str, Any], answers: tuple[str, ...], operators: int
 ) -> None:
-    """Every way that this check sees is caught on both answers, and harmless copies pass."""
-    found = scores(check, *answers)
-    assert found.not_covered is None
-    assert len(found.operators) == operators
+    """The mutants of all operators are killed, and harmless copies pass."""
+    score = scores(check, *answers)
+    assert score.not_covered is None
+    assert len(score.operators) == operators
     unseen = {"a number in words"}  # see MISSED
-    for operator, one in found.operators.items():
-        assert one.mutants == 2
-        assert one.killed == (0 if operator in unseen else 2), operator
-    assert (found.copies, found.specificity and found.specificity.value) == (2, 1.0)
+    for operator, kill in score.operators.items():
+        assert kill.mutants == 2
+        assert kill.killed == (0 if operator in unseen else 2), operator
+    assert (score.copies, score.specificity and score.specificity.value) == (2, 1.0)
 
 
 def test_numbers() -> None:
-    found = scores({"type": "digits_from"}, *TWO)
-    assert kills(found) == {"a new number": (2, 2), "a number changed": (2, 2), MISSED: (0, 2)}
+    score = scores({"type": "digits_from"}, *TWO)
+    assert kills(score) == {"a new number": (2, 2), "a number changed": (2, 2), MISSED: (0, 2)}
 
 
 def test_words_from_elsewhere() -> None:
@@ -93,20 +93,20 @@ def test_words_from_elsewhere() -> None:
     pairs = [
         (make_row(f"r{n}", (text,)), make_answer(text, f"r{n}")) for n, text in enumerate(passages)
     ]
-    found = mutation_scores(make_rules(rule), PROMPT, pairs)[0]
-    assert kills(found) == {"another answer": (2, 2), "a foreign sentence": (2, 2)}
+    score = mutation_scores(make_rules(rule), PROMPT, pairs)[0]
+    assert kills(score) == {"another answer": (2, 2), "a foreign sentence": (2, 2)}
 
 
-def test_a_lenient_check_is_found_out() -> None:
-    """A check that lets one foreign sentence pass has no sensitivity to it, and it shows."""
+def test_a_lenient_check_has_no_sensitivity() -> None:
+    """A check that lets one foreign sentence pass kills no mutant with one."""
     long = " ".join(f"Это предложение номер {word} по порядку." for word in ("раз", "два", "три"))
     strict = scores({"type": "script_share", "alphabet": "cyrillic", "min": 0.95}, long)
     lenient = scores({"type": "script_share", "alphabet": "cyrillic", "min": 0.3}, long)
-    way = "a sentence in another alphabet"
-    assert (kills(strict)[way], kills(lenient)[way]) == ((1, 1), (0, 1))
+    operator = "a sentence in another alphabet"
+    assert (kills(strict)[operator], kills(lenient)[operator]) == ((1, 1), (0, 1))
 
 
-def test_an_undue_rule_is_broken_by_obeying_it() -> None:
+def test_a_converse_is_broken_by_complying() -> None:
     rule = make_rule(
         {"type": "contains", "text": "Не знаю"},
         applies={"code": [{"field": "question", "matches": "никогда"}]},
@@ -118,18 +118,18 @@ def test_an_undue_rule_is_broken_by_obeying_it() -> None:
     assert kills(undue) == {"phrase inserted": (1, 1)}
 
 
-def test_where_no_answer_obeys_the_phrase_is_put_in() -> None:
-    found = scores({"type": "ends_with", "text": "Ещё вопрос?"}, *TWO)
-    assert found.phrase_inserted
-    assert all(one.killed == one.mutants == 2 for one in found.operators.values())
+def test_phrase_is_inserted_where_no_answer_passes() -> None:
+    score = scores({"type": "ends_with", "text": "Ещё вопрос?"}, *TWO)
+    assert score.phrase_inserted
+    assert all(kill.killed == kill.mutants == 2 for kill in score.operators.values())
     hopeless = scores({"type": "json"}, *TWO)
     assert hopeless.not_covered == "no logged answer passes"
 
 
 def test_a_model_that_decides_when_is_taken_as_yes() -> None:
     """The check is code and can be tested without the model."""
-    found = scores({"type": "contains", "text": "Да"}, "Да, так.", applies={"llm": "Is it?"})
-    assert kills(found)["phrase removed"] == (1, 1)
+    score = scores({"type": "contains", "text": "Да"}, "Да, так.", applies={"llm": "Is it?"})
+    assert kills(score)["phrase removed"] == (1, 1)
 
 
 class TestPatterns:
@@ -143,12 +143,12 @@ class TestPatterns:
         assert score.not_covered == "no operator can break it"
 
 
-def test_with_sentence_keeps_both_ends() -> None:
+def test_insert_sentence_keeps_both_ends() -> None:
     assert insert_sentence("Да. Раз. Ещё?", "Два.") == "Да. Раз. Два. Ещё?"
     assert insert_sentence("Да.", "Два.") == "Да. Два."
 
 
-def test_retyped_is_another_text() -> None:
+def test_retype_gives_another_text() -> None:
     for kind in ("contains", "json"):
         assert retype(kind, 'Он - "тут". Да.') != 'Он - "тут". Да.'
 
@@ -158,45 +158,45 @@ def code_rules(rules: RuleFile) -> set[str]:
 
 
 def by_rule(name: Any) -> dict[str, MutationScore]:
-    prompt, rules, *_ = given = logged(name)
-    found = {one.rule: one for one in mutation_scores(rules, prompt, given.pairs)}
-    assert set(found) == code_rules(rules)
-    return found
+    prompt, rules, *_ = data = load_logged_data(name)
+    by_id = {score.rule: score for score in mutation_scores(rules, prompt, data.pairs)}
+    assert set(by_id) == code_rules(rules)
+    return by_id
 
 
-def unseen(found: dict[str, MutationScore]) -> dict[tuple[str, str], tuple[int, int]]:
-    """The ways of which some breach was missed."""
+def unseen(by_id: dict[str, MutationScore]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Operators with a surviving mutant."""
     return {
-        (rule, operator): (one.killed, one.mutants)
-        for rule, score in found.items()
-        for operator, one in score.operators.items()
-        if one.killed < one.mutants
+        (rule, operator): (kill.killed, kill.mutants)
+        for rule, score in by_id.items()
+        for operator, kill in score.operators.items()
+        if kill.killed < kill.mutants
     }
 
 
 def test_lakeside_rules() -> None:
     """Every code rule is covered; the two weak places are those that a check in code has."""
-    found = by_rule("demo")
-    assert [one.rule for one in found.values() if one.not_covered] == []
-    assert set(unseen(found)) == {("numbers", MISSED), ("grounded", "a foreign sentence")}
-    assert all(one.specificity and one.specificity.value == 1 for one in found.values())
+    by_id = by_rule("demo")
+    assert [score.rule for score in by_id.values() if score.not_covered] == []
+    assert set(unseen(by_id)) == {("numbers", MISSED), ("grounded", "a foreign sentence")}
+    assert all(score.specificity and score.specificity.value == 1 for score in by_id.values())
 
 
 @needs_hse
 def test_campus_rules() -> None:
-    found = by_rule("hse")
+    by_id = by_rule("hse")
     forbidding = ["no_marker", "feminine", "partial_undue"]  # patterns that forbid
-    assert [one.rule for one in found.values() if one.not_covered] == forbidding
-    assert set(unseen(found)) == {
+    assert [score.rule for score in by_id.values() if score.not_covered] == forbidding
+    assert set(unseen(by_id)) == {
         ("russian", "a sentence in another alphabet"),  # long answers: a fifth may be foreign
         ("numbers_sourced", MISSED),
         ("partial_no_numbers", "a number in words"),
     }
-    covered = [one for one in found.values() if not one.not_covered]
-    assert all(one.specificity and one.specificity.value == 1 for one in covered)
+    covered = [score for score in by_id.values() if not score.not_covered]
+    assert all(score.specificity and score.specificity.value == 1 for score in covered)
 
 
-def test_only_answers_that_were_given_are_broken() -> None:
+def test_only_usable_answers_are_mutated() -> None:
     row: Row = make_row(passages=(PASSAGE,))
     pairs = [(row, make_answer("", finish="too_long")), (row, make_answer("Да", finish="length"))]
     rules = make_rules(make_rule({"type": "no_repetition"}))

@@ -22,9 +22,9 @@ def is_rewrite(body: dict[str, Any]) -> bool:
 
 
 def answer_in(turn: str) -> str:
-    found = re.search(r"\[begin answer (\w+)\]\n(.*)\n\[end answer \1\]", turn, re.DOTALL)
-    assert found
-    return found[2]
+    match = re.search(r"\[begin answer (\w+)\]\n(.*)\n\[end answer \1\]", turn, re.DOTALL)
+    assert match
+    return match[2]
 
 
 def fails_rude(body: dict[str, Any]) -> Sent:
@@ -49,21 +49,21 @@ def after_probe_but_rewrites(respond: Any) -> Any:
 
 
 def test_a_good_judge(tmp_path: Path) -> None:
-    found, bodies = scored(fails_rude, tmp_path)
-    kills = found.operators["rewritten to break the rule"]
-    assert (kills.mutants, kills.killed, found.copies) == (6, 6, 6)
-    assert found.specificity and found.specificity.value == 1
-    wanted = [body["messages"][0]["content"] for body in bodies if is_rewrite(body)]
-    assert len(wanted) == 6
-    assert all("Rude." in turn for turn in wanted)  # the rule's description of a fail
+    score, bodies = scored(fails_rude, tmp_path)
+    kills = score.operators["rewritten to break the rule"]
+    assert (kills.mutants, kills.killed, score.copies) == (6, 6, 6)
+    assert score.specificity and score.specificity.value == 1
+    prompts = [body["messages"][0]["content"] for body in bodies if is_rewrite(body)]
+    assert len(prompts) == 6
+    assert all("Rude." in turn for turn in prompts)  # the rule's description of a fail
 
 
 def test_a_judge_that_sees_nothing(tmp_path: Path) -> None:
     def blind(body: dict[str, Any]) -> Sent:
         return fails_rude(body) if is_rewrite(body) else verdict("pass")
 
-    found, _ = scored(blind, tmp_path)
-    assert found.operators["rewritten to break the rule"].killed == 0
+    score, _ = scored(blind, tmp_path)
+    assert score.operators["rewritten to break the rule"].killed == 0
 
 
 def test_a_judge_that_looks_at_spaces(tmp_path: Path) -> None:
@@ -74,19 +74,19 @@ def test_a_judge_that_looks_at_spaces(tmp_path: Path) -> None:
             return fails_rude(body)
         return verdict("fail" if answer_in(user(body)).count("  ") else "pass")
 
-    found, _ = scored(fussy, tmp_path)
-    assert found.specificity and found.specificity.value == 0
+    score, _ = scored(fussy, tmp_path)
+    assert score.specificity and score.specificity.value == 0
 
 
-def test_its_own_example_is_kept_from_the_judge(tmp_path: Path) -> None:
+def test_fail_example_is_hidden_from_the_judge(tmp_path: Path) -> None:
     """A judge that is shown the answer with its verdict would only copy it."""
     examples = [
         {"answer": "Дурак, уйди.", "verdict": "fail"},
         {"answer": "Спасибо.", "verdict": "pass"},
     ]
     rules = make_rules(make_rule(llm_check(examples=examples), id="polite"))
-    found, bodies = scored(fails_rude, tmp_path, rules)
-    kills = found.operators["fail examples of the rule"]
+    score, bodies = scored(fails_rude, tmp_path, rules)
+    kills = score.operators["fail examples of the rule"]
     assert (kills.mutants, kills.killed) == (1, 1)
     tested = [
         user(body) for body in bodies if not is_rewrite(body) and "begin answer" in user(body)
@@ -96,16 +96,16 @@ def test_its_own_example_is_kept_from_the_judge(tmp_path: Path) -> None:
     assert about[0].count("Дурак, уйди.") == 1 and "Спасибо." in about[0]
 
 
-def test_what_came_back_unchanged_or_cut_is_no_breach(tmp_path: Path) -> None:
+def test_unchanged_or_truncated_rewrites_are_no_mutants(tmp_path: Path) -> None:
     def lazy(body: dict[str, Any]) -> Sent:
         if not is_rewrite(body):
             return verdict("pass")
         text = answer_in(body["messages"][0]["content"])
         return Sent(text) if "1" in text else Sent("Дур", finish="length")
 
-    found, _ = scored(lazy, tmp_path)
-    assert found.operators["rewritten to break the rule"].mutants == 0
-    assert found.operators["rewritten to break the rule"].sensitivity is None
+    score, _ = scored(lazy, tmp_path)
+    assert score.operators["rewritten to break the rule"].mutants == 0
+    assert score.operators["rewritten to break the rule"].sensitivity is None
 
 
 def test_nothing_to_break(tmp_path: Path) -> None:

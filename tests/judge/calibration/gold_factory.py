@@ -19,7 +19,7 @@ MIXED = make_rules(
 YES = make_rules(make_rule({"type": "contains", "text": "да"}, id="yes"))
 
 
-def held(rules: RuleFile, texts: list[tuple[str, bool]]) -> GoldComparison:
+def gold_comparison(rules: RuleFile, texts: list[tuple[str, bool]]) -> GoldComparison:
     """Answers of one system to as many questions, each with whether people call it good."""
     rows: list[Row] = []
     verdicts = []

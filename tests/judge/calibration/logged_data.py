@@ -14,7 +14,7 @@ from prompts.rules import RuleFile
 ROOT = Path(__file__).resolve().parents[3]
 
 
-class Logged(NamedTuple):
+class LoggedData(NamedTuple):
     """What the calibration of a run starts from."""
 
     prompt: Prompt
@@ -29,7 +29,7 @@ class Logged(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def logged(name: Literal["demo", "hse"]) -> Logged:
+def load_logged_data(name: Literal["demo", "hse"]) -> LoggedData:
     config = load_config(ROOT / f"config/{name}.yaml")
-    made = prepare_splits(config.data, ROOT, config.seed)
-    return Logged(*load_prompt(config.prompt, ROOT), made.train, made.val)
+    splits = prepare_splits(config.data, ROOT, config.seed)
+    return LoggedData(*load_prompt(config.prompt, ROOT), splits.train, splits.val)

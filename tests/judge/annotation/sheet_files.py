@@ -5,10 +5,10 @@ import io
 from pathlib import Path
 
 
-def cells(data: bytes) -> list[dict[str, str]]:
+def sheet_rows(data: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 
 
-def written(path: Path, text: str, encoding: str = "utf-8-sig") -> Path:
+def write_sheet(path: Path, text: str, encoding: str = "utf-8-sig") -> Path:
     path.write_bytes(text.encode(encoding))
     return path
