@@ -15,12 +15,11 @@ from data.answers import Answer, read_answers
 from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.calibration.record import templates_sha256
 from judge.checks import check
 from judge.checks.check import code_verdicts
 from judge.judging_server import configured_server
 from judge.llm.judge import LlmJudge
-from judge.llm.templates import TEMPLATES
+from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.verdict import Missing, Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256

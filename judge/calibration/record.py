@@ -5,19 +5,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from config.errors import DataError
-from data.records import Record, digest
+from data.records import Record
 from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
 from judge.calibration.label_agreement import Disagreement, RulePassCounts, VariantAgreement
 from judge.calibration.mutation.code import MutationScore
-from judge.llm.templates import TEMPLATES
+from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
 from judge.records import Coverage, JudgeNote, ShadowAgreement
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
-
-_NOT_JUDGING = ("draft.j2", "repair.j2")  # templates that ask for no verdict
 
 
 class JudgeFingerprint(Record):
@@ -90,17 +88,6 @@ def judge_fingerprint(
         rules=rules_sha256(rules),
         prompt=prompt.sha256,
         templates=templates_sha256(TEMPLATES),
-    )
-
-
-def templates_sha256(folder: Path) -> str:
-    """Hash of the templates that ask for verdicts, in all languages."""
-    return digest(
-        {
-            path.relative_to(folder).as_posix(): path.read_text("utf-8")
-            for path in folder.glob("*/*.j2")
-            if path.name not in _NOT_JUDGING
-        }
     )
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from data.records import digest
 from prompts.rules import Language
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "prompts" / "judge"
+_NOT_JUDGING = ("draft.j2", "repair.j2")  # templates that ask for no verdict
 
 
 def render(language: Language, template: str, **values: object) -> str:
@@ -25,4 +27,15 @@ def _environment() -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
         auto_reload=False,
         autoescape=False,  # plain text for a model; the report escapes what it shows
+    )
+
+
+def templates_sha256(folder: Path) -> str:
+    """Hash of the templates that ask for verdicts, in all languages."""
+    return digest(
+        {
+            path.relative_to(folder).as_posix(): path.read_text("utf-8")
+            for path in folder.glob("*/*.j2")
+            if path.name not in _NOT_JUDGING
+        }
     )

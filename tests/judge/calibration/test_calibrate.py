@@ -26,11 +26,10 @@ from judge.calibration.record import (
     judge_fingerprint,
     load_calibration,
     noted_fingerprint,
-    templates_sha256,
 )
 from judge.calibration.variants import CODE_ONLY, CODE_ONLY_LABEL_FREE
 from judge.checks.check import has_visible_text
-from judge.llm.templates import TEMPLATES
+from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
 from judge.run import judge_run
