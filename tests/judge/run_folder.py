@@ -1,4 +1,4 @@
-"""A run's folder as the earlier stages leave it, small enough to count by hand."""
+"""The folder of a small run, as the stages before judging leave it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,17 +29,17 @@ Answers = Mapping[str, Sequence[str]]  # arm → a text per row
 def make_run(
     folder: Path, rules: Sequence[Rule] = (LINK,), name: str = "run", **judge: Any
 ) -> RunPaths:
-    """A run with its settings, prompt and rules; `config.yaml` lies in its folder."""
+    """A run with its settings, prompt, rules and `config.yaml`."""
     run = RunPaths(folder / name)
-    prompt, rule_file = run.root / "prompt.yaml", run.root / "rules.yaml"
+    prompt_path, rules_path = run.root / "prompt.yaml", run.root / "rules.yaml"
     user = "{summaries}{question}"
-    write_text(prompt, yaml.safe_dump({"system_template": SYSTEM, "user_template": user}))
-    rules_file = RuleFile(version=1, prompt_sha256=prompt_sha256(SYSTEM), rules=tuple(rules))
-    write_text(rule_file, yaml.safe_dump(rules_file.model_dump(mode="json", by_alias=True)))
+    write_text(prompt_path, yaml.safe_dump({"system_template": SYSTEM, "user_template": user}))
+    rule_file = RuleFile(version=1, prompt_sha256=prompt_sha256(SYSTEM), rules=tuple(rules))
+    write_text(rules_path, yaml.safe_dump(rule_file.model_dump(mode="json", by_alias=True)))
     settings = {
         "name": name,
         "runs": str(folder),
-        "prompt": {"system": str(prompt), "rules": str(rule_file)},
+        "prompt": {"system": str(prompt_path), "rules": str(rules_path)},
         "data": {name: {"kind": "campus", "path": f"{name}.json"} for name in ("train", "hidden")},
         "model": {"name": "embedded"},
         "students": [{"name": "a"}, {"name": "b"}],
