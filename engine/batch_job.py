@@ -14,11 +14,9 @@ from itertools import islice
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import NoReturn
-
-from tqdm import tqdm
 
 from config.errors import DataError
+from config.progress import ProgressBar
 from data.answers import Answer, Finish, top_logprobs_path
 from data.fingerprint import Fingerprint, check_fingerprint, fingerprint_path
 from data.top_logprobs import TopLogprobsStore
@@ -92,7 +90,7 @@ class BatchJob:
         self._requested = self._reused = 0
         self._bare_dropped = False
         self._lock = Lock()  # an engine may take requests in its own thread
-        self._bar: tqdm[NoReturn] | None = None
+        self._bar: ProgressBar | None = None
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Answers the tasks from the store, or else by the engine.
@@ -167,7 +165,7 @@ class BatchJob:
                 self._requested += 1
                 if self._bar is None:  # no bar unless something is requested
                     done = len(self._order) - first - 1
-                    self._bar = tqdm(total=total, initial=done, desc=task.arm, unit=" answers")
+                    self._bar = ProgressBar(task.arm, " answers", total, initial=done)
                 yield task.request
             elif number is not None and self._bar is not None:
                 self._bar.update()

@@ -11,6 +11,7 @@ import pytest
 
 from config.errors import DataError
 from config.generation import SamplingSettings
+from config.progress import PROGRESS_FILE, latest_event
 from data.answers import Answer, read_answers
 from data.jsonl import JsonlStore
 from engine.base import Adapter, make_request, score_request
@@ -54,6 +55,15 @@ def test_a_rerun_asks_nothing(tmp_path: Path) -> None:
     second = run_job(FakeEngine(0, paid), fake_tasks(300), path, MEANING)
     assert (first.requested, second.requested, second.reused) == (300, 0, 300)
     assert paid.stat().st_size == 300
+
+
+def test_reports_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipeline draws the bar from these events."""
+    events = tmp_path / "progress.jsonl"
+    monkeypatch.setenv(PROGRESS_FILE, str(events))
+    run_job(FakeEngine(0, tmp_path / "paid"), fake_tasks(10), tmp_path / "a.jsonl", {})
+    event = latest_event(events)
+    assert event is not None and (event.n, event.total, event.unit) == (10, 10, " answers")
 
 
 def test_a_second_process_is_refused_and_the_first_named(tmp_path: Path) -> None:
