@@ -11,7 +11,7 @@ from config.load import load_config
 from pipeline.manifest import manifest
 from report.numbers import build_numbers
 from report.render import render_card, render_html, render_markdown
-from tests.judge.llm.runs import after_probe, judged, pairs_of
+from tests.judge.llm.judge_factory import after_probe, judged, pairs_of
 from tests.judge.llm.server import error
 from tests.report.run_fixture import read_fixture
 

@@ -14,8 +14,8 @@ from judge.inputs import JudgedSplit
 from judge.run import judge_run
 from pipeline.planned_calls import expected_arms, plan_judging
 from tests.judge.factories import make_row, make_rule
-from tests.judge.llm.ruled import kind_rule, reply
-from tests.judge.llm.runs import after_probe
+from tests.judge.llm.judge_factory import after_probe
+from tests.judge.llm.rule_server import kind_rule, reply
 from tests.judge.llm.server import Sent, serving, user, verdict
 from tests.judge.run_folder import LINK, answer_hidden, answer_val, make_run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.judge.llm.runs import judge_at, pairs_of
+from tests.judge.llm.judge_factory import judge_at, pairs_of
 from tests.judge.llm.server import serving, verdict
 from wire.proxy import proxy_for
 

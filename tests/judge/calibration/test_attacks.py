@@ -14,7 +14,7 @@ from prompts.rules import Language
 from tests.data.hse_logs import needs_hse
 from tests.judge.calibration.logged_data import load_logged_data
 from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
-from tests.judge.llm.runs import after_probe, judge_at
+from tests.judge.llm.judge_factory import after_probe, judge_at
 from tests.judge.llm.server import serving, user, verdict
 from tests.judge.llm.test_fence import asked, structure
 

@@ -13,7 +13,7 @@ from judge.calibration.mutation.llm import NO_JUDGING_SERVER
 from judge.labels import Preference
 from tests.judge.calibration.mutation.test_llm import answer_in
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
-from tests.judge.llm.runs import after_probe, judge_at
+from tests.judge.llm.judge_factory import after_probe, judge_at
 from tests.judge.llm.server import Sent, serving, user, verdict
 
 RULES = make_rules(make_rule(llm_check(), id="polite"))

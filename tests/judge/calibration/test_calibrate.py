@@ -38,7 +38,7 @@ from tests.data.hse_logs import needs_hse
 from tests.judge.calibration.gold_factory import MIXED, YES, gold_comparison
 from tests.judge.calibration.logged_data import ROOT
 from tests.judge.factories import PROMPT, make_answer, make_row
-from tests.judge.llm.runs import after_probe
+from tests.judge.llm.judge_factory import after_probe
 from tests.judge.llm.server import Sent, serving, user, verdict
 
 

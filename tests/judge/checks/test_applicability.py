@@ -19,7 +19,7 @@ from tests.judge.factories import (
     make_rules,
     make_verdict,
 )
-from tests.judge.llm.runs import after_probe, judged
+from tests.judge.llm.judge_factory import after_probe, judged
 from tests.judge.llm.server import Sent, user, verdict
 
 ARMS = ("base", "teacher", "student/a")

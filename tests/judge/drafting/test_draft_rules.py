@@ -15,7 +15,7 @@ from judge.drafting.draft_rules import draft_rules
 from prompts.rules import RuleFile, load_rules
 from tests.judge.drafting.draft_factory import LINK, drafted
 from tests.judge.factories import SYSTEM
-from tests.judge.llm.runs import QUICK
+from tests.judge.llm.judge_factory import QUICK
 from tests.judge.llm.server import Respond, Sent, Served, error, serving, verdict
 from tests.judge.run_folder import make_run
 

@@ -80,6 +80,13 @@ def user(body: Body) -> str:
     return str(body["messages"][1]["content"])
 
 
+def output_mode(body: Body) -> str:
+    """The output mode of a request."""
+    if "structured_outputs" in body:
+        return "structured_outputs"
+    return str(body.get("response_format", {"type": "plain"})["type"])
+
+
 @contextmanager
 def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
     """Runs a server on a free port for the time of the block.

@@ -175,7 +175,7 @@ def test_a_judge_that_quotes_the_payload_keeps_its_verdict(tmp_path: Path, plain
             JudgeSettings(),
             make_rules(make_rule(llm_check())),
             PROMPT,
-            tmp_path / "asked.jsonl",
+            tmp_path / "calls.jsonl",
             RetryPolicy(first_wait_s=0.001),
         )
         pairs = [(make_row(f"r{n}"), make_answer(text, f"r{n}")) for n, text in enumerate(HOSTILE)]

@@ -9,9 +9,11 @@ import pytest
 
 from config.errors import DataError
 from judge.llm.cache import ReplyCache
+from judge.metrics.scores import score
+from judge.metrics.verdict_table import build_verdict_table
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
-from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
-from tests.judge.llm.server import Sent, serving, user, verdict
+from tests.judge.llm.judge_factory import POLITE, after_probe, judge_at, judged, outcomes, pairs_of
+from tests.judge.llm.server import Sent, error, serving, user, verdict
 
 
 class TestStages:
@@ -108,7 +110,7 @@ class TestStore:
 
     def test_raw_replies_are_kept(self, tmp_path: Path) -> None:
         judged(after_probe(lambda body: verdict("fail")), tmp_path, pairs_of(1))
-        lines = [json.loads(line) for line in (tmp_path / "asked.jsonl").read_text().splitlines()]
+        lines = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
         assert [line["rule"] for line in lines] == ["probe", "probe", "polite"]
         assert json.loads(lines[2]["text"])["verdict"] == "fail"
 
@@ -118,7 +120,40 @@ class TestStore:
         assert len(sent) == 2
 
     def test_two_judges_on_one_file(self, tmp_path: Path) -> None:
-        store = ReplyCache(tmp_path / "asked.jsonl")
+        store = ReplyCache(tmp_path / "calls.jsonl")
         with serving(lambda body: verdict()) as served, pytest.raises(DataError, match="process"):
             judge_at(served.url, tmp_path).verdicts(pairs_of(1))
         store.close()
+
+
+ARMS = ("base", "teacher", "student/a", "student/b", "student/c")
+ROWS = [make_row(f"r{number}") for number in range(2000)]
+CUT = Sent('{"evidence": [], "reasoning": "", "verdict": "pass"}', finish="length")
+FAULTS = (error(503), Sent(drop=True), Sent("pass, surely"), CUT, Sent(""))
+
+
+def one_percent_faulty(body: dict[str, Any]) -> Sent:
+    """One question in a hundred always fails; of the others every fourth answer breaks the rule."""
+    number = int(user(body).split("Question r")[1].split("?")[0])
+    if number % 100 == 7:
+        return FAULTS[number // 100 % len(FAULTS)]
+    return verdict("fail" if number % 4 == 0 else "pass")
+
+
+def test_one_percent_of_ten_thousand_reads_as_one_percent_missing(tmp_path: Path) -> None:
+    """Five arms with equal answers: 2,000 questions to the server, 10,000 verdicts."""
+    pairs = [(row, make_answer("Да.", row.id, arm)) for arm in ARMS for row in ROWS]
+    verdicts, _, _ = judged(after_probe(one_percent_faulty), tmp_path, pairs)
+    assert len(verdicts) == 10_000
+    assert sum(verdict.outcome == "missing" for verdict in verdicts) == 100
+    board = build_verdict_table(POLITE, ROWS, verdicts)
+    reasons = {"transport": 8, "malformed": 4, "truncated": 4, "empty": 4}
+    scores = score(POLITE, ROWS, verdicts).arms
+    for arm in ARMS:
+        found = scores[arm].rules["polite"]
+        assert (found.applicable, found.scored, found.missing) == (2000, 1980, reasons)
+        assert found.passes == 1480 and found.rate == pytest.approx(1480 / 1980)
+        assert (found.low_bound, found.high_bound) == (1480 / 2000, 1500 / 2000)
+        assert scores[arm].strict.missing == 20 and scores[arm].strict.n == 1980
+        lost = {row for (row, _), passed in board.strict[arm].items() if passed is None}
+        assert lost == {f"r{number}" for number in range(7, 2000, 100)}

@@ -10,7 +10,7 @@ from judge.calibration.mutation.code import MutationScore
 from judge.calibration.mutation.llm import NO_JUDGING_SERVER, llm_mutation_scores
 from prompts.rules import RuleFile
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
-from tests.judge.llm.runs import after_probe, judge_at
+from tests.judge.llm.judge_factory import after_probe, judge_at
 from tests.judge.llm.server import Sent, serving, user, verdict
 
 PAIRS = [(make_row(f"r{n}"), make_answer(f"Пожалуйста, {n}.", f"r{n}")) for n in range(6)]

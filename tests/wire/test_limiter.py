@@ -1,13 +1,7 @@
-"""How many requests are let through at a time, and where they go."""
+"""How many requests are let through at a time, and in which order."""
 
 import asyncio
-from pathlib import Path
 
-import pytest
-
-from config.errors import SetupError
-from tests.judge.llm.runs import judge_at, pairs_of
-from tests.judge.llm.server import error, serving, verdict
 from wire.limiter import AdaptiveLimiter
 
 
@@ -95,23 +89,3 @@ def test_nobody_passes_those_who_wait() -> None:
         return came
 
     assert asyncio.run(crowd()) == ["first", "second"]
-
-
-def test_the_proxy_of_the_environment_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The address of the server is nowhere: only through the proxy is there an answer."""
-    with serving(lambda body: verdict()) as served:
-        monkeypatch.setenv("http_proxy", served.url.removesuffix("/v1"))
-        verdicts = judge_at("http://judge.invalid/v1", tmp_path).verdicts(pairs_of(2))
-        assert [one.outcome for one in verdicts] == ["pass"] * 2 and len(served.bodies) == 3
-
-
-@pytest.mark.parametrize("status", [301, 307, 404])
-def test_a_moved_server_is_not_followed(tmp_path: Path, status: int) -> None:
-    """The key goes to no address but the one that the settings name."""
-    with serving(lambda body: verdict()) as other:
-        moved = error(status, location=other.url)
-        with serving(lambda body: moved) as served, pytest.raises(SetupError, match="base_url"):
-            judge_at(served.url, tmp_path).verdicts(pairs_of(2))
-        assert (len(served.bodies), other.bodies) == (1, [])

@@ -8,9 +8,8 @@ from typing import Any
 
 from prompts.rules import Rule, RuleFile
 from tests.judge.factories import llm_check, make_rule, make_rules
-from tests.judge.llm.runs import after_probe
-from tests.judge.llm.server import Respond, Sent, error, is_probe, user, verdict
-from tests.judge.llm.test_output_mode import form
+from tests.judge.llm.judge_factory import after_probe
+from tests.judge.llm.server import Respond, Sent, error, is_probe, output_mode, user, verdict
 
 Body = dict[str, Any]
 Say = Callable[[str, str], str]  # row and rule → verdict
@@ -54,7 +53,7 @@ def reply(body: Body, say: Say) -> Sent:
     asked = rules_of(body)
     row = (_ROW.findall(user(body)) or [""])[0]  # not every rule sees the question
     words = {rule: say(row, rule) for rule in asked}
-    plain = form(body) == "plain"
+    plain = output_mode(body) == "plain"
     if len(asked) > 1 and plain:
         return Sent("\n\n".join(lines(rule, word) for rule, word in words.items()))
     if len(asked) > 1:
@@ -77,7 +76,7 @@ def holding(mode: str, respond: Respond) -> Respond:
     """The server knows one form of reply and refuses all others."""
 
     def answer(body: Body) -> Sent:
-        if form(body) != mode:
+        if output_mode(body) != mode:
             return error(400, "unsupported")
         return verdict() if is_probe(body) else respond(body)
 

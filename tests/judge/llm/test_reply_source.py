@@ -8,7 +8,7 @@ import pytest
 
 from judge.llm.cache import CachedReply, ReplyCache
 from judge.llm.reply_source import AskPolicy
-from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
+from tests.judge.llm.judge_factory import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Respond, Sent, error, serving, user, verdict
 
 Body = dict[str, Any]
@@ -85,15 +85,15 @@ class TestNone:
     def test_needs_no_server(self, store: Path) -> None:
         """All that is stored reads as it did; what is not stored was not run."""
         judge = judge_at(NOWHERE, store)
-        before = (store / "asked.jsonl").read_bytes()
+        before = (store / "calls.jsonl").read_bytes()
         not_run = ("missing", "not_run")
         expected = [*FIRST[:3], not_run, *FIRST[4:], not_run]
         assert outcomes(judge.verdicts(pairs_of(8), "none")) == expected
         assert (judge.usage.calls, judge.mode) == (0, "json_schema")
-        assert (store / "asked.jsonl").read_bytes() == before
+        assert (store / "calls.jsonl").read_bytes() == before
 
     def test_reads_while_another_process_writes(self, store: Path) -> None:
-        held = ReplyCache(store / "asked.jsonl")
+        held = ReplyCache(store / "calls.jsonl")
         assert outcomes(judge_at(NOWHERE, store).verdicts(pairs_of(1), "none")) == FIRST[:1]
         held.close()
 
@@ -109,7 +109,7 @@ class TestNone:
 
 
 def test_raw_texts_of_the_missing_are_kept_and_never_taken_for_answers(store: Path) -> None:
-    lines = [json.loads(line) for line in (store / "asked.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (store / "calls.jsonl").read_text().splitlines()]
     kept = [CachedReply.model_validate(line) for line in lines]
     of_row = {row: [one for one in kept if one.row == row] for row in ("r1", "r4", "r5", "r6")}
     assert [one.text for one in of_row["r1"]] == ["no form"] * 5  # a re-ask, and three forms

@@ -23,8 +23,8 @@ from judge.llm.prompt import (
 from judge.llm.request import OUTPUT_MODES, Mode, build_request
 from prompts.rules import Language
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
-from tests.judge.llm.ruled import by_hash, holding, kind_rule, kind_rules, reply, rules_of
-from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
+from tests.judge.llm.judge_factory import after_probe, judge_at, judged, outcomes, pairs_of
+from tests.judge.llm.rule_server import by_hash, holding, kind_rule, kind_rules, reply, rules_of
 from tests.judge.llm.server import Sent, error, serving, user, verdict
 from tests.judge.llm.test_fence import HOSTILE, structure
 
@@ -267,7 +267,7 @@ class TestStore:
         offline = judge_at("http://127.0.0.1:9/v1", tmp_path, SEVEN, rules_per_call=4)
         assert offline.verdicts(pairs_of(3), "none") == first
         assert offline.plan(pairs_of(3)).calls == offline.plan(pairs_of(3), "missing").calls == 0
-        kept = Counter(one.rule for one in read_records(tmp_path / "asked.jsonl", CachedReply))
+        kept = Counter(one.rule for one in read_records(tmp_path / "calls.jsonl", CachedReply))
         assert kept == {"probe": 2, "a,b,c,d": 3, "e,f,g": 3} and len(sent) == 6
 
     def test_another_size_is_another_question(self, tmp_path: Path) -> None:

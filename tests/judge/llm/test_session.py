@@ -12,7 +12,7 @@ from config.judging import JudgeSettings
 from judge.llm.reask import Ruling
 from judge.llm.session import majority
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
-from tests.judge.llm.runs import after_probe, judged, outcomes, pairs_of
+from tests.judge.llm.judge_factory import after_probe, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, user, verdict
 
 MISSING = Ruling(None, "malformed")

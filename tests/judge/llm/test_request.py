@@ -29,3 +29,11 @@ def test_half_a_character_is_a_question_mark() -> None:
     body = {"model": "м", "messages": [{"role": "user", "content": "a\ud800б\U0001f600"}]}
     sent = build_request(body).data
     assert sent == '{"model":"м","messages":[{"role":"user","content":"a?б\U0001f600"}]}'.encode()
+
+
+def test_a_russian_letter_counts_as_two_bytes() -> None:
+    """Tokenizers cut Russian finer than English: by characters it would look half as dear."""
+    english, russian = (
+        build_request({"messages": [{"content": text}]}) for text in ("word" * 100, "слов" * 100)
+    )
+    assert (english.estimated_tokens, russian.estimated_tokens) == (100, 200)

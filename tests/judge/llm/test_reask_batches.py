@@ -9,7 +9,8 @@ import pytest
 from judge.llm.reask import NO_EVIDENCE
 from judge.llm.reply_source import AskPolicy
 from tests.judge.factories import make_answer, make_row
-from tests.judge.llm.ruled import (
+from tests.judge.llm.judge_factory import after_probe, judge_at, judged, outcomes, pairs_of
+from tests.judge.llm.rule_server import (
     alone,
     first_time,
     holding,
@@ -20,7 +21,6 @@ from tests.judge.llm.ruled import (
     rules_of,
     together,
 )
-from tests.judge.llm.runs import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, error, serving, user
 from tests.judge.llm.test_parse import MALFORMED
 

@@ -27,7 +27,7 @@ def pairs_of(count: int, text: str = "Да, пожалуйста.") -> Pairs:
 
 def judge_at(url: str, path: Path, rules: RuleFile = POLITE, **settings: Any) -> LlmJudge:
     server = ServerSettings(base_url=url, model="m", timeout_s=2.0, api_key_env="JUDGE_TEST_KEY")
-    return LlmJudge(server, JudgeSettings(**settings), rules, PROMPT, path / "asked.jsonl", QUICK)
+    return LlmJudge(server, JudgeSettings(**settings), rules, PROMPT, path / "calls.jsonl", QUICK)
 
 
 def judged(

@@ -12,7 +12,7 @@ from judge.llm.prompt import APPLIES, VERDICTS, applies_prompt, reask_body, verd
 from prompts.prompt_file import load_prompt
 from prompts.rules import Language, RuleFile
 from tests.judge.factories import llm_check, make_row, make_rule, make_rules
-from tests.judge.llm.runs import after_probe, judged, pairs_of
+from tests.judge.llm.judge_factory import after_probe, judged, pairs_of
 from tests.judge.llm.server import user, verdict
 
 FOLDER = Path("prompts/judge")
