@@ -102,16 +102,13 @@ def _llm_judge(config: Config, server: ServerSettings, inputs: JudgeInputs) -> L
 def _note(
     config: Config, judge: LlmJudge, inputs: JudgeInputs, verdicts: Sequence[Verdict]
 ) -> JudgeNote:
-    rules_per_call = config.judge.rules_per_call
-    fingerprint = judge_fingerprint(
-        inputs.rules, inputs.prompt, judge.model, judge.mode, rules_per_call
-    )
+    fingerprint = judge_fingerprint(inputs.rules, inputs.prompt, judge)
     calibration = load_calibration(RunPaths.of(config).calibration, fingerprint)
     usage = judge.usage
     return JudgeNote(
         model=judge.model,
         mode=judge.mode,
-        rules_per_call=rules_per_call,
+        rules_per_call=judge.rules_per_call,
         fallbacks={mode: judge.fallbacks[mode] for mode in OUTPUT_MODES if judge.fallbacks[mode]},
         unfounded=judge.unfounded,
         calls=usage.calls,

@@ -94,13 +94,8 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     bias_inputs = BiasInputs(rules, pairs, verdicts, judge) if judge is not None else None
     biases = bias_report(labels.preferences, rows, bias_inputs)
     worst, disagreement_count = disagreements(comparison)
-    fingerprint = judge_fingerprint(rules, prompt, None, None)
-    if judge is not None:  # the judge knows its output mode only after a request
-        fingerprint = judge_fingerprint(
-            rules, prompt, judge.model, judge.mode, config.judge.rules_per_call
-        )
     return Calibration(
-        judge=fingerprint,
+        judge=judge_fingerprint(rules, prompt, judge),  # last: the mode is known after a request
         rows=len(rows),
         answers=len(pairs),
         coverage=Coverage.of(llm_verdicts, judge.usage.unasked) if judge is not None else None,

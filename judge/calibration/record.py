@@ -1,6 +1,7 @@
 """judge/calibration.json, and the fingerprint of the one judge that it is valid for."""
 
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -13,7 +14,7 @@ from judge.calibration.mutation.code import MutationScore
 from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
-from judge.records import Coverage, JudgeNote, ShadowAgreement
+from judge.records import Coverage, ShadowAgreement
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 
@@ -70,21 +71,25 @@ class Calibration(Record):
         return agreement is not None and agreement.n > agreement.missing and answered
 
 
-def noted_fingerprint(rules: RuleFile, prompt: Prompt, note: JudgeNote | None) -> JudgeFingerprint:
-    """The fingerprint of the judge that scored a run; without a note, code alone."""
-    if note is None:
-        return judge_fingerprint(rules, prompt, None, None)
-    return judge_fingerprint(rules, prompt, note.model, note.mode, note.rules_per_call)
+class JudgingModel(Protocol):
+    """What identifies the language model of a judge: `LlmJudge` and `JudgeNote` have it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def rules_per_call(self) -> int: ...
 
 
 def judge_fingerprint(
-    rules: RuleFile, prompt: Prompt, model: str | None, mode: str | None, rules_per_call: int = 1
+    rules: RuleFile, prompt: Prompt, llm: JudgingModel | None = None
 ) -> JudgeFingerprint:
-    """The fingerprint of a judge with these parts and the templates of today."""
+    """The fingerprint of a judge with the templates of today; without a model, code alone."""
     return JudgeFingerprint(
-        model=model,
-        mode=mode,
-        rules_per_call=rules_per_call,
+        model=llm.model if llm else None,
+        mode=llm.mode if llm else None,
+        rules_per_call=llm.rules_per_call if llm else 1,
         rules=rules_sha256(rules),
         prompt=prompt.sha256,
         templates=templates_sha256(TEMPLATES),

@@ -7,7 +7,7 @@ from config.errors import DataError
 from config.schema import Config
 from data.jsonl import read_record, read_records
 from data.run_paths import RunPaths
-from judge.calibration.record import Calibration, load_calibration, noted_fingerprint
+from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import VerdictTable, build_verdict_table
 from judge.records import JudgeResult
@@ -41,5 +41,5 @@ def read_measurements(config: Config) -> GateMeasurements:
     if best not in result.scores.arms:
         raise DataError(f"{run.scores}: holds no scores of the best student, {best}; {way_out}")
     table = build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
-    fingerprint = noted_fingerprint(rules, prompt, result.judge)
+    fingerprint = judge_fingerprint(rules, prompt, result.judge)
     return GateMeasurements(best, result, table, load_calibration(run.calibration, fingerprint))

@@ -81,6 +81,7 @@ class LlmJudge:
         """
         self._server = server
         self.model = server.model
+        self.rules_per_call = settings.rules_per_call
         self._settings = settings
         self._budget = budget_of(settings, server)
         self.language = rules.language

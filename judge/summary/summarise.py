@@ -15,7 +15,7 @@ from data.atomic_write import write_text
 from data.jsonl import read_record
 from data.run_paths import RunPaths
 from judge.annotation.records import ArmLabels, Labels
-from judge.calibration.record import Calibration, load_calibration, noted_fingerprint
+from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
 from judge.checks.applicability import by_model
 from judge.gate.measurements import read_measurements
 from judge.gate.thresholds import decide_gates
@@ -92,9 +92,9 @@ def _read_split(run: RunPaths, split: JudgedSplit, prompt: Prompt, rules: RuleFi
     path = run.hidden_scores if split == "hidden" else run.scores
     result = read_record(path, JudgeResult) if path.exists() else None
     note = result.judge if result else None
-    calibration = load_calibration(run.calibration, noted_fingerprint(rules, prompt, note))
+    calibration = load_calibration(run.calibration, judge_fingerprint(rules, prompt, note))
     if isinstance(calibration, Refusal) and note is not None:
-        by_code = load_calibration(run.calibration, noted_fingerprint(rules, prompt, None))
+        by_code = load_calibration(run.calibration, judge_fingerprint(rules, prompt))
         calibration = calibration if isinstance(by_code, Refusal) else by_code
     return _Split(result, read_judged_split(run, split, rules), calibration)
 

@@ -143,9 +143,7 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
         path = run.answers(f"hidden/{arm.removeprefix('student/')}")
         write_records(path, [answer for answer in unseen if answer.arm == arm])
     judge_hidden(run, hidden, unseen, (prompt, rules), text)
-    write_json(
-        run.calibration, make_calibration(judge_fingerprint(rules, prompt, None, None), text)
-    )
+    write_json(run.calibration, make_calibration(judge_fingerprint(rules, prompt), text))
     labelled = [answer for answer in answers if answer.arm == f"student/{STUDENT}"]
     write_json(run.labels, make_labels(labelled, text))
     _data(run, rows, text)

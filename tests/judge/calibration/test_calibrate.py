@@ -25,7 +25,6 @@ from judge.calibration.record import (
     JudgeFingerprint,
     judge_fingerprint,
     load_calibration,
-    noted_fingerprint,
 )
 from judge.calibration.variants import CODE_ONLY, CODE_ONLY_LABEL_FREE
 from judge.checks.check import has_visible_text
@@ -70,7 +69,7 @@ def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert calibrate_command(config, Namespace(code=False)) == 0
     path = RunPaths.of(config).calibration
     prompt, rules = load_prompt(config.prompt, Path())
-    calibration = load_calibration(path, judge_fingerprint(rules, prompt, None, None))
+    calibration = load_calibration(path, judge_fingerprint(rules, prompt))
     assert isinstance(calibration, Calibration) and calibration.representative
     assert calibration.gold.good + calibration.gold.bad == sum(
         half.n + half.missing
@@ -173,11 +172,11 @@ class TestFingerprint:
             load_calibration(path, FINGERPRINT)
 
     def test_hashes_follow_what_they_are_of(self) -> None:
-        first = judge_fingerprint(YES, PROMPT, None, None)
-        assert first == judge_fingerprint(YES, PROMPT, None, None)
-        assert first.rules != judge_fingerprint(MIXED, PROMPT, None, None).rules
+        first = judge_fingerprint(YES, PROMPT)
+        assert first == judge_fingerprint(YES, PROMPT)
+        assert first.rules != judge_fingerprint(MIXED, PROMPT).rules
         other = PROMPT.model_copy(update={"system": "Another."})
-        assert first.prompt != judge_fingerprint(YES, other, None, None).prompt
+        assert first.prompt != judge_fingerprint(YES, other).prompt
 
 
 class TestWithServer:
@@ -249,4 +248,4 @@ class TestWithServer:
         assert before and after and other and batched and batched.rules_per_call == 4
         assert (before.calibrated, after.calibrated) == (False, True)
         assert (other.calibrated, batched.calibrated) == (False, False)
-        assert noted_fingerprint(YES, PROMPT, after) != noted_fingerprint(YES, PROMPT, batched)
+        assert judge_fingerprint(YES, PROMPT, after) != judge_fingerprint(YES, PROMPT, batched)

@@ -34,7 +34,8 @@ def calibration_of(config: Config) -> Calibration:
 def calibrate_model(config: Config) -> None:
     """Replaces the calibration by one of the language model that judged val."""
     prompt, rules = load_prompt(config.prompt, Path())
-    fingerprint = judge_fingerprint(rules, prompt, "judge ", "text")
+    by_code = judge_fingerprint(rules, prompt)
+    fingerprint = by_code.model_copy(update={"model": "judge ", "mode": "text"})
     write_json(RunPaths.of(config).calibration, make_calibration(fingerprint))
 
 
@@ -81,7 +82,7 @@ def test_code_is_compared_with_people_where_a_model_rules_uncalibrated(config: C
     rules = Path(config.prompt.rules)
     rules.write_text(rules.read_text("utf-8").replace("severity: should", "severity: must"))
     prompt, changed = load_prompt(config.prompt, Path())
-    fingerprint = judge_fingerprint(changed, prompt, None, None)
+    fingerprint = judge_fingerprint(changed, prompt)
     write_json(RunPaths.of(config).calibration, make_calibration(fingerprint))
     summary = summarise(config)
     assert summary.llm_must == ("kind",)
