@@ -5,7 +5,6 @@ from typing import Any, get_args
 import pytest
 
 from data.rows import Row
-from judge.calibration.mutation.case import insert_sentence, retype
 from judge.calibration.mutation.code import MUTATION_OPERATORS, MutationScore, mutation_scores
 from prompts.check_settings import CodeCheck, LlmCheck
 from prompts.rules import RuleFile
@@ -141,16 +140,6 @@ class TestPatterns:
     def test_no_operator_writes_what_a_pattern_forbids(self) -> None:
         score = scores({"type": "regex", "pattern": r"(?i)\A(?![\s\S]*(?:увы|ах))"}, *TWO)
         assert score.not_covered == "no operator can break it"
-
-
-def test_insert_sentence_keeps_both_ends() -> None:
-    assert insert_sentence("Да. Раз. Ещё?", "Два.") == "Да. Раз. Два. Ещё?"
-    assert insert_sentence("Да.", "Два.") == "Да. Два."
-
-
-def test_retype_gives_another_text() -> None:
-    for kind in ("contains", "json"):
-        assert retype(kind, 'Он - "тут". Да.') != 'Он - "тут". Да.'
 
 
 def code_rules(rules: RuleFile) -> set[str]:
