@@ -129,10 +129,6 @@ def main(argv: list[str] | None = None) -> int:
     figures, times, remarks = measure_training(student, ROW_LENGTHS, arguments.repeats)
     tables = training_table(figures, times, remarks)
     text = f"# Cost of a training step\n\n{setting}\n\n{tables}\n"
-    if arguments.device == "cuda":
-        from benchmarks.training.cards import card_table
-
-        text += "\n" + card_table()
     publish(text, figures, TRAINING_RESULTS.with_stem(f"training-{arguments.device}"))
     return 0
 
