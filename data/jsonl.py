@@ -5,7 +5,6 @@ the next writer cuts it off. One process writes a file; a second one is refused.
 """
 
 import os
-from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -101,26 +100,15 @@ class JsonlFile(Generic[_R]):
         self._end += len(line)
         return offset
 
-    def rearrange(self, offsets: Iterable[int]) -> "array[int]":
+    def rearrange(self, offsets: Iterable[int]) -> None:
         """Atomically reduces the file to the lines at these byte offsets, in this order.
 
-        Returns their new offsets. Needs disk space for a second file meanwhile.
+        Needs disk space for a second file meanwhile.
         """
-        new_offsets = array("q")
-
-        def lines() -> Iterator[bytes]:
-            end = 0
-            for offset in offsets:
-                line = self._line(offset)
-                new_offsets.append(end)
-                end += len(line)
-                yield line
-
-        replace_file(self.path, lines(), self._end)
+        replace_file(self.path, map(self._line, offsets), self._end)
         self._file.close()  # both handles still point to the replaced file
         self._reader.close()
         self._open()
-        return new_offsets
 
     def _line(self, offset: int) -> bytes:
         self._reader.seek(offset)
@@ -148,15 +136,6 @@ class JsonlFile(Generic[_R]):
             return
         self._reader.close()
         self._lock.close()  # no sync: an error from it would hide the one in progress
-
-
-class JsonlStore(JsonlFile[_R]):
-    """A JSONL file that holds the records it contained when it was opened in memory."""
-
-    def __init__(self, path: Path, kind: type[_R]) -> None:
-        """Raises DataError naming the line that is not a valid `kind`."""
-        super().__init__(path, kind)
-        self.records: list[_R] = list(read_records(path, kind))
 
 
 def cut_unfinished_line(path: Path) -> None:

@@ -7,6 +7,8 @@ million answers of any length take 150 MB; the answers themselves stay on disk.
 import hashlib
 from array import array
 from collections.abc import Callable, Sequence
+from itertools import count
+from operator import eq
 from pathlib import Path
 from types import TracebackType
 from typing import get_args
@@ -15,7 +17,6 @@ from data.answers import Answer, Finish
 from data.jsonl import JsonlFile
 
 _FINISHES: tuple[Finish, ...] = get_args(Finish)
-_DROPPED = -1  # offset of a dropped answer
 
 
 class AnswerStore:
@@ -24,30 +25,24 @@ class AnswerStore:
     def __init__(self, path: Path) -> None:
         """Raises DataError when another process writes the file, or a line is not an answer."""
         self._file = JsonlFile(path, Answer)
+        try:
+            self._build_index()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _build_index(self) -> None:
         self._offsets = array("q")  # number → byte offset of its line
         self._owners = array("Q")  # number → hash of row and sample
         self._finishes = bytearray()  # number → index in _FINISHES
         self._by_request: dict[bytes, int] = {}  # request → number of its first answer
         self._others: dict[tuple[bytes, int], int] = {}  # (request, owner) → further answers
-        try:
-            for offset, answer in self._file.records_with_offsets():
-                self._index(offset, answer)
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __len__(self) -> int:
-        """The number of the next answer; counts dropped answers too."""
-        return len(self._offsets)
+        for offset, answer in self._file.records_with_offsets():
+            self._index(offset, answer)
 
     def __contains__(self, key: object) -> bool:
         """Whether the request with this key has an answer."""
         return isinstance(key, str) and _short_key(key) in self._by_request
-
-    def generated(self) -> int:
-        """How many requests have an answer from a model."""
-        too_long = _FINISHES.index("too_long")
-        return sum(self._finishes[number] != too_long for number in self._by_request.values())
 
     def finish(self, number: int) -> Finish:
         """The finish reason of an answer."""
@@ -73,28 +68,21 @@ class AnswerStore:
         """Stores an answer; returns its number. Raises DataError when the disk is full."""
         return self._index(self._file.append(answer), answer)
 
-    def drop(self, is_unwanted: Callable[[int, Answer], bool]) -> None:
-        """Drops the unwanted answers; the others keep their order and numbers."""
-        stored = [number for number, offset in enumerate(self._offsets) if offset != _DROPPED]
-        stored.sort(key=self._offsets.__getitem__)
-        wanted = array(
-            "q", (number for number in stored if not is_unwanted(number, self.read(number)))
+    def drop(self, is_unwanted: Callable[[Answer], bool]) -> None:
+        """Drops the unwanted answers and numbers the others anew."""
+        self.rearrange(
+            [number for number in range(len(self._offsets)) if not is_unwanted(self.read(number))]
         )
-        if len(wanted) < len(stored):
-            self.rearrange(wanted)
 
     def rearrange(self, order: Sequence[int]) -> None:
-        """Reduces the file to the answers with these numbers, in this order.
+        """Reduces the file to the answers with these numbers and numbers them in this order.
 
         Raises DataError when the disk is full; the file then stays as it was.
         """
-        if len(order) == len(self) and all(index == number for index, number in enumerate(order)):
+        if len(order) == len(self._offsets) and all(map(eq, order, count())):
             return
-        new_offsets = self._file.rearrange(self._offsets[number] for number in order)
-        self._offsets = array("q", [_DROPPED]) * len(self)
-        for number, offset in zip(order, new_offsets, strict=True):
-            self._offsets[number] = offset
-        self._remove_dropped()
+        self._file.rearrange(self._offsets[number] for number in order)
+        self._build_index()
 
     def close(self) -> None:
         """Syncs and releases the file."""
@@ -120,21 +108,6 @@ class AnswerStore:
         else:
             self._others[short_key, owner] = number
         return number
-
-    def _remove_dropped(self) -> None:
-        """Removes dropped answers from the dictionaries."""
-        self._others = {
-            place: number
-            for place, number in self._others.items()
-            if self._offsets[number] != _DROPPED
-        }
-        successors = {short_key: number for (short_key, _), number in self._others.items()}
-        for short_key, number in list(self._by_request.items()):
-            if self._offsets[number] != _DROPPED:
-                continue
-            del self._by_request[short_key]
-            if short_key in successors:
-                self._by_request[short_key] = successors[short_key]
 
 
 def _short_key(key: str) -> bytes:

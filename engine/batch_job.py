@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
+from typing import Any
 
 from config.errors import DataError
 from config.progress import ProgressBar
-from data.answers import Answer, Finish, top_logprobs_path
+from data.answers import Answer, top_logprobs_path
 from data.fingerprint import Fingerprint, check_fingerprint, fingerprint_path
 from data.top_logprobs import TopLogprobsStore
 from engine.answer_store import AnswerStore
@@ -88,7 +89,6 @@ class BatchJob:
         self._order = array("q")  # index of a task → number of its answer
         self._in_flight: dict[str, list[tuple[int, Task]]] = {}  # request → indices and tasks
         self._requested = self._reused = 0
-        self._bare_dropped = False
         self._lock = Lock()  # an engine may take requests in its own thread
         self._bar: ProgressBar | None = None
 
@@ -173,7 +173,7 @@ class BatchJob:
     def _find_answer(self, task: Task) -> int | None:
         """The number of a task's answer; None: it must be requested."""
         key = task.request.key
-        if task.request.sampling.logprobs and not self._bare_dropped:
+        if task.request.sampling.logprobs and not self._order:
             self._drop_bare_answers()
         number = self._store.find(key, task.row, task.sample)
         if number is not None:
@@ -184,7 +184,9 @@ class BatchJob:
         same_request = self._store.find_any(key)  # of another row
         if same_request is None:
             return None
-        return self._store.append(_copy_answer(self._store.read(same_request), task))
+        return self._store.append(
+            self._store.read(same_request).model_copy(update=_task_fields(task))
+        )
 
     def _store_completion(self, completion: Completion) -> None:
         if completion.top_logprobs is not None:
@@ -198,18 +200,10 @@ class BatchJob:
         """Deletes stored answers without top logprobs once they are requested.
 
         Answer and top logprobs are generated again together: otherwise a crash could pair an old
-        answer with the tokens of a new one. Answers already assigned to a task stay.
+        answer with the tokens of a new one.
         """
-        self._bare_dropped = True
-        if self._store.generated() == len(self._top_logprobs):
-            return
-        assigned = set(self._order)
         self._store.drop(
-            lambda number, answer: (
-                answer.key not in self._top_logprobs
-                and answer.finish != "too_long"
-                and number not in assigned
-            )
+            lambda answer: answer.finish != "too_long" and answer.key not in self._top_logprobs
         )
 
 
@@ -226,24 +220,24 @@ def run_job(
         return job.summary
 
 
-def _copy_answer(answer: Answer, task: Task) -> Answer:
-    place = {"arm": task.arm, "row": task.row, "sample": task.sample, "seed": task.request.seed}
-    return answer.model_copy(update={**place, "order": task.order, "dropped": task.dropped})
+def _task_fields(task: Task) -> dict[str, Any]:
+    return {
+        "arm": task.arm,
+        "row": task.row,
+        "sample": task.sample,
+        "seed": task.request.seed,
+        "dropped": task.dropped,
+        "order": task.order,
+    }
 
 
 def _answer(task: Task, completion: Completion | None) -> Answer:
-    finish: Finish = completion.finish if completion else "too_long"
     return Answer(
+        **_task_fields(task),
         key=task.request.key,
-        arm=task.arm,
-        row=task.row,
-        sample=task.sample,
         text=completion.text.strip() if completion else "",
         token_ids=completion.token_ids if completion else (),
-        finish=finish,
-        seed=task.request.seed,
+        finish=completion.finish if completion else "too_long",
         prompt_tokens=len(task.request.prompt_ids),
         logprobs=completion.logprobs if completion else None,
-        dropped=task.dropped,
-        order=task.order,
     )

@@ -69,7 +69,7 @@ def load_base(resolved: str, **options: Any) -> TorchModel:
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # the terminal has one progress bar, of the answers
+    disable_progress_bar()  # keeps it out of the log
     settings: dict[str, Any] = {"dtype": precision(), "trust_remote_code": False, **options}
     try:
         return AutoModelForCausalLM.from_pretrained(resolved, use_safetensors=True, **settings)

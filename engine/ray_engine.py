@@ -126,7 +126,7 @@ class RayEngine:
         self._started = True
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are raised anyway
         context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False  # the terminal has one progress bar, of the answers
+        context.enable_progress_bars = False  # keeps them out of the log
 
 
 @dataclass(frozen=True)

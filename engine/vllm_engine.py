@@ -156,7 +156,7 @@ def _load(resolved: str, max_length: int, max_lora_rank: int) -> Any:
             enable_prefix_caching=True,
             max_logprobs=-1,  # no limit on `sampling.logprobs`
             disable_log_stats=True,
-            use_tqdm_on_load=False,  # the terminal has one progress bar, of the answers
+            use_tqdm_on_load=False,  # keeps its bar out of the log
             trust_remote_code=False,
             dtype=precision(),
             seed=0,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from benchmarks.judging.items import PROMPT, RULES, Item
 from benchmarks.judging.server import MODEL
 from config.judging import JudgeSettings, ServerSettings
-from data.jsonl import JsonlStore, read_records
+from data.jsonl import JsonlFile, read_records
 from judge.llm.cache import CachedReply
 from judge.llm.judge import LlmJudge
 from judge.verdict import Verdict
@@ -98,7 +98,7 @@ def _own_cpu_s(items: list[Item], url: str, in_flight: int, cache: Path) -> floa
     cpu_s = _judge(items, url, in_flight, cache, calls=0).cpu_s
     copy = cache.with_suffix(".copy")
     start = _now()
-    with JsonlStore(copy, CachedReply) as store:
+    with JsonlFile(copy, CachedReply) as store:
         for reply in replies:
             store.append(reply)
     cpu_s += _now().since(start).cpu_s

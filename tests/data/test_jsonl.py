@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from data.jsonl import JsonlStore, read_records, write_records
+from data.jsonl import JsonlFile, read_records, write_records
 from data.rows import Context
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,8 +17,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from data.rows import Context
-from data.jsonl import JsonlStore
-with JsonlStore(Path(sys.argv[1]), Context) as store:
+from data.jsonl import JsonlFile
+with JsonlFile(Path(sys.argv[1]), Context) as store:
     store.append(Context(text="held"))
     print("open", flush=True)
     sys.stdin.readline()
@@ -28,7 +28,7 @@ import resource, sys
 from pathlib import Path
 from config.errors import DataError
 from data.rows import Context
-from data.jsonl import JsonlStore, write_records
+from data.jsonl import JsonlFile, read_records, write_records
 path, size, whole = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "whole"
 records = [Context(text=f"{at} " + "ы" * 40) for at in range(200)]
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -36,8 +36,8 @@ try:
     if whole:
         write_records(path, records)
     else:
-        with JsonlStore(path, Context) as store:
-            for record in records[len(store.records):]:
+        with JsonlFile(path, Context) as store:
+            for record in records[len(list(read_records(path, Context))):]:
                 store.append(record)
 except DataError as error:
     print(error)
@@ -64,8 +64,8 @@ def test_a_tail_torn_at_any_byte_is_cut_and_only_it(tmp_path: Path) -> None:
     last = len(whole.splitlines(keepends=True)[2])
     for lost in range(1, last + 1):
         path.write_bytes(whole[:-lost])
-        with JsonlStore(path, Context) as store:
-            assert store.records == RECORDS[:2]
+        with JsonlFile(path, Context) as store:
+            assert _read(path) == RECORDS[:2]
             store.append(RECORDS[2])
         assert path.read_bytes() == whole
 
@@ -78,7 +78,7 @@ def test_a_long_torn_tail_is_cut(tmp_path: Path, size: int) -> None:
         with path.open("ab") as file:
             file.write(b"x" * size)
         assert _read(path) == before  # a reader skips what the next writer cuts
-        with JsonlStore(path, Context) as store:
+        with JsonlFile(path, Context) as store:
             store.append(RECORDS[9])
         assert _read(path) == [*before, RECORDS[9]]
 
@@ -87,7 +87,7 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     path.write_text('{"text": "1"}\n{"text": 2}\n')
     with pytest.raises(DataError, match=r"s\.jsonl:2: text: "):
-        JsonlStore(path, Context)
+        _read(path)
 
 
 def test_a_second_process_is_refused_and_told_the_first_20_of_20(tmp_path: Path) -> None:
@@ -100,14 +100,14 @@ def test_a_second_process_is_refused_and_told_the_first_20_of_20(tmp_path: Path)
         refusals = 0
         for _ in range(20):
             with pytest.raises(DataError, match=rf"process {holder.pid} is writing it"):
-                JsonlStore(path, Context)
+                JsonlFile(path, Context)
             refusals += 1
         assert refusals == 20 and holder.pid != os.getpid()
     finally:
         holder.kill()
         holder.communicate()
-    with JsonlStore(path, Context) as store:  # a killed holder holds nothing
-        assert store.records == [Context(text="held")]
+    with JsonlFile(path, Context):  # a killed holder holds nothing
+        assert _read(path) == [Context(text="held")]
 
 
 @pytest.mark.parametrize("size", SIZES)

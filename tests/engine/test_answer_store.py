@@ -138,18 +138,18 @@ def test_a_full_disk_costs_what_came_last(tmp_path: Path) -> None:
         assert path.read_bytes() == whole.read_bytes()
 
 
-def test_a_ledger_forgets_what_was_dropped(tmp_path: Path) -> None:
+def test_dropped_answers_are_not_found(tmp_path: Path) -> None:
     """One request, two rows: when the first answer is dropped, the second still answers it."""
     path = tmp_path / "a.jsonl"
     request = make_request("fake", (1, 2), SamplingSettings(max_tokens=8), 0)
     tasks = [Task("base", row, 0, request) for row in ("a", "b")] + fake_tasks(2)
     run_job(FakeEngine(0, tmp_path / "paid"), tasks, path, {})
-    ledger = AnswerStore(path)
-    ledger.drop(lambda number, answer: answer.row in ("a", "row-00001"))
-    assert ledger.find(request.key, "a", 0) is None
-    assert ledger.find_any(request.key) == ledger.find(request.key, "b", 0) == 1
-    assert ledger.read(1).row == "b" and request.key in ledger
-    assert tasks[3].request.key not in ledger and ledger.generated() == 2
-    ledger.rearrange([2, 1])
-    ledger.close()
+    store = AnswerStore(path)
+    store.drop(lambda answer: answer.row in ("a", "row-00001"))
+    assert store.find(request.key, "a", 0) is None
+    assert store.find_any(request.key) == store.find(request.key, "b", 0) == 0
+    assert store.read(0).row == "b" and request.key in store
+    assert tasks[3].request.key not in store
+    store.rearrange([1, 0])
+    store.close()
     assert [answer.row for answer in read_answers(path)] == ["row-00000", "b"]

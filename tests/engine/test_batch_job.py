@@ -13,7 +13,7 @@ from config.errors import DataError
 from config.generation import SamplingSettings
 from config.progress import PROGRESS_FILE, latest_event
 from data.answers import Answer, read_answers
-from data.jsonl import JsonlStore
+from data.jsonl import JsonlFile
 from engine.base import Adapter, make_request, score_request
 from engine.batch_job import Task, run_job
 from teacher.rejection_sampling import select
@@ -69,7 +69,7 @@ def test_reports_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_second_process_is_refused_and_the_first_named(tmp_path: Path) -> None:
     """20 of 20: two writers would interleave their lines."""
     path = tmp_path / "a.jsonl"
-    with JsonlStore(path, Answer):
+    with JsonlFile(path, Answer):
         for _ in range(20):
             with pytest.raises(DataError, match=f"process {os.getpid()} is writing it"):
                 run_job(FakeEngine(0, tmp_path / "paid"), fake_tasks(1), path, MEANING)
