@@ -1,1 +1,1 @@
-"""Rules decided by code."""
+"""Rules that code decides."""

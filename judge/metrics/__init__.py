@@ -1,1 +1,1 @@
-"""Scores, intervals, comparisons and agreement: numbers only."""
+"""Scores, intervals, comparisons and agreement, as pure functions."""

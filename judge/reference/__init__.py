@@ -1,1 +1,1 @@
-"""Answers held against the best logged one."""
+"""Metrics of answers and passages against the best logged answers."""
