@@ -27,7 +27,7 @@ from teacher.rejection_sampling import is_settled
 from teacher.repair import repair_tasks
 from teacher.scored_candidate import ScoredCandidate
 from teacher.scoring import BASE_ARM, Scorer
-from teacher.verdict_store import VerdictStore
+from teacher.verdict_store import VerdictStore, open_verdicts
 
 SAMPLED_ARMS = (BASE_ARM, "teacher", "scored/teacher", "candidates/train", "candidates/val")
 _CHUNK = 10_000  # rows that are held and sampled together
@@ -85,7 +85,7 @@ class _Generation:
         fingerprint = builder.fingerprint(view, sampling, candidate_rows(config, "train"))
         with (
             self._job(models.base or models.engine, BASE_ARM, fingerprint) as job,
-            VerdictStore(self._path(BASE_ARM)) as store,
+            open_verdicts(self._path(BASE_ARM)) as store,
         ):
             for rows in self._chunks("train"):
                 answers = job.answers(builder.tasks(BASE_ARM, rows, view, sampling))
@@ -123,7 +123,7 @@ class _Generation:
         dropped = 0
         with (
             self._job(self._models.engine, arm, fingerprint) as job,
-            VerdictStore(self._path(arm)) as store,
+            open_verdicts(self._path(arm)) as store,
         ):
             for chunk in self._chunks(split):
                 dropped += sum(builder.fit_contexts(row).dropped_from_history(row) for row in chunk)

@@ -24,7 +24,7 @@ from judge.verdict import Missing, Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 from teacher.scored_candidate import ScoredCandidate
-from teacher.verdict_store import VerdictStore
+from teacher.verdict_store import VerdictStore, open_verdicts
 
 BASE_ARM = "candidates/base"  # the base's own answers to the train rows, without the prompt
 _RETRIED: tuple[Missing, ...] = ("transport", "budget", "not_run")  # the judge gave no reply
@@ -119,7 +119,7 @@ def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candid
 
     def scored(arm: str, rows: Mapping[str, Row]) -> list[ScoredCandidate]:
         path = run.answers(arm)
-        with VerdictStore(path) as store:
+        with open_verdicts(path) as store:
             return scorer.score(read_answers(path), rows, store)
 
     base = {candidate.answer.row: candidate for candidate in scored(BASE_ARM, train)}

@@ -4,9 +4,9 @@ A key hashes everything that the verdicts depend on: after a change of rules, pr
 no stored key matches, and the answers are scored again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from data.answers import verdicts_path
 from data.jsonl import JsonlFile
@@ -22,26 +22,17 @@ class AnswerVerdicts(Record):
 
 
 class VerdictStore:
-    """The verdicts on one file of answers, read from disk by key. Used as a context manager.
+    """Verdicts by key, read from their file when they are asked for."""
 
-    A normal exit leaves the verdicts that were read or written, in the order of their first use; an
-    exception leaves all that were stored.
-    """
-
-    def __init__(self, answers: Path) -> None:
-        """`answers`: their file. Raises DataError when another process is writing the verdicts, or
-        a line is invalid."""
-        self._file = JsonlFile(verdicts_path(answers), AnswerVerdicts)
+    def __init__(self, file: JsonlFile[AnswerVerdicts]) -> None:
+        """Raises DataError naming an invalid line."""
+        self._file = file
         self._offsets: dict[str, int] = {}  # key → byte at which its record begins
         self._used: dict[str, int] = {}  # the same, in the order of first use
         self._records = 0  # in the file, replaced ones included
-        try:
-            for offset, record in self._file.records_with_offsets():
-                self._offsets[record.key] = offset
-                self._records += 1
-        except BaseException:
-            self._file.close()
-            raise
+        for offset, record in file.records_with_offsets():
+            self._offsets[record.key] = offset
+            self._records += 1
 
     def get(self, key: str) -> Sequence[Verdict] | None:
         """The stored verdicts; None when there are none under this key."""
@@ -57,19 +48,20 @@ class VerdictStore:
         self._offsets[key] = self._used[key] = self._file.append(record)
         self._records += 1
 
-    def __enter__(self) -> "VerdictStore":
-        return self
+    def drop_unused(self) -> None:
+        """Leaves the verdicts that were read or written, in the order of their first use."""
+        offsets = list(self._used.values())
+        if len(offsets) < self._records or offsets != sorted(offsets):
+            self._file.rearrange(offsets)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            offsets = list(self._used.values())
-            in_order = len(offsets) == self._records and offsets == sorted(offsets)
-            if error is None and not in_order:
-                self._file.rearrange(offsets)
-        finally:
-            self._file.__exit__(kind, error, trace)
+
+@contextmanager
+def open_verdicts(answers: Path) -> Iterator[VerdictStore]:
+    """The verdicts on a file of answers. A normal exit drops unused ones; an exception keeps all.
+
+    Raises DataError when another process is writing them.
+    """
+    with JsonlFile(verdicts_path(answers), AnswerVerdicts) as file:
+        store = VerdictStore(file)
+        yield store
+        store.drop_unused()

@@ -13,7 +13,7 @@ from engine.request_builder import RequestBuilder
 from teacher.generate import TeacherModels, generate
 from teacher.rejection_sampling import Selection, select_all
 from teacher.scoring import BASE_ARM
-from teacher.verdict_store import AnswerVerdicts, VerdictStore
+from teacher.verdict_store import AnswerVerdicts, open_verdicts
 from tests.teacher.candidate_factory import ROOT, ScriptedEngine, candidate, experiment, stored
 
 ARMS = (BASE_ARM, "candidates/train", "candidates/val")
@@ -83,13 +83,13 @@ def test_a_normal_exit_leaves_what_was_used(tmp_path: Path) -> None:
     """Replaced and unused verdicts go, in the order of first use; an exception keeps them all."""
     passed, failed = (candidate("r", 0).verdicts, candidate("r", 0, ("fail", "fail")).verdicts)
     path = tmp_path / "answers.jsonl"
-    with VerdictStore(path) as store:
+    with open_verdicts(path) as store:
         for key in ("unused", "b", "a"):
             store[key] = failed
-    with pytest.raises(KeyError), VerdictStore(path) as store:
+    with pytest.raises(KeyError), open_verdicts(path) as store:
         assert store.get("a") == tuple(failed) and store.get("c") is None
         raise KeyError
-    with VerdictStore(path) as store:
+    with open_verdicts(path) as store:
         assert store.get("a") and store.get("b")
         store["a"] = passed
     records = list(read_records(verdicts_path(path), AnswerVerdicts))
