@@ -1,7 +1,8 @@
 """Fills the templates. All foreign text enters the pages here.
 
-Jinja escapes HTML, and `formats.markdown` escapes every expression of a Markdown template. An
-unknown name is an error, and templates cannot change any value.
+Jinja escapes HTML, and `formats.markdown` escapes every expression of the Markdown template. The
+report's Markdown is converted from its page. An unknown name is an error, and templates cannot
+change any value.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from judge.records import TEACHER
 from report import formats, plots
@@ -18,6 +20,7 @@ from report.examples import choose_examples
 from report.headline import comparison_sentence
 from report.heat_maps import shade
 from report.hidden_table import build_shift_rows, uncorrected_reasons
+from report.html_to_markdown import html_to_markdown
 from report.numbers import Numbers
 from report.reference_table import build_reference_table
 from report.rule_table import build_llm_rows, build_rule_rows, logged_scores, missing_reasons
@@ -48,14 +51,14 @@ def render_html(material: RunFiles, numbers: Numbers) -> str:
     figures = {
         "forest": plots.draw_forest(material),
         "curves": plots.draw_training_curves(material),
-        "colours": plots.COLOURS,
     }
-    return _render("report.html.j2", material, numbers, figures)
+    return _render("report.html.j2", material, numbers, **figures)
 
 
 def render_markdown(material: RunFiles, numbers: Numbers) -> str:
-    """The report as Markdown, without the figures."""
-    return _render("report.md.j2", material, numbers)
+    """The page as Markdown, without its figures."""
+    page = _render("report.html.j2", material, numbers, forest=None, curves=None)
+    return html_to_markdown(page)
 
 
 def render_card(material: RunFiles, numbers: Numbers) -> str:
@@ -63,11 +66,9 @@ def render_card(material: RunFiles, numbers: Numbers) -> str:
     return _render("card.md.j2", material, numbers)
 
 
-def _render(
-    name: str, material: RunFiles, numbers: Numbers, figures: dict[str, Any] | None = None
-) -> str:
+def _render(name: str, material: RunFiles, numbers: Numbers, **figures: Markup | None) -> str:
     template = _environment(html=".html." in name).get_template(name)
-    return template.render(**_values(material, numbers), **(figures or {})) + "\n"
+    return template.render(**_values(material, numbers), **figures) + "\n"
 
 
 def _environment(html: bool) -> ImmutableSandboxedEnvironment:
@@ -90,6 +91,7 @@ def _values(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
         "m": material,
         "numbers": numbers,
         "arms": arms,
+        "colours": plots.COLOURS,
         "strict": {arm: material.strict(arm) for arm in arms},
         "references": build_reference_table(material),
         "versus_teacher": comparison_sentence(material.comparison(TEACHER)),

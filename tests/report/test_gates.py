@@ -32,7 +32,7 @@ def test_each_is_a_line(tmp_path: Path) -> None:
     page, text = render_html(material, numbers), render_markdown(material, numbers)
     assert 'class="mark no">✗ fail</td><th scope="row">gap_closed_min</th>' in page
     assert 'class="mark yes">✓ pass</td><th scope="row">strict_min</th>' in page
-    assert "| gap\\_closed\\_min | fail | 88.9% \\[" in text
+    assert "| ✗ fail | gap\\_closed\\_min | 88.9% \\[" in text
 
 
 def test_not_scored_is_undecided_and_says_what_to_run(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_pages_say_what_the_numbers_say(material: RunFiles) -> None:
         assert "as in every slice of refusal" in page
         assert "south" not in page
     assert f'<td style="background:{shade(2 / 14)}">14.3 %<small>' in html
-    assert "| tags.campus = north | 14.3 % [4.0, 39.9], n = 14 | 100.0 %" in text
+    assert "| north | 14.3 % \\[4.0, 39.9\\] n = 14 | 100.0 %" in text
     assert numbers.model_dump()["slices"]["rows"][0]["value"] == "north"
 
 

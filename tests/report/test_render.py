@@ -189,7 +189,7 @@ def test_what_was_tried_is_told(tmp_path: Path) -> None:
     html = html_of(material)
     for page, start, end in (
         (html, '<h3 id="search"', '<h2 id="audit"'),
-        (markdown, "### Search", "## The teacher"),
+        (markdown, "### Search", "## 5 · The teacher"),
     ):
         part = page[page.index(start) : page.index(end)]
         assert "the highest of 2 words" in part and "n = 2" in part and "n = 1" in part
@@ -235,6 +235,6 @@ def test_one_part_missing(tmp_path: Path, part: str) -> None:
     path.unlink()
     for _ in range(2):  # with the summary of before, and with one of the remaining files
         material = read_run(config)
-        assert "Rule by rule" in render_markdown(material, build_numbers(material))
+        assert "rule by rule" in render_markdown(material, build_numbers(material))
         assert "rule by rule" in html_of(material)
         write_summary(config)

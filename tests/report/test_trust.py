@@ -67,7 +67,7 @@ def test_box_stands_under_the_cards_on_every_page(material: RunFiles) -> None:
     assert places == sorted(places)
     for marker in ("✓ yes", "! with care", "✗ no"):  # words beside the sign, not colour alone
         assert marker in page
-    assert "| with care | Breaches caught? |" in render_markdown(material, numbers)
+    assert "| ! with care | Breaches caught? |" in render_markdown(material, numbers)
     assert numbers.trust == list_trust_facts(material)
 
 
