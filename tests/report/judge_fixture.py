@@ -1,6 +1,6 @@
-"""What the judge leaves in a small run: scores of val and hidden, a calibration, people's labels.
+"""The judge's files of a small run: scores of val and hidden, a calibration, people's labels.
 
-Any text stands in every place that is open to outsiders.
+A given text stands in every place that outsiders can fill.
 """
 
 from collections.abc import Sequence
@@ -63,9 +63,9 @@ def judge_val(
     verdicts = [v.model_copy(update={"note": f"{v.note} {text}"}) for v in verdicts]
     for answer in answers:
         if answer.arm == "teacher":
-            said = Verdict(arm="teacher", row=answer.row, rule="kind", outcome="fail", by="llm")
+            failed = Verdict(arm="teacher", row=answer.row, rule="kind", outcome="fail", by="llm")
             passes = {"outcome": "pass"} if "No help." in answer.text else {}
-            verdicts.append(said.model_copy(update={"note": text, **passes}))
+            verdicts.append(failed.model_copy(update={"note": text, **passes}))
     verdicts += _foreign(verdicts, "student/other", text)
     write_records(run.verdicts, verdicts)
     note = JudgeNote(
@@ -82,9 +82,9 @@ def judge_val(
 
 def _foreign(verdicts: Sequence[Verdict], arm: str, text: str) -> list[Verdict]:
     """An arm's verdicts under a name that is the text, and a model's on the rule `kind`."""
-    made = [v.model_copy(update={"arm": f"arm {text}"}) for v in verdicts if v.arm == arm]
+    renamed = [v.model_copy(update={"arm": f"arm {text}"}) for v in verdicts if v.arm == arm]
     kind = {"rule": "kind", "outcome": "pass", "reason": None, "by": "llm"}
-    return made + [v.model_copy(update=kind) for v in made if v.rule == "opening"]
+    return renamed + [v.model_copy(update=kind) for v in renamed if v.rule == "opening"]
 
 
 def judge_hidden(
@@ -127,11 +127,11 @@ def make_gold() -> RaterAgreement:
     )
 
 
-def make_calibration(bound: JudgeFingerprint, text: str = "") -> Calibration:
-    """27 of 30 broken answers caught, 19 of 20 copies passed, 1 of 2 attacks through."""
+def make_calibration(fingerprint: JudgeFingerprint, text: str = "") -> Calibration:
+    """27 of 30 mutants killed, 19 of 20 copies passed, 1 of 2 attacks through."""
     gold = make_gold()
     return Calibration(
-        judge=bound,
+        judge=fingerprint,
         rows=25,
         answers=25,
         gold=GoldCounts(
@@ -195,8 +195,8 @@ def _mutations(text: str) -> tuple[MutationScore, ...]:
         copies=20,
         specificity=Interval(value=0.95, low=0.76, high=0.99),
     )
-    asked = MutationScore(rule="kind", check="llm", must=False, not_covered=f"no server {text}")
-    return tested, asked
+    untested = MutationScore(rule="kind", check="llm", must=False, not_covered=f"no server {text}")
+    return tested, untested
 
 
 def _attack(name: str, tally: AttackTally, text: str) -> AttackOutcome:
@@ -245,5 +245,5 @@ def make_labels(answers: Sequence[Answer], text: str = "") -> Labels:
         )
         for number, answer in enumerate(answers[::2])
     )
-    said = ArmLabels(labels=labels, blank=1)
-    return Labels(arms={answers[0].arm: said, f"gone {text}": said})
+    arm_labels = ArmLabels(labels=labels, blank=1)
+    return Labels(arms={answers[0].arm: arm_labels, f"gone {text}": arm_labels})

@@ -1,4 +1,4 @@
-"""A small run folder made of the real records, with any text in every place open to outsiders."""
+"""A small run folder of real records, with a given text in every place that outsiders can fill."""
 
 import json
 from collections.abc import Sequence
@@ -97,24 +97,24 @@ def make_rows(text: str = "") -> list[Row]:
 
 
 def make_answers(arm: str, rows: Sequence[Row], obeys: int, text: str = "") -> list[Answer]:
-    """Answers of which the first `obeys` keep all rules and the rest break one."""
-    made = []
+    """Answers of which the first `obeys` obey all rules and the rest break one."""
+    answers = []
     for number, row in enumerate(rows):
-        said = f"Desk: {'No help.' if row.labels == (OFF_TOPIC,) else 'Yes.'} {text}"
+        obedient = f"Desk: {'No help.' if row.labels == (OFF_TOPIC,) else 'Yes.'} {text}"
         prompted = arm == "teacher" or arm.endswith("+prompt")
-        made.append(
+        answers.append(
             Answer(
                 key=f"{arm}/{row.id}",
                 arm=arm,
                 row=row.id,
                 sample=0,
-                text=said if number < obeys else f"Well, no idea. {text}",
+                text=obedient if number < obeys else f"Well, no idea. {text}",
                 finish="stop",
                 seed=0,
                 prompt_tokens=(900 if prompted else 100) + number,
             )
         )
-    return made
+    return answers
 
 
 def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
@@ -161,7 +161,7 @@ def with_gates(config: Config, gate: GateSettings) -> Config:
 
 
 def read_fixture(root: Path, text: str = "") -> RunFiles:
-    """The material of a whole run."""
+    """The files of a whole run, read."""
     return read_run(make_run(root, text))
 
 
@@ -180,7 +180,7 @@ def _data(run: RunPaths, rows: list[Row], text: str) -> None:
 
 def _teacher(run: RunPaths, text: str) -> None:
     share = PassShare(value=0.75, n=24)
-    one = RuleAudit(base=PassShare(value=0.25, n=24), first=share, best=share, repaired=share)
+    audited = RuleAudit(base=PassShare(value=0.25, n=24), first=share, best=share, repaired=share)
     never = PassShare(value=None, n=0)
     selection = Selection(
         rows=24,
@@ -205,11 +205,11 @@ def _teacher(run: RunPaths, text: str) -> None:
     audit = Audit(
         scored_with_llm=False,
         rules={
-            "opening": one,
-            "refusal": one.model_copy(update={"repaired": None}),
+            "opening": audited,
+            "refusal": audited.model_copy(update={"repaired": None}),
             "kind": RuleAudit(base=never, first=never, best=never, repaired=None),
         },
-        strict=one,
+        strict=audited,
         by_order=(OrderAudit(candidates=24, strict=share), OrderAudit(candidates=12, strict=never)),
         selection={"train": selection},
     )

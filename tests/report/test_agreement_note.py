@@ -42,9 +42,11 @@ def test_kappa_that_can_be_read_is_left_alone() -> None:
 def test_bare_zero_kappa_is_not_shown(material: RunFiles) -> None:
     judged = material.judged
     assert judged is not None
-    one = _agreement(0, 3, 0, 13).model_copy(update={"kappa": Interval(0.0, 0.0, 0.0)})
-    now = replace(material, judged=judged.model_copy(update={"agreements": [one]}))
-    for page in (render_html(now, build_numbers(now)), render_markdown(now, build_numbers(now))):
+    kappa = Interval(0.0, 0.0, 0.0)
+    agreement = _agreement(0, 3, 0, 13).model_copy(update={"kappa": kappa})
+    changed = replace(material, judged=judged.model_copy(update={"agreements": [agreement]}))
+    numbers = build_numbers(changed)
+    for page in (render_html(changed, numbers), render_markdown(changed, numbers)):
         assert "κ not stated" in page
         assert "κ 0.00" not in page
 
@@ -53,8 +55,8 @@ def test_bare_zero_kappa_is_not_shown(material: RunFiles) -> None:
 def test_folding_is_mentioned_without_a_gpu(
     material: RunFiles, gpus: list[str], mentioned: bool
 ) -> None:
-    now = replace(material, manifest={"hardware": {"gpus": gpus}})
-    assert ("folded into the weights" in render_html(now, build_numbers(now))) is mentioned
+    changed = replace(material, manifest={"hardware": {"gpus": gpus}})
+    assert ("folded into the weights" in render_html(changed, build_numbers(changed))) is mentioned
 
 
 def test_decimal() -> None:

@@ -1,4 +1,4 @@
-"""What the section on the calibration says beside its numbers."""
+"""Sentences of the section on the calibration."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +16,16 @@ from tests.report.run_fixture import make_run, read_fixture
 
 def test_why_texts_that_answer_nothing_pass_the_rules_in_code(tmp_path: Path) -> None:
     """One of two got through; with a rule that looks at the passages it is not for lack of one."""
-    made = read_fixture(tmp_path)
+    material = read_fixture(tmp_path)
     why = "No rule in code compares an answer’s words with its passages"
     grounded = Rule.model_validate(
         {"id": "grounded", "source": "It is.", "check": {"type": "words_from", "min": 0.5}}
     )
-    rules = made.rules.model_copy(update={"rules": (*made.rules.rules, grounded)})
-    held = replace(made, rules=rules)
+    rules = material.rules.model_copy(update={"rules": (*material.rules.rules, grounded)})
+    changed = replace(material, rules=rules)
     for render in (render_html, render_markdown):
-        assert why in render(made, build_numbers(made))
-        assert why not in render(held, build_numbers(held))
+        assert why in render(material, build_numbers(material))
+        assert why not in render(changed, build_numbers(changed))
 
 
 def test_a_calibration_says_what_the_model_left_open(tmp_path: Path) -> None:
@@ -34,15 +34,17 @@ def test_a_calibration_says_what_the_model_left_open(tmp_path: Path) -> None:
     assert before.calibration is not None
     assert before.judged is not None and before.judged.judge is not None
     note = before.judged.judge
-    bound = before.calibration.judge.model_copy(update={"model": note.model, "mode": note.mode})
+    fingerprint = before.calibration.judge.model_copy(
+        update={"model": note.model, "mode": note.mode}
+    )
     coverage = Coverage(expected=9, missing={"budget": 3, "truncated": 1}, unasked=7)
-    found = make_calibration(bound).model_copy(update={"coverage": coverage})
-    write_json(RunPaths.of(config).calibration, found)
+    calibration = make_calibration(fingerprint).model_copy(update={"coverage": coverage})
+    write_json(RunPaths.of(config).calibration, calibration)
     write_summary(config)
     material = read_run(config)
-    said = (
+    summary = (
         "9 verdicts expected, 4 missing (budget 3, truncated 1); the limit left 7 questions "
         "unasked: run it again to go on."
     )
     for render in (render_html, render_markdown):
-        assert said in render(material, build_numbers(material))
+        assert summary in render(material, build_numbers(material))

@@ -45,10 +45,10 @@ def test_by_hand(material: RunFiles) -> None:
     assert maps is not None
     (row,) = maps.rows
     assert (row.field, row.value, maps.not_shown) == ("tags.campus", "north", 1)
-    rates = {arm: (one.rate, one.n) for arm, one in row.strict.items()}
+    rates = {arm: (score.rate, score.n) for arm, score in row.strict.items()}
     assert rates.pop("base") == (2 / 14, 14)
     assert set(rates.values()) == {(1.0, 14)} and set(rates) == set(material.arms[1:])
-    assert {rule: one.n for rule, one in row.rules.items()} == {"opening": 14}
+    assert {rule: rate.n for rule, rate in row.rules.items()} == {"opening": 14}
     whole = wilson(14, 14)
     assert whole is not None and row.rules["opening"].low == whole.low
     assert (maps.rules, maps.too_few) == (("opening",), ("refusal",))

@@ -24,26 +24,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_report_json_keeps_its_contract(tmp_path: Path) -> None:
     """Base 2, student 18, teacher 20 of 24: 16/18 of the gap."""
-    found = json.loads(build_numbers(read_fixture(tmp_path)).model_dump_json())
-    gap = found["gap_closed"]
+    report = json.loads(build_numbers(read_fixture(tmp_path)).model_dump_json())
+    gap = report["gap_closed"]
     assert gap["value"] == pytest.approx(16 / 18)
     assert gap["low"] < gap["value"] < gap["high"] + 1e-9
     assert gap["refused"] is None
-    strict = found["arms"]["student/lora"]["strict"]
+    strict = report["arms"]["student/lora"]["strict"]
     assert (strict["rate"], strict["n"], strict["missing"]) == (0.75, 24, 0)
     assert strict["low"] < 0.75 < strict["high"]
-    rule = found["arms"]["teacher"]["rules"]["refusal"]
+    rule = report["arms"]["teacher"]["rules"]["refusal"]
     assert (rule["applicable"], rule["passes"]) == (8, 7)
-    assert found["best"] == "lora"
-    assert found["headline"].startswith("The student closes 88.9 % [")
-    assert found["tokens"]["saved"] == found["tokens"]["saved_least"] == 800
-    assert (found["tokens"]["prompted"], found["tokens"]["rows"]) == (911.5, 24)
-    assert found["judge"]["calibrated"] is False
-    assert set(found["references"]) >= {"base", "teacher", "student/lora"}
-    assert [one["name"] for one in found["students"]] == ["lora", "other"]
-    assert found["timings"]["teacher generate"] == 100.5
-    assert found["not_run"] == []
-    assert {one["student"] for one in found["comparisons"]} == {"student/lora"}
+    assert report["best"] == "lora"
+    assert report["headline"].startswith("The student closes 88.9 % [")
+    assert report["tokens"]["saved"] == report["tokens"]["saved_least"] == 800
+    assert (report["tokens"]["prompted"], report["tokens"]["rows"]) == (911.5, 24)
+    assert report["judge"]["calibrated"] is False
+    assert set(report["references"]) >= {"base", "teacher", "student/lora"}
+    assert [student["name"] for student in report["students"]] == ["lora", "other"]
+    assert report["timings"]["teacher generate"] == 100.5
+    assert report["not_run"] == []
+    assert {row["student"] for row in report["comparisons"]} == {"student/lora"}
 
 
 def test_refused_gap_says_why(tmp_path: Path) -> None:
@@ -56,9 +56,10 @@ def test_refused_gap_says_why(tmp_path: Path) -> None:
     assert "not clearly above zero" in render_html(material, numbers)
 
 
-def test_choice_on_the_scored_rows_is_confessed(tmp_path: Path) -> None:
+def test_choice_on_the_scored_rows_is_a_caveat(tmp_path: Path) -> None:
     assert any(
-        "Selection optimism" in one for one in build_numbers(read_fixture(tmp_path)).warnings
+        "Selection optimism" in warning
+        for warning in build_numbers(read_fixture(tmp_path)).warnings
     )
 
 
@@ -85,18 +86,18 @@ def test_examples_are_few_distinct_and_of_each_kind(tmp_path: Path) -> None:
 
 
 def test_students_differ_in_the_settings_shown(tmp_path: Path) -> None:
-    found = build_student_table(read_fixture(tmp_path, "x"))
-    assert found is not None
-    assert found.columns == ("learning_rate",)
-    assert found.common == (("note", "x"), ("method.kind", "lora"))
-    assert {row.speed for row in found.rows if row.ranked.name == "lora"} == {250.0}  # the median
+    table = build_student_table(read_fixture(tmp_path, "x"))
+    assert table is not None
+    assert table.columns == ("learning_rate",)
+    assert table.common == (("note", "x"), ("method.kind", "lora"))
+    assert {row.speed for row in table.rows if row.ranked.name == "lora"} == {250.0}  # the median
 
 
 def test_serving_sends_no_system_message(tmp_path: Path) -> None:
-    found = build_serving_guide(read_fixture(tmp_path, "it's"))
-    assert found is not None and found.request is not None
-    assert "--max-lora-rank 16" in found.command  # rank 12: the next that vLLM offers
-    body = json.loads(found.request.split("<<'JSON'\n")[1].removesuffix("\nJSON"))
+    guide = build_serving_guide(read_fixture(tmp_path, "it's"))
+    assert guide is not None and guide.request is not None
+    assert "--max-lora-rank 16" in guide.command  # rank 12: the next that vLLM offers
+    body = json.loads(guide.request.split("<<'JSON'\n")[1].removesuffix("\nJSON"))
     assert [message["role"] for message in body["messages"]] == ["user"]
     assert body["model"] == "lora"
     assert body["messages"][0]["content"].endswith("Q: Your question")

@@ -33,13 +33,13 @@ FULL = PLAIN.model_copy(
 def with_references(material: RunFiles, **scores: ReferenceScore | None) -> RunFiles:
     """The run with these reference metrics, by arm; other arms keep theirs."""
     assert material.judged is not None
-    found = material.judged.scores
+    scores_before = material.judged.scores
     arms = {
         arm: score.model_copy(update={"reference": scores.get(arm, score.reference)})
-        for arm, score in found.arms.items()
+        for arm, score in scores_before.arms.items()
     }
     contexts = ContextScore(recall=0.498, precision=0.711, n=19)
-    update = {"scores": found.model_copy(update={"arms": arms}), "contexts": contexts}
+    update = {"scores": scores_before.model_copy(update={"arms": arms}), "contexts": contexts}
     return replace(material, judged=material.judged.model_copy(update=update))
 
 
@@ -53,8 +53,8 @@ def test_every_page_has_the_numbers_and_their_n(tmp_path: Path) -> None:
     assert f"| {' | '.join(row)} |" in markdown
     html = render_html(material, numbers)
     part = html[html.index('<h2 id="references"') :]
-    found = re.findall(r"<tr><th[^>]*>teacher</th>(.*?)</tr>", part)[0]
-    assert re.findall(r"<td[^>]*>(.*?)</td>", found) == row[1:]
+    teacher = re.findall(r"<tr><th[^>]*>teacher</th>(.*?)</tr>", part)[0]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", teacher) == row[1:]
     for page in (html, markdown):
         assert "n = 19: context recall 49.8 %" in page and "context precision 71.1 %" in page
         assert "3 answers too long for one of them are left out" in page
@@ -65,9 +65,9 @@ def test_every_page_has_the_numbers_and_their_n(tmp_path: Path) -> None:
 
 def test_a_column_that_nobody_has_is_not_shown(tmp_path: Path) -> None:
     """Without logged answers there is no perplexity, and no zero in its place."""
-    found = build_reference_table(with_references(read_fixture(tmp_path), base=PLAIN))
-    assert found is not None
-    assert found.columns == (
+    table = build_reference_table(with_references(read_fixture(tmp_path), base=PLAIN))
+    assert table is not None
+    assert table.columns == (
         *("chrF++", "BLEU", "ROUGE-1", "ROUGE-2", "ROUGE-L", "n", "lexical grounding"),
     )
     one_has = build_reference_table(

@@ -38,8 +38,8 @@ def with_summary(material: RunFiles, **update: object) -> RunFiles:
 
 def test_whole_run(material: RunFiles) -> None:
     """27 of 30 caught, 1 of 2 attacks through, κ above 0.4, hidden 20 and val 18 of 24."""
-    found = facts(material)
-    assert {name: fact.marker for name, fact in found.items()} == {
+    by_name = facts(material)
+    assert {name: fact.marker for name, fact in by_name.items()} == {
         "code": "yes",
         "missing": "yes",
         "mutations": "with care",
@@ -47,17 +47,17 @@ def test_whole_run(material: RunFiles) -> None:
         "people": "yes",
         "hidden": "with care",
     }
-    assert found["code"].answer.startswith("All 3 must-rules are decided by code")
-    assert "not calibrated and decides none" in found["code"].answer
-    assert "None of the 96 strict scores" in found["missing"].answer
-    assert "caught 27 of 30 mutants (90.0 %) and passed 19 of 20" in found["mutations"].answer
-    assert "0 of 2)" in found["mutations"].answer  # names the operator that kills no mutant
-    assert "1 of 2 hostile texts got through the rules in code" in found["attacks"].answer
-    assert "κ 0.70 [0.45, 0.90]" in found["people"].answer
-    assert "on 40 logged answers" in found["people"].answer
-    assert "83.3 % (n = 24) of hidden and 75.0 % (n = 24) of val" in found["hidden"].answer
-    assert "Corrected by people's labels, 100.0 % [" in found["hidden"].answer
-    assert all(fact.run is None for fact in found.values())
+    assert by_name["code"].answer.startswith("All 3 must-rules are decided by code")
+    assert "not calibrated and decides none" in by_name["code"].answer
+    assert "None of the 96 strict scores" in by_name["missing"].answer
+    assert "caught 27 of 30 mutants (90.0 %) and passed 19 of 20" in by_name["mutations"].answer
+    assert "0 of 2)" in by_name["mutations"].answer  # names the operator that kills no mutant
+    assert "1 of 2 hostile texts got through the rules in code" in by_name["attacks"].answer
+    assert "κ 0.70 [0.45, 0.90]" in by_name["people"].answer
+    assert "on 40 logged answers" in by_name["people"].answer
+    assert "83.3 % (n = 24) of hidden and 75.0 % (n = 24) of val" in by_name["hidden"].answer
+    assert "Corrected by people's labels, 100.0 % [" in by_name["hidden"].answer
+    assert all(fact.run is None for fact in by_name.values())
 
 
 def test_box_stands_under_the_cards_on_every_page(material: RunFiles) -> None:
@@ -81,11 +81,11 @@ def test_what_was_not_run_names_its_command(tmp_path: Path) -> None:
     )
     write_summary(config)
     material = read_run(config)
-    found = facts(material)
+    by_name = facts(material)
     for name in ("mutations", "attacks", "people"):
-        assert (found[name].marker, found[name].answer) == ("not known", "Not run.")
-        assert found[name].run == "python -m judge CONFIG calibrate"
-    assert found["hidden"].run == "python -m judge CONFIG score --split hidden"
+        assert (by_name[name].marker, by_name[name].answer) == ("not known", "Not run.")
+        assert by_name[name].run == "python -m judge CONFIG calibrate"
+    assert by_name["hidden"].run == "python -m judge CONFIG score --split hidden"
     numbers = build_numbers(material)
     assert numbers.calibration is None and numbers.hidden is None
     assert "not been calibrated" in (numbers.calibration_refused or "")

@@ -48,8 +48,8 @@ def scored(
 
 def gated(run: RunPaths, **gate: Any) -> int:
     """The exit code under these thresholds."""
-    given = [f"judge.gate.{name}={value}" for name, value in gate.items()]
-    return main([str(run.config), "gate", *given])
+    overrides = [f"judge.gate.{name}={value}" for name, value in gate.items()]
+    return main([str(run.config), "gate", *overrides])
 
 
 @pytest.fixture
@@ -109,18 +109,18 @@ class TestExitCodes:
         rows = [
             row.model_copy(update={"answers": logged, "labels": ("Оба хорошо",)}) for row in ROWS
         ]
-        asked = {"calibrated": "true", "strict_min": 0.8}
+        thresholds = {"calibrated": "true", "strict_min": 0.8}
         with serving(lambda body: verdict("pass")) as served:
             llm = {"kind": "server", "base_url": served.url, "model": "m"}
             run = scored(make_run(tmp_path, (LINK, POLITE), llm=llm), rows)
-            assert gated(run, **asked) == 4
-            assert "uncalibrated: calibrated: polite: the judge has not been" in said(capsys)
+            assert gated(run, **thresholds) == 4
+            assert "uncalibrated: calibrated: polite: the judge has not been" in printed(capsys)
             assert gated(run, strict_min=0.8) == 0  # nobody asked
             assert main([str(run.config), "calibrate"]) == 0
-            assert gated(run, **asked) == 0
+            assert gated(run, **thresholds) == 0
             assert main([str(run.config), "score", "judge.llm.model=other"]) == 0
-        assert gated(run, **asked) == 4
-        assert "made with another model" in said(capsys)
+        assert gated(run, **thresholds) == 4
+        assert "made with another model" in printed(capsys)
 
     def test_a_calibration_that_ran_out_of_calls(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -137,16 +137,16 @@ class TestExitCodes:
             run = scored(make_run(tmp_path, (LINK, POLITE), llm=llm), rows)
             capsys.readouterr()
             assert main([str(run.config), "calibrate", "judge.max_calls=3"]) == 3
-            printed = said(capsys)
-            assert "120 verdicts expected, 117 missing (budget 117); the limit left " in printed
-            assert "inconclusive: 98% of the model's verdicts on the logged" in printed
+            output = printed(capsys)
+            assert "120 verdicts expected, 117 missing (budget 117); the limit left " in output
+            assert "inconclusive: 98% of the model's verdicts on the logged" in output
             assert gated(run, calibrated="true") == 4
             assert main([str(run.config), "calibrate"]) == 0  # what was asked is kept
-            assert "120 verdicts expected, 0 missing\n" in said(capsys)
+            assert "120 verdicts expected, 0 missing\n" in printed(capsys)
             assert gated(run, calibrated="true") == 0
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> str:
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
@@ -155,7 +155,7 @@ class TestGates:
         """One line a gate: measured, interval, threshold. Wilson of 32/40 is 65.2 … 89.5 %."""
         capsys.readouterr()
         gated(run, strict_min=0.9, gap_closed_min=1.0, not_worse_than_teacher=0.1)
-        lines = said(capsys).splitlines()
+        lines = printed(capsys).splitlines()
         assert len(lines) == 4
         assert lines[0].startswith("pass: max_missing: 0.0% of the strict scores of ")
         assert lines[1] == "fail: strict_min: 80.0% [65.2%, 89.5%] on 40 rows, at least 90.0%"
@@ -166,16 +166,16 @@ class TestGates:
     def test_non_inferiority_is_the_one_of_the_statistics(self, run: RunPaths) -> None:
         """Below the teacher on 2 rows of 40, with the same numbers as the test on its own."""
         scored(run, student="p" * 28 + "f" * 12)
-        found = non_inferiority(
+        test = non_inferiority(
             [1.0] * 28 + [0.0] * 12, [1.0] * 30 + [0.0] * 10, [str(n) for n in range(40)], 0.1
         )
-        assert isinstance(found, NonInferiority) and not found.holds  # too few rows to show it
+        assert isinstance(test, NonInferiority) and not test.holds  # too few rows to show it
         config = load_config(run.config, ["judge.gate.not_worse_than_teacher=0.1"])
         gates = decide_gates(config.judge, read_measurements(config))
         (gate,) = [gate for gate in gates if gate.name == "not_worse_than_teacher"]
         assert gate.outcome == "fail"
-        assert f"bound {100 * found.low:+.1f} points" in gate.message
-        assert f"{found.rows} rows show it" in gate.message
+        assert f"bound {100 * test.low:+.1f} points" in gate.message
+        assert f"{test.rows} rows show it" in gate.message
         assert gated(run, not_worse_than_teacher=0.2) == 0
 
     def test_nothing_asked(self, run: RunPaths) -> None:
@@ -274,5 +274,5 @@ class TestXml:
     def test_what_xml_cannot_hold_is_replaced(self, sign: str, outcome: Any) -> None:
         case = JunitCase(f"a{sign}b", outcome, f"a{sign}b", f"a{sign}b")
         root = ElementTree.fromstring(junit_xml("run", {"suite": [case]}).encode())
-        found = root.find("testsuite/testcase")
-        assert found is not None and found.get("name") == "a\ufffdb"
+        case_element = root.find("testsuite/testcase")
+        assert case_element is not None and case_element.get("name") == "a\ufffdb"
