@@ -62,7 +62,7 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     report = json.loads((root / "report.json").read_text("utf-8"))
     assert report["best"] is not None
     assert {"base", "teacher", "student/tiny"} <= set(report["arms"])
-    assert set(report["hidden"]["arms"]) == {"base", "student/tiny"} and report["hidden"]["drift"]
+    assert set(report["hidden"]["arms"]) == {"base", "student/tiny"} and report["hidden"]["shifts"]
     arms = ("base", "teacher", "student/tiny")
     perplexities = [report["references"][arm]["perplexity"] for arm in arms]
     assert all(entry["n"] > 0 and entry["value"] > 1 for entry in perplexities)
