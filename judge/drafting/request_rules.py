@@ -58,7 +58,7 @@ async def request_rules(
     skipped: list[SkippedPart] = []
     waiting = split_text(system, PART_CHARACTERS)[::-1]
     try:
-        mode = await settle_mode(source, server.model, f"{server.base_url}, model {server.model}")
+        mode = await settle_mode(source, server)
         while waiting:
             part = waiting.pop()
             request = build_request(draft_body(part, mode, server.model, language))

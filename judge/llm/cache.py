@@ -13,12 +13,7 @@ from judge.llm.request import JudgeRequest
 from wire.completion import Reply
 from wire.no_reply import BadRequest, ContentFiltered, ContextOverflow, Rejected
 
-Rejection = Literal["overflow", "refused", "transport"]
-_REJECTIONS: dict[Rejection, type[Rejected]] = {
-    "overflow": ContextOverflow,
-    "refused": ContentFiltered,
-    "transport": BadRequest,
-}
+_REJECTIONS = {kind.__name__: kind for kind in (ContextOverflow, ContentFiltered, BadRequest)}
 
 
 class CachedReply(Record):
@@ -29,7 +24,7 @@ class CachedReply(Record):
     row: str
     text: str  # of the reply, or the error line of the rejection
     finish: str
-    rejected: Rejection | None = None
+    rejected: Literal["ContextOverflow", "ContentFiltered", "BadRequest"] | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -55,32 +50,18 @@ class ReplyCache:
             raise _REJECTIONS[record.rejected](record.text)
         return Reply(record.text, record.finish, record.prompt_tokens, record.completion_tokens)
 
-    def add(self, request: JudgeRequest, reply: Reply) -> None:
-        """Stores a reply."""
-        self._add(
-            CachedReply(key=request.key, rule=request.rule, row=request.row, **reply._asdict())
-        )
-
-    def add_rejection(self, request: JudgeRequest, error: Rejected) -> None:
-        """Stores that the server rejected a request."""
-        kind = next(kind for kind, error_class in _REJECTIONS.items() if type(error) is error_class)
-        self._add(
-            CachedReply(
-                key=request.key,
-                rule=request.rule,
-                row=request.row,
-                text=str(error),
-                finish="",
-                rejected=kind,
-            )
-        )
+    def add(self, request: JudgeRequest, reply: Reply | Rejected) -> None:
+        """Stores a reply, or the server's rejection of the request."""
+        if isinstance(reply, Rejected):
+            fields = {"text": str(reply), "finish": "", "rejected": type(reply).__name__}
+        else:
+            fields = reply._asdict()
+        record = CachedReply(key=request.key, rule=request.rule, row=request.row, **fields)
+        self._by_key[record.key] = record
+        if self._store is not None:
+            self._store.append(record)
 
     def close(self) -> None:
         """Syncs and releases the file."""
         if self._store is not None:
             self._store.close()
-
-    def _add(self, record: CachedReply) -> None:
-        self._by_key[record.key] = record
-        if self._store is not None:
-            self._store.append(record)

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from config.judging import Prices
-from judge.llm.reply_source import CountOnly
 from judge.llm.request import BYTES_PER_TOKEN
 
 
@@ -15,18 +14,6 @@ class Plan(NamedTuple):
     verdicts: int  # calls that ask whether rules are obeyed
     prompt_tokens: int  # estimated
     completion_tokens: int  # at most
-
-    @classmethod
-    def of(cls, counter: CountOnly) -> "Plan":
-        """The plan that a walk over all prompts has counted."""
-        calls = counter.calls
-        return cls(
-            calls["probe"] > 0,
-            calls["applies"],
-            calls["verdict"],
-            counter.prompt_tokens,
-            counter.completion_tokens,
-        )
 
     @property
     def calls(self) -> int:

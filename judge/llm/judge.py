@@ -120,14 +120,9 @@ class LlmJudge:
         self, prompts: Sequence[JudgePrompt], temperature: float, times: int
     ) -> list[list[Ruling]]:
         """`times` independent rulings on each such prompt. Raises as `verdicts` does."""
-        samples = [(prompt, number) for prompt in prompts for number in range(times)]
-
-        def sample(
-            session: JudgeSession, numbered: tuple[JudgePrompt, int]
-        ) -> Awaitable[Sequence[Ruling]]:
-            return session.sample(numbered[0], temperature, numbered[1])
-
-        rulings = [ruling for (ruling,) in asyncio.run(self._map(samples, sample))]
+        numbered = [(prompt, number) for prompt in prompts for number in range(times)]
+        samples = self._map(numbered, lambda session, it: session.sample(it[0], temperature, it[1]))
+        rulings = [ruling for (ruling,) in asyncio.run(samples)]
         return [rulings[start : start + times] for start in range(0, len(rulings), times)]
 
     def replies(self, bodies: Sequence[Body]) -> list[Reply | None]:
@@ -141,7 +136,8 @@ class LlmJudge:
         session = self._session(cache, CacheThenServer(cache, counter), retry)
         work = partial(self._case_verdicts, session)
         asyncio.run(map_concurrently(self._cases(pairs), work, self._workers))
-        return Plan.of(counter)
+        calls, tokens = counter.calls, (counter.prompt_tokens, counter.completion_tokens)
+        return Plan(calls["probe"] > 0, calls["applies"], calls["verdict"], *tokens)
 
     async def _map(
         self,

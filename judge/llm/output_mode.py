@@ -4,9 +4,8 @@ Long, because some servers that constrain short replies well drop the constraint
 on long input.
 """
 
-from collections.abc import Iterator
-
 from config.errors import SetupError
+from config.judging import ServerSettings
 from data.rows import Context, Row
 from judge.llm.parse import Unreadable, read_reply
 from judge.llm.prompt import VERDICTS, JudgePrompt, verdict_prompt
@@ -21,29 +20,31 @@ _REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, then less for a sma
 _MAX_TOKENS = 512  # of the probe's reply
 
 
-async def settle_mode(source: ReplySource, model: str, address: str) -> Mode:
+async def settle_mode(source: ReplySource, server: ServerSettings) -> Mode:
     """The strictest mode that the server supports; plain text when it supports none.
 
     Raises SetupError when the server answers no request at all, NotAsked when none may be sent.
     """
     answered = False
     for mode in OUTPUT_MODES[:-1]:  # plain text needs no probe
-        supported, responded = await _probe(mode, source, model)
+        supported, responded = await _probe(mode, source, server.model)
         if supported:
             return mode
         answered = answered or responded
     if not answered:
         raise SetupError(
-            f"judge.llm: {address} answers no request; start the server or mend base_url"
+            f"judge.llm: {server.base_url}, model {server.model} answers no request; "
+            "start the server or mend base_url"
         )
     return "plain"
 
 
 async def _probe(mode: Mode, source: ReplySource, model: str) -> tuple[bool, bool]:
     """Whether the server replied in this mode, and whether it responded at all."""
-    for request in _probe_requests(mode, model):
+    for repeats in _REPEATS:
+        request = probe_prompt(repeats).request(RequestSettings(mode, model, _MAX_TOKENS))
         try:
-            reply = await source.reply(request)
+            reply = await source.reply(request._replace(stage="probe"))
         except NotAsked:
             raise
         except ContextOverflow:
@@ -56,12 +57,6 @@ async def _probe(mode: Mode, source: ReplySource, model: str) -> tuple[bool, boo
             return False, True
         return reply.finish == "stop", True
     return False, True
-
-
-def _probe_requests(mode: Mode, model: str) -> Iterator[JudgeRequest]:
-    for repeats in _REPEATS:
-        prompt = probe_prompt(repeats)
-        yield prompt.request(RequestSettings(mode, model, _MAX_TOKENS))._replace(stage="probe")
 
 
 def probe_prompt(repeats: int) -> JudgePrompt:

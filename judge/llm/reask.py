@@ -5,7 +5,6 @@ When no re-ask helps, or the server rejects the output mode, the next looser mod
 `cannot_judge` and ties are final. Whether we ask again never depends on the verdict itself.
 """
 
-from collections import Counter
 from typing import Literal, NamedTuple
 
 from judge.llm.parse import (
@@ -24,12 +23,11 @@ from wire.completion import Reply
 from wire.no_reply import BadRequest, NoReply, Rejected
 
 Problem = Literal["malformed", "empty", "truncated", "refused", "evidence"]
-Cause = Literal["format", "tokens", "evidence"]
 
 NO_EVIDENCE = "evidence not found"
 _NOTE = 300  # characters of the judge's reply that a verdict carries
-_REASKS: dict[Cause, int] = {"format": 1, "tokens": 1, "evidence": 1}  # per prompt, over all modes
-_CAUSES: dict[Problem, Cause] = {
+# each cause gets one re-ask per prompt, over all modes; other problems get none
+_CAUSES: dict[Problem, str] = {
     "malformed": "format",
     "empty": "format",
     "truncated": "tokens",
@@ -82,7 +80,7 @@ class _Dialogue:
         self._settings = settings
         self._looser = iter(OUTPUT_MODES[OUTPUT_MODES.index(settings.mode) + 1 :])
         self._fallbacks: tuple[Mode, ...] = ()
-        self._reasks = Counter(_REASKS)
+        self._reasked: set[str] = set()  # causes
         self._failure: Ruling | None = None  # of the stricter modes
         self._invalid: _Invalid | None = None  # the latest reply in this mode
         self._readable: ParsedReply | None = None  # the latest in this mode
@@ -96,10 +94,10 @@ class _Dialogue:
         except _Invalid as error:
             self._invalid, self._readable = error, error.reply or self._readable
             cause = _CAUSES.get(error.problem)
-            if cause is None or not self._reasks[cause]:
+            if cause is None or cause in self._reasked:
                 self._give_up(error.problem)
             else:
-                self._reasks[cause] -= 1
+                self._reasked.add(cause)
                 self.request = self._again(error)
 
     def on_error(self, error: NoReply) -> None:

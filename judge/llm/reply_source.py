@@ -120,7 +120,7 @@ class ServerOnly:
             raise
         except Rejected as error:
             if self._cache is not None:
-                self._cache.add_rejection(request, error)
+                self._cache.add(request, error)
             raise
         usage.prompt_tokens += reply.prompt_tokens or request.estimated_tokens
         reply_bytes = len(reply.text.encode())

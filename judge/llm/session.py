@@ -130,14 +130,12 @@ class JudgeSession:
         """The output mode: stored by an earlier run, or probed."""
         async with self._mode_lock:
             if self.mode is None:
-                model = self._server.model
-                request = mode_request(model)
+                request = mode_request(self._server.model)
                 stored = self._cache.reply(request.key)
                 if stored is not None:
                     self.mode = OUTPUT_MODES[OUTPUT_MODES.index(stored.text)]
                 else:
-                    address = f"{self._server.base_url}, model {model}"
-                    self.mode = await settle_mode(self._source, model, address)
+                    self.mode = await settle_mode(self._source, self._server)
                     self._cache.add(request, Reply(self.mode, "stop"))
             return self.mode
 

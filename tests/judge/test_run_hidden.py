@@ -62,15 +62,15 @@ class TestDecidable:
     def test_strict_of_unlabelled_rows_is_missing_and_not_zero(self) -> None:
         """Ten answers fail and none could pass: 0 of 10 would be a rate by construction."""
         bare = [row.model_copy(update={"labels": None}) for row in LABELLED]
-        found = scored(bare).arms["base"]
-        assert (found.strict.rate, found.strict.n, found.strict.missing) == (None, 0, 20)
-        assert found.rules["refuse"].missing == {"unlabelled": 20}
+        result = scored(bare).arms["base"]
+        assert (result.strict.rate, result.strict.n, result.strict.missing) == (None, 0, 20)
+        assert result.rules["refuse"].missing == {"unlabelled": 20}
 
     def test_no_rule_without_labels(self) -> None:
         rules = make_rules(REFUSE)
         verdicts = code_verdicts(rules, PROMPT, LABELLED[0], make_answer("no", "v0"))
-        found = score(rules, LABELLED, verdicts).arms["base"]
-        assert (found.strict.rate, found.label_free.rate, found.label_free.missing) == (
+        result = score(rules, LABELLED, verdicts).arms["base"]
+        assert (result.strict.rate, result.label_free.rate, result.label_free.missing) == (
             1.0,
             None,
             1,
@@ -103,13 +103,13 @@ class TestJudged:
     def test_drift_by_hand(self, run: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
         judged(run, "val")
         judged(run, "hidden")
-        found = drift_of(run, "student/a", LABEL_FREE)
-        assert (found.val.value, found.hidden.value) == (0.9, 0.4)
+        shift = drift_of(run, "student/a", LABEL_FREE)
+        assert (shift.val.value, shift.hidden.value) == (0.9, 0.4)
         low, high = -0.74278, -0.14933  # statsmodels 0.15, confint_proportions_2indep, newcomb
-        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+        assert (shift.low, shift.high) == pytest.approx((low, high), abs=5e-5)
         words = drift_of(run, "student/a", "words")  # "a link" has two words, "nothing" one
         assert (words.val.value, words.hidden.value) == pytest.approx((1.9, 1.4))
-        assert {one.what for one in drift(run) or ()} == {"words", LABEL_FREE, "link", "brief"}
+        assert {shift.what for shift in drift(run) or ()} == {"words", LABEL_FREE, "link", "brief"}
         printed = capsys.readouterr().out
         assert "left out, they need labels: refuse\n" in printed
         assert "student/a: strict without labels 40.0% of 10, val 90.0% of 20: -50.0" in printed
@@ -119,8 +119,8 @@ class TestJudged:
         answer_hidden(run, bare, {"base": texts(20, 2), "a": texts(20, 18)})
         judged(run, "val")
         judged(run, "hidden")
-        found = drift(run)
-        assert found and all(one.difference == 0 and one.low < 0 < one.high for one in found)
+        shifts = drift(run)
+        assert shifts and all(one.difference == 0 and one.low < 0 < one.high for one in shifts)
 
     def test_drift_is_never_older_than_val(self, run: RunPaths) -> None:
         """Val answered and scored anew, the hidden set left alone: 18 of 20 become 10 of 20."""
@@ -129,8 +129,8 @@ class TestJudged:
         assert drift_of(run, "student/a", LABEL_FREE).val.value == 0.9
         answer_val(run, LABELLED, {"base": texts(20, 2), "student/a": texts(20, 10)})
         judged(run, "val")
-        found = drift_of(run, "student/a", LABEL_FREE)
-        assert (found.val.value, found.difference) == pytest.approx((0.5, -0.1))
+        shift = drift_of(run, "student/a", LABEL_FREE)
+        assert (shift.val.value, shift.difference) == pytest.approx((0.5, -0.1))
         assert drift_of(run, "student/a", "words").val.value == 1.5
 
     def test_drift_needs_both_judged_by_these_rules(
@@ -159,8 +159,8 @@ class TestJudged:
             answer(run, asked, {"base": texts(len(rows), 0)})
         judged(run, "val")
         judged(run, "hidden")
-        found = drift_of(run, None, "applicable: link")
-        assert (found.val.value, found.hidden.value) == (0.2, 0.8)
+        shift = drift_of(run, None, "applicable: link")
+        assert (shift.val.value, shift.hidden.value) == (0.2, 0.8)
 
     def test_an_older_best_does_not_count(self, run: RunPaths) -> None:
         run.choice.write_text('{"best": "b"}')
@@ -183,8 +183,8 @@ class TestJudged:
 
 
 def drift_of(run: RunPaths, arm: str | None, what: str) -> DistributionShift:
-    (found,) = [one for one in drift(run) or () if (one.arm, one.what) == (arm, what)]
-    return found
+    shifts = {(shift.arm, shift.what): shift for shift in drift(run) or ()}
+    return shifts[arm, what]
 
 
 def test_independent_is_newcombe_on_wilson_intervals() -> None:

@@ -44,14 +44,14 @@ def broken(body: dict[str, Any]) -> Sent:
 def test_the_note_says_what_was_done(tmp_path: Path) -> None:
     config = make_run(tmp_path)
     with serving(broken) as served:
-        _, found = scored(at(config, served.url, Prices(prompt=1.0, completion=1.0)))
-        note = found.judge
+        _, result = scored(at(config, served.url, Prices(prompt=1.0, completion=1.0)))
+        note = result.judge
         assert note is not None and note.calls == len(served.bodies)
     assert (note.mode, note.unfounded) == ("json_schema", 0)
     assert note.fallbacks == {"structured_outputs": 2, "json_object": 1, "plain": 1}
     assert (note.prompt_tokens, note.completion_tokens) == (10 * note.calls, 5 * note.calls)
     assert note.cost == pytest.approx(15 * note.calls / 1e6)
-    assert found.scores.arms["teacher"].rules["kind"].missing == {"malformed": 1}
+    assert result.scores.arms["teacher"].rules["kind"].missing == {"malformed": 1}
 
 
 def test_reparse_needs_no_server_and_retry_asks_what_is_missing(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_dry_run_asks_and_writes_nothing(
     with serving(lambda body: error(500)) as served:
         scored(at(config, served.url, Prices(prompt=1, completion=1)), "--dry-run")
         assert served.bodies == []
-    said = capsys.readouterr().out
-    assert f"{ROWS + 1} calls at most: 0 whether a rule applies, {ROWS} for verdicts" in said
-    assert "bytes / 4" in said and "cost: about" in said
+    output = capsys.readouterr().out
+    assert f"{ROWS + 1} calls at most: 0 whether a rule applies, {ROWS} for verdicts" in output
+    assert "bytes / 4" in output and "cost: about" in output
     assert RunPaths.of(config).scores.read_bytes() == before
     assert not RunPaths.of(config).judge_calls.exists()
 
@@ -90,9 +90,9 @@ def test_dry_run_asks_and_writes_nothing(
 def test_limits_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = make_run(tmp_path)
     with serving(lambda body: verdict()) as served:
-        _, found = scored(at(config, served.url), "--max-calls", "5")
+        _, result = scored(at(config, served.url), "--max-calls", "5")
         assert len(served.bodies) == 5
-        assert found.scores.arms["teacher"].rules["kind"].missing == {"budget": ROWS - 4}
+        assert result.scores.arms["teacher"].rules["kind"].missing == {"budget": ROWS - 4}
     missing = f"{ROWS} verdicts expected, {ROWS - 4} missing (budget {ROWS - 4})"
     unasked = f"the limit left {ROWS - 4} questions unasked: run it again to go on"
     assert f"judge m (json_schema): 5 calls; {missing}; {unasked}" in capsys.readouterr().out

@@ -67,8 +67,8 @@ def test_a_packed_reply_is_unpacked(tmp_path: Path, status: int) -> None:
     raw = gzip.compress(verdict().payload() if status == 200 else words)
     packed = Sent(raw=raw, status=status, headers={"content-encoding": "gzip"})
     verdicts, sent, _ = judged(after_probe(lambda body: packed), tmp_path, pairs_of(1))
-    found = ("pass", None) if status == 200 else ("missing", "overflow")
-    assert outcomes(verdicts) == [found] and len(sent) == 1
+    expected = ("pass", None) if status == 200 else ("missing", "overflow")
+    assert outcomes(verdicts) == [expected] and len(sent) == 1
 
 
 def test_a_packed_reply_that_is_broken_is_asked_for_again(tmp_path: Path) -> None:
@@ -107,18 +107,18 @@ class TestTls:
     @pytest.fixture
     def certificate(self, tmp_path: Path) -> Path:
         """Of 127.0.0.1, signed by nobody but itself; its key in the same file."""
-        made = str(tmp_path / "server.pem")
+        path = str(tmp_path / "server.pem")
         name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        new = ["openssl", "req", "-x509", *key, "-days", "2", *name, "-keyout", made, "-out", made]
+        new = ["openssl", "req", "-x509", *key, "-days", "2", *name, "-keyout", path, "-out", path]
         subprocess.run(new, check=True, capture_output=True)
-        return Path(made)
+        return Path(path)
 
     @pytest.fixture
     def tls(self, certificate: Path) -> ssl.SSLContext:
-        made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        made.load_cert_chain(certificate)
-        return made
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        return context
 
     def test_a_certificate_that_nobody_vouches_for_gets_no_key(
         self, tmp_path: Path, tls: ssl.SSLContext
@@ -242,14 +242,14 @@ class TestFaults:
             return Sent("REASONING: so\nVERDICT: pass")
 
         verdicts, _, judge = judged(after_probe(respond), tmp_path, pairs_of(2000))
-        found = Counter(outcomes(verdicts))
-        assert len(verdicts) == found.total() == 2000
-        assert {outcome for outcome, _ in found} <= {"pass", "missing"}
-        assert all(reason for outcome, reason in found if outcome == "missing")
+        counts = Counter(outcomes(verdicts))
+        assert len(verdicts) == counts.total() == 2000
+        assert {outcome for outcome, _ in counts} <= {"pass", "missing"}
+        assert all(reason for outcome, reason in counts if outcome == "missing")
         # lost: cut twice, 0.0375² of 2000 = 3; two bad replies fall to a looser form, 0.11² = 24
-        assert 1980 <= found[("pass", None)] < 2000
+        assert 1980 <= counts[("pass", None)] < 2000
         assert 5 <= judge.fallbacks["structured_outputs"] <= 60
         good = after_probe(lambda body: verdict())
         again, sent, _ = judged(good, tmp_path, pairs_of(2000), asks="missing")
         assert set(outcomes(again)) == {("pass", None)}
-        assert len(sent) == 2000 - found[("pass", None)]  # only what was missing
+        assert len(sent) == 2000 - counts[("pass", None)]  # only what was missing

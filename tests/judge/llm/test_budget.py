@@ -58,10 +58,10 @@ def test_cost(tmp_path: Path, concurrency: int) -> None:
     """Over the limit by what was under way when it was reached, and by no more."""
     with serving(lambda body: verdict()) as served:
         judge = priced_judge(served.url, tmp_path, 9.5 * CALL, concurrency)
-        found = Counter(outcomes(judge.verdicts(pairs_of(50))))
+        counts = Counter(outcomes(judge.verdicts(pairs_of(50))))
         assert judge.usage.cost == pytest.approx(judge.usage.calls * CALL)
         assert 10 <= judge.usage.calls <= 10 + concurrency - 1
-        assert found == {
+        assert counts == {
             ("pass", None): judge.usage.calls - 1,
             ("missing", "budget"): 51 - judge.usage.calls,
         }

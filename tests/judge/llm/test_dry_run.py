@@ -25,8 +25,8 @@ TWO_STAGES = make_rules(
 def test_the_plan_is_what_is_asked_when_every_rule_is_due(
     tmp_path: Path, temperature: float
 ) -> None:
-    made = [make_answer(f"{arm} {n}", f"r{n}", arm) for n in range(5) for arm in "ab"]
-    pairs = [(make_row(answer.row), answer) for answer in made]
+    answers = [make_answer(f"{arm} {n}", f"r{n}", arm) for n in range(5) for arm in "ab"]
+    pairs = [(make_row(answer.row), answer) for answer in answers]
     judge = judge_at(NOWHERE, tmp_path, TWO_STAGES, temperature=temperature)
     plan = judge.plan(pairs)
     samples = 3 if temperature else 1  # of the must-rule

@@ -150,10 +150,14 @@ def test_one_percent_of_ten_thousand_reads_as_one_percent_missing(tmp_path: Path
     reasons = {"transport": 8, "malformed": 4, "truncated": 4, "empty": 4}
     scores = score(POLITE, ROWS, verdicts).arms
     for arm in ARMS:
-        found = scores[arm].rules["polite"]
-        assert (found.applicable, found.scored, found.missing) == (2000, 1980, reasons)
-        assert found.passes == 1480 and found.rate == pytest.approx(1480 / 1980)
-        assert (found.low_bound, found.high_bound) == (1480 / 2000, 1500 / 2000)
+        rule_score = scores[arm].rules["polite"]
+        assert (rule_score.applicable, rule_score.scored, rule_score.missing) == (
+            2000,
+            1980,
+            reasons,
+        )
+        assert rule_score.passes == 1480 and rule_score.rate == pytest.approx(1480 / 1980)
+        assert (rule_score.low_bound, rule_score.high_bound) == (1480 / 2000, 1500 / 2000)
         assert scores[arm].strict.missing == 20 and scores[arm].strict.n == 1980
         lost = {row for (row, _), passed in board.strict[arm].items() if passed is None}
         assert lost == {f"r{number}" for number in range(7, 2000, 100)}

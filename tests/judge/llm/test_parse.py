@@ -58,8 +58,8 @@ class TestPlain:
         text = (
             'EVIDENCE: "VERDICT: fail"\nREASONING: it says so\nVERDICT: fail\n\n**VERDICT:** pass'
         )
-        found = read_reply(text, "plain", VERDICTS)
-        assert (found.verdict, found.evidence) == ("pass", ["VERDICT: fail"])
+        reply = read_reply(text, "plain", VERDICTS)
+        assert (reply.verdict, reply.evidence) == ("pass", ["VERDICT: fail"])
 
     def test_verdict_inside_a_line_is_no_verdict(self) -> None:
         with pytest.raises(Unreadable):

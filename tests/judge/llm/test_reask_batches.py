@@ -1,4 +1,4 @@
-"""Replies about several rules that are not as they should be: what is left open is asked alone."""
+"""Replies about several rules that are not as they should be: what is left open is calls alone."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ WHOLE = {
 def run(
     respond: Any, path: Path, asks: AskPolicy = "new", **settings: Any
 ) -> tuple[list[tuple[str, str | None]], list[str], Any]:
-    """Outcomes of the four rules on one answer, who was asked about together, the judge."""
+    """Outcomes of the four rules on one answer, who was calls about together, the judge."""
     settings = {"rules_per_call": 4, **settings}
     verdicts, sent, judge = judged(respond, path, pairs_of(1), FOUR, asks, **settings)
     return outcomes(verdicts), ["".join(rules_of(body)) for body in sent], judge
@@ -65,22 +65,22 @@ class TestOneRuleIsMalformed:
     ) -> None:
         """Alone every rule fails: who is still passed has kept the verdict of the batch."""
         respond = first_time(lambda b: good_but("c", MALFORMED[shape]), said_alone("fail"))
-        found, sent, judge = run(respond, tmp_path)
+        results, sent, judge = run(respond, tmp_path)
         if shape in WHOLE:
-            assert found == [FAIL] * 4 and sent == ["abcd", *"abcd"]
+            assert results == [FAIL] * 4 and sent == ["abcd", *"abcd"]
         else:
-            assert found == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
+            assert results == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
         assert not judge.fallbacks
 
     @pytest.mark.parametrize("shape", sorted(MALFORMED.keys() - WHOLE))
     def test_for_good(self, tmp_path: Path, shape: str) -> None:
-        """Alone it is re-asked once and falls down the ladder, as ever; then it is missing."""
+        """Alone it is re-calls once and falls down the ladder, as ever; then it is missing."""
 
         def respond(body: Body) -> Sent:
             return Sent(MALFORMED[shape]) if rules_of(body) == ["c"] else good_but("c", "0")
 
-        found, sent, judge = run(after_probe(respond), tmp_path)
-        assert found == [PASS, PASS, ("missing", "malformed"), PASS]
+        results, sent, judge = run(after_probe(respond), tmp_path)
+        assert results == [PASS, PASS, ("missing", "malformed"), PASS]
         assert sent == ["abcd", *"ccccc"] and judge.fallbacks.total() == 3
 
     def test_there_are_nine_and_seven(self) -> None:
@@ -109,9 +109,9 @@ class TestOneRuleIsMalformed:
         def respond(body: Body) -> Sent:
             return batch(body) if len(rules_of(body)) > 1 else reply(body, said_alone("fail"))
 
-        found, sent, judge = run(holding("plain", respond), tmp_path)
+        results, sent, judge = run(holding("plain", respond), tmp_path)
         assert judge.mode == "plain"
-        assert found == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
+        assert results == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
 
 
 class TestIds:
@@ -121,34 +121,34 @@ class TestIds:
         words = {"a": "pass", "b": "fail", "c": "cannot_judge", "d": "fail"}
         expected = [PASS, FAIL, ("missing", "cannot_judge"), FAIL]
         shuffled = {rule: judgement(words[rule]) for rule in "dbca"}
-        found, sent, _ = run(
+        results, sent, _ = run(
             first_time(lambda b: together({"zz": judgement(), **shuffled, "A": 1})),
             tmp_path / "json",
         )
-        assert found == expected and sent == ["abcd"]
+        assert results == expected and sent == ["abcd"]
         text = "\n".join(lines(rule, words.get(rule, "pass")) for rule in ["zz", *"dbca", "e"])
-        found, sent, _ = run(holding("plain", lambda b: Sent(text)), tmp_path / "plain")
-        assert found == expected and sent == ["abcd"]
+        results, sent, _ = run(holding("plain", lambda b: Sent(text)), tmp_path / "plain")
+        assert results == expected and sent == ["abcd"]
 
     def test_a_missing_one_is_asked_alone(self, tmp_path: Path) -> None:
         batch = together({rule: judgement() for rule in "abd"})
-        found, sent, _ = run(first_time(lambda b: batch, said_alone("fail")), tmp_path)
-        assert found == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
+        results, sent, _ = run(first_time(lambda b: batch, said_alone("fail")), tmp_path)
+        assert results == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
 
     def test_one_given_twice_makes_the_json_unreadable(self, tmp_path: Path) -> None:
         """Either of the two could be meant."""
         twice = good_but("c", json.dumps(judgement()) + ', "c": ' + json.dumps(judgement("fail")))
-        found, sent, _ = run(first_time(lambda b: twice, said_alone("fail")), tmp_path)
-        assert found == [FAIL] * 4 and sent == ["abcd", *"abcd"]
+        results, sent, _ = run(first_time(lambda b: twice, said_alone("fail")), tmp_path)
+        assert results == [FAIL] * 4 and sent == ["abcd", *"abcd"]
 
     def test_in_plain_text_the_last_line_counts(self, tmp_path: Path) -> None:
         text = "\n".join(map(lines, "abcdab", ["pass", "pass", "fail", "pass", "fail", "pass"]))
-        found, sent, _ = run(holding("plain", lambda b: Sent(text)), tmp_path)
-        assert found == [FAIL, PASS, FAIL, PASS] and sent == ["abcd"]
+        results, sent, _ = run(holding("plain", lambda b: Sent(text)), tmp_path)
+        assert results == [FAIL, PASS, FAIL, PASS] and sent == ["abcd"]
 
     def test_a_form_for_one_rule_is_none_for_several(self, tmp_path: Path) -> None:
-        found, sent, _ = run(first_time(lambda b: alone("pass"), said_alone("fail")), tmp_path)
-        assert found == [FAIL] * 4 and len(sent) == 5
+        results, sent, _ = run(first_time(lambda b: alone("pass"), said_alone("fail")), tmp_path)
+        assert results == [FAIL] * 4 and len(sent) == 5
 
 
 class TestEvidence:
@@ -156,8 +156,8 @@ class TestEvidence:
         """The invented piece costs its own rule one question; what is quoted well stays."""
         values = {rule: judgement("pass", ("пожалуйста",)) for rule in "abd"}
         batch = together({**values, "c": judgement("pass", ("выдумка",))})
-        found, sent, judge = run(first_time(lambda b: batch, said_alone("fail")), tmp_path)
-        assert found == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
+        results, sent, judge = run(first_time(lambda b: batch, said_alone("fail")), tmp_path)
+        assert results == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
         assert judge.unfounded == 0
 
     def test_invented_for_good_is_flagged(self, tmp_path: Path) -> None:
@@ -191,13 +191,13 @@ class TestTheWholeReplyFails:
     def test_each_rule_is_asked_alone(self, tmp_path: Path, sent: Sent) -> None:
         """One call more than without batches, and no more; all of it is stored."""
         respond = first_time(lambda b: sent, said_alone("fail"))
-        found, asked, judge = run(respond, tmp_path)
-        assert found == [FAIL] * 4 and asked == ["abcd", *"abcd"] and not judge.fallbacks
-        assert run(respond, tmp_path)[:2] == (found, [])
+        results, calls, judge = run(respond, tmp_path)
+        assert results == [FAIL] * 4 and calls == ["abcd", *"abcd"] and not judge.fallbacks
+        assert run(respond, tmp_path)[:2] == (results, [])
 
     def test_without_a_reply_there_is_nothing_to_ask_alone(self, tmp_path: Path) -> None:
-        found, asked, _ = run(first_time(lambda b: error(503)), tmp_path)
-        assert found == [("missing", "transport")] * 4 and asked == ["abcd"] * 6
+        results, calls, _ = run(first_time(lambda b: error(503)), tmp_path)
+        assert results == [("missing", "transport")] * 4 and calls == ["abcd"] * 6
         assert run(first_time(lambda b: good_but("c", "0")), tmp_path)[1] == ["abcd", "c"]
 
 
@@ -217,19 +217,21 @@ class TestWays:
         return tmp_path
 
     def test_new_asks_nothing(self, store: Path) -> None:
-        found, sent, _ = run(first_time(lambda b: error(401)), store)
-        assert found == [PASS, PASS, ("missing", "refused"), PASS] and sent == []
+        results, sent, _ = run(first_time(lambda b: error(401)), store)
+        assert results == [PASS, PASS, ("missing", "refused"), PASS] and sent == []
 
     def test_missing_asks_about_the_one_that_is_missing(self, store: Path) -> None:
         judge = judge_at("http://127.0.0.1:9/v1", store, FOUR, rules_per_call=4)
         assert judge.plan(pairs_of(1), "missing").calls == 1
-        found, sent, _ = run(first_time(lambda b: error(401), said_alone("fail")), store, "missing")
-        assert found == [PASS, PASS, FAIL, PASS] and sent == ["c"]
+        results, sent, _ = run(
+            first_time(lambda b: error(401), said_alone("fail")), store, "missing"
+        )
+        assert results == [PASS, PASS, FAIL, PASS] and sent == ["c"]
 
     def test_none_reads_again(self, store: Path) -> None:
         judge = judge_at("http://127.0.0.1:9/v1", store, FOUR, rules_per_call=4)
-        found = outcomes(judge.verdicts(pairs_of(1), "none"))
-        assert found == [PASS, PASS, ("missing", "refused"), PASS]
+        results = outcomes(judge.verdicts(pairs_of(1), "none"))
+        assert results == [PASS, PASS, ("missing", "refused"), PASS]
         other = judge.verdicts(pairs_of(1, "Иначе."), "none")
         assert outcomes(other) == [("missing", "not_run")] * 4
 
@@ -267,15 +269,15 @@ def test_a_rule_that_the_answer_names_is_decided_by_the_judge_alone(
     """The judge fails rule b, or forgets it, and later quotes the answer over several lines."""
 
     def respond(body: Body) -> Sent:
-        asked = rules_of(body)
-        if len(asked) == 1:
+        calls = rules_of(body)
+        if len(calls) == 1:
             return reply(body, said_alone("fail"))
-        named = [rule for rule in asked if rule != "b" or not omits]
+        named = [rule for rule in calls if rule != "b" or not omits]
         shown = user(body).split("[begin answer")[1].split("\n", 1)[1].split("\n[end answer")[0]
         if mode == "json_schema":
             return together({rule: judgement("fail", (shown,)) for rule in named})
-        said = "\n".join(lines(rule, "fail") for rule in named)
-        return Sent(f"{said}\nREASONING d: it says\n{shown}\nVERDICT d: fail")
+        text = "\n".join(lines(rule, "fail") for rule in named)
+        return Sent(f"{text}\nREASONING d: it says\n{shown}\nVERDICT d: fail")
 
     pairs = [(make_row("r0"), make_answer(payload, "r0"))]
     verdicts, sent, _ = judged(holding(mode, respond), tmp_path, pairs, FOUR, rules_per_call=4)

@@ -93,9 +93,9 @@ class TestNone:
         assert (store / "calls.jsonl").read_bytes() == before
 
     def test_reads_while_another_process_writes(self, store: Path) -> None:
-        held = ReplyCache(store / "calls.jsonl")
+        cache = ReplyCache(store / "calls.jsonl")
         assert outcomes(judge_at(NOWHERE, store).verdicts(pairs_of(1), "none")) == FIRST[:1]
-        held.close()
+        cache.close()
 
     def test_nothing_is_stored(self, tmp_path: Path) -> None:
         judge = judge_at(NOWHERE, tmp_path)
@@ -110,14 +110,16 @@ class TestNone:
 
 def test_raw_texts_of_the_missing_are_kept_and_never_taken_for_answers(store: Path) -> None:
     lines = [json.loads(line) for line in (store / "calls.jsonl").read_text().splitlines()]
-    kept = [CachedReply.model_validate(line) for line in lines]
-    of_row = {row: [one for one in kept if one.row == row] for row in ("r1", "r4", "r5", "r6")}
-    assert [one.text for one in of_row["r1"]] == ["no form"] * 5  # a re-ask, and three forms
-    assert [one.finish for one in of_row["r4"]] == ["length"] * 2
+    records = [CachedReply.model_validate(line) for line in lines]
+    of_row = {
+        row: [record for record in records if record.row == row] for row in ("r1", "r4", "r5", "r6")
+    }
+    assert [record.text for record in of_row["r1"]] == ["no form"] * 5  # a re-ask, and three forms
+    assert [record.finish for record in of_row["r4"]] == ["length"] * 2
     assert json.loads(of_row["r4"][0].text)["verdict"] == "pass"  # and yet it is missing
-    assert [one.finish for one in of_row["r5"]] == ["content_filter"]
-    assert [one.rejected for one in of_row["r6"]] == ["overflow"]
-    assert not [one for one in kept if one.row == "r3"]  # no reply, nothing to keep
+    assert [record.finish for record in of_row["r5"]] == ["content_filter"]
+    assert [record.rejected for record in of_row["r6"]] == ["ContextOverflow"]
+    assert not [record for record in records if record.row == "r3"]  # no reply, nothing to keep
 
 
 @pytest.mark.parametrize("asks", ["new", "missing"])

@@ -24,13 +24,13 @@ def test_majority_against_its_definition(count: int) -> None:
     """Every combination: missing unless more than half decided; a draw is a tie."""
     for samples in itertools.product(SAMPLES, repeat=count):
         passes, fails = samples.count(SAMPLES[0]), samples.count(SAMPLES[1])
-        found = majority(samples)
+        ruling = majority(samples)
         if passes + fails <= count / 2:
-            assert (found.verdict, found.reason) == (None, "malformed")
+            assert (ruling.verdict, ruling.reason) == (None, "malformed")
         elif passes == fails:
-            assert (found.verdict, found.reason) == (None, "tie")
+            assert (ruling.verdict, ruling.reason) == (None, "tie")
         else:
-            assert found.verdict == ("pass" if passes > fails else "fail")
+            assert ruling.verdict == ("pass" if passes > fails else "fail")
 
 
 def test_too_few_take_the_most_frequent_reason() -> None:
