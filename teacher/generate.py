@@ -77,11 +77,8 @@ class _Generation:
     def sample_base(self) -> JobSummary:
         """The base's answers to the train rows, without the prompt."""
         models, config = self._models, self._config
-        builder, view, sampling = (
-            RequestBuilder(config),
-            View(prompted=False),
-            config.predict.sampling,
-        )
+        builder = RequestBuilder(config)
+        view, sampling = View(prompted=False), config.predict.sampling
         fingerprint = builder.fingerprint(view, sampling, candidate_rows(config, "train"))
         with (
             self._job(models.base or models.engine, BASE_ARM, fingerprint) as job,

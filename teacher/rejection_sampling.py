@@ -150,7 +150,7 @@ def _outcome(
 def _limit_same_text(
     candidates: Sequence[ScoredCandidate], max_share: float | None
 ) -> list[ScoredCandidate]:
-    """Thins the rows that share a selected text out to the share, evenly in their order."""
+    """Limits each selected text to the share; the rows that keep it are evenly spread."""
     by_text: dict[str, list[int]] = defaultdict(list)
     for place, candidate in enumerate(candidates):
         if candidate.outcome == "selected":
@@ -162,14 +162,16 @@ def _limit_same_text(
     for places in by_text.values():
         count = min(limit, len(places))
         stay = {places[index * len(places) // count] for index in range(count)}
-        for place in stay.symmetric_difference(places):
+        for place in set(places) - stay:
             limited[place] = replace(limited[place], outcome="common_text")
     return limited
 
 
 def _copies_per_text(counts: Sequence[int], max_share: float) -> int:
-    """The largest number of copies of a text that is within the share of what then stays; at least
-    1. What stays grows ever slower with the limit, so the condition is monotone."""
+    """The largest number of copies of a text within the share of all answers that stay; at least 1.
+
+    The number that stays grows ever slower with the limit, so that bisection finds it.
+    """
     texts_by_copies = Counter(counts)
 
     def exceeds_share(limit: int) -> bool:
@@ -182,8 +184,7 @@ def _copies_per_text(counts: Sequence[int], max_share: float) -> int:
 def count_outcomes(
     candidates: Sequence[ScoredCandidate], base: Mapping[str, ScoredCandidate] | None = None
 ) -> Selection:
-    """The counts of one split after `select`; `base`: row → the base's answer, where it was
-    asked."""
+    """The counts of one split after `select`. `base`: row → the base's answer; None: not asked."""
     by_row: dict[str, list[SelectionOutcome]] = defaultdict(list)
     for candidate in candidates:
         assert candidate.outcome is not None  # `select` has set it
