@@ -5,7 +5,7 @@ a large run are ever held together.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,17 +157,13 @@ def _sha256(examples: Iterable[Example]) -> str:
     """Hash of all that is learnt from, array by array."""
     checksum = hashlib.sha256()
     for example in examples:
-        for array in _arrays(example):
-            checksum.update(f"{array.dtype}{array.shape}".encode())
-            checksum.update(array.tobytes())
-        checksum.update(b"end")
+        checksum.update(f"{len(example.answers)} answers".encode())
+        tops = example.top_logprobs
+        arrays: list[NDArray[Any]] = [example.prompt_ids, example.teacher_prompt_ids]
+        arrays += [*example.answers, *(top.ids for top in tops), *(top.logprobs for top in tops)]
+        for array in arrays:
+            checksum.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
     return checksum.hexdigest()
-
-
-def _arrays(example: Example) -> Iterator[NDArray[Any]]:
-    yield from (example.prompt_ids, example.teacher_prompt_ids, *example.answers)
-    for top in example.top_logprobs:
-        yield from (top.ids, top.logprobs)
 
 
 def retention_prompts(builder: RequestBuilder, path: Path) -> list[tuple[int, ...]]:

@@ -1,25 +1,14 @@
 """The order of candidates: by strict adherence on val, then by val loss."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
+
+from student.records import RankedStudent, Step, Trial
+
+Candidate = TypeVar("Candidate", Step, RankedStudent, Trial)  # each has `strict` and `val_loss`
 
 
-class Candidate(Protocol):
-    """Whatever was measured on val: an epoch, a student, a trial."""
-
-    @property
-    def strict(self) -> float | None:
-        """Strict adherence; None: no rule was decided."""
-
-    @property
-    def val_loss(self) -> float | None:
-        """Nats per answer token; None: there are no selected val answers."""
-
-
-_C = TypeVar("_C", bound=Candidate)
-
-
-def best_first(candidates: Iterable[_C]) -> list[_C]:
+def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
     """The highest strict adherence first; equals by the lowest val loss; None comes last."""
     infinite = float("inf")
     return sorted(
