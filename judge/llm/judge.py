@@ -8,6 +8,7 @@ a reason.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -148,23 +149,22 @@ class LlmJudge:
         """The results of the work on each item, in one session."""
         if not items:
             return []
-        cache = ReplyCache(self._cache_path, writable=asks != "none")
-        if asks == "none":
-            server = None
-            session = self._session(cache, CacheOnly(cache))
-        else:
-            server = ServerOnly(self._server, self._policy, self._budget, self.usage, cache)
-            retry = server if asks == "missing" else None
-            session = self._session(cache, CacheThenServer(cache, server), retry)
-        try:
-            return await map_concurrently(items, partial(work, session), self._workers)
-        finally:
-            self.mode = session.mode or self.mode
-            self.fallbacks += session.fallbacks
-            self.unfounded += session.unfounded
-            if server is not None:
-                await server.close()
-            cache.close()
+        async with AsyncExitStack() as stack:
+            cache = ReplyCache(self._cache_path, writable=asks != "none")
+            stack.callback(cache.close)
+            if asks == "none":
+                session = self._session(cache, CacheOnly(cache))
+            else:
+                server = ServerOnly(self._server, self._policy, self._budget, self.usage, cache)
+                stack.push_async_callback(server.close)
+                retry = server if asks == "missing" else None
+                session = self._session(cache, CacheThenServer(cache, server), retry)
+            try:
+                return await map_concurrently(items, partial(work, session), self._workers)
+            finally:
+                self.mode = session.mode or self.mode
+                self.fallbacks += session.fallbacks
+                self.unfounded += session.unfounded
 
     def _session(
         self, cache: ReplyCache, source: ReplySource, retry: ReplySource | None = None

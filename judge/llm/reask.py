@@ -82,7 +82,7 @@ class _Dialogue:
         self._fallbacks: tuple[Mode, ...] = ()
         self._reasked: set[str] = set()  # causes
         self._failure: Ruling | None = None  # of the stricter modes
-        self._invalid: _Invalid | None = None  # the latest reply in this mode
+        self._problem: Problem | None = None  # of the latest reply in this mode
         self._readable: ParsedReply | None = None  # the latest in this mode
         self._text = ""
 
@@ -92,7 +92,7 @@ class _Dialogue:
         try:
             self._end(_ruling(_valid(self._prompt, self.request.mode, reply)))
         except _Invalid as error:
-            self._invalid, self._readable = error, error.reply or self._readable
+            self._problem, self._readable = error.problem, error.reply or self._readable
             cause = _CAUSES.get(error.problem)
             if cause is None or cause in self._reasked:
                 self._give_up(error.problem)
@@ -102,8 +102,8 @@ class _Dialogue:
 
     def on_error(self, error: NoReply) -> None:
         """Ends, or tries the next mode when the server rejects this one."""
-        if self._invalid is not None and isinstance(error, Rejected | NotRun):
-            self._give_up(self._invalid.problem)  # only the re-ask failed
+        if self._problem is not None and isinstance(error, Rejected | NotRun):
+            self._give_up(self._problem)  # only the re-ask failed
         elif isinstance(error, BadRequest):
             self._loosen(Ruling(None, "transport", str(error)))
         else:
@@ -138,7 +138,7 @@ class _Dialogue:
             self._end(self._failure)
             return
         self._fallbacks += (mode,)
-        self._invalid = self._readable = None
+        self._problem = self._readable = None
         self.request = self._prompt.request(self._settings._replace(mode=mode))
 
     def _end(self, ruling: Ruling) -> None:
