@@ -16,7 +16,9 @@ class SliceRow(Record):
     field: str
     value: str
     strict: dict[str, StrictScore]  # by arm; arms with fewer than ten decided rows are left out
-    rules: dict[str, Measurement]  # rates of the best student, by must-rule; likewise
+    rules: dict[
+        str, Measurement
+    ]  # rates of the best student, by must-rule; only from ten decided rows
 
 
 class HeatMaps(Record):
@@ -24,7 +26,9 @@ class HeatMaps(Record):
 
     rows: tuple[SliceRow, ...]
     rules: tuple[str, ...]  # must-rules that the best student breaks on some row
-    too_few: tuple[str, ...]  # likewise, with fewer than ten decided rows in every slice
+    too_few: tuple[
+        str, ...
+    ]  # of these rules, those with fewer than ten decided rows in every slice
     not_shown: int  # values of the fields with fewer than ten decided rows in every shown arm
 
 

@@ -11,7 +11,7 @@ def total_calibration(
 ) -> CalibrationTotals:
     """The totals under the run's strict score.
 
-    Where a model decides must-rules (`llm_must`) and was not calibrated, under that of code.
+    Under code's strict score where a model decides must-rules (`llm_must`) but was not calibrated.
     """
     score = CODE_ONLY if llm_must and calibration.judge.model is None else STRICT
     against_gold = calibration.scores.get(score)
