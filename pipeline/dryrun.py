@@ -51,18 +51,18 @@ def _probes(builder: RequestBuilder, prepared: PreparedSplits) -> Sequence[Row]:
     if config.probes is None:
         return ()
     held_out = [*prepared.val, *(prepared.hidden or ())]
-    given = load_probe_sources(config, builder.prompt, prepared.train, held_out)
-    return build_probes(given, builder.rules, {}).rows
+    sources = load_probe_sources(config, builder.prompt, prepared.train, held_out)
+    return build_probes(sources, builder.rules, {}).rows
 
 
 def _note(builder: RequestBuilder, row: Row) -> str:
-    kept = builder.fit_contexts(row)
-    if not kept.fits:
+    fitted = builder.fit_contexts(row)
+    if not fitted.fits:
         return f"TOO LONG for {builder.budget} tokens even without passages: the row is skipped"
     notes = []
-    if kept.dropped:
-        notes.append(f"{kept.dropped} of {len(row.contexts)} passages dropped")
-    if earlier := kept.dropped_from_history(row):
+    if fitted.dropped:
+        notes.append(f"{fitted.dropped} of {len(row.contexts)} passages dropped")
+    if earlier := fitted.dropped_from_history(row):
         notes.append(f"{earlier} passages of earlier turns dropped")
     return ", ".join(notes)
 

@@ -23,14 +23,14 @@ _LAST_ROOMS = {"report", "pipeline"}  # only their own stages import them
 class StageInputs(NamedTuple):
     """Digests of a stage's inputs."""
 
-    every: str  # of all inputs, the source included
+    total: str  # of all inputs, the source included
     work: str  # of settings, input files and command
 
 
 class StageStamp(Record):
     """The state of a stage after its last successful run."""
 
-    inputs: str  # StageInputs.every
+    inputs: str  # StageInputs.total
     work: str  # StageInputs.work
     outputs: str  # digest of the output files
     seconds: float  # of the longest run with the same `work`
@@ -65,7 +65,7 @@ def contents_digest(paths: Iterable[Path]) -> str:
 def is_up_to_date(run: RunPaths, stage: Stage, inputs: StageInputs) -> bool:
     """Whether the stage's last successful run had these inputs and its outputs are unchanged."""
     stamp = _read_stamp(run, stage)
-    if stamp is None or stamp.inputs != inputs.every:
+    if stamp is None or stamp.inputs != inputs.total:
         return False
     return stamp.outputs == contents_digest(stage.writes)
 
@@ -80,7 +80,7 @@ def write_stamp(run: RunPaths, stage: Stage, inputs: StageInputs, seconds: float
     if last is not None and last.work == inputs.work:
         seconds = max(seconds, last.seconds)
     stamp = StageStamp(
-        inputs=inputs.every,
+        inputs=inputs.total,
         work=inputs.work,
         outputs=contents_digest(stage.writes),
         seconds=round(seconds, 1),

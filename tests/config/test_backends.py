@@ -1,4 +1,4 @@
-"""Which teacher can be asked for what: refused when the settings are read, with a way out."""
+"""Backends of the teacher: combinations that cannot work are refused with a way out."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ ADAPTER_OFF = "students.0.objective={kind: kl, teacher: adapter_off}"
 NO_LOGPROBS = "teacher.sampling.logprobs=null"
 
 
-def test_the_kinds() -> None:
-    """The default is what was there before there was a choice."""
+def test_kinds_and_the_default() -> None:
+    """Without `engine` the teacher is vLLM in this process."""
     assert load_config(DEMO).teacher.engine == VllmBackend()
     for kind, backend in [
         ("openai, model: m, base_urls: [a, b]", OpenAiBackend(model="m", base_urls=("a", "b"))),
@@ -55,8 +55,8 @@ def test_the_kinds() -> None:
         (["teacher.engine={kind: sglang}"], r"teacher.engine = .*'vllm', 'ray', 'openai', 'batch'"),
     ],
 )
-def test_what_cannot_work_is_refused(overrides: list[str], line: str) -> None:
-    """In one line."""
+def test_refuses_combinations_that_cannot_work(overrides: list[str], line: str) -> None:
+    """The error is one line."""
     with pytest.raises(ConfigError, match=line) as refused:
         load_config(DEMO, overrides)
     assert "\n" not in str(refused.value)
@@ -73,6 +73,6 @@ def test_what_cannot_work_is_refused(overrides: list[str], line: str) -> None:
         ["teacher.model=large", "teacher.engine={kind: ray}", KL],
     ],
 )
-def test_what_can_work_is_taken(overrides: list[str]) -> None:
-    """The refusals above are not so wide that they take these along."""
+def test_accepts_combinations_that_work(overrides: list[str]) -> None:
+    """The checks above are not too strict."""
     assert load_config(DEMO, overrides).teacher

@@ -66,7 +66,7 @@ def test_a_signal_ends_a_command_with_its_own_code(number: signal.Signals, code:
     assert "Traceback" not in errors
 
 
-def test_what_a_user_can_mend_is_one_line_and_exit_2() -> None:
+def test_a_users_mistake_is_one_line_and_exit_2() -> None:
     """The line names the place and the way out, and nothing else is printed."""
     _, errors = (process := started(FAILS)).communicate(timeout=30)
     assert process.returncode == 2

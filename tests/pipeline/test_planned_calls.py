@@ -49,8 +49,8 @@ def run_of(folder: Path, url: str, **judge: object) -> Config:
     return config.model_copy(update={"judge": settings})
 
 
-def planned_and_made(folder: Path, due: str, **judge: object) -> tuple[int, int]:
-    """The calls counted before there are answers, and those made; stage A always says `due`."""
+def planned_and_sent(folder: Path, due: str, **judge: object) -> tuple[int, int]:
+    """The planned calls and the sent ones; the model always answers `due` on applicability."""
 
     def respond(body: dict[str, object]) -> Sent:
         return (
@@ -75,28 +75,28 @@ def test_is_what_is_asked_when_every_rule_is_due(
     tmp_path: Path, temperature: float, size: int, arms: tuple[str, ...] | None
 ) -> None:
     settings = {"temperature": temperature, "rules_per_call": size, "arms": arms}
-    planned, made = planned_and_made(tmp_path, "yes", **settings)
-    assert planned == made > 1
+    planned, sent = planned_and_sent(tmp_path, "yes", **settings)
+    assert planned == sent > 1
 
 
 def test_by_hand(tmp_path: Path) -> None:
     """The numbers of two settings, from the rules' comments."""
     stage_a = 2 * (6 + 4)
     val, hidden = 5 * (4 * 6 + 3 + 6), 2 * (4 * 4)  # a, b, e, f on all; c on half of val, d on val
-    assert planned_and_made(tmp_path / "one", "yes")[0] == 1 + stage_a + val + hidden
+    assert planned_and_sent(tmp_path / "one", "yes")[0] == 1 + stage_a + val + hidden
     four = {"rules_per_call": 4}  # a–d, e, f
     val, hidden = 5 * (3 * 6), 2 * (3 * 4)
-    assert planned_and_made(tmp_path / "four", "yes", **four)[0] == 1 + stage_a + val + hidden
+    assert planned_and_sent(tmp_path / "four", "yes", **four)[0] == 1 + stage_a + val + hidden
 
 
 @pytest.mark.parametrize("size", [1, 8])
 def test_is_never_too_low(tmp_path: Path, size: int) -> None:
     """The converse of e is asked where e is not due; nothing else changes the number."""
-    planned, made = planned_and_made(tmp_path, "no", rules_per_call=size)
-    assert planned == made
+    planned, sent = planned_and_sent(tmp_path, "no", rules_per_call=size)
+    assert planned == sent
     # an arm that is not the best student answers no hidden row
-    planned, made = planned_and_made(tmp_path / "b", "no", rules_per_call=size, arms=("student/b",))
-    assert planned > made
+    planned, sent = planned_and_sent(tmp_path / "b", "no", rules_per_call=size, arms=("student/b",))
+    assert planned > sent
 
 
 def test_equal_questions_and_what_is_stored_are_not_counted_again(tmp_path: Path) -> None:

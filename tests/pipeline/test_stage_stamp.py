@@ -111,7 +111,7 @@ def test_a_run_that_finds_its_work_done_does_not_hide_what_it_cost(tmp_path: Pat
     run, stages = RunPaths.of(config), finish(config)
     train = next(stage for stage in stages if stage.name == "student train")
     for source, seconds, longest in (("a", 410.0, 410.0), ("b", 8.0, 410.0), ("c", 500.0, 500.0)):
-        inputs = stage_inputs(train, config)._replace(every=source)
+        inputs = stage_inputs(train, config)._replace(total=source)
         write_stamp(run, train, inputs, seconds)
         assert is_up_to_date(run, train, inputs)
         assert stage_seconds(run, stages)["student train"] == longest
