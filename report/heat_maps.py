@@ -11,14 +11,12 @@ _DARKEST = (0x66, 0xAA, 0xD1)  # colour of rate 1; ink has a contrast of 6 on it
 
 
 class SliceRow(Record):
-    """The rows with one value of a field."""
+    """The rows with one value of a field. A cell needs ten decided rows."""
 
     field: str
     value: str
-    strict: dict[str, StrictScore]  # by arm; arms with fewer than ten decided rows are left out
-    rules: dict[
-        str, Measurement
-    ]  # rates of the best student, by must-rule; only from ten decided rows
+    strict: dict[str, StrictScore]  # by arm
+    rules: dict[str, Measurement]  # rates of the best student, by must-rule
 
 
 class HeatMaps(Record):
@@ -26,9 +24,7 @@ class HeatMaps(Record):
 
     rows: tuple[SliceRow, ...]
     rules: tuple[str, ...]  # must-rules that the best student breaks on some row
-    too_few: tuple[
-        str, ...
-    ]  # of these rules, those with fewer than ten decided rows in every slice
+    too_few: tuple[str, ...]  # of these, those with fewer than ten decided rows in every slice
     not_shown: int  # values of the fields with fewer than ten decided rows in every shown arm
 
 
