@@ -1,16 +1,9 @@
-"""The backend for OpenAI-compatible servers: one model at one or several URLs, used in turn.
-
-A thread keeps requests in flight while the caller stores the answers.
-"""
+"""The backend for OpenAI-compatible servers: one model at one or several URLs, used in turn."""
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from queue import SimpleQueue
-from threading import Thread
 
 from config.backends import OpenAiBackend
 from config.errors import SetupError, UnpromptedError
@@ -20,6 +13,9 @@ from wire.client import Address, RetryPolicy, ServerClient
 from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, Rejected
 
 _SETTING = "teacher.engine"
+
+_Clients = Sequence[ServerClient[TokenCompletion]]
+_Tasks = set[asyncio.Task[Completion]]
 
 
 class OpenAiEngine:
@@ -45,84 +41,38 @@ class OpenAiEngine:
         When no server answers a request, it sends no more, yields the completions in flight, and
         raises SetupError.
         """
-        thread = _RequestThread(self._settings, self._codec, self._retry_policy)
-        waiting = iter(requests)
+        waiting: Iterator[tuple[int, Request]] = enumerate(requests)
         max_in_flight = self._settings.concurrency * len(self._settings.base_urls)
-        in_flight, failure = 0, None
-        try:
-            while True:
-                if failure is None:
-                    for request in islice(waiting, max_in_flight - in_flight):
-                        thread.send(request)
-                        in_flight += 1
-                if not in_flight:
-                    break
-                request, reply = thread.replies.get()
-                in_flight -= 1
-                try:
-                    completion = self._completion(request, reply)
-                except UnpromptedError as error:
-                    failure = failure or error
-                    continue
-                yield completion
-        finally:
-            thread.close()
+        failure: UnpromptedError | None = None
+        in_flight: _Tasks = set()
+        with asyncio.Runner() as runner:
+            clients = runner.run(self._open_clients())
+            try:
+                while True:
+                    for number, request in islice(waiting, max_in_flight - len(in_flight)):
+                        task = self._complete(clients, request, number)
+                        in_flight.add(runner.get_loop().create_task(task))
+                    if not in_flight:
+                        break
+                    done, in_flight = runner.run(_wait_for_first(in_flight))
+                    for finished in done:
+                        try:
+                            completion = finished.result()
+                        except UnpromptedError as error:
+                            failure, waiting = failure or error, iter(())
+                        else:
+                            yield completion
+            finally:
+                runner.run(_close(clients, in_flight))
         if failure is not None:
             raise failure
 
     def close(self) -> None:
-        """Nothing to free: connections and thread end with each run."""
+        """Nothing to free: connections end with each run."""
 
-    def _completion(self, request: Request, reply: TokenCompletion | Exception) -> Completion:
-        if isinstance(reply, TokenCompletion):
-            return self._codec.completion(request, reply)
-        if not isinstance(reply, NoReply):
-            raise reply
-        if isinstance(reply, ContentFiltered):
-            return self._codec.filtered(request)
-        servers = f"{', '.join(self._settings.base_urls)}, model {self._settings.model}"
-        if isinstance(reply, ContextOverflow):
-            way_out = "a prompt is too long for the server; lower model.max_length"
-        else:
-            way_out = "check the server and run again, finished answers are kept"
-        raise SetupError(f"{_SETTING}: {servers}: {reply}: {way_out}") from None
-
-
-class _RequestThread:
-    """A thread with an event loop that sends requests, and a queue of the replies."""
-
-    def __init__(
-        self, settings: OpenAiBackend, codec: ChatCodec, retry_policy: RetryPolicy
-    ) -> None:
-        self.replies: SimpleQueue[tuple[Request, TokenCompletion | Exception]] = SimpleQueue()
-        self._codec = codec
-        self._settings = settings
-        self._retry_policy = retry_policy
-        self._sent = 0
-        self._futures: set[Future[None]] = set()  # asyncio itself holds only weak references
-        self._loop = asyncio.new_event_loop()
-        self._clients: list[ServerClient[TokenCompletion]] = []
-        self._thread = Thread(target=self._loop.run_forever, name=_SETTING, daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
-
-    def send(self, request: Request) -> None:
-        """Sends a request; its reply will be put into the queue."""
-        future = asyncio.run_coroutine_threadsafe(self._ask(request, self._sent), self._loop)
-        self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
-        self._sent += 1
-
-    def close(self) -> None:
-        """Cancels the requests in flight, and ends the connections and the thread."""
-        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _open(self) -> None:
-        for url in self._settings.base_urls:
-            address = Address(
+    async def _open_clients(self) -> list[ServerClient[TokenCompletion]]:
+        addresses = [
+            Address(
                 _SETTING,
                 url,
                 self._settings.model,
@@ -130,34 +80,47 @@ class _RequestThread:
                 self._settings.concurrency,
                 self._settings.timeout_s,
             )
-            client = ServerClient(address, self._retry_policy, parse_token_completion)
-            self._clients.append(client)
+            for url in self._settings.base_urls
+        ]
+        return [
+            ServerClient(address, self._retry_policy, parse_token_completion)
+            for address in addresses
+        ]
 
-    async def _cancel(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        async with AsyncExitStack() as stack:
-            for client in self._clients:
-                stack.push_async_callback(client.close)
-
-    async def _ask(self, request: Request, number: int) -> None:
-        reply: TokenCompletion | Exception
+    async def _complete(self, clients: _Clients, request: Request, number: int) -> Completion:
+        body = json.dumps(self._codec.body(request), ensure_ascii=False).encode(errors="replace")
         try:
-            body = json.dumps(self._codec.body(request), ensure_ascii=False)
-            reply = await self._first_reply(body.encode(errors="replace"), number)
-        except Exception as error:  # raised in the caller's thread
-            reply = error
-        self.replies.put((request, reply))
+            reply = await _first_reply(clients, body, number)
+        except ContentFiltered:
+            return self._codec.filtered(request)
+        except NoReply as error:
+            servers = f"{', '.join(self._settings.base_urls)}, model {self._settings.model}"
+            if isinstance(error, ContextOverflow):
+                way_out = "a prompt is too long for the server; lower model.max_length"
+            else:
+                way_out = "check the server and run again, finished answers are kept"
+            raise SetupError(f"{_SETTING}: {servers}: {error}: {way_out}") from None
+        return self._codec.completion(request, reply)
 
-    async def _first_reply(self, body: bytes, number: int) -> TokenCompletion:
-        """The reply of the server whose turn it is, or of the first one after it that replies."""
-        count = len(self._clients)
-        for turn in range(count):
-            try:
-                return await self._clients[(number + turn) % count].ask(body)
-            except NoReply as error:
-                if isinstance(error, Rejected) or turn == count - 1:
-                    raise
-        raise AssertionError("a backend has one URL at least")
+
+async def _first_reply(clients: _Clients, body: bytes, number: int) -> TokenCompletion:
+    """The reply of the server whose turn it is, or of the first one after it that replies."""
+    for turn in range(len(clients)):
+        try:
+            return await clients[(number + turn) % len(clients)].ask(body)
+        except NoReply as error:
+            if isinstance(error, Rejected) or turn == len(clients) - 1:
+                raise
+    raise AssertionError("a backend has one URL at least")
+
+
+async def _wait_for_first(tasks: _Tasks) -> tuple[_Tasks, _Tasks]:
+    return await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _close(clients: _Clients, in_flight: _Tasks) -> None:
+    for task in in_flight:
+        task.cancel()
+    await asyncio.gather(*in_flight, return_exceptions=True)
+    for client in clients:
+        await client.close()

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -204,7 +203,7 @@ def test_nothing_asked_nothing_answered(backend: Backend) -> None:
 def test_closing_leaves_no_process_and_can_be_repeated(
     backend: Backend, other_processes: list[str]
 ) -> None:
-    """No process and no thread of ours after a few seconds."""
+    """No child process after a few seconds."""
     backend.engine.close()
     backend.engine.close()
     give_up = time.monotonic() + 20
