@@ -12,7 +12,7 @@ from config.errors import ConfigError, SetupError
 from data.records import digest
 from engine.embedded import EMBEDDED, embedded_model
 from engine.precision import precision
-from prompts.chat_encoder import Message
+from prompts.chat_template import Message
 
 TorchModel = Any  # a transformers model, or a peft model around one
 

@@ -16,7 +16,7 @@ from data.rows import Row
 from engine.base import Adapter, make_request, score_request
 from engine.batch_job import Task
 from engine.models import load_tokenizer, model_identity, resolve_model
-from prompts.chat_encoder import Message
+from prompts.chat_template import Message
 from prompts.prompt_file import load_prompt
 from prompts.renderer import FittedContexts, Renderer
 
@@ -78,8 +78,8 @@ class RequestBuilder:
         return self.renderer.template.prompt_ids(self._messages(row, view))
 
     def _messages(self, row: Row, view: View) -> list[Message]:
-        fitted = self.fit_contexts(row)
-        return self.renderer.messages(fitted.apply(row), fitted.contexts, view.prompted, view.order)
+        shown = self.fit_contexts(row).apply(row)
+        return self.renderer.messages(shown, view.prompted, view.order)
 
     def tasks(
         self,

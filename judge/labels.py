@@ -14,7 +14,6 @@ from judge.checks.text import fold
 
 Half = Literal["tune", "report"]
 
-
 _GOOD = ("оба хорошо", "both good")
 _BAD = ("оба плохо", "both bad")
 _OFF_TOPIC = ("вопрос не по теме", "off topic")
@@ -37,15 +36,24 @@ class Preference(Record):
     worse: str
 
 
+class GoldCounts(Record):
+    """What the labels of the logged answers say, in numbers."""
+
+    good: int  # answers
+    bad: int
+    preferences: int  # pairs with a winner; no gold, used for biases
+    off_topic: int  # rows: a refusal is expected, so neither answer has gold
+    unclear: int  # rows whose labels contradict each other or name no system
+    unlabelled: int
+    comments: int  # labelled rows with a comment
+
+
 class LoggedLabels(NamedTuple):
     """The labels of some rows."""
 
-    gold: tuple[GoldLabel, ...]
-    preferences: tuple[Preference, ...]
-    off_topic: tuple[str, ...]  # row ids: a refusal is expected, so neither answer has gold
-    unclear: tuple[str, ...]  # row ids whose labels contradict each other or name no system
-    unlabelled: tuple[str, ...]
-    comments: int  # labelled rows with a comment
+    gold: Sequence[GoldLabel]
+    preferences: Sequence[Preference]
+    counts: GoldCounts
 
 
 def read_labels(rows: Sequence[Row]) -> LoggedLabels:
@@ -53,28 +61,22 @@ def read_labels(rows: Sequence[Row]) -> LoggedLabels:
 
     An answer that cleaning emptied (a provider's stub) has neither.
     """
-    gold: list[GoldLabel] = []
-    preferences: list[Preference] = []
-    off_topic, unclear, unlabelled = [], [], []
-    for row in rows:
-        if not row.labels:
-            unlabelled.append(row.id)
-            continue
-        row_gold, row_preferences = _gold_labels(row), _preferences(row)
-        gold += row_gold
-        preferences += row_preferences
-        if _labels_contain(row, _OFF_TOPIC):
-            off_topic.append(row.id)
-        elif not row_gold and not row_preferences and len(_rivals(row)) > 1:
-            unclear.append(row.id)
-    return LoggedLabels(
-        tuple(gold),
-        tuple(preferences),
-        tuple(off_topic),
-        tuple(unclear),
-        tuple(unlabelled),
-        comments=sum(bool(row.labels and row.comment) for row in rows),
+    gold = [label for row in rows for label in _gold_labels(row)]
+    preferences = [pair for row in rows for pair in _preferences(row)]
+    off_topic = {row.id for row in rows if _labels_contain(row, _OFF_TOPIC)}
+    clear = off_topic | {label.row for label in gold} | {pair.row for pair in preferences}
+    labelled = [row for row in rows if row.labels]
+    good = sum(label.good for label in gold)
+    counts = GoldCounts(
+        good=good,
+        bad=len(gold) - good,
+        preferences=len(preferences),
+        off_topic=len(off_topic),
+        unclear=sum(row.id not in clear and len(_rivals(row)) > 1 for row in labelled),
+        unlabelled=len(rows) - len(labelled),
+        comments=sum(bool(row.comment) for row in labelled),
     )
+    return LoggedLabels(gold, preferences, counts)
 
 
 def halves(rows: Sequence[Row], seed: int) -> dict[str, Half]:
@@ -99,18 +101,10 @@ def best_logged(row: Row) -> list[str]:
 
     Without a label that names a system, the production answer is taken, where there is one.
     """
-    names = _preferred(row) or [PRODUCTION]
-    texts = [row.answers[name] for name in names if name in row.answers]
-    return [text for text in texts if text.strip()]
-
-
-def _preferred(row: Row) -> list[str]:
-    """The rival systems that the labels call best.
-
-    A label counts for every system whose name it contains ("GigaChat" → giga).
-    """
     rivals = [name for name in row.answers if name != PRODUCTION]
-    return rivals if _labels_contain(row, _GOOD) else _named(row, rivals)
+    names = rivals if _labels_contain(row, _GOOD) else _named(row, rivals)
+    texts = [row.answers[name] for name in names or [PRODUCTION] if name in row.answers]
+    return [text for text in texts if text.strip()]
 
 
 def _rivals(row: Row) -> list[str]:
@@ -118,6 +112,7 @@ def _rivals(row: Row) -> list[str]:
 
 
 def _named(row: Row, systems: Sequence[str]) -> list[str]:
+    """The systems whose name a label contains ("GigaChat" → giga)."""
     return [name for name in systems if _labels_contain(row, (fold(name),))]
 
 
@@ -130,7 +125,7 @@ def _gold_labels(row: Row) -> list[GoldLabel]:
     rivals = _rivals(row)
     named = _named(row, rivals)
     bad = _labels_contain(row, _BAD)
-    all_good = bool(rivals) and set(rivals) <= set(_preferred(row)) and not named
+    all_good = bool(rivals) and not named and _labels_contain(row, _GOOD)
     if bad == all_good or (bad and named):
         return []
     why = "; ".join(filter(None, (", ".join(row.labels or ()), row.comment)))

@@ -57,7 +57,7 @@ def judge_run(
     references = reference_scores(inputs.answers, rows, _scored_references(config, split))
     result = JudgeResult(
         scores=score(rules, rows, verdicts, references, config.seed),
-        agreements=shadow_agreements(verdicts, rules, rows, config.seed),
+        agreements=shadow_agreements(build_verdict_table(rules, rows, verdicts), config.seed),
         arms=inputs.llm_arms if server is not None else [],
         judge=note,
         contexts=context_score(rows, best_by_row(rows)),

@@ -12,7 +12,7 @@ from config.load import read_yaml, validated
 from config.schema import PromptSettings
 from config.settings import Settings
 from data.records import digest
-from data.rows import Context, Row
+from data.rows import Row
 from prompts.rules import RuleFile, load_rules
 
 _SLOT = re.compile(r"\{(question|summaries)\}")
@@ -87,9 +87,9 @@ def summaries(contexts: Sequence[str]) -> str:
     return "\n".join(f"Content {number}: {text}" for number, text in enumerate(contexts, 1))
 
 
-def user_text(prompt: Prompt, row: Row, contexts: Sequence[Context]) -> str:
-    """The user turn of a row with these of its passages."""
-    texts = [context.text for context in contexts]
+def user_text(prompt: Prompt, row: Row) -> str:
+    """The user turn of a row with its passages."""
+    texts = [context.text for context in row.contexts]
     tags = "".join(f"{tag}: {row.tags[tag]}\n" for tag in prompt.tags if tag in row.tags)
     return tags + _fill(prompt.user_template, row.question, summaries(texts))
 

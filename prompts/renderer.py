@@ -10,8 +10,7 @@ from typing import NamedTuple
 from transformers import PreTrainedTokenizerBase
 
 from data.rows import Context, Row, Turn
-from prompts.chat_encoder import Message
-from prompts.chat_template import ChatTemplate
+from prompts.chat_template import ChatTemplate, Message
 from prompts.prompt_file import Prompt, example_text, user_text
 
 
@@ -47,11 +46,7 @@ class Renderer:
         self.template = ChatTemplate(tokenizer, template_kwargs)
 
     def messages(
-        self,
-        row: Row,
-        contexts: Sequence[Context],
-        prompted: bool,
-        order: Sequence[int] | None = None,
+        self, row: Row, prompted: bool, order: Sequence[int] | None = None
     ) -> list[Message]:
         """The chat of a row.
 
@@ -66,20 +61,16 @@ class Renderer:
                 user = example_text(self.prompt, examples[index])
                 turns += _exchange(user, examples[index].answer)
         for turn in row.history:
-            earlier = row.model_copy(update={"question": turn.question})
-            turns += _exchange(user_text(self.prompt, earlier, turn.contexts), turn.answer)
-        turns.append({"role": "user", "content": user_text(self.prompt, row, contexts)})
+            asked = {"question": turn.question, "contexts": turn.contexts}
+            turns += _exchange(user_text(self.prompt, row.model_copy(update=asked)), turn.answer)
+        turns.append({"role": "user", "content": user_text(self.prompt, row)})
         return [{**turn, "content": self.template.neutralise(turn["content"])} for turn in turns]
 
     def view_ids(
-        self,
-        row: Row,
-        contexts: Sequence[Context],
-        prompted: bool,
-        order: Sequence[int] | None = None,
+        self, row: Row, prompted: bool, order: Sequence[int] | None = None
     ) -> tuple[int, ...]:
         """Token ids of a row's chat, up to where the answer starts."""
-        return self.template.prompt_ids(self.messages(row, contexts, prompted, order))
+        return self.template.prompt_ids(self.messages(row, prompted, order))
 
     def answer_ids(self, text: str) -> tuple[int, ...]:
         """Token ids of an answer with the end-of-turn token; the same in both views."""
@@ -95,29 +86,26 @@ class Renderer:
 
         Passages of earlier turns are dropped first, from their end, then the row's own.
         """
-        contexts = row.contexts
-        in_history = _count_passages(row.history)
-        candidates = [(contexts, count) for count in range(in_history, 0, -1)]
-        candidates += [(contexts[:count], 0) for count in range(len(contexts), -1, -1)]
-        for own, count in candidates:
-            history = _cut_passages(row.history, count)
-            cut = row.model_copy(update={"history": history})
-            if len(self.view_ids(cut, own, prompted=True)) <= budget:
-                return FittedContexts(own, len(contexts) - len(own), True, history)
-        return FittedContexts((), len(contexts), False, _cut_passages(row.history, 0))
+        count = len(row.contexts) + _count_passages(row.history)
+        cut = row
+        while not (fits := len(self.view_ids(cut, prompted=True)) <= budget) and count:
+            count -= 1
+            cut = _cut_passages(row, count)
+        dropped = len(row.contexts) - len(cut.contexts)
+        return FittedContexts(cut.contexts, dropped, fits, cut.history)
 
 
 def _exchange(user: str, assistant: str) -> list[Message]:
     return [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
 
 
-def _cut_passages(history: Sequence[Turn], count: int) -> tuple[Turn, ...]:
-    """The turns with their first `count` passages in all."""
-    turns = []
-    for turn in history:
-        turns.append(turn.model_copy(update={"contexts": turn.contexts[: max(count, 0)]}))
-        count -= len(turn.contexts)
-    return tuple(turns)
+def _cut_passages(row: Row, count: int) -> Row:
+    """The row with `count` passages in all: its own first, then those of its earlier turns."""
+    left, history = max(0, count - len(row.contexts)), []
+    for turn in row.history:
+        history.append(turn.model_copy(update={"contexts": turn.contexts[:left]}))
+        left = max(0, left - len(turn.contexts))
+    return row.model_copy(update={"contexts": row.contexts[:count], "history": tuple(history)})
 
 
 def _count_passages(history: Sequence[Turn]) -> int:

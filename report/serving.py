@@ -86,7 +86,7 @@ def _body(material: RunFiles, name: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": name,
         "messages": [
-            {"role": "user", "content": user_text(material.prompt, row, row.contexts)},
+            {"role": "user", "content": user_text(material.prompt, row)},
         ],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,

@@ -13,7 +13,7 @@ from engine.base import make_request
 from engine.batch_job import Task
 from engine.request_builder import RequestBuilder, View
 from judge.llm.templates import render
-from prompts.chat_encoder import Message
+from prompts.chat_template import Message
 from teacher.scored_candidate import ScoredCandidate, repair_arm
 
 
@@ -68,7 +68,7 @@ def conversation(builder: RequestBuilder, row: Row, failed: ScoredCandidate) -> 
         cut=answer.finish == "length",
     )
     return [
-        *renderer.messages(row, builder.fit_contexts(row).contexts, True, answer.order),
+        *renderer.messages(builder.fit_contexts(row).apply(row), True, answer.order),
         {"role": "assistant", "content": renderer.template.neutralise(answer.text)},
         {"role": "user", "content": renderer.template.neutralise(complaint)},
     ]

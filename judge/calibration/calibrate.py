@@ -24,14 +24,15 @@ from judge.calibration.label_agreement import (
 )
 from judge.calibration.mutation.code import MutationScore, mutation_scores
 from judge.calibration.mutation.llm import llm_mutation_scores
-from judge.calibration.record import Calibration, GoldCounts, judge_fingerprint
+from judge.calibration.record import Calibration, judge_fingerprint
 from judge.calibration.variants import variant_tables
 from judge.checks.check import code_verdicts
 from judge.judging_server import judging_server
-from judge.labels import LoggedLabels, halves, read_labels
+from judge.labels import halves, read_labels
 from judge.llm.judge import LlmJudge
 from judge.metrics.agreement import shadow_agreements
 from judge.metrics.interval import Interval
+from judge.metrics.verdict_table import build_verdict_table
 from judge.records import Coverage, RaterAgreement, ShadowAgreement
 from judge.summary.summarise import write_summary
 from judge.verdict import Verdict
@@ -80,6 +81,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         judge = LlmJudge(server, settings, rules, prompt, run.judge_calls)
         llm_verdicts = judge.verdicts(pairs)
         verdicts += llm_verdicts
+    table = build_verdict_table(rules, rows, verdicts)
     labels = read_labels(rows)
     comparison = GoldComparison(
         labels.gold,
@@ -99,28 +101,15 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         rows=len(rows),
         answers=len(pairs),
         coverage=Coverage.of(llm_verdicts, judge.usage.unasked) if judge is not None else None,
-        gold=_gold_counts(labels),
+        gold=labels.counts,
         scores={variant: variant_agreement(comparison, variant) for variant in comparison.tables},
         rules=tuple(rule_pass_counts(comparison)),
-        shadows=tuple(shadow_agreements(verdicts, rules, rows, config.seed)),
+        shadows=tuple(shadow_agreements(table, config.seed)),
         mutations=(*code_mutations, *llm_mutations),
         attacks=attacks,
         biases=biases,
         disagreement_count=disagreement_count,
         disagreements=tuple(worst),
-    )
-
-
-def _gold_counts(labels: LoggedLabels) -> GoldCounts:
-    good = sum(label.good for label in labels.gold)
-    return GoldCounts(
-        good=good,
-        bad=len(labels.gold) - good,
-        preferences=len(labels.preferences),
-        off_topic=len(labels.off_topic),
-        unclear=len(labels.unclear),
-        unlabelled=len(labels.unlabelled),
-        comments=labels.comments,
     )
 
 

@@ -11,6 +11,7 @@ from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
 from judge.calibration.label_agreement import Disagreement, RulePassCounts, VariantAgreement
 from judge.calibration.mutation.code import MutationScore
+from judge.labels import GoldCounts
 from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
@@ -28,18 +29,6 @@ class JudgeFingerprint(Record):
     rules: str  # hash of the rule file
     prompt: str  # hash of the prompt with its examples
     templates: str  # hash of the judging templates, prompts/judge/*/*.j2
-
-
-class GoldCounts(Record):
-    """What the labels of the logged answers say, in numbers."""
-
-    good: int  # answers
-    bad: int
-    preferences: int  # pairs with a winner; no gold, used for biases
-    off_topic: int  # rows
-    unclear: int
-    unlabelled: int
-    comments: int
 
 
 class Calibration(Record):

@@ -4,8 +4,6 @@
 every rule that applies.
 """
 
-from typing import Literal
-
 from data.answers import Answer
 from data.rows import Row
 from judge.checks.applicability import applicable, by_model, compiled
@@ -33,43 +31,26 @@ def normalised_answer(answer: str, normalise: Normalise) -> str:
     return text
 
 
-def check(scored: ScoredRule, row: Row, answer: Answer, context: CheckContext) -> Verdict:
-    """The verdict of a code rule whose applicability the row itself decides.
-
-    Raises ValueError for a rule that a language model decides.
-    """
-    return check_applied(scored, applicable(scored.rule, row), row, answer, context)
-
-
 def check_applied(
-    scored: ScoredRule,
-    applies: bool | None,
-    row: Row,
-    answer: Answer,
-    context: CheckContext,
-    by: Literal["code", "llm"] = "code",
+    scored: ScoredRule, applies: bool | None, row: Row, answer: Answer, context: CheckContext
 ) -> Verdict:
     """The verdict of a code check. `applies` None: the row lacks the labels that would decide it.
 
     Raises ValueError for a rule that a language model decides.
     """
     text = normalised_answer(answer.text, context.normalise)
-    early = verdict_without_check(scored, applies, answer, text, by)
+    early = verdict_without_check(scored, applies, answer, text)
     if early is not None:
         return early
     if isinstance(scored.rule.check, LlmCheck):
         raise ValueError(f"rule {scored.rule.id}: a language model decides it")
     result = run_check(scored.rule.check, row, text, context)
     outcome: Outcome = "pass" if result.passed != scored.converse else "fail"
-    return verdict_on(answer, scored, outcome, note=result.note, by=by)
+    return verdict_on(answer, scored, outcome, note=result.note)
 
 
 def verdict_without_check(
-    scored: ScoredRule,
-    applies: bool | None,
-    answer: Answer,
-    text: str,
-    by: Literal["code", "llm"] = "code",
+    scored: ScoredRule, applies: bool | None, answer: Answer, text: str
 ) -> Verdict | None:
     """The verdict that does not depend on the rule's check; None when the check must run.
 
@@ -77,13 +58,13 @@ def verdict_without_check(
     (`too_long`) is missing wherever the rule may apply, so that all arms share their denominators.
     """
     if applies == scored.converse:
-        return verdict_on(answer, scored, "not_applicable", by=by)
+        return verdict_on(answer, scored, "not_applicable")
     if answer.finish == "too_long":
-        return verdict_on(answer, scored, "missing", "overflow", by=by)
+        return verdict_on(answer, scored, "missing", "overflow")
     if applies is None:
-        return verdict_on(answer, scored, "missing", "unlabelled", by=by)
+        return verdict_on(answer, scored, "missing", "unlabelled")
     if not has_visible_text(text):
-        return verdict_on(answer, scored, "fail", note="empty answer", by=by)
+        return verdict_on(answer, scored, "fail", note="empty answer")
     return None
 
 
@@ -96,7 +77,7 @@ def code_verdicts(rules: RuleFile, prompt: Prompt, row: Row, answer: Answer) -> 
     """The verdicts of all rules that no language model takes part in."""
     context = check_context(rules, prompt)
     return [
-        check(scored, row, answer, context)
+        check_applied(scored, applicable(scored.rule, row), row, answer, context)
         for scored in rules.scored_rules()
         if not by_model(scored)
     ]
@@ -108,7 +89,6 @@ def verdict_on(
     outcome: Outcome,
     reason: Missing | None = None,
     note: str = "",
-    by: Literal["code", "llm"] = "code",
 ) -> Verdict:
     """The record of a rule's verdict on an answer."""
     return Verdict(
@@ -118,6 +98,6 @@ def verdict_on(
         rule=scored.id,
         outcome=outcome,
         reason=reason,
-        by=by,
+        by="llm" if by_model(scored) else "code",
         note=note,
     )

@@ -213,19 +213,19 @@ class LlmJudge:
         is_judged = arms is None or answer.arm in arms
         if asks_model(scored.rule):
             if not is_judged:
-                return verdict_on(answer, scored, "missing", "not_run", by="llm")
+                return verdict_on(answer, scored, "missing", "not_run")
             ruling = await session.applies(scored.rule, case.shared_row)
             if ruling.verdict is None:
                 note = f"when due: {ruling.note}"
-                return verdict_on(answer, scored, "missing", ruling.reason, note, by="llm")
+                return verdict_on(answer, scored, "missing", ruling.reason, note)
             applies: bool | None = ruling.verdict == "yes"
         else:
             applies = applicable(scored.rule, row)
         if not isinstance(scored.rule.check, LlmCheck):
-            return check_applied(scored, applies, row, answer, self._context, by="llm")
-        verdict = verdict_without_check(scored, applies, answer, text, by="llm")
+            return check_applied(scored, applies, row, answer, self._context)
+        verdict = verdict_without_check(scored, applies, answer, text)
         if verdict is None and not is_judged:
-            return verdict_on(answer, scored, "missing", "not_run", by="llm")
+            return verdict_on(answer, scored, "missing", "not_run")
         return verdict
 
 
@@ -259,7 +259,7 @@ def _batch_kind(rule: Rule, settings: JudgeSettings) -> object:
 
 def _verdict(answer: Answer, scored: ScoredRule, ruling: Ruling) -> Verdict:
     if ruling.verdict is None:
-        return verdict_on(answer, scored, "missing", ruling.reason, ruling.note, by="llm")
+        return verdict_on(answer, scored, "missing", ruling.reason, ruling.note)
     obeyed = ruling.verdict == "pass"
     outcome: Outcome = "pass" if obeyed != scored.converse else "fail"
-    return verdict_on(answer, scored, outcome, note=ruling.note, by="llm")
+    return verdict_on(answer, scored, outcome, note=ruling.note)

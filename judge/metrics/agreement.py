@@ -7,17 +7,15 @@ code and, again, by an llm rule. Code is right by definition, so no human label 
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from data.rows import Row, question_clusters
 from judge.metrics.interval import Interval
 from judge.metrics.stats import CONFIDENCE, Floats, cluster_sums, rate, wilson
+from judge.metrics.verdict_table import VerdictTable
 from judge.records import RaterAgreement, ShadowAgreement
-from judge.verdict import Verdict
-from prompts.rules import RuleFile
 
 _KAPPA_RESAMPLES = 2_000
 
@@ -57,36 +55,14 @@ def confusion(gold: Sequence[bool], judged: Sequence[bool]) -> Confusion:
     )
 
 
-def accuracy(counts: Confusion) -> Interval | None:
-    """Interval of answers on which the raters agree, with Wilson's interval."""
-    return wilson(counts.true_pass + counts.true_fail, counts.n)
-
-
-def tpr(counts: Confusion) -> Interval | None:
-    """Share of the good answers that the judge passes (sensitivity), with Wilson's interval."""
-    return wilson(counts.true_pass, counts.passes)
-
-
-def tnr(counts: Confusion) -> Interval | None:
-    """Share of the bad answers that the judge fails (specificity), with Wilson's interval."""
-    return wilson(counts.true_fail, counts.fails)
-
-
-def balanced_accuracy(counts: Confusion) -> float | None:
-    """(TPR + TNR) / 2: ½ for a judge with a constant verdict, however rare fails are."""
-    index = youden(counts)
-    return None if index is None else (index + 1) / 2
-
-
 def youden(counts: Confusion) -> float | None:
     """J = TPR + TNR − 1 (Youden 1950): 1 without errors, 0 for chance.
 
     A judge shrinks true differences between arms to J of their size.
     """
-    sensitivity, specificity = tpr(counts), tnr(counts)
-    if sensitivity is None or specificity is None:
+    if not counts.passes or not counts.fails:
         return None
-    return sensitivity.value + specificity.value - 1
+    return counts.true_pass / counts.passes + counts.true_fail / counts.fails - 1
 
 
 def kappa(counts: Confusion) -> float | None:
@@ -122,13 +98,8 @@ def kappa_interval(
     value = kappa(counts)
     if value is None or len(set(clusters)) < 2:
         return None
-    cells = np.array(
-        [
-            [a and b, b and not a, a and not b, not (a or b)]
-            for a, b in zip(gold, judged, strict=True)
-        ],
-        dtype=np.float64,
-    ).T  # [4, n], in the order of Confusion
+    a, b = np.array(gold, dtype=bool), np.array(judged, dtype=bool)
+    cells = np.array([a & b, ~a & b, a & ~b, ~a & ~b], dtype=np.float64)  # [4, n], as Confusion
     sums, _ = cluster_sums(cells, clusters)  # [4, G]
     patterns, repeats = np.unique(sums, axis=1, return_counts=True)  # equal clusters as one
     groups = sums.shape[1]
@@ -137,7 +108,7 @@ def kappa_interval(
     kappas = _kappas(weights @ patterns.T)
     low = float(np.quantile(np.nan_to_num(kappas, nan=0.0), (1 - CONFIDENCE) / 2))
     high = float(np.quantile(np.nan_to_num(kappas, nan=1.0), (1 + CONFIDENCE) / 2))
-    agreed = rate([a == b for a, b in zip(gold, judged, strict=True)], clusters)
+    agreed = rate((a == b).tolist(), clusters)
     if low < high or agreed is None:
         return Interval(value, low, high)
     chance = float(_chance(np.array(counts, dtype=np.float64))) / counts.n**2
@@ -187,49 +158,43 @@ def rater_agreement(
 ) -> RaterAgreement:
     """All measures of two raters on the same answers; `seed` is of the bootstrap of κ."""
     counts = confusion(gold, judged)
+    index = youden(counts)
     return RaterAgreement(
         n=counts.n,
         missing=missing,
         **counts._asdict(),
-        accuracy=accuracy(counts),
-        balanced_accuracy=balanced_accuracy(counts),
+        accuracy=wilson(counts.true_pass + counts.true_fail, counts.n),
+        balanced_accuracy=None if index is None else (index + 1) / 2,
         kappa=kappa_interval(gold, judged, clusters, seed),
         ac1=ac1(counts),
-        tpr=tpr(counts),
-        tnr=tnr(counts),
-        j=youden(counts),
+        tpr=wilson(counts.true_pass, counts.passes),
+        tnr=wilson(counts.true_fail, counts.fails),
+        j=index,
     )
 
 
-def shadow_agreements(
-    verdicts: Sequence[Verdict], rules: RuleFile, rows: Iterable[Row] = (), seed: int = 0
-) -> list[ShadowAgreement]:
-    """One record per rule with `shadow_llm`, in the order of the rule file.
-
-    Answers are clustered by the question of their row; without the row, by its id.
-    """
-    by_row = question_clusters(rows)
-    shadowed = [(rule.id, rule.shadow_llm) for rule in rules.rules if rule.shadow_llm]
-    return [_shadow_agreement(code, llm, verdicts, by_row, seed) for code, llm in shadowed]
+def shadow_agreements(table: VerdictTable, seed: int = 0) -> list[ShadowAgreement]:
+    """One record per rule with `shadow_llm`, in the order of the rule file."""
+    return [
+        _shadow_agreement(table, rule.id, rule.shadow_llm, seed)
+        for rule in table.rules.rules
+        if rule.shadow_llm
+    ]
 
 
 def _shadow_agreement(
-    code_rule: str, llm_rule: str, verdicts: Sequence[Verdict], by_row: Mapping[str, str], seed: int
+    table: VerdictTable, code_rule: str, llm_rule: str, seed: int
 ) -> ShadowAgreement:
-    by_code, by_llm = _decided(code_rule, verdicts), _decided(llm_rule, verdicts)
-    # elsewhere the model was not asked, and no verdict of it is missing
-    arms = {v.arm for v in verdicts if v.rule == llm_rule and v.reason != "not_run"}
-    both = [key for key in by_code if key in by_llm]
-    gold, model = [by_code[key] for key in both], [by_llm[key] for key in both]
-    clusters = [by_row.get(row, row) for _, row, _ in both]
-    missing = sum(arm in arms for arm, _, _ in by_code) - len(both)
+    gold, model = list[bool](), list[bool]()
+    clusters, missing = list[str](), 0
+    for arm, answers in table.verdicts.items():
+        by_code, by_llm = table.decided(arm, code_rule), table.decided(arm, llm_rule)
+        both = [key for key in by_code if key in by_llm]
+        gold += [by_code[key] for key in both]
+        model += [by_llm[key] for key in both]
+        clusters += table.clusters(both)
+        # elsewhere the model was not asked, and no verdict of it is missing
+        if any(by_rule[llm_rule].reason != "not_run" for by_rule in answers.values()):
+            missing += len(by_code) - len(both)
     agreement = rater_agreement(gold, model, clusters, missing, seed)
     return ShadowAgreement(code_rule=code_rule, llm_rule=llm_rule, **dict(agreement))
-
-
-def _decided(rule: str, verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int], bool]:
-    return {
-        (verdict.arm, verdict.row, verdict.sample): verdict.outcome == "pass"
-        for verdict in verdicts
-        if verdict.rule == rule and verdict.outcome in ("pass", "fail")
-    }

@@ -7,7 +7,7 @@ import pytest
 from data.readers.logs import read_logs
 from data.rows import Row
 from data.splits import split_by_question
-from judge.labels import best_logged, halves, read_labels
+from judge.labels import GoldCounts, best_logged, halves, read_labels
 from tests.data.hse_logs import HSE, LOGS, needs_hse
 from tests.judge.factories import make_row
 
@@ -70,8 +70,10 @@ def test_everything_is_counted_once() -> None:
         make_row("e", answers=ANSWERS),
     ]
     labels = read_labels(rows)
-    assert (len(labels.gold), len(labels.preferences), labels.comments) == (2, 1, 1)
-    assert (labels.off_topic, labels.unclear, labels.unlabelled) == (("c",), ("d",), ("e",))
+    assert (len(labels.gold), len(labels.preferences)) == (2, 1)
+    assert labels.counts == GoldCounts(
+        good=2, bad=0, preferences=1, off_topic=1, unclear=1, unlabelled=1, comments=1
+    )
     assert labels.gold[0].why == "Оба хорошо; x"
 
 
@@ -103,7 +105,8 @@ def test_campus_gold() -> None:
     assert sum(label.good for label in labels.gold) == 2 * 13
     assert sum(not label.good for label in labels.gold) == 2 * 37
     assert len(labels.preferences) == 31 + 21
-    assert (len(labels.off_topic), len(labels.unclear), len(labels.unlabelled)) == (1, 0, 0)
+    counts = labels.counts
+    assert (counts.off_topic, counts.unclear, counts.unlabelled) == (1, 0, 0)
 
 
 LOGGED = {"production": "прод", "saiga": "сайга", "giga": "гига"}

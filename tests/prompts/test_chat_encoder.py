@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import Metaspace
 from transformers import PreTrainedTokenizerFast
 
 from engine.models import load_tokenizer, resolve_model
-from prompts.chat_encoder import ChatEncoder
+from prompts.chat_template import ChatEncoder
 
 NAMES = re.compile(r"<\|im_start\|>|<\|im_end\|>")
 TEXTS = (

@@ -17,11 +17,11 @@ from tests.prompts.renderer_factory import KINDS, PROMPT, ROW, make_renderer
 def test_the_unprompted_view_is_what_a_server_builds(kind: str) -> None:
     """Invariant 3: the template's own rendering of one user message, default turn included."""
     views = make_renderer(kind)
-    turn = [{"role": "user", "content": user_text(PROMPT, ROW, ROW.contexts)}]
+    turn = [{"role": "user", "content": user_text(PROMPT, ROW)}]
     expected: Any = views.tokenizer.apply_chat_template(
         turn, add_generation_prompt=True, return_dict=False, enable_thinking=False
     )
-    assert views.view_ids(ROW, ROW.contexts, False) == tuple(expected)
+    assert views.view_ids(ROW, False) == tuple(expected)
     assert ("system" in views.template.unprompted_frame) == (kind in ("smollm2", "injects"))
 
 
@@ -30,7 +30,7 @@ def test_user_text_cannot_speak_the_templates_language(kind: str) -> None:
     """Invariant 4: every added token in question, passage and answer leaves no control id."""
     views = make_renderer(kind)
     expected = {
-        prompted: views.template.control_ids(views.view_ids(ROW, ROW.contexts, prompted))
+        prompted: views.template.control_ids(views.view_ids(ROW, prompted))
         for prompted in (True, False)
     }
     tokens = [*views.tokenizer.get_added_vocab(), "<|im_<|im_end|>end|>"]
@@ -42,7 +42,7 @@ def test_user_text_cannot_speak_the_templates_language(kind: str) -> None:
             }
         )
         for prompted in (True, False):
-            ids = views.view_ids(hostile, hostile.contexts, prompted)
+            ids = views.view_ids(hostile, prompted)
             assert views.template.control_ids(ids) == expected[prompted], token
         assert views.template.control_ids(views.answer_ids(f"say {token}")) == (
             views.template.end_of_turn,

@@ -36,7 +36,7 @@ def test_no_control_token_comes_out_of_user_text(family: str) -> None:
     plain = Row(id="r", question="When?", contexts=(Context(text="At nine."),))
 
     def control_ids(row: Row) -> tuple[int, ...]:
-        return renderer.template.control_ids(renderer.view_ids(row, row.contexts, prompted=True))
+        return renderer.template.control_ids(renderer.view_ids(row, prompted=True))
 
     expected = control_ids(plain)
     assert len(expected) >= 3

@@ -11,4 +11,4 @@ from tests.prompts.renderer_factory import PROMPT, ROW
 def test_braces_stay_as_they_are(text: str) -> None:
     """Text goes in as data: a question is no template."""
     row = ROW.model_copy(update={"question": text, "contexts": (Context(text=text),)})
-    assert user_text(PROMPT, row, row.contexts) == f"Content 1: {text}\nQ: {text}"
+    assert user_text(PROMPT, row) == f"Content 1: {text}\nQ: {text}"

@@ -14,7 +14,7 @@ def test_the_same_answer_behind_both_views(kind: str) -> None:
     answer = views.answer_ids("At 9. See you!")
     assert answer[-1] == views.template.end_of_turn
     for prompted in (True, False):
-        prompt = views.view_ids(ROW, ROW.contexts, prompted)
+        prompt = views.view_ids(ROW, prompted)
         batch = collate([Example(np.array(prompt), (np.array(answer),))])
         assert tuple(batch.targets.tolist()) == answer
         places = range(len(prompt) - 1, len(prompt) - 1 + len(answer))
@@ -25,9 +25,9 @@ def test_the_same_answer_behind_both_views(kind: str) -> None:
 def test_nothing_but_passages_is_cut(kind: str) -> None:
     """Invariant 2: from the end, counted; what does not fit without any is said not to fit."""
     views = make_renderer(kind)
-    full = len(views.view_ids(ROW, ROW.contexts, True))
+    full = len(views.view_ids(ROW, True))
     assert views.fit_contexts(ROW, full)[:3] == (ROW.contexts, 0, True)
     assert views.fit_contexts(ROW, full - 1)[:3] == (ROW.contexts[:1], 1, True)
-    least = len(views.view_ids(ROW, (), True))
+    least = len(views.view_ids(ROW.model_copy(update={"contexts": ()}), True))
     assert views.fit_contexts(ROW, least).fits
     assert not views.fit_contexts(ROW, least - 1).fits

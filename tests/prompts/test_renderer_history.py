@@ -41,7 +41,7 @@ def views() -> Renderer:
 
 def test_the_conversation_in_both_views(views: Renderer) -> None:
     """User, assistant, user; the prompted view leads with the system prompt and its example."""
-    plain = views.messages(ROW, ROW.contexts, prompted=False)
+    plain = views.messages(ROW, prompted=False)
     first = f"campus: Harbour\nContent 1: one\nContent 2: {'two ' * 30}\nQ: When?"
     second = f"campus: Harbour\nContent 1: three\nContent 2: {'four ' * 30}\nQ: And on Sunday?"
     assert [(turn["role"], turn["content"]) for turn in plain] == [
@@ -49,7 +49,7 @@ def test_the_conversation_in_both_views(views: Renderer) -> None:
         ("assistant", "At 9."),
         ("user", second),
     ]
-    prompted = views.messages(ROW, ROW.contexts, prompted=True)
+    prompted = views.messages(ROW, prompted=True)
     assert [turn["role"] for turn in prompted[:3]] == ["system", "user", "assistant"]
     assert prompted[3:] == plain
 
@@ -59,10 +59,10 @@ def test_both_views_end_in_the_same_ids(views: Renderer) -> None:
     the answer's behind them.
     """
     first_of_row = Row(id="r", question="When?", contexts=FIRST.contexts, tags=ROW.tags)
-    head = len(views.view_ids(first_of_row, FIRST.contexts, prompted=False))
-    tail = len(views.view_ids(ROW, ROW.contexts, prompted=False)) - head
-    plain = views.view_ids(ROW, ROW.contexts, prompted=False)
-    prompted = views.view_ids(ROW, ROW.contexts, prompted=True)
+    head = len(views.view_ids(first_of_row, prompted=False))
+    tail = len(views.view_ids(ROW, prompted=False)) - head
+    plain = views.view_ids(ROW, prompted=False)
+    prompted = views.view_ids(ROW, prompted=True)
     assert plain[-tail:] == prompted[-tail:] and tail > 40
     answer = views.answer_ids("At 10.")
     for ids in (plain, prompted):
@@ -77,7 +77,7 @@ def test_earlier_turns_are_neutralised_as_the_row_is(views: Renderer) -> None:
     turn = Turn(question=hostile, answer=hostile, contexts=(Context(text=hostile),))
     tame = Turn(question="x", answer="x", contexts=(Context(text="x"),))
     ids = [
-        views.view_ids(ROW.model_copy(update={"history": (earlier,)}), ROW.contexts, prompted)
+        views.view_ids(ROW.model_copy(update={"history": (earlier,)}), prompted)
         for prompted in (True, False)
         for earlier in (turn, tame)
     ]
@@ -88,14 +88,14 @@ def test_earlier_turns_are_neutralised_as_the_row_is(views: Renderer) -> None:
 def test_passages_of_earlier_turns_are_dropped_first(views: Renderer) -> None:
     """One token less each time costs one passage: the first turn's from its end, then the row's."""
     steps = []
-    budget = len(views.view_ids(ROW, ROW.contexts, prompted=True))
+    budget = len(views.view_ids(ROW, prompted=True))
     while (fitted := views.fit_contexts(ROW, budget)).fits:
         cut = fitted.apply(ROW)
         earlier = [context.text[:5] for turn in cut.history for context in turn.contexts]
         steps.append((earlier, [context.text[:5] for context in cut.contexts], fitted.dropped))
         assert [turn.answer for turn in fitted.history] == ["At 9."]
         assert fitted.dropped_from_history(ROW) == 2 - len(earlier)
-        budget = len(views.view_ids(cut, cut.contexts, prompted=True)) - 1
+        budget = len(views.view_ids(cut, prompted=True)) - 1
     assert steps == [
         (["one", "two t"], ["three", "four "], 0),
         (["one"], ["three", "four "], 0),
@@ -114,7 +114,7 @@ def test_an_arm_asks_with_the_history_and_notes_it(monkeypatch: pytest.MonkeyPat
     other = ROW.model_copy(update={"history": (FIRST.model_copy(update={"answer": "At 8."}),)})
     sampling = builder.config.predict.sampling
     view = View(prompted=False)
-    assert builder.view_ids(ROW, view) == builder.renderer.view_ids(ROW, ROW.contexts, False)
+    assert builder.view_ids(ROW, view) == builder.renderer.view_ids(ROW, False)
     rows = [builder.fingerprint(view, sampling, [row])["rows"] for row in (ROW, other)]
     assert rows[0] != rows[1]
     (task,) = builder.tasks("base", [ROW], view, sampling)

@@ -64,4 +64,4 @@ def test_text_that_looks_like_a_template_stays_as_it_is() -> None:
     braces = [f"{'{}' * (at % 4 + 1)} {{0.__class__}} {{{at}}} question" for at in range(50)]
     for text in [*braces, *ESCAPES]:
         row = Row(id="r", question=text, contexts=(Context(text=text),))
-        assert user_text(PROMPT, row, row.contexts) == f"Content 1: {text}\nQ: {text}"
+        assert user_text(PROMPT, row) == f"Content 1: {text}\nQ: {text}"

@@ -22,12 +22,13 @@ from judge.calibration.label_agreement import (
     VariantAgreement,
 )
 from judge.calibration.mutation.code import MutationScore, OperatorKills
-from judge.calibration.record import Calibration, GoldCounts, JudgeFingerprint
+from judge.calibration.record import Calibration, JudgeFingerprint
 from judge.checks.check import code_verdicts
+from judge.labels import GoldCounts
 from judge.metrics.agreement import shadow_agreements
 from judge.metrics.interval import Interval
 from judge.metrics.scores import score
-from judge.metrics.verdict_table import LABEL_FREE, STRICT
+from judge.metrics.verdict_table import LABEL_FREE, STRICT, build_verdict_table
 from judge.records import JudgeNote, JudgeResult, RaterAgreement, ShadowAgreement
 from judge.reference.reference_scores import reference_scores
 from judge.verdict import Verdict
@@ -73,7 +74,7 @@ def judge_val(
     )
     result = JudgeResult(
         scores=score(rules, rows, verdicts, reference_scores(answers, rows, {})),
-        agreements=shadow_agreements(verdicts, rules),
+        agreements=shadow_agreements(build_verdict_table(rules, rows, verdicts)),
         arms=["teacher"],
         judge=note,
     )

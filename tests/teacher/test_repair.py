@@ -110,7 +110,7 @@ def test_the_conversation_continues_the_candidates_prompt() -> None:
     ids = builder.renderer.template.prompt_ids(
         conversation(builder, ROW, failed(BAD, ["opening"], order=order))
     )
-    prompt = builder.renderer.view_ids(ROW, ROW.contexts, True, order)
+    prompt = builder.renderer.view_ids(ROW, True, order)
     assert ids[: len(prompt)] == prompt and len(ids) > len(prompt)
 
 

@@ -21,13 +21,13 @@ from judge.calibration.calibrate import calibrate, calibrate_command, summary_li
 from judge.calibration.label_agreement import disagreements, rule_pass_counts, variant_agreement
 from judge.calibration.record import (
     Calibration,
-    GoldCounts,
     JudgeFingerprint,
     judge_fingerprint,
     load_calibration,
 )
 from judge.calibration.variants import CODE_ONLY, CODE_ONLY_LABEL_FREE
 from judge.checks.check import has_visible_text
+from judge.labels import GoldCounts
 from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT

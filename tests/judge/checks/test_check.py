@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 
 from config.errors import DataError
-from judge.checks.check import check, check_context, code_verdicts
-from judge.verdict import Outcome
+from data.answers import Answer
+from data.rows import Row
+from judge.checks.applicability import applicable
+from judge.checks.check import check_applied, check_context, code_verdicts
+from judge.checks.kinds import CheckContext
+from judge.verdict import Outcome, Verdict
 from prompts.rules import Normalise, ScoredRule
 from tests.judge.factories import (
     PROMPT,
@@ -21,6 +25,10 @@ from tests.judge.factories import (
 ROW = make_row(
     passages=("Приём 10:00–18:00, 10 000 рублей: https://www.hse.ru/plan/2031/.", "С 15.09.2024.")
 )
+
+
+def check(scored: ScoredRule, row: Row, answer: Answer, context: CheckContext) -> Verdict:
+    return check_applied(scored, applicable(scored.rule, row), row, answer, context)
 
 
 def outcome(check_settings: dict[str, Any], answer: str, **settings: Any) -> Outcome:

@@ -11,18 +11,18 @@ from statsmodels.stats.proportion import proportion_confint
 from judge.metrics.agreement import (
     Confusion,
     ac1,
-    accuracy,
-    balanced_accuracy,
     confusion,
     kappa,
     kappa_interval,
     prefers_longer,
+    rater_agreement,
     shadow_agreements,
-    tnr,
-    tpr,
     youden,
 )
-from judge.verdict import Outcome
+from judge.metrics.verdict_table import build_verdict_table
+from judge.records import RaterAgreement, ShadowAgreement
+from judge.verdict import Outcome, Verdict
+from prompts.rules import RuleFile
 from tests.judge.factories import llm_check, make_row, make_rule, make_rules, make_verdict
 from tests.judge.metrics.intervals import as_tuple
 
@@ -40,6 +40,10 @@ def answers(counts: Confusion) -> tuple[list[bool], list[bool]]:
     kinds = [(True, True), (False, True), (True, False), (False, False)]
     pairs = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
     return [gold for gold, _ in pairs], [judged for _, judged in pairs]
+
+
+def measures(counts: Confusion) -> RaterAgreement:
+    return rater_agreement(*answers(counts), range(counts.n), 0, 0)
 
 
 @pytest.mark.parametrize("counts", TABLES)
@@ -71,24 +75,26 @@ def test_ac1_by_hand() -> None:
 
 def test_shares_with_wilson() -> None:
     counts = Confusion(40, 5, 5, 10)
+    agreement = measures(counts)
     for estimate, hits, n in (
-        (accuracy(counts), 50, 60),
-        (tpr(counts), 40, 45),
-        (tnr(counts), 10, 15),
+        (agreement.accuracy, 50, 60),
+        (agreement.tpr, 40, 45),
+        (agreement.tnr, 10, 15),
     ):
         low, high = proportion_confint(hits, n, method="wilson")
         assert as_tuple(estimate) == pytest.approx((hits / n, low, high))
-    assert balanced_accuracy(counts) == pytest.approx((40 / 45 + 10 / 15) / 2)
+    assert agreement.balanced_accuracy == pytest.approx((40 / 45 + 10 / 15) / 2)
     assert youden(counts) == pytest.approx(40 / 45 + 10 / 15 - 1)
 
 
 def test_undefined_is_none() -> None:
     only_passes = Confusion(3, 0, 1, 0)
-    assert tnr(only_passes) is None and youden(only_passes) is None
-    assert balanced_accuracy(only_passes) is None
+    assert youden(only_passes) is None
+    assert measures(only_passes).tnr is None
+    assert measures(only_passes).balanced_accuracy is None
     assert kappa(Confusion(5, 0, 0, 0)) is None
     nothing = Confusion(0, 0, 0, 0)
-    assert accuracy(nothing) is None and kappa(nothing) is None
+    assert measures(nothing).accuracy is None and kappa(nothing) is None
     assert kappa_interval([True, True], [True, True], "ab", 0) is None
     assert kappa_interval([True, False], [True, False], "aa", 0) is None  # one question
 
@@ -165,6 +171,15 @@ def test_preference_for_the_longer() -> None:
     assert repeated is not None and repeated.high - repeated.low > high - low
 
 
+def shadow_agreement(
+    verdicts: list[Verdict], rules: RuleFile, questions: int = 65
+) -> ShadowAgreement:
+    """Of rules with one shadow, on rows with so many different questions."""
+    rows = [make_row(f"r{number}", question=f"{number % questions}") for number in range(65)]
+    (agreement,) = shadow_agreements(build_verdict_table(rules, rows, verdicts))
+    return agreement
+
+
 class TestAgreements:
     def test_confusion_by_hand(self) -> None:
         """50 of 60 agree; by chance (45² + 15²)/60² = 5/8 would: κ = (5/6 − 5/8)/(3/8) = 5/9."""
@@ -189,7 +204,7 @@ class TestAgreements:
                 make_verdict(judged, "llm", f"r{number}"),
             )
         ]
-        (estimate,) = shadow_agreements(verdicts, rules)
+        estimate = shadow_agreement(verdicts, rules)
         assert (
             estimate.true_pass,
             estimate.false_fail,
@@ -205,8 +220,7 @@ class TestAgreements:
         assert estimate.kappa is not None and estimate.kappa.value == pytest.approx(5 / 9)
         assert estimate.ac1 == pytest.approx((5 / 6 - 3 / 8) / (1 - 3 / 8))  # ¾ of all say pass
         assert estimate.kappa.low < 5 / 9 < estimate.kappa.high
-        same = [make_row(f"r{number}", question=f"{number % 6}") for number in range(65)]
-        (few,) = shadow_agreements(verdicts, rules, same)  # six questions in all
+        few = shadow_agreement(verdicts, rules, questions=6)
         assert few.kappa is not None and few.kappa.value == estimate.kappa.value
         assert (few.kappa.low, few.kappa.high) != (estimate.kappa.low, estimate.kappa.high)
         assert estimate.accuracy is not None and estimate.accuracy.value == 50 / 60
@@ -230,7 +244,7 @@ class TestAgreements:
             make_verdict("missing", "llm", row).model_copy(update={"reason": "not_run"})
             for row in rows
         ]
-        (estimate,) = shadow_agreements(verdicts + unasked, rules)
+        estimate = shadow_agreement(verdicts + unasked, rules)
         assert (estimate.n, estimate.missing) == (3, 1)
 
     def test_undefined_is_none(self) -> None:
@@ -238,9 +252,8 @@ class TestAgreements:
             make_rule({"type": "json"}, id="code", shadow_llm="llm"),
             make_rule(llm_check(), id="llm"),
         )
-        (estimate,) = shadow_agreements(
-            [make_verdict("pass", "code"), make_verdict("pass", "llm")], rules
-        )
+        passes = [make_verdict("pass", rule) for rule in ("code", "llm")]
+        estimate = shadow_agreement(passes, rules)
         assert estimate.kappa is None and estimate.tnr is None
-        (nothing,) = shadow_agreements([], rules)
+        nothing = shadow_agreement([], rules)
         assert nothing.n == 0 and nothing.accuracy is None and nothing.kappa is None
