@@ -1,4 +1,4 @@
-"""What follows a training says what metrics.jsonl says, and no private text unless asked."""
+"""Trackers log the numbers of metrics.jsonl, and no private text unless configured."""
 
 import json
 import os
@@ -32,8 +32,8 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, CANARY)
 
 
-def followed(folder: Path, **trackers: Any) -> Path:
-    """A config of two students to be followed."""
+def tracked_config(folder: Path, **trackers: Any) -> Path:
+    """A config of two students with trackers."""
     path = experiment(folder, tiny_model(folder / "model"))
     values = yaml.safe_load(path.read_text("utf-8")) | trackers
     values["students"][0]["epochs"] = 2
@@ -42,15 +42,15 @@ def followed(folder: Path, **trackers: Any) -> Path:
     return path
 
 
-def tracked(folder: Path, **trackers: Any) -> Config:
-    """Two students, trained."""
-    config = load_config(followed(folder, **trackers))
+def train_tracked(folder: Path, **trackers: Any) -> Config:
+    """Trains both students."""
+    config = load_config(tracked_config(folder, **trackers))
     for student in config.students:
         train(config, student, accept_changes=False)
     return config
 
 
-def lines(config: Config, student: str) -> list[Step]:
+def metrics(config: Config, student: str) -> list[Step]:
     """metrics.jsonl."""
     return list(read_records(RunPaths.of(config).student(student) / "metrics.jsonl", Step))
 
@@ -62,8 +62,8 @@ def assert_no_key(folder: Path) -> None:
     assert [path for path in files if CANARY.encode() in path.read_bytes()] == []
 
 
-def said(steps: list[Step]) -> dict[tuple[int, str], float]:
-    """(step, name) → number, of everything that was measured."""
+def numbers(steps: list[Step]) -> dict[tuple[int, str], float]:
+    """(step, name) → number, of every measurement."""
     found: dict[tuple[int, str], float] = {}
     for step in steps:
         values = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
@@ -117,11 +117,11 @@ def test_wandb_says_what_the_file_says(tmp_path: Path, monkeypatch: pytest.Monke
     with name, time left and loss."""
     progress = tmp_path / "progress.jsonl"
     monkeypatch.setenv(PROGRESS_FILE, str(progress))
-    config = tracked(tmp_path, wandb={"mode": "offline"})
+    config = train_tracked(tmp_path, wandb={"mode": "offline"})
     for student in ("s", "other"):
-        steps = lines(config, student)
+        steps = metrics(config, student)
         found, folder = wandb_run(config, student)
-        assert found == said(steps)
+        assert found == numbers(steps)
         names = {name for _, name in found}
         assert {"loss", "learning_rate", "grad_norm", "val_loss", "strict"} <= names
         assert {"tokens_per_s", "answer_tokens_per_s", "rule/opening"} <= names
@@ -137,8 +137,8 @@ def test_wandb_says_what_the_file_says(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_samples_only_where_asked(tmp_path: Path) -> None:
     """Both val rows with their answers at each look, in the file and in wandb's table."""
-    config = tracked(tmp_path, wandb={"mode": "offline", "samples": True})
-    looks = [step.samples for step in lines(config, "s") if step.val_rows is not None]
+    config = train_tracked(tmp_path, wandb={"mode": "offline", "samples": True})
+    looks = [step.samples for step in metrics(config, "s") if step.val_rows is not None]
     assert len(looks) == 2 and all(looks)
     assert looks[0] is not None and [one.row for one in looks[0]] == ["r0", "r1"]
     assert looks[0][1].question == "word word "
@@ -152,7 +152,7 @@ def test_samples_only_where_asked(tmp_path: Path) -> None:
 def test_trackio_says_what_the_file_says(tmp_path: Path) -> None:
     """Likewise; in a process of its own, since trackio reads where to write when it is imported."""
     pytest.importorskip("trackio")
-    path = followed(tmp_path, trackio={})
+    path = tracked_config(tmp_path, trackio={})
     script = (
         "import json, sys\n"
         "sys.argv = ['student', sys.argv[1], 'train']\n"
@@ -179,5 +179,5 @@ def test_trackio_says_what_the_file_says(tmp_path: Path) -> None:
             for key, value in row.items()
             if key not in ("step", "timestamp")
         }
-        assert found == said(lines(load_config(path), student))
+        assert found == numbers(metrics(load_config(path), student))
     assert_no_key(tmp_path)

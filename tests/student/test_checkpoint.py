@@ -63,10 +63,10 @@ def _started(*arguments: object) -> BaseProcess:
 def _removed(said: Path) -> int:
     """How many torn checkpoints the trainings have told of."""
     text = said.read_text("utf-8") if said.exists() else ""
-    return text.count("was being saved when the run ended; removed")
+    return text.count("the run ended while saving it; removed")
 
 
-def _being_saved(folder: Path, process: BaseProcess, said: Path, torn: int) -> Path:
+def _unfinished_checkpoint(folder: Path, process: BaseProcess, said: Path, torn: int) -> Path:
     """The checkpoint that has just begun, once the torn ones of before are gone."""
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
@@ -91,7 +91,7 @@ def test_kills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
     torn, complete = 0, 0
     for _ in range(KILLS):
         process = _started(killed, said)
-        begun = _being_saved(checkpoints, process, said, torn)
+        begun = _unfinished_checkpoint(checkpoints, process, said, torn)
         time.sleep(0.03 * random_.random() ** 4)  # saving takes 3 ms, or ten times as long
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)

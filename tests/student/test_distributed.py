@@ -65,7 +65,7 @@ def test_two_processes_are_one(
     assert found.keys() == expected.keys()
     assert max(float((found[n] - expected[n]).abs().max()) for n in found) < 1e-4
     assert max(float(found[n].abs().max()) for n in found if "lora_B" in n) > 1e-3, "B began at 0"
-    assert looks(one) == looks(two) and len(looks(one)) == 4
+    assert evaluations(one) == evaluations(two) and len(evaluations(one)) == 4
 
 
 FULL = (
@@ -92,7 +92,7 @@ def test_every_weight_in_two_shares(
     two = load_config(path, FULL)
     command = [*TORCHRUN, "-m", "student", str(path), "train", *FULL]
     folder = RunPaths.of(two).student("s")
-    killed = started(command)
+    killed = start(command)
     while not list(folder.glob("checkpoints/*/COMPLETE")):
         assert killed.poll() is None
         time.sleep(0.01)
@@ -104,7 +104,7 @@ def test_every_weight_in_two_shares(
     assert not (folder / "result.json").exists(), "it ended before it was killed"
     with pytest.raises(DataError, match="saved by several processes; start as many again"):
         train(two, two.students[0], accept_changes=False)
-    again = started(command)
+    again = start(command)
     assert again.wait(200) == 0
 
     train(one, one.students[0], accept_changes=False)
@@ -123,10 +123,10 @@ def test_every_weight_in_two_shares(
     )
     assert max(float((found[n] - expected[n]).abs().max()) for n in found) < 1e-4
     assert moved > 0 and apart < 0.01 * moved, "measured: 0.002"
-    assert looks(one) == looks(two) and len(looks(one)) == 4
+    assert evaluations(one) == evaluations(two) and len(evaluations(one)) == 4
 
 
-def started(command: list[str]) -> subprocess.Popen[bytes]:
+def start(command: list[str]) -> subprocess.Popen[bytes]:
     """Two processes with a core each."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=ROOT, env=environment)
@@ -138,8 +138,8 @@ def steps(config: Config) -> list[Step]:
     return [step for step in found if step.loss is not None]
 
 
-def looks(config: Config) -> list[tuple[float | None, int]]:
-    """Adherence and rows of every look at val."""
+def evaluations(config: Config) -> list[tuple[float | None, int]]:
+    """Adherence and rows of every evaluation."""
     steps = read_records(RunPaths.of(config).student("s") / "metrics.jsonl", Step)
     return [(step.strict, step.val_rows) for step in steps if step.val_rows is not None]
 

@@ -164,7 +164,7 @@ def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
     assert _measured(found) == _measured(whole)
     assert first_metrics.read_bytes() == first
     ended = (second / "metrics.jsonl").read_bytes().splitlines()
-    assert ended[:7] == begun[:7], "six steps and a look, with the seconds that they took: kept"
+    assert ended[:7] == begun[:7], "six steps and an evaluation are kept, with their seconds"
     assert len(ended) == 21
     assert run_search(config, False) == found, "nothing is left to try"
 
@@ -215,7 +215,7 @@ def _opened(pid: int) -> set[str]:
     return found
 
 
-def _look(epoch: int, val_loss: float) -> Step:
+def _evaluation(epoch: int, val_loss: float) -> Step:
     return Step(step=epoch, epoch=epoch, seconds=0, val_loss=val_loss, strict=0.5, val_rows=4)
 
 
@@ -226,15 +226,15 @@ def test_val_loss_stops_a_trial_but_not_at_its_end() -> None:
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner())
     for _ in range(5):
         trial = study.ask()
-        PruneByValLoss(trial, epochs=2)(_look(1, 1.0))
-        PruneByValLoss(trial, epochs=2)(_look(2, 1.0))
+        PruneByValLoss(trial, epochs=2)(_evaluation(1, 1.0))
+        PruneByValLoss(trial, epochs=2)(_evaluation(2, 1.0))
         study.tell(trial, 0.5)
     with pytest.raises(optuna.TrialPruned, match=r"val loss 2.000 after epoch 1"):
-        PruneByValLoss(study.ask(), epochs=2)(_look(1, 2.0))
+        PruneByValLoss(study.ask(), epochs=2)(_evaluation(1, 2.0))
     good = study.ask()
-    PruneByValLoss(good, epochs=2)(_look(1, 0.5))
-    PruneByValLoss(good, epochs=2)(_look(2, 2.0))
-    PruneByValLoss(good, epochs=2)(_look(1, 9.0))  # replayed after a resume
+    PruneByValLoss(good, epochs=2)(_evaluation(1, 0.5))
+    PruneByValLoss(good, epochs=2)(_evaluation(2, 2.0))
+    PruneByValLoss(good, epochs=2)(_evaluation(1, 9.0))  # replayed after a resume
     assert study.trials[-1].intermediate_values == {1: -0.5, 2: -2.0}
 
 
@@ -257,7 +257,7 @@ def test_adherence_decides_and_val_loss_between_equals() -> None:
     assert [one.name for one in rank_trials(trials)] == ["best", "equal", "low loss", "undecided"]
 
 
-def test_what_cannot_be_searched_is_said(tmp_path: Path, model: Path) -> None:
+def test_what_cannot_be_searched_is_refused(tmp_path: Path, model: Path) -> None:
     """One line each: nothing to try, no answers to learn, a range that belongs to nothing."""
     path = searching(tmp_path, model)
     config: Config = load_config(path)
