@@ -29,17 +29,9 @@ from prompts.rules import Rule, RuleFile
 ATTACKED_ROWS = 10  # val rows tried by code; the model is asked about the first one
 
 AttackKind = Literal[
-    "plea",
-    "fake_json",
-    "fake_verdict",
-    "fence",
-    "role_play",
-    "authority",
-    "translated",
-    "invisible",
-    "token",
-    "empty",
-]
+    "plea", "fake_json", "fake_verdict", "fence", "role_play",
+    "authority", "translated", "invisible", "token", "empty",
+]  # fmt: skip
 
 
 class Attack(Settings):
@@ -148,13 +140,17 @@ def _outcome(
     attack: Attack, tables: dict[str, VerdictTable], llm_verdicts: Sequence[Verdict]
 ) -> AttackOutcome:
     arm = f"attack/{attack.id}"
-    tallies = {}
-    for name, table in tables.items():
-        counts = Counter(table.strict[arm].values())
-        tallies[name] = AttackTally(
-            failed=counts[False], undecided=counts[None], passed=counts[True]
-        )
-    passed = [
-        verdict.rule for verdict in llm_verdicts if verdict.arm == arm and verdict.outcome == "pass"
-    ]
-    return AttackOutcome(id=attack.id, kind=attack.kind, variants=tallies, llm_passes=tuple(passed))
+    counts = {name: Counter(table.strict[arm].values()) for name, table in tables.items()}
+    return AttackOutcome(
+        id=attack.id,
+        kind=attack.kind,
+        variants={
+            name: AttackTally(failed=count[False], undecided=count[None], passed=count[True])
+            for name, count in counts.items()
+        },
+        llm_passes=tuple(
+            verdict.rule
+            for verdict in llm_verdicts
+            if verdict.arm == arm and verdict.outcome == "pass"
+        ),
+    )

@@ -15,7 +15,6 @@ from judge.checks.check import normalised_answer
 from judge.labels import Preference
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import JudgePrompt, pair_prompt, verdict_prompt
-from judge.metrics.agreement import prefers_longer
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
 from judge.verdict import Verdict
@@ -62,15 +61,6 @@ class BiasReport(Record):
     repeat_flips: BiasRate  # questions whose verdicts at a temperature are not all equal
 
 
-class BiasInputs(NamedTuple):
-    """The judge and its verdicts that the biases are measured on."""
-
-    rules: RuleFile
-    pairs: LoggedPairs
-    verdicts: Sequence[Verdict]  # of the model, on the logged answers
-    judge: LlmJudge
-
-
 class _PreferencePair(NamedTuple):
     """A labelled pair: the answer that people preferred, and the other one."""
 
@@ -79,74 +69,75 @@ class _PreferencePair(NamedTuple):
     worse: str
 
 
-class _Choice(NamedTuple):
-    """A preference pair, and whether the choice is the preferred answer of people."""
-
-    pair: _PreferencePair
-    better: bool
-
-
 class _VerdictCase(NamedTuple):
     """A decided verdict of an llm rule on a logged answer, as questions to the judge."""
 
-    question: JudgePrompt
+    row: Row
+    prompt: JudgePrompt
     padded: JudgePrompt
-    cluster: str
 
 
 def bias_report(
-    preferences: Sequence[Preference], rows: Sequence[Row], inputs: BiasInputs | None
+    preferences: Sequence[Preference],
+    rows: Sequence[Row],
+    rules: RuleFile,
+    pairs: LoggedPairs,
+    verdicts: Sequence[Verdict],
+    judge: LlmJudge | None,
 ) -> BiasReport:
-    """All biases; without `inputs` only the length bias of people, which needs no model."""
+    """All biases; without a judge only the length bias of people, which needs no model.
+
+    `verdicts` are of the model on the logged answers, `pairs`.
+    """
     by_id = {row.id: row for row in rows}
-    pairs = [
+    preferred = [
         _PreferencePair(
             row := by_id[label.row], row.answers[label.better], row.answers[label.worse]
         )
         for label in preferences
     ]
-    people = _longer([_Choice(pair, better=True) for pair in pairs])
-    if inputs is None:
-        not_run = BiasRate(not_run=NO_JUDGING_SERVER)
-        others = dict.fromkeys(BiasReport.model_fields, not_run)
-        return BiasReport(**{**others, "people_prefer_longer": people})
-    choices, position_flips = _stable_choices(pairs, inputs.judge)
-    cases = _verdict_cases(inputs)
-    padding_flips, padding_helps = _padding(cases, inputs.judge)
+    people = _prefers_longer([(pair, True) for pair in preferred])
+    if judge is None:
+        rates = dict.fromkeys(BiasReport.model_fields, BiasRate(not_run=NO_JUDGING_SERVER))
+        return BiasReport(**{**rates, "people_prefer_longer": people})
+    choices, position_flips = _stable_choices(preferred, judge)
+    cases = _verdict_cases(rules, pairs, verdicts)
+    padding_flips, padding_helps = _padding(cases, judge)
     return BiasReport(
         people_prefer_longer=people,
-        judge_prefers_longer=_longer(choices),
-        judge_agrees_with_people=_bias_rate(
-            [choice.better for choice in choices],
-            [question_key(choice.pair.row) for choice in choices],
-        ),
+        judge_prefers_longer=_prefers_longer(choices),
+        judge_agrees_with_people=_bias_rate([(better, pair.row) for pair, better in choices]),
         position_flips=position_flips,
         padding_flips=padding_flips,
         padding_helps=padding_helps,
-        repeat_flips=_repeats(cases, inputs.judge),
+        repeat_flips=_repeats(cases, judge),
     )
 
 
-def _bias_rate(values: Sequence[bool], clusters: Sequence[str], missing: int = 0) -> BiasRate:
-    interval = rate(values, clusters)
-    return BiasRate(n=len(values), count=sum(values), rate=interval, missing=missing)
+def _bias_rate(values: Sequence[tuple[bool, Row]], missing: int = 0) -> BiasRate:
+    shown = [value for value, _ in values]
+    interval = rate(shown, [question_key(row) for _, row in values])
+    return BiasRate(n=len(shown), count=sum(shown), rate=interval, missing=missing)
 
 
-def _longer(choices: Sequence[_Choice]) -> BiasRate:
-    """How often the choice is the longer answer."""
-    lengths = [
-        (len(pair.better), len(pair.worse)) if better else (len(pair.worse), len(pair.better))
-        for pair, better in choices
-    ]
-    interval = prefers_longer(lengths, [question_key(choice.pair.row) for choice in choices])
-    longer = [chosen > other for chosen, other in lengths if chosen != other]
-    return BiasRate(n=len(longer), count=sum(longer), rate=interval)
+def _prefers_longer(choices: Sequence[tuple[_PreferencePair, bool]]) -> BiasRate:
+    """How often the longer answer is chosen; the choice is whether it is the better one."""
+    return _bias_rate(
+        [
+            ((len(pair.better) > len(pair.worse)) == better, pair.row)
+            for pair, better in choices
+            if len(pair.better) != len(pair.worse)
+        ]
+    )
 
 
 def _stable_choices(
     pairs: Sequence[_PreferencePair], judge: LlmJudge
-) -> tuple[list[_Choice], BiasRate]:
-    """The choices that are equal in both orders of the answers, and the rate of the others."""
+) -> tuple[list[tuple[_PreferencePair, bool]], BiasRate]:
+    """The choices that are equal in both orders of the answers, and the rate of the others.
+
+    A choice is whether the judge prefers the answer that people preferred.
+    """
     language = judge.language
     forward = judge.rulings([pair_prompt(row, a, b, language) for row, a, b in pairs])
     backward = judge.rulings([pair_prompt(row, b, a, language) for row, a, b in pairs])
@@ -155,22 +146,21 @@ def _stable_choices(
         for pair, first, second in zip(pairs, forward, backward, strict=True)
         if first.verdict is not None and second.verdict is not None
     ]
-    flips = _bias_rate(
-        [first != second for _, first, second in decided],
-        [question_key(pair.row) for pair, _, _ in decided],
-        len(pairs) - len(decided),
-    )
-    return [_Choice(pair, first) for pair, first, second in decided if first == second], flips
+    flips = [(first != second, pair.row) for pair, first, second in decided]
+    stable = [(pair, first) for pair, first, second in decided if first == second]
+    return stable, _bias_rate(flips, len(pairs) - len(decided))
 
 
-def _verdict_cases(inputs: BiasInputs) -> list[_VerdictCase]:
+def _verdict_cases(
+    rules: RuleFile, pairs: LoggedPairs, verdicts: Sequence[Verdict]
+) -> list[_VerdictCase]:
     """Up to BIAS_CASES decided verdicts of llm rules, in order of a hash."""
-    rules = {rule.id: rule for rule in inputs.rules.rules if isinstance(rule.check, LlmCheck)}
-    answers = {(row.id, answer.arm): (row, answer) for row, answer in inputs.pairs}
+    llm_rules = {rule.id: rule for rule in rules.rules if isinstance(rule.check, LlmCheck)}
+    answers = {(row.id, answer.arm): (row, answer) for row, answer in pairs}
     decided = [
         verdict
-        for verdict in inputs.verdicts
-        if verdict.rule in rules
+        for verdict in verdicts
+        if verdict.rule in llm_rules
         and verdict.outcome in ("pass", "fail")
         and answers[verdict.row, verdict.arm][1].usable
     ]
@@ -178,11 +168,12 @@ def _verdict_cases(inputs: BiasInputs) -> list[_VerdictCase]:
     cases = []
     for verdict in decided[:BIAS_CASES]:
         row, answer = answers[verdict.row, verdict.arm]
-        text = normalised_answer(answer.text, inputs.rules.normalise)
-        rule, language = rules[verdict.rule], inputs.rules.language
-        question = verdict_prompt(rule, row, text, language)
-        with_padding = verdict_prompt(rule, row, padded(text), language)
-        cases.append(_VerdictCase(question, with_padding, question_key(row)))
+        text = normalised_answer(answer.text, rules.normalise)
+        prompt, with_padding = (
+            verdict_prompt(llm_rules[verdict.rule], row, version, rules.language)
+            for version in (text, padded(text))
+        )
+        cases.append(_VerdictCase(row, prompt, with_padding))
     return cases
 
 
@@ -194,28 +185,24 @@ def padded(answer: str) -> str:
 
 
 def _padding(cases: Sequence[_VerdictCase], judge: LlmJudge) -> tuple[BiasRate, BiasRate]:
-    before = judge.rulings([case.question for case in cases])
+    before = judge.rulings([case.prompt for case in cases])
     after = judge.rulings([case.padded for case in cases])
     decided = [
-        (plain.verdict == "pass", with_padding.verdict == "pass", case.cluster)
+        (plain.verdict == "pass", with_padding.verdict == "pass", case.row)
         for case, plain, with_padding in zip(cases, before, after, strict=True)
         if plain.verdict is not None and with_padding.verdict is not None
     ]
-    flips = _bias_rate(
-        [plain != with_padding for plain, with_padding, _ in decided],
-        [cluster for *_, cluster in decided],
-        len(cases) - len(decided),
-    )
-    fails = [(passes, cluster) for plain, passes, cluster in decided if not plain]
-    return flips, _bias_rate([passes for passes, _ in fails], [cluster for _, cluster in fails])
+    flips = [(plain != with_padding, row) for plain, with_padding, row in decided]
+    helped = [(with_padding, row) for plain, with_padding, row in decided if not plain]
+    return _bias_rate(flips, len(cases) - len(decided)), _bias_rate(helped)
 
 
 def _repeats(cases: Sequence[_VerdictCase], judge: LlmJudge) -> BiasRate:
-    rulings = judge.repeats([case.question for case in cases], REPEAT_TEMPERATURE, BIAS_REPEATS)
-    flips, clusters = [], []
-    for case, repeats in zip(cases, rulings, strict=True):
-        verdicts = {ruling.verdict for ruling in repeats}
-        if None not in verdicts:
-            flips.append(len(verdicts) > 1)
-            clusters.append(case.cluster)
-    return _bias_rate(flips, clusters, len(cases) - len(flips))
+    rulings = judge.repeats([case.prompt for case in cases], REPEAT_TEMPERATURE, BIAS_REPEATS)
+    verdicts = [{ruling.verdict for ruling in repeats} for repeats in rulings]
+    flips = [
+        (len(different) > 1, case.row)
+        for case, different in zip(cases, verdicts, strict=True)
+        if None not in different
+    ]
+    return _bias_rate(flips, len(cases) - len(flips))

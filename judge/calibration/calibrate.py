@@ -15,7 +15,7 @@ from data.answers import logged_answers
 from data.atomic_write import write_text
 from data.run_paths import RunPaths
 from judge.calibration.attacks import AttackReport, attack_report, load_attacks
-from judge.calibration.bias import BiasInputs, BiasRate, bias_report
+from judge.calibration.bias import BiasRate, bias_report
 from judge.calibration.label_agreement import (
     GoldComparison,
     disagreements,
@@ -33,7 +33,7 @@ from judge.llm.judge import LlmJudge
 from judge.metrics.agreement import shadow_agreements
 from judge.metrics.interval import Interval
 from judge.metrics.verdict_table import build_verdict_table
-from judge.records import Coverage, RaterAgreement, ShadowAgreement
+from judge.records import Coverage, RaterAgreement
 from judge.summary.summarise import write_summary
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
@@ -93,8 +93,7 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     code_mutations = mutation_scores(rules, prompt, pairs)
     llm_mutations = llm_mutation_scores(rules, pairs, verdicts, judge)
     attacks = attack_report(load_attacks(), rules, prompt, val, judge)
-    bias_inputs = BiasInputs(rules, pairs, verdicts, judge) if judge is not None else None
-    biases = bias_report(labels.preferences, rows, bias_inputs)
+    biases = bias_report(labels.preferences, rows, rules, pairs, verdicts, judge)
     worst, disagreement_count = disagreements(comparison)
     return Calibration(
         judge=judge_fingerprint(rules, prompt, judge),  # last: the mode is known after a request
@@ -124,11 +123,11 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
         f"{gold.unclear} unclear, {gold.unlabelled} unlabelled"
     )
     for name, variant in calibration.scores.items():
-        yield (
-            f"{name} ({len(variant.must_rules)} must-rules), report half: "
-            f"{_gold_line(variant.report)}"
-        )
-    yield from map(_shadow_line, calibration.shadows)
+        agreement = _agreement_text(variant.report)
+        yield f"{name} ({len(variant.must_rules)} must-rules), report half: {agreement}"
+    for shadow in calibration.shadows:
+        rules = f"{shadow.llm_rule} against code ({shadow.code_rule})"
+        yield f"{rules}: {_agreement_text(shadow)}"
     yield from map(_mutation_line, calibration.mutations)
     yield _attack_line(calibration.attacks)
     for name, bias in calibration.biases:
@@ -156,30 +155,14 @@ def _interval(interval: Interval | None) -> str:
     return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
-def _gold_line(agreement: RaterAgreement) -> str:
+def _agreement_text(agreement: RaterAgreement) -> str:
     if not agreement.n:
-        return f"nothing decided, {agreement.missing} undecided"
-    note = (
-        f" ({agreement.missing} undecided: they break no rule, but verdicts are missing)"
-        if agreement.missing
-        else ""
-    )
-    return (
-        f"agreement {_interval(agreement.accuracy)} on {agreement.n} answers{note}; "
-        f"κ {_interval(agreement.kappa)}, TPR {_interval(agreement.tpr)}, "
-        f"TNR {_interval(agreement.tnr)}"
-    )
-
-
-def _shadow_line(agreement: ShadowAgreement) -> str:
-    rules = f"{agreement.llm_rule} against code ({agreement.code_rule})"
-    if not agreement.n:
-        return f"{rules}: nothing decided by both, {agreement.missing} undecided"
+        return f"nothing decided by both, {agreement.missing} undecided"
     kappa = _interval(agreement.kappa)
     if agreement.tpr is None or agreement.tnr is None:
-        kappa = f"not informative, code {'fails' if agreement.tpr is None else 'passes'} all"
+        kappa = f"not informative, the gold {'fails' if agreement.tpr is None else 'passes'} all"
     return (
-        f"{rules}: agreement {_interval(agreement.accuracy)} on {agreement.n} answers, "
+        f"agreement {_interval(agreement.accuracy)} on {agreement.n} answers, "
         f"{agreement.missing} undecided; κ {kappa}, TPR {_interval(agreement.tpr)}, "
         f"TNR {_interval(agreement.tnr)}"
     )

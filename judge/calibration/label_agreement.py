@@ -4,6 +4,7 @@ People judged how helpful an answer is, the rules how far it obeys the prompt. L
 that the two differ, not which of them is wrong.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from judge.labels import GoldLabel, Half
 from judge.metrics.agreement import rater_agreement
 from judge.metrics.verdict_table import STRICT, VerdictTable
 from judge.records import RaterAgreement
+from judge.verdict import Verdict
 
 DISAGREEMENTS_LISTED = 40
 _EXCERPT = 240  # characters of an answer
@@ -42,14 +44,10 @@ class RulePassCounts(Record):
     bad_passes: int
 
 
-class Disagreement(Record):
+class Disagreement(GoldLabel):
     """An answer on which the score and people differ."""
 
-    row: str
-    system: str
     half: Half
-    good: bool
-    why: str
     score: str  # the strict score of the run where it is decided, else the code-only variant
     passes: bool
     broken: tuple[str, ...]  # must-rules
@@ -69,6 +67,10 @@ class GoldComparison(NamedTuple):
         """The score of the labelled answer; None where it is undecided."""
         return self.tables[variant].strict[f"logged/{label.system}"][label.row, 0]
 
+    def verdicts(self, variant: str, label: GoldLabel) -> dict[str, Verdict]:
+        """Rule id → its verdict on the labelled answer."""
+        return self.tables[variant].verdicts[f"logged/{label.system}"][label.row, 0]
+
 
 def variant_agreement(comparison: GoldComparison, variant: str) -> VariantAgreement:
     """The agreement of one variant of the strict score on both halves."""
@@ -81,36 +83,32 @@ def variant_agreement(comparison: GoldComparison, variant: str) -> VariantAgreem
 
 def _gold_agreement(comparison: GoldComparison, variant: str, half: Half) -> RaterAgreement:
     labels = [label for label in comparison.gold if comparison.halves[label.row] == half]
-    scores = [(label, comparison.passes(variant, label)) for label in labels]
-    decided = [(label, passes) for label, passes in scores if passes is not None]
-    good, passed = [label.good for label, _ in decided], [passes for _, passes in decided]
-    clusters = [question_key(comparison.rows[label.row]) for label, _ in decided]
+    decided = [
+        (label.good, passes, question_key(comparison.rows[label.row]))
+        for label in labels
+        if (passes := comparison.passes(variant, label)) is not None
+    ]
+    good, passed, clusters = zip(*decided, strict=True) if decided else ((), (), ())
     missing = len(labels) - len(decided)
     return rater_agreement(good, passed, clusters, missing, comparison.seed)
 
 
 def rule_pass_counts(comparison: GoldComparison) -> Iterator[RulePassCounts]:
     """Every rule that is decided on some answer with gold, in the order of the rule file."""
-    table = comparison.tables[STRICT]
-    for scored in table.rules.scored_rules():
-        outcomes = {
-            good: [
-                table.verdicts[f"logged/{label.system}"][label.row, 0][scored.id].outcome
-                for label in comparison.gold
-                if label.good is good
-            ]
-            for good in (True, False)
-        }
-        passes = {good: outcomes[good].count("pass") for good in outcomes}
-        decided = {good: passes[good] + outcomes[good].count("fail") for good in outcomes}
-        if any(decided.values()):
+    for scored in comparison.tables[STRICT].rules.scored_rules():
+        counts = Counter(
+            (label.good, comparison.verdicts(STRICT, label)[scored.id].outcome)
+            for label in comparison.gold
+        )
+        good, bad = (counts[gold, "pass"] + counts[gold, "fail"] for gold in (True, False))
+        if good or bad:
             yield RulePassCounts(
                 rule=scored.id,
                 must=scored.must,
-                good=decided[True],
-                good_passes=passes[True],
-                bad=decided[False],
-                bad_passes=passes[False],
+                good=good,
+                good_passes=counts[True, "pass"],
+                bad=bad,
+                bad_passes=counts[False, "pass"],
             )
 
 
@@ -119,11 +117,8 @@ def disagreements(comparison: GoldComparison) -> tuple[list[Disagreement], int]:
 
     First bad answers that pass, then good answers by the number of must-rules that they break.
     """
-    differing = [
-        disagreement
-        for label in comparison.gold
-        if (disagreement := _disagreement(comparison, label)) is not None
-    ]
+    labels = (_disagreement(comparison, label) for label in comparison.gold)
+    differing = [disagreement for disagreement in labels if disagreement is not None]
     differing.sort(key=lambda disagreement: (not disagreement.passes, -len(disagreement.broken)))
     return differing[:DISAGREEMENTS_LISTED], len(differing)
 
@@ -134,17 +129,14 @@ def _disagreement(comparison: GoldComparison, label: GoldLabel) -> Disagreement 
         variant, passes = CODE_ONLY, comparison.passes(CODE_ONLY, label)
     if passes is None or passes == label.good:
         return None
-    table = comparison.tables[variant]
-    verdicts = table.verdicts[f"logged/{label.system}"][label.row, 0]
+    must_rules = comparison.tables[variant].rules.must_rules
+    verdicts = comparison.verdicts(variant, label)
     text = " ".join(comparison.rows[label.row].answers[label.system].split())
     return Disagreement(
-        row=label.row,
-        system=label.system,
+        **label.model_dump(),
         half=comparison.halves[label.row],
-        good=label.good,
-        why=label.why,
         score=variant,
         passes=passes,
-        broken=tuple(rule for rule in table.rules.must_rules if verdicts[rule].outcome == "fail"),
+        broken=tuple(rule for rule in must_rules if verdicts[rule].outcome == "fail"),
         excerpt=text[:_EXCERPT],
     )

@@ -1,21 +1,19 @@
 """judge/calibration.json, and the fingerprint of the one judge that it is valid for."""
 
 from pathlib import Path
-from typing import Protocol
 
-from pydantic import ValidationError
-
-from config.errors import DataError
+from data.jsonl import read_record
 from data.records import Record
 from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
 from judge.calibration.label_agreement import Disagreement, RulePassCounts, VariantAgreement
 from judge.calibration.mutation.code import MutationScore
 from judge.labels import GoldCounts
+from judge.llm.judge import LlmJudge
 from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
-from judge.records import Coverage, ShadowAgreement
+from judge.records import Coverage, JudgeNote, ShadowAgreement
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 
@@ -60,19 +58,8 @@ class Calibration(Record):
         return agreement is not None and agreement.n > agreement.missing and answered
 
 
-class JudgingModel(Protocol):
-    """What identifies the language model of a judge: `LlmJudge` and `JudgeNote` have it."""
-
-    @property
-    def model(self) -> str: ...
-    @property
-    def mode(self) -> str: ...
-    @property
-    def rules_per_call(self) -> int: ...
-
-
 def judge_fingerprint(
-    rules: RuleFile, prompt: Prompt, llm: JudgingModel | None = None
+    rules: RuleFile, prompt: Prompt, llm: LlmJudge | JudgeNote | None = None
 ) -> JudgeFingerprint:
     """The fingerprint of a judge with the templates of today; without a model, code alone."""
     return JudgeFingerprint(
@@ -93,14 +80,7 @@ def load_calibration(path: Path, judge: JudgeFingerprint) -> Calibration | Refus
     """
     if not path.exists():
         return Refusal("the judge has not been calibrated; run `python -m judge CONFIG calibrate`")
-    try:
-        calibration = Calibration.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DataError(
-            f"{path}: {place or 'file'}: {first['msg']}; calibrate again to replace it"
-        ) from None
+    calibration = read_record(path, Calibration)
     expected, stored = judge.model_dump(), calibration.judge.model_dump()
     differing = [name for name in expected if expected[name] != stored[name]]
     if differing:

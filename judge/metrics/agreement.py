@@ -133,22 +133,6 @@ def _chance(cells: Floats) -> Floats:
     return chance
 
 
-def prefers_longer(
-    lengths: Sequence[tuple[int, int]], clusters: Sequence[Hashable]
-) -> Interval | None:
-    """Share of pairs of answers in which the preferred one is the longer; ½: no bias.
-
-    `lengths`: of the preferred and of the other answer, in any unit. Pairs of equal length are left
-    out. The interval is clustered where questions repeat (`rate`).
-    """
-    unequal = [
-        (preferred > other, cluster)
-        for (preferred, other), cluster in zip(lengths, clusters, strict=True)
-        if preferred != other
-    ]
-    return rate([longer for longer, _ in unequal], [cluster for _, cluster in unequal])
-
-
 def rater_agreement(
     gold: Sequence[bool],
     judged: Sequence[bool],

@@ -1,6 +1,6 @@
 """The answer that a mutation test starts from, and edits that keep or satisfy any rule.
 
-The operators that break rules are in `form` and `content`.
+The edits that break rules are in `operators`.
 """
 
 import re
@@ -52,11 +52,6 @@ def insert_sentence(answer: str, sentence: str) -> str:
 def is_russian(text: str) -> bool:
     """Whether most letters are Cyrillic."""
     return language_of(text) == "ru"
-
-
-def insert_in_language(case: MutationCase, russian: str, english: str) -> str:
-    """Inserts the sentence that is in the language of the answer."""
-    return insert_sentence(case.answer, russian if is_russian(case.answer) else english)
 
 
 def comply(demand: Phrase, answer: str) -> str:

@@ -6,6 +6,7 @@ is tested.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from data.answers import Answer
 from data.records import Record, digest
@@ -17,8 +18,7 @@ from judge.calibration.mutation.case import (
     comply,
     retype,
 )
-from judge.calibration.mutation.content import CONTENT_OPERATORS
-from judge.calibration.mutation.form import CONVERSE_OPERATORS, FORM_OPERATORS
+from judge.calibration.mutation.operators import CONVERSE_OPERATORS, MUTATION_OPERATORS
 from judge.checks.applicability import applicable, asks_model
 from judge.checks.check import check_context, has_visible_text, normalised_answer
 from judge.checks.kinds import CheckContext, run_check
@@ -29,7 +29,6 @@ from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, ScoredRule
 
 MUTATION_CASES = 20  # answers per rule at most
-MUTATION_OPERATORS: dict[str, dict[str, MutationOperator]] = {**FORM_OPERATORS, **CONTENT_OPERATORS}
 
 
 class OperatorKills(Record):
@@ -57,38 +56,37 @@ def mutation_scores(rules: RuleFile, prompt: Prompt, pairs: LoggedPairs) -> list
     """A score per rule with a code check, in the order of the rule file."""
     context = check_context(rules, prompt)
     return [
-        _score(scored, pairs, context)
+        MutationScore(
+            rule=scored.id,
+            check=scored.rule.check.type,
+            must=scored.must,
+            **_measured(scored, pairs, context),
+        )
         for scored in rules.scored_rules()
         if not isinstance(scored.rule.check, LlmCheck)
     ]
 
 
-def _score(scored: ScoredRule, pairs: LoggedPairs, context: CheckContext) -> MutationScore:
+def _measured(scored: ScoredRule, pairs: LoggedPairs, context: CheckContext) -> dict[str, Any]:
+    """The measured fields of a mutation score."""
     kind = scored.rule.check.type
-    blank = MutationScore(rule=scored.id, check=kind, must=scored.must)
     operators = (CONVERSE_OPERATORS if scored.converse else MUTATION_OPERATORS).get(kind)
     if operators is None:
-        return _not_covered(blank, f"no operator for the converse of a check {kind}")
+        return {"not_covered": f"no operator for the converse of a check {kind}"}
     cases, inserted = _cases(scored, pairs, context)
     if not cases:
         applies = _applicable_pairs(scored, pairs)
-        return _not_covered(blank, "no logged answer passes" if applies else "applies to no row")
+        return {"not_covered": "no logged answer passes" if applies else "applies to no row"}
     kills = dict(_kills(scored, operators, cases))
     if not kills:
-        return _not_covered(blank, "no operator can break it")
+        return {"not_covered": "no operator can break it"}
     copies_pass = [_passes(scored, case, retype(kind, case.answer)) for case in cases]
-    return blank.model_copy(
-        update={
-            "phrase_inserted": inserted,
-            "operators": kills,
-            "copies": len(cases),
-            "specificity": rate(copies_pass, _clusters(cases)),
-        }
-    )
-
-
-def _not_covered(blank: MutationScore, reason: str) -> MutationScore:
-    return blank.model_copy(update={"not_covered": reason})
+    return {
+        "phrase_inserted": inserted,
+        "operators": kills,
+        "copies": len(cases),
+        "specificity": rate(copies_pass, [question_key(case.row) for case in cases]),
+    }
 
 
 def _applicable_pairs(scored: ScoredRule, pairs: LoggedPairs) -> list[tuple[Row, Answer]]:
@@ -109,8 +107,7 @@ def _cases(
     others = sorted({(question_key(row), answer.text) for row, answer in pairs if answer.usable})
     cases = []
     for index, (row, answer) in enumerate(_applicable_pairs(scored, pairs)):
-        text = normalised_answer(answer.text, context.normalise)
-        if text:
+        if text := normalised_answer(answer.text, context.normalise):
             other = _other_answer(index, question_key(row), others)
             cases.append(MutationCase(row, text, other, context))
     passing = [case for case in cases if _passes(scored, case, case.answer)]
@@ -118,8 +115,7 @@ def _cases(
     if passing or scored.converse or not isinstance(demand, Phrase):
         return passing[:MUTATION_CASES], False
     edited = [case._replace(answer=comply(demand, case.answer)) for case in cases]
-    passing = [case for case in edited if _passes(scored, case, case.answer)]
-    return passing[:MUTATION_CASES], True
+    return [case for case in edited if _passes(scored, case, case.answer)][:MUTATION_CASES], True
 
 
 def _other_answer(index: int, question: str, others: Sequence[tuple[str, str]]) -> str:
@@ -140,7 +136,7 @@ def _kills(
         ]
         failed = [not _passes(scored, case, text) for case, text in mutants]
         if failed:
-            interval = rate(failed, _clusters([case for case, _ in mutants]))
+            interval = rate(failed, [question_key(case.row) for case, _ in mutants])
             kills = OperatorKills(mutants=len(failed), killed=sum(failed), sensitivity=interval)
             yield name, kills
 
@@ -150,7 +146,3 @@ def _passes(scored: ScoredRule, case: MutationCase, text: str) -> bool:
     normalised = normalised_answer(text, case.context.normalise)
     result = run_check(scored.rule.check, case.row, normalised, case.context)
     return has_visible_text(normalised) and result.passed != scored.converse
-
-
-def _clusters(cases: Sequence[MutationCase]) -> list[str]:
-    return [question_key(case.row) for case in cases]

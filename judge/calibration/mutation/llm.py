@@ -7,7 +7,7 @@ violation.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.records import digest
 from data.rows import Row, question_key
@@ -39,26 +39,16 @@ class _Mutant(NamedTuple):
 
 
 def llm_mutation_scores(
-    rules: RuleFile,
-    pairs: LoggedPairs,
-    verdicts: Sequence[Verdict],
-    judge: LlmJudge | None,
+    rules: RuleFile, pairs: LoggedPairs, verdicts: Sequence[Verdict], judge: LlmJudge | None
 ) -> list[MutationScore]:
     """A score per llm rule, from the logged answers that the model passed."""
     scores = []
     for rule in rules.rules:
-        demand = rule.check
-        if not isinstance(demand, LlmCheck):
-            continue
-        blank = MutationScore(rule=rule.id, check="llm", must=rule.severity == "must")
-        passed = _passed(rule, rules, pairs, verdicts)
-        if judge is None:
-            scores.append(blank.model_copy(update={"not_covered": NO_JUDGING_SERVER}))
-        elif not passed:
-            reason = "the model passed no logged answer"
-            scores.append(blank.model_copy(update={"not_covered": reason}))
-        else:
-            scores.append(blank.model_copy(update=_measured(rule, demand, passed, judge)))
+        if isinstance(rule.check, LlmCheck):
+            passed = _passed(rule, rules, pairs, verdicts)
+            measured = _measured(rule, rule.check, passed, judge)
+            must = rule.severity == "must"
+            scores.append(MutationScore(rule=rule.id, check="llm", must=must, **measured))
     return scores
 
 
@@ -76,13 +66,20 @@ def _passed(
 
 
 def _measured(
-    rule: Rule, demand: LlmCheck, passed: Sequence[tuple[Row, str]], judge: LlmJudge
-) -> dict[str, object]:
-    """The fields of a mutation score."""
+    rule: Rule, demand: LlmCheck, passed: Sequence[tuple[Row, str]], judge: LlmJudge | None
+) -> dict[str, Any]:
+    """The measured fields of a mutation score."""
+    if judge is None:
+        return {"not_covered": NO_JUDGING_SERVER}
+    if not passed:
+        return {"not_covered": "the model passed no logged answer"}
     examples = _examples(rule, demand, [row for row, _ in passed])
     operator = "fail examples of the rule" if examples else "rewritten to break the rule"
-    copies = [_Mutant(row, retype("llm", text).strip(), rule) for row, text in passed]
-    copies = [copy for copy, (_, text) in zip(copies, passed, strict=True) if copy.text != text]
+    copies = [
+        _Mutant(row, copy, rule)
+        for row, text in passed
+        if (copy := retype("llm", text).strip()) != text
+    ]
     killed, sensitivity = _share_of("fail", examples or _rewritten(rule, passed, judge), judge)
     copies_pass, specificity = _share_of("pass", copies, judge)
     if not killed and not copies_pass:
@@ -125,13 +122,12 @@ def _examples(rule: Rule, demand: LlmCheck, rows: Sequence[Row]) -> list[_Mutant
 
 
 def _rewritten(rule: Rule, passed: Sequence[tuple[Row, str]], judge: LlmJudge) -> list[_Mutant]:
-    mutants = []
     replies = judge.replies([_rewrite_body(rule, text, judge) for _, text in passed])
-    for (row, text), reply in zip(passed, replies, strict=True):
-        rewritten = reply.text.strip() if reply and reply.finish == "stop" else ""
-        if rewritten and rewritten != text:
-            mutants.append(_Mutant(row, rewritten, rule))
-    return mutants
+    return [
+        _Mutant(row, rewritten, rule)
+        for (row, text), reply in zip(passed, replies, strict=True)
+        if reply and reply.finish == "stop" and (rewritten := reply.text.strip()) not in ("", text)
+    ]
 
 
 def _rewrite_body(rule: Rule, text: str, judge: LlmJudge) -> Body:

@@ -143,7 +143,7 @@ def calibration() -> Calibration:
         shadows=(),
         mutations=(),
         attacks=attack_report(load_attacks()[:1], YES, PROMPT, [make_row()], None),
-        biases=bias_report([], [], None),
+        biases=bias_report([], [], YES, [], [], None),
         disagreement_count=disagreement_count,
         disagreements=tuple(worst),
     )
@@ -168,7 +168,7 @@ class TestFingerprint:
         path = tmp_path / "calibration.json"
         assert isinstance(load_calibration(path, FINGERPRINT), Refusal)
         path.write_text('{"judge": 1}', "utf-8")
-        with pytest.raises(DataError, match=r"calibration\.json: judge: .*calibrate again"):
+        with pytest.raises(DataError, match=r"calibration\.json: judge: .*to create it again"):
             load_calibration(path, FINGERPRINT)
 
     def test_hashes_follow_what_they_are_of(self) -> None:

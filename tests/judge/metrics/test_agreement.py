@@ -14,7 +14,6 @@ from judge.metrics.agreement import (
     confusion,
     kappa,
     kappa_interval,
-    prefers_longer,
     rater_agreement,
     shadow_agreements,
     youden,
@@ -159,16 +158,6 @@ class TestKappaInterval:
         gold = [True] * 29 + [False]
         estimate = kappa_interval(gold, [True] * 28 + [False] * 2, range(30), 0)
         assert estimate is not None and estimate.low <= 0 and estimate.high == 1
-
-
-def test_preference_for_the_longer() -> None:
-    """12 of 16 preferred answers are longer; two pairs of one length say nothing."""
-    pairs = [(9, 5)] * 12 + [(5, 9)] * 4 + [(7, 7)] * 2
-    low, high = proportion_confint(12, 16, method="wilson")
-    assert as_tuple(prefers_longer(pairs, range(18))) == pytest.approx((0.75, low, high))
-    assert prefers_longer([(7, 7)], "a") is None
-    repeated = prefers_longer(pairs, [number // 3 for number in range(18)])
-    assert repeated is not None and repeated.high - repeated.low > high - low
 
 
 def shadow_agreement(

@@ -5,7 +5,8 @@ from typing import Any, get_args
 import pytest
 
 from data.rows import Row
-from judge.calibration.mutation.code import MUTATION_OPERATORS, MutationScore, mutation_scores
+from judge.calibration.mutation.code import MutationScore, mutation_scores
+from judge.calibration.mutation.operators import MUTATION_OPERATORS
 from prompts.check_settings import CodeCheck, LlmCheck
 from prompts.rules import RuleFile
 from tests.data.hse_logs import needs_hse
