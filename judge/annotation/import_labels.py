@@ -16,11 +16,10 @@ from data.atomic_write import write_text
 from data.jsonl import read_record, read_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation.records import ArmLabels, Label, Labels
-from judge.annotation.sheet import answer_id, read_sheet
+from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id, read_sheet
 from judge.inputs import answered_pairs
 from judge.metrics.interval import Refusal
-from judge.metrics.verdict_table import VerdictTable, build_verdict_table
+from judge.metrics.verdict_table import build_verdict_table
 from judge.summary.label_estimate import estimate_good_rate
 from judge.summary.records import LabelEstimate
 from judge.summary.summarise import write_summary
@@ -38,7 +37,11 @@ def import_labels_command(config: Config, arguments: argparse.Namespace) -> int:
     pairs = answered_pairs(config)
     arm, labels = _read_labels(arguments.sheet, pairs)
     answers = [answer for _, answer in pairs if answer.arm == arm]
-    estimate = estimate_good_rate(arm, labels, answers, _verdict_table(config, run))
+    if not run.verdicts.exists():
+        raise DataError(f"{run.verdicts}: does not exist; run `python -m judge CONFIG score` first")
+    _, rules = load_prompt(config.prompt, Path())
+    table = build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
+    estimate = estimate_good_rate(arm, labels, answers, table)
     if isinstance(estimate, Refusal):
         raise DataError(f"{arm}: {estimate.reason}")
     arms = read_record(run.labels, Labels).arms if run.labels.exists() else {}
@@ -81,13 +84,6 @@ def _read_labels(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> tuple[str, 
     if len(labels) < 2:
         raise DataError(f"{path}: fewer than two verdicts; write good or bad in column verdict")
     return arm, ArmLabels(labels=tuple(labels), blank=blank)
-
-
-def _verdict_table(config: Config, run: RunPaths) -> VerdictTable:
-    if not run.verdicts.exists():
-        raise DataError(f"{run.verdicts}: does not exist; run `python -m judge CONFIG score` first")
-    _, rules = load_prompt(config.prompt, Path())
-    return build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
 
 
 def _estimate_line(arm: str, estimate: LabelEstimate) -> str:

@@ -1,4 +1,4 @@
-"""The CSV sheet on which people label answers: written for them, and read back.
+"""The CSV sheet on which people label answers, and the record of their labels.
 
 Handles what spreadsheet programs do to a CSV file: they run formulas, turn ids into numbers, and
 save with another separator.
@@ -6,7 +6,7 @@ save with another separator.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from data.answers import Answer
 from data.readers.cells import Malformed, cell_text
 from data.readers.entry import Entry, read_bytes
 from data.readers.table_logs import read_csv
-from data.records import digest
+from data.records import Record, digest
 from data.rows import Row
 
 COLUMNS = ("id", "row", "question", "contexts", "answer", "verdict", "comment")
@@ -31,6 +31,29 @@ class SheetLine(NamedTuple):
     answer: str  # the answer's id, see `answer_id`
     good: bool | None  # None: not labelled
     comment: str | None
+
+
+class Label(Record):
+    """A person's verdict on one answer."""
+
+    answer: str  # its id, see `answer_id`
+    row: str
+    sample: int
+    good: bool
+    comment: str | None
+
+
+class ArmLabels(Record):
+    """People's verdicts on one arm's answers."""
+
+    labels: tuple[Label, ...]
+    blank: int  # lines of the sheet without a verdict
+
+
+class Labels(Record):
+    """judge/labels.json."""
+
+    arms: dict[str, ArmLabels]
 
 
 def answer_id(answer: Answer) -> str:
@@ -66,7 +89,10 @@ def read_sheet(path: Path) -> list[SheetLine]:
     header = read_bytes(path).split(b"\n", 1)[0].decode("utf-8-sig", "replace")
     delimiter = max(",;\t", key=header.count)
     lines: dict[str, SheetLine] = {}
-    for line in _sheet_lines(path, read_csv(path, delimiter)):
+    for entry in read_csv(path, delimiter):
+        line = _sheet_line(f"{path}:{entry.line}", entry)
+        if line is None:
+            continue
         if (first := lines.get(line.answer)) is not None:
             raise DataError(
                 f"{path}:{line.number}: id {line.answer!r} is on line {first.number} already; "
@@ -76,26 +102,23 @@ def read_sheet(path: Path) -> list[SheetLine]:
     return list(lines.values())
 
 
-def _sheet_lines(path: Path, entries: Iterable[Entry]) -> Iterator[SheetLine]:
-    for entry in entries:
-        where = f"{path}:{entry.line}"
-        if entry.value is None:
-            raise DataError(f"{where}: {entry.problem}; correct the row")
-        cells = entry.value
-        for column in ("id", "verdict", "comment"):
-            if column not in cells:
-                raise DataError(
-                    f"{where}: no column {column!r}; keep the header {','.join(COLUMNS)}"
-                )
-        if not any(cell.strip() for cell in cells.values()):
-            continue  # spreadsheet programs leave lines of empty cells at the end
-        verdict = cells["verdict"].strip().lower()
-        if verdict not in _VERDICTS:
-            raise DataError(
-                f"{where}: unknown verdict {verdict[:40]!r}; write good or bad, or leave it empty"
-            )
-        try:
-            comment = cell_text(cells["comment"].strip(), "comment") or None
-        except Malformed as error:
-            raise DataError(f"{where}: {error}; save the sheet as CSV in UTF-8") from None
-        yield SheetLine(entry.line, cells["id"].strip(), _VERDICTS[verdict], comment)
+def _sheet_line(where: str, entry: Entry) -> SheetLine | None:
+    """The line; None for one of empty cells, which spreadsheet programs leave at the end."""
+    if entry.value is None:
+        raise DataError(f"{where}: {entry.problem}; correct the row")
+    cells = entry.value
+    for column in ("id", "verdict", "comment"):
+        if column not in cells:
+            raise DataError(f"{where}: no column {column!r}; keep the header {','.join(COLUMNS)}")
+    if not any(cell.strip() for cell in cells.values()):
+        return None
+    verdict = cells["verdict"].strip().lower()
+    if verdict not in _VERDICTS:
+        raise DataError(
+            f"{where}: unknown verdict {verdict[:40]!r}; write good or bad, or leave it empty"
+        )
+    try:
+        comment = cell_text(cells["comment"].strip(), "comment") or None
+    except Malformed as error:
+        raise DataError(f"{where}: {error}; save the sheet as CSV in UTF-8") from None
+    return SheetLine(entry.line, cells["id"].strip(), _VERDICTS[verdict], comment)

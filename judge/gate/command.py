@@ -1,17 +1,18 @@
 """`python -m judge CONFIG gate`: the gates of a run as an exit code and as JUnit XML."""
 
 import argparse
-from collections.abc import Iterator
 
 from config.schema import Config
 from data.atomic_write import write_text
 from data.run_paths import RunPaths
 from judge.format import format_share
 from judge.gate.junit import CaseOutcome, JunitCase, junit_xml
-from judge.gate.measurements import GateMeasurements, read_measurements
-from judge.gate.thresholds import decide_gates, exit_code
-from judge.summary.records import GateResult
-from judge.verdict import Verdict
+from judge.gate.thresholds import (
+    GateMeasurements,
+    decide_gates,
+    exit_code,
+    read_measurements,
+)
 from prompts.rules import ScoredRule
 
 LISTED = 10  # failed answers named per rule
@@ -24,51 +25,47 @@ def gate_command(config: Config, arguments: argparse.Namespace) -> int:
     gates = list(decide_gates(config.judge, measured))
     for gate in gates:
         print(f"{gate.outcome}: {gate.name}: {gate.message}")
+    strict_min = config.judge.gate.strict_min
     suites = {
-        f"{measured.best}: gates": [_gate_case(gate) for gate in gates],
-        f"{measured.best}: rules": list(_rule_cases(config.judge.gate.strict_min, measured)),
+        f"{measured.best}: gates": [
+            JunitCase(
+                gate.name,
+                _CASES.get(gate.outcome, "error"),
+                f"{gate.outcome}: {gate.message}",
+            )
+            for gate in gates
+        ],
+        f"{measured.best}: rules": [
+            _rule_case(rule, strict_min, measured) for rule in measured.table.rules.scored_rules()
+        ],
     }
     write_text(RunPaths.of(config).gate, junit_xml(config.name, suites))
     return exit_code(gates)
 
 
-def _gate_case(gate: GateResult) -> JunitCase:
-    outcome = _CASES.get(gate.outcome, "error")
-    return JunitCase(gate.name, outcome, f"{gate.outcome}: {gate.message}")
-
-
-def _rule_cases(strict_min: float | None, measured: GateMeasurements) -> Iterator[JunitCase]:
-    """One case per rule of the best student.
+def _rule_case(rule: ScoredRule, strict_min: float | None, measured: GateMeasurements) -> JunitCase:
+    """The case of one rule of the best student.
 
     A must-rule fails when its failures alone push the strict rate below `strict_min`. Without that
     threshold, and for a should-rule, the case only carries the numbers.
     """
-    answers = measured.table.verdicts[measured.best]
-    for rule in measured.table.rules.scored_rules():
-        verdicts = [by_rule[rule.id] for by_rule in answers.values()]
-        failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
-        left = (len(answers) - len(failed)) / len(answers)
-        too_many = rule.must and strict_min is not None and left < strict_min
-        yield _rule_case(rule, failed, left if too_many else None, measured)
-
-
-def _rule_case(
-    rule: ScoredRule, failed: list[Verdict], left: float | None, measured: GateMeasurements
-) -> JunitCase:
     score = measured.result.scores.arms[measured.best].rules[rule.id]
     missing = ", ".join(f"{count} {reason}" for reason, count in score.missing.items())
     numbers = (
         f"{format_share(score.rate, score.low, score.high)}, {score.passes} of {score.scored} pass"
         f"{f', missing: {missing}' if missing else ''}"
     )
+    if not score.scored:
+        return JunitCase(rule.id, "skipped", numbers if missing else "never applicable")
+    answers = measured.table.verdicts[measured.best].values()
+    failed = [by_rule[rule.id] for by_rule in answers if by_rule[rule.id].outcome == "fail"]
     details = "\n".join(
         f"{verdict.row}: {verdict.note}".rstrip(": ") for verdict in failed[:LISTED]
     )
     if len(failed) > LISTED:
         details += f"\nand {len(failed) - LISTED} more"
-    if not score.scored:
-        return JunitCase(rule.id, "skipped", numbers if missing else "never applicable")
-    if left is None:
-        return JunitCase(rule.id, "pass", numbers, details)
-    failures = f"{len(failed)} failures: they alone leave {left:.1%}, below strict_min"
-    return JunitCase(rule.id, "failure", f"{numbers}; {failures}", details)
+    left = (len(answers) - len(failed)) / len(answers)
+    if rule.must and strict_min is not None and left < strict_min:
+        numbers += f"; {len(failed)} failures: they alone leave {left:.1%}, below strict_min"
+        return JunitCase(rule.id, "failure", numbers, details)
+    return JunitCase(rule.id, "pass", numbers, details)

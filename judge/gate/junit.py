@@ -29,18 +29,16 @@ def junit_xml(name: str, suites: Mapping[str, Sequence[JunitCase]]) -> str:
         suite = ElementTree.SubElement(root, "testsuite", _counts(title, cases))
         for case in cases:
             attributes = {"classname": _text(title), "name": _text(case.name)}
-            _fill(ElementTree.SubElement(suite, "testcase", attributes), case)
+            element = ElementTree.SubElement(suite, "testcase", attributes)
+            if case.outcome == "pass":
+                output = "\n".join(filter(None, (case.message, case.details)))
+                ElementTree.SubElement(element, "system-out").text = _text(output)
+            else:
+                message = {"message": _text(case.message)}
+                result = ElementTree.SubElement(element, case.outcome, message)
+                result.text = _text(case.details) or None
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _fill(element: ElementTree.Element, case: JunitCase) -> None:
-    if case.outcome == "pass":
-        output = "\n".join(filter(None, (case.message, case.details)))
-        ElementTree.SubElement(element, "system-out").text = _text(output)
-        return
-    result = ElementTree.SubElement(element, case.outcome, {"message": _text(case.message)})
-    result.text = _text(case.details) or None
 
 
 def _counts(name: str, cases: Sequence[JunitCase]) -> dict[str, str]:

@@ -4,18 +4,54 @@ Measures nothing but the paired test: the numbers are those that scoring and cal
 """
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
-from config.errors import ConfigError
+from config.errors import ConfigError, DataError
 from config.judging import GateSettings, JudgeSettings
-from judge.calibration.record import Calibration
+from config.schema import Config
+from data.jsonl import read_record, read_records
+from data.run_paths import RunPaths
+from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
 from judge.checks.applicability import by_model
 from judge.format import format_difference, format_share
-from judge.gate.measurements import GateMeasurements
 from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Refusal
-from judge.metrics.verdict_table import STRICT
-from judge.records import BASE, TEACHER
+from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
+from judge.records import BASE, TEACHER, JudgeResult
 from judge.summary.records import GateResult
+from judge.verdict import Verdict
+from prompts.prompt_file import load_prompt
+from prompts.rules import rules_sha256
+
+
+class GateMeasurements(NamedTuple):
+    """The measurements of a run that its gates use."""
+
+    best: str  # arm of the best student
+    result: JudgeResult
+    table: VerdictTable
+    calibration: Calibration | Refusal  # of the current judge
+
+
+def read_measurements(config: Config) -> GateMeasurements:
+    """The measurements on disk. Raises DataError when the current rules have not judged the run."""
+    run = RunPaths.of(config)
+    prompt, rules = load_prompt(config.prompt, Path())
+    way_out = "run `python -m judge CONFIG score` first"
+    if not (run.scores.exists() and run.verdicts.exists()):
+        raise DataError(f"{run.scores}: missing; {way_out}")
+    result = read_record(run.scores, JudgeResult)
+    if result.scores.rules_sha256 != rules_sha256(rules):
+        raise DataError(
+            f"{run.scores}: scored by other rules than {config.prompt.rules}; {way_out}"
+        )
+    best = f"student/{run.best_student()}"
+    if best not in result.scores.arms:
+        raise DataError(f"{run.scores}: holds no scores of the best student, {best}; {way_out}")
+    table = build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
+    fingerprint = judge_fingerprint(rules, prompt, result.judge)
+    return GateMeasurements(best, result, table, load_calibration(run.calibration, fingerprint))
 
 
 def exit_code(gates: list[GateResult]) -> int:
@@ -53,12 +89,10 @@ def decide_gates(settings: JudgeSettings, measured: GateMeasurements) -> Iterato
         yield _not_worse(gate.not_worse_than_teacher, measured)
 
 
-def _gate(name: str, passed: bool, message: str) -> GateResult:
-    return GateResult(name=name, outcome="pass" if passed else "fail", message=message)
-
-
-def _undecided(name: str, message: str) -> GateResult:
-    return GateResult(name=name, outcome="undecided", message=message)
+def _gate(name: str, passed: bool | None, message: str) -> GateResult:
+    """The result of a comparison; `passed` None: undecided."""
+    outcome = {True: "pass", False: "fail", None: "undecided"}[passed]
+    return GateResult(name=name, outcome=outcome, message=message)
 
 
 def _calibrated(measured: GateMeasurements) -> GateResult:
@@ -102,29 +136,26 @@ def _missing(gate: GateSettings, default: float, measured: GateMeasurements) -> 
 
 
 def _strict(threshold: float, measured: GateMeasurements) -> GateResult:
-    name, strict = "strict_min", measured.result.scores.arms[measured.best].strict
+    strict = measured.result.scores.arms[measured.best].strict
     rate = format_share(strict.rate, strict.low, strict.high)
-    message = f"{rate} on {strict.n} rows, at least {threshold:.1%}"
-    if strict.rate is None:
-        return _undecided(name, message)
-    return _gate(name, strict.rate >= threshold, message)
+    passed = None if strict.rate is None else strict.rate >= threshold
+    return _gate("strict_min", passed, f"{rate} on {strict.n} rows, at least {threshold:.1%}")
 
 
 def _gap(threshold: float, measured: GateMeasurements) -> GateResult:
-    name, gaps = "gap_closed_min", measured.result.scores.gaps
+    gaps = measured.result.scores.gaps
     gap = next(gap for gap in gaps if gap.student == measured.best)
-    if gap.value is None:
-        return _undecided(name, f"{gap.refused}, at least {threshold:.1%}")
-    closed = format_share(gap.value, gap.low, gap.high)
-    return _gate(
-        name, gap.value >= threshold, f"{closed} on {gap.n} rows, at least {threshold:.1%}"
-    )
+    passed, closed = None, str(gap.refused)
+    if gap.value is not None:
+        passed = gap.value >= threshold
+        closed = f"{format_share(gap.value, gap.low, gap.high)} on {gap.n} rows"
+    return _gate("gap_closed_min", passed, f"{closed}, at least {threshold:.1%}")
 
 
 def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
     name, table = "not_worse_than_teacher", measured.table
     if TEACHER not in table.verdicts:
-        return _undecided(name, "the teacher has no verdicts")
+        return _gate(name, None, "the teacher has no verdicts")
     student, teacher = table.decided(measured.best, STRICT), table.decided(TEACHER, STRICT)
     keys = [key for key in student if key in teacher]
     index, origin = _youden(measured)
@@ -136,7 +167,7 @@ def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
         index,
     )
     if isinstance(test, Refusal):
-        return _undecided(name, test.reason)
+        return _gate(name, None, test.reason)
     difference, bound, limit = map(format_difference, (test.difference, test.low, test.limit))
     message = (
         f"{difference} on {len(keys)} rows, one-sided 95 % bound {bound}, above {limit} "

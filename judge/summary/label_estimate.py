@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from data.answers import Answer
-from judge.annotation.records import ArmLabels
-from judge.annotation.sheet import answer_id
+from judge.annotation.sheet import ArmLabels, answer_id
 from judge.metrics.estimators import powered_rate
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import VerdictTable

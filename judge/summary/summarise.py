@@ -14,11 +14,10 @@ from data.answers import logged_answers, read_answers
 from data.atomic_write import write_text
 from data.jsonl import read_record
 from data.run_paths import RunPaths
-from judge.annotation.records import ArmLabels, Labels
+from judge.annotation.sheet import ArmLabels, Labels
 from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
 from judge.checks.applicability import by_model
-from judge.gate.measurements import read_measurements
-from judge.gate.thresholds import decide_gates
+from judge.gate.thresholds import decide_gates, read_measurements
 from judge.inputs import JudgedSplit
 from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
 from judge.metrics.interval import Refusal

@@ -12,8 +12,7 @@ from data.jsonl import write_records
 from data.records import Record
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation.records import ArmLabels, Label, Labels
-from judge.annotation.sheet import answer_id
+from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id
 from judge.calibration.attacks import AttackOutcome, AttackReport, AttackTally
 from judge.calibration.bias import BiasRate, BiasReport
 from judge.calibration.label_agreement import (

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from config.judging import GateSettings
 from data.run_paths import RunPaths
-from judge.gate.measurements import read_measurements
-from judge.gate.thresholds import decide_gates
+from judge.gate.thresholds import decide_gates, read_measurements
 from judge.summary.summarise import write_summary
 from report.numbers import build_numbers
 from report.render import render_html, render_markdown

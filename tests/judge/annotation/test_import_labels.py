@@ -19,8 +19,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.export import export_command, sample_answers
 from judge.annotation.import_labels import import_labels_command
-from judge.annotation.records import Labels
-from judge.annotation.sheet import COLUMNS, format_sheet
+from judge.annotation.sheet import COLUMNS, Labels, format_sheet
 from judge.inputs import answered_pairs
 from judge.metrics.estimators import powered_rate
 from judge.metrics.stats import rate

@@ -13,8 +13,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.gate.junit import JunitCase, junit_xml
-from judge.gate.measurements import read_measurements
-from judge.gate.thresholds import decide_gates, exit_code
+from judge.gate.thresholds import decide_gates, exit_code, read_measurements
 from judge.metrics.estimators import NonInferiority, non_inferiority
 from judge.summary.records import GateOutcome, GateResult
 from tests.judge.factories import llm_check, make_row, make_rule
