@@ -1,11 +1,12 @@
 """Judges a run: code checks, verdicts by the language model, scores; writes them to the run."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from config.judging import ServerSettings
 from config.schema import Config
-from data.answers import Answer, read_answers
+from data.answers import read_answers
 from data.atomic_write import write_text
 from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
@@ -54,7 +55,10 @@ def judge_run(
         llm_verdicts = judge.verdicts(inputs.llm_pairs, asks)
         verdicts += llm_verdicts
         note = _note(config, judge, inputs, llm_verdicts)
-    references = reference_scores(inputs.answers, rows, _scored_references(config, split))
+    run = RunPaths.of(config)
+    arms = answered_arms(config, split) if split == "val" else ()  # hidden rows have no references
+    logprobs = {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
+    references = reference_scores(inputs.answers, rows, logprobs)
     result = JudgeResult(
         scores=score(rules, rows, verdicts, references, config.seed),
         agreements=shadow_agreements(build_verdict_table(rules, rows, verdicts), config.seed),
@@ -62,7 +66,11 @@ def judge_run(
         judge=note,
         contexts=context_score(rows, best_by_row(rows)),
     )
-    _write(RunPaths.of(config), split, rules, verdicts, result)
+    verdicts_path, scores_path = _result_paths(run, split)
+    write_records(verdicts_path, verdicts)
+    if split == "val":
+        write_text(run.rules, rules.model_dump_json(by_alias=True, indent=1) + "\n")
+    write_text(scores_path, result.model_dump_json(indent=1) + "\n")
     return result
 
 
@@ -82,9 +90,7 @@ def read_judged_split(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> Ans
 
     Raises DataError when a file is broken, or a verdict belongs to a row that no longer exists.
     """
-    hidden = split == "hidden"
-    scores = run.hidden_scores if hidden else run.scores
-    verdicts = run.hidden_verdicts if hidden else run.verdicts
+    verdicts, scores = _result_paths(run, split)
     if not all(path.exists() for path in (scores, verdicts, run.split(split))):
         return None
     if read_record(scores, JudgeResult).scores.rules_sha256 != rules_sha256(rules):
@@ -121,23 +127,8 @@ def _note(
     )
 
 
-def _scored_references(config: Config, split: JudgedSplit) -> dict[str, list[Answer]]:
-    """The best logged answers with each arm's log-probabilities; hidden rows have none."""
-    run = RunPaths.of(config)
-    arms = answered_arms(config, split) if split == "val" else ()
-    return {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
-
-
-def _write(
-    run: RunPaths,
-    split: JudgedSplit,
-    rules: RuleFile,
-    verdicts: Sequence[Verdict],
-    result: JudgeResult,
-) -> None:
-    hidden = split == "hidden"
-    write_records(run.hidden_verdicts if hidden else run.verdicts, verdicts)
-    if not hidden:
-        write_text(run.rules, rules.model_dump_json(by_alias=True, indent=1) + "\n")
-    path = run.hidden_scores if hidden else run.scores
-    write_text(path, result.model_dump_json(indent=1) + "\n")
+def _result_paths(run: RunPaths, split: JudgedSplit) -> tuple[Path, Path]:
+    """The files of a split's verdicts and scores."""
+    if split == "hidden":
+        return run.hidden_verdicts, run.hidden_scores
+    return run.verdicts, run.scores

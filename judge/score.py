@@ -29,9 +29,15 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
     asks: AskPolicy = "missing" if arguments.retry_missing else "new"
     if arguments.reparse:
         asks = "none"
+    # Without an arm to judge, no server is needed.
+    server = configured_server(config) if llm_arms(config, split) else None
     if arguments.dry_run:
-        return _print_plan(config, split, asks)
-    result = _score(config, split, asks)
+        lines = ["judge: 0 calls"]
+        if server is not None and asks != "none":
+            lines = judge_plan(config, server, split, asks).summary(server.price_per_million)
+        print("\n".join(lines))
+        return 0
+    result = _score(config, server, split, asks)
     write_summary(config)
     return _print_result(config, split, result)
 
@@ -45,29 +51,15 @@ def _with_budget(config: Config, arguments: argparse.Namespace) -> Config:
     return config.model_copy(update={"judge": judge})
 
 
-def _print_plan(config: Config, split: JudgedSplit, asks: AskPolicy) -> int:
-    server = _server_if_needed(config, split)
-    if server is None or asks == "none":
-        print("judge: 0 calls")
-        return 0
-    for line in judge_plan(config, server, split, asks).summary(server.price_per_million):
-        print(line)
-    return 0
-
-
-def _score(config: Config, split: JudgedSplit, asks: AskPolicy) -> JudgeResult:
-    server = _server_if_needed(config, split)
+def _score(
+    config: Config, server: ServerSettings | None, split: JudgedSplit, asks: AskPolicy
+) -> JudgeResult:
     if server is not None and config.judge.llm == "embedded" and asks != "none":
         if judge_plan(config, server, split, asks).calls == 0:  # its start takes half a minute
             return judge_run(config, server, split, "none")
         with judging_server(config) as running:
             return judge_run(config, running, split, asks)
     return judge_run(config, server, split, asks)
-
-
-def _server_if_needed(config: Config, split: JudgedSplit) -> ServerSettings | None:
-    """The configured server; None when it has no arm to judge."""
-    return configured_server(config) if llm_arms(config, split) else None
 
 
 def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> int:

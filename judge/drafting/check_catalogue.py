@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
 from config.settings import Settings
+from judge.llm.request import object_schema
 from prompts.check_settings import CodeCheck, LlmCheck
 from prompts.rules import Rule
 
+_MODELS: tuple[type[Settings], ...] = (*get_args(CodeCheck), LlmCheck)
 _OMITTED = ("type", "examples")  # people choose the worked examples
-_SCHEMA_KEYS = ("type", "enum", "items", "anyOf")  # what strict servers accept in a JSON schema
+# Of a JSON schema: some servers reject titles, defaults and bounds.
+_SCHEMA_KEYS = ("type", "enum", "items", "anyOf")
 
 
 class CheckKind(NamedTuple):
@@ -24,7 +27,7 @@ class CheckKind(NamedTuple):
 
 def check_kinds() -> Iterator[CheckKind]:
     """All check kinds, code checks first."""
-    for model in _models():
+    for model in _MODELS:
         about = " ".join((model.__doc__ or "").split("\n\n")[0].split())
         names = tuple(
             f"{field.alias or name} (required)" if field.is_required() else field.alias or name
@@ -40,40 +43,20 @@ def rules_schema() -> dict[str, Any]:
     Servers with strict structured output demand this.
     """
     parameters: dict[str, Any] = {}
-    for model in _models():
-        properties = model.model_json_schema(by_alias=True)["properties"]
-        parameters |= {
-            name: {"anyOf": [_plain(schema), {"type": "null"}]}
-            for name, schema in properties.items()
-            if name not in _OMITTED
-        }
-    types = [name for model in _models() for name in _types(model)]
-    check = _object({"type": {"type": "string", "enum": types}, **parameters})
+    for model in _MODELS:
+        for name, schema in model.model_json_schema(by_alias=True)["properties"].items():
+            if name not in _OMITTED:
+                plain = {key: value for key, value in schema.items() if key in _SCHEMA_KEYS}
+                parameters[name] = {"anyOf": [plain, {"type": "null"}]}
+    types = [name for model in _MODELS for name in _types(model)]
+    check = object_schema({"type": {"type": "string", "enum": types}, **parameters})
     text = {"type": "string"}
     severity = {"type": "string", "enum": list(get_args(Rule.model_fields["severity"].annotation))}
-    rule = _object(
+    rule = object_schema(
         {"id": text, "source": text, "severity": severity, "applies": text, "check": check}
     )
-    return _object({"rules": {"type": "array", "items": rule}})
-
-
-def _models() -> tuple[type[Settings], ...]:
-    return (*get_args(CodeCheck), LlmCheck)
+    return object_schema({"rules": {"type": "array", "items": rule}})
 
 
 def _types(model: type[Settings]) -> tuple[str, ...]:
     return get_args(model.model_fields["type"].annotation)
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without titles, defaults and bounds, which some servers reject."""
-    return {key: value for key, value in schema.items() if key in _SCHEMA_KEYS}

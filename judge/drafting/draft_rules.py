@@ -60,7 +60,9 @@ def draft_rules(config: Config, out: Path, retry: RetryPolicy) -> RuleFile:
         language=language_of(system),
         rules=filtered.accepted,
     )
-    notes += _uncovered_notes(uncovered(rules, system))
+    sentences = uncovered(rules, system)
+    notes.append(f"sentences of the prompt that no rule quotes: {len(sentences)}")
+    notes += (_line(f"- {sentence}") for sentence in sentences)
     write_text(out, _file_text(rules, server.model, notes))
     print(f"rules drafted: {len(rules.rules)}, in {out}; {requested.requests} requests")
     print("\n".join(notes))
@@ -77,18 +79,9 @@ def _notes(requested: RequestedRules, filtered: FilteredRules) -> Iterator[str]:
         yield _line(f"no rules of {len(part.text)} characters ({part.reason}): {part.text[:60]}")
 
 
-def _uncovered_notes(sentences: Sequence[str]) -> Iterator[str]:
-    yield f"sentences of the prompt that no rule quotes: {len(sentences)}"
-    yield from (_line(f"- {sentence}") for sentence in sentences)
-
-
 def _file_text(rules: RuleFile, model: str, notes: Sequence[str]) -> str:
-    values = {
-        "version": rules.version,
-        "prompt_sha256": rules.prompt_sha256,
-        "language": rules.language,
-        "rules": [_rule_values(rule) for rule in rules.rules],
-    }
+    values = rules.model_dump(include={"version", "prompt_sha256", "language"})
+    values["rules"] = [_rule_values(rule) for rule in rules.rules]
     body = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=100)
     head = _line(
         f"Drafted by {model}: read every rule against the prompt, correct it, add what is missing."

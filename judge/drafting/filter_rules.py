@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -11,7 +12,6 @@ from data.records import digest
 from prompts.rules import Rule, occurs
 
 _NOT_ID = re.compile(r"[^a-z0-9]+")
-_ALWAYS = ("", "always")
 
 
 class RejectedRule(NamedTuple):
@@ -82,19 +82,14 @@ def _without_empty(check: Any) -> Any:
 
 def _applies(condition: Any) -> Any:
     """A condition in words becomes a question that a model answers for each row."""
-    if condition is None:
-        return "always"
-    if not isinstance(condition, str):
-        return condition
-    text = condition.strip()
-    return "always" if text.casefold() in _ALWAYS else {"llm": text}
+    if isinstance(condition, str):
+        text = condition.strip()
+        return "always" if text.casefold() in ("", "always") else {"llm": text}
+    return "always" if condition is None else condition
 
 
 def _unique_id(identity: str, rules: Sequence[Rule]) -> str:
     """The id, with a number appended when another rule has it."""
     taken = {rule.id for rule in rules}
-    number, unique = 1, identity
-    while unique in taken:
-        number += 1
-        unique = f"{identity}_{number}"
-    return unique
+    numbered = (f"{identity}_{number}" for number in count(2))
+    return next(unique for unique in chain([identity], numbered) if unique not in taken)

@@ -92,7 +92,10 @@ async def _rules_of_part(
         if reply.finish == "content_filter":
             return "refused"
         try:
-            return _parse_rules(reply.text)
+            rules = read_object(reply.text).get("rules")
+            if isinstance(rules, list):
+                return rules
+            raise Unreadable("the key `rules` holds no list")
         except Unreadable as error:
             body = reask_body(request.body, language, reply.text, "malformed", str(error))
             request = build_request(body)
@@ -110,13 +113,6 @@ def draft_body(part: str, mode: Mode, model: str, language: Language) -> Body:
         "max_tokens": max(_MIN_TOKENS, _TOKENS_PER_CHARACTER * len(part)),
         **response_format(mode, "rules", rules_schema()),
     }
-
-
-def _parse_rules(reply: str) -> list[Any]:
-    rules = read_object(reply).get("rules")
-    if not isinstance(rules, list):
-        raise Unreadable("the key `rules` holds no list")
-    return rules
 
 
 def split_text(text: str, max_characters: int) -> list[str]:

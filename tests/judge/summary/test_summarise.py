@@ -131,7 +131,7 @@ def test_corrected_rates(config: Config) -> None:
     low = hidden_rates["student/lora"].low
     assert low is not None and low < 1 == hidden_rates["student/lora"].high
     material = read_run(config)
-    assert "judge’s errors: 92.9 % [" in render_html(material, build_numbers(material))
+    assert "judge’s errors: <b>92.9 % [" in render_html(material, build_numbers(material))
 
 
 def test_raw_rates_say_why(config: Config) -> None:
