@@ -1,6 +1,5 @@
 """The teacher's inference backends: one settings class per backend."""
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -76,37 +75,3 @@ class BatchBackend(RemoteBackend):
 Backend = Annotated[
     VllmBackend | RayBackend | OpenAiBackend | BatchBackend, Field(discriminator="kind")
 ]
-
-
-def check_model(model: str | None, engine: Backend) -> None:
-    """Raises ValueError for a local model together with a remote engine."""
-    if model is not None and isinstance(engine, RemoteBackend):
-        raise ValueError(
-            f"model {model} is a local model, but engine {engine.kind} uses {engine.model}; "
-            "remove teacher.model"
-        )
-
-
-def check_probabilities(
-    engine: Backend, logprobs: Mapping[str, int | None], stored: Sequence[str]
-) -> None:
-    """Raises ValueError if token probabilities are needed and the engine returns only text.
-
-    `logprobs`: section of the settings → its `sampling.logprobs`; `stored`: names of the students
-    that learn stored probabilities.
-    """
-    if engine.gives_tokens:
-        return
-    way_out = "same_tokenizer: true if vLLM serves a model with the base's tokenizer"
-    if stored:
-        raise ValueError(
-            f"student {stored[0]}: kl with teacher: stored needs probabilities of the base's "
-            f"tokens, but teacher.engine {engine.kind} returns text; set teacher: adapter_off, or "
-            f"{way_out}"
-        )
-    for section, count in logprobs.items():
-        if count is not None:
-            raise ValueError(
-                f"{section}.sampling.logprobs {count}: teacher.engine {engine.kind} returns text; "
-                f"set it to null, or {way_out}"
-            )

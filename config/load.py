@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -85,22 +85,12 @@ def validated(model: type[_Model], values: Any, where: str) -> _Model:
 
 def _unknown(path: str, model: type[BaseModel]) -> str:
     key = path.rsplit(".", 1)[-1]
-    similar = difflib.get_close_matches(key, sorted(_keys(model, set())), n=1)
+    schema = model.model_json_schema()
+    nested = [schema, *schema.get("$defs", {}).values()]
+    known = sorted({name for part in nested for name in part.get("properties", ())})
+    similar = difflib.get_close_matches(key, known, n=1)
     way_out = f"did you mean {similar[0]!r}?" if similar else "remove it"
     return f"unknown setting {path!r}; {way_out}"
-
-
-def _keys(model: Any, visited: set[Any]) -> set[str]:
-    """All field names of a model and of the models nested in it."""
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        if model in visited:
-            return set()
-        visited.add(model)
-        fields = model.model_fields
-        nested = [_keys(field.annotation, visited) for field in fields.values()]
-        aliases = {field.alias for field in fields.values() if field.alias}
-        return set(fields).union(aliases, *nested)
-    return set().union(*(_keys(part, visited) for part in get_args(model)))
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

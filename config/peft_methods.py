@@ -1,4 +1,4 @@
-"""How a student differs from its base: one class per method, with the fields of that method alone.
+"""How a student differs from its base: one class per family of methods, with its fields alone.
 
 A class also says how its trained weights are served, so that impossible combinations are refused
 when the settings are read.
@@ -17,10 +17,9 @@ Served = Literal["adapter", "folded", "live"]
 MAX_RANK = 512  # of the adapters that vLLM serves
 
 
-class LowRank(Settings):
-    """Fields of all low-rank adapters."""
+class LoraMethod(Settings):
+    """Low-rank adapters on linear layers (Hu et al., arXiv 2106.09685), and their variants."""
 
-    served: ClassVar[Served] = "adapter"
     adapter_off: ClassVar[bool] = True  # whether disabling the adapter gives the untouched base
 
     rank: PositiveInt = 32
@@ -28,44 +27,25 @@ class LowRank(Settings):
     dropout: Fraction = 0.0
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"  # names of linear layers
     init: Literal["zero", "gaussian"] = "zero"  # of A: Kaiming-uniform or Gaussian; B starts at 0
+    # rslora: scaled by alpha / √rank (Kalajdzievski, arXiv 2312.03732) · dora: on the direction of
+    # the weights, with a trained magnitude (Liu, arXiv 2402.09353) · qlora: on a base in 4 bits
+    # (nf4; Dettmers et al., arXiv 2305.14314), needs CUDA; it is served and scored on the base in
+    # bfloat16, not on the 4-bit base of its training
+    kind: Literal["lora", "rslora", "dora", "qlora"] = "lora"
+
+    @property
+    def served(self) -> Served:
+        """How the weights are served. vLLM serves neither DoRA nor a rank above its limit."""
+        return "folded" if self.kind == "dora" or self.rank > MAX_RANK else "adapter"
 
     @model_validator(mode="after")
-    def _spares_the_head(self) -> "LowRank":
+    def _spares_the_head(self) -> "LoraMethod":
         if self.targets != "all-linear" and "lm_head" in self.targets:
             raise ValueError(
                 "targets: lm_head cannot be adapted: the loss projects to the vocabulary with the "
                 "base's head; leave it out"
             )
         return self
-
-
-class LoraMethod(LowRank):
-    """Low-rank adapters on every linear layer (Hu et al., arXiv 2106.09685)."""
-
-    kind: Literal["lora"] = "lora"
-
-
-class RsLoraMethod(LowRank):
-    """LoRA scaled by alpha / √rank (Kalajdzievski, arXiv 2312.03732)."""
-
-    kind: Literal["rslora"] = "rslora"
-
-
-class DoraMethod(LowRank):
-    """LoRA on the direction of the weights, with a trained magnitude (Liu, arXiv 2402.09353)."""
-
-    served: ClassVar[Served] = "folded"
-
-    kind: Literal["dora"] = "dora"
-
-
-class QloraMethod(LowRank):
-    """LoRA on a base in 4 bits, nf4 (Dettmers et al., arXiv 2305.14314); needs CUDA.
-
-    It is served and scored on the base in bfloat16, not on the 4-bit base of its training.
-    """
-
-    kind: Literal["qlora"] = "qlora"
 
 
 class Ia3Method(Settings):
@@ -119,22 +99,7 @@ class FullMethod(Settings):
 
 
 Method = Annotated[
-    LoraMethod
-    | RsLoraMethod
-    | DoraMethod
-    | QloraMethod
-    | Ia3Method
-    | PTuningMethod
-    | PromptTuningMethod
-    | PrefixTuningMethod
-    | FullMethod,
+    LoraMethod | Ia3Method | PTuningMethod | PromptTuningMethod | PrefixTuningMethod | FullMethod,
     Field(discriminator="kind"),
     usual_kind("lora"),
 ]
-
-
-def served_as(method: Method) -> Served:
-    """How the trained weights are served. Adapters of a rank above vLLM's limit are folded."""
-    if isinstance(method, LowRank) and method.rank > MAX_RANK:
-        return "folded"
-    return method.served

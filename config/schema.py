@@ -9,11 +9,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from config.backends import check_probabilities
 from config.generation import ModelSettings, PredictSettings
 from config.judging import JudgeSettings
 from config.log_formats import DataSettings
-from config.peft_methods import MAX_RANK, LowRank
+from config.peft_methods import MAX_RANK, LoraMethod
 from config.search_space import SearchSettings
 from config.settings import Settings
 from config.teaching import ProbeSettings, TeacherSettings
@@ -52,24 +51,31 @@ class Config(Settings):
         names = [student.name for student in self.students]
         if len(set(names)) != len(names):
             raise ValueError(f"students: names must differ, but are {names}")
-        if "base" in names:
-            raise ValueError(
-                "students: `base` is the name of the untrained arm; rename the student"
-            )
-        if "search" in names:
-            raise ValueError(
-                "students: `search` is the name of the search's folder; rename the student"
-            )
+        reserved = {"base": "the untrained arm", "search": "the search's folder"}
+        for name, owner in reserved.items():
+            if name in names:
+                raise ValueError(f"students: `{name}` is the name of {owner}; rename the student")
         return self
 
     @model_validator(mode="after")
     def _engine_returns_logprobs(self) -> "Config":
-        logprobs = {
-            "teacher": self.teacher.sampling.logprobs,
-            "predict": self.predict.sampling.logprobs,
-        }
-        stored = [student.name for student in self.students if student.needs_stored_logprobs]
-        check_probabilities(self.teacher.engine, logprobs, stored)
+        engine = self.teacher.engine
+        if engine.gives_tokens:
+            return self
+        way_out = "same_tokenizer: true if vLLM serves a model with the base's tokenizer"
+        for student in self.students:
+            if student.needs_stored_logprobs:
+                raise ValueError(
+                    f"student {student.name}: kl with teacher: stored needs probabilities of the "
+                    f"base's tokens, but teacher.engine {engine.kind} returns text; set teacher: "
+                    f"adapter_off, or {way_out}"
+                )
+        for section, settings in (("teacher", self.teacher), ("predict", self.predict)):
+            if settings.sampling.logprobs is not None:
+                raise ValueError(
+                    f"{section}.sampling.logprobs {settings.sampling.logprobs}: teacher.engine "
+                    f"{engine.kind} returns text; set it to null, or {way_out}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -128,13 +134,13 @@ def _check_served(student: StudentSettings, predict: PredictSettings) -> None:
         )
     if predict.serve != "adapter":
         return
+    if isinstance(method, LoraMethod) and method.rank > MAX_RANK:
+        raise ValueError(
+            f"student {student.name}: rank {method.rank} is above {MAX_RANK}, the largest adapter "
+            "rank of vLLM; lower it, or set predict.serve: auto"
+        )
     if method.served != "adapter":
         raise ValueError(
             f"student {student.name}: vLLM cannot serve {method.kind} as an adapter; use lora, "
             "rslora or qlora, or predict.serve: auto"
-        )
-    if isinstance(method, LowRank) and method.rank > MAX_RANK:
-        raise ValueError(
-            f"student {student.name}: rank {method.rank} is above {MAX_RANK}, the largest adapter "
-            "rank of vLLM; lower it, or set predict.serve: auto"
         )

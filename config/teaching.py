@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from config.backends import Backend, VllmBackend, check_model
+from config.backends import Backend, RemoteBackend, VllmBackend
 from config.generation import SamplingSettings
 from config.settings import Settings
 
@@ -26,12 +26,12 @@ class TeacherSettings(Settings):
     repair: bool = False
 
     @model_validator(mode="after")
-    def _local_model_has_local_engine(self) -> "TeacherSettings":
-        check_model(self.model, self.engine)
-        return self
-
-    @model_validator(mode="after")
-    def _repair_needs_rounds(self) -> "TeacherSettings":
+    def _suits_the_engine(self) -> "TeacherSettings":
+        if self.model is not None and isinstance(self.engine, RemoteBackend):
+            raise ValueError(
+                f"model {self.model} is a local model, but engine {self.engine.kind} uses "
+                f"{self.engine.model}; remove teacher.model"
+            )
         if self.repair and self.engine.kind == "batch":
             raise ValueError(
                 "teacher.repair: batch files are sent before any answer can be repaired; "

@@ -13,15 +13,16 @@ Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not f
 class Answer(Record):
     """One sampled answer, or the record that the row's prompt does not fit."""
 
-    key: str  # hash of everything that determines the answer; its top logprobs have the same key
+    # hash of everything that determines the answer; its top logprobs have the same key
+    key: str = ""  # "": no engine sampled the text
     arm: str
     row: str
-    sample: int  # 0 … n−1
+    sample: int = 0  # 0 … n−1
     text: str
     token_ids: tuple[int, ...] = ()
-    finish: Finish
-    seed: int
-    prompt_tokens: int
+    finish: Finish = "stop"
+    seed: int = 0
+    prompt_tokens: int = 0
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
     dropped: int = 0  # last passages of the row, not shown because they do not fit
     order: tuple[int, ...] | None = None  # of the worked examples, when shuffled
@@ -40,16 +41,7 @@ class Answer(Record):
 def logged_answers(row: Row) -> list[Answer]:
     """The row's logged answers, one arm per logged system: what users get today."""
     return [
-        Answer(
-            key="",
-            arm=f"logged/{system}",
-            row=row.id,
-            sample=0,
-            text=text,
-            finish="stop",
-            seed=0,
-            prompt_tokens=0,
-        )
+        Answer(arm=f"logged/{system}", row=row.id, text=text)
         for system, text in row.answers.items()
     ]
 

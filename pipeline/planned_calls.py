@@ -78,14 +78,15 @@ def plan_judging(
 ) -> Plan:
     """The most calls that judging every arm of these splits can make. Asks and writes nothing.
 
-    `rows` have only the passages that fit. Placeholder answers stand in for the arms'.
+    `rows` have only the passages that fit. Unique placeholders of the maximum length stand in for
+    the arms' answers.
     Fewer calls are made where a rule does not apply, where an answer is empty or its prompt does
     not fit, and where two arms give the same answer.
     """
     prompt, rules = load_prompt(config.prompt, Path())
     length = config.predict.sampling.max_tokens * BYTES_PER_TOKEN
     pairs = [
-        (row, _placeholder_answer(arm, row, length))
+        (row, Answer(arm=arm, row=row.id, text=f"{arm} {row.id} ".ljust(length, "x")))
         for split in rows
         for row in rows[split]
         for arm in expected_arms(config, split)
@@ -109,17 +110,3 @@ def expected_arms(config: Config, split: JudgedSplit) -> list[str]:
         return judged("base") + judged(*students)[:1]
     prompted = judged(*(f"{arm}+prompt" for arm in students))[:1]
     return judged("base", "teacher", *students) + prompted
-
-
-def _placeholder_answer(arm: str, row: Row, length: int) -> Answer:
-    """A unique answer of the maximum length, in characters."""
-    return Answer(
-        key="",
-        arm=arm,
-        row=row.id,
-        sample=0,
-        text=f"{arm} {row.id} ".ljust(length, "x"),
-        finish="stop",
-        seed=0,
-        prompt_tokens=0,
-    )

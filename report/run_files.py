@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from config.errors import DataError
-from config.peft_methods import Served, served_as
+from config.peft_methods import Served
 from config.schema import Config
 from data.answers import Answer, read_answers
 from data.jsonl import read_records
@@ -211,7 +211,7 @@ def _saved(config: Config, run: RunPaths, choice: StudentChoice | None) -> Saved
     values = _read(adapter / "adapter_config.json", dict[str, Any]) or {}
     if method is None or not (values or (merged / "config.json").exists()):
         return None
-    served = served_as(method)
+    served = method.served
     base = str(values.get("base_model_name_or_path", config.model.name))
     path = merged if served == "folded" else adapter
     return SavedStudent(method.kind, served, path, base, values.get("r"))

@@ -76,12 +76,12 @@ def _max_lora_rank(config: "Config") -> int:
 
     With 0 vLLM serves no adapters, and every student is merged into the weights.
     """
-    from config.peft_methods import LowRank, served_as
+    from config.peft_methods import LoraMethod
 
     methods = [student.method for student in config.students]
-    if any(served_as(method) == "folded" for method in methods):
+    if any(method.served == "folded" for method in methods):
         return 0
-    return max((method.rank for method in methods if isinstance(method, LowRank)), default=0)
+    return max((method.rank for method in methods if isinstance(method, LoraMethod)), default=0)
 
 
 if __name__ == "__main__":

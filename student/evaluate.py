@@ -73,14 +73,10 @@ def adherence(
 def _answer(builder: RequestBuilder, row: Row, ids: list[int], max_tokens: int) -> Answer:
     text = builder.renderer.tokenizer.decode(ids, skip_special_tokens=True)
     return Answer(
-        key="",  # never stored
         arm="student",
         row=row.id,
-        sample=0,
         text=str(text).strip(),
         token_ids=tuple(ids),
         finish="length" if len(ids) >= max_tokens else "stop",
-        seed=0,
-        prompt_tokens=0,
         dropped=builder.fit_contexts(row).dropped,
     )

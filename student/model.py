@@ -12,16 +12,13 @@ import torch
 
 from config.errors import ConfigError, SetupError
 from config.peft_methods import (
-    DoraMethod,
     FullMethod,
     Ia3Method,
-    LowRank,
+    LoraMethod,
     Method,
     PrefixTuningMethod,
     PromptTuningMethod,
     PTuningMethod,
-    QloraMethod,
-    RsLoraMethod,
 )
 from engine.models import TorchModel, load_base
 from student.distributed import load_sharded
@@ -47,7 +44,7 @@ def load_student(
         return load_sharded(resolved)
     from peft import get_peft_model
 
-    base = _load_4bit(resolved) if isinstance(method, QloraMethod) else load_base(resolved)
+    base = _load_4bit(resolved) if method.kind == "qlora" else load_base(resolved)
     _check_targets(base, method)
     torch.manual_seed(seed)
     width = base.get_input_embeddings().embedding_dim
@@ -90,7 +87,7 @@ def _check_targets(base: Any, method: Method) -> None:
     targets: tuple[str, ...] = ()
     if isinstance(method, Ia3Method):
         targets = _IA3_TARGETS
-    elif isinstance(method, LowRank) and method.targets != "all-linear":
+    elif isinstance(method, LoraMethod) and method.targets != "all-linear":
         targets = method.targets
     layers = [
         f".{name}"
@@ -114,15 +111,15 @@ def _peft_config(method: Method, width: int) -> Any:
 
     task = "CAUSAL_LM"
     match method:
-        case LowRank(targets=targets):
+        case LoraMethod(targets=targets):
             return peft.LoraConfig(
                 r=method.rank,
                 lora_alpha=method.alpha,
                 lora_dropout=method.dropout,
                 target_modules=targets if targets == "all-linear" else list(targets),
                 init_lora_weights=True if method.init == "zero" else method.init,
-                use_rslora=isinstance(method, RsLoraMethod),
-                use_dora=isinstance(method, DoraMethod),
+                use_rslora=method.kind == "rslora",
+                use_dora=method.kind == "dora",
                 task_type=task,
             )
         case Ia3Method():

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from config.peft_methods import served_as
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import read_answers
@@ -65,7 +64,7 @@ class Predictor:
 
     def adapter(self, student: StudentSettings) -> Adapter:
         """The trained adapter of a student. Raises DataError when it is not trained."""
-        folder, served = self.run.student(student.name), served_as(student.method)
+        folder, served = self.run.student(student.name), student.method.served
         sha256 = read_result(folder).adapter_sha256
         return Adapter(student.name, folder / "adapter", sha256, served)
 

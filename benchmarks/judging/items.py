@@ -54,9 +54,7 @@ def _all_items() -> Iterator[Item]:
 
 
 def _answer(row: Row, arm: str, text: str) -> Answer:
-    return Answer(
-        key="", arm=arm, row=row.id, sample=0, text=text, finish="stop", seed=0, prompt_tokens=0
-    )
+    return Answer(arm=arm, row=row.id, text=text)
 
 
 def write_items(path: Path, items: list[Item]) -> None:

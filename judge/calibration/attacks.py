@@ -43,16 +43,7 @@ class Attack(Settings):
 
     def answer(self, row: Row) -> Answer:
         """The attack as an answer to a row; an absent text becomes an empty one, as in replies."""
-        return Answer(
-            key="",
-            arm=f"attack/{self.id}",
-            row=row.id,
-            sample=0,
-            text=self.text or "",
-            finish="stop",
-            seed=0,
-            prompt_tokens=0,
-        )
+        return Answer(arm=f"attack/{self.id}", row=row.id, text=self.text or "")
 
 
 class AttackTally(Record):

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from config.load import validated
 from config.objectives import Objective
-from config.peft_methods import LowRank, Method
+from config.peft_methods import LoraMethod, Method
 from config.schema import Config
 from config.search_space import SearchSettings
 from data.records import digest
@@ -101,7 +101,7 @@ def trial_config(config: Config, settings: TrialSettings) -> Config:
 
 def _with_rank(trial: Trial, search: SearchSettings, method: Method) -> dict[str, Any]:
     values = method.model_dump(mode="json")
-    if search.rank and isinstance(method, LowRank):
+    if search.rank and isinstance(method, LoraMethod):
         rank = _choice(trial, "rank", search.rank, method.rank)
         values |= {"rank": rank, "alpha": method.alpha * rank / method.rank}
     return values

@@ -6,7 +6,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.load import load_config
-from config.peft_methods import DoraMethod, LoraMethod, PrefixTuningMethod, served_as
+from config.peft_methods import LoraMethod, PrefixTuningMethod
 
 DEMO = Path(__file__).parents[2] / "config/demo.yaml"
 METHOD = "students.0.method={kind: %s}"
@@ -82,7 +82,7 @@ def test_what_can_work_is_taken(overrides: list[str]) -> None:
 
 def test_an_adapter_that_vllm_does_not_take_is_folded() -> None:
     """vLLM serves rank 512 at most."""
-    assert served_as(LoraMethod(rank=512)) == "adapter"
-    assert served_as(LoraMethod(rank=513)) == "folded"
-    assert served_as(DoraMethod(rank=8)) == "folded"
-    assert served_as(PrefixTuningMethod()) == "live"
+    assert LoraMethod(rank=512).served == "adapter"
+    assert LoraMethod(rank=513).served == "folded"
+    assert LoraMethod(kind="dora", rank=8).served == "folded"
+    assert PrefixTuningMethod().served == "live"

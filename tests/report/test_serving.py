@@ -4,7 +4,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from config.peft_methods import DoraMethod, FullMethod, Method, PTuningMethod
+from config.peft_methods import FullMethod, LoraMethod, Method, PTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
 from data.atomic_write import write_text
@@ -25,7 +25,7 @@ def run_with(root: Path, method: Method) -> Config:
 
 def test_merged_weights_are_served_as_a_model(tmp_path: Path) -> None:
     """No base and no adapter beside it: vLLM knows neither DoRA nor a whole student."""
-    config = run_with(tmp_path, DoraMethod())
+    config = run_with(tmp_path, LoraMethod(kind="dora"))
     merged = RunPaths.of(config).best / "merged"
     write_text(merged / "config.json", "{}")
     material = read_run(config)

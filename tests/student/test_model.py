@@ -17,7 +17,6 @@ from config.peft_methods import (
     LoraMethod,
     PrefixTuningMethod,
     PromptTuningMethod,
-    QloraMethod,
 )
 from engine.hf_generation import greedy_answers
 from engine.models import load_base
@@ -159,14 +158,14 @@ def test_targets_that_name_no_layer_are_refused(small: str) -> None:
 def test_qlora_without_a_gpu_says_what_is_missing(small: str) -> None:
     """One line, before anything is loaded."""
     with pytest.raises(SetupError, match=r"method qlora needs a CUDA .* or use method lora"):
-        load_student(small, QloraMethod(), 0)
+        load_student(small, LoraMethod(kind="qlora"), 0)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu(), reason="bitsandbytes needs CUDA here")
 def test_qlora_is_served_as_trained(small: str, tmp_path: Path) -> None:
     """Its adapter in a fresh 4-bit base is the trained model, up to the order of summation."""
-    method = QloraMethod(rank=4, alpha=8)
+    method = LoraMethod(kind="qlora", rank=4, alpha=8)
     student = load_student(small, method, 0)
     assert student.get_base_model().is_loaded_in_4bit
     before = answer_logprobs(student)

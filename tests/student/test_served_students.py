@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from config.generation import SamplingSettings
-from config.peft_methods import served_as
 from config.training import StudentSettings
 from data.run_paths import RunPaths
 from engine.base import Adapter, Completion, make_request, score_request
@@ -56,7 +55,7 @@ def test_vllm_answers_as_the_trained_model(
     By their mean, as in tests/engine/test_vllm_engine.py; and they are not the base's answers.
     """
     student = learn(name)
-    adapter = Adapter(name, student.served, student.sha256, served_as(student.method))
+    adapter = Adapter(name, student.served, student.sha256, student.method.served)
     found = answered(vllm, adapter)
     assert surprise(student.model, found) < ROUNDING
     assert surprise(load_base(small), found) > 10 * ROUNDING

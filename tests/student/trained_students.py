@@ -9,7 +9,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from config.peft_methods import (
-    DoraMethod,
     FullMethod,
     Ia3Method,
     LoraMethod,
@@ -17,7 +16,6 @@ from config.peft_methods import (
     PrefixTuningMethod,
     PromptTuningMethod,
     PTuningMethod,
-    RsLoraMethod,
 )
 from engine.models import load_base, load_tokenizer, resolve_model
 from engine.precision import has_bfloat16
@@ -39,8 +37,8 @@ SMALL = {"rank": 4, "alpha": 8}
 # name → method, learning rate of the steps
 METHODS: dict[str, tuple[Method, float]] = {
     "lora": (LoraMethod(**SMALL), 1e-2),
-    "rslora": (RsLoraMethod(**SMALL), 1e-2),
-    "dora": (DoraMethod(**SMALL), 1e-2),
+    "rslora": (LoraMethod(kind="rslora", **SMALL), 1e-2),
+    "dora": (LoraMethod(kind="dora", **SMALL), 1e-2),
     "ia3": (Ia3Method(), 1e-1),
     "p_tuning": (PTuningMethod(virtual_tokens=8, encoder_width=64), 1e-2),
     "prompt_tuning": (PromptTuningMethod(virtual_tokens=8), 1e-1),
