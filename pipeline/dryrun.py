@@ -1,16 +1,29 @@
-"""The dry run: rows, token lengths, truncation, calls and tokens, without asking a model."""
+"""The dry run: rows, token lengths, truncation, and the most calls and tokens that a run needs.
 
-from collections.abc import Sequence
+No model is asked.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import yaml
 
+from config.judging import ServerSettings
 from config.schema import Config
+from data.answers import Answer
 from data.prepare import DataQuality, PreparedSplits, prepare_splits
 from data.rows import Row
-from data.run_paths import Split
+from data.run_paths import RunPaths, Split
 from engine.request_builder import RequestBuilder, View
-from pipeline.planned_calls import planned_calls
+from judge.checks.applicability import by_model
+from judge.inputs import JudgedSplit
+from judge.judging_server import configured_server
+from judge.labels import best_by_row
+from judge.llm.dry_run import Plan
+from judge.llm.judge import LlmJudge
+from judge.llm.request import BYTES_PER_TOKEN
+from prompts.prompt_file import load_prompt
 from teacher.probes.build import build_probes
 from teacher.probes.candidates import load_probe_sources
 
@@ -41,7 +54,7 @@ def dry_run(config: Config) -> str:
     lines += _removed(prepared.quality)
     for view, values in lengths.items():
         lines += ["", f"tokens of the {view} view", *_histogram(values)]
-    lines += ["", *planned_calls(builder, splits)]
+    lines += ["", *_planned_calls(builder, splits)]
     return "\n".join(lines)
 
 
@@ -94,3 +107,87 @@ def _removed(quality: DataQuality) -> list[str]:
         for record in quality.quarantined
     ]
     return lines
+
+
+def _planned_calls(builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]]) -> list[str]:
+    """Lines on calls and tokens of teacher, students and judge, each an upper bound."""
+    config = builder.config
+    teacher, students = config.teacher, len(config.students)
+    train, val, hidden = (len(splits[name]) for name in get_args(Split))
+    val_sampled = min(val, config.predict.eval_rows)
+    per_row = teacher.candidates + teacher.repair
+    candidates = per_row * (train + val_sampled)
+    prompt_tokens = per_row * sum(
+        len(builder.view_ids(row, View(prompted=True)))
+        for row in (*splits["train"], *splits["val"][:val_sampled])
+    )
+    # val: base, teacher, best student with the prompt, students · hidden: base, best · train: base
+    greedy = val * (3 + students) + 2 * hidden + train
+    # scored by base, best student with the prompt, students, and a teacher that can
+    scored = (2 + students + teacher.engine.scores) * sum(
+        map(len, best_by_row(splits["val"]).values())
+    )
+    answer_tokens = (
+        candidates * teacher.sampling.max_tokens + greedy * config.predict.sampling.max_tokens
+    )
+    judging_of_candidates, judging_of_arms = [], ["judge: 0 calls"]
+    if teacher.score_with_llm:
+        verdicts = (candidates + train) * sum(map(by_model, builder.rules.scored_rules()))
+        judging_of_candidates = [f"judge, of candidates: {verdicts} verdicts at most"]
+    server = configured_server(config)
+    if server is not None:
+        rows: dict[JudgedSplit, list[Row]] = {
+            split: [builder.fit_contexts(row).apply(row) for row in splits[split]]
+            for split in get_args(JudgedSplit)
+        }
+        plan = plan_judging(config, server, rows)
+        judging_of_arms = plan.summary(server.price_per_million)
+    return [
+        f"candidates: {candidates} calls at most, {prompt_tokens} prompt tokens before prefix "
+        "caching",
+        f"arms on val and hidden, the base on train: {greedy} calls",
+        f"likelihood of val's best logged answers: {scored} calls, no answer tokens",
+        f"answer tokens: {answer_tokens} at most",
+        *judging_of_candidates,
+        f"training: {students} students on at most {teacher.max_selected * train} answers each",
+        *judging_of_arms,
+    ]
+
+
+def plan_judging(
+    config: Config, server: ServerSettings, rows: Mapping[JudgedSplit, Sequence[Row]]
+) -> Plan:
+    """The most calls that judging every arm of these splits can make. Asks and writes nothing.
+
+    `rows` have only the passages that fit. Unique placeholders of the maximum length stand in for
+    the arms' answers.
+    Fewer calls are made where a rule does not apply, where an answer is empty or its prompt does
+    not fit, and where two arms give the same answer.
+    """
+    prompt, rules = load_prompt(config.prompt, Path())
+    length = config.predict.sampling.max_tokens * BYTES_PER_TOKEN
+    pairs = [
+        (row, Answer(arm=arm, row=row.id, text=f"{arm} {row.id} ".ljust(length, "x")))
+        for split in rows
+        for row in rows[split]
+        for arm in expected_arms(config, split)
+    ]
+    judge = LlmJudge(server, config.judge, rules, prompt, RunPaths.of(config).judge_calls)
+    return judge.plan(pairs)
+
+
+def expected_arms(config: Config, split: JudgedSplit) -> list[str]:
+    """The arms that will answer a split and that the model judges by the settings.
+
+    The best student is not known yet: the first that the model judges stands in.
+    """
+    judged_arms = config.judge.arms
+    students = [f"student/{student.name}" for student in config.students]
+
+    def judged(*arms: str) -> list[str]:
+        return [arm for arm in arms if judged_arms is None or arm in judged_arms]
+
+    if split == "hidden":
+        return judged("base") + judged(*students)[:1]
+    prompted = judged(*(f"{arm}+prompt" for arm in students))[:1]
+    return judged("base", "teacher", *students) + prompted

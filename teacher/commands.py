@@ -1,38 +1,35 @@
-"""The actions of `python -m teacher`: each runs one step and prints its summary.
-
-Heavy imports are inside the actions, so that none waits for packages that only others need.
-"""
+"""The actions of `python -m teacher`: each runs one step and prints its summary."""
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from config.schema import Config
+from data.atomic_write import write_text
+from data.jsonl import write_records
 from data.run_paths import RunPaths
 from data.shards import UNSHARDED, parse_shard
-
-if TYPE_CHECKING:
-    from teacher.audit import RuleAudit
-    from teacher.generate import TeacherModels
+from engine.vllm_engine import VllmEngine
+from judge.judging_server import judging_server
+from prompts.prompt_file import load_prompt
+from teacher.audit import RuleAudit, audit
+from teacher.generate import TeacherModels, generate
+from teacher.merge_shards import merge_shards
+from teacher.prepare_batch import prepare_batch
+from teacher.probes.build import build_probes, probe_summary
+from teacher.probes.candidates import load_probe_sources
+from teacher.probes.coverage import coverage
+from teacher.probes.generate_questions import generate_questions
+from teacher.rejection_sampling import select_all
+from teacher.scoring import stored_candidates
 
 
 def run_probes(config: Config, accept_changes: bool) -> None:
     """Makes the probes and prints the coverage of each rule."""
-    from data.atomic_write import write_text
-    from data.jsonl import write_records
-    from prompts.prompt_file import load_prompt
-    from teacher.probes.build import build_probes, probe_summary
-    from teacher.probes.candidates import load_probe_sources
-    from teacher.probes.coverage import coverage
-
     run, (prompt, rules) = RunPaths.of(config), load_prompt(config.prompt, Path())
     train = run.rows("train")
     sources = load_probe_sources(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
     generated: dict[str, list[str]] = {}
     if config.probes is not None and config.probes.generate_questions:
-        from engine.vllm_engine import VllmEngine
-        from teacher.probes.generate_questions import generate_questions
-
         engine = VllmEngine(config.model.name, config.model.max_length)
         try:
             generated = generate_questions(config, sources.bank, engine, accept_changes)
@@ -45,12 +42,9 @@ def run_probes(config: Config, accept_changes: bool) -> None:
 
 
 def run_generate(
-    config: Config, models: "TeacherModels", accept_changes: bool, shard_name: str | None
+    config: Config, models: TeacherModels, accept_changes: bool, shard_name: str | None
 ) -> None:
     """Samples all arms of the teacher; `shard_name`: I/N, or None for all rows."""
-    from judge.judging_server import judging_server
-    from teacher.generate import generate
-
     shard = UNSHARDED if shard_name is None else parse_shard(shard_name)
     try:
         with judging_server(config) if config.teacher.score_with_llm else nullcontext() as judge:
@@ -66,8 +60,6 @@ def run_generate(
 
 def run_merge(config: Config, identity: str) -> None:
     """Joins the shards; `identity`: of the engine that answered."""
-    from teacher.merge_shards import merge_shards
-
     for arm, summary in merge_shards(config, identity).items():
         print(
             f"{arm}: {summary.answers} answers from {summary.shards} shards, none missing; "
@@ -77,8 +69,6 @@ def run_merge(config: Config, identity: str) -> None:
 
 def run_prepare(config: Config) -> None:
     """Writes the batch files and prints their paths."""
-    from teacher.prepare_batch import prepare_batch
-
     batch = prepare_batch(config)
     print(
         f"{batch.requests} requests in {len(batch.files)} files, {batch.answered} are answered, "
@@ -90,11 +80,6 @@ def run_prepare(config: Config) -> None:
 
 def run_select(config: Config) -> None:
     """Selects the answers to learn, audits the candidates and prints the ceiling."""
-    from prompts.prompt_file import load_prompt
-    from teacher.audit import audit
-    from teacher.rejection_sampling import select_all
-    from teacher.scoring import stored_candidates
-
     prompt, rules = load_prompt(config.prompt, Path())
     candidates = stored_candidates(config, prompt, rules)
     selections = select_all(config, candidates)
@@ -112,7 +97,7 @@ def run_select(config: Config) -> None:
     print(f"ceiling, strict on train by the {by}: {_ceiling(strict, config.teacher.candidates)}")
 
 
-def _ceiling(strict: "RuleAudit", candidates: int) -> str:
+def _ceiling(strict: RuleAudit, candidates: int) -> str:
     shares = {
         "base without the prompt": strict.base,
         "first candidate": strict.first,

@@ -7,7 +7,6 @@ Files at the final places stay unchanged until all arms are proven.
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,13 +89,10 @@ def merge_shards(config: Config, identity: str) -> dict[str, MergeSummary]:
     }
 
 
-def _files(path: Path) -> tuple[Path, ...]:
-    return path, top_logprobs_path(path), fingerprint_path(path), verdicts_path(path)
-
-
 def _move(merged: Path, path: Path) -> None:
     with lock_file(path):
-        for source, target in zip(_files(merged), _files(path), strict=True):
+        for file_path in (Path, top_logprobs_path, fingerprint_path, verdicts_path):
+            source, target = file_path(merged), file_path(path)
             if source.exists():
                 source.replace(target)
             else:
@@ -118,51 +114,45 @@ def _join(paths: list[Path], merged: Path) -> int:
     for path, fingerprint in zip(paths, fingerprints, strict=True):
         if fingerprint != fingerprints[0]:
             raise DataError(f"{path}: was made with other settings than {paths[0]}; make it again")
-    joiner = _ShardJoiner(len(paths))
-    replace_file(merged, joiner.lines(paths), sum(path.stat().st_size for path in paths))
+    replace_file(merged, _joined(paths), sum(path.stat().st_size for path in paths))
     check_fingerprint(fingerprint_path(merged), fingerprints[0], True)
     merge_top_logprobs([top_logprobs_path(path) for path in paths], top_logprobs_path(merged))
     verdicts = [path for path in map(verdicts_path, paths) if path.exists()]
     size = sum(path.stat().st_size for path in verdicts)
-    replace_file(verdicts_path(merged), (line for path in verdicts for line in _lines(path)), size)
-    return joiner.answers
+    replace_file(verdicts_path(merged), _lines(verdicts), size)
+    return sum(1 for _ in _lines([merged]))
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from (line for line in file if line.endswith(b"\n"))
+def _lines(paths: list[Path]) -> Iterator[bytes]:
+    """The whole lines of the files."""
+    for path in paths:
+        with path.open("rb") as file:
+            yield from (line for line in file if line.endswith(b"\n"))
 
 
-@dataclass
-class _ShardJoiner:
-    """Joins the answers of the shards, and checks that each is in its shard, once."""
+def _joined(paths: list[Path]) -> Iterator[bytes]:
+    """The lines of all shards; checks that each answer is in its shard, once.
 
-    count: int
-    answers: int = 0  # written
-    owners: set[int] = field(default_factory=set)  # hashes of row and sample
-    shards: dict[int, int] = field(default_factory=dict)  # hash of a request → first shard with it
-
-    def lines(self, paths: list[Path]) -> Iterator[bytes]:
-        """The lines of all shards. A request that several shards asked keeps its first answer; the
-        other rows get a copy of it, as in an undivided run."""
-        for number, path in enumerate(paths, 1):
-            for answer in read_records(path, Answer):
-                self._check(answer, number, path)
-                if self.shards.setdefault(hash(answer.key), number) == number:
-                    self.answers += 1
-                    yield answer.model_dump_json().encode() + b"\n"
-
-    def _check(self, answer: Answer, number: int, path: Path) -> None:
-        owner = hash((answer.row, answer.sample))
-        if owner in self.owners:
-            raise DataError(
-                f"{path}: row {answer.row}, answer {answer.sample} is there twice; run `python -m "
-                f"teacher CONFIG generate --shard {number}/{self.count}` again"
-            )
-        self.owners.add(owner)
-        home = shard_number(answer.row, self.count)
-        if home != number:
-            raise DataError(
-                f"{path}: row {answer.row} belongs to shard {home} of {self.count}; if the file "
-                "was renamed, remove it and generate that shard again"
-            )
+    A request that several shards asked keeps its first answer; the other rows get a copy of it, as
+    in an undivided run.
+    """
+    count = len(paths)
+    owners: set[int] = set()  # hashes of row and sample
+    first_shards: dict[int, int] = {}  # hash of a request → first shard with it
+    for number, path in enumerate(paths, 1):
+        for answer in read_records(path, Answer):
+            owner = hash((answer.row, answer.sample))
+            if owner in owners:
+                raise DataError(
+                    f"{path}: row {answer.row}, answer {answer.sample} is there twice; run "
+                    f"`python -m teacher CONFIG generate --shard {number}/{count}` again"
+                )
+            owners.add(owner)
+            home = shard_number(answer.row, count)
+            if home != number:
+                raise DataError(
+                    f"{path}: row {answer.row} belongs to shard {home} of {count}; if the file "
+                    "was renamed, remove it and generate that shard again"
+                )
+            if first_shards.setdefault(hash(answer.key), number) == number:
+                yield answer.model_dump_json().encode() + b"\n"

@@ -27,8 +27,19 @@ def repair_tasks(
 
     `candidates`: by row id.
     """
-    failed = [(row, best_failed(candidates[row.id])) for row in rows]
-    return [_task(builder, arm, row, best) for row, best in failed if best is not None]
+    teacher, template = builder.config.teacher, builder.renderer.template
+    tasks = []
+    for row in rows:
+        failed = best_failed(candidates[row.id])
+        if failed is None:
+            continue
+        view = View(prompted=True, order=failed.answer.order)
+        (task,) = builder.tasks(repair_arm(arm), [row], view, teacher.sampling, teacher.candidates)
+        messages = tuple(conversation(builder, row, failed))
+        ids, seed = template.prompt_ids(messages), task.request.seed
+        request = make_request(builder.identity, ids, teacher.sampling, seed, messages=messages)
+        tasks.append(replace(task, request=request))
+    return tasks
 
 
 def best_failed(candidates: Sequence[ScoredCandidate]) -> ScoredCandidate | None:
@@ -45,16 +56,6 @@ def best_failed(candidates: Sequence[ScoredCandidate]) -> ScoredCandidate | None
         and (candidate.rule_counts.must_broken or candidate.answer.finish == "length")
     ]
     return min(failed, key=lambda candidate: candidate.rank, default=None)
-
-
-def _task(builder: RequestBuilder, arm: str, row: Row, failed: ScoredCandidate) -> Task:
-    teacher, view = builder.config.teacher, View(prompted=True, order=failed.answer.order)
-    sample = teacher.candidates
-    (task,) = builder.tasks(repair_arm(arm), [row], view, teacher.sampling, sample)
-    messages = tuple(conversation(builder, row, failed))
-    ids, seed = builder.renderer.template.prompt_ids(messages), task.request.seed
-    request = make_request(builder.identity, ids, teacher.sampling, seed, messages=messages)
-    return replace(task, request=request)
 
 
 def conversation(builder: RequestBuilder, row: Row, failed: ScoredCandidate) -> list[Message]:
