@@ -9,7 +9,7 @@ from config.backends import OpenAiBackend
 from config.errors import SetupError, UnpromptedError
 from engine.base import Completion, Request
 from engine.openai_messages import ChatCodec, TokenCompletion, parse_token_completion
-from wire.client import Address, RetryPolicy, ServerClient
+from wire.client import RetryPolicy, ServerClient
 from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, Rejected
 
 _SETTING = "teacher.engine"
@@ -71,20 +71,10 @@ class OpenAiEngine:
         """Nothing to free: connections end with each run."""
 
     async def _open_clients(self) -> list[ServerClient[TokenCompletion]]:
-        addresses = [
-            Address(
-                _SETTING,
-                url,
-                self._settings.model,
-                self._settings.api_key_env,
-                self._settings.concurrency,
-                self._settings.timeout_s,
-            )
-            for url in self._settings.base_urls
-        ]
+        settings, policy = self._settings, self._retry_policy
         return [
-            ServerClient(address, self._retry_policy, parse_token_completion)
-            for address in addresses
+            ServerClient(_SETTING, url, settings, policy, parse_token_completion)
+            for url in settings.base_urls
         ]
 
     async def _complete(self, clients: _Clients, request: Request, number: int) -> Completion:

@@ -12,7 +12,7 @@ from judge.checks.applicability import needs_label
 from judge.format import format_difference, format_share
 from judge.inputs import JudgedSplit, llm_arms
 from judge.judging_server import configured_server, judging_server
-from judge.llm.budget import budget_of
+from judge.llm.budget import check_budget
 from judge.llm.reply_source import AskPolicy
 from judge.metrics.distribution_shift import distribution_shifts
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
@@ -47,7 +47,7 @@ def _with_budget(config: Config, arguments: argparse.Namespace) -> Config:
     options = {"max_calls": arguments.max_calls, "max_cost": arguments.max_cost}
     changes = {name: value for name, value in options.items() if value is not None}
     judge = validated(JudgeSettings, config.judge.model_dump() | changes, "judge")
-    budget_of(judge, configured_server(config))  # fails before the embedded model is started
+    check_budget(judge, configured_server(config))  # fails before the embedded model is started
     return config.model_copy(update={"judge": judge})
 
 

@@ -15,7 +15,9 @@ from typing import Generic, TypeVar
 import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
+from config.backends import OpenAiBackend
 from config.errors import SetupError
+from config.judging import ServerSettings
 from wire.completion import Unintelligible
 from wire.limiter import AdaptiveLimiter
 from wire.no_reply import (
@@ -38,21 +40,6 @@ _OVERFLOW = re.compile(
 _QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
 
 _R = TypeVar("_R")
-
-
-@dataclass(frozen=True)
-class Address:
-    """An OpenAI-compatible server and how it may be used."""
-
-    setting: str  # the setting that names the server, for error lines
-    base_url: str
-    model: str
-    api_key_env: str  # environment variable with the key
-    concurrency: int  # maximum of requests in flight
-    timeout_s: float
-
-    def __str__(self) -> str:
-        return f"{self.base_url}, model {self.model}"
 
 
 @dataclass(frozen=True)
@@ -81,17 +68,29 @@ class ServerClient(Generic[_R]):
     # 1.28 with openai over aiohttp; the limit is 1.15. Tenacity takes over after a failed attempt:
     # around every attempt it costs 0.1 ms more.
 
-    def __init__(self, address: Address, policy: RetryPolicy, read: Callable[[bytes], _R]) -> None:
-        """`read` parses a response's body, or raises Unintelligible."""
-        self.address = address
-        self.limiter = AdaptiveLimiter(address.concurrency)
+    def __init__(
+        self,
+        setting: str,
+        base_url: str,
+        server: ServerSettings | OpenAiBackend,
+        policy: RetryPolicy,
+        read: Callable[[bytes], _R],
+    ) -> None:
+        """`setting` names the server in error lines; `base_url` is one of the server's.
+
+        `read` parses a response's body, or raises Unintelligible.
+        """
+        self._name = f"{setting}: {base_url}, model {server.model}"
+        self._api_key_env = server.api_key_env
+        self._timeout_s = server.timeout_s
+        self.limiter = AdaptiveLimiter(server.concurrency)
         self._policy = policy
         self._read = read
         self._setup_error: SetupError | None = None  # repeated to every request after the first
         self._undelivered = 0  # the latest requests in a row
-        self._url = f"{address.base_url.rstrip('/')}/chat/completions"
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._session = aiohttp.ClientSession(
-            headers=_headers(address),
+            headers=_headers(server.api_key_env),
             connector=aiohttp.TCPConnector(
                 limit=0,  # the limiter limits
                 keepalive_timeout=_KEEPALIVE_S,
@@ -99,7 +98,7 @@ class ServerClient(Generic[_R]):
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=proxy_for(self._url),
-            timeout=aiohttp.ClientTimeout(total=address.timeout_s),
+            timeout=aiohttp.ClientTimeout(total=server.timeout_s),
         )
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type(_Transient),
@@ -161,7 +160,7 @@ class ServerClient(Generic[_R]):
                     raise self._http_error(response.status, text, retry_after)
                 reply = self._read(raw)
             except TimeoutError:
-                raise _Transient(f"no reply within {self.address.timeout_s:g} s") from None
+                raise _Transient(f"no reply within {self._timeout_s:g} s") from None
             except Unintelligible as error:
                 raise _Transient(str(error)) from None
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -200,13 +199,13 @@ class ServerClient(Generic[_R]):
         elif status in (402, 429):
             way_out = "the quota is spent; add to it, or take another server"
         else:
-            name = self.address.api_key_env
-            state = "is set" if os.environ.get(name) else "is not set"
-            way_out = f"the key was refused; {name} {state} in the environment"
-        return SetupError(f"{self.address.setting}: {self.address}: HTTP {status}: {way_out}")
+            key = self._api_key_env
+            state = "is set" if os.environ.get(key) else "is not set"
+            way_out = f"the key was refused; {key} {state} in the environment"
+        return SetupError(f"{self._name}: HTTP {status}: {way_out}")
 
 
-def _headers(address: Address) -> dict[str, str]:
+def _headers(api_key_env: str) -> dict[str, str]:
     """The openai client's headers, without its telemetry (x-stainless-*).
 
     Organisation, project and custom headers come from the openai client's environment variables.
@@ -214,7 +213,7 @@ def _headers(address: Address) -> dict[str, str]:
     headers = {
         "accept": "application/json",
         "content-type": "application/json",
-        "authorization": f"Bearer {os.environ.get(address.api_key_env) or 'none'}",
+        "authorization": f"Bearer {os.environ.get(api_key_env) or 'none'}",
         "openai-organization": os.environ.get("OPENAI_ORG_ID", ""),
         "openai-project": os.environ.get("OPENAI_PROJECT_ID", ""),
     }

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from config.judging import JudgeSettings, ServerSettings
 from judge.checks.text import language_of
 from judge.drafting.check_catalogue import check_kinds, rules_schema
-from judge.llm.budget import Usage, budget_of
+from judge.llm.budget import Usage, check_budget
 from judge.llm.fence import fenced_parts
 from judge.llm.output_mode import settle_mode
 from judge.llm.parse import Unreadable, read_object
@@ -51,8 +51,9 @@ async def request_rules(
 
     Raises SetupError when key, quota, address or model are wrong, or the server never replies.
     """
+    check_budget(settings, server)
     usage = Usage(server.price_per_million)
-    source = ServerOnly(server, retry, budget_of(settings, server), usage)
+    source = ServerOnly(server, retry, settings, usage)
     language = language_of(system)
     rules: list[Any] = []
     skipped: list[SkippedPart] = []

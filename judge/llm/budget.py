@@ -1,4 +1,4 @@
-"""The judge's budget, and its usage of a server."""
+"""The judge's usage of a server, and the check of its budget."""
 
 from dataclasses import dataclass
 
@@ -23,22 +23,10 @@ class Usage:
         return prices.cost(self.prompt_tokens, self.completion_tokens) if prices else None
 
 
-@dataclass(frozen=True)
-class Budget:
-    """The limits of a run; None: unlimited."""
-
-    calls: int | None = None
-    cost: float | None = None  # requests in flight when it is reached are still paid
-
-
-def budget_of(settings: JudgeSettings, server: ServerSettings | None) -> Budget:
-    """The budget in the settings.
-
-    Raises ConfigError when the cost is limited and the server has no prices.
-    """
+def check_budget(settings: JudgeSettings, server: ServerSettings | None) -> None:
+    """Raises ConfigError when the cost is limited and the server has no prices."""
     if settings.max_cost is not None and (server is None or server.price_per_million is None):
         raise ConfigError(
             f"judge.max_cost = {settings.max_cost:g}: the server has no prices; add "
             "judge.llm.price_per_million: {prompt: …, completion: …}, or limit --max-calls"
         )
-    return Budget(settings.max_calls, settings.max_cost)

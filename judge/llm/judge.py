@@ -25,20 +25,13 @@ from judge.checks.check import (
     verdict_on,
     verdict_without_check,
 )
-from judge.llm.budget import Usage, budget_of
+from judge.llm.budget import Usage, check_budget
 from judge.llm.cache import ReplyCache
 from judge.llm.dry_run import Plan
 from judge.llm.pool import map_concurrently
 from judge.llm.prompt import JudgePrompt, verdicts_prompt
 from judge.llm.reask import Ruling
-from judge.llm.reply_source import (
-    AskPolicy,
-    CacheOnly,
-    CacheThenServer,
-    CountOnly,
-    ReplySource,
-    ServerOnly,
-)
+from judge.llm.reply_source import AskPolicy, CacheOnly, CacheThenServer, ReplySource, ServerOnly
 from judge.llm.request import Body, Mode
 from judge.llm.session import JudgeSession
 from judge.verdict import Outcome, Verdict
@@ -80,11 +73,11 @@ class LlmJudge:
 
         Raises ConfigError when the cost is limited and the server has no prices.
         """
+        check_budget(settings, server)
         self._server = server
         self.model = server.model
         self.rules_per_call = settings.rules_per_call
         self._settings = settings
-        self._budget = budget_of(settings, server)
         self.language = rules.language
         self._context = check_context(rules, prompt)
         self._rules = [scored for scored in rules.scored_rules() if by_model(scored)]
@@ -132,13 +125,12 @@ class LlmJudge:
 
     def plan(self, pairs: AnswerPairs, asks: Literal["new", "missing"] = "new") -> Plan:
         """The calls that `verdicts` would make. Asks nothing and writes nothing."""
-        cache, counter = ReplyCache(self._cache_path, writable=False), CountOnly()
-        retry = counter if asks == "missing" else None
-        session = self._session(cache, CacheThenServer(cache, counter), retry)
+        cache, plan = ReplyCache(self._cache_path, writable=False), Plan()
+        retry = plan if asks == "missing" else None
+        session = self._session(cache, CacheThenServer(cache, plan), retry)
         work = partial(self._case_verdicts, session)
         asyncio.run(map_concurrently(self._cases(pairs), work, self._workers))
-        calls, tokens = counter.calls, (counter.prompt_tokens, counter.completion_tokens)
-        return Plan(calls["probe"] > 0, calls["applies"], calls["verdict"], *tokens)
+        return plan
 
     async def _map(
         self,
@@ -155,7 +147,7 @@ class LlmJudge:
             if asks == "none":
                 session = self._session(cache, CacheOnly(cache))
             else:
-                server = ServerOnly(self._server, self._policy, self._budget, self.usage, cache)
+                server = ServerOnly(self._server, self._policy, self._settings, self.usage, cache)
                 stack.push_async_callback(server.close)
                 retry = server if asks == "missing" else None
                 session = self._session(cache, CacheThenServer(cache, server), retry)
@@ -194,13 +186,11 @@ class LlmJudge:
         open_rules = [
             scored.rule for scored, verdict in zip(case.rules, verdicts, strict=True) if not verdict
         ]
-        rulings: list[Ruling] = []
         if open_rules:
             prompt = verdicts_prompt(open_rules, case.row, text, self.language)
-            rulings = await session.rulings(prompt)
-        remaining = iter(rulings)
+            rulings = iter(await session.rulings(prompt))
         return [
-            verdict or _verdict(case.answer, scored, next(remaining))
+            verdict or _verdict(case.answer, scored, next(rulings))
             for scored, verdict in zip(case.rules, verdicts, strict=True)
         ]
 

@@ -4,16 +4,18 @@ Long, because some servers that constrain short replies well drop the constraint
 on long input.
 """
 
+from contextlib import suppress
+
 from config.errors import SetupError
 from config.judging import ServerSettings
 from data.rows import Context, Row
 from judge.llm.parse import Unreadable, read_reply
 from judge.llm.prompt import VERDICTS, JudgePrompt, verdict_prompt
-from judge.llm.reply_source import NotAsked, ReplySource
+from judge.llm.reply_source import ReplySource
 from judge.llm.request import OUTPUT_MODES, JudgeRequest, Mode, RequestSettings, build_request
 from prompts.check_settings import LlmCheck
 from prompts.rules import Rule
-from wire.no_reply import ContextOverflow, NoReply, Rejected
+from wire.no_reply import ContextOverflow, Rejected, Undelivered
 
 _PASSAGE = "The reading room is open from nine to six, and the desk answers letters by noon. "
 _REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, then less for a small model
@@ -27,10 +29,10 @@ async def settle_mode(source: ReplySource, server: ServerSettings) -> Mode:
     """
     answered = False
     for mode in OUTPUT_MODES[:-1]:  # plain text needs no probe
-        supported, responded = await _probe(mode, source, server.model)
-        if supported:
-            return mode
-        answered = answered or responded
+        with suppress(Undelivered):
+            if await _supports(mode, source, server.model):
+                return mode
+            answered = True
     if not answered:
         raise SetupError(
             f"judge.llm: {server.base_url}, model {server.model} answers no request; "
@@ -39,24 +41,19 @@ async def settle_mode(source: ReplySource, server: ServerSettings) -> Mode:
     return "plain"
 
 
-async def _probe(mode: Mode, source: ReplySource, model: str) -> tuple[bool, bool]:
-    """Whether the server replied in this mode, and whether it responded at all."""
+async def _supports(mode: Mode, source: ReplySource, model: str) -> bool:
+    """Whether the server replies in this mode. Raises Undelivered and NotAsked."""
     for repeats in _REPEATS:
         request = probe_prompt(repeats).request(RequestSettings(mode, model, _MAX_TOKENS))
         try:
             reply = await source.reply(request._replace(stage="probe"))
-        except NotAsked:
-            raise
+            read_reply(reply.text, mode, VERDICTS)
         except ContextOverflow:
             continue  # a small model: try a shorter passage
-        except NoReply as error:
-            return False, isinstance(error, Rejected)
-        try:
-            read_reply(reply.text, mode, VERDICTS)
-        except Unreadable:
-            return False, True
-        return reply.finish == "stop", True
-    return False, True
+        except (Rejected, Unreadable):
+            return False
+        return reply.finish == "stop"
+    return False
 
 
 def probe_prompt(repeats: int) -> JudgePrompt:

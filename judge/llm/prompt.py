@@ -103,7 +103,7 @@ def verdicts_prompt(
     rules: Sequence[Rule], row: Row, answer: str, language: Language = "en"
 ) -> JudgePrompt:
     """Does this answer obey each of these rules? All of them must see the same texts."""
-    views = {_sees(rule) for rule in rules}
+    views = {frozenset(rule.check.sees) for rule in rules if isinstance(rule.check, LlmCheck)}
     if len(views) != 1:
         raise ValueError(f"rules {', '.join(rule.id for rule in rules)} do not see the same")
     parts = _parts(views.pop(), row, answer, language)
@@ -122,12 +122,6 @@ def reask_body(body: Body, language: Language, reply: str, problem: str, message
     demand = render(language, "again", problem=problem, message=message)
     turns = [{"role": "assistant", "content": quoted}, {"role": "user", "content": demand}]
     return {**body, "messages": [*body["messages"], *turns]}
-
-
-def _sees(rule: Rule) -> frozenset[str]:
-    if not isinstance(rule.check, LlmCheck):
-        raise ValueError(f"rule {rule.id}: code decides it")
-    return frozenset(rule.check.sees)
 
 
 def _parts(

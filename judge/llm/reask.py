@@ -17,7 +17,7 @@ from judge.llm.parse import (
 )
 from judge.llm.prompt import JudgePrompt, reask_body
 from judge.llm.reply_source import NotRun, ReplySource, missing_reason
-from judge.llm.request import OUTPUT_MODES, JudgeRequest, Mode, RequestSettings
+from judge.llm.request import OUTPUT_MODES, Body, JudgeRequest, Mode, RequestSettings
 from judge.verdict import Missing
 from wire.completion import Reply
 from wire.no_reply import BadRequest, NoReply, Rejected
@@ -45,14 +45,12 @@ class Ruling(NamedTuple):
     fallbacks: tuple[Mode, ...] = ()  # the looser modes that were tried
 
 
-class _Invalid(Exception):
-    """A reply that cannot be used as it is. `message` tells the model why."""
+class _Invalid(NamedTuple):
+    """Why a reply cannot be used as it is."""
 
-    def __init__(self, problem: Problem, message: str = "", reply: ParsedReply | None = None):
-        super().__init__(message)
-        self.problem = problem
-        self.message = message
-        self.reply = reply  # readable, only its evidence is unfounded
+    problem: Problem
+    message: str = ""  # tells the model why
+    reply: ParsedReply | None = None  # readable, only its evidence is unfounded
 
 
 async def ask_until_valid(
@@ -89,16 +87,17 @@ class _Dialogue:
     def on_reply(self, reply: Reply) -> None:
         """Ends with a valid reply; otherwise asks again."""
         self._text = reply.text
-        try:
-            self._end(_ruling(_valid(self._prompt, self.request.mode, reply)))
-        except _Invalid as error:
-            self._problem, self._readable = error.problem, error.reply or self._readable
-            cause = _CAUSES.get(error.problem)
-            if cause is None or cause in self._reasked:
-                self._give_up(error.problem)
-            else:
-                self._reasked.add(cause)
-                self.request = self._again(error)
+        parsed = _parsed(self._prompt, self.request.mode, reply)
+        if isinstance(parsed, ParsedReply):
+            self._end(_ruling(parsed))
+            return
+        self._problem, self._readable = parsed.problem, parsed.reply or self._readable
+        cause = _CAUSES.get(parsed.problem)
+        if cause is None or cause in self._reasked:
+            self._give_up(parsed.problem)
+        else:
+            self._reasked.add(cause)
+            self.request = self.request.with_body(self._reask(parsed))
 
     def on_error(self, error: NoReply) -> None:
         """Ends, or tries the next mode when the server rejects this one."""
@@ -109,13 +108,12 @@ class _Dialogue:
         else:
             self._end(Ruling(None, missing_reason(error), str(error)))
 
-    def _again(self, error: _Invalid) -> JudgeRequest:
-        if error.problem == "truncated":
-            return self.request.with_twice_the_tokens()
-        language, body = self._prompt.language, self.request.body
-        return self.request.with_body(
-            reask_body(body, language, self._text, error.problem, error.message)
-        )
+    def _reask(self, invalid: _Invalid) -> Body:
+        body = self.request.body
+        if invalid.problem == "truncated":
+            return {**body, "max_tokens": 2 * body["max_tokens"]}
+        language = self._prompt.language
+        return reask_body(body, language, self._text, invalid.problem, invalid.message)
 
     def _give_up(self, problem: Problem) -> None:
         """No re-ask is left: a readable reply counts, flagged; otherwise the verdict is missing."""
@@ -167,24 +165,21 @@ def rulings_in(prompt: JudgePrompt, mode: Mode, reply: Reply) -> dict[str, Rulin
     }
 
 
-def _valid(prompt: JudgePrompt, mode: Mode, reply: Reply) -> ParsedReply:
-    """The parsed reply. Raises _Invalid."""
+def _parsed(prompt: JudgePrompt, mode: Mode, reply: Reply) -> ParsedReply | _Invalid:
     if reply.finish == "length":  # checked before the text: a cut reply may look whole
-        raise _Invalid("truncated")
+        return _Invalid("truncated")
     if reply.finish == "content_filter":
-        raise _Invalid("refused")
+        return _Invalid("refused")
     if reply.finish != "stop":
-        raise _Invalid("malformed", "it did not end by itself")
+        return _Invalid("malformed", "it did not end by itself")
     if not reply.text.strip():
-        raise _Invalid("empty", "it was empty")
+        return _Invalid("empty", "it was empty")
     try:
         parsed = read_reply(reply.text, mode, prompt.options)
     except Unreadable as error:
-        raise _Invalid("malformed", str(error)) from None
+        return _Invalid("malformed", str(error))
     number = first_unfounded(parsed.evidence, [part.text for part in prompt.parts])
-    if number is not None:
-        raise _Invalid("evidence", str(number), parsed)
-    return parsed
+    return parsed if number is None else _Invalid("evidence", str(number), parsed)
 
 
 def _ruling(parsed: ParsedReply, unfounded: bool = False) -> Ruling:

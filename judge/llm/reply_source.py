@@ -1,15 +1,13 @@
-"""Where a judge's replies come from: the cache, the server, or nowhere when calls are counted."""
+"""Where a judge's replies come from: the cache or the server."""
 
-import json
-from collections import Counter
 from typing import Literal, Protocol
 
-from config.judging import ServerSettings
-from judge.llm.budget import Budget, Usage
+from config.judging import JudgeSettings, ServerSettings
+from judge.llm.budget import Usage
 from judge.llm.cache import ReplyCache
-from judge.llm.request import BYTES_PER_TOKEN, CallStage, JudgeRequest
+from judge.llm.request import BYTES_PER_TOKEN, JudgeRequest
 from judge.verdict import Missing
-from wire.client import Address, RetryPolicy, ServerClient
+from wire.client import RetryPolicy, ServerClient
 from wire.completion import Reply, read_completion
 from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, NotSent, Rejected
 
@@ -86,21 +84,14 @@ class ServerOnly:
         self,
         server: ServerSettings,
         policy: RetryPolicy,
-        budget: Budget,
+        settings: JudgeSettings,
         usage: Usage,
         cache: ReplyCache | None = None,
     ) -> None:
-        """`usage` goes on counting, and the budget limits all of it."""
-        address = Address(
-            "judge.llm",
-            server.base_url,
-            server.model,
-            server.api_key_env,
-            server.concurrency,
-            server.timeout_s,
-        )
-        self._client = ServerClient(address, policy, read_completion)
-        self._budget = budget
+        """`usage` goes on counting, and the budget in the settings limits all of it."""
+        url = server.base_url
+        self._client = ServerClient("judge.llm", url, server, policy, read_completion)
+        self._settings = settings
         self._usage = usage
         self._cache = cache
 
@@ -130,37 +121,13 @@ class ServerOnly:
         return reply
 
     def _check_calls(self) -> None:
-        limit = self._budget.calls
+        limit = self._settings.max_calls
         if limit is not None and self._usage.calls >= limit:
             self._usage.unasked += 1
             raise OverBudget(f"judge.max_calls = {limit} are spent")
 
     def _check_cost(self) -> None:
-        limit = self._budget.cost
+        limit = self._settings.max_cost  # requests in flight are still paid
         if limit is not None and (self._usage.cost or 0.0) >= limit:
             self._usage.unasked += 1
             raise OverBudget(f"judge.max_cost = {limit:g} is spent")
-
-
-class CountOnly:
-    """Counts the requests and sends none.
-
-    A rule is assumed to apply, and a probe to succeed, so that the count is an upper bound.
-    """
-
-    def __init__(self) -> None:
-        self.calls: Counter[CallStage] = Counter()
-        self.prompt_tokens = 0  # estimated
-        self.completion_tokens = 0  # at most
-
-    async def reply(self, request: JudgeRequest) -> Reply:
-        """The assumed reply. Raises NotRun for a verdict."""
-        self.calls[request.stage] += 1
-        self.prompt_tokens += request.estimated_tokens
-        self.completion_tokens += request.body["max_tokens"]
-        assumed = {"probe": "pass", "applies": "yes"}.get(request.stage)
-        if assumed is None:
-            raise NotRun("counted only")
-        if request.mode == "plain":
-            return Reply(f"VERDICT: {assumed}", "stop")
-        return Reply(json.dumps({"evidence": [], "reasoning": "", "verdict": assumed}), "stop")

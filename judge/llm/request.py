@@ -47,10 +47,6 @@ class JudgeRequest(NamedTuple):
             stage=self.stage, rule=self.rule, row=self.row, mode=self.mode
         )
 
-    def with_twice_the_tokens(self) -> "JudgeRequest":
-        """The request with twice as many tokens for the reply."""
-        return self.with_body({**self.body, "max_tokens": 2 * self.body["max_tokens"]})
-
 
 def build_request(body: Body) -> JudgeRequest:
     """The request of a body, serialised and hashed once."""

@@ -112,15 +112,10 @@ class JudgeSession:
     async def _ask_alone(
         self, prompt: JudgePrompt, settings: RequestSettings, request: JudgeRequest
     ) -> Rulings:
-        source: ReplySource | None = self._source
-        if self._retry is not None:
-            stored = CacheOnly(self._cache)
-            ruling = await ask_until_valid(prompt, settings, request, stored)
-            if ruling.verdict is not None or ruling.reason == "cannot_judge":
-                source = None
-            elif ruling.reason != "not_run":
-                source = self._retry
-        if source is not None:
+        stored = CacheOnly(self._cache) if self._retry else self._source
+        ruling = await ask_until_valid(prompt, settings, request, stored)
+        if self._retry and ruling.verdict is None and ruling.reason != "cannot_judge":
+            source = self._source if ruling.reason == "not_run" else self._retry
             ruling = await ask_until_valid(prompt, settings, request, source)
         self.fallbacks.update(ruling.fallbacks)
         self.unfounded += ruling.unfounded

@@ -30,7 +30,7 @@ def test_the_plan_is_what_is_asked_when_every_rule_is_due(
     judge = judge_at(NOWHERE, tmp_path, TWO_STAGES, temperature=temperature)
     plan = judge.plan(pairs)
     samples = 3 if temperature else 1  # of the must-rule
-    assert (plan.probe, plan.applies, plan.verdicts) == (True, 10, 10 + 10 * samples)
+    assert plan.stages == {"probe": 1, "applies": 10, "verdict": 10 + 10 * samples}
     assert plan.completion_tokens == 512 + (plan.calls - 1) * 256
     assert not list(tmp_path.iterdir())  # asked nothing, wrote nothing
 
@@ -52,7 +52,7 @@ def test_the_plan_knows_what_is_stored(tmp_path: Path) -> None:
     _, sent, _ = judged(respond, tmp_path, pairs_of(4), rules)
     assert len(sent) == 4 * 3  # two stages A, one B
     plan = judge_at(NOWHERE, tmp_path, TWO_STAGES).plan(pairs_of(4))
-    assert (plan.probe, plan.applies, plan.verdicts) == (False, 0, 4)
+    assert plan.stages == {"verdict": 4}
 
 
 @pytest.mark.parametrize(("asks", "calls"), [("new", 2), ("missing", 6)])

@@ -280,7 +280,7 @@ class TestStore:
     def test_the_plan_and_the_limit_count_calls_and_not_verdicts(self, tmp_path: Path) -> None:
         judge = judge_at("http://127.0.0.1:9/v1", tmp_path, SEVEN, rules_per_call=4)
         plan = judge.plan(pairs_of(5))
-        assert (plan.calls, plan.verdicts) == (11, 10)
+        assert (plan.calls, plan.stages["verdict"]) == (11, 10)
         assert plan.completion_tokens == 512 + 5 * 7 * 256  # the probe's, and 256 a verdict
         verdicts, _, judge = judged(
             after_probe(good), tmp_path, pairs_of(5), SEVEN, rules_per_call=4, max_calls=4
