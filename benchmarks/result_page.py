@@ -14,10 +14,10 @@ from data.records import Record
 
 
 class Limit(NamedTuple):
-    """The bound of a figure, and how the figure is measured."""
+    """The bound of a figure, if it has one, and how the figure is measured."""
 
     sign: str  # "≤" or "≥"
-    bound: float
+    bound: float | None
     method: str
 
 
@@ -32,12 +32,18 @@ def conditions(packages: Sequence[str]) -> str:
 
 
 def limits_table(figures: Record, limits: Mapping[str, Limit]) -> list[str]:
-    """A Markdown table, as lines: each figure, its limit, and how it was measured."""
+    """A Markdown table, as lines: each figure, its limit, and how it was measured.
+
+    None: not measured.
+    """
     lines = ["| figure | measured | limit | how |", "| --- | --- | --- | --- |"]
     for name, value in figures.model_dump().items():
-        limit = limits[name]
-        measured = f"{value:,.0f}" if limit.bound >= 100 else f"{value:.3f}"
-        lines.append(f"| {name} | {measured} | {limit.sign} {limit.bound:,g} | {limit.method} |")
+        sign, bound, method = limits[name]
+        measured = "—" if value is None else f"{value:.3f}"
+        if bound is not None and bound >= 100:
+            measured = f"{value:,.0f}"
+        limit = "" if bound is None else f"{sign} {bound:,g}"
+        lines.append(f"| {name} | {measured} | {limit} | {method} |")
     return lines
 
 

@@ -109,7 +109,7 @@ class VllmEngine:
 
     def _start_llm(self) -> Any:
         if self._llm is None:
-            self._llm = _load(self._resolved, self.max_length, self._lora_rank)
+            self._llm = load_llm(self._resolved, self.max_length, self._lora_rank)
         return self._llm
 
     def _add(self, engine: Any, request: Request, use_cache: bool = True) -> None:
@@ -126,7 +126,10 @@ class VllmEngine:
         return LoRARequest(adapter.name, lora_id, str(adapter.path))
 
 
-def _load(resolved: str, max_length: int, max_lora_rank: int) -> Any:
+def load_llm(
+    resolved: str, max_length: int, max_lora_rank: int = 0, prefix_caching: bool = True
+) -> Any:
+    """vLLM's `LLM` with our settings. Raises SetupError when it is missing or cannot load."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # no child process
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -153,7 +156,7 @@ def _load(resolved: str, max_length: int, max_lora_rank: int) -> Any:
         return LLM(
             model=resolved,
             max_model_len=max_length,
-            enable_prefix_caching=True,
+            enable_prefix_caching=prefix_caching,
             max_logprobs=-1,  # no limit on `sampling.logprobs`
             disable_log_stats=True,
             use_tqdm_on_load=False,  # keeps its bar out of the log

@@ -1,19 +1,17 @@
-"""`python -m benchmarks.generation.throughput`: one engine, timed in its own process.
+"""`python -m benchmarks.generation.throughput KIND ROWS`: one engine, timed in its own process.
 
 Prompts are random ids with a common beginning; the time per row does not depend on the ids. Engines
 are started and warmed up before they are timed, with the shared beginning in the prefix cache.
 Prints the timings as JSON on the last line.
 """
 
-import argparse
 import json
-import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -25,8 +23,8 @@ from engine.base import make_request
 from engine.batch_job import Task, run_job
 from engine.embedded import EMBEDDED
 from engine.models import load_base, resolve_model
-from engine.precision import has_gpu, precision
-from engine.vllm_engine import VllmEngine
+from engine.precision import has_gpu
+from engine.vllm_engine import VllmEngine, load_llm
 
 Prompts: TypeAlias = Sequence[tuple[int, ...]]
 EngineKind = Literal["cached", "uncached", "transformers"]
@@ -123,23 +121,7 @@ def time_cached(rows: int) -> list[Throughput]:
 
 def time_uncached(rows: int) -> list[Throughput]:
     """Times vLLM with the settings of our engine, but without its prefix cache."""
-    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
-    settings |= {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "4"}
-    os.environ |= {**settings, **os.environ}
-    from vllm import LLM
-
-    options: dict[str, Any] = {}
-    if not has_gpu():
-        options |= {"enforce_eager": True, "enable_chunked_prefill": False}
-        options |= {"max_num_batched_tokens": 8192}
-    llm = LLM(
-        model=resolve_model(EMBEDDED),
-        max_model_len=CAMPUS_LENGTHS.total,
-        enable_prefix_caching=False,
-        dtype=precision(),
-        seed=0,
-        **options,
-    )
+    llm = load_llm(resolve_model(EMBEDDED), CAMPUS_LENGTHS.total, prefix_caching=False)
     prompts = random_prompts(rows + 1, CAMPUS_LENGTHS)
     _time_raw(llm, prompts[:1], "warm")
     return [_time_raw(llm, prompts[1:], "vLLM without prefix cache")]
@@ -154,8 +136,8 @@ def time_transformers(rows: int) -> list[Throughput]:
 
     def generate(prompts: Prompts) -> int:
         tokens = 0
-        for start in range(0, len(prompts), BATCH):
-            ids = torch.tensor(prompts[start : start + BATCH], device=model.device)  # [B, T]
+        for first in range(0, len(prompts), BATCH):
+            ids = torch.tensor(prompts[first : first + BATCH], device=model.device)  # [B, T]
             sequences = model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
@@ -167,47 +149,43 @@ def time_transformers(rows: int) -> list[Throughput]:
         return tokens
 
     generate([prompts[0][: CAMPUS_LENGTHS.own]])
-    return [_timed("transformers", rows, lambda: generate(prompts[1:]))]
+    start = time.perf_counter()
+    tokens = generate(prompts[1:])
+    seconds = time.perf_counter() - start
+    return [Throughput(system="transformers", rows=rows, seconds=seconds, tokens=tokens)]
 
 
 def _time_ours(
     engine: VllmEngine, prompts: Prompts, lengths: PromptLengths, path: Path
 ) -> Throughput:
     sampling = SamplingSettings(max_tokens=lengths.answer)
-
-    def generate() -> int:
-        tasks = (
-            Task("bench", f"row-{number}", 0, make_request(engine.identity, ids, sampling, 0))
-            for number, ids in enumerate(prompts)
-        )
-        run_job(engine, tasks, path, {})
-        return 0
-
-    timing = _timed(f"ours, {lengths.own} own", len(prompts), generate)
-    tokens = sum(len(answer.token_ids) for answer in read_answers(path))
-    return timing.model_copy(update={"tokens": tokens})
+    tasks = (
+        Task("bench", f"row-{number}", 0, make_request(engine.identity, ids, sampling, 0))
+        for number, ids in enumerate(prompts)
+    )
+    start = time.perf_counter()
+    run_job(engine, tasks, path, {})
+    return Throughput(
+        system=f"ours, {lengths.own} own",
+        rows=len(prompts),
+        seconds=time.perf_counter() - start,
+        tokens=sum(len(answer.token_ids) for answer in read_answers(path)),
+    )
 
 
 def _time_raw(llm: Any, prompts: Prompts, system: str) -> Throughput:
     from vllm import SamplingParams
 
     params = SamplingParams(temperature=0.0, max_tokens=CAMPUS_LENGTHS.answer)
-    outputs: list[Any] = []
-
-    def generate() -> int:
-        outputs.extend(llm.generate([{"prompt_token_ids": list(ids)} for ids in prompts], params))
-        return sum(len(output.outputs[0].token_ids) for output in outputs)
-
-    timing = _timed(system, len(prompts), generate)
-    cached = sum(output.num_cached_tokens or 0 for output in outputs) / sum(map(len, prompts))
-    return timing.model_copy(update={"cached": cached})
-
-
-def _timed(system: str, rows: int, generate: Callable[[], int]) -> Throughput:
     start = time.perf_counter()
-    tokens = generate()
-    seconds = time.perf_counter() - start
-    return Throughput(system=system, rows=rows, seconds=seconds, tokens=tokens)
+    outputs = llm.generate([{"prompt_token_ids": list(ids)} for ids in prompts], params)
+    return Throughput(
+        system=system,
+        rows=len(prompts),
+        seconds=time.perf_counter() - start,
+        tokens=sum(len(output.outputs[0].token_ids) for output in outputs),
+        cached=sum(output.num_cached_tokens or 0 for output in outputs) / sum(map(len, prompts)),
+    )
 
 
 def _combined(system: str, parts: Sequence[Throughput]) -> Throughput:
@@ -221,21 +199,7 @@ def _combined(system: str, parts: Sequence[Throughput]) -> Throughput:
     )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Times one kind of engine."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    kinds = {
-        "cached": time_cached,
-        "uncached": time_uncached,
-        "transformers": time_transformers,
-    }
-    parser.add_argument("kind", choices=kinds)
-    parser.add_argument("rows", type=int)
-    arguments = parser.parse_args(argv)
-    timings = kinds[arguments.kind](arguments.rows)
-    print(json.dumps([timing.model_dump() for timing in timings]))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    kinds = {"cached": time_cached, "uncached": time_uncached, "transformers": time_transformers}
+    timings = kinds[sys.argv[1]](int(sys.argv[2]))
+    print(json.dumps([timing.model_dump() for timing in timings]))

@@ -50,11 +50,8 @@ def _all_items() -> Iterator[Item]:
                 key = (row.question, row.contexts, text.strip())  # some rows ask the same
                 if text.strip() and key not in known:
                     known.add(key)
-                    yield Item(row, _answer(row, f"{system}/{shift}", text))
-
-
-def _answer(row: Row, arm: str, text: str) -> Answer:
-    return Answer(arm=arm, row=row.id, text=text)
+                    answer = Answer(arm=f"{system}/{shift}", row=row.id, text=text)
+                    yield Item(row, answer)
 
 
 def write_items(path: Path, items: list[Item]) -> None:

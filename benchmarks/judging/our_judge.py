@@ -11,7 +11,6 @@ from config.judging import JudgeSettings, ServerSettings
 from data.jsonl import JsonlFile, read_records
 from judge.llm.cache import CachedReply
 from judge.llm.judge import LlmJudge
-from judge.verdict import Verdict
 
 REPEATS = 3  # runs of which the median counts
 
@@ -20,7 +19,7 @@ class JudgeTimes(NamedTuple):
     """Seconds for all items; medians of the runs."""
 
     wall_s: float
-    walls_s: tuple[float, ...]  # of each run
+    walls_s: list[float]  # of each run
     cpu_s: float  # of the judging process, HTTP client included
     waited_s: float  # for a CPU core that other processes used
     own_cpu_s: float  # of the same work without the server, see `_own_cpu_s`
@@ -39,14 +38,14 @@ def measure_our_judge(items: list[Item], url: str, in_flight: int, folder: Path)
     for number in range(REPEATS):
         cache = folder / f"calls{number}.jsonl"
         runs.append(_judge(items, url, in_flight, cache, calls=len(items) + 1))
-    walls = [run.wall_s for run in runs]
+    wall_s, cpu_s, waited_s = map(statistics.median, zip(*runs, strict=True))
     own = [_own_cpu_s(items, url, in_flight, cache) for _ in range(REPEATS)]
     rescores = [_judge(items, url, in_flight, cache, calls=0).wall_s for _ in range(REPEATS)]
     return JudgeTimes(
-        wall_s=statistics.median(walls),
-        walls_s=tuple(walls),
-        cpu_s=statistics.median(run.cpu_s for run in runs),
-        waited_s=statistics.median(run.waited_s for run in runs),
+        wall_s=wall_s,
+        walls_s=[run.wall_s for run in runs],
+        cpu_s=cpu_s,
+        waited_s=waited_s,
         own_cpu_s=statistics.median(own),
         rescore_s=statistics.median(rescores),
     )
@@ -76,16 +75,12 @@ def _judge(items: list[Item], url: str, in_flight: int, cache: Path, calls: int)
     start = _now()
     verdicts = judge.verdicts(items)
     times = _now().since(start)
-    _check_complete(verdicts, len(items))
+    missing = [verdict.reason for verdict in verdicts if verdict.outcome == "missing"]
+    if len(verdicts) != len(items) or missing:
+        raise RuntimeError(f"{len(verdicts)} verdicts of {len(items)}, missing: {missing[:3]}")
     if judge.usage.calls != calls:
         raise RuntimeError(f"{judge.usage.calls} calls, expected {calls}")
     return times
-
-
-def _check_complete(verdicts: list[Verdict], count: int) -> None:
-    missing = [verdict.reason for verdict in verdicts if verdict.outcome == "missing"]
-    if len(verdicts) != count or missing:
-        raise RuntimeError(f"{len(verdicts)} verdicts of {count}, missing: {missing[:3]}")
 
 
 def _own_cpu_s(items: list[Item], url: str, in_flight: int, cache: Path) -> float:

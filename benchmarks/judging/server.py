@@ -15,10 +15,12 @@ import urllib.request
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 from config.checkout import ROOT
-from data.records import Record
 
 MODEL = "fixed"
 
@@ -28,13 +30,12 @@ _FENCED_ANSWER = re.compile(r"^\[begin answer \w+\]\n(.{1,40})(?= |$)", re.MULTI
 _REASONING = "The answer was weighed against the passages and the rule, word for word."
 
 
-class Stats(Record):
+class Stats(BaseModel):
     """The server's counters since it started."""
 
-    requests: int
-    cpu_s: float  # of its process, user and system
-    late_s: float  # time of the replies in the server beyond the latency, summed
-    most_in_flight: int  # requests at once
+    requests: int = 0
+    cpu_s: float = 0.0  # of its process, user and system
+    late_s: float = 0.0  # time of the replies in the server beyond the latency, summed
 
 
 def reply_text(body: dict[str, Any]) -> str:
@@ -42,18 +43,19 @@ def reply_text(body: dict[str, Any]) -> str:
     text = _text(body["messages"][-1]["content"])
     good = zlib.crc32(text.encode("utf-8", "surrogatepass")) % 2 == 0
     schema = _schema(body)
-    if schema is not None:
-        return _json_verdict(text, schema["properties"]["verdict"]["enum"], good)
-    if body.get("response_format", {}).get("type") == "json_object":
-        return _json_verdict(text, _options(body), good)
+    options = schema["properties"]["verdict"]["enum"] if schema else _options(body)
+    verdict, quote = options[0 if good else 1], _quote(text)
+    if schema or body.get("response_format", {}).get("type") == "json_object":
+        evidence = [quote] if quote else []
+        reply = {"evidence": evidence, "reasoning": _REASONING, "verdict": verdict}
+        return json.dumps(reply, ensure_ascii=False)
     if "GRADE:" in text:  # inspect_ai
         return f"{_REASONING}\n\nGRADE: {'C' if good else 'I'}"
     if '"steps"' in text:  # deepeval, in front of the first score
         return json.dumps({"steps": ["Read the passages.", "Compare the answer with them."]})
     if '"score"' in text:
         return json.dumps({"reason": _REASONING, "score": 9 if good else 2})
-    verdict = _options(body)[0 if good else 1]
-    return f'EVIDENCE: "{_quote(text)}"\nREASONING: {_REASONING}\nVERDICT: {verdict}'
+    return f'EVIDENCE: "{quote}"\nREASONING: {_REASONING}\nVERDICT: {verdict}'
 
 
 def _text(content: str | list[dict[str, Any]]) -> str:
@@ -73,15 +75,6 @@ def _options(body: dict[str, Any]) -> list[str]:
     """The verdicts to choose from, as named in the instructions."""
     match = _OPTIONS.search(_text(body["messages"][0]["content"]))
     return list(match.groups()) if match else ["pass", "fail"]
-
-
-def _json_verdict(text: str, options: list[str], good: bool) -> str:
-    quote = _quote(text)
-    verdict = options[0 if good else 1]
-    return json.dumps(
-        {"evidence": [quote] if quote else [], "reasoning": _REASONING, "verdict": verdict},
-        ensure_ascii=False,
-    )
 
 
 def _quote(text: str) -> str:
@@ -105,30 +98,12 @@ def completion(body: dict[str, Any]) -> bytes:
     ).encode()
 
 
-class _Counts:
-    """The counters of all connections."""
-
-    def __init__(self, latency_s: float) -> None:
-        self.latency_s = latency_s
-        self.requests = 0
-        self.in_flight = 0
-        self.most_in_flight = 0
-        self.late_s = 0.0
-
-    def stats(self) -> Stats:
-        return Stats(
-            requests=self.requests,
-            cpu_s=time.process_time(),
-            late_s=self.late_s,
-            most_in_flight=self.most_in_flight,
-        )
-
-
 class _Connection(asyncio.Protocol):
     """A client's connection: HTTP/1.1, keep-alive, one request at a time."""
 
-    def __init__(self, counts: _Counts) -> None:
-        self._counts = counts
+    def __init__(self, latency_s: float, stats: Stats) -> None:
+        self._latency_s = latency_s
+        self._stats = stats  # of all connections
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
 
@@ -149,18 +124,15 @@ class _Connection(asyncio.Protocol):
         head, body = bytes(self._buffer[:end]), bytes(self._buffer[end + 4 : total])
         del self._buffer[:total]
         if head.startswith(b"GET"):
-            self._send(self._counts.stats().model_dump_json().encode())
+            self._stats.cpu_s = time.process_time()
+            self._send(self._stats.model_dump_json().encode())
             return
-        counts = self._counts
-        counts.requests += 1
-        counts.in_flight += 1
-        counts.most_in_flight = max(counts.most_in_flight, counts.in_flight)
-        payload = completion(json.loads(body))
-        self._loop.call_at(arrived + counts.latency_s, self._reply, payload, arrived)
+        self._stats.requests += 1
+        due = arrived + self._latency_s
+        self._loop.call_at(due, self._reply, completion(json.loads(body)), due)
 
-    def _reply(self, payload: bytes, arrived: float) -> None:
-        self._counts.in_flight -= 1
-        self._counts.late_s += self._loop.time() - arrived - self._counts.latency_s
+    def _reply(self, payload: bytes, due: float) -> None:
+        self._stats.late_s += self._loop.time() - due
         self._send(payload)
 
     def _send(self, payload: bytes) -> None:
@@ -172,9 +144,9 @@ class _Connection(asyncio.Protocol):
 
 
 async def _serve(latency_s: float) -> None:
-    counts = _Counts(latency_s)
+    new_connection = partial(_Connection, latency_s, Stats())
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(counts), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(new_connection, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -107,17 +107,13 @@ def test_equal_questions_and_what_is_stored_are_not_counted_again(tmp_path: Path
         first = plan_judging(config, server, SHOWN)
         judge_run(config, server)
         again = plan_judging(config, server, SHOWN)
-    assert (first.probe, first.applies, again.probe, again.applies) == (
-        True,
-        20,
-        False,
-        8,
-    )  # hidden's
-    assert again.verdicts == first.verdicts  # no answer is known yet
+    assert (first.stages["probe"], first.stages["applies"]) == (1, 20)
+    assert (again.stages["probe"], again.stages["applies"]) == (0, 8)  # hidden's
+    assert again.stages["verdict"] == first.stages["verdict"]  # no answer is known yet
     twice: dict[JudgedSplit, Sequence[Row]] = {
         "hidden": [make_row("x", question="Same?"), make_row("y", question="Same?")]
     }
-    assert plan_judging(config, server, twice).applies == 2
+    assert plan_judging(config, server, twice).stages["applies"] == 2
 
 
 def test_expected_arms(tmp_path: Path) -> None:
