@@ -146,6 +146,11 @@ class DistributionShift(Record):
     low: float  # 95 % interval of the difference
     high: float
 
+    @property
+    def significant(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
 
 class Scores(Record):
     """The scores of all arms on one set of rows."""

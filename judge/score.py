@@ -100,7 +100,7 @@ def _print_hidden(config: Config, result: JudgeResult) -> None:
         print("drift: not measured, val has not been judged by these rules")
         return
     shifts = list(distribution_shifts(val, hidden))
-    significant = [shift for shift in shifts if shift.low > 0 or shift.high < 0]
+    significant = [shift for shift in shifts if shift.significant]
     print(
         f"drift: {len(significant)} of {len(shifts)} measures differ from val beyond their 95 % "
         f"intervals; {0.05 * len(shifts):.0f} would by chance alone"

@@ -1,28 +1,30 @@
-"""The answer to the run's main question in one sentence, and the strict comparison in words.
+"""The answer to the run's main question in one sentence, the strict comparison, and caveats.
 
 Plain text for every page.
 """
 
-from judge.records import Comparison, GapScore
+from collections.abc import Iterator
+
+from judge.records import TEACHER, Comparison, GapScore
 from report.formats import interval, p_value, percent, signed_points
 from report.run_files import RunFiles
+
+FEW_ROWS = 30  # rows below which intervals are too wide to tell much
 
 
 def best_gap(material: RunFiles) -> GapScore:
     """The share of the gap that the best student closes, or why it is not known."""
     student = material.student or ""
-    if material.judged is None:
-        return _refused(student, "not run: the answers have not been judged")
-    if material.student is None:
-        return _refused(student, "not run: no best student has been chosen")
-    for gap in material.judged.scores.gaps:
+    for gap in material.judged.scores.gaps if material.judged else ():
         if gap.student == student:
             return gap
-    return _refused(student, "not run: base, teacher or student has no verdicts")
-
-
-def _refused(student: str, reason: str) -> GapScore:
-    return GapScore(student=student, value=None, low=None, high=None, refused=reason, n=0)
+    reason = "base, teacher or student has no verdicts"
+    if material.judged is None:
+        reason = "the answers have not been judged"
+    elif material.student is None:
+        reason = "no best student has been chosen"
+    refused = f"not run: {reason}"
+    return GapScore(student=student, value=None, low=None, high=None, refused=refused, n=0)
 
 
 def headline_sentence(gap: GapScore) -> str:
@@ -40,21 +42,67 @@ def comparison_sentence(comparison: Comparison | None) -> str:
     """A strict comparison in words."""
     if comparison is None:
         return "Student and teacher were not compared."
-    against, n = comparison.against, comparison.n
-    if comparison.difference is None or comparison.low is None or comparison.high is None:
+    against, n, low, high = comparison.against, comparison.n, comparison.low, comparison.high
+    if comparison.difference is None or low is None or high is None:
         return f"Student and {against} share too few decided rows ({n}) to be compared."
+    conclusion = "No clear difference; that is not proof that the two are equal."
+    # where interval and test disagree, the difference is not clear
+    if comparison.p is not None and comparison.p < 0.05 and (low > 0 or high < 0):
+        word = "better" if low > 0 else "worse"
+        conclusion = f"The student is {word} than the {against} on rows like these."
     return (
         f"Student − {against} on the same {n} rows: {signed_points(comparison.difference)} "
-        f"{interval(comparison.low, comparison.high)}; {comparison.better} rows only the student "
-        f"gets right, {comparison.worse} only the {against}; exact McNemar "
-        f"{p_value(comparison.p)}. {_conclusion(comparison, comparison.low, comparison.high)}"
+        f"{interval(low, high)}; {comparison.better} rows only the student gets right, "
+        f"{comparison.worse} only the {against}; exact McNemar {p_value(comparison.p)}. "
+        f"{conclusion}"
     )
 
 
-def _conclusion(comparison: Comparison, low: float, high: float) -> str:
-    # where interval and test disagree, the difference is not clear
-    clear = comparison.p is not None and comparison.p < 0.05
-    if clear and (low > 0 or high < 0):
-        word = "better" if low > 0 else "worse"
-        return f"The student is {word} than the {comparison.against} on rows like these."
-    return "No clear difference; that is not proof that the two are equal."
+def list_caveats(material: RunFiles) -> Iterator[str]:
+    """What weakens the headline: one sentence or two per caveat."""
+    yield from _selection_optimism(material)
+    for arm in material.arms:
+        score = material.strict(arm)
+        if score is not None and score.missing:
+            yield (
+                f"{arm}: {score.missing} of {score.n + score.missing} rows are undecided; its "
+                f"strict adherence lies between {percent(score.low_bound)} (all of them fail) and "
+                f"{percent(score.high_bound)} (all pass)."
+            )
+    teacher = material.strict(TEACHER)
+    if teacher is not None and teacher.n < FEW_ROWS:
+        yield f"Only {teacher.n} rows are decided: every interval here is wide."
+    note = material.judged.judge if material.judged else None
+    must = [scored.id for scored in material.llm_checked if scored.must]
+    if note is not None and must and (note.same_as_base or not note.calibrated):
+        flaw = "has not been calibrated against people"
+        if note.same_as_base:
+            flaw = "is the student's own base model"
+        yield (
+            f"The rules {', '.join(must)} count for strict adherence and are decided by a judge "
+            f"that {flaw}."
+        )
+
+
+def _selection_optimism(material: RunFiles) -> Iterator[str]:
+    """Choosing on the reported rows makes the reported number look better than it is."""
+    students = len(material.choice.ranked) if material.choice else 0
+    epochs = max((student.epochs for student in material.config.students), default=1)
+    trials = material.search.trials if material.search else ()
+    scored = sum(trial.strict is not None for trial in trials)
+    if not material.choice or max(students, scored, epochs) < 2:
+        return
+    what = f"best of {students} students" if students > 1 else "student's best epoch"
+    if scored > 1:
+        what += f", after {scored} trials of a search,"
+    remedy = "An unbiased number needs labelled rows that no choice has used."
+    hidden = material.quality.splits.get("hidden") if material.quality else None
+    if hidden is not None and hidden.unlabelled == hidden.rows:
+        remedy = (
+            "The hidden rows cannot correct it: they carry no labels, so not every rule can be "
+            "decided on them."
+        )
+    yield (
+        f"Selection optimism: the {what} was chosen on the same val rows on which it is scored "
+        f"here, so its number is somewhat too high. {remedy}"
+    )

@@ -17,8 +17,7 @@ from judge.summary.records import (
     LabelledArm,
     TokenSavings,
 )
-from report.caveats import list_caveats
-from report.headline import best_gap, headline_sentence
+from report.headline import best_gap, headline_sentence, list_caveats
 from report.heat_maps import HeatMaps, build_heat_maps
 from report.run_files import RunFiles
 from report.trust import TrustFact, list_trust_facts
@@ -81,7 +80,7 @@ def build_numbers(material: RunFiles) -> Numbers:
         students=choice.ranked if choice else (),
         search=material.search,
         timings=None if timings is None else dict(timings),
-        warnings=list_caveats(material),
+        warnings=tuple(list_caveats(material)),
         not_run=_not_run(material),
     )
 

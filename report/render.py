@@ -14,20 +14,15 @@ from markupsafe import Markup
 
 from judge.records import TEACHER
 from report import formats, plots
-from report.agreement_note import explain_kappa
-from report.audit_table import build_audit_rows
 from report.examples import choose_examples
 from report.headline import comparison_sentence
 from report.heat_maps import shade
-from report.hidden_table import build_shift_rows, uncorrected_reasons
 from report.html_to_markdown import html_to_markdown
+from report.judging import explain_kappa, missing_reasons
 from report.numbers import Numbers
-from report.reference_table import build_reference_table
-from report.rule_table import build_llm_rows, build_rule_rows, logged_scores, missing_reasons
 from report.run_files import RunFiles
-from report.search_table import build_search_table
 from report.serving import build_serving_guide
-from report.student_table import build_student_table, flatten, list_evaluations
+from report.settings_table import compare_settings, flatten
 
 _FOLDER = Path(__file__).parent
 _FILTERS = (
@@ -86,25 +81,21 @@ def _environment(html: bool) -> ImmutableSandboxedEnvironment:
 
 def _values(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
     """The names that a template may use."""
-    arms = material.arms
+    arms, llm_checked, rules = material.arms, material.llm_checked, material.rules.scored_rules()
+    trials = material.search.trials if material.search else ()
+    ranked = material.choice.ranked if material.choice else ()
     return {
         "m": material,
         "numbers": numbers,
         "arms": arms,
         "colours": plots.COLOURS,
         "strict": {arm: material.strict(arm) for arm in arms},
-        "references": build_reference_table(material),
+        "references": {arm: numbers.references[arm] for arm in arms if arm in numbers.references},
         "versus_teacher": comparison_sentence(material.comparison(TEACHER)),
-        "rule_rows": build_rule_rows(material),
-        "llm_rows": build_llm_rows(material),
-        "llm_must": [scored.id for scored in material.llm_checked if scored.must],
-        "shift_rows": list(build_shift_rows(numbers.hidden)),
-        "uncorrected": uncorrected_reasons(numbers.hidden),
-        "logged": logged_scores(material),
-        "students": build_student_table(material),
-        "search": build_search_table(material),
-        "evaluations": list_evaluations(material),
-        "audit_rows": build_audit_rows(material),
+        "rules": [rule for rule in rules if rule.must or rule not in llm_checked],
+        "logged": {arm: s.strict for arm, s in numbers.arms.items() if arm.startswith("logged/")},
+        "students": compare_settings([student.settings for student in ranked]),
+        "trials": compare_settings([{"model": t.model, **t.settings} for t in trials]),
         "missing": missing_reasons(material),
         "examples": choose_examples(material),
         "serving": build_serving_guide(material),

@@ -7,6 +7,7 @@ then says "not run". The other files of this folder interpret the parts.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,7 +27,6 @@ from judge.records import (
     ArmScore,
     Comparison,
     JudgeResult,
-    ReferenceScore,
     RuleScore,
     StrictScore,
 )
@@ -47,6 +47,12 @@ class TrainingFiles:
 
     steps: tuple[Step, ...]
     result: TrainingResult | None
+
+    @property
+    def speed(self) -> float | None:
+        """Tokens per second that the student read, median over steps."""
+        speeds = [step.tokens_per_s for step in self.steps if step.tokens_per_s is not None]
+        return median(speeds) if speeds else None
 
 
 @dataclass(frozen=True)
@@ -131,18 +137,11 @@ class RunFiles:
         score = self.score(arm)
         return score.rules.get(rule) if score else None
 
-    def reference(self, arm: str) -> ReferenceScore | None:
-        """The reference metrics of an arm."""
-        score = self.score(arm)
-        return score.reference if score else None
-
     def comparison(self, against: str, what: str = "strict") -> Comparison | None:
         """The best student against another arm; None when they were not compared."""
         comparisons = self.judged.scores.comparisons if self.judged else ()
-        for row in comparisons:
-            if (row.student, row.against, row.what) == (self.student, against, what):
-                return row
-        return None
+        key = (self.student, against, what)
+        return next((c for c in comparisons if (c.student, c.against, c.what) == key), None)
 
 
 def read_run(config: Config, root: Path = Path()) -> RunFiles:

@@ -3,13 +3,13 @@
 Plain text for every page. Knows how good a measure must be.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 from data.records import Record
 from judge.records import DistributionShift
-from judge.summary.records import CorrectedRate, HiddenArm
-from report.formats import decimal, interval, listed, percent
-from report.hidden_table import shift_in_points
+from judge.summary.records import CalibrationTotals, HiddenArm
+from report.formats import decimal, interval, listed, percent, signed_points
 from report.run_files import RunFiles
 
 Marker = Literal["yes", "with care", "no", "not known"]
@@ -20,6 +20,8 @@ CALIBRATE = "python -m judge CONFIG calibrate"
 GOOD_SHARE = 0.95  # of mutants killed, of copies passed, of hostile texts stopped
 FAIR_KAPPA = 0.4  # κ above it is more than slight agreement (Landis & Koch 1977: fair up to 0.4)
 SMALL_SHIFT = 0.1  # a difference between val and hidden that is surely smaller is harmless
+
+_Answer = tuple[Marker, str, str | None]  # the fields of a TrustFact behind its question
 
 
 class TrustFact(Record):
@@ -33,28 +35,23 @@ class TrustFact(Record):
 
 def list_trust_facts(material: RunFiles) -> tuple[TrustFact, ...]:
     """The facts in the order in which they are shown."""
-    return (
-        _decided_by_code(material),
-        _missing(material),
-        _mutations(material),
-        _attacks(material),
-        _people(material),
-        _hidden(material),
+    answers = {
+        "Decided by code?": _decided_by_code(material),
+        "All verdicts there?": _missing(material),
+        "Breaches caught?": _calibrated(material, _mutations),
+        "Safe from tricks?": _calibrated(material, _attacks),
+        "People agree?": _calibrated(material, _people),
+        "Holds on hidden rows?": _hidden(material),
+    }
+    return tuple(
+        TrustFact(question=question, marker=marker, answer=answer, run=run)
+        for question, (marker, answer, run) in answers.items()
     )
 
 
-def _fact(question: str, marker: Marker, answer: str, run: str | None = None) -> TrustFact:
-    return TrustFact(question=question, marker=marker, answer=answer, run=run)
-
-
-def _unknown(question: str, answer: str, run: str | None = None) -> TrustFact:
-    return _fact(question, "not known", answer, run)
-
-
-def _decided_by_code(material: RunFiles) -> TrustFact:
-    question = "Decided by code?"
+def _decided_by_code(material: RunFiles) -> _Answer:
     if material.judged is None or material.summary.rules_sha256 == "":
-        return _unknown(question, "Not run.", SCORE)
+        return "not known", "Not run.", SCORE
     must = sum(scored.must for scored in material.rules.scored_rules())
     by_llm, note = material.summary.llm_must, material.judged.judge
     calibrated = note is not None and note.calibrated
@@ -64,24 +61,21 @@ def _decided_by_code(material: RunFiles) -> TrustFact:
         if note:  # people's labels were compared with code's strict score, whatever the model is
             answer += f" The LLM judge ({note.model}) "
             answer += "decides none of them." if calibrated else f"is {state} and decides none."
-        return _fact(question, "yes", answer)
+        return "yes", answer, None
     judge = f"the LLM judge ({note.model}), {state}" if note else "an LLM judge, which was not run"
     answer = (
         f"{must - len(by_llm)} of {must} must-rules are decided by code, reproducibly; "
         f"{listed(by_llm)} by {judge}."
     )
     if note is None:
-        return _unknown(question, answer, SCORE)
-    if calibrated:
-        return _fact(question, "with care", answer)
-    return _fact(question, "no", answer, CALIBRATE)
+        return "not known", answer, SCORE
+    return ("with care", answer, None) if calibrated else ("no", answer, CALIBRATE)
 
 
-def _missing(material: RunFiles) -> TrustFact:
-    question = "All verdicts there?"
+def _missing(material: RunFiles) -> _Answer:
     scores = {arm: score for arm in material.arms if (score := material.strict(arm))}
     if not scores:
-        return _unknown(question, "Not run.", SCORE)
+        return "not known", "Not run.", SCORE
     shares = {
         arm: score.missing / (score.n + score.missing)
         for arm, score in scores.items()
@@ -90,7 +84,7 @@ def _missing(material: RunFiles) -> TrustFact:
     if not shares:
         total = sum(score.n for score in scores.values())
         answer = f"None of the {total} strict scores on the {len(scores)} arms shown is missing."
-        return _fact(question, "yes", answer)
+        return "yes", answer, None
     arm = max(shares, key=shares.__getitem__)
     worst = scores[arm]
     others = f", and some of {len(shares) - 1} other arms" if len(shares) > 1 else ""
@@ -100,18 +94,24 @@ def _missing(material: RunFiles) -> TrustFact:
         f"{percent(worst.high_bound)} (all pass)."
     )
     few = shares[arm] <= material.config.judge.max_missing
-    return _fact(question, "with care" if few else "no", answer)
+    return "with care" if few else "no", answer, None
 
 
-def _mutations(material: RunFiles) -> TrustFact:
-    question = "Breaches caught?"
-    calibration = material.summary.calibration
-    if calibration is None:
-        return _uncalibrated(question, material)
+def _calibrated(material: RunFiles, answer: Callable[[CalibrationTotals], _Answer]) -> _Answer:
+    if material.summary.calibration is not None:
+        return answer(material.summary.calibration)
+    reason = "Not run."
+    if material.run.calibration.exists():
+        reason = "The calibration is of a judge with another fingerprint; "
+        reason += "see the section on the judge."
+    return "not known", reason, CALIBRATE
+
+
+def _mutations(calibration: CalibrationTotals) -> _Answer:
     totals = calibration.mutations
     if not (totals.mutants and totals.copies):
         answer = "No logged answer obeys a rule in code, so there is nothing to mutate."
-        return _unknown(question, answer)
+        return "not known", answer, None
     killed, passed = totals.killed / totals.mutants, totals.passed / totals.copies
     answer = (
         f"Mutation test: the rules in code caught {totals.killed} of {totals.mutants} mutants "
@@ -122,17 +122,13 @@ def _mutations(material: RunFiles) -> TrustFact:
         answer += f" Fewer than half caught: {listed(totals.missed)}."
     worst = min(killed, passed)
     good = worst >= GOOD_SHARE and not totals.missed
-    return _fact(question, "yes" if good else "no" if worst < 0.5 else "with care", answer)
+    return "yes" if good else "no" if worst < 0.5 else "with care", answer, None
 
 
-def _attacks(material: RunFiles) -> TrustFact:
-    question = "Safe from tricks?"
-    calibration = material.summary.calibration
-    if calibration is None:
-        return _uncalibrated(question, material)
+def _attacks(calibration: CalibrationTotals) -> _Answer:
     totals = calibration.attacks
     if not (totals.texts and totals.rows):
-        return _unknown(question, "There was no rule to try the hostile texts on.")
+        return "not known", "There was no rule to try the hostile texts on.", None
     target = "" if totals.by_model else " the rules in code"
     answer = (
         f"{totals.through} of {totals.texts} hostile texts got through{target}, each tried on "
@@ -142,19 +138,15 @@ def _attacks(material: RunFiles) -> TrustFact:
     if totals.escapes:
         answer += f" {totals.escapes} leave the fence around an answer, which is a defect."
     if totals.escapes or totals.through > totals.texts * (1 - GOOD_SHARE):
-        return _fact(question, "no", answer)
-    return _fact(question, "with care" if totals.through or totals.undecided else "yes", answer)
+        return "no", answer, None
+    return "with care" if totals.through or totals.undecided else "yes", answer, None
 
 
-def _people(material: RunFiles) -> TrustFact:
-    question = "People agree?"
-    calibration = material.summary.calibration
-    if calibration is None:
-        return _uncalibrated(question, material)
+def _people(calibration: CalibrationTotals) -> _Answer:
     people = calibration.people
     if people is None or not people.n or people.kappa is None:
         answer = "Too few logged answers carry a label that calls them good or bad."
-        return _unknown(question, answer)
+        return "not known", answer, None
     kappa = people.kappa
     answer = (
         f"κ {decimal(kappa.value, kappa.low, kappa.high)} between strict score and people's good "
@@ -162,46 +154,35 @@ def _people(material: RunFiles) -> TrustFact:
         "near zero with neither wrong, so do not read adherence as usefulness."
     )
     if kappa.low > 0:
-        return _fact(question, "yes" if kappa.low > FAIR_KAPPA else "with care", answer)
-    return _fact(question, "no" if kappa.high < FAIR_KAPPA else "not known", answer)
+        return "yes" if kappa.low > FAIR_KAPPA else "with care", answer, None
+    return "no" if kappa.high < FAIR_KAPPA else "not known", answer, None
 
 
-def _hidden(material: RunFiles) -> TrustFact:
-    question = "Holds on hidden rows?"
+def _hidden(material: RunFiles) -> _Answer:
     hidden, refused = material.summary.hidden, material.summary.hidden_refused or ""
     if hidden is None:
         run = SCORE_HIDDEN if material.config.data.hidden else None
-        return _unknown(question, f"{refused[:1].upper()}{refused[1:]}.", run)
+        return "not known", f"{refused[:1].upper()}{refused[1:]}.", run
     arm = hidden.arms.get(material.student or "")
     if arm is None or arm.shift is None:
         answer = "Not comparable: the student's strict score is undecided on hidden or on val."
-        return _unknown(question, answer, SCORE_HIDDEN)
-    return judge_shift(arm, arm.shift)
+        return "not known", answer, SCORE_HIDDEN
+    return *judge_shift(arm, arm.shift), None
 
 
-def judge_shift(arm: HiddenArm, shift: DistributionShift) -> TrustFact:
+def judge_shift(arm: HiddenArm, shift: DistributionShift) -> tuple[Marker, str]:
     """What the shift of a student's strict rate from val to the hidden rows means."""
     answer = (
         f"By the must-rules that need no label the student obeys on {percent(shift.hidden.value)} "
         f"(n = {shift.hidden.n}) of hidden and {percent(shift.val.value)} (n = {shift.val.n}) of "
-        f"val: {shift_in_points(shift)}."
+        f"val: {signed_points(shift.difference)} {interval(shift.low, shift.high)}."
     )
     marker: Marker = "no" if shift.high < 0 else "with care"
-    if shift.low <= 0 <= shift.high:
+    if not shift.significant:
         marker = "yes" if max(-shift.low, shift.high) < SMALL_SHIFT else "with care"
         answer += " No clear difference; the interval says how large one may be."
-    return _fact("Holds on hidden rows?", marker, f"{answer} {_correction(arm.corrected)}")
-
-
-def _correction(rate: CorrectedRate) -> str:
+    rate = arm.corrected
     if rate.refused is not None:
-        return "Both are raw, not corrected by people's labels."
+        return marker, f"{answer} Both are raw, not corrected by people's labels."
     good = f"{percent(rate.value)} {interval(rate.low, rate.high)}"
-    return f"Corrected by people's labels, {good} of the hidden answers are good."
-
-
-def _uncalibrated(question: str, material: RunFiles) -> TrustFact:
-    if not material.run.calibration.exists():
-        return _unknown(question, "Not run.", CALIBRATE)
-    answer = "The calibration is of a judge with another fingerprint; see the section on the judge."
-    return _unknown(question, answer, CALIBRATE)
+    return marker, f"{answer} Corrected by people's labels, {good} of the hidden answers are good."

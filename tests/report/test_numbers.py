@@ -16,7 +16,7 @@ from report.numbers import build_numbers
 from report.render import render_html
 from report.run_files import read_run
 from report.serving import build_serving_guide
-from report.student_table import build_student_table
+from report.settings_table import compare_settings
 from tests.report.run_fixture import make_run, read_fixture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,11 +86,13 @@ def test_examples_are_few_distinct_and_of_each_kind(tmp_path: Path) -> None:
 
 
 def test_students_differ_in_the_settings_shown(tmp_path: Path) -> None:
-    table = build_student_table(read_fixture(tmp_path, "x"))
-    assert table is not None
+    material = read_fixture(tmp_path, "x")
+    assert material.choice is not None
+    table = compare_settings([student.settings for student in material.choice.ranked])
     assert table.columns == ("learning_rate",)
     assert table.common == (("note", "x"), ("method.kind", "lora"))
-    assert {row.speed for row in table.rows if row.ranked.name == "lora"} == {250.0}  # the median
+    assert table.rows == (("0.0001",), ("0.001",))
+    assert material.training["lora"].speed == 250.0  # the median
 
 
 def test_serving_sends_no_system_message(tmp_path: Path) -> None:

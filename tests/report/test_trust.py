@@ -178,7 +178,7 @@ def test_hidden_in_words(material: RunFiles, low: float, high: float, marker: st
     arm = material.summary.hidden.arms["student/lora"]
     assert arm.shift is not None
     shift = arm.shift.model_copy(update={"low": low, "high": high})
-    assert judge_shift(arm, shift).marker == marker
+    assert judge_shift(arm, shift)[0] == marker
 
 
 def test_raw_hidden_rates_say_why(material: RunFiles) -> None:

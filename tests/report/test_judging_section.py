@@ -6,8 +6,8 @@ import pytest
 
 from judge.metrics.interval import Interval
 from judge.records import ShadowAgreement
-from report.agreement_note import explain_kappa
 from report.formats import decimal
+from report.judging import explain_kappa
 from report.numbers import build_numbers
 from report.render import render_html, render_markdown
 from report.run_files import RunFiles
