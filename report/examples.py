@@ -62,16 +62,16 @@ def choose_examples(material: RunFiles) -> tuple[ShownExample, ...]:
     rules = material.rules.scored_rules()
     chosen: dict[str, str] = {}  # row id → reason
     for reason, having in _reasons(material.student, rules, by_outcome):
-        row_id = next((row for row in rows if row in having and row not in chosen), None)
-        if row_id is not None and len(chosen) < MOST:
-            chosen[row_id] = reason
+        first = next((row for row in rows if row in having and row not in chosen), None)
+        if first is not None and len(chosen) < MOST:
+            chosen[first] = reason
 
     def show(arm: str, row: str) -> ShownAnswer:
         answers = {
             answer.row: answer for answer in material.answers.get(arm, ()) if answer.sample == 0
         }
-        of_rules = (verdicts.get((arm, row, scored.id)) for scored in rules)
-        applicable = (found for found in of_rules if found and found.outcome != "not_applicable")
+        by_rule = (verdicts.get((arm, row, scored.id)) for scored in rules)
+        applicable = (v for v in by_rule if v and v.outcome != "not_applicable")
         return ShownAnswer(arm, answers.get(row), tuple(applicable))
 
     arms = (BASE, TEACHER, material.student)
