@@ -18,7 +18,7 @@ from report.examples import choose_examples
 from report.headline import comparison_sentence
 from report.heat_maps import shade
 from report.html_to_markdown import html_to_markdown
-from report.judging import explain_kappa, missing_reasons
+from report.judging_section import explain_kappa, missing_reasons
 from report.numbers import Numbers
 from report.run_files import RunFiles
 from report.serving import build_serving_guide

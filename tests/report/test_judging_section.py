@@ -7,7 +7,7 @@ import pytest
 from judge.metrics.interval import Interval
 from judge.records import ShadowAgreement
 from report.formats import decimal
-from report.judging import explain_kappa
+from report.judging_section import explain_kappa
 from report.numbers import build_numbers
 from report.render import render_html, render_markdown
 from report.run_files import RunFiles
