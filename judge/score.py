@@ -2,22 +2,20 @@
 
 import argparse
 from pathlib import Path
-from typing import get_args
 
 from config.judging import JudgeSettings, ServerSettings
 from config.load import validated
 from config.schema import Config
-from data.run_paths import RunPaths
 from judge.checks.applicability import needs_label
 from judge.format import format_difference, format_share
 from judge.inputs import JudgedSplit, llm_arms
 from judge.judging_server import configured_server, judging_server
 from judge.llm.budget import check_budget
 from judge.llm.reply_source import AskPolicy
-from judge.metrics.distribution_shift import distribution_shifts
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import DistributionShift, JudgeResult
-from judge.run import judge_plan, judge_run, read_judged_split
+from judge.run import judge_plan, judge_run
+from judge.summary.records import JudgeSummary
 from judge.summary.summarise import write_summary
 from prompts.prompt_file import load_prompt
 
@@ -38,7 +36,9 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
         print("\n".join(lines))
         return 0
     result = _score(config, server, split, asks)
-    write_summary(config)
+    summary = write_summary(config)
+    if split == "hidden":
+        _print_hidden(config, result, summary)
     return _print_result(config, split, result)
 
 
@@ -75,8 +75,6 @@ def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> in
     note = result.judge
     if note is not None and note.coverage is not None:
         print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.summary}")
-    if hidden:
-        _print_hidden(config, result)
     if most_missing > config.judge.max_missing:
         print(
             f"inconclusive: {most_missing:.0%} of an arm's strict scores are missing, more than "
@@ -86,7 +84,7 @@ def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> in
     return 0
 
 
-def _print_hidden(config: Config, result: JudgeResult) -> None:
+def _print_hidden(config: Config, result: JudgeResult, summary: JudgeSummary) -> None:
     """What the hidden scores leave out, and how the hidden rows differ from val."""
     _, rules = load_prompt(config.prompt, Path())
     label_rules = [scored.id for scored in rules.scored_rules() if needs_label(scored.rule)]
@@ -94,12 +92,12 @@ def _print_hidden(config: Config, result: JudgeResult) -> None:
         print(f"left out, they need labels: {', '.join(label_rules)}")
     if result.judge is not None and not result.judge.calibrated:
         print(f"raw numbers: no calibration of {result.judge.model} holds for these rules")
-    run = RunPaths.of(config)
-    val, hidden = (read_judged_split(run, split, rules) for split in get_args(JudgedSplit))
-    if val is None or hidden is None:
+    hidden = summary.hidden
+    if hidden is None or hidden.shifts is None:
         print("drift: not measured, val has not been judged by these rules")
         return
-    shifts = list(distribution_shifts(val, hidden))
+    strict = [arm.shift for arm in hidden.arms.values() if arm.shift is not None]
+    shifts = [*strict, *hidden.shifts]
     significant = [shift for shift in shifts if shift.significant]
     print(
         f"drift: {len(significant)} of {len(shifts)} measures differ from val beyond their 95 % "

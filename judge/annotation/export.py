@@ -11,7 +11,7 @@ from data.atomic_write import write_bytes
 from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation.sheet import EXCEL_CELL, format_sheet
+from judge.annotation.sheet import EXCEL_CELL, format_sheet, passages_text
 from judge.inputs import answered_pairs
 
 
@@ -30,7 +30,10 @@ def export_command(config: Config, arguments: argparse.Namespace) -> int:
         )
     write_bytes(path, sheet)
     print(f"{len(sample)} answers of {arguments.arm}: {path}")
-    too_long = sum(_longest_text(row, answer) > EXCEL_CELL for row, answer in sample)
+    too_long = sum(
+        max(len(answer.text), len(row.question), len(passages_text(row))) > EXCEL_CELL
+        for row, answer in sample
+    )
     if too_long:
         print(
             f"note: {too_long} have a text over {EXCEL_CELL} characters, "
@@ -59,8 +62,3 @@ def sample_answers(
     answers.sort(key=lambda pair: (pair[1].row, pair[1].sample))
     random.Random(f"{seed} {arm}").shuffle(answers)
     return answers[:rows]
-
-
-def _longest_text(row: Row, answer: Answer) -> int:
-    contexts = sum(len(passage.text) + 2 for passage in row.contexts)
-    return max(len(answer.text), len(row.question), contexts)

@@ -70,10 +70,14 @@ def format_sheet(pairs: Iterable[tuple[Row, Answer]]) -> bytes:
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     for row, answer in pairs:
-        contexts = "\n\n".join(passage.text for passage in row.contexts)
-        cells = (answer_id(answer), row.id, row.question, contexts, answer.text, "", "")
+        cells = (answer_id(answer), row.id, row.question, passages_text(row), answer.text, "", "")
         writer.writerow(map(_as_text, cells))
     return (_BOM + file.getvalue()).encode()
+
+
+def passages_text(row: Row) -> str:
+    """The passages as one cell shows them."""
+    return "\n\n".join(passage.text for passage in row.contexts)
 
 
 def _as_text(cell: str) -> str:

@@ -29,9 +29,17 @@ from prompts.rules import Rule, RuleFile
 ATTACKED_ROWS = 10  # val rows tried by code; the model is asked about the first one
 
 AttackKind = Literal[
-    "plea", "fake_json", "fake_verdict", "fence", "role_play",
-    "authority", "translated", "invisible", "token", "empty",
-]  # fmt: skip
+    "plea",
+    "fake_json",
+    "fake_verdict",
+    "fence",
+    "role_play",
+    "authority",
+    "translated",
+    "invisible",
+    "token",
+    "empty",
+]
 
 
 class Attack(Settings):

@@ -6,7 +6,7 @@
 these rules know in part what people said, so their agreement with people proves nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from data.rows import Row
 from judge.checks.applicability import by_model, needs_label
@@ -20,19 +20,17 @@ CODE_ONLY_LABEL_FREE = "code_only_label_free"
 
 def strict_variants(rules: RuleFile) -> dict[str, RuleFile]:
     """Variant → the rule file that it counts."""
-    return {
-        STRICT: rules,
-        LABEL_FREE: _filtered(rules, lambda scored: not needs_label(scored.rule)),
-        CODE_ONLY: _filtered(rules, lambda scored: not by_model(scored)),
-        CODE_ONLY_LABEL_FREE: _filtered(
-            rules, lambda scored: not by_model(scored) and not needs_label(scored.rule)
-        ),
+    by_code = [rule for rule in rules.rules if not by_model(ScoredRule(id=rule.id, rule=rule))]
+    counted = {
+        STRICT: rules.rules,
+        LABEL_FREE: [rule for rule in rules.rules if not needs_label(rule)],
+        CODE_ONLY: by_code,
+        CODE_ONLY_LABEL_FREE: [rule for rule in by_code if not needs_label(rule)],
     }
-
-
-def _filtered(rules: RuleFile, keep: Callable[[ScoredRule], bool]) -> RuleFile:
-    remaining = tuple(rule for rule in rules.rules if keep(ScoredRule(id=rule.id, rule=rule)))
-    return rules.model_copy(update={"rules": remaining})
+    return {
+        name: rules.model_copy(update={"rules": tuple(rules_counted)})
+        for name, rules_counted in counted.items()
+    }
 
 
 def variant_tables(

@@ -9,7 +9,7 @@ from functools import lru_cache
 from config.errors import DataError
 from data.rows import Row
 from prompts.check_settings import LlmCheck
-from prompts.rules import Condition, Rule, ScoredRule, When
+from prompts.rules import Condition, Rule, RuleFile, ScoredRule, When
 
 _LABEL_FIELDS = ("labels", "comment")  # written by people about the row
 
@@ -33,6 +33,11 @@ def asks_model(rule: Rule) -> bool:
 def by_model(scored: ScoredRule) -> bool:
     """Whether a language model takes part in the rule's verdicts."""
     return isinstance(scored.rule.check, LlmCheck) or asks_model(scored.rule)
+
+
+def must_rules_by_model(rules: RuleFile) -> tuple[str, ...]:
+    """The must-rules whose verdicts a language model takes part in."""
+    return tuple(rule.id for rule in rules.scored_rules() if rule.must and by_model(rule))
 
 
 def needs_label(rule: Rule) -> bool:

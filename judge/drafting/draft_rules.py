@@ -75,8 +75,8 @@ def _notes(requested: RequestedRules, filtered: FilteredRules) -> Iterator[str]:
         first = next(rule for rule in filtered.rejected if rule.reason == reason)
         example = f"{first.id} ({first.detail})" if first.detail else first.id
         yield _line(f"rejected, {reason}: {count}, the first {example}")[:_NOTE_CHARACTERS]
-    for part in requested.skipped:
-        yield _line(f"no rules of {len(part.text)} characters ({part.reason}): {part.text[:60]}")
+    for text, reason in requested.skipped:
+        yield _line(f"no rules of {len(text)} characters ({reason}): {text[:60]}")
 
 
 def _file_text(rules: RuleFile, model: str, notes: Sequence[str]) -> str:

@@ -29,18 +29,11 @@ _MIN_TOKENS = 512
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[.!?…][\"»”')\]])\s+")
 
 
-class SkippedPart(NamedTuple):
-    """A part of the prompt that yielded no rules."""
-
-    text: str
-    reason: str
-
-
 class RequestedRules(NamedTuple):
     """The rules as the model wrote them, unchecked."""
 
     rules: list[Any]
-    skipped: list[SkippedPart]
+    skipped: list[tuple[str, str]]  # parts that yielded no rules, each with the reason
     requests: int  # with the one that finds the output mode
 
 
@@ -56,7 +49,7 @@ async def request_rules(
     source = ServerOnly(server, retry, settings, usage)
     language = language_of(system)
     rules: list[Any] = []
-    skipped: list[SkippedPart] = []
+    skipped: list[tuple[str, str]] = []
     waiting = split_text(system, PART_CHARACTERS)[::-1]
     try:
         mode = await settle_mode(source, server)
@@ -71,9 +64,9 @@ async def request_rules(
             if reply in ("truncated", "overflow") and len(halves) > 1:
                 waiting += reversed(halves)
             else:
-                skipped.append(SkippedPart(part, reply))
+                skipped.append((part, reply))
     except NoReply as error:  # the budget was spent before the first part
-        skipped += [SkippedPart(part, missing_reason(error)) for part in reversed(waiting)]
+        skipped += [(part, missing_reason(error)) for part in reversed(waiting)]
     finally:
         await source.close()
     return RequestedRules(rules, skipped, usage.calls)

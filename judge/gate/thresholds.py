@@ -13,7 +13,7 @@ from config.schema import Config
 from data.jsonl import read_record, read_records
 from data.run_paths import RunPaths
 from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
-from judge.checks.applicability import by_model
+from judge.checks.applicability import must_rules_by_model
 from judge.format import format_difference, format_share
 from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Refusal
@@ -97,7 +97,7 @@ def _gate(name: str, passed: bool | None, message: str) -> GateResult:
 
 def _calibrated(measured: GateMeasurements) -> GateResult:
     name, calibration = "calibrated", measured.calibration
-    by_llm = _must_rules_by_llm(measured)
+    by_llm = must_rules_by_model(measured.table.rules)
     if not by_llm:
         return _gate(name, True, "no must-rule is decided by a model")
     if isinstance(calibration, Calibration) and calibration.representative:
@@ -108,11 +108,6 @@ def _calibrated(measured: GateMeasurements) -> GateResult:
         reason = calibration.reason
     message = f"{', '.join(by_llm)}: {reason}"
     return GateResult(name=name, outcome="uncalibrated", message=message)
-
-
-def _must_rules_by_llm(measured: GateMeasurements) -> list[str]:
-    rules = measured.table.rules.scored_rules()
-    return [rule.id for rule in rules if rule.must and by_model(rule)]
 
 
 def _missing(gate: GateSettings, default: float, measured: GateMeasurements) -> GateResult:
@@ -179,7 +174,7 @@ def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
 
 def _youden(measured: GateMeasurements) -> tuple[float, str]:
     """The judge's J = TPR + TNR − 1 on the strict score, and its origin in words."""
-    if not _must_rules_by_llm(measured):
+    if not must_rules_by_model(measured.table.rules):
         return 1.0, "rules in code"
     calibration = measured.calibration
     score = calibration.scores.get(STRICT) if isinstance(calibration, Calibration) else None

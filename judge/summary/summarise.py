@@ -16,7 +16,7 @@ from data.jsonl import read_record
 from data.run_paths import RunPaths
 from judge.annotation.sheet import ArmLabels, Labels
 from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
-from judge.checks.applicability import by_model
+from judge.checks.applicability import must_rules_by_model
 from judge.gate.thresholds import decide_gates, read_measurements
 from judge.inputs import JudgedSplit
 from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
@@ -48,10 +48,11 @@ class _Split(NamedTuple):
     calibration: Calibration | Refusal  # of the judge that judged, else of its code rules alone
 
 
-def write_summary(config: Config) -> None:
+def write_summary(config: Config) -> JudgeSummary:
     """Writes judge/summary.json. Raises DataError when a file of the run is broken."""
-    text = summarise(config).model_dump_json(indent=1) + "\n"
-    write_text(RunPaths.of(config).summary, text)
+    summary = summarise(config)
+    write_text(RunPaths.of(config).summary, summary.model_dump_json(indent=1) + "\n")
+    return summary
 
 
 def summarise(config: Config) -> JudgeSummary:
@@ -60,7 +61,7 @@ def summarise(config: Config) -> JudgeSummary:
     prompt, rules = load_prompt(config.prompt, Path())
     student = f"student/{run.best_student()}" if run.choice.exists() else None
     val, hidden = (_read_split(run, split, prompt, rules) for split in ("val", "hidden"))
-    llm_must = tuple(rule.id for rule in rules.scored_rules() if rule.must and by_model(rule))
+    llm_must = must_rules_by_model(rules)
     corrected = correct_score(val.calibration, val.answered, student, STRICT)
     calibration, refused = _or_reason(val.calibration)
     hidden_summary, hidden_refused = _or_reason(_hidden(config, val, hidden, student))

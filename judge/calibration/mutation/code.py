@@ -91,11 +91,11 @@ def _measured(scored: ScoredRule, pairs: LoggedPairs, context: CheckContext) -> 
 
 def _applicable_pairs(scored: ScoredRule, pairs: LoggedPairs) -> list[tuple[Row, Answer]]:
     """Answers to rows where the rule applies, or only a model could tell; in order of a hash."""
-    rule = scored.rule
+    rule, due = scored.rule, not scored.converse
     applying = [
         (row, answer)
         for row, answer in pairs
-        if answer.usable and (asks_model(rule) or applicable(rule, row) is (not scored.converse))
+        if answer.usable and (asks_model(rule) or applicable(rule, row) is due)
     ]
     return sorted(applying, key=lambda pair: digest([pair[0].id, pair[1].arm]))
 

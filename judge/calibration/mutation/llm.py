@@ -42,27 +42,20 @@ def llm_mutation_scores(
     rules: RuleFile, pairs: LoggedPairs, verdicts: Sequence[Verdict], judge: LlmJudge | None
 ) -> list[MutationScore]:
     """A score per llm rule, from the logged answers that the model passed."""
+    ordered = sorted(pairs, key=lambda pair: digest([pair[0].id, pair[1].arm]))
     scores = []
     for rule in rules.rules:
         if isinstance(rule.check, LlmCheck):
-            passed = _passed(rule, rules, pairs, verdicts)
+            passes = {(v.row, v.arm) for v in verdicts if v.rule == rule.id and v.outcome == "pass"}
+            passed = [
+                (row, normalised_answer(answer.text, rules.normalise))
+                for row, answer in ordered
+                if (row.id, answer.arm) in passes
+            ][:LLM_MUTATION_CASES]
             measured = _measured(rule, rule.check, passed, judge)
             must = rule.severity == "must"
             scores.append(MutationScore(rule=rule.id, check="llm", must=must, **measured))
     return scores
-
-
-def _passed(
-    rule: Rule, rules: RuleFile, pairs: LoggedPairs, verdicts: Sequence[Verdict]
-) -> list[tuple[Row, str]]:
-    """Rows and normalised answers that the model passed, in order of a hash."""
-    passes = {(v.row, v.arm) for v in verdicts if v.rule == rule.id and v.outcome == "pass"}
-    passed = [pair for pair in pairs if (pair[0].id, pair[1].arm) in passes]
-    passed.sort(key=lambda pair: digest([pair[0].id, pair[1].arm]))
-    return [
-        (row, normalised_answer(answer.text, rules.normalise))
-        for row, answer in passed[:LLM_MUTATION_CASES]
-    ]
 
 
 def _measured(
