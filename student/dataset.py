@@ -175,12 +175,11 @@ def retention_prompts(builder: RequestBuilder, path: Path) -> list[tuple[int, ..
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except OSError as error:
         raise DataError(f"retention.questions = {path}: {error.strerror}") from None
-    questions = [line for line in lines if line]
+    questions = list(filter(None, lines))
     if not questions:
         raise DataError(f"retention.questions = {path}: holds no question")
-    renderer = builder.renderer
-    turns = [
-        {"role": "user", "content": renderer.template.neutralise(question)}
+    template = builder.renderer.template
+    return [
+        template.prompt_ids([{"role": "user", "content": template.neutralise(question)}])
         for question in questions
     ]
-    return [renderer.template.prompt_ids([turn]) for turn in turns]

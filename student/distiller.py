@@ -78,13 +78,9 @@ class Distiller:
             skipped = prefix.length if prefix else 0
             prompted = collate([example.teacher_view(skipped) for example in examples], device)
             teacher = base_states(self.model, prompted, prefix)  # [N, D]
-        return self.loss_from_states(student_states(self.model, batch), batch, teacher)
-
-    def loss_from_states(
-        self, states: torch.Tensor, batch: Batch, teacher: torch.Tensor | None
-    ) -> torch.Tensor:
-        """The summed loss, given the student's hidden states [N, D] and the prompted base's."""
-        return summed_loss(states, head_weight(self.model), self._loss_function(batch, teacher))
+        states = student_states(self.model, batch)
+        head = head_weight(self.model)  # after the pass, which unshards it
+        return summed_loss(states, head, loss_function(self.objective, batch, teacher, head))
 
     def _cached_prefix(self) -> PrefixCache | None:
         causal = causal_model(self.model)
@@ -97,53 +93,48 @@ class Distiller:
                 self._prefix = compute_prefix(causal, self.shared_prompt)
         return self._prefix
 
-    def _loss_function(self, batch: Batch, teacher_states: torch.Tensor | None) -> LossFunction:
-        objective, head = self.objective, head_weight(self.model)
 
-        def text_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
-            return cross_entropy(logits, batch.targets[part])
+def loss_function(
+    objective: Objective, batch: Batch, teacher_states: torch.Tensor | None, head: torch.Tensor
+) -> LossFunction:
+    """The loss by logits, given the teacher's hidden states [N, D] if any, and the head [V, D]."""
 
-        if isinstance(objective, CrossEntropy):
-            return text_loss
+    def text_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
+        return cross_entropy(logits, batch.targets[part])
 
-        ce_weight = 0.0 if isinstance(objective, OnPolicy) else objective.ce_weight
-        temperature, direction = objective.temperature, objective.direction
+    if isinstance(objective, CrossEntropy):
+        return text_loss
 
-        def distillation_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
-            nll: torch.Tensor | float
-            if teacher_states is None:
-                assert batch.top_ids is not None and batch.top_logprobs is not None
-                teacher = stored_buckets(batch.top_logprobs[part])
-                nll, student = nll_and_buckets(logits, batch.targets[part], batch.top_ids[part])
-            else:
-                with torch.no_grad():
-                    teacher = torch.nn.functional.linear(teacher_states[part], head)
-                nll, student = text_loss(logits, part) if ce_weight else 0.0, logits
-            kl = divergence(
-                tempered_logprobs(teacher, temperature),
-                tempered_logprobs(student, temperature),
-                direction,
-            )
-            # T² keeps the size of the gradients (Hinton et al., arXiv 1503.02531)
-            return ce_weight * nll + (1 - ce_weight) * temperature**2 * kl
+    ce_weight = 0.0 if isinstance(objective, OnPolicy) else objective.ce_weight
+    temperature, direction = objective.temperature, objective.direction
 
-        return distillation_loss
+    def distillation_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
+        nll: torch.Tensor | float
+        if teacher_states is None:
+            assert batch.top_ids is not None and batch.top_logprobs is not None
+            teacher = stored_buckets(batch.top_logprobs[part])
+            nll, student = nll_and_buckets(logits, batch.targets[part], batch.top_ids[part])
+        else:
+            with torch.no_grad():
+                teacher = torch.nn.functional.linear(teacher_states[part], head)
+            nll, student = text_loss(logits, part) if ce_weight else 0.0, logits
+        kl = divergence(
+            tempered_logprobs(teacher, temperature),
+            tempered_logprobs(student, temperature),
+            direction,
+        )
+        # T² keeps the size of the gradients (Hinton et al., arXiv 1503.02531)
+        return ce_weight * nll + (1 - ce_weight) * temperature**2 * kl
+
+    return distillation_loss
 
 
 def retention_losses(
     model: TorchModel, examples: Sequence[Example], tokens_per_pass: int
 ) -> Iterator[torch.Tensor]:
     """Summed KL(base ‖ student) on the base's own answers, both without the prompt, by pass."""
-    device, head = head_weight(model).device, head_weight(model)
+    head, objective = head_weight(model), OnPolicy(direction="forward")
     for indices in token_batches([example.length for example in examples], tokens_per_pass):
-        batch = collate([examples[index] for index in indices], device)
-        base = base_states(model, batch)
-
-        def kl(logits: torch.Tensor, part: slice, base: torch.Tensor = base) -> torch.Tensor:
-            with torch.no_grad():
-                teacher = torch.nn.functional.linear(base[part], head)
-            return divergence(
-                tempered_logprobs(teacher, 1.0), tempered_logprobs(logits, 1.0), "forward"
-            )
-
-        yield summed_loss(student_states(model, batch), head, kl)
+        batch = collate([examples[index] for index in indices], head.device)
+        loss = loss_function(objective, batch, base_states(model, batch), head)
+        yield summed_loss(student_states(model, batch), head, loss)

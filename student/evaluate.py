@@ -14,7 +14,6 @@ from engine.request_builder import RequestBuilder, View
 from judge.checks.check import code_verdicts
 from judge.metrics.verdict_table import strict
 from student.distributed import gather_shards, shard_for_rank
-from student.records import Sample
 
 SAMPLES = 3  # val rows whose answers a tracker may show
 
@@ -25,7 +24,7 @@ class Evaluation(NamedTuple):
     strict: float | None
     rules: dict[str, float]
     val_rows: int
-    samples: list[dict[str, str]]
+    samples: list[dict[str, str]]  # fields as in `Sample`
 
 
 def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Evaluation:
@@ -41,7 +40,7 @@ def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Eval
     strict_share, rules = adherence(builder, rows, answers)
     shown = SAMPLES if config.shows_samples else 0
     samples = [
-        Sample(row=row.id, question=row.question, answer=answer.text).model_dump()
+        {"row": row.id, "question": row.question, "answer": answer.text}
         for row, answer in list(zip(rows, answers, strict=True))[:shown]
     ]
     return Evaluation(strict_share, rules, len(rows), samples)

@@ -19,8 +19,7 @@ from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
 from student.checkpoint import writing
 from student.evaluate import adherence
-from student.ranking import best_first, reason
-from student.records import RankedStudent, StudentChoice
+from student.records import RankedStudent, StudentChoice, best_first, reason
 from student.train import read_result
 
 

@@ -1,10 +1,17 @@
-"""The records that students and searches leave on disk."""
+"""The records that students and searches leave on disk, and the order of candidates."""
 
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Literal, TypeVar
 
 from data.records import Record
 from judge.metrics.interval import Interval
 from judge.metrics.stats import wilson
+
+
+def _strict_interval(record: "Step | Trial") -> Interval | None:
+    """95 % interval of `strict`."""
+    rows = record.val_rows
+    return None if record.strict is None or not rows else wilson(round(record.strict * rows), rows)
 
 
 class Sample(Record):
@@ -32,10 +39,7 @@ class Step(Record):
     val_rows: int | None = None  # evaluated val rows; None: an optimiser step
     samples: tuple[Sample, ...] | None = None  # only where a tracker is set to show them
 
-    @property
-    def strict_interval(self) -> Interval | None:
-        """95 % interval of `strict`."""
-        return _strict_interval(self.strict, self.val_rows)
+    strict_interval: ClassVar[property] = property(_strict_interval)
 
 
 class TrainingResult(Record):
@@ -95,10 +99,7 @@ class Trial(Record):
     seconds: float | None = None
     reason: str | None = None  # why it was stopped, refused or failed
 
-    @property
-    def strict_interval(self) -> Interval | None:
-        """95 % interval of `strict`."""
-        return _strict_interval(self.strict, self.val_rows)
+    strict_interval: ClassVar[property] = property(_strict_interval)
 
 
 class LeaderboardCell(Record):
@@ -121,5 +122,27 @@ class SearchResult(Record):
     why: str
 
 
-def _strict_interval(strict: float | None, rows: int | None) -> Interval | None:
-    return None if strict is None or not rows else wilson(round(strict * rows), rows)
+Candidate = TypeVar("Candidate", Step, RankedStudent, Trial)  # each has `strict` and `val_loss`
+
+
+def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The highest strict adherence first; equals by the lowest val loss; None comes last."""
+    infinite = float("inf")
+    return sorted(
+        candidates,
+        key=lambda candidate: (
+            1.0 if candidate.strict is None else -candidate.strict,
+            infinite if candidate.val_loss is None else candidate.val_loss,
+        ),
+    )
+
+
+def reason(ranked: Sequence[Candidate], val_rows: int | None) -> str:
+    """Why the first one is the best."""
+    best = ranked[0]
+    rate = "no rule decided" if best.strict is None else f"strict adherence {best.strict:.1%}"
+    text = f"{rate} on {val_rows} val rows by the code rules, the highest of {len(ranked)}"
+    ties = sum(candidate.strict == best.strict for candidate in ranked) - 1
+    if ties and best.val_loss is not None:
+        text += f"; {ties} more equal, and the lowest val loss of these, {best.val_loss:.3f}"
+    return text

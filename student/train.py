@@ -38,8 +38,7 @@ from student.evaluate import evaluate
 from student.forward import base_only
 from student.model import load_student, trainable
 from student.prefix_cache import common_prefix
-from student.ranking import best_first
-from student.records import TrainingResult
+from student.records import TrainingResult, best_first
 from student.trainer import AnswerTrainer, TrainingTask
 
 
@@ -61,7 +60,7 @@ def train(
     data = load_training_data(config, student, builder)
     arguments = _trainer_arguments(config, student, folder / "checkpoints")  # sets up the processes
     start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
-    fingerprint = _fingerprint(config, student, builder, data.sha256, start)
+    fingerprint = _fingerprint(student, builder, data.sha256, start)
     if process_rank() == 0 and check_fingerprint(
         folder / "fingerprint.json", fingerprint, accept_changes
     ):
@@ -85,18 +84,14 @@ def read_result(folder: Path) -> TrainingResult:
 
 
 def _fingerprint(
-    config: Config,
-    student: StudentSettings,
-    builder: RequestBuilder,
-    data_sha256: str,
-    start: str | None,
+    student: StudentSettings, builder: RequestBuilder, data_sha256: str, start: str | None
 ) -> Fingerprint:
     """Everything that the trained weights depend on; `tokens_per_pass` is not part of it."""
     settings = student.model_dump(mode="json", exclude={"name", "tokens_per_pass", "seed", "start"})
     return {
         **settings,
         "start": start,
-        "seed": config.seed_of(student),
+        "seed": builder.config.seed_of(student),
         "model": builder.identity,
         "chat template": builder.renderer.template.sha256,
         "prompt": builder.prompt.sha256,
@@ -146,9 +141,7 @@ def _train(
             name=student.name,
             best_step=best.step,
             best_epoch=best.epoch,
-            strict=best.strict,
-            val_loss=best.val_loss,
-            val_rows=best.val_rows,
+            **best.model_dump(include={"strict", "val_loss", "val_rows"}),
             steps=metrics.steps[-1].step,
             train_answers=sum(len(example.answers) for example in data.train),
             answer_tokens=sum(example.answer_tokens for example in data.train),
@@ -163,10 +156,8 @@ def _train(
 def _training_task(
     student: StudentSettings, builder: RequestBuilder, data: TrainingData, model: TorchModel
 ) -> TrainingTask:
-    end, max_tokens = (
-        builder.renderer.template.end_of_turn,
-        builder.config.predict.sampling.max_tokens,
-    )
+    end = builder.renderer.template.end_of_turn
+    max_tokens = builder.config.predict.sampling.max_tokens
     teacher_prompts = [example.teacher_prompt_ids for example in data.train]
     distiller = Distiller(
         model=model,

@@ -8,12 +8,11 @@ results/training-DEVICE.md.
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 from benchmarks.result_page import Limit, conditions, limits_table, publish
 from benchmarks.stopwatch import extra_peak_mb, median_seconds
-from benchmarks.training.steps import RowLengths, StepFactory, StudentModel, TrainingStep
+from benchmarks.training.steps import RowLengths, StepFactory, TrainingStep
 from config.checkout import ROOT
 from config.objectives import CrossEntropy, Distillation
 from data.records import Record
@@ -54,63 +53,47 @@ TRAINING_LIMITS = {
 }
 
 
-class StepTime(NamedTuple):
-    """Median seconds of one kind of step."""
-
-    name: str
-    seconds: float
-
-
 def measure_training(
-    student: StudentModel, lengths: RowLengths, repeats: int
-) -> tuple[TrainingFigures, list[StepTime], list[str]]:
-    """The figures, the times behind them, and remarks."""
-    factory = StepFactory(student, lengths)
+    device: str, lengths: RowLengths, repeats: int
+) -> tuple[TrainingFigures, dict[str, float], list[str]]:
+    """The figures, the median seconds of each kind of step behind them, and remarks."""
+    factory = StepFactory(device, lengths)
     ce, kl = factory.ours(CrossEntropy()), factory.ours(Distillation(direction="forward"))
-    ce_time, kl_time, gkd_time = objectives = _times(
-        repeats, ("ce", ce), ("kl stored", kl), ("TRL GKD", factory.gkd())
-    )
-    whole_time, prefix_time = teacher = _times(
-        repeats,
-        ("teacher, whole", factory.teacher(False)),
-        ("teacher, prefix", factory.teacher(True)),
-    )
-    four_time, four_sft_time = four_answers = _times(
-        repeats, ("ce, 4 answers", factory.several_answers()), ("SFT, 4 answers", factory.sft(4))
-    )
-    one_time, one_sft_time = one_answer = _times(
-        repeats, ("ce, 1 answer", ce), ("SFT, 1 answer", factory.sft(1))
-    )
+    times: dict[str, float] = {}
+
+    def measure(steps: dict[str, TrainingStep]) -> None:
+        times.update(zip(steps, median_seconds(list(steps.values()), repeats), strict=True))
+
+    measure({"ce": ce, "kl stored": kl, "TRL GKD": factory.gkd()})
+    measure({"teacher, whole": factory.teacher(False), "teacher, prefix": factory.teacher(True)})
+    four_answers = factory.ours(CrossEntropy(), 4)
+    measure({"ce, 4 answers": four_answers, "SFT, 4 answers": factory.sft(4)})
+    measure({"ce, 1 answer": ce, "SFT, 1 answer": factory.sft(1)})
     our_mb, gkd_mb = map(extra_peak_mb, factory.losses())
     figures = TrainingFigures(
-        kl_over_ce=kl_time.seconds / ce_time.seconds,
-        kl_vs_trl=gkd_time.seconds / kl_time.seconds,
+        kl_over_ce=times["kl stored"] / times["ce"],
+        kl_vs_trl=times["TRL GKD"] / times["kl stored"],
         kl_peak_memory_vs_trl=our_mb / gkd_mb,
-        prefix_reuse=whole_time.seconds / prefix_time.seconds,
-        shared_prompt_vs_sft=four_sft_time.seconds / four_time.seconds,
-        ce_vs_sft=one_sft_time.seconds / one_time.seconds,
+        prefix_reuse=times["teacher, whole"] / times["teacher, prefix"],
+        shared_prompt_vs_sft=times["SFT, 4 answers"] / times["ce, 4 answers"],
+        ce_vs_sft=times["SFT, 1 answer"] / times["ce, 1 answer"],
     )
-    sharing = lengths.separate_answers / lengths.shared_prompt
+    sharing = 4 * (lengths.own + lengths.answer) / (lengths.own + 4 * lengths.answer)
     remarks = [
         f"extra peak of loss and backward: ours {our_mb:.0f} MB, TRL's {gkd_mb:.0f} MB",
         f"limit of prefix reuse by token count: {lengths.prompted / lengths.own:.2f}",
         f"limit of 4 answers by token count: {sharing:.2f}",
     ]
-    return figures, [*objectives, *teacher, *four_answers, *one_answer], remarks
-
-
-def _times(repeats: int, *steps: tuple[str, TrainingStep]) -> list[StepTime]:
-    medians = median_seconds([step for _, step in steps], repeats)
-    return [StepTime(name, median) for (name, _), median in zip(steps, medians, strict=True)]
+    return figures, times, remarks
 
 
 def training_table(
-    figures: TrainingFigures, times: Sequence[StepTime], remarks: Sequence[str]
+    figures: TrainingFigures, times: Mapping[str, float], remarks: Sequence[str]
 ) -> str:
     """The tables in Markdown."""
     lines = limits_table(figures, TRAINING_LIMITS)
     lines += ["", "| step | seconds (median) |", "| --- | --- |"]
-    lines += [f"| {time.name} | {time.seconds:.3f} |" for time in times]
+    lines += [f"| {name} | {seconds:.3f} |" for name, seconds in times.items()]
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)])
 
 
@@ -125,8 +108,7 @@ def main(argv: list[str] | None = None) -> int:
         f"of prompt, {ROW_LENGTHS.own} of a row, {ROW_LENGTHS.answer} of an answer, "
         f"{ROW_LENGTHS.rows} rows a step, LoRA r 32 in {precision()}."
     )
-    student = StudentModel.embedded(arguments.device)
-    figures, times, remarks = measure_training(student, ROW_LENGTHS, arguments.repeats)
+    figures, times, remarks = measure_training(arguments.device, ROW_LENGTHS, arguments.repeats)
     tables = training_table(figures, times, remarks)
     text = f"# Cost of a training step\n\n{setting}\n\n{tables}\n"
     publish(text, figures, TRAINING_RESULTS.with_stem(f"training-{arguments.device}"))

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ from config.objectives import CrossEntropy, Distillation
 from config.peft_methods import LoraMethod
 from data.top_logprobs import TopLogprobs
 from engine.hf_generation import GenerationSettings
-from engine.models import TorchModel, load_tokenizer, resolve_model
+from engine.models import load_tokenizer, resolve_model
 from engine.precision import has_bfloat16
 from student.collator import NO_TOKENS, Example, TokenIds, collate
-from student.distiller import Distiller
+from student.distiller import Distiller, loss_function
 from student.forward import base_only, base_states, causal_model, head_weight
+from student.losses import summed_loss
 from student.model import load_student
 from student.prefix_cache import compute_prefix
 
@@ -38,49 +39,36 @@ class RowLengths(NamedTuple):
         """Tokens of a row in the teacher's pass, its answer included."""
         return self.system + self.own
 
-    @property
-    def separate_answers(self) -> int:
-        """Tokens of four answers as four rows."""
-        return 4 * (self.own + self.answer)
-
-    @property
-    def shared_prompt(self) -> int:
-        """Tokens of four answers that share one prompt."""
-        return self.own + 4 * self.answer
-
-
-class StudentModel(NamedTuple):
-    """A model to train, on its device."""
-
-    model: TorchModel
-    tokenizer: Any
-    device: torch.device
-
-    @classmethod
-    def embedded(cls, device: str) -> "StudentModel":
-        """The embedded model's weights with LoRA r 32 on every linear layer."""
-        resolved = resolve_model("embedded")
-        model = load_student(resolved, LoraMethod(), seed=0).to(device)
-        return cls(model, load_tokenizer(resolved), torch.device(device))
-
 
 class StepFactory:
-    """Builds the steps."""
+    """Builds the steps, on the embedded model with LoRA r 32 on every linear layer."""
 
-    def __init__(self, student: StudentModel, lengths: RowLengths) -> None:
-        self._model, self._tokenizer, self._device = student
+    def __init__(self, device: str, lengths: RowLengths) -> None:
+        resolved = resolve_model("embedded")
+        self._device = torch.device(device)
+        self._model = load_student(resolved, LoraMethod(), seed=0).to(self._device)
+        self._tokenizer = load_tokenizer(resolved)
         self._lengths = lengths
         self._random = np.random.default_rng(0)
         self._system = self._ids(lengths.system)
         self._rows = [self._row(1) for _ in range(lengths.rows)]
 
-    def ours(self, objective: CrossEntropy | Distillation) -> TrainingStep:
-        """One of our objectives on all rows."""
-        return self._step(objective, self._rows)
+    def ours(self, objective: CrossEntropy | Distillation, answers: int = 1) -> TrainingStep:
+        """One of our objectives on all rows; with n answers each on an n-th of them."""
+        model, rows = self._model, self._rows_of(answers)
+        sampling = GenerationSettings((0,), 1)  # not used by these objectives
+        distiller = Distiller(model, objective, NO_TOKENS, sampling, tokens_per_pass=1 << 20)
+        tokens = sum(row.answer_tokens for row in rows)
 
-    def several_answers(self) -> TrainingStep:
-        """Cross-entropy on a quarter of the rows with four answers each."""
-        return self._step(CrossEntropy(), [self._row(4) for _ in range(self._lengths.rows // 4)])
+        def step() -> None:
+            model.train()
+            with self._autocast():
+                losses = list(distiller.losses(rows))
+            for loss in losses:
+                torch.autograd.backward(loss / tokens)
+            model.zero_grad()
+
+        return step
 
     def teacher(self, cached_prefix: bool) -> TrainingStep:
         """The base's pass over prompted rows, whole or behind the cached prefix.
@@ -136,11 +124,11 @@ class StepFactory:
         student, teacher = (
             torch.randn(tokens, width, generator=generator).to(head) for _ in range(2)
         )  # [N, D]
-        distiller = self._distiller(Distillation(direction="forward"), tokens_per_pass=1)
+        stored = loss_function(Distillation(direction="forward"), batch, None, head)
 
         def ours() -> None:
             hidden = student.clone().requires_grad_()
-            torch.autograd.backward(distiller.loss_from_states(hidden, batch, None))
+            torch.autograd.backward(summed_loss(hidden, head, stored))
 
         def trl() -> None:
             hidden = student.clone().requires_grad_()
@@ -155,10 +143,11 @@ class StepFactory:
 
     def sft(self, answers: int) -> TrainingStep:
         """SFTTrainer's own step: as many answers as ours, each a row of its own, unpadded."""
-        rows = self._rows
-        if answers > 1:
-            wide = [self._row(answers) for _ in range(self._lengths.rows // answers)]
-            rows = [row._replace(answers=(answer,)) for row in wide for answer in row.answers]
+        rows = [
+            row._replace(answers=(answer,))
+            for row in self._rows_of(answers)
+            for answer in row.answers
+        ]
         ids = [np.append(row.prompt_ids, row.answers[0]) for row in rows]
         masks = [[0] * len(row.prompt_ids) + [1] * len(row.answers[0]) for row in rows]
         settings = SFTConfig(
@@ -186,25 +175,10 @@ class StepFactory:
 
         return step
 
-    def _step(self, objective: CrossEntropy | Distillation, rows: list[Example]) -> TrainingStep:
-        model, distiller = self._model, self._distiller(objective)
-        tokens = sum(row.answer_tokens for row in rows)
-
-        def step() -> None:
-            model.train()
-            with self._autocast():
-                losses = list(distiller.losses(rows))
-            for loss in losses:
-                torch.autograd.backward(loss / tokens)
-            model.zero_grad()
-
-        return step
-
-    def _distiller(
-        self, objective: CrossEntropy | Distillation, tokens_per_pass: int = 1 << 20
-    ) -> Distiller:
-        sampling = GenerationSettings((0,), 1)  # not used by these objectives
-        return Distiller(self._model, objective, NO_TOKENS, sampling, tokens_per_pass)
+    def _rows_of(self, answers: int) -> list[Example]:
+        if answers == 1:
+            return self._rows
+        return [self._row(answers) for _ in range(self._lengths.rows // answers)]
 
     def _row(self, answers: int) -> Example:
         own = self._ids(self._lengths.own)

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from student.ranking import best_first, reason
-from student.records import LeaderboardCell, SearchResult, Trial, TrialState
+from student.records import LeaderboardCell, SearchResult, Trial, TrialState, best_first, reason
 
 _NOT_COMPLETED: dict[TrialState, str] = {
     "pruned": "stopped early by val loss",

@@ -1,21 +1,16 @@
 """The settings of one trial, sampled from the search space."""
 
+import json
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
 from optuna import Trial
-from pydantic import TypeAdapter
 
 from config.load import validated
-from config.objectives import Objective
-from config.peft_methods import LoraMethod, Method
 from config.schema import Config
 from config.search_space import SearchSettings
 from data.records import digest
-
-_METHOD: TypeAdapter[Method] = TypeAdapter(Method)
-_OBJECTIVE: TypeAdapter[Objective] = TypeAdapter(Objective)
 
 _T = TypeVar("_T", int, str)
 
@@ -76,10 +71,10 @@ def sample_settings(trial: Trial, config: Config, search: SearchSettings) -> Tri
     base, choices = config.students[0], _choices(search)
     method = _choice(trial, "method", choices["method"], base.method.model_dump_json())
     objective = _choice(trial, "objective", choices["objective"], base.objective.model_dump_json())
-    ranked_method = _with_rank(trial, search, _METHOD.validate_json(method))
+    ranked_method = _with_rank(trial, search, json.loads(method))
     student = {
         "method": ranked_method,
-        "objective": _OBJECTIVE.validate_json(objective).model_dump(mode="json"),
+        "objective": json.loads(objective),
         "learning_rate": _learning_rate(trial, search, ranked_method["kind"], base.learning_rate),
         "batch_size": _choice(trial, "batch_size", search.batch_size, base.batch_size),
         "epochs": _choice(trial, "epochs", search.epochs, base.epochs),
@@ -99,12 +94,11 @@ def trial_config(config: Config, settings: TrialSettings) -> Config:
     return validated(Config, values | {"students": [student], "search": None}, settings.name)
 
 
-def _with_rank(trial: Trial, search: SearchSettings, method: Method) -> dict[str, Any]:
-    values = method.model_dump(mode="json")
-    if search.rank and isinstance(method, LoraMethod):
-        rank = _choice(trial, "rank", search.rank, method.rank)
-        values |= {"rank": rank, "alpha": method.alpha * rank / method.rank}
-    return values
+def _with_rank(trial: Trial, search: SearchSettings, method: dict[str, Any]) -> dict[str, Any]:
+    if not search.rank or "rank" not in method:
+        return method
+    rank = _choice(trial, "rank", search.rank, method["rank"])
+    return method | {"rank": rank, "alpha": method["alpha"] * rank / method["rank"]}
 
 
 def _learning_rate(trial: Trial, search: SearchSettings, kind: str, default: float) -> float:

@@ -31,8 +31,7 @@ def open_study(path: Path, search: SearchSettings) -> optuna.Study:
     With several bases nothing is pruned: losses per token are not comparable between tokenizers.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeat and retries
+    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # heartbeats
         storage = RDBStorage(
             f"sqlite:///{path.absolute()}",
             heartbeat_interval=HEARTBEAT_S,
@@ -50,8 +49,7 @@ def open_study(path: Path, search: SearchSettings) -> optuna.Study:
 
 def retry_trial(study: optuna.Study, trial: FrozenTrial) -> None:
     """Enqueues a lost trial again."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         retry = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
     retry(study, trial)
 
@@ -63,8 +61,7 @@ def prepare_next(study: optuna.Study, search: SearchSettings) -> bool:
     base: after its first good trial the sampler alone would stay with that trial's method. The
     sampler's seed depends on the number of trials before, so a resumed search samples the same.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         fail_stale_trials(study)
     trials = study.get_trials(deepcopy=False)
     histories = [trial.system_attrs.get("retry_history", []) for trial in trials]
