@@ -1,5 +1,6 @@
 """`python -m student CONFIG train|predict|search`: trains students and runs them."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from config.cli import add_run_arguments, command_parser, load_arguments, run_command
@@ -62,12 +63,8 @@ def _predict(config: "Config", accept_changes: bool) -> None:
 
     name, length = config.model.name, config.model.max_length
     vllm = VllmEngine(name, length, max_lora_rank=_max_lora_rank(config))
-    engines = Engines(vllm, HfEngine(name, length))
-    try:
-        choice = predict(config, engines, accept_changes)
-    finally:
-        for engine in engines:
-            engine.close()
+    with closing(vllm), closing(HfEngine(name, length)) as live:
+        choice = predict(config, Engines(vllm, live), accept_changes)
     print(f"best: {choice.best} ({choice.why})")
 
 

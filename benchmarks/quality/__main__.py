@@ -54,12 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     train_runs(runs, jobs)
     arms, students = score_runs(demo, runs)
     standings = recipe_standings(arms["base"], arms["teacher"], students)
-    figures = QualityFigures(
-        base=sum(arms["base"].values()) / len(arms["base"]),
-        teacher=sum(arms["teacher"].values()) / len(arms["teacher"]),
-        standings=tuple(standings),
-    )
-    tables = standings_page(figures.base, figures.teacher, standings, RECIPES)
+    base, teacher = (sum(arms[arm].values()) / len(arms[arm]) for arm in ("base", "teacher"))
+    figures = QualityFigures(base=base, teacher=teacher, standings=tuple(standings))
+    tables = standings_page(base, teacher, standings, RECIPES)
     text = f"# Strict adherence of each training recipe\n\n{setting}\n\n{tables}\n"
     publish(text, figures, QUALITY_RESULTS)
     return 0

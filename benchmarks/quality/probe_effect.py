@@ -9,6 +9,7 @@ JSON. The table replaces results/probes.md.
 import argparse
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 
 from benchmarks.quality.runs import (
@@ -111,7 +112,7 @@ def _copy_answers(source: RunPaths, target: RunPaths) -> None:
 
 
 def _passes(runs: Sequence[TrainingRun]) -> Passes:
-    passes: Passes = {"strict": {}}
+    passes: Passes = defaultdict(dict)
     arm = f"student/{RECIPE}"
     for run in runs:
         for row, score in strict_scores(run.config, arm).items():
@@ -119,8 +120,7 @@ def _passes(runs: Sequence[TrainingRun]) -> Passes:
         for row, verdicts in val_verdicts(run.config, arm).items():
             for verdict in verdicts:
                 if verdict.outcome in ("pass", "fail"):
-                    by_row = passes.setdefault(verdict.rule, {})
-                    by_row[run.seed, row] = verdict.outcome == "pass"
+                    passes[verdict.rule][run.seed, row] = verdict.outcome == "pass"
     return passes
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,8 +148,8 @@ def score_runs(
 ) -> tuple[dict[str, StrictScores], dict[tuple[str, int], dict[int, StrictScores]]]:
     """Strict scores on val: of base and teacher by arm, and of (recipe, answers) by seed."""
     name, length = demo.model.name, demo.model.max_length
-    engines = Engines(VllmEngine(name, length), HfEngine(name, length))
-    try:
+    with closing(VllmEngine(name, length)) as vllm, closing(HfEngine(name, length)) as live:
+        engines = Engines(vllm, live)
         predictor = Predictor(demo, engines, False)
         predictor.answer("base", predictor.run.rows("val"), View(prompted=False))
         arms = {arm: strict_scores(demo, arm) for arm in ("base", "teacher")}
@@ -162,9 +163,6 @@ def score_runs(
                 predictor.answer(arm, val, View(False, predictor.adapter(student)))
                 scores = strict_scores(run.config, arm)
                 students.setdefault((student.name, size), {})[run.seed] = scores
-    finally:
-        for engine in engines:
-            engine.close()
     return arms, students
 
 

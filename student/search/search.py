@@ -131,14 +131,13 @@ class _Worker:
             raise
         except UnpromptedError as error:
             outcome = {"state": "refused", "reason": str(error)}
+        except optuna.TrialPruned as error:
+            outcome = {"state": "pruned", "reason": str(error), **pruner.measured}
         except Exception as error:
-            outcome = {"state": "pruned", "reason": str(error)}
-            if not isinstance(error, optuna.TrialPruned):
-                traceback.print_exc()
-                line = (str(error).splitlines() or [""])[0][:300]
-                outcome = {"state": "failed", "reason": f"{type(error).__name__}: {line}"}
-            if pruner.last is not None:
-                outcome |= pruner.last.model_dump(include={"val_loss", "seconds"})
+            traceback.print_exc()
+            line = (str(error).splitlines() or [""])[0][:300]
+            reason = f"{type(error).__name__}: {line}"
+            outcome = {"state": "failed", "reason": reason, **pruner.measured}
         shutil.rmtree(self.run.student(record.name) / "checkpoints", ignore_errors=True)
         return record.model_copy(update=outcome)
 

@@ -103,13 +103,14 @@ class PruneByValLoss:
 
     def __init__(self, trial: optuna.Trial, epochs: int) -> None:
         self._trial, self._epochs = trial, epochs
-        self.last: Step | None = None  # the last evaluation
+        self.measured: dict[str, float] = {}  # of the last evaluation
 
     def __call__(self, step: Step) -> None:
         """Raises TrialPruned to stop the training."""
         if step.val_rows is None or step.val_loss is None:
             return
-        self.last, epoch = step, round(step.epoch)
+        self.measured = {"val_loss": step.val_loss, "seconds": step.seconds}
+        epoch = round(step.epoch)
         trials = self._trial.study.get_trials(deepcopy=False)
         if epoch in trials[self._trial.number].intermediate_values:
             return  # reported before the process was killed
