@@ -4,10 +4,9 @@ An appended file survives kill −9 at any byte: readers skip a last line withou
 the next writer cuts it off. One process writes a file; a second one is refused.
 """
 
-import os
 from collections.abc import Iterable, Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from pydantic import ValidationError
@@ -125,12 +124,7 @@ class JsonlFile(Generic[_R]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is None:
             self.close()
             return
@@ -141,15 +135,10 @@ class JsonlFile(Generic[_R]):
 def cut_unfinished_line(path: Path) -> None:
     """Truncates a file after its last newline."""
     with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        position = end
-        while position:
-            start = max(0, position - 65536)
-            file.seek(start)
-            newline = file.read(position - start).rfind(b"\n")
-            if newline >= 0:
-                position = start + newline + 1
-                break
-            position = start
-        if position < end:
-            file.truncate(position)
+        size = path.stat().st_size
+        if not size:  # an empty file cannot be mapped
+            return
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            end = data.rfind(b"\n") + 1
+        if end < size:
+            file.truncate(end)

@@ -5,17 +5,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ValidationError
-
 from config.errors import DataError
 from config.schema import Config
-from data.jsonl import read_records
+from data.jsonl import read_record, read_records
+from data.records import Record
 from data.rows import Row
 
 Split = Literal["train", "val", "hidden"]
 
 
-class _BestStudent(BaseModel):
+class _BestStudent(Record, extra="ignore"):
     """The field of choice.json that other rooms read."""
 
     best: str
@@ -95,14 +94,11 @@ class RunPaths:
     def best_student(self) -> str:
         """The name of the best student. Raises DataError when none has been chosen."""
         try:
-            return _BestStudent.model_validate_json(self.choice.read_bytes()).best
+            return read_record(self.choice, _BestStudent).best
         except FileNotFoundError:
             raise DataError(
                 f"{self.choice}: not there; run `python -m student CONFIG predict` first"
             ) from None
-        except ValidationError as error:
-            line = str(error).splitlines()[0]
-            raise DataError(f"{self.choice}: {line}; remove the file to create it again") from None
 
     def student(self, name: str) -> Path:
         """The folder of one student."""

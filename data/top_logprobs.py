@@ -28,11 +28,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _HEADER: bytes = _SCHEMA.serialize().to_pybytes()
-_UNFINISHED = (
-    pa.ArrowException,
-    OSError,
-    EOFError,
-)  # pyarrow's errors on a short message
+_UNFINISHED = pa.ArrowException, OSError, EOFError  # pyarrow's errors on a short message
 
 
 class TopLogprobs(NamedTuple):
@@ -176,12 +172,10 @@ def _reduce(path: Path, keys: Container[str]) -> None:
 
 def _message(key: str, top_logprobs: TopLogprobs) -> bytes:
     """The serialised record batch of an answer."""
-    columns = [pa.array([key], pa.string()), pa.array([top_logprobs.ids.shape[1]], pa.int32())]
-    for values in top_logprobs:
-        ends = pa.array([0, values.size], pa.int32())
-        columns.append(pa.ListArray.from_arrays(ends, pa.array(values.ravel())))
-    batch = pa.record_batch(columns, schema=_SCHEMA)
-    message: bytes = batch.serialize().to_pybytes()
+    ids, logprobs = top_logprobs
+    values = [key, ids.shape[1], ids.ravel(), logprobs.ravel()]
+    columns = [pa.array([value], kind) for value, kind in zip(values, _SCHEMA.types, strict=True)]
+    message: bytes = pa.record_batch(columns, schema=_SCHEMA).serialize().to_pybytes()
     return message
 
 

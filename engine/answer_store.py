@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from operator import eq
 from pathlib import Path
-from types import TracebackType
 from typing import get_args
 
 from data.answers import Answer, Finish
@@ -88,12 +87,7 @@ class AnswerStore:
         """Syncs and releases the file."""
         self._file.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._file.__exit__(kind, error, trace)
 
     def _index(self, offset: int, answer: Answer) -> int:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any
 
 from config.errors import DataError
@@ -136,12 +135,7 @@ class BatchJob:
     def __enter__(self) -> "BatchJob":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             if error is None and _PENDING not in self._order:
                 # answers finish in any order, and the store may hold those of other requests

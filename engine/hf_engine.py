@@ -11,7 +11,14 @@ from typing import Any, Literal
 from config.errors import ConfigError
 from config.generation import SamplingSettings
 from engine.base import Adapter, Completion, Request
-from engine.models import TorchModel, load_base, load_tokenizer, model_identity, resolve_model
+from engine.models import (
+    TorchModel,
+    decode_answer,
+    load_base,
+    load_tokenizer,
+    model_identity,
+    resolve_model,
+)
 
 
 class HfEngine:
@@ -68,11 +75,8 @@ class HfEngine:
         for answer in generate_answers(model, prompts, settings):
             ids = answer.token_ids
             finish: Literal["stop", "length"] = "stop" if ids[-1] in stop_ids else "length"
-            text = tokenizer.decode(
-                ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
-            key = requests[answer.prompt].key
-            yield Completion(key, str(text), ids, finish, answer.logprobs)
+            text, key = decode_answer(tokenizer, ids), requests[answer.prompt].key
+            yield Completion(key, text, ids, finish, answer.logprobs)
 
     def _load(self, adapter: Adapter | None) -> TorchModel:
         import torch

@@ -120,17 +120,12 @@ def _generate(
     start = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0
     answers = []
     for row, index in enumerate(indices):
-        ids = _through_stop(tokens[row, start:].tolist(), settings.stop_ids)
+        generated = tokens[row, start:].tolist()
+        ends = (end for end, token in enumerate(generated, 1) if token in settings.stop_ids)
+        ids = tuple(generated[: next(ends, None)])
         logprobs = tuple(float(step[row]) for step in recorder.steps[: len(ids)])
         answers.append(GeneratedAnswer(index, ids, logprobs if settings.logprobs else None))
     return answers
-
-
-def _through_stop(tokens: list[int], stop_ids: tuple[int, ...]) -> tuple[int, ...]:
-    for index, token in enumerate(tokens):
-        if token in stop_ids:
-            return tuple(tokens[: index + 1])
-    return tuple(tokens)
 
 
 class _GreedyLogprobs(LogitsProcessor):  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """Models by their name in the settings: resolution, identity, weights, tokenizer."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,12 @@ def load_tokenizer(resolved: str) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(resolved, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise _load_error(f"{resolved}: tokenizer", error) from None
+
+
+def decode_answer(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) -> str:
+    """The text of an answer, without special tokens."""
+    text = tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return str(text)
 
 
 def _load_error(subject: str, error: Exception) -> SetupError:

@@ -7,7 +7,7 @@ incomplete or with errors. Results are found by their request's key, so no other
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -57,16 +57,11 @@ class _Result(BaseModel):
             return False
 
 
-class _Location(NamedTuple):
-    path: Path
-    offset: int
-
-
 class BatchResults:
     """The results in a folder, by key; they are read on access."""
 
     def __init__(self, folder: Path) -> None:
-        self._locations: dict[str, _Location] = {}
+        self._locations: dict[str, tuple[Path, int]] = {}  # key → file and byte offset
         self.failed: set[str] = set()  # keys with errors and no answer
         self.unreadable: list[str] = []  # file:line of lines that are not results
         for path in sorted(folder.glob("*.jsonl")):
@@ -77,9 +72,9 @@ class BatchResults:
         return key in self._locations
 
     def __getitem__(self, key: str) -> _Result:
-        location = self._locations[key]
-        with location.path.open("rb") as file:
-            file.seek(location.offset)
+        path, offset = self._locations[key]
+        with path.open("rb") as file:
+            file.seek(offset)
             return _Result.model_validate_json(file.readline())
 
     def _index(self, path: Path) -> None:
@@ -95,7 +90,7 @@ class BatchResults:
                     self.unreadable.append(f"{path}:{number}")
                     continue
                 if result.is_answer:
-                    self._locations.setdefault(result.custom_id, _Location(path, start))
+                    self._locations.setdefault(result.custom_id, (path, start))
                 else:
                     self.failed.add(result.custom_id)
 

@@ -54,7 +54,8 @@ class OpenAiEngine:
                         in_flight.add(runner.get_loop().create_task(task))
                     if not in_flight:
                         break
-                    done, in_flight = runner.run(_wait_for_first(in_flight))
+                    first = asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
+                    done, in_flight = runner.run(first)
                     for finished in done:
                         try:
                             completion = finished.result()
@@ -102,10 +103,6 @@ async def _first_reply(clients: _Clients, body: bytes, number: int) -> TokenComp
             if isinstance(error, Rejected) or turn == len(clients) - 1:
                 raise
     raise AssertionError("a backend has one URL at least")
-
-
-async def _wait_for_first(tasks: _Tasks) -> tuple[_Tasks, _Tasks]:
-    return await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _close(clients: _Clients, in_flight: _Tasks) -> None:

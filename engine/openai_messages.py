@@ -15,6 +15,7 @@ from config.errors import SetupError
 from data.records import digest
 from data.top_logprobs import TopLogprobs
 from engine.base import Completion, Request
+from engine.models import decode_answer
 from prompts.renderer import Renderer
 from wire.completion import ChatChoice, ChatCompletion, parse_completion
 
@@ -120,19 +121,15 @@ class ChatCodec:
             raise self._mismatch("makes other token ids of the same messages")
         ids = tuple(choice.token_ids)
         finish: Literal["stop", "length"] = "length" if choice.finish == "length" else "stop"
-        text = self._renderer.tokenizer.decode(
-            ids[:-1] if finish == "stop" else ids,
-            skip_special_tokens=True,
-            clean_up_tokenization_spaces=False,
-        )
+        text = decode_answer(self._renderer.tokenizer, ids[:-1] if finish == "stop" else ids)
         if request.sampling.logprobs is None:
-            return Completion(request.key, str(text), ids, finish)
+            return Completion(request.key, text, ids, finish)
         tokens = (choice.logprobs.content if choice.logprobs else None) or []
         if len(tokens) != len(ids):
             raise self._mismatch(f"returns {len(tokens)} logprobs for {len(ids)} tokens")
         logprobs = tuple(token.logprob for token in tokens)
         top_logprobs = _top_logprobs(tokens) if request.sampling.logprobs else None
-        return Completion(request.key, str(text), ids, finish, logprobs, top_logprobs)
+        return Completion(request.key, text, ids, finish, logprobs, top_logprobs)
 
     def _mismatch(self, problem: str) -> SetupError:
         return SetupError(

@@ -21,7 +21,7 @@ from config.errors import SetupError
 from data.top_logprobs import TopLogprobs
 from engine.base import Adapter, Completion, Request
 from engine.merge_adapter import merged_weights
-from engine.models import load_tokenizer, model_identity, resolve_model
+from engine.models import decode_answer, load_tokenizer, model_identity, resolve_model
 from engine.precision import has_gpu, precision
 
 MAX_IN_FLIGHT = 512  # requests handed to vLLM at a time; it forms its own batches
@@ -143,7 +143,9 @@ def load_llm(
         ) from None
     options: dict[str, Any] = {}
     if max_lora_rank:
-        options |= {"enable_lora": True, "max_lora_rank": _lora_rank(max_lora_rank)}
+        ranks = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM accepts
+        rank = next(rank for rank in ranks if rank >= max_lora_rank)
+        options |= {"enable_lora": True, "max_lora_rank": rank}
     if not has_gpu():
         # Compiling takes longer than it saves on CPU (90 s against 14 s to start, same speed);
         # chunked prefill with seeded requests ends in `CPU Generator does not use offset`.
@@ -181,11 +183,6 @@ def _repack_head(worker: Any) -> None:
     for module in worker.get_model().modules():
         if isinstance(module, ParallelLMHead):
             module.quant_method.process_weights_after_loading(module)
-
-
-def _lora_rank(rank: int) -> int:
-    """The smallest of vLLM's ranks that is at least `rank`."""
-    return next(option for option in (8, 16, 32, 64, 128, 256, 320, 512) if option >= rank)
 
 
 def _sampling_params(request: Request) -> Any:
@@ -229,11 +226,7 @@ def _completion(output: Any, request: Request, tokenizer: PreTrainedTokenizerBas
     sampled = output.outputs[0]
     token_ids = tuple(sampled.token_ids)
     finish: Literal["stop", "length"] = "stop" if sampled.finish_reason == "stop" else "length"
-    text = tokenizer.decode(
-        token_ids[:-1] if finish == "stop" else token_ids,
-        skip_special_tokens=True,
-        clean_up_tokenization_spaces=False,
-    )
+    text = decode_answer(tokenizer, token_ids[:-1] if finish == "stop" else token_ids)
     if sampled.logprobs is None:
         return Completion(request.key, text, token_ids, finish)
     # [T, 1 + K]: the sampled token, then the most likely ones by falling probability

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +32,8 @@ def vllm_server(name: str, max_length: int, log: Path) -> Iterator[str]:
     `log` receives the server's output. Raises SetupError when it ends early or does not answer
     within START_TIMEOUT_S.
     """
-    port = _free_port()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]  # a free one
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -70,13 +70,6 @@ def vllm_arguments(resolved: str, name: str, max_length: int) -> list[str]:
     return arguments
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def _wait_for(process: subprocess.Popen[bytes], health_url: str, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -85,7 +78,7 @@ def _wait_for(process: subprocess.Popen[bytes], health_url: str, log: Path) -> N
         try:
             with urllib.request.urlopen(health_url, timeout=2):
                 return
-        except (urllib.error.URLError, OSError):
+        except OSError:
             time.sleep(0.5)
     raise SetupError(f"the judge's server did not answer within {START_TIMEOUT_S} s; see {log}")
 

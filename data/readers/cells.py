@@ -29,10 +29,10 @@ def cell_text(value: object, name: str) -> str | None:
     An integral float becomes an integer: pandas turns integer columns with a null into floats.
     Raises Malformed, naming the field, for any type that is not text.
     """
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")
     if isinstance(value, str):
         return _checked(value, name)
-    if isinstance(value, bytes):
-        return _checked(_decoded(value, name), name)
     if _missing(value):
         return None
     if isinstance(value, bool):
@@ -129,13 +129,6 @@ def _checked(text: str, name: str) -> str:
     except UnicodeEncodeError:
         raise Malformed(f"{name}: contains a lone surrogate or an invalid byte") from None
     return text
-
-
-def _decoded(value: bytes, name: str) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise Malformed(f"{name}: bytes that are not UTF-8") from None
 
 
 def _number_text(value: object, name: str) -> str:

@@ -69,18 +69,18 @@ def parse_entries(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Qua
     path = root / settings.path
     is_campus = isinstance(settings, CampusLogs)
     for entry in read_campus(path) if is_campus else read_table(path):
+        record: Row | Quarantined
         try:
-            yield entry, _parse_row(entry, settings, path.stem)
+            record = _parse_row(entry, settings, path.stem)
         except Malformed as error:
-            yield (
-                entry,
-                Quarantined(
-                    file=settings.path,
-                    line=entry.line,
-                    reason=str(error),
-                    excerpt=_excerpt(entry),
-                ),
+            text = (entry.raw or repr(entry.value))[:_EXCERPT].strip("\r\n")
+            record = Quarantined(
+                file=settings.path,
+                line=entry.line,
+                reason=str(error),
+                excerpt=text.encode("utf-8", "replace").decode(),
             )
+        yield entry, record
 
 
 def _parse_row(entry: Entry, settings: Logs, stem: str) -> Row:
@@ -108,11 +108,7 @@ def check_unique_ids(rows: Iterable[Row], where: str) -> None:
 def _check_columns(path: Path, fields: FieldMap, columns: set[str]) -> None:
     """A misspelt column must not be read as an empty one."""
     mapped = {
-        "question": fields.question,
-        "id": fields.id,
-        "contexts": fields.contexts,
-        "labels": fields.labels,
-        "comment": fields.comment,
+        **fields.model_dump(exclude={"answers", "tags"}),
         **{f"answers.{name}": column for name, column in fields.answers.items()},
         **{f"tags.{name}": column for name, column in fields.tags.items()},
     }
@@ -124,8 +120,3 @@ def _check_columns(path: Path, fields: FieldMap, columns: set[str]) -> None:
         if similar:
             hint = f"did you mean {similar[0]!r}?"
         raise DataError(f"{path}: fields.{setting} = {column!r}: no row has that column; {hint}")
-
-
-def _excerpt(entry: Entry) -> str:
-    text = entry.raw or repr(entry.value)
-    return text[:_EXCERPT].strip("\r\n").encode("utf-8", "replace").decode()

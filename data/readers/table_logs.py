@@ -69,11 +69,8 @@ def table_row(values: dict[str, Any], fields: FieldMap, default_id: str, origin:
 def read_jsonl(path: Path) -> Iterator[Entry]:
     """One record per line that is not blank; a byte order mark may start the file."""
     data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
-    number = 0
-    for line_number, line in enumerate(io.BytesIO(data), 1):
-        if not line.strip():
-            continue
-        number += 1
+    lines = ((position, line) for position, line in enumerate(io.BytesIO(data), 1) if line.strip())
+    for number, (line_number, line) in enumerate(lines, 1):
         raw = line.decode("utf-8", "surrogateescape")
         try:
             yield Entry(number, line_number, raw, _parse_object(line), None)
@@ -113,11 +110,8 @@ def read_csv(path: Path, delimiter: str = ",") -> Iterator[Entry]:
         raise DataError(
             f"{path}: the header {columns} is empty or repeats a column; name each once"
         )
-    number = 0
-    for line, raw, cells in _csv_records(path, reader, consumed):
-        if cells is not None and not cells:
-            continue  # a blank line
-        number += 1
+    records = (record for record in _csv_records(path, reader, consumed) if record[2] != [])
+    for number, (line, raw, cells) in enumerate(records, 1):  # without blank lines
         if cells is None:
             yield Entry(number, line, raw, None, "not CSV: a quote inside a quoted field")
         elif len(cells) != len(columns):
