@@ -20,9 +20,8 @@ def interval(low: float | None, high: float | None) -> Markup:
     """The ends of a share's interval, in percent."""
     if low is None or high is None:
         return Markup()
-    return Markup(
-        f"[{_signed(100 * low)}, {_signed(100 * high)}]"
-    )  # Markup: these brackets are no link
+    # Markup: these brackets are no link
+    return Markup(f"[{_signed(100 * low)}, {_signed(100 * high)}]")
 
 
 def signed_points(difference: float | None) -> str:
@@ -86,9 +85,7 @@ def markdown(value: object) -> str:
 
     Finalises every expression of a Markdown template; Markup is Markdown already and stays.
     """
-    if isinstance(value, Markup):
-        return str(value)
-    if isinstance(value, int | float):
+    if isinstance(value, Markup | int | float):
         return str(value)
     line = re.sub(r"\s+", " ", str(value))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -42,20 +42,22 @@ Score = StrictScore | RuleScore
 
 def draw_forest(material: RunFiles) -> Markup | None:
     """Strict adherence and every rule with a rate, by arm, with intervals; None without scores."""
-    names = [scored.id for scored in material.rules.scored_rules()]
-    rows: list[tuple[str, list[Score | None]]] = [
-        ("strict", [material.strict(arm) for arm in material.arms])
-    ]
-    rows += [(name, [material.rule(arm, name) for arm in material.arms]) for name in names]
-    shown = [(name, scores) for name, scores in rows if any(map(_has_rate, scores))]
+    arms, names = material.arms, [scored.id for scored in material.rules.scored_rules()]
+    rows: dict[str, list[Score | None]] = {"strict": [material.strict(arm) for arm in arms]}
+    rows |= {name: [material.rule(arm, name) for arm in arms] for name in names}
+    shown = {
+        name: scores
+        for name, scores in rows.items()
+        if any(score and score.rate is not None for score in scores)
+    }
     if not shown:
         return None
     suffix = {scored.id: ", by the judge" for scored in material.llm_checked}
     with matplotlib.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(10, 0.9 + 0.52 * len(shown)), layout="constrained")
-        for index, arm in enumerate(material.arms):
-            _draw_arm(axes, index, arm, [scores[index] for _, scores in shown])
-        labels = [f"{name}{suffix.get(name, '')} ({_n_of(scores)})" for name, scores in shown]
+        for index, arm in enumerate(arms):
+            _draw_arm(axes, index, arm, [scores[index] for scores in shown.values()])
+        labels = [f"{name}{suffix.get(name, '')} ({_n_of(row)})" for name, row in shown.items()]
         axes.set_yticks(range(len(shown)), labels)
         axes.set_ylim(len(shown) - 0.45, -0.55)
         axes.axhline(0.5, color="#999999", linewidth=0.8)
@@ -63,22 +65,14 @@ def draw_forest(material: RunFiles) -> Markup | None:
         axes.set_xlabel("rows that obey, in %, with 95 % interval")
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
-        count = len(material.arms)
-        figure.legend(loc="outside upper left", ncols=count, handletextpad=0.3)
+        figure.legend(loc="outside upper left", ncols=len(arms), handletextpad=0.3)
         return _svg(figure)
 
 
-def _has_rate(score: Score | None) -> bool:
-    return score is not None and score.rate is not None
-
-
-def _decided(score: Score) -> int:
-    return score.n if isinstance(score, StrictScore) else score.scored
-
-
 def _n_of(scores: Sequence[Score | None]) -> str:
-    counts = sorted({_decided(score) for score in scores if score is not None and _decided(score)})
-    return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]}–{counts[-1]}"
+    decided = (s.n if isinstance(s, StrictScore) else s.scored for s in scores if s)
+    counts = set(decided) - {0}
+    return f"n = {min(counts)}" + (f"–{max(counts)}" if len(counts) > 1 else "")
 
 
 def _draw_arm(axes: Any, index: int, arm: str, scores: Sequence[Score | None]) -> None:

@@ -36,27 +36,23 @@ def build_serving_guide(material: RunFiles) -> ServingGuide | None:
     saved, name = material.saved, material.choice.best
     if saved.served == "live":
         return ServingGuide(_program(material, saved), None)
-    command = f"vllm serve {_model(saved, name)} \\\n"
-    command += f"  --max-model-len {material.config.model.max_length}"
+    path = str(saved.path.resolve())
+    if saved.served == "folded":
+        model = f"{shlex.quote(path)} \\\n  --served-model-name {shlex.quote(name)}"
+    else:
+        rank = next(rank for rank in _RANKS if rank >= (saved.rank or 0))
+        model = (
+            f"{shlex.quote(saved.base)} \\\n"
+            f"  --enable-lora --max-lora-rank {rank} \\\n"
+            f"  --lora-modules {shlex.quote(f'{name}={path}')}"
+        )
+    command = f"vllm serve {model} \\\n  --max-model-len {material.config.model.max_length}"
     body = json.dumps(_body(material, name), ensure_ascii=False, indent=1)
     request = (
         "curl http://localhost:8000/v1/chat/completions "
         f"-H 'Content-Type: application/json' -d @- <<'JSON'\n{body}\nJSON"
     )
     return ServingGuide(command, request)
-
-
-def _model(saved: SavedStudent, name: str) -> str:
-    """The arguments of `vllm serve` that name the model."""
-    path = str(saved.path.resolve())
-    if saved.served == "folded":
-        return f"{shlex.quote(path)} \\\n  --served-model-name {shlex.quote(name)}"
-    rank = next(rank for rank in _RANKS if rank >= (saved.rank or 0))
-    return (
-        f"{shlex.quote(saved.base)} \\\n"
-        f"  --enable-lora --max-lora-rank {rank} \\\n"
-        f"  --lora-modules {shlex.quote(f'{name}={path}')}"
-    )
 
 
 def _program(material: RunFiles, saved: SavedStudent) -> str:
