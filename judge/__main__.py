@@ -36,8 +36,28 @@ def judge_parser() -> argparse.ArgumentParser:
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return actions.add_parser(name, help=text, description=text)
 
-    _add_score_arguments(
-        add("score", "score every arm's answers; exit code 3: too many missing verdicts")
+    score = add("score", "score every arm's answers; exit code 3: too many missing verdicts")
+    score.add_argument(
+        "--split",
+        choices=("val", "hidden"),
+        default="val",
+        help="rows to score; rules that need labels are left out on hidden (default: val)",
+    )
+    asks = score.add_mutually_exclusive_group()
+    asks.add_argument(
+        "--reparse",
+        action="store_true",
+        help="only parse the stored replies again; needs no server",
+    )
+    asks.add_argument(
+        "--retry-missing",
+        action="store_true",
+        help="also ask again where a stored reply gave no verdict",
+    )
+    score.add_argument("--max-calls", type=int, metavar="N", help="same as judge.max_calls=N")
+    score.add_argument("--max-cost", type=float, metavar="X", help="same as judge.max_cost=X")
+    score.add_argument(
+        "--dry-run", action="store_true", help="print calls, tokens and cost; ask nothing"
     )
     calibrate = add("calibrate", "compare the judge with human labels, mutated answers and attacks")
     calibrate.add_argument("--code", action="store_true", help="code rules only; asks no model")
@@ -60,31 +80,6 @@ def judge_parser() -> argparse.ArgumentParser:
     for subparser in actions.choices.values():
         add_run_arguments(subparser)
     return parser
-
-
-def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--split",
-        choices=("val", "hidden"),
-        default="val",
-        help="rows to score; rules that need labels are left out on hidden (default: val)",
-    )
-    asks = parser.add_mutually_exclusive_group()
-    asks.add_argument(
-        "--reparse",
-        action="store_true",
-        help="only parse the stored replies again; needs no server",
-    )
-    asks.add_argument(
-        "--retry-missing",
-        action="store_true",
-        help="also ask again where a stored reply gave no verdict",
-    )
-    parser.add_argument("--max-calls", type=int, metavar="N", help="same as judge.max_calls=N")
-    parser.add_argument("--max-cost", type=float, metavar="X", help="same as judge.max_cost=X")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print calls, tokens and cost; ask nothing"
-    )
 
 
 def _run_action(config: "Config", arguments: argparse.Namespace) -> int:

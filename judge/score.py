@@ -43,7 +43,6 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _with_budget(config: Config, arguments: argparse.Namespace) -> Config:
-    """The settings with the command line's budget."""
     options = {"max_calls": arguments.max_calls, "max_cost": arguments.max_cost}
     changes = {name: value for name, value in options.items() if value is not None}
     judge = validated(JudgeSettings, config.judge.model_dump() | changes, "judge")

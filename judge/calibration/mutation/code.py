@@ -68,7 +68,6 @@ def mutation_scores(rules: RuleFile, prompt: Prompt, pairs: LoggedPairs) -> list
 
 
 def _measured(scored: ScoredRule, pairs: LoggedPairs, context: CheckContext) -> dict[str, Any]:
-    """The measured fields of a mutation score."""
     kind = scored.rule.check.type
     operators = (CONVERSE_OPERATORS if scored.converse else MUTATION_OPERATORS).get(kind)
     if operators is None:

@@ -61,7 +61,6 @@ def llm_mutation_scores(
 def _measured(
     rule: Rule, demand: LlmCheck, passed: Sequence[tuple[Row, str]], judge: LlmJudge | None
 ) -> dict[str, Any]:
-    """The measured fields of a mutation score."""
     if judge is None:
         return {"not_covered": NO_JUDGING_SERVER}
     if not passed:
@@ -78,11 +77,7 @@ def _measured(
     if not killed and not copies_pass:
         return {"not_covered": "no verdict came on a mutant or a copy"}
     kills = OperatorKills(mutants=len(killed), killed=sum(killed), sensitivity=sensitivity)
-    return {
-        "operators": {operator: kills},
-        "copies": len(copies_pass),
-        "specificity": specificity,
-    }
+    return {"operators": {operator: kills}, "copies": len(copies_pass), "specificity": specificity}
 
 
 def _share_of(
@@ -92,12 +87,10 @@ def _share_of(
 
     Each rule is asked about alone, whatever `judge.rules_per_call`.
     """
-    questions = [
-        verdict_prompt(mutant.rule, mutant.row, mutant.text, judge.language) for mutant in mutants
-    ]
+    prompts = [verdict_prompt(rule, row, text, judge.language) for row, text, rule in mutants]
     decided = [
         (ruling.verdict == outcome, question_key(mutant.row))
-        for mutant, ruling in zip(mutants, judge.rulings(questions), strict=True)
+        for mutant, ruling in zip(mutants, judge.rulings(prompts), strict=True)
         if ruling.verdict
     ]
     matches = [match for match, _ in decided]

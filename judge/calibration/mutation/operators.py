@@ -113,7 +113,6 @@ def _sentences_over(demand: Length, case: MutationCase) -> str | None:
 
 
 def _longest(answer: str) -> str:
-    """The longest sentence without its final punctuation."""
     return max(sentences(answer), key=len).rstrip(".!?:; ")
 
 
