@@ -55,8 +55,8 @@ class InstantEngine:
         """Frees nothing."""
 
 
-def measure_bookkeeping(rows: int, folder: Path) -> Bookkeeping:
-    """Measures in this process; leaves about 0.9 GB per million rows in `folder`."""
+def _measure(rows: int, folder: Path) -> Bookkeeping:
+    """Leaves about 0.9 GB per million rows in `folder`."""
     run_job(InstantEngine(), _tasks(100), folder / "warm.jsonl", {})
     before = _peak_mb()
     seconds = []
@@ -93,4 +93,4 @@ def _peak_mb() -> float:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        print(measure_bookkeeping(int(sys.argv[1]), Path(folder)).model_dump_json())
+        print(_measure(int(sys.argv[1]), Path(folder)).model_dump_json())

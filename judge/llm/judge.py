@@ -31,7 +31,7 @@ from judge.llm.dry_run import Plan
 from judge.llm.pool import map_concurrently
 from judge.llm.prompt import JudgePrompt, verdicts_prompt
 from judge.llm.reask import Ruling
-from judge.llm.reply_source import AskPolicy, CacheOnly, CacheThenServer, ReplySource, ServerOnly
+from judge.llm.reply_source import AskPolicy, ReplySource, ServerOnly
 from judge.llm.request import Body, Mode
 from judge.llm.session import JudgeSession
 from judge.verdict import Outcome, Verdict
@@ -126,8 +126,7 @@ class LlmJudge:
     def plan(self, pairs: AnswerPairs, asks: Literal["new", "missing"] = "new") -> Plan:
         """The calls that `verdicts` would make. Asks nothing and writes nothing."""
         cache, plan = ReplyCache(self._cache_path, writable=False), Plan()
-        retry = plan if asks == "missing" else None
-        session = self._session(cache, CacheThenServer(cache, plan), retry)
+        session = self._session(cache, plan, asks)
         work = partial(self._case_verdicts, session)
         asyncio.run(map_concurrently(self._cases(pairs), work, self._workers))
         return plan
@@ -144,13 +143,11 @@ class LlmJudge:
         async with AsyncExitStack() as stack:
             cache = ReplyCache(self._cache_path, writable=asks != "none")
             stack.callback(cache.close)
-            if asks == "none":
-                session = self._session(cache, CacheOnly(cache))
-            else:
+            server = None
+            if asks != "none":
                 server = ServerOnly(self._server, self._policy, self._settings, self.usage, cache)
                 stack.push_async_callback(server.close)
-                retry = server if asks == "missing" else None
-                session = self._session(cache, CacheThenServer(cache, server), retry)
+            session = self._session(cache, server, asks)
             try:
                 return await map_concurrently(items, partial(work, session), self._workers)
             finally:
@@ -159,9 +156,10 @@ class LlmJudge:
                 self.unfounded += session.unfounded
 
     def _session(
-        self, cache: ReplyCache, source: ReplySource, retry: ReplySource | None = None
+        self, cache: ReplyCache, server: ReplySource | None, asks: AskPolicy
     ) -> JudgeSession:
-        return JudgeSession(self._server, self._settings, self.language, cache, source, retry)
+        retry = server if asks == "missing" else None
+        return JudgeSession(self._server, self._settings, self.language, cache, server, retry)
 
     def _cases(self, pairs: AnswerPairs) -> list[_Case]:
         """All cases, row by row, for the server's prefix cache and ours."""

@@ -5,7 +5,7 @@ its prefix cache: role and output format, question and passages, answer, and the
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -46,10 +46,6 @@ class JudgePrompt:
     def options(self) -> tuple[str, ...]:
         """The verdicts to choose from."""
         return {"applies": APPLIES, "verdict": VERDICTS, "pair": PAIR}[self.template]
-
-    def split(self) -> list["JudgePrompt"]:
-        """One prompt per rule."""
-        return [replace(self, rules=(rule,)) for rule in self.rules]
 
     def request(self, settings: RequestSettings) -> JudgeRequest:
         """The request that puts this prompt."""

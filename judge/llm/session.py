@@ -7,6 +7,7 @@ reply is asked about alone, so that the other verdicts stay as they are.
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from config.judging import JudgeSettings, ServerSettings
 from data.rows import Row
@@ -14,7 +15,7 @@ from judge.llm.cache import ReplyCache
 from judge.llm.output_mode import mode_request, settle_mode
 from judge.llm.prompt import JudgePrompt, applies_prompt
 from judge.llm.reask import Ruling, ask_until_valid, rulings_in
-from judge.llm.reply_source import CacheOnly, ReplySource, missing_reason
+from judge.llm.reply_source import CacheThenServer, ReplySource, missing_reason
 from judge.llm.request import (
     OUTPUT_MODES,
     Body,
@@ -39,15 +40,18 @@ class JudgeSession:
         settings: JudgeSettings,
         language: Language,
         cache: ReplyCache,
-        source: ReplySource,
-        retry: ReplySource | None = None,
+        source: ReplySource | None,
+        retry: ReplySource | None,
     ) -> None:
-        """With `retry`, prompts whose stored replies give no verdict are asked there again."""
+        """Requests without a stored reply are sent to `source`.
+
+        With `retry`, prompts whose stored replies give no verdict are asked there again.
+        """
         self._server = server
         self._settings = settings
         self._language = language
         self._cache = cache
-        self._source = source
+        self._source = CacheThenServer(cache, source)
         self._retry = retry
         self._rulings: dict[str, asyncio.Task[Rulings]] = {}  # by request
         self._mode_lock = asyncio.Lock()
@@ -102,9 +106,10 @@ class JudgeSession:
         except NoReply as error:
             return _missing(prompt, error)
         rulings: list[Ruling] = []
-        for alone in prompt.split():
-            ruling = valid.get(alone.rules[0].id)
+        for rule in prompt.rules:
+            ruling = valid.get(rule.id)
             if ruling is None:
+                alone = replace(prompt, rules=(rule,))
                 (ruling,) = await self.sample(alone, settings.temperature, settings.sample)
             rulings.append(ruling)
         return rulings
@@ -112,10 +117,10 @@ class JudgeSession:
     async def _ask_alone(
         self, prompt: JudgePrompt, settings: RequestSettings, request: JudgeRequest
     ) -> Rulings:
-        stored = CacheOnly(self._cache) if self._retry else self._source
+        stored = CacheThenServer(self._cache) if self._retry else self._source
         ruling = await ask_until_valid(prompt, settings, request, stored)
         if self._retry and ruling.verdict is None and ruling.reason != "cannot_judge":
-            source = self._source if ruling.reason == "not_run" else self._retry
+            source: ReplySource = self._source if ruling.reason == "not_run" else self._retry
             ruling = await ask_until_valid(prompt, settings, request, source)
         self.fallbacks.update(ruling.fallbacks)
         self.unfounded += ruling.unfounded

@@ -1,6 +1,5 @@
 """Renders the templates of prompts/judge/."""
 
-from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import FileSystemLoader, StrictUndefined
@@ -10,24 +9,20 @@ from data.records import digest
 from prompts.rules import Language
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "prompts" / "judge"
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    loader=FileSystemLoader(TEMPLATES),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+    autoescape=False,  # plain text for a model; the report escapes what it shows
+)
 _NOT_JUDGING = ("draft.j2", "repair.j2")  # templates that ask for no verdict
 
 
 def render(language: Language, template: str, **values: object) -> str:
     """A template filled with these values. Raises jinja2.UndefinedError for an unknown name."""
-    return _environment().get_template(f"{language}/{template}.j2").render(**values).strip()
-
-
-@lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-        autoescape=False,  # plain text for a model; the report escapes what it shows
-    )
+    return _ENVIRONMENT.get_template(f"{language}/{template}.j2").render(**values).strip()
 
 
 def templates_sha256(folder: Path) -> str:

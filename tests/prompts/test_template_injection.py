@@ -51,7 +51,7 @@ ESCAPES = [
 @pytest.mark.parametrize("payload", ESCAPES)
 def test_a_template_cannot_leave_its_sandbox(payload: str) -> None:
     """30 payloads in the judge's and the report's environments: refused, or nothing but a name."""
-    for environment in (judge.llm.templates._environment(), report.render._environment(html=True)):
+    for environment in (judge.llm.templates._ENVIRONMENT, report.render._environment(html=True)):
         try:
             output = environment.from_string(payload).render(x=[1])
         except (TemplateError, OverflowError):
