@@ -10,8 +10,7 @@ from judge.checks.applicability import needs_label
 from judge.format import format_difference, format_share
 from judge.inputs import JudgedSplit, llm_arms
 from judge.judging_server import configured_server, judging_server
-from judge.llm.budget import check_budget
-from judge.llm.reply_source import AskPolicy
+from judge.llm.reply_source import AskPolicy, check_budget
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import DistributionShift, JudgeResult
 from judge.run import judge_plan, judge_run

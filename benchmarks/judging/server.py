@@ -1,4 +1,4 @@
-"""A server without a model: chat completions with a fixed latency, in any requested format.
+"""A server without a model: chat completions with a fixed latency, as the compared judges ask.
 
 It is a raw asyncio protocol in its own process: a web framework would add half a millisecond per
 request to the judge's time. It counts its own CPU time and lateness.
@@ -25,7 +25,6 @@ from config.checkout import ROOT
 MODEL = "fixed"
 
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
-_OPTIONS = re.compile(r"verdict: (\w+) or (\w+)", re.IGNORECASE)
 _FENCED_ANSWER = re.compile(r"^\[begin answer \w+\]\n(.{1,40})(?= |$)", re.MULTILINE)
 _REASONING = "The answer was weighed against the passages and the rule, word for word."
 
@@ -39,48 +38,26 @@ class Stats(BaseModel):
 
 
 def reply_text(body: dict[str, Any]) -> str:
-    """A valid verdict in the requested format; the request's hash decides which."""
+    """A valid verdict for any of the judges; the request's hash decides which."""
     text = _text(body["messages"][-1]["content"])
     good = zlib.crc32(text.encode("utf-8", "surrogatepass")) % 2 == 0
-    schema = _schema(body)
-    options = schema["properties"]["verdict"]["enum"] if schema else _options(body)
-    verdict, quote = options[0 if good else 1], _quote(text)
-    if schema or body.get("response_format", {}).get("type") == "json_object":
-        evidence = [quote] if quote else []
+    if "json_schema" in body.get("response_format", {}):  # ours
+        schema = body["response_format"]["json_schema"]["schema"]
+        verdict = schema["properties"]["verdict"]["enum"][0 if good else 1]
+        evidence = _FENCED_ANSWER.findall(text)  # its first words, so that they are in the data
         reply = {"evidence": evidence, "reasoning": _REASONING, "verdict": verdict}
         return json.dumps(reply, ensure_ascii=False)
     if "GRADE:" in text:  # inspect_ai
         return f"{_REASONING}\n\nGRADE: {'C' if good else 'I'}"
     if '"steps"' in text:  # deepeval, in front of the first score
         return json.dumps({"steps": ["Read the passages.", "Compare the answer with them."]})
-    if '"score"' in text:
-        return json.dumps({"reason": _REASONING, "score": 9 if good else 2})
-    return f'EVIDENCE: "{quote}"\nREASONING: {_REASONING}\nVERDICT: {verdict}'
+    return json.dumps({"reason": _REASONING, "score": 9 if good else 2})
 
 
 def _text(content: str | list[dict[str, Any]]) -> str:
     if isinstance(content, str):
         return content
     return "".join(str(part.get("text", "")) for part in content)
-
-
-def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The JSON schema of the request, in OpenAI's field or in vLLM's."""
-    named = body.get("response_format", {}).get("json_schema", {})
-    schema = named.get("schema") or body.get("structured_outputs", {}).get("json")
-    return schema if isinstance(schema, dict) else None
-
-
-def _options(body: dict[str, Any]) -> list[str]:
-    """The verdicts to choose from, as named in the instructions."""
-    match = _OPTIONS.search(_text(body["messages"][0]["content"]))
-    return list(match.groups()) if match else ["pass", "fail"]
-
-
-def _quote(text: str) -> str:
-    """The first words of the fenced answer, so that the evidence is in the data."""
-    match = _FENCED_ANSWER.search(text)
-    return match.group(1) if match else ""
 
 
 def completion(body: dict[str, Any]) -> bytes:

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 from config.judging import JudgeSettings, ServerSettings
 from judge.checks.text import language_of
 from judge.drafting.check_catalogue import check_kinds, rules_schema
-from judge.llm.budget import Usage, check_budget
 from judge.llm.fence import fenced_parts
 from judge.llm.output_mode import settle_mode
 from judge.llm.parse import Unreadable, read_object
 from judge.llm.prompt import reask_body
-from judge.llm.reply_source import ServerOnly, missing_reason
+from judge.llm.reply_source import ServerOnly, Usage, check_budget, missing_reason
 from judge.llm.request import Body, JudgeRequest, Mode, build_request, response_format
 from judge.llm.templates import render
 from prompts.rules import Language

@@ -25,13 +25,12 @@ from judge.checks.check import (
     verdict_on,
     verdict_without_check,
 )
-from judge.llm.budget import Usage, check_budget
 from judge.llm.cache import ReplyCache
 from judge.llm.dry_run import Plan
 from judge.llm.pool import map_concurrently
 from judge.llm.prompt import JudgePrompt, verdicts_prompt
 from judge.llm.reask import Ruling
-from judge.llm.reply_source import AskPolicy, ReplySource, ServerOnly
+from judge.llm.reply_source import AskPolicy, ReplySource, ServerOnly, Usage, check_budget
 from judge.llm.request import Body, Mode
 from judge.llm.session import JudgeSession
 from judge.verdict import Outcome, Verdict

@@ -60,6 +60,9 @@ class JudgePrompt:
         """The request's body. `max_tokens` is per rule; `sample` is the seed."""
         several = len(self.rules) > 1
         demand = _demand(self.language, self.template, self.rules)
+        schema = _verdict_schema(self.options)
+        if several:
+            schema = object_schema({rule.id: schema for rule in self.rules})
         data = "\n\n".join((*(part.fenced() for part in self.parts), demand))
         body = {
             "model": model,
@@ -69,17 +72,11 @@ class JudgePrompt:
             ],
             "temperature": temperature,
             "max_tokens": max_tokens * max(1, len(self.rules)),
-            **response_format(mode, "verdict", self._schema()),
+            **response_format(mode, "verdict", schema),
         }
         if temperature > 0 or sample > 0:  # otherwise omitted: some servers reject the key
             body["seed"] = sample
         return body
-
-    def _schema(self) -> dict[str, Any]:
-        schema = _verdict_schema(self.options)
-        if len(self.rules) < 2:
-            return schema
-        return object_schema({rule.id: schema for rule in self.rules})
 
 
 def applies_prompt(rule: Rule, row: Row, language: Language = "en") -> JudgePrompt:

@@ -1,4 +1,4 @@
-"""The benchmark's server answers in every form that is asked, and the figures come out."""
+"""The benchmark's server answers each judge in its form, and the figures come out."""
 
 import asyncio
 import json
@@ -30,17 +30,6 @@ class TestServer:
         assert judge.mode == "json_schema"
         assert {verdict.outcome for verdict in verdicts} == {"pass", "fail"}
         assert not any(verdict.note.startswith("evidence") for verdict in verdicts)
-
-    def test_plain_text_ends_in_a_verdict(self) -> None:
-        lines = reply_text(asked("[begin answer 1a]\nIt is so.\n[end answer 1a]")).splitlines()
-        assert lines[0] == 'EVIDENCE: "It is so."'
-        assert re.fullmatch("VERDICT: (pass|fail)", lines[-1])
-
-    def test_options_come_from_the_instructions(self) -> None:
-        role = {"role": "system", "content": "- verdict: yes or no or cannot_judge"}
-        question = {"role": "user", "content": "Is it?"}
-        body = {"messages": [role, question], "response_format": {"type": "json_object"}}
-        assert json.loads(reply_text(body))["verdict"] in ("yes", "no")
 
     def test_what_inspect_ai_asks(self) -> None:
         assert re.search(r"\nGRADE: [CI]$", reply_text(asked("reply with 'GRADE: $LETTER'")))
