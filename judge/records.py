@@ -5,9 +5,11 @@ A number that the verdicts do not determine is None. Rates are shares, 0 … 1.
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Self
 
 from data.records import Record
-from judge.metrics.interval import Interval, Measurement
+from judge.metrics.interval import Interval, Measurement, Refusal
 from judge.verdict import Missing, Verdict
 
 BASE, TEACHER = "base", "teacher"  # the arms that students are compared with
@@ -105,15 +107,27 @@ class Comparison(Record):
     p_holm: float | None  # adjusted over the rules; None for the strict scores
 
 
-class GapScore(Record):
-    """(student − base) / (teacher − base) on strict scores, or why it is not reported."""
+class EstimateOrReason(Record):
+    """A number with its 95 % interval, or why it is not stated."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    refused: str | None = None
+
+    @classmethod
+    def of(cls, estimate: Interval | Refusal, **fields: str | int) -> Self:
+        """The record of an estimate, with the `fields` of a subclass."""
+        if isinstance(estimate, Refusal):
+            return cls(refused=estimate.reason, **fields)
+        return cls(**asdict(estimate), **fields)
+
+
+class GapScore(EstimateOrReason):
+    """(student − base) / (teacher − base) on strict scores."""
 
     student: str
     n: int  # rows decided in all three arms
-    value: float | None
-    low: float | None
-    high: float | None
-    refused: str | None
 
 
 class SliceScore(Record):

@@ -24,7 +24,7 @@ def best_gap(material: RunFiles) -> GapScore:
     elif material.student is None:
         reason = "no best student has been chosen"
     refused = f"not run: {reason}"
-    return GapScore(student=student, value=None, low=None, high=None, refused=refused, n=0)
+    return GapScore(student=student, refused=refused, n=0)
 
 
 def headline_sentence(gap: GapScore) -> str:

@@ -59,7 +59,7 @@ def adherence(
     for answer in answers:
         row = answer.shown(rows_by_id[answer.row])
         verdicts = code_verdicts(builder.rules, builder.prompt, row, answer)
-        score = strict(verdicts, builder.rules)
+        score = strict(verdicts, builder.rules.must_rules)
         if score is not None:
             scores.append(score)
         for verdict in verdicts:

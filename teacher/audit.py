@@ -85,7 +85,7 @@ def audit(
     report = Audit(
         scored_with_llm=config.teacher.score_with_llm,
         rules={rule.id: compare(sampled, base, _passes(rule.id)) for rule in rules.scored_rules()},
-        strict=compare(sampled, base, lambda verdicts: strict(verdicts, rules)),
+        strict=compare(sampled, base, lambda verdicts: strict(verdicts, rules.must_rules)),
         by_order=tuple(_by_order(sampled, rules)),
         selection=selection,
         coverage=coverage(rules, training),
@@ -150,5 +150,5 @@ def _by_order(candidates: Sequence[ScoredCandidate], rules: RuleFile) -> Iterato
         if not candidate.repaired:
             by_sample[candidate.answer.sample].append(candidate)
     for _, of_order in sorted(by_sample.items()):
-        share = _share(of_order, lambda verdicts: strict(verdicts, rules))
+        share = _share(of_order, lambda verdicts: strict(verdicts, rules.must_rules))
         yield OrderAudit(candidates=len(of_order), strict=share)

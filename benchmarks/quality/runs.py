@@ -171,7 +171,7 @@ def strict_scores(config: Config, arm: str) -> StrictScores:
     rules = RequestBuilder(config).rules
     scores = {}
     for row, verdicts in val_verdicts(config, arm).items():
-        score = strict(verdicts, rules)
+        score = strict(verdicts, rules.must_rules)
         assert score is not None, f"{arm}: row {row} is undecided"
         scores[row] = score
     return scores

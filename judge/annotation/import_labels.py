@@ -20,9 +20,9 @@ from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id, read_she
 from judge.inputs import answered_pairs
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import build_verdict_table
-from judge.summary.label_estimate import estimate_good_rate
 from judge.summary.records import LabelEstimate
 from judge.summary.summarise import write_summary
+from judge.summary.true_rate import estimate_good_rate
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
 

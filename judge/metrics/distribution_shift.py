@@ -4,8 +4,9 @@ Uses only measures that need no label. The more the rows differ, the less a rate
 says about val.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import NamedTuple
 
 from data.answers import Answer
@@ -33,42 +34,45 @@ def distribution_shifts(val: AnsweredSplit, hidden: AnsweredSplit) -> Iterator[D
 
     Both splits must be judged by the same rules. A measure that is undecided on one is left out.
     """
-    rules = val.table.rules.scored_rules()
-    label_free = [scored for scored in rules if not needs_label(scored.rule)]
+    label_free = [
+        scored for scored in val.table.rules.scored_rules() if not needs_label(scored.rule)
+    ]
+    for arm, what, measure in _measures(label_free, val.table.verdicts):
+        if arm is not None and arm not in hidden.table.verdicts:
+            continue
+        on_val, on_hidden = measure(val), measure(hidden)
+        if on_val is None or on_hidden is None:
+            continue
+        difference = independent_difference(on_hidden, on_val)
+        yield DistributionShift(
+            arm=arm,
+            what=what,
+            val=on_val,
+            hidden=on_hidden,
+            difference=difference.value,
+            low=difference.low,
+            high=difference.high,
+        )
+
+
+def _measures(
+    label_free: Sequence[ScoredRule], arms: Iterable[str]
+) -> Iterator[tuple[str | None, str, Callable[[AnsweredSplit], Measurement | None]]]:
+    """The arm, the name and the function of every measure."""
     for scored in label_free:
         if scored.rule.applies != "always" and not scored.converse:
-            on_val, on_hidden = _applicability(val, scored), _applicability(hidden, scored)
-            yield from _shift(None, f"applicable: {scored.id}", on_val, on_hidden)
-    for arm in val.table.verdicts:
-        if arm not in hidden.table.verdicts:
-            continue
-        yield from _shift(arm, "words", _length(val, arm), _length(hidden, arm))
+            yield None, f"applicable: {scored.id}", partial(_applicability, scored)
+    for arm in arms:
+        yield arm, "words", partial(_length, arm)
         for score in (LABEL_FREE, *(scored.id for scored in label_free)):
-            yield from _shift(arm, score, _rate(val, arm, score), _rate(hidden, arm, score))
-
-
-def _shift(
-    arm: str | None, what: str, val: Measurement | None, hidden: Measurement | None
-) -> Iterator[DistributionShift]:
-    if val is None or hidden is None:
-        return
-    difference = independent_difference(hidden, val)
-    yield DistributionShift(
-        arm=arm,
-        what=what,
-        val=val,
-        hidden=hidden,
-        difference=difference.value,
-        low=difference.low,
-        high=difference.high,
-    )
+            yield arm, score, partial(_rate, arm, score)
 
 
 def _measurement(interval: Interval | None, n: int) -> Measurement | None:
     return None if interval is None else Measurement(**asdict(interval), n=n)
 
 
-def _applicability(split: AnsweredSplit, scored: ScoredRule) -> Measurement | None:
+def _applicability(scored: ScoredRule, split: AnsweredSplit) -> Measurement | None:
     """Share of rows to which the rule applies."""
     if asks_model(scored.rule):  # the same in the verdicts of every arm: the model saw no answer
         applies = {
@@ -83,18 +87,18 @@ def _applicability(split: AnsweredSplit, scored: ScoredRule) -> Measurement | No
     return _measurement(rate(list(applies.values()), clusters), len(applies))
 
 
-def _length(split: AnsweredSplit, arm: str) -> Measurement | None:
+def _length(arm: str, split: AnsweredSplit) -> Measurement | None:
     """Words per answer, without footer and prefix."""
     normalise = split.table.rules.normalise
-    answers = [
-        answer for answer in split.answers if answer.arm == arm and answer.finish != "too_long"
-    ]
-    lengths = [float(len(words(normalised_answer(answer.text, normalise)))) for answer in answers]
-    clusters = [split.table.questions[answer.row] for answer in answers]
-    interval = clustered_interval(lengths, clusters) if answers else None
-    return _measurement(interval, len(answers))
+    lengths = {
+        (answer.row, answer.sample): len(words(normalised_answer(answer.text, normalise)))
+        for answer in split.answers
+        if answer.arm == arm and answer.finish != "too_long"
+    }
+    interval = clustered_interval(list(lengths.values()), split.table.clusters(lengths))
+    return _measurement(interval, len(lengths))
 
 
-def _rate(split: AnsweredSplit, arm: str, score: str) -> Measurement | None:
+def _rate(arm: str, score: str, split: AnsweredSplit) -> Measurement | None:
     decided = split.table.decided(arm, score)
     return _measurement(split.table.rate(decided), len(decided))

@@ -1,11 +1,10 @@
 """Paired comparisons of arms: differences with tests, and the share of the gap that is closed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
-from judge.metrics.interval import Interval
+from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import gap_closed, holm, mcnemar, paired_difference
-from judge.metrics.verdict_table import LABEL_FREE, STRICT, VerdictTable
+from judge.metrics.verdict_table import LABEL_FREE, STRICT, AnswerKey, VerdictTable
 from judge.records import BASE, TEACHER, Comparison, GapScore
 
 
@@ -58,19 +57,12 @@ def compare_arms(table: VerdictTable, arm: str, against: str, score: str) -> Com
 def gap_scores(table: VerdictTable, seed: int) -> Iterator[GapScore]:
     """The share of the gap from base to teacher that each student closes, on strict scores."""
     for student in table.students:
-        arms = [arm for arm in (student, TEACHER, BASE) if arm in table.verdicts]
-        if len(arms) < 3:
-            yield _refused(student, 0, "needs the arms teacher and base")
-            continue
-        decided = [table.decided(arm, STRICT) for arm in arms]
-        keys = [key for key in decided[0] if key in decided[1] and key in decided[2]]
-        scores = [[float(passed[key]) for key in keys] for passed in decided]
-        gap = gap_closed(scores[0], scores[1], scores[2], table.clusters(keys), seed)
-        if isinstance(gap, Interval):
-            yield GapScore(student=student, n=len(keys), **asdict(gap), refused=None)
-        else:
-            yield _refused(student, len(keys), gap.reason)
-
-
-def _refused(student: str, n: int, reason: str) -> GapScore:
-    return GapScore(student=student, n=n, value=None, low=None, high=None, refused=reason)
+        arms = (student, TEACHER, BASE)
+        keys: list[AnswerKey] = []
+        gap: Interval | Refusal = Refusal("needs the arms teacher and base")
+        if all(arm in table.verdicts for arm in arms):
+            decided = [table.decided(arm, STRICT) for arm in arms]
+            keys = [key for key in decided[0] if key in decided[1] and key in decided[2]]
+            first, second, third = ([float(passed[key]) for key in keys] for passed in decided)
+            gap = gap_closed(first, second, third, table.clusters(keys), seed)
+        yield GapScore.of(gap, student=student, n=len(keys))

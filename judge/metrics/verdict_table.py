@@ -20,16 +20,12 @@ LABEL_FREE = "strict without labels"  # over the must-rules that need no label; 
 AnswerKey = tuple[str, int]  # row id and sample: one answer of an arm
 
 
-def strict(verdicts: Iterable[Verdict], rules: RuleFile) -> bool | None:
+def strict(verdicts: Iterable[Verdict], must_rules: Collection[str]) -> bool | None:
     """Whether one answer passes every must-rule; None when a missing verdict leaves it open.
 
     False when any must-rule fails, even if other verdicts are missing.
     """
-    return _all_pass(verdicts, rules.must_rules)
-
-
-def _all_pass(verdicts: Iterable[Verdict], rules: Collection[str]) -> bool | None:
-    outcomes = {verdict.outcome for verdict in verdicts if verdict.rule in rules}
+    outcomes = {verdict.outcome for verdict in verdicts if verdict.rule in must_rules}
     if "fail" in outcomes:
         return False
     return None if "missing" in outcomes else True
@@ -113,7 +109,7 @@ def _strict_scores(
     )
     if never_labelled or not must:
         return dict.fromkeys(answers)
-    return {key: _all_pass(by_rule.values(), must) for key, by_rule in answers.items()}
+    return {key: strict(by_rule.values(), must) for key, by_rule in answers.items()}
 
 
 def _not_run(arm: str, row: str, sample: int, rule: str) -> Verdict:

@@ -4,6 +4,7 @@ A reference metric measures how similar two texts are, not which one is right: t
 beside the rules, and nothing is decided by it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -12,9 +13,8 @@ from sacrebleu.metrics import BLEU, CHRF
 from data.answers import Answer
 from data.rows import Row
 from judge.labels import best_by_row
-from judge.records import ReferenceScore
+from judge.records import Perplexity, ReferenceScore
 from judge.reference.overlap import lexical_grounding
-from judge.reference.perplexity import perplexities
 from judge.reference.rouge import rouge
 
 
@@ -65,3 +65,31 @@ def reference_score(answers: Sequence[Answer], rows: Sequence[Row]) -> Reference
         bleu_signature=str(bleu.get_signature()),
         lexical_grounding=lexical_grounding((by_id[answer.row], answer) for answer in answers),
     )
+
+
+def perplexities(scored: Mapping[str, Sequence[Answer]]) -> dict[str, Perplexity]:
+    """exp(−Σ logprob / Σ tokens) of the best logged answers, by arm (Jelinek et al. 1977).
+
+    Only answers that every arm has scored count, so that all arms are measured on the same tokens.
+    Without such an answer no arm has a perplexity.
+    """
+    logprobs = {
+        arm: {(a.row, a.sample): a.logprobs for a in answers if a.logprobs is not None}
+        for arm, answers in scored.items()
+        if answers
+    }
+    keys = {(answer.row, answer.sample) for answers in scored.values() for answer in answers}
+    common = [key for key in keys if all(key in by_key for by_key in logprobs.values())]
+    if not common:
+        return {}
+    scores = {}
+    for arm, by_key in logprobs.items():
+        tokens = sum(len(by_key[key]) for key in common)
+        log_likelihood = math.fsum(math.fsum(by_key[key]) for key in common)
+        scores[arm] = Perplexity(
+            value=math.exp(-log_likelihood / tokens),
+            n=len(common),
+            tokens=tokens,
+            left_out=len(keys) - len(common),
+        )
+    return scores

@@ -2,12 +2,14 @@
 
 from judge.calibration.record import Calibration
 from judge.calibration.variants import CODE_ONLY
+from judge.metrics.interval import Interval, Refusal
 from judge.metrics.verdict_table import STRICT
-from judge.summary.records import AttackTotals, CalibrationTotals, CorrectedRate, MutationTotals
+from judge.records import EstimateOrReason
+from judge.summary.records import AttackTotals, CalibrationTotals, MutationTotals
 
 
 def total_calibration(
-    calibration: Calibration, corrected: CorrectedRate, llm_must: tuple[str, ...]
+    calibration: Calibration, corrected: Interval | Refusal, llm_must: tuple[str, ...]
 ) -> CalibrationTotals:
     """The totals under the run's strict score.
 
@@ -19,7 +21,7 @@ def total_calibration(
         model=calibration.judge.model,
         score=score,
         people=against_gold.report if against_gold else None,
-        corrected=corrected,
+        corrected=EstimateOrReason.of(corrected),
         mutations=_mutations(calibration),
         attacks=_attacks(calibration, score),
         disagreement_count=calibration.disagreement_count,

@@ -8,7 +8,14 @@ from typing import Literal
 
 from data.records import Record
 from judge.metrics.interval import Interval
-from judge.records import DistributionShift, JudgeNote, RaterAgreement, RuleSlice, StrictScore
+from judge.records import (
+    DistributionShift,
+    EstimateOrReason,
+    JudgeNote,
+    RaterAgreement,
+    RuleSlice,
+    StrictScore,
+)
 
 GateOutcome = Literal["pass", "fail", "undecided", "inconclusive", "uncalibrated"]
 
@@ -21,15 +28,6 @@ class GateResult(Record):
     name: str  # as in judge.gate
     outcome: GateOutcome
     message: str  # measured value, interval, threshold
-
-
-class CorrectedRate(Record):
-    """A strict rate corrected for the judge's errors, or why it stays raw."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    refused: str | None
 
 
 class MutationTotals(Record):
@@ -60,7 +58,8 @@ class CalibrationTotals(Record):
     model: str | None  # None: only the code rules were calibrated
     score: str  # the strict score shown, see judge.calibration.variants
     people: RaterAgreement | None  # that score against people's labels, on the reporting half
-    corrected: CorrectedRate  # the best student's answers to val that people would call good
+    # of the best student's answers to val, the share that people would call good
+    corrected: EstimateOrReason
     mutations: MutationTotals
     attacks: AttackTotals
     disagreement_count: int
@@ -82,8 +81,8 @@ class LabelEstimate(Record):
 class LabelledArm(Record):
     """The estimate from people's labels of an arm, or why there is none."""
 
-    estimate: LabelEstimate | None
-    refused: str | None
+    estimate: LabelEstimate | None = None
+    refused: str | None = None
 
 
 class HiddenArm(Record):
@@ -92,7 +91,7 @@ class HiddenArm(Record):
     val: StrictScore | None
     hidden: StrictScore
     shift: DistributionShift | None  # hidden − val; None where one of the two is undecided
-    corrected: CorrectedRate  # answers to the hidden set that people would call good
+    corrected: EstimateOrReason  # of the answers, the share that people would call good
 
 
 class HiddenSummary(Record):

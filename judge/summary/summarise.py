@@ -5,6 +5,7 @@ sources. Asks no model.
 """
 
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 from config.errors import DataError
@@ -23,19 +24,18 @@ from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
 from judge.metrics.interval import Refusal
 from judge.metrics.scores import rule_slices
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
-from judge.records import BASE, TEACHER, JudgeNote, JudgeResult, RuleSlice
+from judge.records import BASE, TEACHER, EstimateOrReason, JudgeNote, JudgeResult, RuleSlice
 from judge.run import read_judged_split
 from judge.summary.calibration_totals import total_calibration
-from judge.summary.correction import correct_score
-from judge.summary.label_estimate import estimate_good_rate
 from judge.summary.records import (
     GateResult,
     HiddenArm,
     HiddenSummary,
     JudgeSummary,
     LabelledArm,
+    TokenSavings,
 )
-from judge.summary.token_savings import measure_token_savings
+from judge.summary.true_rate import correct_score, estimate_good_rate
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile, rules_sha256
 
@@ -78,9 +78,7 @@ def summarise(config: Config) -> JudgeSummary:
         labelled=_labelled(run, val.answered),
         hidden=hidden_summary,
         hidden_refused=hidden_refused,
-        tokens=measure_token_savings(
-            read_answers(run.answers(TEACHER)), read_answers(run.answers(BASE))
-        ),
+        tokens=_token_savings(*(_prompt_tokens(run, arm) for arm in (TEACHER, BASE))),
     )
 
 
@@ -134,7 +132,9 @@ def _hidden(
                 val=on_val[arm].label_free if arm in on_val else None,
                 hidden=scores.arms[arm].label_free,
                 shift=strict.get(arm),
-                corrected=correct_score(hidden.calibration, hidden.answered, arm, LABEL_FREE),
+                corrected=EstimateOrReason.of(
+                    correct_score(hidden.calibration, hidden.answered, arm, LABEL_FREE)
+                ),
             )
             for arm in (BASE, student)
             if arm is not None and arm in scores.arms
@@ -167,15 +167,34 @@ def _labelled(run: RunPaths, val: AnsweredSplit | None) -> dict[str, LabelledArm
 
 def _labelled_arm(val: AnsweredSplit | None, arm: str, labels: ArmLabels) -> LabelledArm:
     if val is None:
-        reason = "the current rules have not judged val"
-        return LabelledArm(estimate=None, refused=reason)
+        return LabelledArm(refused="the current rules have not judged val")
     logged = (answer for row in val.rows for answer in logged_answers(row))
     answers = [
         answer
         for answer in (*val.answers, *logged)
         if answer.arm == arm and answer.finish != "too_long"
     ]
-    estimate = estimate_good_rate(arm, labels, answers, val.table)
-    if isinstance(estimate, Refusal):
-        return LabelledArm(estimate=None, refused=estimate.reason)
-    return LabelledArm(estimate=estimate, refused=None)
+    estimate, refused = _or_reason(estimate_good_rate(arm, labels, answers, val.table))
+    return LabelledArm(estimate=estimate, refused=refused)
+
+
+def _prompt_tokens(run: RunPaths, arm: str) -> dict[str, int]:
+    """Row → tokens of its request."""
+    answers = read_answers(run.answers(arm))
+    return {answer.row: answer.prompt_tokens for answer in answers if answer.finish != "too_long"}
+
+
+def _token_savings(prompted: dict[str, int], unprompted: dict[str, int]) -> TokenSavings | None:
+    """What the system prompt costs; None when no row was answered with and without it."""
+    rows = [row for row in prompted if row in unprompted]
+    if not rows:
+        return None
+    saved = [prompted[row] - unprompted[row] for row in rows]
+    return TokenSavings(
+        rows=len(rows),
+        prompted=fmean(prompted[row] for row in rows),
+        unprompted=fmean(unprompted[row] for row in rows),
+        saved=fmean(saved),
+        saved_least=min(saved),
+        saved_most=max(saved),
+    )

@@ -1,6 +1,9 @@
 """The audit: four ways to answer the same rows, with shares worked out by hand."""
 
+from collections.abc import Iterable
+
 from judge.metrics.verdict_table import strict
+from judge.verdict import Verdict
 from teacher.audit import PassShare, compare
 from tests.teacher.candidate_factory import RULES, candidate, repaired
 
@@ -16,9 +19,13 @@ SAMPLED = [
 REPAIRED = [repaired(candidate("c", 4)), repaired(candidate("d", 4, ("fail", "fail")))]
 
 
+def is_strict(verdicts: Iterable[Verdict]) -> bool | None:
+    return strict(verdicts, RULES.must_rules)
+
+
 def test_each_way_to_answer_counts_one_answer_per_row() -> None:
     """Strict on 1, 1, 2 and 3 of 4 rows: the base passes d, first b, best also a, the repair c."""
-    audit = compare([*SAMPLED, *REPAIRED], BASE, lambda verdicts: strict(verdicts, RULES))
+    audit = compare([*SAMPLED, *REPAIRED], BASE, is_strict)
     assert audit.base == PassShare(value=0.25, n=4)
     assert audit.first == PassShare(value=0.25, n=4)
     assert audit.best == PassShare(value=0.5, n=4)
@@ -39,7 +46,9 @@ def test_a_missing_verdict_is_in_no_share() -> None:
     """One of two rows has a verdict: it alone counts. No row has one: the share is None."""
     undecided = candidate("b", 0, ("missing", "pass"))
     audit = compare(
-        [candidate("a", 0), undecided], [undecided], lambda verdicts: strict(verdicts, RULES)
+        [candidate("a", 0), undecided],
+        [undecided],
+        is_strict,
     )
     assert (audit.first, audit.base) == (PassShare(value=1.0, n=1), PassShare(value=None, n=0))
     assert audit.repaired is None, "no repair was asked for"

@@ -14,7 +14,7 @@ from data.run_paths import RunPaths
 from engine.base import Completion, Request
 from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
-from judge.reference.perplexity import perplexities
+from judge.reference.reference_scores import perplexities
 from teacher.generate import TeacherModels, generate
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,6 +16,7 @@ MUST = make_rule({"type": "json"}, id="must")
 OTHER = make_rule({"type": "json"}, id="other")
 SHOULD = make_rule({"type": "json"}, id="should", severity="should")
 RULES = make_rules(MUST, OTHER, SHOULD)
+MUST_RULES = RULES.must_rules
 
 
 class TestStrict:
@@ -23,18 +24,19 @@ class TestStrict:
         assert (
             strict(
                 [make_verdict("pass"), make_verdict("fail", "other"), make_verdict("missing")],
-                RULES,
+                MUST_RULES,
             )
             is False
         )
-        assert strict([make_verdict("pass"), make_verdict("missing", "other")], RULES) is None
+        assert strict([make_verdict("pass"), make_verdict("missing", "other")], MUST_RULES) is None
         assert (
-            strict([make_verdict("pass"), make_verdict("not_applicable", "other")], RULES) is True
+            strict([make_verdict("pass"), make_verdict("not_applicable", "other")], MUST_RULES)
+            is True
         )
 
     def test_should_rules_cost_nothing(self) -> None:
-        assert strict([make_verdict("pass"), make_verdict("fail", "should")], RULES) is True
-        assert strict([make_verdict("pass"), make_verdict("missing", "should")], RULES) is True
+        assert strict([make_verdict("pass"), make_verdict("fail", "should")], MUST_RULES) is True
+        assert strict([make_verdict("pass"), make_verdict("missing", "should")], MUST_RULES) is True
 
 
 def only_must(outcomes: dict[str, str], rows: list[Row], rules: RuleFile | None = None) -> Scores:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from data.answers import Answer
-from judge.reference.perplexity import perplexities
+from judge.reference.reference_scores import perplexities
 from tests.judge.factories import make_answer
 
 

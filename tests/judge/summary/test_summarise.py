@@ -8,10 +8,11 @@ from config.schema import Config
 from data.jsonl import read_record
 from data.run_paths import RunPaths
 from judge.calibration.record import Calibration, judge_fingerprint
+from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import LABEL_FREE
 from judge.records import JudgeResult
-from judge.summary.correction import correct_score
 from judge.summary.summarise import summarise
+from judge.summary.true_rate import correct_score
 from prompts.prompt_file import load_prompt
 from report.numbers import build_numbers
 from report.render import render_html
@@ -156,4 +157,4 @@ def test_raw_rates_say_why(config: Config) -> None:
 
 def test_an_arm_without_verdicts_has_no_corrected_rate(config: Config) -> None:
     rate = correct_score(calibration_of(config), None, "base", LABEL_FREE)
-    assert (rate.value, rate.refused) == (None, "the current rules have not judged the answers")
+    assert rate == Refusal("the current rules have not judged the answers")

@@ -1,0 +1,85 @@
+"""An arm's true rate of good answers: the judge's rate corrected, or people's labels extended.
+
+The first needs a calibration of the judge, the second labels of some of the arm's answers.
+"""
+
+from collections.abc import Sequence
+
+from data.answers import Answer
+from judge.annotation.sheet import ArmLabels, answer_id
+from judge.calibration.record import Calibration
+from judge.checks.applicability import by_model
+from judge.metrics.agreement import Confusion
+from judge.metrics.distribution_shift import AnsweredSplit
+from judge.metrics.estimators import corrected_rate, powered_rate
+from judge.metrics.interval import Interval, Refusal
+from judge.metrics.verdict_table import VerdictTable
+from judge.summary.records import LabelEstimate
+
+
+def correct_score(
+    calibration: Calibration | Refusal, split: AnsweredSplit | None, arm: str | None, score: str
+) -> Interval | Refusal:
+    """The share of an arm's answers that people would call good.
+
+    Inferred from the arm's rate by `score` (STRICT or LABEL_FREE), and from that score's errors on
+    the logged answers that people called good or bad.
+    """
+    if isinstance(calibration, Refusal):
+        return calibration
+    if split is None or arm not in split.table.verdicts:
+        return Refusal("the current rules have not judged the answers")
+    against_gold = calibration.scores.get(score)
+    if against_gold is None or not against_gold.report.n:
+        return Refusal("this score decides no logged answer that people called good or bad")
+    rules = split.table.rules.scored_rules()
+    must = against_gold.must_rules
+    by_llm = [scored.id for scored in rules if scored.id in must and by_model(scored)]
+    if by_llm and calibration.judge.model is None:
+        return Refusal(f"a language model decides {', '.join(by_llm)} and was not calibrated")
+    gold = against_gold.report
+    counts = Confusion(gold.true_pass, gold.false_pass, gold.false_fail, gold.true_fail)
+    decided = split.table.decided(arm, score)
+    return corrected_rate(list(decided.values()), split.table.clusters(decided), counts)
+
+
+def estimate_good_rate(
+    arm: str, labels: ArmLabels, answers: Sequence[Answer], table: VerdictTable
+) -> LabelEstimate | Refusal:
+    """The labels with the judge's strict scores of all the arm's `answers`.
+
+    Refused when the text of a labelled answer has changed (the remaining labels are no random
+    sample), when an answer was never scored, and when only one question is labelled.
+    """
+    ids = {answer_id(answer) for answer in answers}
+    stale = sum(label.answer not in ids for label in labels.labels)
+    if stale:
+        return Refusal(
+            f"{stale} of {len(labels.labels)} labels belong to answers that were generated anew "
+            "since, and the rest are no random sample; export and label again"
+        )
+    keys = [(answer.row, answer.sample) for answer in answers]
+    scores = table.strict.get(arm, {})
+    unscored = [row for row, sample in keys if (row, sample) not in scores]
+    if unscored:
+        return Refusal(
+            f"the answer to row {unscored[0]} has no verdicts; run `python -m judge CONFIG score` "
+            "again"
+        )
+    good = {(label.row, label.sample): label.good for label in labels.labels}
+    decided = {key: passed for key in keys if (passed := scores[key]) is not None}
+    people = table.rate(good)
+    labels_by_key, verdicts = map(good.get, keys), map(decided.get, keys)
+    powered = powered_rate(list(labels_by_key), list(verdicts), table.clusters(keys))
+    if people is None or powered is None:
+        return Refusal("only one question is labelled; label answers to others too")
+    return LabelEstimate(
+        answers=len(keys),
+        labelled=len(good),
+        blank=labels.blank,
+        people=people,
+        judge=table.rate(decided),
+        judge_missing=len(keys) - len(decided),
+        powered=powered.rate,
+        weight=powered.weight,
+    )
