@@ -59,15 +59,21 @@ def compare_runs(folders: Sequence[Path]) -> RunComparison:
     when no row is common.
     """
     runs = [_read_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
-    _refuse_different_rules(folders, runs)
+    first = runs[0]
+    for run in runs[1:]:
+        if run.rules_sha256 != first.rules_sha256:
+            raise DataError(
+                f"compare: {run.name} was judged by rules {run.rules_sha256[:12]}…, {first.name} "
+                f"by {first.rules_sha256[:12]}…; judge both by one rule file"
+            )
     rows, verdicts = _common_rows(runs)
     if not verdicts:
         raise DataError(
             "compare: the runs share no answered row; compare runs on the same val questions"
         )
-    table = build_verdict_table(runs[0].rules, rows, verdicts)
+    table = build_verdict_table(first.rules, rows, verdicts)
     return RunComparison(
-        rules_sha256=rules_sha256(runs[0].rules),
+        rules_sha256=first.rules_sha256,
         runs={run.name: len(run.rows) for run in runs},
         rows=len(table.questions),
         judges=tuple(sorted({run.judge for run in runs})),
@@ -116,6 +122,7 @@ def _difference(comparison: Comparison | None) -> str:
 class _JudgedRun(NamedTuple):
     name: str
     rules: RuleFile
+    rules_sha256: str
     rows: list[Row]
     verdicts: list[Verdict]
     judge: str  # the language model, or "code"
@@ -126,10 +133,9 @@ def _names(folders: Sequence[Path]) -> list[str]:
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) == len(names):
         return names
-    paths = [str(folder) for folder in folders]
     if len({folder.resolve() for folder in folders}) < len(folders):
-        raise DataError(f"compare: a run is named twice in {', '.join(paths)}; name each once")
-    return paths
+        raise DataError(f"compare: a run is named twice in {', '.join(names)}; name each once")
+    return [str(folder) for folder in folders]
 
 
 def _read_run(folder: Path, name: str) -> _JudgedRun:
@@ -146,20 +152,11 @@ def _read_run(folder: Path, name: str) -> _JudgedRun:
     return _JudgedRun(
         name,
         rules,
+        result.scores.rules_sha256,
         list(read_records(run.split("val"), Row)),
         list(read_records(run.verdicts, Verdict)),
         result.judge.model if result.judge else "code",
     )
-
-
-def _refuse_different_rules(folders: Sequence[Path], runs: Sequence[_JudgedRun]) -> None:
-    first, *others = (rules_sha256(run.rules) for run in runs)
-    for folder, other in zip(folders[1:], others, strict=True):
-        if other != first:
-            raise DataError(
-                f"compare: {folder} was judged by rules {other[:12]}…, {folders[0]} by "
-                f"{first[:12]}…; judge both by one rule file"
-            )
 
 
 def _common_rows(runs: Sequence[_JudgedRun]) -> tuple[list[Row], list[Verdict]]:
@@ -194,18 +191,17 @@ def _common_ids(runs: Sequence[Sequence[Row]]) -> list[dict[str, str]]:
     """
     ids_by_content: list[dict[str, list[str]]] = []
     for rows in runs:
-        by_content: dict[str, list[str]] = defaultdict(list)
+        ids_by_content.append(defaultdict(list))
         for row in rows:
             passages = [context.text for context in row.contexts]
-            by_content[digest([normalise_question(row.question), passages])].append(row.id)
-        ids_by_content.append(by_content)
-    common_ids = []
+            content = digest([normalise_question(row.question), passages])
+            ids_by_content[-1][content].append(row.id)
+    common_ids: list[dict[str, str]] = []
     for by_content in ids_by_content:
-        of_run: dict[str, str] = {}
+        common_ids.append({})
         for content, ids in by_content.items():
             shared = set(ids).intersection(*(other.get(content, ()) for other in ids_by_content))
-            of_run.update({row: f"{content}/{row}" for row in shared})
             rest = [row for row in ids if row not in shared]
-            of_run.update({row: f"{content}#{n}" for n, row in enumerate(rest)})
-        common_ids.append(of_run)
+            common_ids[-1] |= {row: f"{content}/{row}" for row in shared}
+            common_ids[-1] |= {row: f"{content}#{n}" for n, row in enumerate(rest)}
     return common_ids

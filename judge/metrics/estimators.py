@@ -45,9 +45,7 @@ def corrected_rate(
     index = youden(calibration)
     if index is None:
         return Refusal("the judge was not calibrated on both passing and failing answers")
-    tpr = _Adjusted(calibration.true_pass, calibration.passes)
-    tnr = _Adjusted(calibration.true_fail, calibration.fails)
-    adjusted = tpr.rate + tnr.rate - 1
+    adjusted = sum(_adjusted_rates(calibration)) - 1
     if min(index, adjusted) < MIN_J:
         return Refusal(
             f"J = {index:.2f} (TPR + TNR − 1) on {calibration.passes} good and "
@@ -58,7 +56,7 @@ def corrected_rate(
     if n is None:
         return Refusal("fewer than two questions have a verdict")
     share = sum(passed) / len(passed)
-    low, high = _ends(share, n, tpr, tnr)
+    low, high = _ends(share, n, calibration)
     if high < 0 or low > 1:
         return Refusal(
             f"the judge passes {share:.1%} of the answers, which its TPR and TNR do not allow: it "
@@ -68,24 +66,24 @@ def corrected_rate(
     return Interval(_clipped((share + failed - 1) / index), _clipped(low), _clipped(high))
 
 
-class _Adjusted:
-    """A rate with one success and one failure added (Agresti & Coull 1998)."""
-
-    def __init__(self, hits: int, n: int) -> None:
-        self.rate = (hits + 1) / (n + 2)
-        self.variance = self.rate * (1 - self.rate) / (n + 2)
-
-
-def _ends(share: float, n: float, tpr: _Adjusted, tnr: _Adjusted) -> tuple[float, float]:
+def _ends(share: float, n: float, calibration: Confusion) -> tuple[float, float]:
     """The unclipped ends of the interval; p is adjusted by z²/2 passes and fails."""
     p = (n * share + _Z**2 / 2) / (n + _Z**2)
-    index = tpr.rate + tnr.rate - 1
-    theta = (p + tnr.rate - 1) / index
-    shift = 2 * _Z**2 * (theta * tpr.variance - (1 - theta) * tnr.variance)
+    tpr, tnr = _adjusted_rates(calibration)
+    tpr_variance = tpr * (1 - tpr) / (calibration.passes + 2)
+    tnr_variance = tnr * (1 - tnr) / (calibration.fails + 2)
+    index = tpr + tnr - 1
+    theta = (p + tnr - 1) / index
+    shift = 2 * _Z**2 * (theta * tpr_variance - (1 - theta) * tnr_variance)
     variance = p * (1 - p) / (n + _Z**2)
-    variance += (1 - theta) ** 2 * tnr.variance + theta**2 * tpr.variance
+    variance += (1 - theta) ** 2 * tnr_variance + theta**2 * tpr_variance
     half = _Z * math.sqrt(variance) / index
     return theta + shift - half, theta + shift + half
+
+
+def _adjusted_rates(counts: Confusion) -> tuple[float, float]:
+    """TPR and TNR with one success and one failure added to each (Agresti & Coull 1998)."""
+    return (counts.true_pass + 1) / (counts.passes + 2), (counts.true_fail + 1) / (counts.fails + 2)
 
 
 def effective_verdicts(passed: Sequence[bool], clusters: Sequence[Hashable]) -> float | None:
@@ -148,17 +146,11 @@ def non_inferiority(
         rows = len(differences) / mean.groups * 3 / shrunk_margin
     else:
         half = mean.bound(CONFIDENCE)
-        rows = _required_rows(mean.error * math.sqrt(len(differences)), shrunk_margin)
+        # n = ((z₀.₉₅ + z₀.₈)·σ/δ)²: Julious 2004 (Stat. Med. 23), at a true difference of 0. σ is
+        # √n · the clustered error, so it includes the correlation of repeated questions.
+        deviation = mean.error * math.sqrt(len(differences))
+        rows = (float(norm.ppf(CONFIDENCE) + norm.ppf(POWER)) * deviation / shrunk_margin) ** 2
     return NonInferiority(mean.value, mean.value - half, -shrunk_margin, math.ceil(rows))
-
-
-def _required_rows(deviation: float, margin: float) -> float:
-    """n = ((z₀.₉₅ + z₀.₈)·σ/δ)²: Julious 2004 (Stat. Med. 23), at a true difference of 0.
-
-    `deviation` is √n · the clustered error, so it includes the correlation of repeated questions.
-    """
-    quantiles = float(norm.ppf(CONFIDENCE) + norm.ppf(POWER))
-    return (quantiles * deviation / margin) ** 2
 
 
 class PoweredRate(NamedTuple):
@@ -194,7 +186,9 @@ def powered_rate(
     labels_only = rate(good, questions)
     if labels_only is None or len(set(questions)) < 2:
         return None
-    f = _filled(judged)
+    f = np.array(judged, dtype=np.float64)  # None → NaN
+    undecided = np.isnan(f)
+    f[undecided] = 0.0 if undecided.all() else f[~undecided].mean()
     if labelled.all() or len(set(good)) == 1:
         return PoweredRate(labels_only, 0.0)
     y = np.array(good, dtype=np.float64)
@@ -210,19 +204,13 @@ def powered_rate(
     return None if interval is None else PoweredRate(interval, weight)
 
 
-def _filled(judged: Sequence[float | None]) -> Floats:
-    known = [verdict for verdict in judged if verdict is not None]
-    mean = sum(known) / len(known) if known else 0.0
-    return np.array([mean if verdict is None else verdict for verdict in judged], dtype=np.float64)
-
-
 def _weight(y: Floats, f: Floats, all_f: Floats) -> float:
     """λ = cov(Y, f) / ((1 + n/N)·var(f)), the variance over all answers; clipped to 0 … 1."""
     variance = float(all_f.var(ddof=1))
     if variance == 0:
         return 0.0
     covariance = float(np.cov(y, f, ddof=1)[0, 1])
-    return min(1.0, max(0.0, covariance / ((1 + len(y) / (len(all_f) - len(y))) * variance)))
+    return _clipped(covariance / ((1 + len(y) / (len(all_f) - len(y))) * variance))
 
 
 def _deviations(values: Floats) -> Floats:

@@ -4,10 +4,9 @@ Missing verdicts are counted and bounded, never taken for a fail or a pass. A sl
 one value of a field, such as a tag: exploratory, and not shown below SLICE_ROWS decided rows.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import NamedTuple
 
 from config.errors import DataError
 from data.rows import Row
@@ -35,14 +34,6 @@ from judge.verdict import Missing, Verdict
 from prompts.rules import RuleFile, ScoredRule, rules_sha256
 
 SLICE_ROWS = 10  # decided rows from which a slice is shown
-
-
-class Slice(NamedTuple):
-    """The rows with one value of a field; a row with several labels is in several slices."""
-
-    field: str
-    value: str
-    rows: frozenset[str]  # ids
 
 
 def score(
@@ -124,15 +115,16 @@ def _bounded_rate(
     )
 
 
-def slice_rows(fields: Sequence[str], rows: Sequence[Row]) -> list[Slice]:
-    """The slices of each field in turn, by value. Raises DataError for an unknown field."""
-    slices = []
+def slice_rows(fields: Sequence[str], rows: Sequence[Row]) -> dict[tuple[str, str], set[str]]:
+    """Field and value → ids of the rows; a row with several labels is in several slices.
+
+    The slices of each field in turn, by value. Raises DataError for an unknown field.
+    """
+    slices: dict[tuple[str, str], set[str]] = defaultdict(set)
     for field in fields:
-        members: dict[str, set[str]] = {}
-        for row in rows:
-            for value in _values(field, row):
-                members.setdefault(value, set()).add(row.id)
-        slices += [Slice(field, value, frozenset(ids)) for value, ids in sorted(members.items())]
+        members = ((value, row.id) for row in rows for value in _values(field, row))
+        for value, row_id in sorted(members):
+            slices[field, value].add(row_id)
     return slices
 
 
@@ -145,21 +137,22 @@ def _values(field: str, row: Row) -> list[str]:
     raise DataError(f"rule file: slices: unknown field {field!r}; use tags.… or labels")
 
 
-def _slice_scores(table: VerdictTable, slices: Sequence[Slice]) -> Iterator[SliceScore]:
-    for part in slices:
+def _slice_scores(
+    table: VerdictTable, slices: Mapping[tuple[str, str], set[str]]
+) -> Iterator[SliceScore]:
+    for (field, value), rows in slices.items():
         for arm, answers in table.verdicts.items():
-            inside = [key for key in answers if key[0] in part.rows]
-            strict = strict_score(table, arm, inside)
-            yield SliceScore(arm=arm, field=part.field, value=part.value, strict=strict)
+            strict = strict_score(table, arm, [key for key in answers if key[0] in rows])
+            yield SliceScore(arm=arm, field=field, value=value, strict=strict)
 
 
 def rule_slices(table: VerdictTable, rows: Sequence[Row], arm: str) -> Iterator[RuleSlice]:
     """The must-rules of one arm on every slice with at least SLICE_ROWS decided answers."""
     decided = {rule: table.decided(arm, rule) for rule in table.rules.must_rules}
-    for part in slice_rows(table.rules.slices, rows):
+    for (field, value), ids in slice_rows(table.rules.slices, rows).items():
         for rule, passed in decided.items():
-            inside = {key: ok for key, ok in passed.items() if key[0] in part.rows}
+            inside = {key: ok for key, ok in passed.items() if key[0] in ids}
             interval = table.rate(inside)
             if interval is not None and len(inside) >= SLICE_ROWS:
                 rate = Measurement(**asdict(interval), n=len(inside))
-                yield RuleSlice(field=part.field, value=part.value, rule=rule, rate=rate)
+                yield RuleSlice(field=field, value=value, rule=rule, rate=rate)

@@ -155,12 +155,11 @@ def mcnemar(better: int, worse: int) -> float:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted for their number (Holm 1979), in the same order."""
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
+    values = np.array(p_values, dtype=np.float64)
+    order = np.argsort(values)
+    scaled = np.arange(len(values), 0, -1) * values[order]
+    values[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
+    adjusted: list[float] = values.tolist()
     return adjusted
 
 

@@ -102,10 +102,12 @@ def _note(split: _Split) -> JudgeNote | None:
     note = split.result.judge if split.result else None
     if note is None:
         return None
-    calibration, _ = _or_reason(split.calibration)
-    if calibration is None or calibration.judge.model is None:
-        return note.model_copy(update={"calibrated": False})
-    return note.model_copy(update={"calibrated": calibration.representative})
+    calibrated = (
+        isinstance(split.calibration, Calibration)
+        and split.calibration.judge.model is not None
+        and split.calibration.representative
+    )
+    return note.model_copy(update={"calibrated": calibrated})
 
 
 def _hidden(
