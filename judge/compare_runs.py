@@ -15,7 +15,7 @@ from data.jsonl import read_record, read_records
 from data.records import Record, digest
 from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
-from judge.format import format_difference, format_share
+from judge.metrics.interval import format_difference, format_share
 from judge.metrics.paired import compare_arms, holm_adjusted
 from judge.metrics.scores import strict_score
 from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table

@@ -7,10 +7,10 @@ from config.judging import JudgeSettings, ServerSettings
 from config.load import validated
 from config.schema import Config
 from judge.checks.applicability import needs_label
-from judge.format import format_difference, format_share
 from judge.inputs import JudgedSplit, llm_arms
 from judge.judging_server import configured_server, judging_server
 from judge.llm.reply_source import AskPolicy, check_budget
+from judge.metrics.interval import format_difference, format_share
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import DistributionShift, JudgeResult
 from judge.run import judge_plan, judge_run

@@ -55,11 +55,10 @@ class ProbeBank(Settings):
         return frozenset(labels), frozenset(comments)
 
 
-def bank_path(setting: str | None, language: Language) -> Path:
-    """The bank that the settings name, or the built-in one of the prompt's language."""
-    return _BANKS / f"{language}.yaml" if setting is None else Path(setting)
+def load_probe_bank(setting: str | None, language: Language) -> ProbeBank:
+    """The bank that the settings name, or the built-in one of the prompt's language.
 
-
-def load_probe_bank(path: Path) -> ProbeBank:
-    """Reads a bank. Raises ConfigError or DataError when the file is missing or invalid."""
+    Raises ConfigError or DataError when the file is missing or invalid.
+    """
+    path = _BANKS / f"{language}.yaml" if setting is None else Path(setting)
     return validated(ProbeBank, read_yaml(path), str(path))

@@ -6,6 +6,9 @@ Text is inserted as data: braces in a question or a passage stay as they are.
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from config.errors import DataError
 from config.load import read_yaml, validated
@@ -19,7 +22,7 @@ _SLOT = re.compile(r"\{(question|summaries)\}")
 
 
 class _PromptFile(Settings):
-    system_template: str
+    system: Annotated[str, Field(alias="system_template"), AfterValidator(str.strip)]
     user_template: str
 
 
@@ -64,41 +67,26 @@ def read_prompt(settings: PromptSettings, root: Path) -> Prompt:
     for slot in ("{question}", "{summaries}"):
         if slot not in file.user_template:
             raise DataError(f"{path}: user_template lacks {slot}; put it where the text belongs")
-    examples: tuple[WorkedExample, ...] = ()
+    values = file.model_dump() | {"tags": settings.tags}
     if settings.examples is not None:
-        examples_path = root / settings.examples
-        values = read_yaml(examples_path)
-        if not isinstance(values, list):
-            raise DataError(f"{examples_path}: expected a list of worked examples")
-        examples = tuple(
-            validated(WorkedExample, value, f"{examples_path}: example {number}")
-            for number, value in enumerate(values, 1)
-        )
-    return Prompt(
-        system=file.system_template.strip(),
-        user_template=file.user_template,
-        examples=examples,
-        tags=settings.tags,
-    )
-
-
-def summaries(contexts: Sequence[str]) -> str:
-    """The passages as the assistant's application writes them: `Content i: …`, one per line."""
-    return "\n".join(f"Content {number}: {text}" for number, text in enumerate(contexts, 1))
+        path = root / settings.examples
+        values["examples"] = read_yaml(path)
+    return validated(Prompt, values, str(path))
 
 
 def user_text(prompt: Prompt, row: Row) -> str:
     """The user turn of a row with its passages."""
-    texts = [context.text for context in row.contexts]
     tags = "".join(f"{tag}: {row.tags[tag]}\n" for tag in prompt.tags if tag in row.tags)
-    return tags + _fill(prompt.user_template, row.question, summaries(texts))
+    texts = [context.text for context in row.contexts]
+    return tags + _fill(prompt.user_template, row.question, texts)
 
 
 def example_text(prompt: Prompt, example: WorkedExample) -> str:
     """The user turn of a worked example."""
-    return _fill(prompt.user_template, example.question, summaries(example.contexts))
+    return _fill(prompt.user_template, example.question, example.contexts)
 
 
-def _fill(template: str, question: str, passages: str) -> str:
-    values = {"question": question, "summaries": passages}
+def _fill(template: str, question: str, passages: Sequence[str]) -> str:
+    summaries = "\n".join(f"Content {number}: {text}" for number, text in enumerate(passages, 1))
+    values = {"question": question, "summaries": summaries}
     return _SLOT.sub(lambda slot: values[slot.group(1)], template)

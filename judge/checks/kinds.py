@@ -80,9 +80,8 @@ def _pattern(check: Pattern, row: Row, answer: str, context: CheckContext) -> Ch
 
 def _length(check: Length, row: Row, answer: str, context: CheckContext) -> CheckResult:
     n_sentences, n_words = len(_sentences(answer)), len(words(answer))
-    passed = (check.max_sentences is None or n_sentences <= check.max_sentences) and (
-        check.max_words is None or n_words <= check.max_words
-    )
+    limits = ((n_sentences, check.max_sentences), (n_words, check.max_words))
+    passed = all(limit is None or n <= limit for n, limit in limits)
     return CheckResult(passed, f"{n_sentences} sentences, {n_words} words")
 
 

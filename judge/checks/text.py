@@ -69,8 +69,7 @@ def _without_punctuation(url: str) -> str:
 def canonical_url(url: str) -> str:
     """One spelling per link: without scheme, www., trailing slash and case of the host."""
     plain = unquote(html.unescape(url))
-    plain = re.sub(r"^https?://", "", plain, flags=re.IGNORECASE)
-    plain = re.sub(r"^www\.", "", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"^(?:https?://)?(?:www\.)?", "", plain, flags=re.IGNORECASE)
     host, slash, path = plain.partition("/")
     return (host.casefold() + slash + path).rstrip("/")
 

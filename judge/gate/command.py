@@ -5,7 +5,6 @@ import argparse
 from config.schema import Config
 from data.atomic_write import write_text
 from data.run_paths import RunPaths
-from judge.format import format_share
 from judge.gate.junit import CaseOutcome, JunitCase, junit_xml
 from judge.gate.thresholds import (
     GateMeasurements,
@@ -13,6 +12,7 @@ from judge.gate.thresholds import (
     exit_code,
     read_measurements,
 )
+from judge.metrics.interval import format_share
 from prompts.rules import ScoredRule
 
 LISTED = 10  # failed answers named per rule

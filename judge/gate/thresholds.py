@@ -14,9 +14,8 @@ from data.jsonl import read_record, read_records
 from data.run_paths import RunPaths
 from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
 from judge.checks.applicability import must_rules_by_model
-from judge.format import format_difference, format_share
 from judge.metrics.estimators import non_inferiority
-from judge.metrics.interval import Refusal
+from judge.metrics.interval import Refusal, format_difference, format_share
 from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
 from judge.records import BASE, TEACHER, JudgeResult
 from judge.summary.records import GateResult

@@ -4,9 +4,8 @@ Uses only measures that need no label. The more the rows differ, the less a rate
 says about val.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import NamedTuple
 
 from data.answers import Answer
@@ -16,7 +15,7 @@ from judge.checks.check import normalised_answer
 from judge.checks.text import words
 from judge.metrics.interval import Interval, Measurement
 from judge.metrics.stats import clustered_interval, independent_difference, rate
-from judge.metrics.verdict_table import LABEL_FREE, VerdictTable
+from judge.metrics.verdict_table import LABEL_FREE, AnswerKey, VerdictTable
 from judge.records import DistributionShift
 from prompts.rules import ScoredRule
 
@@ -37,68 +36,64 @@ def distribution_shifts(val: AnsweredSplit, hidden: AnsweredSplit) -> Iterator[D
     label_free = [
         scored for scored in val.table.rules.scored_rules() if not needs_label(scored.rule)
     ]
-    for arm, what, measure in _measures(label_free, val.table.verdicts):
-        if arm is not None and arm not in hidden.table.verdicts:
-            continue
-        on_val, on_hidden = measure(val), measure(hidden)
-        if on_val is None or on_hidden is None:
-            continue
-        difference = independent_difference(on_hidden, on_val)
-        yield DistributionShift(
-            arm=arm,
-            what=what,
-            val=on_val,
-            hidden=on_hidden,
-            difference=difference.value,
-            low=difference.low,
-            high=difference.high,
-        )
+    on_hidden = _measurements(hidden, label_free)
+    for (arm, what), measurement in _measurements(val, label_free).items():
+        if (arm, what) in on_hidden:
+            difference = independent_difference(on_hidden[arm, what], measurement)
+            yield DistributionShift(
+                arm=arm,
+                what=what,
+                val=measurement,
+                hidden=on_hidden[arm, what],
+                difference=difference.value,
+                low=difference.low,
+                high=difference.high,
+            )
 
 
-def _measures(
-    label_free: Sequence[ScoredRule], arms: Iterable[str]
-) -> Iterator[tuple[str | None, str, Callable[[AnsweredSplit], Measurement | None]]]:
-    """The arm, the name and the function of every measure."""
+def _measurements(
+    split: AnsweredSplit, label_free: Sequence[ScoredRule]
+) -> dict[tuple[str | None, str], Measurement]:
+    """Arm (None: the rows) and name of the measure → its value, where it is decided."""
+    table = split.table
+    measures: dict[tuple[str | None, str], tuple[Interval | None, int]] = {}
     for scored in label_free:
         if scored.rule.applies != "always" and not scored.converse:
-            yield None, f"applicable: {scored.id}", partial(_applicability, scored)
-    for arm in arms:
-        yield arm, "words", partial(_length, arm)
+            applies = _applicability(split, scored)
+            clusters = [table.questions[row] for row in applies]
+            share = rate(list(applies.values()), clusters)
+            measures[None, f"applicable: {scored.id}"] = share, len(applies)
+    for arm in table.verdicts:
+        lengths = _lengths(split, arm)
+        mean = clustered_interval(list(lengths.values()), table.clusters(lengths))
+        measures[arm, "words"] = mean, len(lengths)
         for score in (LABEL_FREE, *(scored.id for scored in label_free)):
-            yield arm, score, partial(_rate, arm, score)
+            decided = table.decided(arm, score)
+            measures[arm, score] = table.rate(decided), len(decided)
+    return {
+        key: Measurement(**asdict(interval), n=n)
+        for key, (interval, n) in measures.items()
+        if interval
+    }
 
 
-def _measurement(interval: Interval | None, n: int) -> Measurement | None:
-    return None if interval is None else Measurement(**asdict(interval), n=n)
+def _applicability(split: AnsweredSplit, scored: ScoredRule) -> dict[str, bool]:
+    """Row → whether the rule applies, where that is decided."""
+    if not asks_model(scored.rule):
+        return {row.id: bool(applicable(scored.rule, row)) for row in split.rows}
+    return {  # the same in the verdicts of every arm: the model saw no answer
+        row: by_rule[scored.id].outcome != "not_applicable"
+        for by_key in split.table.verdicts.values()
+        for (row, _), by_rule in by_key.items()
+        if by_rule[scored.id].outcome != "missing"
+    }
 
 
-def _applicability(scored: ScoredRule, split: AnsweredSplit) -> Measurement | None:
-    """Share of rows to which the rule applies."""
-    if asks_model(scored.rule):  # the same in the verdicts of every arm: the model saw no answer
-        applies = {
-            row: by_rule[scored.id].outcome != "not_applicable"
-            for by_key in split.table.verdicts.values()
-            for (row, _), by_rule in by_key.items()
-            if by_rule[scored.id].outcome != "missing"
-        }
-    else:
-        applies = {row.id: bool(applicable(scored.rule, row)) for row in split.rows}
-    clusters = [split.table.questions[row] for row in applies]
-    return _measurement(rate(list(applies.values()), clusters), len(applies))
-
-
-def _length(arm: str, split: AnsweredSplit) -> Measurement | None:
-    """Words per answer, without footer and prefix."""
+def _lengths(split: AnsweredSplit, arm: str) -> dict[AnswerKey, int]:
+    """Words of each answer, without footer and prefix."""
     normalise = split.table.rules.normalise
-    lengths = {
+    return {
         (answer.row, answer.sample): len(words(normalised_answer(answer.text, normalise)))
         for answer in split.answers
         if answer.arm == arm and answer.finish != "too_long"
     }
-    interval = clustered_interval(list(lengths.values()), split.table.clusters(lengths))
-    return _measurement(interval, len(lengths))
-
-
-def _rate(arm: str, score: str, split: AnsweredSplit) -> Measurement | None:
-    decided = split.table.decided(arm, score)
-    return _measurement(split.table.rate(decided), len(decided))

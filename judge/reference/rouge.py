@@ -27,17 +27,12 @@ def rouge(text: str, references: Sequence[str]) -> Rouge:
     of one word has no word pair, so its ROUGE-2 is 0 even against itself, as in the package.
     """
     text_words = words(text)
-    scores = [_rouge(text_words, words(reference)) for reference in references]
-    return Rouge(*(max(values) for values in zip(*scores, strict=True)))
-
-
-def _rouge(text: list[str], reference: list[str]) -> Rouge:
-    common = common_subsequence(text, reference)
-    return Rouge(
-        _ngram_f1(text, reference, 1),
-        _ngram_f1(text, reference, 2),
-        _f1(common, len(text), len(reference)),
-    )
+    scores = []
+    for reference in map(words, references):
+        longest = common_subsequence(text_words, reference)
+        ngrams = [_ngram_f1(text_words, reference, size) for size in (1, 2)]
+        scores.append((*ngrams, _f1(longest, len(text_words), len(reference))))
+    return Rouge(*map(max, zip(*scores, strict=True)))
 
 
 def _ngram_f1(text: list[str], reference: list[str], size: int) -> float:

@@ -17,22 +17,25 @@ from data.jsonl import read_record
 from data.run_paths import RunPaths
 from judge.annotation.sheet import ArmLabels, Labels
 from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
+from judge.calibration.variants import CODE_ONLY
 from judge.checks.applicability import must_rules_by_model
 from judge.gate.thresholds import decide_gates, read_measurements
 from judge.inputs import JudgedSplit
 from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
-from judge.metrics.interval import Refusal
+from judge.metrics.interval import Interval, Refusal
 from judge.metrics.scores import rule_slices
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import BASE, TEACHER, EstimateOrReason, JudgeNote, JudgeResult, RuleSlice
 from judge.run import read_judged_split
-from judge.summary.calibration_totals import total_calibration
 from judge.summary.records import (
+    AttackTotals,
+    CalibrationTotals,
     GateResult,
     HiddenArm,
     HiddenSummary,
     JudgeSummary,
     LabelledArm,
+    MutationTotals,
     TokenSavings,
 )
 from judge.summary.true_rate import correct_score, estimate_good_rate
@@ -71,7 +74,7 @@ def summarise(config: Config) -> JudgeSummary:
         student=student,
         judge=_note(val),
         llm_must=llm_must,
-        calibration=calibration and total_calibration(calibration, corrected, llm_must),
+        calibration=calibration and _calibration_totals(calibration, corrected, llm_must),
         calibration_refused=refused,
         rule_slices=_rule_slices(val.answered, student),
         gates=_gates(config),
@@ -95,6 +98,57 @@ def _read_split(run: RunPaths, split: JudgedSplit, prompt: Prompt, rules: RuleFi
         by_code = load_calibration(run.calibration, judge_fingerprint(rules, prompt))
         calibration = calibration if isinstance(by_code, Refusal) else by_code
     return _Split(result, read_judged_split(run, split, rules), calibration)
+
+
+def _calibration_totals(
+    calibration: Calibration, corrected: Interval | Refusal, llm_must: tuple[str, ...]
+) -> CalibrationTotals:
+    """The totals under the run's strict score.
+
+    Under code's strict score where a model decides must-rules (`llm_must`) but was not calibrated.
+    """
+    score = CODE_ONLY if llm_must and calibration.judge.model is None else STRICT
+    against_gold = calibration.scores.get(score)
+    return CalibrationTotals(
+        model=calibration.judge.model,
+        score=score,
+        people=against_gold.report if against_gold else None,
+        corrected=EstimateOrReason.of(corrected),
+        mutations=_mutations(calibration),
+        attacks=_attacks(calibration, score),
+        disagreement_count=calibration.disagreement_count,
+    )
+
+
+def _mutations(calibration: Calibration) -> MutationTotals:
+    by_code = [score for score in calibration.mutations if score.check != "llm" and score.operators]
+    by_operator = [
+        (f"“{operator}” ({score.rule}, {kills.killed} of {kills.mutants})", kills)
+        for score in by_code
+        for operator, kills in score.operators.items()
+    ]
+    passed = sum(score.specificity.value * score.copies for score in by_code if score.specificity)
+    return MutationTotals(
+        rules=len(by_code),
+        mutants=sum(kills.mutants for _, kills in by_operator),
+        killed=sum(kills.killed for _, kills in by_operator),
+        copies=sum(score.copies for score in by_code),
+        passed=round(passed),
+        missed=tuple(name for name, kills in by_operator if 2 * kills.killed < kills.mutants),
+    )
+
+
+def _attacks(calibration: Calibration, score: str) -> AttackTotals:
+    report = calibration.attacks
+    tallies = [attack.variants[score] for attack in report.attacks if score in attack.variants]
+    return AttackTotals(
+        texts=len(tallies),
+        rows=len(report.rows),
+        through=sum(tally.passed > 0 for tally in tallies),
+        undecided=sum(tally.undecided > 0 and not tally.passed for tally in tallies),
+        escapes=report.escapes,
+        by_model=report.llm_row is not None,
+    )
 
 
 def _note(split: _Split) -> JudgeNote | None:

@@ -14,7 +14,7 @@ from config.schema import Config
 from config.teaching import ProbeSettings
 from data.rows import Row, normalise_question
 from judge.checks.text import language_of
-from prompts.probe_bank import SLOT, ProbeBank, bank_path, load_probe_bank
+from prompts.probe_bank import SLOT, ProbeBank, load_probe_bank
 from prompts.prompt_file import Prompt
 
 _COMPARED_ROWS = 12  # rows whose passages are compared with a question
@@ -39,7 +39,7 @@ def load_probe_sources(
     """The sources with the bank of the settings. Raises ConfigError when `probes` is not set."""
     if config.probes is None:
         raise ConfigError("probes is not set; add `probes: {}` to the config to have them made")
-    bank = load_probe_bank(bank_path(config.probes.bank, language_of(prompt.system)))
+    bank = load_probe_bank(config.probes.bank, language_of(prompt.system))
     return ProbeSources(config, config.probes, prompt, bank, train, held_out)
 
 

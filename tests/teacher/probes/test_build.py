@@ -12,7 +12,7 @@ from data.follow_ups import conversation_key
 from data.near_duplicates import near_duplicates
 from data.rows import Context, Row, question_key
 from judge.checks.applicability import asks_model
-from prompts.probe_bank import SLOT, ProbeBank, bank_path, load_probe_bank
+from prompts.probe_bank import SLOT, ProbeBank, load_probe_bank
 from prompts.prompt_file import load_prompt
 from prompts.rules import Language, RuleFile
 from teacher.probes.build import build_probes, probe_summary
@@ -38,7 +38,7 @@ def test_the_shipped_banks(language: Language) -> None:
     """At least 40 questions of each kind with its own, none near another by the measure of the
     selection, so that one or two kinds per rule give 50 rows.
     """
-    bank = load_probe_bank(bank_path(None, language))
+    bank = load_probe_bank(None, language)
     assert set(bank.kinds) == {
         *("missing", "tags", "off_topic", "unethical", "homework"),
         *("vague", "anxious", "instruction"),
