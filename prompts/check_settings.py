@@ -7,11 +7,22 @@ paragraph of each docstring is part of the request that drafts rules.
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from config.settings import Fraction, Settings
 
 VisiblePart = Literal["question", "contexts", "answer"]
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"pattern {pattern!r}: {error}") from None
+    return pattern
+
+
+Regex = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
 
 
 class ScriptShare(Settings):
@@ -36,15 +47,7 @@ class Pattern(Settings):
     """A regular expression occurs in the answer."""
 
     type: Literal["regex"]
-    pattern: Annotated[str, Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _compiles(self) -> "Pattern":
-        try:
-            re.compile(self.pattern)
-        except re.error as error:
-            raise ValueError(f"pattern {self.pattern!r}: {error}") from None
-        return self
+    pattern: Regex
 
 
 class Length(Settings):

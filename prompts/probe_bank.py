@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from config.load import read_yaml, validated
 from config.settings import Settings
+from prompts.check_settings import Regex
 from prompts.rules import Language
 
 SLOT = "{question}"  # stands for the question of a logged train row
@@ -26,7 +27,7 @@ class ProbeKind(Settings):
     flip_tags: bool = False  # take the tags in the user turn from another row
     # serves a rule whose applicability a model decides if this regular expression occurs in the
     # question to the model
-    llm_pattern: str | None = None
+    llm_pattern: Regex | None = None
     always: bool = False  # tests every rule: made up to the floor in any case
     topic: str | None = None  # of the questions, for the model that writes more; None: no more
 

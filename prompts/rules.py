@@ -15,7 +15,7 @@ from config.errors import DataError
 from config.load import read_yaml, validated
 from config.settings import Settings
 from data.records import digest
-from prompts.check_settings import Check, LlmCheck
+from prompts.check_settings import Check, LlmCheck, Regex
 
 Language = Literal["en", "ru"]
 
@@ -27,7 +27,7 @@ class Condition(Settings):
     """
 
     field: Annotated[str, Field(pattern=r"^(question|contexts|labels|comment|tags\..+)$")]
-    matches: str
+    matches: Regex
     negate: bool = False
 
 
@@ -86,8 +86,8 @@ class ScoredRule(Settings):
 class Normalise(Settings):
     """Parts of an answer that are removed before it is checked."""
 
-    strip_footer: str | None = None  # regular expression
-    drop_prefix: str | None = None  # regular expression
+    strip_footer: Regex | None = None
+    drop_prefix: Regex | None = None
 
 
 class RuleFile(Settings):

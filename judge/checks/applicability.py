@@ -4,25 +4,12 @@ Three values, not two: on an unlabelled row, a condition on labels is undecided.
 """
 
 import re
-from functools import lru_cache
 
-from config.errors import DataError
 from data.rows import Row
 from prompts.check_settings import LlmCheck
 from prompts.rules import Condition, Rule, RuleFile, ScoredRule, When
 
 _LABEL_FIELDS = ("labels", "comment")  # written by people about the row
-
-
-@lru_cache(maxsize=512)
-def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    """The regular expression of a rule. Raises DataError when it is invalid."""
-    try:
-        return re.compile(pattern, flags)
-    except re.error as error:
-        raise DataError(
-            f"rule file: pattern {pattern!r}: {error}; correct the expression"
-        ) from None
 
 
 def asks_model(rule: Rule) -> bool:
@@ -66,8 +53,8 @@ def _holds(condition: Condition, row: Row) -> bool | None:
     texts = _field(condition.field, row)
     if texts is None:
         return None
-    pattern = compiled(condition.matches, re.IGNORECASE)
-    return any(pattern.search(text) for text in texts) != condition.negate
+    pattern = re.compile(condition.matches, re.IGNORECASE)
+    return any(map(pattern.search, texts)) != condition.negate
 
 
 def _field(field: str, row: Row) -> list[str] | None:

@@ -4,9 +4,11 @@
 every rule that applies.
 """
 
+import re
+
 from data.answers import Answer
 from data.rows import Row
-from judge.checks.applicability import applicable, by_model, compiled
+from judge.checks.applicability import applicable, by_model
 from judge.checks.kinds import CheckContext, run_check
 from judge.verdict import Missing, Outcome, Verdict
 from prompts.check_settings import LlmCheck, Phrase
@@ -24,9 +26,9 @@ def normalised_answer(answer: str, normalise: Normalise) -> str:
     """The answer without the rule file's footer and prefix."""
     text = answer.strip()
     if normalise.strip_footer:
-        text = compiled(normalise.strip_footer).sub("", text).strip()
+        text = re.sub(normalise.strip_footer, "", text).strip()
     if normalise.drop_prefix:
-        prefix = compiled(normalise.drop_prefix).match(text)
+        prefix = re.match(normalise.drop_prefix, text)
         text = text[prefix.end() :].strip() if prefix else text
     return text
 

@@ -131,8 +131,6 @@ def non_inferiority(
     true difference by the factor J (Rogan & Gladen 1978), so the margin shrinks likewise;
     otherwise too many worse students would pass. Refused when J < 0.3, and below two questions.
     """
-    if margin <= 0:
-        raise ValueError(f"margin = {margin:g} must be above 0")
     if index < MIN_J:
         return Refusal(f"J = {index:.2f} is below {MIN_J:g}: the judge is too unreliable")
     differences = [a - b for a, b in zip(student, teacher, strict=True)]

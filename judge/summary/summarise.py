@@ -15,7 +15,7 @@ from data.answers import logged_answers, read_answers
 from data.atomic_write import write_text
 from data.jsonl import read_record
 from data.run_paths import RunPaths
-from judge.annotation.sheet import ArmLabels, Labels
+from judge.annotation.sheet import Labels
 from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
 from judge.calibration.variants import CODE_ONLY
 from judge.checks.applicability import must_rules_by_model
@@ -67,6 +67,9 @@ def summarise(config: Config) -> JudgeSummary:
     llm_must = must_rules_by_model(rules)
     corrected = correct_score(val.calibration, val.answered, student, STRICT)
     calibration, refused = _or_reason(val.calibration)
+    slices: tuple[RuleSlice, ...] = ()
+    if val.answered is not None and student in val.answered.table.verdicts:
+        slices = tuple(rule_slices(val.answered.table, val.answered.rows, student))
     hidden_summary, hidden_refused = _or_reason(_hidden(config, val, hidden, student))
     return JudgeSummary(
         rules_sha256=rules_sha256(rules),
@@ -76,7 +79,7 @@ def summarise(config: Config) -> JudgeSummary:
         llm_must=llm_must,
         calibration=calibration and _calibration_totals(calibration, corrected, llm_must),
         calibration_refused=refused,
-        rule_slices=_rule_slices(val.answered, student),
+        rule_slices=slices,
         gates=_gates(config),
         labelled=_labelled(run, val.answered),
         hidden=hidden_summary,
@@ -199,12 +202,6 @@ def _hidden(
     )
 
 
-def _rule_slices(val: AnsweredSplit | None, student: str | None) -> tuple[RuleSlice, ...]:
-    if val is None or student not in val.table.verdicts:
-        return ()
-    return tuple(rule_slices(val.table, val.rows, student))
-
-
 def _gates(config: Config) -> tuple[GateResult, ...]:
     """Every threshold that is set, or none; undecided, with the reason, before scoring."""
     if config.judge.gate == GateSettings():
@@ -218,20 +215,16 @@ def _gates(config: Config) -> tuple[GateResult, ...]:
 def _labelled(run: RunPaths, val: AnsweredSplit | None) -> dict[str, LabelledArm]:
     """The estimate of each labelled arm, from its answers and scores as they are now."""
     arms = read_record(run.labels, Labels).arms if run.labels.exists() else {}
-    return {arm: _labelled_arm(val, arm, labels) for arm, labels in arms.items()}
-
-
-def _labelled_arm(val: AnsweredSplit | None, arm: str, labels: ArmLabels) -> LabelledArm:
     if val is None:
-        return LabelledArm(refused="the current rules have not judged val")
-    logged = (answer for row in val.rows for answer in logged_answers(row))
-    answers = [
-        answer
-        for answer in (*val.answers, *logged)
-        if answer.arm == arm and answer.finish != "too_long"
-    ]
-    estimate, refused = _or_reason(estimate_good_rate(arm, labels, answers, val.table))
-    return LabelledArm(estimate=estimate, refused=refused)
+        reason = "the current rules have not judged val"
+        return dict.fromkeys(arms, LabelledArm(refused=reason))
+    answers = [*val.answers, *(answer for row in val.rows for answer in logged_answers(row))]
+    labelled = {}
+    for arm, labels in arms.items():
+        of_arm = [a for a in answers if a.arm == arm and a.finish != "too_long"]
+        estimate, refused = _or_reason(estimate_good_rate(arm, labels, of_arm, val.table))
+        labelled[arm] = LabelledArm(estimate=estimate, refused=refused)
+    return labelled
 
 
 def _prompt_tokens(run: RunPaths, arm: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ whether it applies, from the question that the model is asked. Every probe diffe
 the other probes and from all held-out rows.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from data.near_duplicates import near_duplicates
 from data.readers.logs import check_unique_ids
 from data.records import Record
 from data.rows import Row, question_key
-from judge.checks.applicability import asks_model, compiled
+from judge.checks.applicability import asks_model
 from prompts.rules import RuleFile, ScoredRule, When
 from teacher.probes.candidates import ProbeCandidate, ProbeSources, probe_candidates
 from teacher.probes.coverage import RuleCoverage, scored_on
@@ -101,7 +102,7 @@ def _serves(sources: ProbeSources, kind: str, rule: ScoredRule) -> bool:
     pattern, when = sources.bank.kinds[kind].llm_pattern, rule.rule.applies
     if pattern is None or rule.converse or not isinstance(when, When) or when.llm is None:
         return False
-    return bool(compiled(pattern.casefold()).search(when.llm.casefold()))
+    return bool(re.search(pattern.casefold(), when.llm.casefold()))
 
 
 def _is_scored(rule: ScoredRule) -> Callable[[Row], bool]:

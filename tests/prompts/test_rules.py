@@ -87,10 +87,17 @@ def test_converse_rule_is_scored_twice(tmp_path: Path) -> None:
     assert listed == [("no", False, False), ("no_converse", True, False), ("kind", False, True)]
 
 
-def test_bad_regular_expression_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"check": {"type": "regex", "pattern": "("}},
+        {"applies": {"code": [{"field": "question", "matches": "("}]}},
+    ],
+)
+def test_bad_regular_expression_is_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
     """Found when the file is read, not after the answers were paid for."""
-    with pytest.raises(ConfigError, match=r"pattern '\(': "):
-        _load(tmp_path, _rule(check={"type": "regex", "pattern": "("}))
+    with pytest.raises(ConfigError, match=r"pattern '\('"):
+        _load(tmp_path, _rule(**settings))
 
 
 @pytest.mark.parametrize(
