@@ -61,8 +61,9 @@ def read_labels(rows: Sequence[Row]) -> LoggedLabels:
 
     An answer that cleaning emptied (a provider's stub) has neither.
     """
-    gold = [label for row in rows for label in _gold_labels(row)]
-    preferences = [pair for row in rows for pair in _preferences(row)]
+    by_row = [_row_labels(row) for row in rows]
+    gold = [label for labels, _ in by_row for label in labels]
+    preferences = [pair for _, pairs in by_row for pair in pairs]
     off_topic = {row.id for row in rows if _labels_contain(row, _OFF_TOPIC)}
     clear = off_topic | {label.row for label in gold} | {pair.row for pair in preferences}
     labelled = [row for row in rows if row.labels]
@@ -120,23 +121,18 @@ def _labels_contain(row: Row, phrases: Sequence[str]) -> bool:
     return any(phrase in fold(label) for label in row.labels or () for phrase in phrases)
 
 
-def _gold_labels(row: Row) -> list[GoldLabel]:
-    """Gold of every rival when the labels call all good, or all bad; else none."""
+def _row_labels(row: Row) -> tuple[list[GoldLabel], list[Preference]]:
+    """Gold of every rival when the labels call all good, or all bad.
+
+    A preference over each of the others when they name one rival alone.
+    """
     rivals = _rivals(row)
     named = _named(row, rivals)
-    bad = _labels_contain(row, _BAD)
-    all_good = bool(rivals) and not named and _labels_contain(row, _GOOD)
-    if bad == all_good or (bad and named):
-        return []
+    good, bad = _labels_contain(row, _GOOD), _labels_contain(row, _BAD)
+    if len(named) == 1 and not bad and not _labels_contain(row, _OFF_TOPIC):
+        others = [name for name in rivals if name != named[0]]
+        return [], [Preference(row=row.id, better=named[0], worse=name) for name in others]
+    if named or good == bad:
+        return [], []
     why = "; ".join(filter(None, (", ".join(row.labels or ()), row.comment)))
-    return [GoldLabel(row=row.id, system=name, good=all_good, why=why) for name in rivals]
-
-
-def _preferences(row: Row) -> list[Preference]:
-    """The only rival that the labels name, over each of the others."""
-    rivals = _rivals(row)
-    named = _named(row, rivals)
-    if len(named) != 1 or _labels_contain(row, (*_BAD, *_OFF_TOPIC)):
-        return []
-    others = [name for name in rivals if name != named[0]]
-    return [Preference(row=row.id, better=named[0], worse=name) for name in others]
+    return [GoldLabel(row=row.id, system=name, good=good, why=why) for name in rivals], []

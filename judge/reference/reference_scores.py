@@ -6,6 +6,7 @@ beside the rules, and nothing is decided by it.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from statistics import fmean
 
 from sacrebleu.metrics import BLEU, CHRF
@@ -47,10 +48,7 @@ def reference_score(answers: Sequence[Answer], rows: Sequence[Row]) -> Reference
     texts = [answer.text for answer in answers]
     references = [best[answer.row] for answer in answers]
     # sacrebleu takes the k-th references of all answers as one list, None where there is no k-th
-    columns = [
-        [row[k] if k < len(row) else None for row in references]
-        for k in range(max(map(len, references)))
-    ]
+    columns = list(zip_longest(*references))
     chrf, bleu = CHRF(word_order=2), BLEU()
     rouges = [rouge(*pair) for pair in zip(texts, references, strict=True)]
     by_id = {row.id: row for row in rows}
