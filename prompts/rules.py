@@ -51,7 +51,7 @@ class Rule(Settings):
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     source: Annotated[str, Field(min_length=1)]
     severity: Literal["must", "should"] = "must"
-    applies: Literal["always"] | When = "always"
+    applies: When | Literal["always"] = "always"
     check: Check
     converse: bool = (
         False  # also score `<id>_converse`: where the rule does not apply, it must fail
