@@ -43,9 +43,8 @@ def load_training_data(
     probabilities are missing.
     """
     run = RunPaths.of(config)
-    top_logprobs: Mapping[str, TopLogprobs] | None = None
-    if student.needs_stored_logprobs:
-        top_logprobs = read_top_logprobs(top_logprobs_path(run.answers("candidates/train")))
+    stored = top_logprobs_path(run.answers("candidates/train"))
+    top_logprobs = read_top_logprobs(stored) if student.needs_stored_logprobs else None
     train = build_examples(
         builder,
         run.training_rows(config),

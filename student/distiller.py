@@ -84,11 +84,8 @@ class Distiller:
 
     def _cached_prefix(self) -> PrefixCache | None:
         causal = causal_model(self.model)
-        if (
-            self._prefix is None
-            and len(self.shared_prompt)
-            and supports_prefix_cache(causal.config)
-        ):
+        possible = len(self.shared_prompt) and supports_prefix_cache(causal.config)
+        if self._prefix is None and possible:
             with base_only(self.model):
                 self._prefix = compute_prefix(causal, self.shared_prompt)
         return self._prefix
