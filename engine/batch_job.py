@@ -174,7 +174,7 @@ class BatchJob:
             self._reused += 1
             return number
         if task.request.length > self._engine.max_length:
-            return self._store.append(_answer(task, None))
+            return self._store.append(Answer(**_task_fields(task), text="", finish="too_long"))
         same_request = self._store.find_any(key)  # of another row
         if same_request is None:
             return None
@@ -186,7 +186,14 @@ class BatchJob:
         if completion.top_logprobs is not None:
             self._top_logprobs.append(completion.key, completion.top_logprobs)
         for index, task in self._in_flight.pop(completion.key):
-            self._order[index] = self._store.append(_answer(task, completion))
+            answer = Answer(
+                **_task_fields(task),
+                text=completion.text.strip(),
+                token_ids=completion.token_ids,
+                finish=completion.finish,
+                logprobs=completion.logprobs,
+            )
+            self._order[index] = self._store.append(answer)
             if self._bar is not None:
                 self._bar.update()
 
@@ -222,16 +229,6 @@ def _task_fields(task: Task) -> dict[str, Any]:
         "seed": task.request.seed,
         "dropped": task.dropped,
         "order": task.order,
+        "key": task.request.key,
+        "prompt_tokens": len(task.request.prompt_ids),
     }
-
-
-def _answer(task: Task, completion: Completion | None) -> Answer:
-    return Answer(
-        **_task_fields(task),
-        key=task.request.key,
-        text=completion.text.strip() if completion else "",
-        token_ids=completion.token_ids if completion else (),
-        finish=completion.finish if completion else "too_long",
-        prompt_tokens=len(task.request.prompt_ids),
-        logprobs=completion.logprobs if completion else None,
-    )
