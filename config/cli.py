@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from config.errors import UnpromptedError
@@ -44,7 +43,7 @@ def load_arguments(arguments: argparse.Namespace) -> "Config":
 
 def run_command(main: Callable[[], int]) -> NoReturn:
     """Runs a command and exits: 2 with one line for a user's mistake, 143/130 on signals."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         code = main()
     except UnpromptedError as error:
@@ -57,7 +56,3 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)

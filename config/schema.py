@@ -9,13 +9,12 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from config.generation import ModelSettings, PredictSettings
+from config.generation import ModelSettings, PredictSettings, ProbeSettings, TeacherSettings
 from config.judging import JudgeSettings
 from config.log_formats import DataSettings
 from config.peft_methods import MAX_RANK, LoraMethod
 from config.search_space import SearchSettings
 from config.settings import Settings
-from config.teaching import ProbeSettings, TeacherSettings
 from config.training import StudentSettings, TrackerSettings, WandbSettings
 
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from config.objectives import Objective
 from config.peft_methods import Method
 from config.settings import Settings
+from config.training import Objective
 
 
 class Range(Settings):

@@ -36,11 +36,17 @@ def main() -> int:
 def manifest(config: Config) -> dict[str, Any]:
     """Versions, commit, hashes, seeds, hardware, and the template text around a question."""
     builder = RequestBuilder(config)
+    backend = config.teacher.engine  # of a remote model only the name is known
+    name = backend.model if isinstance(backend, RemoteBackend) else teacher_model(config)
     return {
         "versions": {"python": platform.python_version(), **_versions()},
         "git": checkout_commit(),
         "model": {"name": config.model.name, "sha256": builder.identity},
-        "teacher": _teacher(config),
+        "teacher": {
+            "engine": backend.kind,
+            "name": name,
+            "sha256": teacher_engine(config).identity,
+        },
         "tokenizer": builder.renderer.tokenizer.name_or_path.rsplit("/", 1)[-1],
         "template_sha256": builder.renderer.template.sha256,
         "prompt_sha256": builder.prompt.sha256,
@@ -52,13 +58,6 @@ def manifest(config: Config) -> dict[str, Any]:
         },
         "hardware": _hardware(),
     }
-
-
-def _teacher(config: Config) -> dict[str, str]:
-    """The teacher's engine and model; of a remote model only its name is known."""
-    backend = config.teacher.engine
-    name = backend.model if isinstance(backend, RemoteBackend) else teacher_model(config)
-    return {"engine": backend.kind, "name": name, "sha256": teacher_engine(config).identity}
 
 
 def _versions() -> dict[str, str]:

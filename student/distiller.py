@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from config.objectives import CrossEntropy, Objective, OnPolicy
+from config.training import CrossEntropy, Objective, OnPolicy
 from engine.hf_generation import GenerationSettings, generate_answers, token_batches
 from engine.models import TorchModel
 from student.collator import Batch, Example, TokenIds, collate

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 import torch
 
-from config.objectives import Direction
+from config.training import Direction
 
 LOGIT_CHUNK = 64  # positions projected at a time: 37 MiB of float32 logits at V = 152k
 

@@ -20,7 +20,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is impor
 from trl import SFTConfig, SFTTrainer
 
 from config.errors import DataError
-from config.objectives import CrossEntropy
+from config.training import CrossEntropy
 from engine.models import TorchModel
 from student.checkpoint import load_trained, save_trained, trained_bytes, writing
 from student.collator import Example

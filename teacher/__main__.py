@@ -11,17 +11,8 @@ if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` i
     from teacher.generate import TeacherModels
 
 
-def teacher_models(config: "Config") -> "TeacherModels":
-    """The engines that the settings name; none of them is started yet."""
-    from engine.factory import base_engine, teacher_engine
-    from teacher.generate import TeacherModels
-
-    engine = teacher_engine(config)
-    return TeacherModels(engine, base_engine(config, engine))
-
-
-def main(make_models: "Callable[[Config], TeacherModels]" = teacher_models) -> int:
-    """Runs one action of the teacher. `make_models`: the engines, replaced in tests."""
+def main(make_models: "Callable[[Config], TeacherModels] | None" = None) -> int:
+    """Runs one action of the teacher. `make_models`: replaces the engines in tests."""
     parser = command_parser("teacher", "Samples the prompted model and selects answers to learn.")
     parser.add_argument(
         "action",
@@ -40,6 +31,7 @@ def main(make_models: "Callable[[Config], TeacherModels]" = teacher_models) -> i
     _check(config, arguments.action, arguments.shard)
     from teacher import commands
 
+    make_models = make_models or commands.teacher_models
     if arguments.action == "probes":
         commands.run_probes(config, arguments.accept_changes)
     elif arguments.action == "merge":

@@ -8,6 +8,7 @@ from data.atomic_write import write_text
 from data.jsonl import write_records
 from data.run_paths import RunPaths
 from data.shards import UNSHARDED, parse_shard
+from engine.factory import base_engine, teacher_engine
 from engine.vllm_engine import VllmEngine
 from judge.judging_server import judging_server
 from prompts.prompt_file import load_prompt
@@ -21,6 +22,12 @@ from teacher.probes.coverage import coverage
 from teacher.probes.generate_questions import generate_questions
 from teacher.rejection_sampling import select_all
 from teacher.scoring import stored_candidates
+
+
+def teacher_models(config: Config) -> TeacherModels:
+    """The engines that the settings name; none of them is started yet."""
+    engine = teacher_engine(config)
+    return TeacherModels(engine, base_engine(config, engine))
 
 
 def run_probes(config: Config, accept_changes: bool) -> None:

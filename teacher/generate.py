@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from config.generation import TeacherSettings
 from config.judging import ServerSettings
 from config.schema import Config
-from config.teaching import TeacherSettings
 from data.fingerprint import Fingerprint
 from data.rows import Row
 from data.run_paths import RunPaths

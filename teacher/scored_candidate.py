@@ -1,5 +1,6 @@
 """A candidate: an answer with its verdicts and, after selection, its outcome."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,13 +62,17 @@ class ScoredCandidate:
     @cached_property
     def rule_counts(self) -> RuleCounts:
         """Broken and open rules by severity."""
-        broken = [v.rule in self.must_rules for v in self.verdicts if v.outcome == "fail"]
-        is_open = [
-            verdict.rule in self.must_rules
+        counts = Counter(
+            (verdict.outcome, verdict.rule in self.must_rules)
             for verdict in self.verdicts
-            if verdict.outcome == "missing" and verdict.reason != "unlabelled"
-        ]
-        return RuleCounts(sum(broken), sum(is_open), broken.count(False), is_open.count(False))
+            if verdict.reason != "unlabelled"
+        )
+        return RuleCounts(
+            must_broken=counts["fail", True],
+            must_open=counts["missing", True],
+            should_broken=counts["fail", False],
+            should_open=counts["missing", False],
+        )
 
     @property
     def rank(self) -> tuple[bool, RuleCounts, float, int]:

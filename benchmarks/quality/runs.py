@@ -14,10 +14,9 @@ import yaml
 
 from config.checkout import ROOT
 from config.load import load_config
-from config.objectives import Distillation, OnPolicy
 from config.peft_methods import FullMethod, LoraMethod, PromptTuningMethod
 from config.schema import Config
-from config.training import StudentSettings
+from config.training import Distillation, OnPolicy, StudentSettings
 from data.answers import Answer, read_answers, top_logprobs_path
 from data.atomic_write import write_text
 from data.jsonl import read_records, write_records

@@ -14,7 +14,7 @@ from benchmarks.result_page import Limit, conditions, limits_table, publish
 from benchmarks.stopwatch import extra_peak_mb, median_seconds
 from benchmarks.training.steps import RowLengths, StepFactory, TrainingStep
 from config.checkout import ROOT
-from config.objectives import CrossEntropy, Distillation
+from config.training import CrossEntropy, Distillation
 from data.records import Record
 from engine.precision import precision
 

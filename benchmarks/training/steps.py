@@ -10,8 +10,8 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 from trl.experimental.gkd import GKDTrainer
 
-from config.objectives import CrossEntropy, Distillation
 from config.peft_methods import LoraMethod
+from config.training import CrossEntropy, Distillation
 from data.top_logprobs import TopLogprobs
 from engine.hf_generation import GenerationSettings
 from engine.models import load_tokenizer, resolve_model

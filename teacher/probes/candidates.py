@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from config.errors import ConfigError
+from config.generation import ProbeSettings
 from config.schema import Config
-from config.teaching import ProbeSettings
 from data.rows import Row, normalise_question
 from judge.checks.text import language_of
 from prompts.probe_bank import SLOT, ProbeBank, load_probe_bank

@@ -23,7 +23,7 @@ from engine.models import resolve_model
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_messages import ChatCodec
 from engine.request_builder import RequestBuilder, View
-from teacher.__main__ import teacher_models
+from teacher.commands import teacher_models
 from teacher.generate import TeacherModels, generate
 from teacher.prepare_batch import prepare_batch
 from tests.engine.echo_model import renderer, reply_to, request

@@ -10,7 +10,7 @@ import pytest
 import torch
 from peft import IA3Config, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 
-from config.objectives import CrossEntropy, Distillation, Objective, OnPolicy
+from config.training import CrossEntropy, Distillation, Objective, OnPolicy
 from data.top_logprobs import TopLogprobs
 from engine.hf_generation import GenerationSettings, generate_answers
 from student.collator import NO_TOKENS, Example, TokenIds, collate

@@ -4,7 +4,7 @@ import pytest
 import torch
 from trl.experimental.gkd import GKDTrainer
 
-from config.objectives import Direction
+from config.training import Direction
 from student.losses import (
     cross_entropy,
     divergence,

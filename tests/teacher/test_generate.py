@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from config.teaching import TeacherSettings
+from config.generation import TeacherSettings
 from data.answers import Answer, read_answers, top_logprobs_path
 from data.jsonl import read_records
 from data.run_paths import RunPaths
