@@ -47,10 +47,9 @@ class _StageFiles:
         self.prompts = tuple(Path(path) for path in prompt if path is not None)
         self.splits = (run.split("train"), run.split("val"))
         self.training = self.splits if config.probes is None else (*self.splits, run.probes)
-        self.candidates = (run.answers("candidates/train"), run.answers("candidates/val"))
-        self.top_logprobs = tuple(map(top_logprobs_path, self.candidates))
-        self.base_on_train = run.answers("candidates/base")
-        self.verdicts = tuple(map(verdicts_path, (*self.candidates, self.base_on_train)))
+        train, val, base = (run.answers(f"candidates/{name}") for name in ("train", "val", "base"))
+        self.candidates = (train, val, base, *map(verdicts_path, (train, val, base)))
+        self.top_logprobs = (top_logprobs_path(train), top_logprobs_path(val))
         self.teacher = (run.answers("teacher"), run.answers("scored/teacher"))
         students = [student.name for student in config.students]
         self.results = tuple(run.student(name) / "result.json" for name in students)
@@ -92,20 +91,14 @@ def _teacher_stages(config: Config, files: _StageFiles) -> list[Stage]:
             ("teacher", "generate"),
             ("model", "teacher", "predict", "prompt", "seed", *judge),
             (*files.training, *files.prompts),
-            (
-                *(*files.candidates, *files.top_logprobs, *files.teacher),
-                *(files.base_on_train, *files.verdicts, *calls),
-            ),
+            (*files.candidates, *files.top_logprobs, *files.teacher, *calls),
             model + (_weights_stat(teacher.model) if teacher.model else ""),
         ),
         Stage(
             "teacher select",
             ("teacher", "select"),
             ("teacher", "prompt", *judge),
-            (
-                *(*files.training, *files.prompts, *files.candidates, files.base_on_train),
-                *(*files.verdicts, *calls),
-            ),
+            (*files.training, *files.prompts, *files.candidates, *calls),
             (run.selected, run.selected_val, run.audit),
         ),
     ]
@@ -126,15 +119,13 @@ def _teacher_stages(config: Config, files: _StageFiles) -> list[Stage]:
 
 def _student_stages(config: Config, files: _StageFiles) -> list[Stage]:
     run, model = files.run, _weights_stat(config.model.name)
+    learnt = (run.selected, run.selected_val, *files.top_logprobs)
     return [
         Stage(
             "student train",
             ("student", "train"),
             ("model", "students", "predict", "prompt", "seed", "wandb", "trackio"),
-            (
-                *(*files.training, *files.prompts),
-                *(run.selected, run.selected_val, *files.top_logprobs),
-            ),
+            (*files.training, *files.prompts, *learnt),
             (*files.results, *files.metrics, *files.adapters),
             model,
         ),

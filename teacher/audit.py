@@ -7,6 +7,7 @@ candidate, and its best one when repaired answers count too.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from config.schema import Config
 from data.answers import Answer
@@ -82,11 +83,12 @@ def audit(
     logged = {row.id for row in training if row.synthetic is None}
     sampled = [candidate for candidate in candidates.train if candidate.answer.row in logged]
     base = [candidate for row, candidate in candidates.base.items() if row in logged]
+    obeys_all = partial(strict, must=rules.must_rules)
     report = Audit(
         scored_with_llm=config.teacher.score_with_llm,
         rules={rule.id: compare(sampled, base, _passes(rule.id)) for rule in rules.scored_rules()},
-        strict=compare(sampled, base, lambda verdicts: strict(verdicts, rules.must_rules)),
-        by_order=tuple(_by_order(sampled, rules)),
+        strict=compare(sampled, base, obeys_all),
+        by_order=tuple(_by_order(sampled, obeys_all)),
         selection=selection,
         coverage=coverage(rules, training),
         probes=_audit_probes(training, read_records(run.selected, Answer)),
@@ -144,11 +146,10 @@ def _best_per_row(candidates: Sequence[ScoredCandidate]) -> list[ScoredCandidate
     return list(best.values())
 
 
-def _by_order(candidates: Sequence[ScoredCandidate], rules: RuleFile) -> Iterator[OrderAudit]:
+def _by_order(candidates: Sequence[ScoredCandidate], decide: Decide) -> Iterator[OrderAudit]:
     by_sample: dict[int, list[ScoredCandidate]] = defaultdict(list)
     for candidate in candidates:
         if not candidate.repaired:
             by_sample[candidate.answer.sample].append(candidate)
     for _, of_order in sorted(by_sample.items()):
-        share = _share(of_order, lambda verdicts: strict(verdicts, rules.must_rules))
-        yield OrderAudit(candidates=len(of_order), strict=share)
+        yield OrderAudit(candidates=len(of_order), strict=_share(of_order, decide))

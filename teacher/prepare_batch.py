@@ -11,7 +11,6 @@ from typing import NamedTuple
 from config.schema import Config
 from data.answers import read_answers
 from data.run_paths import RunPaths
-from engine.base import Request
 from engine.batch_job import Task
 from engine.factory import batch_folder, teacher_codec
 from engine.request_builder import RequestBuilder, View
@@ -32,10 +31,11 @@ def prepare_batch(config: Config) -> PreparedBatch:
     folder, chat = batch_folder(config), teacher_codec(config)
     builder = RequestBuilder(config, identity=chat.identity)
     results, run = folder.read_results(), RunPaths.of(config)
-    requests: dict[str, Request] = {}
-    for task in _tasks(builder, run):
-        if task.request.length <= config.model.max_length:
-            requests[task.request.key] = task.request
+    requests = {
+        task.request.key: task.request
+        for task in _tasks(builder, run)
+        if task.request.length <= config.model.max_length
+    }
     arms = ("teacher", "candidates/train", "candidates/val")
     stored = {answer.key for arm in arms for answer in read_answers(run.answers(arm))}
     missing = [
@@ -48,8 +48,8 @@ def prepare_batch(config: Config) -> PreparedBatch:
 
 def _tasks(builder: RequestBuilder, run: RunPaths) -> Iterator[Task]:
     config = builder.config
-    view = View(prompted=True)
-    yield from builder.tasks("teacher", run.rows("val"), view, config.predict.sampling)
+    val = run.rows("val")
+    yield from builder.tasks("teacher", val, View(prompted=True), config.predict.sampling)
     orders = example_orders(config.teacher, len(builder.prompt.examples), config.seed)
     splits: tuple[CandidateSplit, ...] = ("train", "val")
     for split in splits:

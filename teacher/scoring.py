@@ -69,7 +69,11 @@ class Scorer:
         shown = [answer.shown(rows[answer.row]) for answer in answers]
         keys = [self._key(row, answer) for row, answer in zip(shown, answers, strict=True)]
         verdicts = [store.get(key) for key in keys]
-        unscored = [place for place, known in enumerate(verdicts) if not self._is_final(known)]
+        unscored = [
+            place
+            for place, known in enumerate(verdicts)
+            if known is None or (self._has_server and any(v.reason in _RETRIED for v in known))
+        ]
         pairs = [(shown[place], answers[place]) for place in unscored]
         for place, new in zip(unscored, self._new_verdicts(pairs), strict=True):
             store[keys[place]] = verdicts[place] = new
@@ -83,11 +87,6 @@ class Scorer:
         owner = [answer.arm, answer.row, answer.sample]
         content = [row.model_dump(mode="json"), answer.text, answer.finish]
         return digest([self._fingerprint, owner, content])
-
-    def _is_final(self, verdicts: Sequence[Verdict] | None) -> bool:
-        if verdicts is None:
-            return False
-        return not self._has_server or all(v.reason not in _RETRIED for v in verdicts)
 
     def _new_verdicts(self, pairs: Sequence[tuple[Row, Answer]]) -> list[list[Verdict]]:
         verdicts = [code_verdicts(self._rules, self._prompt, row, answer) for row, answer in pairs]
