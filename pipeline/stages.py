@@ -3,7 +3,6 @@
 Knows no stage's work. `pipeline.stage_stamp` decides whether a stage is up to date.
 """
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -201,5 +200,5 @@ def _weights_stat(model: str) -> str:
     folder = Path(model).expanduser()
     if not folder.is_dir():
         return ""
-    stats = [(path.name, os.stat(path)) for path in sorted(folder.iterdir()) if path.is_file()]
+    stats = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
     return digest([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])

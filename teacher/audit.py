@@ -21,7 +21,7 @@ from judge.metrics.stats import wilson
 from judge.metrics.verdict_table import strict
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
-from teacher.probes.coverage import RuleCoverage, coverage
+from teacher.probes.build import RuleCoverage, coverage
 from teacher.rejection_sampling import Selection
 from teacher.scored_candidate import ScoredCandidate
 from teacher.scoring import Candidates
@@ -83,7 +83,7 @@ def audit(
     logged = {row.id for row in training if row.synthetic is None}
     sampled = [candidate for candidate in candidates.train if candidate.answer.row in logged]
     base = [candidate for row, candidate in candidates.base.items() if row in logged]
-    obeys_all = partial(strict, must=rules.must_rules)
+    obeys_all = partial(strict, must_rules=rules.must_rules)
     report = Audit(
         scored_with_llm=config.teacher.score_with_llm,
         rules={rule.id: compare(sampled, base, _passes(rule.id)) for rule in rules.scored_rules()},

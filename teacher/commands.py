@@ -16,9 +16,8 @@ from teacher.audit import RuleAudit, audit
 from teacher.generate import TeacherModels, generate
 from teacher.merge_shards import merge_shards
 from teacher.prepare_batch import prepare_batch
-from teacher.probes.build import build_probes, probe_summary
+from teacher.probes.build import build_probes, coverage, probe_summary
 from teacher.probes.candidates import load_probe_sources
-from teacher.probes.coverage import coverage
 from teacher.probes.generate_questions import generate_questions
 from teacher.rejection_sampling import select_all
 from teacher.scoring import stored_candidates

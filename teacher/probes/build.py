@@ -1,4 +1,4 @@
-"""Builds probes: rows for rules that fewer training rows than the floor are scored on.
+"""Coverage of each rule, and probes: rows for rules scored on fewer training rows than the floor.
 
 The kind of probe that serves a rule follows from the rule's conditions or, where a model decides
 whether it applies, from the question that the model is asked. Every probe differs from train, from
@@ -15,10 +15,17 @@ from data.near_duplicates import near_duplicates
 from data.readers.logs import check_unique_ids
 from data.records import Record
 from data.rows import Row, question_key
-from judge.checks.applicability import asks_model
+from judge.checks.applicability import applicable, asks_model
 from prompts.rules import RuleFile, ScoredRule, When
 from teacher.probes.candidates import ProbeCandidate, ProbeSources, probe_candidates
-from teacher.probes.coverage import RuleCoverage, scored_on
+
+
+class RuleCoverage(Record):
+    """The training rows of one rule."""
+
+    logged: int | None  # rows that it applies to; None: only a model can tell
+    probes: int | None
+    unknown: int  # rows without the labels that the rule's condition needs
 
 
 class ProbeCounts(Record):
@@ -77,6 +84,29 @@ def build_probes(
         unserved=tuple(unserved),
     )
     return Probes(tuple(selector.rows), counts)
+
+
+def scored_on(rule: ScoredRule, row: Row) -> bool | None:
+    """Whether a rule, or its converse, is scored on the row.
+
+    None: the row lacks the labels, or a model decides.
+    """
+    applies = None if asks_model(rule.rule) else applicable(rule.rule, row)
+    return None if applies is None else applies != rule.converse
+
+
+def coverage(rules: RuleFile, rows: Sequence[Row]) -> dict[str, RuleCoverage]:
+    """The coverage of every scored rule by its id."""
+    covered = {}
+    for rule in rules.scored_rules():
+        counts = Counter((scored_on(rule, row), row.synthetic is not None) for row in rows)
+        by_model = asks_model(rule.rule)
+        covered[rule.id] = RuleCoverage(
+            logged=None if by_model else counts[True, False],
+            probes=None if by_model else counts[True, True],
+            unknown=counts[None, False] + counts[None, True],
+        )
+    return covered
 
 
 def probe_summary(counts: ProbeCounts, covered: Mapping[str, RuleCoverage]) -> list[str]:

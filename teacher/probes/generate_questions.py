@@ -6,7 +6,8 @@ may write questions of another kind: a row's `origin` names the author.
 
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 
 from config.generation import SamplingSettings
 from config.schema import Config
@@ -49,13 +50,10 @@ def generate_questions(
         "seed": config.seed,
     }
     run_job(engine, tasks, path, fingerprint, accept_changes)
-    answers = read_answers(path)
-    return {
-        name: list(
-            _new_questions(kind, (answer for answer in answers if answer.row == name), config)
-        )
-        for name, kind in bank.kinds.items()
-    }
+    by_kind: dict[str, list[Answer]] = defaultdict(list)
+    for answer in read_answers(path):
+        by_kind[answer.row].append(answer)
+    return {name: _new_questions(kind, by_kind[name], config) for name, kind in bank.kinds.items()}
 
 
 def _task(builder: RequestBuilder, bank: ProbeBank, name: str, sample: int) -> Task:
@@ -70,14 +68,14 @@ def _task(builder: RequestBuilder, bank: ProbeBank, name: str, sample: int) -> T
     return Task("probes", name, sample, request)
 
 
-def _new_questions(kind: ProbeKind, answers: Iterable[Answer], config: Config) -> Iterator[str]:
+def _new_questions(kind: ProbeKind, answers: Iterable[Answer], config: Config) -> list[str]:
     """The distinct complete questions that copy none of the bank's."""
     bank = {normalise_question(text) for text in kind.questions}
     questions = {
         normalise_question(text): text for text in map(_parse_question, answers) if text is not None
     }
     copies = {key for key, _, _ in near_duplicates(questions, bank, config.data.near_duplicate)}
-    yield from (text for key, text in questions.items() if key and key not in copies)
+    return [text for key, text in questions.items() if key and key not in copies]
 
 
 def _parse_question(answer: Answer) -> str | None:

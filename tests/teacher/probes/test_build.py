@@ -15,13 +15,12 @@ from judge.checks.applicability import asks_model
 from prompts.probe_bank import SLOT, ProbeBank, load_probe_bank
 from prompts.prompt_file import load_prompt
 from prompts.rules import Language, RuleFile
-from teacher.probes.build import build_probes, probe_summary
+from teacher.probes.build import build_probes, coverage, probe_summary, scored_on
 from teacher.probes.candidates import (
     load_probe_sources,
     probe_candidates,
     unmarked_rows,
 )
-from teacher.probes.coverage import coverage, scored_on
 from tests.data.hse_logs import needs_hse
 from tests.teacher.probes.probe_factory import ROOT, built_probes, probe_sources
 
