@@ -43,7 +43,9 @@ def run_stages(config: Config, path: str, options: Sequence[str]) -> int:
                 timings = json.dumps(stage_seconds(run, stages), indent=1)
                 write_text(run.root / "timings.json", timings + "\n")
             code = max(code, _run_stage(config, stage, path, options))
-    _print_times(stage_seconds(run, stages))
+    seconds = stage_seconds(run, stages)
+    parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)
+    print(f"time per stage: {parts}; {sum(seconds.values()):.0f} s in total")
     headline = json.loads(run.report("json").read_text("utf-8"))["headline"]
     print(f"\n{headline}\nreport: {run.report('html')}")
     return code
@@ -67,8 +69,3 @@ def _run_stage(config: Config, stage: Stage, path: str, options: Sequence[str]) 
         write_stamp(run, stage, inputs, seconds)
     print(f"{stage.name}: done in {seconds:.0f} s", flush=True)
     return code
-
-
-def _print_times(seconds: dict[str, float]) -> None:
-    parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)
-    print(f"time per stage: {parts}; {sum(seconds.values()):.0f} s in total")

@@ -76,7 +76,12 @@ def merge_shards(config: Config, identity: str) -> dict[str, MergeSummary]:
             _move(merged[arm], run.answers(arm))
     except UnansweredRows as error:
         count = next(len(shards[arm]) for arm in SAMPLED_ARMS if merged[arm] == error.path)
-        raise _unfinished(error, count) from None
+        first, *others = sorted({shard_number(row, count) for row in error.rows})
+        message = str(error).split("; run again")[0].replace(_MERGING.suffix, "")
+        raise DataError(
+            f"{message}; run `python -m teacher CONFIG generate --shard {first}/{count}` again"
+            + (f", and shards {', '.join(map(str, others))}" if others else "")
+        ) from None
     finally:
         for path in merged.values():
             for leftover in path.parent.glob(f"{path.stem}.*"):
@@ -97,15 +102,6 @@ def _move(merged: Path, path: Path) -> None:
                 source.replace(target)
             else:
                 target.unlink(missing_ok=True)  # e.g. log-probabilities no longer asked for
-
-
-def _unfinished(error: UnansweredRows, count: int) -> DataError:
-    numbers = sorted({shard_number(row, count) for row in error.rows})
-    first = str(error).split("; run again")[0].replace(_MERGING.suffix, "")
-    return DataError(
-        f"{first}; run `python -m teacher CONFIG generate --shard {numbers[0]}/{count}` again"
-        + (f", and shards {', '.join(map(str, numbers[1:]))}" if numbers[1:] else "")
-    )
 
 
 def _join(paths: list[Path], merged: Path) -> int:

@@ -108,11 +108,15 @@ class _CandidateBuilder:
         marks_nothing = not kind.labels and kind.comment is None
         stays_unlabelled = has_slot and marks_nothing and source.labels is None
         passages = source if kind.contexts == "own" else self._unrelated(question, source)
+        tags = source.tags
+        if kind.flip_tags:
+            other = self._rng.choice(self._rows).tags
+            tags = tags | {tag: other[tag] for tag in self._prompt_tags if tag in other}
         row = Row(
             id=f"probe-{self._name}-{number:04d}",
             question=question,
             contexts=passages.contexts,
-            tags=self._tags(source),
+            tags=tags,
             labels=None if stays_unlabelled else kind.labels,
             comment=kind.comment,
             origin=f"{author}, {source.id}" if has_slot else author,
@@ -126,14 +130,6 @@ class _CandidateBuilder:
         compared = self._rng.sample(others, min(_COMPARED_ROWS, len(others)))
         stems = _stems(question)
         return min(compared, key=lambda row: len(stems & _passage_stems(row)), default=source)
-
-    def _tags(self, source: Row) -> dict[str, str]:
-        if not self._kind.flip_tags:
-            return source.tags
-        other = self._rng.choice(self._rows)
-        return source.tags | {
-            tag: other.tags[tag] for tag in self._prompt_tags if tag in other.tags
-        }
 
 
 def _stems(text: str) -> set[str]:
