@@ -73,7 +73,7 @@ def test_every_rule_reaches_the_floor(name: str) -> None:
     if name == "hse":
         assert made["vague"] == made["anxious"] == made["missing"] == 50
         assert made["off_topic"] + made["unethical"] + made["homework"] == 49  # and one is logged
-        assert probes.counts.unserved == ("links_given", "partial_converse")
+        assert probes.counts.unserved == ("links_given", "partial_undue")
     else:  # 36 and 17 are logged; 60 are off topic already
         assert (made["missing"], made["vague"], made["off_topic"]) == (14, 33, 0)
         assert probes.counts.unserved == ()
