@@ -30,7 +30,7 @@ from judge.llm.dry_run import Plan
 from judge.llm.pool import map_concurrently
 from judge.llm.prompt import JudgePrompt, verdicts_prompt
 from judge.llm.reask import Ruling
-from judge.llm.reply_source import AskPolicy, ServerOnly, Usage, check_budget
+from judge.llm.reply_source import AskPolicy, ReplySource, ServerOnly, Usage, check_budget
 from judge.llm.request import Body, Mode
 from judge.llm.session import JudgeSession
 from judge.verdict import Outcome, Verdict
@@ -125,7 +125,7 @@ class LlmJudge:
     def plan(self, pairs: AnswerPairs, asks: Literal["new", "missing"] = "new") -> Plan:
         """The calls that `verdicts` would make. Asks nothing and writes nothing."""
         cache, plan = ReplyCache(self._cache_path, writable=False), Plan()
-        session = JudgeSession(self._server, self._settings, self.language, cache, plan, asks)
+        session = self._session(cache, plan, asks)
         work = partial(self._case_verdicts, session)
         asyncio.run(map_concurrently(self._cases(pairs), work, self._workers))
         return plan
@@ -146,13 +146,19 @@ class LlmJudge:
             if asks != "none":
                 server = ServerOnly(self._server, self._policy, self._settings, self.usage, cache)
                 stack.push_async_callback(server.close)
-            session = JudgeSession(self._server, self._settings, self.language, cache, server, asks)
+            session = self._session(cache, server, asks)
             try:
                 return await map_concurrently(items, partial(work, session), self._workers)
             finally:
                 self.mode = session.mode or self.mode
                 self.fallbacks += session.fallbacks
                 self.unfounded += session.unfounded
+
+    def _session(
+        self, cache: ReplyCache, server: ReplySource | None, asks: AskPolicy
+    ) -> JudgeSession:
+        retry = server if asks == "missing" else None
+        return JudgeSession(self._server, self._settings, self.language, cache, server, retry)
 
     def _cases(self, pairs: AnswerPairs) -> list[_Case]:
         """All cases, row by row, for the server's prefix cache and ours."""

@@ -15,7 +15,7 @@ from judge.llm.cache import ReplyCache
 from judge.llm.output_mode import mode_request, settle_mode
 from judge.llm.prompt import JudgePrompt, applies_prompt
 from judge.llm.reask import Ruling, ask_until_valid, rulings_in
-from judge.llm.reply_source import AskPolicy, CacheThenServer, ReplySource, missing_reason
+from judge.llm.reply_source import CacheThenServer, ReplySource, missing_reason
 from judge.llm.request import (
     OUTPUT_MODES,
     Body,
@@ -41,15 +41,18 @@ class JudgeSession:
         language: Language,
         cache: ReplyCache,
         source: ReplySource | None,
-        asks: AskPolicy,
+        retry: ReplySource | None,
     ) -> None:
-        """Requests without a stored reply are sent to `source`."""
+        """Requests without a stored reply are sent to `source`.
+
+        With `retry`, prompts whose stored replies give no verdict are asked there again.
+        """
         self._server = server
         self._settings = settings
         self._language = language
         self._cache = cache
         self._source = CacheThenServer(cache, source)
-        self._retry = source if asks == "missing" else None
+        self._retry = retry
         self._rulings: dict[str, asyncio.Task[Rulings]] = {}  # by request
         self._mode_lock = asyncio.Lock()
         self.mode: Mode | None = None  # until a prompt needs it
