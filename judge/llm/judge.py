@@ -30,7 +30,15 @@ from judge.llm.dry_run import Plan
 from judge.llm.pool import map_concurrently
 from judge.llm.prompt import JudgePrompt, verdicts_prompt
 from judge.llm.reask import Ruling
-from judge.llm.reply_source import AskPolicy, ReplySource, ServerOnly, Usage, check_budget
+from judge.llm.reply_source import (
+    AskPolicy,
+    CacheOnly,
+    CacheThenServer,
+    ReplySource,
+    ServerOnly,
+    Usage,
+    check_budget,
+)
 from judge.llm.request import Body, Mode
 from judge.llm.session import JudgeSession
 from judge.verdict import Outcome, Verdict
@@ -125,7 +133,8 @@ class LlmJudge:
     def plan(self, pairs: AnswerPairs, asks: Literal["new", "missing"] = "new") -> Plan:
         """The calls that `verdicts` would make. Asks nothing and writes nothing."""
         cache, plan = ReplyCache(self._cache_path, writable=False), Plan()
-        session = self._session(cache, plan, asks)
+        retry = plan if asks == "missing" else None
+        session = self._session(cache, CacheThenServer(cache, plan), retry)
         work = partial(self._case_verdicts, session)
         asyncio.run(map_concurrently(self._cases(pairs), work, self._workers))
         return plan
@@ -142,11 +151,13 @@ class LlmJudge:
         async with AsyncExitStack() as stack:
             cache = ReplyCache(self._cache_path, writable=asks != "none")
             stack.callback(cache.close)
-            server = None
-            if asks != "none":
+            if asks == "none":
+                session = self._session(cache, CacheOnly(cache))
+            else:
                 server = ServerOnly(self._server, self._policy, self._settings, self.usage, cache)
                 stack.push_async_callback(server.close)
-            session = self._session(cache, server, asks)
+                retry = server if asks == "missing" else None
+                session = self._session(cache, CacheThenServer(cache, server), retry)
             try:
                 return await map_concurrently(items, partial(work, session), self._workers)
             finally:
@@ -155,10 +166,9 @@ class LlmJudge:
                 self.unfounded += session.unfounded
 
     def _session(
-        self, cache: ReplyCache, server: ReplySource | None, asks: AskPolicy
+        self, cache: ReplyCache, source: ReplySource, retry: ReplySource | None = None
     ) -> JudgeSession:
-        retry = server if asks == "missing" else None
-        return JudgeSession(self._server, self._settings, self.language, cache, server, retry)
+        return JudgeSession(self._server, self._settings, self.language, cache, source, retry)
 
     def _cases(self, pairs: AnswerPairs) -> list[_Case]:
         """All cases, row by row, for the server's prefix cache and ours."""

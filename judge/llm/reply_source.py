@@ -75,21 +75,30 @@ class ReplySource(Protocol):
         """The reply. Raises NoReply when there is none."""
 
 
-class CacheThenServer:
-    """Stored replies, and the server's, if there is one, for requests without one."""
+class CacheOnly:
+    """Stored replies, to parse them again."""
 
-    def __init__(self, cache: ReplyCache, server: ReplySource | None = None) -> None:
+    def __init__(self, cache: ReplyCache) -> None:
+        self._cache = cache
+
+    async def reply(self, request: JudgeRequest) -> Reply:
+        """The stored reply. Raises NotRun, or Rejected as stored."""
+        reply = self._cache.reply(request.key)
+        if reply is None:
+            raise NotRun("no reply is stored")
+        return reply
+
+
+class CacheThenServer:
+    """Stored replies, and the server's for requests without one."""
+
+    def __init__(self, cache: ReplyCache, server: ReplySource) -> None:
         self._cache = cache
         self._server = server
 
     async def reply(self, request: JudgeRequest) -> Reply:
-        """The stored reply, or the server's. Raises NotRun without either."""
-        reply = self._cache.reply(request.key)
-        if reply is not None:
-            return reply
-        if self._server is None:
-            raise NotRun("no reply is stored")
-        return await self._server.reply(request)
+        """The stored reply, or the server's."""
+        return self._cache.reply(request.key) or await self._server.reply(request)
 
 
 class ServerOnly:

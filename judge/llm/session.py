@@ -15,7 +15,7 @@ from judge.llm.cache import ReplyCache
 from judge.llm.output_mode import mode_request, settle_mode
 from judge.llm.prompt import JudgePrompt, applies_prompt
 from judge.llm.reask import Ruling, ask_until_valid, rulings_in
-from judge.llm.reply_source import CacheThenServer, ReplySource, missing_reason
+from judge.llm.reply_source import CacheOnly, ReplySource, missing_reason
 from judge.llm.request import (
     OUTPUT_MODES,
     Body,
@@ -40,18 +40,15 @@ class JudgeSession:
         settings: JudgeSettings,
         language: Language,
         cache: ReplyCache,
-        source: ReplySource | None,
-        retry: ReplySource | None,
+        source: ReplySource,
+        retry: ReplySource | None = None,
     ) -> None:
-        """Requests without a stored reply are sent to `source`.
-
-        With `retry`, prompts whose stored replies give no verdict are asked there again.
-        """
+        """With `retry`, prompts whose stored replies give no verdict are asked there again."""
         self._server = server
         self._settings = settings
         self._language = language
         self._cache = cache
-        self._source = CacheThenServer(cache, source)
+        self._source = source
         self._retry = retry
         self._rulings: dict[str, asyncio.Task[Rulings]] = {}  # by request
         self._mode_lock = asyncio.Lock()
@@ -117,10 +114,10 @@ class JudgeSession:
     async def _ask_alone(
         self, prompt: JudgePrompt, settings: RequestSettings, request: JudgeRequest
     ) -> Rulings:
-        stored = CacheThenServer(self._cache) if self._retry else self._source
+        stored = CacheOnly(self._cache) if self._retry else self._source
         ruling = await ask_until_valid(prompt, settings, request, stored)
         if self._retry and ruling.verdict is None and ruling.reason != "cannot_judge":
-            source: ReplySource = self._source if ruling.reason == "not_run" else self._retry
+            source = self._source if ruling.reason == "not_run" else self._retry
             ruling = await ask_until_valid(prompt, settings, request, source)
         self.fallbacks.update(ruling.fallbacks)
         self.unfounded += ruling.unfounded
