@@ -14,18 +14,25 @@ class Answer(Record):
     """One sampled answer, or the record that the row's prompt does not fit."""
 
     # hash of everything that determines the answer; its top logprobs have the same key
-    key: str = ""  # "": no engine sampled the text
+    key: str  # "": no engine sampled the text
     arm: str
     row: str
-    sample: int = 0  # 0 … n−1
+    sample: int  # 0 … n−1
     text: str
     token_ids: tuple[int, ...] = ()
-    finish: Finish = "stop"
-    seed: int = 0
-    prompt_tokens: int = 0
+    finish: Finish
+    seed: int
+    prompt_tokens: int
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
     dropped: int = 0  # last passages of the row, not shown because they do not fit
     order: tuple[int, ...] | None = None  # of the worked examples, when shuffled
+
+    @classmethod
+    def from_text(cls, arm: str, row: str, text: str) -> "Answer":
+        """A whole answer that no engine sampled."""
+        return cls(
+            key="", arm=arm, row=row, sample=0, text=text, finish="stop", seed=0, prompt_tokens=0
+        )
 
     @property
     def usable(self) -> bool:
@@ -41,8 +48,7 @@ class Answer(Record):
 def logged_answers(row: Row) -> list[Answer]:
     """The row's logged answers, one arm per logged system: what users get today."""
     return [
-        Answer(arm=f"logged/{system}", row=row.id, text=text)
-        for system, text in row.answers.items()
+        Answer.from_text(f"logged/{system}", row.id, text) for system, text in row.answers.items()
     ]
 
 

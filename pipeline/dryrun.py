@@ -167,7 +167,7 @@ def plan_judging(
     prompt, rules = load_prompt(config.prompt, Path())
     length = config.predict.sampling.max_tokens * BYTES_PER_TOKEN
     pairs = [
-        (row, Answer(arm=arm, row=row.id, text=f"{arm} {row.id} ".ljust(length, "x")))
+        (row, Answer.from_text(arm, row.id, f"{arm} {row.id} ".ljust(length, "x")))
         for split in rows
         for row in rows[split]
         for arm in expected_arms(config, split)

@@ -71,11 +71,9 @@ def adherence(
 
 def _answer(builder: RequestBuilder, row: Row, ids: list[int], max_tokens: int) -> Answer:
     text = builder.renderer.tokenizer.decode(ids, skip_special_tokens=True)
-    return Answer(
-        arm="student",
-        row=row.id,
-        text=str(text).strip(),
-        token_ids=tuple(ids),
-        finish="length" if len(ids) >= max_tokens else "stop",
-        dropped=builder.fit_contexts(row).dropped,
-    )
+    generated = {
+        "token_ids": tuple(ids),
+        "finish": "length" if len(ids) >= max_tokens else "stop",
+        "dropped": builder.fit_contexts(row).dropped,
+    }
+    return Answer.from_text("student", row.id, str(text).strip()).model_copy(update=generated)

@@ -50,7 +50,7 @@ def _all_items() -> Iterator[Item]:
                 key = (row.question, row.contexts, text.strip())  # some rows ask the same
                 if text.strip() and key not in known:
                     known.add(key)
-                    answer = Answer(arm=f"{system}/{shift}", row=row.id, text=text)
+                    answer = Answer.from_text(f"{system}/{shift}", row.id, text)
                     yield Item(row, answer)
 
 

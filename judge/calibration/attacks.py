@@ -51,7 +51,7 @@ class Attack(Settings):
 
     def answer(self, row: Row) -> Answer:
         """The attack as an answer to a row; an absent text becomes an empty one, as in replies."""
-        return Answer(arm=f"attack/{self.id}", row=row.id, text=self.text or "")
+        return Answer.from_text(f"attack/{self.id}", row.id, self.text or "")
 
 
 class AttackTally(Record):
