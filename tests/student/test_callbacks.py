@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ def wandb_records(path: Path) -> Iterator[Any]:
             place += left
             continue
         size, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
+        if place + HEAD + size > len(data):
+            return  # still being written
         whole += data[place + HEAD : place + HEAD + size]
         place += HEAD + size
         if kind in (1, 4):  # full, or the last part
@@ -92,23 +95,36 @@ def wandb_records(path: Path) -> Iterator[Any]:
             yield record
 
 
-def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any], Path]:
-    """(step, name) → value of the one run of a student, and its folder."""
-    folders = []
+def finished_runs(config: Config, student: str) -> list[tuple[list[Any], Path]]:
+    """The records and folder of each offline run of a student that has ended."""
+    runs = []
     for file in RunPaths.of(config).root.glob("wandb/offline-run-*/*.wandb"):
         records = list(wandb_records(file))
         names = [record.run.display_name for record in records if record.HasField("run")]
-        if names and names[0] == f"{config.name}/{student}":
-            folders.append((records, file.parent))
-    assert len(folders) == 1, "one run per student"
-    found: dict[tuple[int, str], Any] = {}
-    for record in folders[0][0]:
+        ended = any(record.HasField("exit") for record in records)
+        if ended and names[:1] == [f"{config.name}/{student}"]:
+            runs.append((records, file.parent))
+    return runs
+
+
+def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any], Path]:
+    """(step, name) → value of the one run of a student, and its folder.
+
+    Waits for its end: wandb's own process may write the file after `finish` has returned.
+    """
+    deadline = time.monotonic() + 60
+    while not (runs := finished_runs(config, student)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(runs) == 1, "one run per student"
+    records, folder = runs[0]
+    logged: dict[tuple[int, str], Any] = {}
+    for record in records:
         values = {
             "/".join(item.nested_key) or item.key: json.loads(item.value_json)
             for item in record.history.item
         }
-        found |= {(values["_step"], key): value for key, value in values.items() if key[0] != "_"}
-    return found, folders[0][1]
+        logged |= {(values["_step"], key): value for key, value in values.items() if key[0] != "_"}
+    return logged, folder
 
 
 @pytest.mark.slow
