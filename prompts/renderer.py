@@ -61,8 +61,8 @@ class Renderer:
                 user = example_text(self.prompt, examples[index])
                 turns += _exchange(user, examples[index].answer)
         for turn in row.history:
-            asked = {"question": turn.question, "contexts": turn.contexts}
-            turns += _exchange(user_text(self.prompt, row.model_copy(update=asked)), turn.answer)
+            texts = {"question": turn.question, "contexts": turn.contexts}
+            turns += _exchange(user_text(self.prompt, row.model_copy(update=texts)), turn.answer)
         turns.append({"role": "user", "content": user_text(self.prompt, row)})
         return [{**turn, "content": self.template.neutralise(turn["content"])} for turn in turns]
 
