@@ -1,6 +1,6 @@
 """Sends requests to one OpenAI-compatible server, with retries, and parses the replies.
 
-Transient faults are retried, faults that only the user can mend stop at once, HTTP 429 lowers the
+Transient faults are retried, faults that only the user can fix stop at once, HTTP 429 lowers the
 number of requests in flight. Knows HTTP and nothing of prompts.
 """
 
@@ -115,7 +115,7 @@ class ServerClient(Generic[_R]):
         """The parsed reply to a request; `data` is its body and is sent as it is.
 
         `before_attempt` runs in the request's slot before each attempt, and may raise. Raises
-        NoReply, or SetupError when only the user can mend it (401, 402, 403, 404, quota).
+        NoReply, or SetupError when only the user can fix it (401, 402, 403, 404, quota).
         """
         if self._undelivered >= GIVE_UP_AFTER:
             raise NotSent(f"{GIVE_UP_AFTER} questions in a row had no answer")
@@ -184,7 +184,7 @@ class ServerClient(Generic[_R]):
             or status in (401, 402, 403, 404)
             or (status == 429 and _QUOTA.search(text))
         ):
-            self._setup_error = self._unmendable(status)
+            self._setup_error = self._setup_fault(status)
             return self._setup_error
         if status == 429:
             self.limiter.record_throttling()
@@ -193,9 +193,9 @@ class ServerClient(Generic[_R]):
         self.limiter.record_reply()
         return _rejection(status, text)
 
-    def _unmendable(self, status: int) -> SetupError:
+    def _setup_fault(self, status: int) -> SetupError:
         if status == 404 or status < 400:
-            way_out = "the server knows neither address nor model; mend base_url or model"
+            way_out = "the server knows neither address nor model; fix base_url or model"
         elif status in (402, 429):
             way_out = "the quota is spent; add to it, or take another server"
         else:

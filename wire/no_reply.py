@@ -8,7 +8,7 @@
         ├── ContentFiltered
         └── BadRequest
 
-What only the user can mend (key, quota, address, model) is a `config.errors.SetupError` instead.
+What only the user can fix (key, quota, address, model) is a `config.errors.SetupError` instead.
 """
 
 

@@ -36,7 +36,7 @@ async def settle_mode(source: ReplySource, server: ServerSettings) -> Mode:
     if not answered:
         raise SetupError(
             f"judge.llm: {server.base_url}, model {server.model} answers no request; "
-            "start the server or mend base_url"
+            "start the server or fix base_url"
         )
     return "plain"
 
