@@ -83,10 +83,10 @@ class TestRows:
 class TestTable:
     @pytest.fixture
     def runs(self, tmp_path: Path) -> list[RunPaths]:
-        one = {"base": "f" * 20, "student/a": "p" * 18 + "ff"}
+        outcomes = {"base": "f" * 20, "student/a": "p" * 18 + "ff"}
         two = {"base": "f" * 19 + "p", "student/a": "f" * 4 + "p" * 16}
         return [
-            judged_run(tmp_path, "one", ROWS, one),
+            judged_run(tmp_path, "one", ROWS, outcomes),
             judged_run(tmp_path, "two", renamed(ROWS), {a: s[::-1] for a, s in two.items()}),
         ]
 

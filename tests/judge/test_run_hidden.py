@@ -152,11 +152,11 @@ class TestJudged:
         rule = make_rule({"type": "contains", "text": "link"}, id="link", applies=when)
         run = make_run(run.root.parent, (rule,))
         for rows, due, answer in ((LABELLED, 4, answer_val), (UNLABELLED, 8, answer_hidden)):
-            asked = [
+            calls = [
                 row.model_copy(update={"question": f"{'price' * (n < due)} of {n}?"})
                 for n, row in enumerate(rows)
             ]
-            answer(run, asked, {"base": texts(len(rows), 0)})
+            answer(run, calls, {"base": texts(len(rows), 0)})
         judged(run, "val")
         judged(run, "hidden")
         shift = drift_of(run, None, "applicable: link")

@@ -65,12 +65,12 @@ def assert_no_key(folder: Path) -> None:
 
 def numbers(steps: list[Step]) -> dict[tuple[int, str], float]:
     """(step, name) → number, of every measurement."""
-    found: dict[tuple[int, str], float] = {}
+    written: dict[tuple[int, str], float] = {}
     for step in steps:
         values = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
         values |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
-        found |= {(step.step, key): value for key, value in values.items()}
-    return found
+        written |= {(step.step, key): value for key, value in values.items()}
+    return written
 
 
 def wandb_records(path: Path) -> Iterator[Any]:
@@ -136,9 +136,9 @@ def test_wandb_says_what_the_file_says(tmp_path: Path, monkeypatch: pytest.Monke
     config = train_tracked(tmp_path, wandb={"mode": "offline"})
     for student in ("s", "other"):
         steps = metrics(config, student)
-        found, folder = wandb_run(config, student)
-        assert found == numbers(steps)
-        names = {name for _, name in found}
+        written, folder = wandb_run(config, student)
+        assert written == numbers(steps)
+        names = {name for _, name in written}
         assert {"loss", "learning_rate", "grad_norm", "val_loss", "strict"} <= names
         assert {"tokens_per_s", "answer_tokens_per_s", "rule/opening"} <= names
         assert all(step.samples is None for step in steps)
@@ -189,11 +189,11 @@ def test_trackio_says_what_the_file_says(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     stored = json.loads(done.stdout.split("rows:")[1].splitlines()[0])
     for student, rows in zip(("s", "other"), stored, strict=True):
-        found = {
+        written = {
             (row["step"], key): value
             for row in rows
             for key, value in row.items()
             if key not in ("step", "timestamp")
         }
-        assert found == numbers(metrics(load_config(path), student))
+        assert written == numbers(metrics(load_config(path), student))
     assert_no_key(tmp_path)

@@ -103,10 +103,10 @@ def test_kills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
         complete = left
     assert torn >= KILLS / 4, "the kills were to come while it was being saved"
 
-    found = trained(killed)
+    resumed = trained(killed)
     expected = trained(whole)
     assert losses(killed) == losses(whole)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert all(torch.equal(resumed[name], expected[name]) for name in expected)
 
 
 @pytest.mark.slow
@@ -130,6 +130,6 @@ def test_a_disk_that_fills_up_while_training(tmp_path: Path) -> None:
         process.join(100)
         assert process.exitcode == FULL, size
         assert last_complete(checkpoints) == before and (before is None) == (size < SIZES[5])
-    expected, found = trained(whole), trained(full)
+    expected, resumed = trained(whole), trained(full)
     assert losses(full) == losses(whole)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert all(torch.equal(resumed[name], expected[name]) for name in expected)

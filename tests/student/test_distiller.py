@@ -170,7 +170,7 @@ def test_with_the_adapter_off_it_answers_as_the_base(method: object) -> None:
 def test_the_loss_is_the_long_way_in_float64() -> None:
     """kl with the adapter off, by peft's whole forward on whole prompts, one answer at a time."""
     teacher = new_distiller(Distillation(teacher="adapter_off", ce_weight=0.25))
-    found, _ = loss_of(teacher, ROWS)
+    computed, _ = loss_of(teacher, ROWS)
     model = teacher.model.double()
     total = 0.0
     for example in ROWS:
@@ -182,7 +182,7 @@ def test_the_loss_is_the_long_way_in_float64() -> None:
             p, q = torch.log_softmax(theirs, -1), torch.log_softmax(student, -1)
             total += 0.75 * float((p.exp() * (p - q)).sum())
             total -= 0.25 * float(q[range(size), list(answer)].sum())
-    assert found == pytest.approx(total, rel=BOUND)
+    assert computed == pytest.approx(total, rel=BOUND)
 
 
 @torch.no_grad()
@@ -222,12 +222,12 @@ def test_projection_in_chunks_is_the_whole(chunk: int) -> None:
     def of(logits: torch.Tensor, part: slice) -> torch.Tensor:
         return cross_entropy(logits, targets[part])
 
-    found = summed_loss(hidden, weight, of, chunk) * 3.0
+    computed = summed_loss(hidden, weight, of, chunk) * 3.0
     expected = cross_entropy(hidden @ weight.T, targets).sum() * 3.0
-    grads = torch.autograd.grad(found, (hidden, weight))
+    grads = torch.autograd.grad(computed, (hidden, weight))
     for one, other in zip(grads, torch.autograd.grad(expected, (hidden, weight)), strict=True):
         assert close(one, other)
-    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert float(computed.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
 
 
 def test_a_prefix_serves_any_number_of_rows() -> None:
@@ -237,9 +237,9 @@ def test_a_prefix_serves_any_number_of_rows() -> None:
         prefix = compute_prefix(causal_model(model), SYSTEM)
     behind = [example.teacher_view(len(SYSTEM)) for example in ROWS]
     for chosen in (behind, behind[:1], behind):
-        found = base_states(model, collate(chosen), prefix)
+        computed = base_states(model, collate(chosen), prefix)
         whole = [one.teacher_view(0) for one in ROWS[: len(chosen)]]
-        assert close(found, base_states(model, collate(whole)))
+        assert close(computed, base_states(model, collate(whole)))
 
 
 def test_the_shared_prefix_leaves_every_row_a_token() -> None:

@@ -47,7 +47,7 @@ def test_two_processes_are_one(
     changes.append("students.0.learning_rate=2e-4")
     if objective == "kl":
         changes.append("students.0.objective={kind: kl, teacher: adapter_off}")
-    one = load_config(experiment(tmp_path / "one", model), changes)
+    single = load_config(experiment(tmp_path / "one", model), changes)
     path = experiment(tmp_path / "two", model)
     two = load_config(path, changes)
     command = [*launcher, "-m", "student", str(path), "train", *changes]
@@ -58,14 +58,16 @@ def test_two_processes_are_one(
     assert done.returncode == 0, done.stderr[-2000:]
     assert not (RunPaths.of(two).student("s") / "checkpoints").exists()
 
-    expected, found = trained(one), trained(two)
-    alone, shared = losses(one), losses(two)
+    expected, measured = trained(single), trained(two)
+    alone, shared = losses(single), losses(two)
     assert len(alone) == len(shared) == 20
     assert max(abs(a - b) for (_, a), (_, b) in zip(alone, shared, strict=True)) < 1e-4
-    assert found.keys() == expected.keys()
-    assert max(float((found[n] - expected[n]).abs().max()) for n in found) < 1e-4
-    assert max(float(found[n].abs().max()) for n in found if "lora_B" in n) > 1e-3, "B began at 0"
-    assert evaluations(one) == evaluations(two) and len(evaluations(one)) == 4
+    assert measured.keys() == expected.keys()
+    assert max(float((measured[n] - expected[n]).abs().max()) for n in measured) < 1e-4
+    assert max(float(measured[n].abs().max()) for n in measured if "lora_B" in n) > 1e-3, (
+        "B began at 0"
+    )
+    assert evaluations(single) == evaluations(two) and len(evaluations(single)) == 4
 
 
 FULL = (
@@ -87,7 +89,7 @@ def test_every_weight_in_two_shares(
     """
     monkeypatch.chdir(ROOT)
     model = tiny_model(tmp_path / "model", tied)
-    one = load_config(experiment(tmp_path / "one", model), FULL)
+    single = load_config(experiment(tmp_path / "one", model), FULL)
     path = experiment(tmp_path / "two", model)
     two = load_config(path, FULL)
     command = [*TORCHRUN, "-m", "student", str(path), "train", *FULL]
@@ -107,23 +109,23 @@ def test_every_weight_in_two_shares(
     again = start(command)
     assert again.wait(200) == 0
 
-    train(one, one.students[0], accept_changes=False)
-    alone, shared = steps(one), steps(two)
+    train(single, single.students[0], accept_changes=False)
+    alone, shared = steps(single), steps(two)
     assert len(alone) == len(shared) == 20
     for a, b in zip(alone, shared, strict=True):
         assert a.loss == pytest.approx(b.loss, abs=1e-4)
         assert a.grad_norm == pytest.approx(b.grad_norm, rel=1e-2)
-    expected, found = (load_file(RunPaths.of(c).student("s") / TRAINED) for c in (one, two))
+    expected, measured = (load_file(RunPaths.of(c).student("s") / TRAINED) for c in (single, two))
     base = load_base(str(model), dtype=torch.float32)
     begun = {name: weight.detach() for name, weight in base.named_parameters()}
-    assert found.keys() == expected.keys() == begun.keys()
+    assert measured.keys() == expected.keys() == begun.keys()
     apart, moved = (
         sum(float((side[n] - expected[n]).square().sum()) ** 0.5 for n in expected)
-        for side in (found, begun)
+        for side in (measured, begun)
     )
-    assert max(float((found[n] - expected[n]).abs().max()) for n in found) < 1e-4
+    assert max(float((measured[n] - expected[n]).abs().max()) for n in measured) < 1e-4
     assert moved > 0 and apart < 0.01 * moved, "measured: 0.002"
-    assert evaluations(one) == evaluations(two) and len(evaluations(one)) == 4
+    assert evaluations(single) == evaluations(two) and len(evaluations(single)) == 4
 
 
 def start(command: list[str]) -> subprocess.Popen[bytes]:
@@ -134,8 +136,8 @@ def start(command: list[str]) -> subprocess.Popen[bytes]:
 
 def steps(config: Config) -> list[Step]:
     """Every optimiser step."""
-    found = read_records(RunPaths.of(config).student("s") / "metrics.jsonl", Step)
-    return [step for step in found if step.loss is not None]
+    measured = read_records(RunPaths.of(config).student("s") / "metrics.jsonl", Step)
+    return [step for step in measured if step.loss is not None]
 
 
 def evaluations(config: Config) -> list[tuple[float | None, int]]:

@@ -48,25 +48,25 @@ def kept_of(model: torch.nn.Module, ours: bool) -> tuple[torch.Tensor, torch.Ten
 def test_the_states_are_pefts_with_less_kept() -> None:
     """Autocast rounds to bfloat16 what peft copied to float32: the same numbers. Gradients of a
     layer's input add up in bfloat16, 2⁻⁸ apart, where peft's adds in float32."""
-    states, found, ours = kept_of(mixed(dora=False), ours=True)
+    states, dtypes, ours = kept_of(mixed(dora=False), ours=True)
     expected, wanted, theirs = kept_of(mixed(dora=False), ours=False)
     assert torch.equal(states, expected)
-    assert float((found - wanted).norm() / wanted.norm()) < 2e-2
+    assert float((dtypes - wanted).norm() / wanted.norm()) < 2e-2
     assert ours < theirs
 
 
 def test_dora_computes_its_norms_as_before() -> None:
     """It takes their type from its input: nothing may change at all."""
-    states, found, _ = kept_of(mixed(dora=True), ours=True)
+    states, dtypes, _ = kept_of(mixed(dora=True), ours=True)
     expected, wanted, _ = kept_of(mixed(dora=True), ours=False)
-    assert torch.equal(states, expected) and torch.equal(found, wanted)
+    assert torch.equal(states, expected) and torch.equal(dtypes, wanted)
 
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_checkpointing_computes_the_same_again(autocast: bool) -> None:
     """The second pass casts as peft does: it is made amid the backward pass."""
     batch = collate(SINGLE, torch.device("cpu"))
-    found = []
+    dtypes = []
     for checkpointing in (False, True):
         model = mixed(dora=False) if autocast else tiny()
         if checkpointing:
@@ -77,5 +77,5 @@ def test_checkpointing_computes_the_same_again(autocast: bool) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             states = student_states(model, batch)
         torch.autograd.backward(states.float().square().sum())
-        found.append(gradients(model))
-    assert float((found[0] - found[1]).norm() / found[0].norm()) < (2e-2 if autocast else 1e-5)
+        dtypes.append(gradients(model))
+    assert float((dtypes[0] - dtypes[1]).norm() / dtypes[0].norm()) < (2e-2 if autocast else 1e-5)

@@ -23,16 +23,16 @@ def logits(rows: int, words: int, seed: int, sharp: float = 3.0) -> torch.Tensor
     return torch.randn(rows, words, generator=torch.Generator().manual_seed(seed)) * sharp
 
 
-def kept_and_rest(made: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+def kept_and_rest(crafted: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """The second of both losses' parts, whatever the text says."""
-    return nll_and_buckets(made, ids[:, 0], ids)[1]
+    return nll_and_buckets(crafted, ids[:, 0], ids)[1]
 
 
 def test_cross_entropy_is_the_definition_in_float64() -> None:
     """−log softmax at the target, computed the long way."""
-    made, targets = logits(7, 50, 0), torch.arange(7)
-    exact = -torch.log(torch.softmax(made.double(), -1))[torch.arange(7), targets]
-    assert torch.allclose(cross_entropy(made, targets).double(), exact, atol=1e-5)
+    crafted, targets = logits(7, 50, 0), torch.arange(7)
+    exact = -torch.log(torch.softmax(crafted.double(), -1))[torch.arange(7), targets]
+    assert torch.allclose(cross_entropy(crafted, targets).double(), exact, atol=1e-5)
 
 
 @each_direction
@@ -46,8 +46,8 @@ def test_divergence_is_the_definition_in_float64(direction: Direction) -> None:
         "reverse": (q * (q / p).log()).sum(-1),
         "jsd": ((p * (p / m).log()).sum(-1) + (q * (q / m).log()).sum(-1)) / 2,
     }
-    found = divergence(p.log().float(), q.log().float(), direction)
-    assert torch.allclose(found.double(), exact[direction], rtol=1e-5, atol=1e-6)
+    actual = divergence(p.log().float(), q.log().float(), direction)
+    assert torch.allclose(actual.double(), exact[direction], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("direction", "beta"), [("forward", 0.0), ("reverse", 1.0), ("jsd", 0.5)])
@@ -56,12 +56,12 @@ def test_divergence_is_trls_kernel(direction: Direction, beta: float, temperatur
     """GKD's generalised JSD at the ends and the middle of its dial: loss and gradient."""
     theirs, ours = logits(5, 60, 3), logits(5, 60, 4)
     one, other = ours.clone().requires_grad_(), ours.clone().requires_grad_()
-    made = divergence(tempered(theirs, temperature), tempered(one, temperature), direction).sum()
+    crafted = divergence(tempered(theirs, temperature), tempered(one, temperature), direction).sum()
     peer = GKDTrainer.generalized_jsd_loss(
         other[None], theirs[None], beta=beta, temperature=temperature, reduction="sum"
     )
-    assert float(made.detach()) == pytest.approx(float(peer.detach()), rel=1e-5)
-    (of_ours,), (of_peer,) = torch.autograd.grad(made, one), torch.autograd.grad(peer, other)
+    assert float(crafted.detach()) == pytest.approx(float(peer.detach()), rel=1e-5)
+    (of_ours,), (of_peer,) = torch.autograd.grad(crafted, one), torch.autograd.grad(peer, other)
     assert torch.allclose(of_ours, of_peer, atol=1e-5)
 
 
@@ -74,12 +74,12 @@ def test_kept_tokens_become_the_whole_vocabulary(direction: Direction, temperatu
     apart = []
     for kept in (2, 10, 50, 100):
         top = torch.log_softmax(theirs, -1).topk(kept)
-        found = divergence(
+        actual = divergence(
             tempered(stored_buckets(top.values), temperature),
             tempered(kept_and_rest(ours, top.indices), temperature),
             direction,
         )
-        apart.append(float((found - full).abs().mean()))
+        apart.append(float((actual - full).abs().mean()))
     assert apart[0] > apart[1] > apart[2] > apart[3]
     # an empty bucket is taken to hold e⁻²⁷: tempered by 1.7 that is 1e-7
     assert apart[3] < 1e-4
@@ -90,44 +90,44 @@ def test_buckets_never_exceed_the_whole() -> None:
     theirs, ours = logits(50, 200, 7), logits(50, 200, 8)
     full = divergence(tempered(theirs, 1.0), tempered(ours, 1.0), "forward")
     top = torch.log_softmax(theirs, -1).topk(20)
-    found = divergence(stored_buckets(top.values), kept_and_rest(ours, top.indices), "forward")
-    assert (found <= full + 1e-5).all() and (found > 0).all()
+    actual = divergence(stored_buckets(top.values), kept_and_rest(ours, top.indices), "forward")
+    assert (actual <= full + 1e-5).all() and (actual > 0).all()
 
 
 def test_the_rest_is_right_where_little_is_left() -> None:
     """A mass of 1e-9 outside the kept tokens, in float32, where 1 − Σ would say 0 or noise."""
-    made = torch.full((1, 1000), -20.7)  # e^-20.7 · 998 ≈ 1e-6 of the rest
-    made[0, :2] = torch.tensor([5.0, 4.0])
-    found = kept_and_rest(made, torch.tensor([[0, 1]]))[0, 2]
-    exact = torch.log_softmax(made.double(), -1)[0, 2:].logsumexp(-1)
-    assert float(found) == pytest.approx(float(exact), rel=1e-5)
+    crafted = torch.full((1, 1000), -20.7)  # e^-20.7 · 998 ≈ 1e-6 of the rest
+    crafted[0, :2] = torch.tensor([5.0, 4.0])
+    actual = kept_and_rest(crafted, torch.tensor([[0, 1]]))[0, 2]
+    exact = torch.log_softmax(crafted.double(), -1)[0, 2:].logsumexp(-1)
+    assert float(actual) == pytest.approx(float(exact), rel=1e-5)
 
 
 def test_both_losses_in_one_pass_are_the_long_way_in_float64() -> None:
     """With their gradients; a target is among the kept tokens as often as not."""
-    made = logits(40, 300, 9).requires_grad_()
+    crafted = logits(40, 300, 9).requires_grad_()
     ids = logits(40, 300, 10).topk(20).indices
     targets = torch.where(torch.arange(40) % 2 == 0, ids[:, 3], (ids == 0).long().argmax(-1))
-    logs = torch.log_softmax(made.double(), -1)
+    logs = torch.log_softmax(crafted.double(), -1)
     other = torch.ones(40, 300, dtype=torch.bool).scatter(-1, ids, False)
     rest = (logs.exp() * other).sum(-1, keepdim=True).log()
     long_way = -logs[torch.arange(40), targets], torch.cat([logs.gather(-1, ids), rest], -1)
     weights = logits(40, 21, 11)
     gradients: list[torch.Tensor] = []
-    for nll, kept in (nll_and_buckets(made, targets, ids), long_way):
+    for nll, kept in (nll_and_buckets(crafted, targets, ids), long_way):
         assert torch.allclose(nll.double(), long_way[0], atol=1e-5)
         assert torch.allclose(kept.double(), long_way[1], atol=1e-5)
-        gradients += torch.autograd.grad(nll.sum() + (kept * weights).sum(), made)
-    found, expected = gradients
-    assert torch.allclose(found, expected, atol=1e-5)
+        gradients += torch.autograd.grad(nll.sum() + (kept * weights).sum(), crafted)
+    actual, expected = gradients
+    assert torch.allclose(actual, expected, atol=1e-5)
 
 
 def test_half_precision_never_leaves_less_than_nothing() -> None:
     """float16 rounds Σ p above 1: the rest is then nothing, and all still sums to 1."""
     stored = torch.log(torch.tensor([[0.6, 0.4001]])).half().float()
-    found = stored_buckets(stored)
-    assert torch.isfinite(found).all()
-    assert float(found.exp().sum()) == pytest.approx(1.0, abs=1e-6)
+    actual = stored_buckets(stored)
+    assert torch.isfinite(actual).all()
+    assert float(actual.exp().sum()) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_equal_distributions_are_no_distance_apart() -> None:

@@ -67,16 +67,16 @@ def test_what_is_served_is_what_was_trained(small: str, learn: TrainStudent, nam
     """
     student = learn(name)
     trained = answer_logprobs(student.model)
-    found = answer_logprobs(served(small, student))
+    actual = answer_logprobs(served(small, student))
     if isinstance(student.method, FullMethod):
         rounded = load_student(small, student.method, 0)
         load_trained(rounded, student.checkpoint)
         for weights in rounded.parameters():  # and no buffer: positions stay in float32
             weights.data = weights.data.to(torch.bfloat16).to(getattr(torch, precision()))
-        assert torch.equal(found, answer_logprobs(rounded))
+        assert torch.equal(actual, answer_logprobs(rounded))
     else:
-        assert torch.equal(found, trained)
-    assert distance(found, answer_logprobs(load_base(small))) > 10 * ROUNDING
+        assert torch.equal(actual, trained)
+    assert distance(actual, answer_logprobs(load_base(small))) > 10 * ROUNDING
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -105,11 +105,11 @@ def test_virtual_tokens_start_as_the_prompts_text(
     base = load_base(small)
     prompt, answer = prompts()[0], answer_ids()
     with torch.no_grad():
-        found = answer_logits(student, prompt, answer).log_softmax(-1)
+        actual = answer_logits(student, prompt, answer).log_softmax(-1)
         behind = answer_logits(base, (*ids, *prompt), answer).log_softmax(-1)
         bare = answer_logits(base, prompt, answer).log_softmax(-1)
-    assert distance(found, behind) < ROUNDING
-    assert distance(found, bare) > 2 * ROUNDING
+    assert distance(actual, behind) < ROUNDING
+    assert distance(actual, bare) > 2 * ROUNDING
 
 
 def test_no_text_to_start_from_is_refused(small: str) -> None:
@@ -172,8 +172,8 @@ def test_qlora_is_served_as_trained(small: str, tmp_path: Path) -> None:
     optimiser = torch.optim.AdamW(trainable(student).values(), lr=1e-2)
     for _ in range(3):
         with torch.autocast("cuda", torch.bfloat16):
-            found = answer_logits(student, prompts()[0], answer_ids())
-        torch.autograd.backward(found.float().square().mean())
+            actual = answer_logits(student, prompts()[0], answer_ids())
+        torch.autograd.backward(actual.float().square().mean())
         optimiser.step()
         optimiser.zero_grad()
     save_student(student, tmp_path / "adapter")

@@ -56,9 +56,9 @@ def test_vllm_answers_as_the_trained_model(
     """
     student = learn(name)
     adapter = Adapter(name, student.served, student.sha256, student.method.served)
-    found = answered(vllm, adapter)
-    assert surprise(student.model, found) < ROUNDING
-    assert surprise(load_base(small), found) > 10 * ROUNDING
+    actual = answered(vllm, adapter)
+    assert surprise(student.model, actual) < ROUNDING
+    assert surprise(load_base(small), actual) > 10 * ROUNDING
 
 
 @pytest.mark.parametrize("name", LIVE)
@@ -68,15 +68,15 @@ def test_transformers_answers_as_the_trained_model(
     """With virtual tokens: the same tokens as the model in memory, and their words."""
     student = learn(name)
     engine = HfEngine(small, 256)
-    found = answered(engine, Adapter(name, student.served, student.sha256, "live"))
-    assert answered(engine, None) != found
+    actual = answered(engine, Adapter(name, student.served, student.sha256, "live"))
+    assert answered(engine, None) != actual
     engine.close()
     drawn = generate_answers(student.model, prompts(), GenerationSettings((END,), LIMIT))
     trained = {answer.prompt: answer.token_ids for answer in drawn}
-    assert [completion.token_ids for completion in found] == [trained[at] for at in range(3)]
-    assert surprise(student.model, found) < ROUNDING
+    assert [completion.token_ids for completion in actual] == [trained[at] for at in range(3)]
+    assert surprise(student.model, actual) < ROUNDING
     tokenizer = load_tokenizer(small)
-    for completion in found:
+    for completion in actual:
         assert completion.text == tokenizer.decode(completion.token_ids, skip_special_tokens=True)
         assert (completion.finish == "stop") == (completion.token_ids[-1] == END)
 
@@ -87,22 +87,22 @@ def test_transformers_scores_what_it_drew(small: str, learn: TrainStudent, name:
     student = learn(name)
     engine = HfEngine(small, 256)
     adapter = Adapter(name, student.served, student.sha256, "live")
-    found = answered(engine, adapter)
-    pairs = list(zip(prompts(), found, strict=True))
+    actual = answered(engine, adapter)
+    pairs = list(zip(prompts(), actual, strict=True))
     scores = {}
     for who in (adapter, None):
-        asked = [score_request("m", ids, one.token_ids, who) for ids, one in pairs]
-        scores[who] = [torch.tensor(one.logprobs) for one in engine.run(asked)]
+        scorings = [score_request("m", ids, one.token_ids, who) for ids, one in pairs]
+        scores[who] = [torch.tensor(one.logprobs) for one in engine.run(scorings)]
     engine.close()
-    drawn = torch.cat([torch.tensor(one.logprobs) for one in found])
+    drawn = torch.cat([torch.tensor(one.logprobs) for one in actual])
     assert float((torch.cat(scores[adapter]) - drawn).abs().mean()) < ROUNDING
     assert float((torch.cat(scores[None]) - drawn).abs().mean()) > 10 * ROUNDING
 
 
-def surprise(model: Any, found: list[Completion]) -> float:
+def surprise(model: Any, actual: list[Completion]) -> float:
     """Mean distance of the engine's logprobs from a plain forward pass over the same tokens."""
     gaps = []
-    for prompt, completion in zip(prompts(), found, strict=True):
+    for prompt, completion in zip(prompts(), actual, strict=True):
         with torch.no_grad():
             plain = answer_logits(model.eval(), prompt, completion.token_ids)
         chosen = torch.tensor(completion.token_ids)[:, None]
@@ -115,8 +115,8 @@ def answered(engine: HfEngine | VllmEngine, adapter: Adapter | None) -> list[Com
     """Completions in the order of the questions."""
     sampling = SamplingSettings(max_tokens=LIMIT, logprobs=0)
     requests = [make_request("m", ids, sampling, 0, adapter) for ids in prompts()]
-    found = {completion.key: completion for completion in engine.run(requests)}
-    return [found[request.key] for request in requests]
+    actual = {completion.key: completion for completion in engine.run(requests)}
+    return [actual[request.key] for request in requests]
 
 
 def test_both_engines_end_and_write_answers_alike(small: str, vllm: VllmEngine) -> None:
@@ -165,10 +165,10 @@ def test_the_programs_answer_is_ours(learn: TrainStudent, tmp_path: Path, name: 
     shutil.rmtree(adapter)
     shutil.copytree(student.served, adapter)
     here = {"hardware": {"precision": precision()}}
-    found = build_serving_guide(replace(read_run(config), manifest=here))
-    assert found is not None
+    actual = build_serving_guide(replace(read_run(config), manifest=here))
+    assert actual is not None
     names: dict[str, Any] = {}
-    exec(found.command, names)
+    exec(actual.command, names)
     prompt = tuple(names["prompt"]["input_ids"][0].tolist())
     (drawn,) = generate_answers(student.model, [prompt], GenerationSettings((END,), LIMIT))
     assert tuple(names["answer"][0, len(prompt) :].tolist()) == drawn.token_ids

@@ -40,11 +40,11 @@ def test_a_kill_changes_nothing(tmp_path: Path) -> None:
     assert not (folder / "result.json").exists(), "it ended before it was killed"
 
     expected = trained(whole)
-    found = trained(killed)
+    resumed = trained(killed)
     assert losses(killed) == losses(whole)
     assert len(losses(whole)) == 24
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert resumed.keys() == expected.keys()
+    assert all(torch.equal(resumed[name], expected[name]) for name in expected)
 
 
 def test_a_torn_checkpoint_is_never_resumed_from(

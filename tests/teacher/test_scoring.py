@@ -132,9 +132,9 @@ def test_selection_without_the_judges_verdicts_selects_nothing(tmp_path: Path) -
         assert (selection.selected, selection.rows_left_out) == (0, {"undecided": ("a", "b")})
         generated(config)  # asks only the judge: the candidates are stored
         assert selected(config)[0].rows_selected == 2
-        asked = len(served.bodies)
+        judge_calls = len(served.bodies)
         generated(config)
-        assert len(served.bodies) == asked, "every verdict is stored"
+        assert len(served.bodies) == judge_calls, "every verdict is stored"
 
 
 def test_judging_needs_a_judge() -> None:

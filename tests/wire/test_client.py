@@ -204,9 +204,9 @@ class TestFaults:
             lambda body: error(429, retry_after="0.01") if random_.random() < 0.5 else verdict()
         )
         verdicts, _, _ = judged(respond, tmp_path, pairs_of(60))
-        asked = Counter(outcomes(verdicts))
-        assert asked[("pass", None)] + asked[("missing", "transport")] == 60
-        assert asked[("pass", None)] >= 54  # 0.5⁶ of 60 is one; seven lost: 1 in 3,000
+        by_outcome = Counter(outcomes(verdicts))
+        assert by_outcome[("pass", None)] + by_outcome[("missing", "transport")] == 60
+        assert by_outcome[("pass", None)] >= 54  # 0.5⁶ of 60 is one; seven lost: 1 in 3,000
 
     def test_timeout_is_tried_again(self, tmp_path: Path) -> None:
         slow = iter([Sent("late", delay_s=3.0)])

@@ -27,8 +27,10 @@ RULES = make_rules(make_rule(llm_check(), id="polite"))
 
 class TestSuite:
     def test_there_are_enough_different_ones(self) -> None:
-        seen = {" ".join((attack.text or "").split()) for attack in ATTACKS if attack not in EMPTY}
-        assert len(seen) == len(ATTACKS) - len(EMPTY) >= LEAST
+        visible = {
+            " ".join((attack.text or "").split()) for attack in ATTACKS if attack not in EMPTY
+        }
+        assert len(visible) == len(ATTACKS) - len(EMPTY) >= LEAST
         assert min(Counter(attack.kind for attack in ATTACKS).values()) >= 5
         assert len(Counter(attack.kind for attack in ATTACKS)) == 10
 
@@ -127,9 +129,12 @@ class TestModel:
     def test_a_gullible_model(self, tmp_path: Path) -> None:
         report, _ = self.report("pass", tmp_path)
         fooled = [outcome.id for outcome in report.attacks if outcome.llm_passes == ("polite",)]
-        seen = [outcome.id for outcome in ATTACKS if outcome.id not in UNSEEN]
-        assert fooled == seen  # what cannot be seen fails without a question
-        assert report.passed_by_variant == {"strict": len(seen), "strict without labels": len(seen)}
+        visible = [outcome.id for outcome in ATTACKS if outcome.id not in UNSEEN]
+        assert fooled == visible  # what cannot be seen fails without a question
+        assert report.passed_by_variant == {
+            "strict": len(visible),
+            "strict without labels": len(visible),
+        }
         assert report.llm_row in report.rows
 
     def test_a_strict_model(self, tmp_path: Path) -> None:

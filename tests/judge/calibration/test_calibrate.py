@@ -211,8 +211,8 @@ class TestWithServer:
         expected = f"{calibration.coverage.expected} verdicts expected, 0 mi"
         assert f"judge m (json_schema): {expected}" in printed
         # every text that is seen at all is passed: `friendly` is always due
-        seen = sum(has_visible_text(attack.text or "") for attack in load_attacks())
-        assert f"the model passed {seen} by some rule" in printed
+        visible = sum(has_visible_text(attack.text or "") for attack in load_attacks())
+        assert f"the model passed {visible} by some rule" in printed
         assert "refusal_judged against code (refusal): " in printed
 
     def test_the_budget_is_one_for_all_of_it(self, tmp_path: Path) -> None:

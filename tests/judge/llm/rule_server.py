@@ -50,13 +50,13 @@ def lines(rule: str, word: str) -> str:
 
 def reply(body: Body, say: Say) -> Sent:
     """A well-formed reply in the form that was asked for."""
-    asked = rules_of(body)
+    rule_ids = rules_of(body)
     row = (_ROW.findall(user(body)) or [""])[0]  # not every rule sees the question
-    words = {rule: say(row, rule) for rule in asked}
+    words = {rule: say(row, rule) for rule in rule_ids}
     plain = output_mode(body) == "plain"
-    if len(asked) > 1 and plain:
+    if len(rule_ids) > 1 and plain:
         return Sent("\n\n".join(lines(rule, word) for rule, word in words.items()))
-    if len(asked) > 1:
+    if len(rule_ids) > 1:
         return together({rule: judgement(word) for rule, word in words.items()})
     (word,) = words.values()
     return Sent(f"REASONING: So it is: {word}.\nVERDICT: {word}") if plain else alone(word)

@@ -79,14 +79,18 @@ class TestAsked:
         rules = kind_rules("ab").rules
         row = make_row("r1", ("Отрывок.",))
         body = verdicts_prompt(rules, row, "Ответ тут", language).body(mode, "m", 100)
-        role, asked = (turn["content"] for turn in body["messages"])
+        role, call_counts = (turn["content"] for turn in body["messages"])
         order = ["Question r1?", "Отрывок.", "Ответ тут", "Kind a.", "Kind b.", "a, b"]
-        assert [asked.index(part) for part in order] == sorted(asked.index(part) for part in order)
+        assert [call_counts.index(part) for part in order] == sorted(
+            call_counts.index(part) for part in order
+        )
         steps = ["evidence", "reasoning", "verdict: pass"]
-        said = role[role.index("[end NAME ID]") :].casefold()
+        instructions = role[role.index("[end NAME ID]") :].casefold()
         if mode == "plain":
             steps = ["evidence rule:", "reasoning rule:", "verdict rule: pass"]
-        assert [said.index(step) for step in steps] == sorted(said.index(step) for step in steps)
+        assert [instructions.index(step) for step in steps] == sorted(
+            instructions.index(step) for step in steps
+        )
         assert body["max_tokens"] == 2 * 100
         other = verdicts_prompt(SEVEN.rules[3:], make_row("r2"), "Иначе", language)
         assert role == other.body(mode, "m", 100)["messages"][0]["content"]  # a prefix for all
@@ -109,13 +113,13 @@ class TestAsked:
         """Outside the fences a reader finds the same lines, whatever stands inside."""
         rules = SEVEN.rules[:3]
 
-        def asked(answer: str) -> list[str]:
+        def call_counts(answer: str) -> list[str]:
             question = verdicts_prompt(rules, make_row(), answer, language)
             return structure(user(question.body("plain", "m", 10)))
 
-        expected = asked("Да.")
+        expected = call_counts("Да.")
         assert len(expected) == 3 * 2 + 2 + 3 * len(rules)  # fences, first and last line, rules
-        assert asked(payload) == expected
+        assert call_counts(payload) == expected
 
     def test_rules_that_see_different_things_are_refused(self) -> None:
         rules = [kind_rule("a"), kind_rule("b", sees=["answer"])]
@@ -138,8 +142,8 @@ class TestWhichRules:
         )
 
         def ids(**settings: Any) -> list[list[str]]:
-            found = rule_batches(rules.scored_rules(), JudgeSettings(**settings))
-            return [[due.id for due in batch] for batch in found]
+            batches = rule_batches(rules.scored_rules(), JudgeSettings(**settings))
+            return [[due.id for due in batch] for batch in batches]
 
         code = ["e", "e_converse"]
         both = ["d", "d_converse"]
@@ -244,8 +248,8 @@ class TestSameVerdicts:
         )
         assert outcomes(verdicts) == [("pass", None)] * 8
         assert verdicts[0].note.startswith("2 of 3") and verdicts[3].note.startswith("So it is")
-        asked = Counter((tuple(rules_of(body)), body["seed"]) for body in sent)
-        assert asked == {
+        call_counts = Counter((tuple(rules_of(body)), body["seed"]) for body in sent)
+        assert call_counts == {
             (("a", "b", "c"), 0): 2,
             (("a", "b", "c"), 1): 2,
             (("a", "b", "c"), 2): 2,

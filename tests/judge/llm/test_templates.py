@@ -72,8 +72,8 @@ def test_rendered(language: Language, mode: str) -> None:
         (applies_prompt(rule, row, language), APPLIES),
     ):
         body = question.body(mode, "m", 9)  # type: ignore[arg-type]
-        role, asked = (turn["content"] for turn in body["messages"])
-        assert rule.source in asked and all(option in role for option in options)
+        role, user_text = (turn["content"] for turn in body["messages"])
+        assert rule.source in user_text and all(option in role for option in options)
         assert ("VERDICT: " in role) == (mode == "plain")
         again = [
             reask_body(body, language, "?", problem, "2")["messages"][-1]["content"]
@@ -89,9 +89,9 @@ def test_rendered(language: Language, mode: str) -> None:
 def test_the_rule_file_says_the_language(tmp_path: Path, language: Language) -> None:
     rules = make_rules(make_rule(llm_check()), language=language)
     _, sent, _ = judged(after_probe(lambda b: verdict()), tmp_path, pairs_of(1), rules)
-    asked = user(sent[0])
-    assert ("Вынесите вердикт об ответе" in asked) == (language == "ru")
-    assert ("(нет)" in asked) == (language == "ru") != ("(none)" in asked)
+    user_text = user(sent[0])
+    assert ("Вынесите вердикт об ответе" in user_text) == (language == "ru")
+    assert ("(нет)" in user_text) == (language == "ru") != ("(none)" in user_text)
 
 
 def test_the_demo_is_judged_in_english() -> None:

@@ -52,9 +52,9 @@ def searching(folder: Path, model: Path, epochs: int = 1, **wanted: Any) -> Path
     return path
 
 
-def rates(found: SearchResult) -> list[object]:
+def rates(outcome: SearchResult) -> list[object]:
     """What was drawn for each trial."""
-    return [trial.settings["learning_rate"] for trial in found.trials]
+    return [trial.settings["learning_rate"] for trial in outcome.trials]
 
 
 @pytest.mark.slow
@@ -78,8 +78,8 @@ def test_the_hidden_set_is_never_opened(tmp_path: Path, model: Path) -> None:
     opened = done.stdout.split("opened:\n")[1].splitlines()
     assert str(run.split("val")) in opened
     assert not [name for name in opened if Path(name).name in ("hidden.jsonl", "hidden.json")]
-    found = SearchResult.model_validate_json(run.search.read_bytes())
-    assert f"best: {found.best}" in done.stdout and "python -m pipeline" in done.stdout
+    outcome = SearchResult.model_validate_json(run.search.read_bytes())
+    assert f"best: {outcome.best}" in done.stdout and "python -m pipeline" in done.stdout
 
 
 @pytest.mark.slow
@@ -97,23 +97,23 @@ def test_a_search_to_its_end(tmp_path: Path, model: Path) -> None:
             objectives=[{}, {"kind": "kl", "teacher": "adapter_off"}],
         )
     )
-    found = run_search(config, False)
+    outcome = run_search(config, False)
     run = RunPaths.of(config)
-    states = [trial.state for trial in found.trials]
-    assert states.count("complete") == 3, [trial.reason for trial in found.trials]
-    refused = [trial for trial in found.trials if trial.state == "refused"]
+    states = [trial.state for trial in outcome.trials]
+    assert states.count("complete") == 3, [trial.reason for trial in outcome.trials]
+    refused = [trial for trial in outcome.trials if trial.state == "refused"]
     assert len(refused) == 1, "full leaves no base"
-    assert {trial.objective for trial in found.trials} == {"ce", "kl"}
+    assert {trial.objective for trial in outcome.trials} == {"ce", "kl"}
     assert all("leaves no untouched base" in (trial.reason or "") for trial in refused)
     assert not any(run.student(trial.name).exists() for trial in refused)
-    methods: list[Any] = [trial.settings["method"] for trial in found.trials]
+    methods: list[Any] = [trial.settings["method"] for trial in outcome.trials]
     assert {method.get("alpha") for method in methods} == {3.0, None}, "alpha / rank stays 6 / 4"
-    assert [(cell.method, cell.n) for cell in found.leaderboard] == [("lora", 2), ("full", 1)]
-    assert found.best == rank_trials(found.trials)[0].name
-    assert found.best in {cell.best for cell in found.leaderboard}
-    assert found == SearchResult.model_validate_json(run.search.read_bytes())
-    kept = [t.name for t in found.trials if (run.student(t.name) / "adapter").exists()]
-    assert kept == [found.best], "weights of the others would fill the disk"
+    assert [(cell.method, cell.n) for cell in outcome.leaderboard] == [("lora", 2), ("full", 1)]
+    assert outcome.best == rank_trials(outcome.trials)[0].name
+    assert outcome.best in {cell.best for cell in outcome.leaderboard}
+    assert outcome == SearchResult.model_validate_json(run.search.read_bytes())
+    kept = [t.name for t in outcome.trials if (run.student(t.name) / "adapter").exists()]
+    assert kept == [outcome.best], "weights of the others would fill the disk"
 
     chosen = load_config(run.search.with_name("best.yaml"))
     before = read_result(run.student(chosen.students[0].name))
@@ -129,10 +129,10 @@ def test_every_combination_comes_first() -> None:
         {"methods": [{"rank": 2}, {"kind": "ia3"}, {"kind": "full"}], "models": ["one", "two"]}
         | {"objectives": [{"kind": "ce"}, {"kind": "kl"}]}
     )
-    found = combinations(wanted)
-    assert len({tuple(each.values()) for each in found}) == len(found) == 12
+    outcome = combinations(wanted)
+    assert len({tuple(each.values()) for each in outcome}) == len(outcome) == 12
     for name, count in {"method": 3, "objective": 2, "model": 2}.items():
-        assert len({each[name] for each in found[:3]}) == count, name
+        assert len({each[name] for each in outcome[:3]}) == count, name
     assert combinations(SearchSettings()) == []
 
 
@@ -160,23 +160,23 @@ def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
     first = first_metrics.read_bytes()
     begun = (second / "metrics.jsonl").read_bytes().splitlines()
 
-    found = run_search(config, False)
-    assert _measured(found) == _measured(whole)
+    outcome = run_search(config, False)
+    assert _measured(outcome) == _measured(whole)
     assert first_metrics.read_bytes() == first
     ended = (second / "metrics.jsonl").read_bytes().splitlines()
     assert ended[:7] == begun[:7], "six steps and an evaluation are kept, with their seconds"
     assert len(ended) == 21
-    assert run_search(config, False) == found, "nothing is left to try"
+    assert run_search(config, False) == outcome, "nothing is left to try"
 
     more = load_config(path, ["search.trials=4"])
-    assert rates(run_search(more, False))[:3] == rates(found)
+    assert rates(run_search(more, False))[:3] == rates(outcome)
     with pytest.raises(DataError, match="learning_rate"):
         run_search(load_config(path, ["search.learning_rate.high=0.5"]), False)
 
 
-def _measured(found: SearchResult) -> list[Trial]:
+def _measured(outcome: SearchResult) -> list[Trial]:
     """All but the clock, which no resumed training shares with another, and the folder."""
-    return [trial.model_copy(update={"seconds": None}) for trial in found.trials]
+    return [trial.model_copy(update={"seconds": None}) for trial in outcome.trials]
 
 
 @pytest.mark.slow
@@ -195,9 +195,9 @@ def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
                 time.sleep(0.05)
     output = [worker.communicate()[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], output
-    found = SearchResult.model_validate_json(run.search.read_bytes())
-    assert [trial.state for trial in found.trials] == ["complete"] * 4
-    names = [trial.name for trial in found.trials]
+    outcome = SearchResult.model_validate_json(run.search.read_bytes())
+    assert [trial.state for trial in outcome.trials] == ["complete"] * 4
+    names = [trial.name for trial in outcome.trials]
     started = [[name for name in names if f"{name}: lora of rank" in lines] for lines in output]
     assert all(started) and sorted(started[0] + started[1]) == sorted(names)
     for name in names:
@@ -206,13 +206,13 @@ def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
 
 
 def _opened(pid: int) -> set[str]:
-    found = set()
+    outcome = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            found.add(os.readlink(link))
+            outcome.add(os.readlink(link))
         except OSError:
             continue  # closed meanwhile
-    return found
+    return outcome
 
 
 def _evaluation(epoch: int, val_loss: float) -> Step:

@@ -68,14 +68,20 @@ def test_every_rule_reaches_the_floor(name: str) -> None:
         if covered.logged is not None and covered.probes is not None:
             assert covered.logged + covered.probes >= 50, rule
     assert probes.counts.lacking == {}
-    made = Counter(row.synthetic for row in rows)
-    assert made["instruction"] == 50
+    rows_by_kind = Counter(row.synthetic for row in rows)
+    assert rows_by_kind["instruction"] == 50
     if name == "hse":
-        assert made["vague"] == made["anxious"] == made["missing"] == 50
-        assert made["off_topic"] + made["unethical"] + made["homework"] == 49  # and one is logged
+        assert rows_by_kind["vague"] == rows_by_kind["anxious"] == rows_by_kind["missing"] == 50
+        assert (
+            rows_by_kind["off_topic"] + rows_by_kind["unethical"] + rows_by_kind["homework"] == 49
+        )  # and one is logged
         assert probes.counts.unserved == ("links_given", "partial_undue")
     else:  # 36 and 17 are logged; 60 are off topic already
-        assert (made["missing"], made["vague"], made["off_topic"]) == (14, 33, 0)
+        assert (rows_by_kind["missing"], rows_by_kind["vague"], rows_by_kind["off_topic"]) == (
+            14,
+            33,
+            0,
+        )
         assert probes.counts.unserved == ()
 
 
