@@ -7,7 +7,7 @@ from pathlib import Path
 from data.atomic_write import write_error
 
 _SYNC_EVERY = 32  # writes between two fsync calls, at least
-_SYNC_SECONDS = 0.5  # between them, at least: fsync takes milliseconds and stops the event loop
+_SYNC_SECONDS = 0.1  # between them, at least: fsync takes milliseconds and stops the event loop
 
 
 class Appender:

@@ -33,6 +33,8 @@ class Stats(BaseModel):
     """The server's counters since it started."""
 
     requests: int = 0
+    in_flight: int = 0  # now
+    most_in_flight: int = 0  # at once: below the clients' number, the server itself is the limit
     cpu_s: float = 0.0  # of its process, user and system
     late_s: float = 0.0  # time of the replies in the server beyond the latency, summed
 
@@ -104,11 +106,15 @@ class _Connection(asyncio.Protocol):
             self._stats.cpu_s = time.process_time()
             self._send(self._stats.model_dump_json().encode())
             return
-        self._stats.requests += 1
+        stats = self._stats
+        stats.requests += 1
+        stats.in_flight += 1
+        stats.most_in_flight = max(stats.most_in_flight, stats.in_flight)
         due = arrived + self._latency_s
         self._loop.call_at(due, self._reply, completion(json.loads(body)), due)
 
     def _reply(self, payload: bytes, due: float) -> None:
+        self._stats.in_flight -= 1
         self._stats.late_s += self._loop.time() - due
         self._send(payload)
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,7 @@ class TestServer:
         assert 0 <= scored["score"] <= 10 and scored["reason"]
 
     def test_waits_its_latency_and_holds_all_at_once(self) -> None:
-        """64 connections that ask at the same time wait together: in turns they would take 32 s."""
+        """64 connections that ask at once are all in flight before the first is answered."""
         body = json.dumps({"messages": [{"content": "a"}]}).encode()
         request = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
@@ -57,11 +56,9 @@ class TestServer:
             return await asyncio.gather(*(one(port) for _ in range(64)))
 
         with serving(0.5) as url:
-            start = time.perf_counter()
             lines = asyncio.run(all_of(int(url.split(":")[2].split("/")[0])))
-            assert 0.5 <= time.perf_counter() - start < 16
             assert lines == [b"HTTP/1.1 200 OK\r\n"] * 64
-            assert stats(url).requests == 64 and stats(url).late_s >= 0
+            assert stats(url).most_in_flight == 64 and stats(url).late_s >= 0
 
 
 def test_items_differ_and_are_enough() -> None:
