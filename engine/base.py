@@ -34,6 +34,9 @@ class Request:
     scored_ids: tuple[int, ...] = ()  # an existing answer: score its tokens, generate nothing
     # the chat behind `prompt_ids`, for servers with another tokenizer; empty if none is asked
     messages: tuple[Message, ...] = field(default=(), compare=False)
+    # token ids that end the answer, beside the model's own: a fine-tune may not name its template's
+    # end of turn among them. They follow from the model, so they are no part of the key.
+    stop_ids: tuple[int, ...] = ()
 
     @property
     def length(self) -> int:

@@ -39,9 +39,12 @@ class HfEngine:
         """
         groups = groupby(
             requests,
-            key=lambda request: (request.adapter, request.sampling, bool(request.scored_ids)),
+            key=lambda request: (
+                *(request.adapter, request.sampling),
+                *(request.stop_ids, bool(request.scored_ids)),
+            ),
         )
-        for (adapter, sampling, scored), group in groups:
+        for (adapter, sampling, stop_ids, scored), group in groups:
             if scored:
                 yield from self._score(group, adapter)
                 continue
@@ -50,7 +53,7 @@ class HfEngine:
                     f"temperature {sampling.temperature:g}: transformers answers greedily here; "
                     "set predict.sampling.temperature: 0"
                 )
-            yield from self._generate(list(group), adapter, sampling)
+            yield from self._generate(list(group), adapter, sampling, stop_ids)
 
     def _score(self, requests: Iterable[Request], adapter: Adapter | None) -> Iterator[Completion]:
         from engine.hf_generation import answer_logprobs
@@ -61,13 +64,17 @@ class HfEngine:
             yield Completion(request.key, "", request.scored_ids, "stop", logprobs)
 
     def _generate(
-        self, requests: list[Request], adapter: Adapter | None, sampling: SamplingSettings
+        self,
+        requests: list[Request],
+        adapter: Adapter | None,
+        sampling: SamplingSettings,
+        stop_ids: tuple[int, ...],
     ) -> Iterator[Completion]:
         from engine.hf_generation import GenerationSettings, generate_answers
 
         model = self._load(adapter)
         tokenizer = load_tokenizer(self._resolved)
-        stop_ids = _stop_ids(self._base, tokenizer)
+        stop_ids = tuple(dict.fromkeys((*stop_ids, *_stop_ids(self._base, tokenizer))))
         settings = GenerationSettings(
             stop_ids, sampling.max_tokens, logprobs=sampling.logprobs is not None
         )
@@ -75,7 +82,8 @@ class HfEngine:
         for answer in generate_answers(model, prompts, settings):
             ids = answer.token_ids
             finish: Literal["stop", "length"] = "stop" if ids[-1] in stop_ids else "length"
-            text, key = decode_answer(tokenizer, ids), requests[answer.prompt].key
+            text = decode_answer(tokenizer, ids[:-1] if finish == "stop" else ids)
+            key = requests[answer.prompt].key
             yield Completion(key, text, ids, finish, answer.logprobs)
 
     def _load(self, adapter: Adapter | None) -> TorchModel:

@@ -89,7 +89,8 @@ class ChatCodec:
             body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
         if self._template_kwargs:
             body["chat_template_kwargs"] = self._template_kwargs
-        as_ids = {"return_token_ids": True, "return_tokens_as_token_ids": True}
+        as_ids: dict[str, Any] = {"return_token_ids": True, "return_tokens_as_token_ids": True}
+        as_ids["stop_token_ids"] = list(request.stop_ids)
         return body | as_ids | {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
     def completion(self, request: Request, reply: TokenCompletion) -> Completion:

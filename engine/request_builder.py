@@ -5,7 +5,7 @@ and the judge see the same ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.generation import SamplingSettings
@@ -13,7 +13,7 @@ from config.schema import Config
 from data.fingerprint import Fingerprint
 from data.records import digest, digest_list
 from data.rows import Row
-from engine.base import Adapter, make_request, score_request
+from engine.base import Adapter, Request, make_request, score_request
 from engine.batch_job import Task
 from engine.models import load_tokenizer, model_identity, resolve_model
 from prompts.chat_template import Message
@@ -81,6 +81,19 @@ class RequestBuilder:
         shown = self.fit_contexts(row).apply(row)
         return self.renderer.messages(shown, view.prompted, view.order)
 
+    def request(
+        self,
+        messages: Sequence[Message],
+        sampling: SamplingSettings,
+        seed: int,
+        adapter: Adapter | None = None,
+    ) -> Request:
+        """The request for an answer to a chat; the template's end of turn ends it."""
+        template = self.renderer.template
+        ids, turns = template.prompt_ids(messages), tuple(messages)
+        request = make_request(self.identity, ids, sampling, seed, adapter, turns)
+        return replace(request, stop_ids=(template.end_of_turn,))
+
     def tasks(
         self,
         arm: str,
@@ -93,15 +106,7 @@ class RequestBuilder:
 
         def make(row: Row) -> Task:
             seed = int(digest([self.config.seed, row.id, sample])[:8], 16)
-            messages = self._messages(row, view)
-            request = make_request(
-                self.identity,
-                self.renderer.template.prompt_ids(messages),
-                sampling,
-                seed,
-                view.adapter,
-                tuple(messages),
-            )
+            request = self.request(self._messages(row, view), sampling, seed, view.adapter)
             return Task(arm, row.id, sample, request, view.order, self.fit_contexts(row).dropped)
 
         return TaskList(rows, make)

@@ -194,6 +194,7 @@ def _sampling_params(request: Request) -> Any:
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
         seed=request.seed if sampling.temperature > 0 else None,
+        stop_token_ids=list(request.stop_ids),  # beside those of generation_config.json
         logprobs=sampling.logprobs,  # 0: of the sampled token only
         flat_logprobs=True,
         detokenize=False,

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from data.rows import Row
-from engine.base import make_request
 from engine.batch_job import Task
 from engine.request_builder import RequestBuilder, View
 from judge.llm.templates import render
@@ -27,7 +26,7 @@ def repair_tasks(
 
     `candidates`: by row id.
     """
-    teacher, template = builder.config.teacher, builder.renderer.template
+    teacher = builder.config.teacher
     tasks = []
     for row in rows:
         failed = best_failed(candidates[row.id])
@@ -35,9 +34,8 @@ def repair_tasks(
             continue
         view = View(prompted=True, order=failed.answer.order)
         (task,) = builder.tasks(repair_arm(arm), [row], view, teacher.sampling, teacher.candidates)
-        messages = tuple(conversation(builder, row, failed))
-        ids, seed = template.prompt_ids(messages), task.request.seed
-        request = make_request(builder.identity, ids, teacher.sampling, seed, messages=messages)
+        messages = conversation(builder, row, failed)
+        request = builder.request(messages, teacher.sampling, task.request.seed)
         tasks.append(replace(task, request=request))
     return tasks
 

@@ -16,7 +16,7 @@ from data.near_duplicates import near_duplicates
 from data.records import digest
 from data.rows import normalise_question
 from data.run_paths import RunPaths
-from engine.base import Engine, make_request
+from engine.base import Engine
 from engine.batch_job import Task, run_job
 from engine.request_builder import RequestBuilder
 from prompts.probe_bank import ProbeBank, ProbeKind
@@ -63,8 +63,7 @@ def _task(builder: RequestBuilder, bank: ProbeBank, name: str, sample: int) -> T
     examples = "\n".join(f"- {text}" for text in shown)
     text = bank.request.replace("{topic}", kind.topic or "").replace("{examples}", examples)
     message = {"role": "user", "content": builder.renderer.template.neutralise(text)}
-    ids = builder.renderer.template.prompt_ids([message])
-    request = make_request(builder.identity, ids, _SAMPLING, rng.randrange(2**31))
+    request = builder.request([message], _SAMPLING, rng.randrange(2**31))
     return Task("probes", name, sample, request)
 
 

@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,10 @@ class TestBody:
     def test_vllm_is_asked_for_tokens_in_the_bases_template(self) -> None:
         with serving(respond) as served:
             engine = engine_at(served.url, same_tokenizer=True)
-            list(engine.run(questions(1, SamplingSettings(max_tokens=9, logprobs=4))))
+            requests = questions(1, SamplingSettings(max_tokens=9, logprobs=4))
+            list(engine.run([replace(request, stop_ids=(2,)) for request in requests]))
             body = served.bodies[0]
+        assert body["stop_token_ids"] == [2]
         assert body["chat_template_kwargs"] == {"enable_thinking": False}
         assert body["return_token_ids"] and body["logprobs"] and body["top_logprobs"] == 4
 

@@ -111,10 +111,15 @@ def surprise(model: Any, actual: list[Completion]) -> float:
     return float(torch.cat(gaps).mean())
 
 
-def answered(engine: HfEngine | VllmEngine, adapter: Adapter | None) -> list[Completion]:
+def answered(
+    engine: HfEngine | VllmEngine, adapter: Adapter | None, stop_ids: tuple[int, ...] = ()
+) -> list[Completion]:
     """Completions in the order of the questions."""
     sampling = SamplingSettings(max_tokens=LIMIT, logprobs=0)
-    requests = [make_request("m", ids, sampling, 0, adapter) for ids in prompts()]
+    requests = [
+        replace(make_request("m", ids, sampling, 0, adapter), stop_ids=stop_ids)
+        for ids in prompts()
+    ]
     actual = {completion.key: completion for completion in engine.run(requests)}
     return [actual[request.key] for request in requests]
 
@@ -130,6 +135,21 @@ def test_both_engines_end_and_write_answers_alike(small: str, vllm: VllmEngine) 
         assert own.logprobs == pytest.approx(other.logprobs, abs=0.3)
     engine.close()
     assert answered(engine, None) == [own for own, _ in pairs], "closed, and loaded again"
+
+
+def test_both_engines_end_at_a_requests_own_stop_token(small: str, vllm: VllmEngine) -> None:
+    """A fine-tune's generation_config.json may not name its template's end of turn.
+
+    The third token of a free answer, made a stop token, ends the same answer where it first occurs.
+    """
+    for engine in (HfEngine(small, 256), vllm):
+        free = answered(engine, None)[0]
+        stop = free.token_ids[2]
+        ended = answered(engine, None, stop_ids=(stop,))[0]
+        expected = free.token_ids[: free.token_ids.index(stop) + 1]
+        assert stop != END and (ended.token_ids, ended.finish) == (expected, "stop")
+        tokenizer = load_tokenizer(small)
+        assert ended.text == tokenizer.decode(expected[:-1]), "not the stop token's own text"
 
 
 @pytest.mark.parametrize("name", LIVE)
