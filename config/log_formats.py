@@ -8,7 +8,7 @@ from config.settings import Fraction, Settings
 
 
 class FieldMap(Settings):
-    """Column names of a JSONL, CSV or Parquet file."""
+    """Column names of a JSON, CSV or Parquet file."""
 
     question: str
     id: str | None = None  # None: row numbers are the ids
@@ -30,7 +30,7 @@ class CampusLogs(Settings):
 
 
 class TableLogs(Settings):
-    """A JSONL, CSV or Parquet file, by its suffix, with a field map."""
+    """A JSON, CSV or Parquet file, by its suffix, with a field map; docs/logs.md lists the forms."""
 
     kind: Literal["table"] = "table"
     path: str

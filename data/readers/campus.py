@@ -4,13 +4,9 @@ Knows the Russian keys, and the Python repr in which retrieved documents were lo
 """
 
 import ast
-import json
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from config.errors import DataError
 from data.readers.cells import (
     Malformed,
     cell_labels,
@@ -19,7 +15,6 @@ from data.readers.cells import (
     joined_text,
     required_text,
 )
-from data.readers.entry import Entry, RepeatedKey, read_bytes, unique_keys
 from data.rows import PRODUCTION, Context, FollowUp, Row
 
 QUESTION = "Вопрос пользователя"
@@ -38,54 +33,6 @@ TAGS = {
 FOLLOW_UP_QUESTION = "Уточненный вопрос пользователя"
 FOLLOW_UP_ANSWER = "Ответ AI (уточнение)"
 FOLLOW_UP_CONTEXTS = "Ресурсы для ответа (уточнение)"
-
-
-def read_campus(path: Path) -> Iterator[Entry]:
-    """The objects of the file's list, with the line on which each one begins.
-
-    Raises DataError when the file is missing or is not a list as JSON in UTF-8.
-    """
-    data = read_bytes(path)
-    try:
-        text = data.decode("utf-8-sig")
-        elements = list(_elements(text))
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: not a list of rows as JSON in UTF-8: {error}; is it the right file?"
-        ) from None
-    line = position = 0
-    for number, (start, end, value) in enumerate(elements, 1):
-        line, position = line + text.count("\n", position, start), start
-        raw = text[start:end]
-        if isinstance(value, dict):
-            yield Entry(number, line + 1, raw, value, None)
-        elif isinstance(value, RepeatedKey):
-            yield Entry(number, line + 1, raw, None, f"key {value.key[:40]!r} is given twice")
-        else:
-            yield Entry(number, line + 1, raw, None, "not an object")
-
-
-def _elements(text: str) -> Iterator[tuple[int, int, object]]:
-    """Start, end and value of each element of a JSON list. Raises ValueError on other text."""
-    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
-    position = _skip_space(text, 0)
-    if text[position : position + 1] != "[":
-        raise ValueError("it does not begin with [")
-    while text[position] != "]":
-        start = _skip_space(text, position + 1)
-        value, end = decoder.raw_decode(text, start)
-        yield start, end, value
-        position = _skip_space(text, end)
-        if text[position : position + 1] not in (",", "]"):
-            raise ValueError(f"expected a comma or the list's end at character {position}")
-    if text[position + 1 :].strip():
-        raise ValueError(f"more text after the list, at character {position + 1}")
-
-
-def _skip_space(text: str, position: int) -> int:
-    while text[position : position + 1] in (" ", "\t", "\r", "\n"):
-        position += 1
-    return position
 
 
 def campus_row(values: dict[str, Any], identity: str, origin: str) -> Row:

@@ -10,6 +10,7 @@ from datetime import date, time
 from decimal import Decimal
 from uuid import UUID
 
+from data.readers.text_file import SAVE_AS_UTF8
 from data.rows import Context
 
 MAX_FIELD = 4_000_000  # characters: accepts a 200,000-token passage, rejects a memory dump
@@ -126,8 +127,11 @@ def _checked(text: str, name: str) -> str:
         raise Malformed(f"{name}: contains a NUL character")
     try:
         text.encode()
-    except UnicodeEncodeError:
-        raise Malformed(f"{name}: contains a lone surrogate or an invalid byte") from None
+    except UnicodeEncodeError as error:
+        if "\udc80" <= (escaped := text[error.start]) <= "\udcff":  # a byte, as the readers keep it
+            byte = ord(escaped) - 0xDC00
+            raise Malformed(f"{name}: not UTF-8 (byte 0x{byte:02x}); {SAVE_AS_UTF8}") from None
+        raise Malformed(f"{name}: contains a lone surrogate") from None
     return text
 
 

@@ -1,7 +1,7 @@
 """A record of a log file as read, before it becomes a row."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from config.errors import DataError
 
@@ -22,10 +22,10 @@ class RepeatedKey(NamedTuple):
     key: str
 
 
-def read_bytes(path: Path) -> bytes:
-    """The file's bytes. Raises DataError when it is missing or unreadable."""
+def open_file(path: Path) -> IO[bytes]:
+    """The open file. Raises DataError when it is missing or unreadable."""
     try:
-        return path.read_bytes()
+        return path.open("rb")
     except FileNotFoundError:
         raise DataError(
             f"{path}: no such file; paths are relative to the folder you are in"

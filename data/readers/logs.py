@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from config.log_formats import CampusLogs, FieldMap, Logs
-from data.readers.campus import campus_row, read_campus
+from data.readers.campus import campus_row
 from data.readers.cells import Malformed
 from data.readers.entry import Entry
+from data.readers.json_logs import read_json_list
 from data.readers.table_logs import read_table, table_row
 from data.records import Record
 from data.rows import Row
@@ -68,7 +69,7 @@ def parse_entries(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Qua
     """Each record of the file as read, and its row or the reason why it is malformed."""
     path = root / settings.path
     is_campus = isinstance(settings, CampusLogs)
-    for entry in read_campus(path) if is_campus else read_table(path):
+    for entry in read_json_list(path) if is_campus else read_table(path):
         record: Row | Quarantined
         try:
             record = _parse_row(entry, settings, path.stem)

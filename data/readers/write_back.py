@@ -13,12 +13,12 @@ from pathlib import Path
 from config.errors import DataError
 from config.log_formats import Logs
 from data.atomic_write import write_bytes
-from data.readers.entry import Entry, read_bytes
+from data.readers.csv_logs import CsvHeader, open_csv
+from data.readers.entry import Entry
 from data.readers.logs import parse_entries
-from data.readers.table_logs import add_parquet_column
+from data.readers.table_logs import CSV_SUFFIXES, add_parquet_column, log_suffix
+from data.readers.text_file import read_text, text_form
 from data.rows import Row
-
-_BOM = b"\xef\xbb\xbf"
 
 
 def write_back(
@@ -61,32 +61,37 @@ def _check(path: Path, column: str, entries: Sequence[Entry], unknown_rows: set[
 
 def _spliced(path: Path, column: str, entries: Sequence[Entry], texts: Sequence[str]) -> bytes:
     """The file with a text inserted into each record; keeps bytes that are not UTF-8."""
-    data = read_bytes(path)
-    text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
-    is_csv = path.suffix.lower() == ".csv"
-    position = _header_length(text, entries[0].line) if is_csv else 0
-    parts = [_csv_field(text[:position], column)] if is_csv else []
+    form = text_form(path)
+    text = read_text(path)
+    is_csv = log_suffix(path).lower().removesuffix(".gz") in CSV_SUFFIXES
+    header = open_csv(path)[0] if is_csv else None
+    position, parts = 0, list[str]()
+    if header is not None:
+        position = _header_length(text, entries[0].line)
+        parts.append(_csv_field(header, text[:position], column))
     for entry, answer in zip(entries, texts, strict=True):
         start = text.index(entry.raw, position)  # only blanks and commas in between
         parts.append(text[position:start])
-        parts.append(
-            _csv_field(entry.raw, answer) if is_csv else _json_field(entry, column, answer)
-        )
+        if header is None:
+            parts.append(_json_field(entry, column, answer))
+        else:
+            parts.append(_csv_field(header, entry.raw, answer))
         position = start + len(entry.raw)
     parts.append(text[position:])
-    bom = _BOM if data.startswith(_BOM) else b""
-    return bom + "".join(parts).encode("utf-8", "surrogateescape")
+    return form.encode("".join(parts))
 
 
 def _header_length(text: str, line: int) -> int:
-    """Length of the header and the blank lines above a 1-based line."""
+    """Length of the header and the lines around it, above a 1-based line."""
     return sum(len(part) for part in islice(io.StringIO(text, newline=""), line - 1))
 
 
-def _csv_field(raw: str, value: str) -> str:
+def _csv_field(header: CsvHeader, raw: str, value: str) -> str:
+    """The record with one more field, in place of empty ones behind the last column."""
     body = raw.rstrip("\r\n")
+    surplus = header.surplus(raw, header.split(raw))
     quoted = '"' + value.replace('"', '""') + '"'
-    return f"{body},{quoted}{raw[len(body) :]}"
+    return f"{body[: len(body) - surplus]}{header.delimiter}{quoted}{raw[len(body) :]}"
 
 
 def _json_field(entry: Entry, column: str, answer: str) -> str:

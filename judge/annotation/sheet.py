@@ -13,8 +13,8 @@ from typing import NamedTuple
 from config.errors import DataError
 from data.answers import Answer
 from data.readers.cells import Malformed, cell_text
-from data.readers.entry import Entry, read_bytes
-from data.readers.table_logs import read_csv
+from data.readers.csv_logs import read_csv
+from data.readers.entry import Entry
 from data.records import Record, digest
 from data.rows import Row
 
@@ -90,10 +90,8 @@ def read_sheet(path: Path) -> list[SheetLine]:
 
     Raises DataError naming the line of an invalid verdict, of a repeated id, or of a malformed row.
     """
-    header = read_bytes(path).split(b"\n", 1)[0].decode("utf-8-sig", "replace")
-    delimiter = max(",;\t", key=header.count)
     lines: dict[str, SheetLine] = {}
-    for entry in read_csv(path, delimiter):
+    for entry in read_csv(path):
         line = _sheet_line(f"{path}:{entry.line}", entry)
         if line is None:
             continue

@@ -122,7 +122,12 @@ def test_50_duplicate_ids_in_1000_are_listed(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("absent.jsonl", None, "no such file"),
-        ("rows.xlsx", b"x", "unknown suffix '.xlsx'; use .csv, .jsonl"),
+        ("rows.xlsx", b"x", "unknown suffix '.xlsx'; save the sheet as CSV UTF-8; use .csv"),
+        ("rows.zst", b"x", "unknown suffix '.zst'; use .csv, .json, .jsonl"),
+        ("rows.csv", b"PK\x03\x04...", "is a workbook or a zip archive; save the sheet as CSV"),
+        ("rows.jsonl", b"PAR1...", "is Parquet; give it the suffix .parquet"),
+        ("rows.csv", "q,x\n".encode("utf-16-le"), "is UTF-16 without a byte order mark; save"),
+        ("rows.csv", "вопрос;q\n".encode("koi8-r"), "is not UTF-8; save the file as UTF-8"),
         ("rows.parquet", b"not parquet", "not a Parquet file"),
         ("rows.jsonl", b"no\njson\n", "no valid row; line 1: not JSON"),
         ("rows.jsonl", b"", "no valid row"),

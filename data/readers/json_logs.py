@@ -1,0 +1,160 @@
+"""Readers of JSON: one object a line, or one list of objects."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from config.errors import DataError
+from data.readers.cells import Malformed
+from data.readers.entry import Entry, RepeatedKey, unique_keys
+from data.readers.text_file import SAVE_AS_UTF8, read_lines, read_text
+
+_Line = tuple[int, str]  # number, from 1, and text
+
+
+def read_json(path: Path) -> Iterator[Entry]:
+    """One record per line that is not blank, or per element if the file is one list.
+
+    Raises DataError when the file is one object, which may hold the list of records.
+    """
+    numbered = enumerate(read_lines(path, "\n"), 1)
+    lines = ((number, line) for number, line in numbered if line.strip())
+    head = list(islice(lines, 2))
+    if _is_one_list(head):
+        yield from read_json_list(path)
+        return
+    if _is_one_object(path, head):
+        raise _one_object(path)
+    yield from _read_json_lines(chain(head, lines))
+
+
+def _is_one_list(head: Sequence[_Line]) -> bool:
+    """Whether a list begins in the first line and is neither followed nor continued by a record."""
+    values = [_value(line) for _, line in head]
+    if not head or not head[0][1].lstrip().startswith("["):
+        return False
+    is_lists = len(values) == 2 and all(isinstance(value, list) for value in values)
+    return not is_lists and not any(isinstance(value, dict) for value in values)
+
+
+def _is_one_object(path: Path, head: Sequence[_Line]) -> bool:
+    """Whether an object begins in the first line and fills the file."""
+    if not head or not head[0][1].lstrip().startswith("{"):
+        return False
+    first = _value(head[0][1])
+    is_json = ".json" in (suffix.lower() for suffix in path.suffixes)
+    if first is not None:
+        return is_json and len(head) == 1 and bool(_lists(first))
+    is_continued = len(head) == 2 and not isinstance(_value(head[1][1]), dict)
+    return is_continued and (is_json or head[0][1].strip() == "{")
+
+
+def _one_object(path: Path) -> DataError:
+    try:
+        value = json.loads(read_text(path).removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        return DataError(f"{path}: not JSON: {error}; is it the right file?")
+    lists = _lists(value)
+    records = f"its records are the list {lists[0]!r}? save" if lists else "save"
+    return DataError(
+        f"{path}: is one JSON object with the keys {', '.join(list(value)[:20])}; {records} "
+        "a list of records, or one record a line, as a file of its own"
+    )
+
+
+def _lists(value: Any) -> list[str]:
+    """The keys of an object whose values are lists of objects."""
+    items = value.items() if isinstance(value, dict) else ()
+    return [k for k, v in items if isinstance(v, list) and v and isinstance(v[0], dict)]
+
+
+def _value(line: str) -> Any:
+    """The value of a line, None when it is not JSON."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_json_lines(lines: Iterable[_Line]) -> Iterator[Entry]:
+    for number, (line_number, line) in enumerate(lines, 1):
+        try:
+            yield Entry(number, line_number, line, _parse_object(line), None)
+        except Malformed as error:
+            yield Entry(number, line_number, line, None, str(error))
+
+
+def _parse_object(line: str) -> dict[str, Any]:
+    try:
+        line.encode()
+        value = json.loads(line, object_pairs_hook=unique_keys)
+    except UnicodeEncodeError as error:
+        start = len(line[: error.start].encode())
+        raise Malformed(f"not UTF-8 at byte {start}; {SAVE_AS_UTF8}") from None
+    except json.JSONDecodeError as error:
+        raise Malformed(f"not JSON at character {error.colno}: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 10,000 brackets
+        raise Malformed(f"JSON that cannot be parsed: {type(error).__name__}") from None
+    if isinstance(value, RepeatedKey):
+        raise Malformed(f"key {value.key[:40]!r} is given twice")
+    if not isinstance(value, dict):
+        raise Malformed(f"expected an object, found {type(value).__name__}")
+    return value
+
+
+def read_json_list(path: Path) -> Iterator[Entry]:
+    """The objects of the file's list, with the line on which each one begins.
+
+    Raises DataError when the file is missing or is not a list as JSON in UTF-8 or UTF-16.
+    """
+    text = read_text(path)
+    try:
+        text.encode()
+        yield from _elements(text)
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8; {SAVE_AS_UTF8}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path}: not a list of objects as JSON: {error}; is it the right file?"
+        ) from None
+
+
+def _elements(text: str) -> Iterator[Entry]:
+    line = position = 0
+    for number, (start, end, value) in enumerate(_values(text), 1):
+        line, position = line + text.count("\n", position, start), start
+        raw = text[start:end]
+        if isinstance(value, dict):
+            yield Entry(number, line + 1, raw, value, None)
+        elif isinstance(value, RepeatedKey):
+            yield Entry(number, line + 1, raw, None, f"key {value.key[:40]!r} is given twice")
+        else:
+            yield Entry(number, line + 1, raw, None, "not an object")
+
+
+def _values(text: str) -> Iterator[tuple[int, int, object]]:
+    """Start, end and value of each element of a JSON list. Raises ValueError on other text."""
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
+    position = _skip_space(text, 0)
+    if text[position : position + 1] != "[":
+        raise ValueError("it does not begin with [")
+    if text[_skip_space(text, position + 1) :][:1] == "]":
+        raise ValueError("the list is empty")
+    while text[position] != "]":
+        start = _skip_space(text, position + 1)
+        value, end = decoder.raw_decode(text, start)
+        yield start, end, value
+        position = _skip_space(text, end)
+        if text[position : position + 1] not in (",", "]"):
+            raise ValueError(f"expected a comma or the list's end at character {position}")
+    if text[position + 1 :].strip():
+        raise ValueError(f"more text after the list, at character {position + 1}")
+
+
+def _skip_space(text: str, position: int) -> int:
+    while text[position : position + 1] in (" ", "\t", "\r", "\n"):
+        position += 1
+    return position
