@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from peft.helpers import disable_input_dtype_casting
 
 from engine.models import TorchModel
@@ -71,12 +71,12 @@ _NO_PREFIX = VirtualPrefix(None, None, 0)
 def _autocast_casts(model: TorchModel) -> bool:
     """Whether autocast alone casts an adapter's input to the type that it multiplies in.
 
-    peft would copy every input to the adapter's float32 first, and autocast would copy it back: a
-    tenth of a step. DoRA needs peft's cast: it takes the dtype of its weight norm from the input.
+    peft would copy every input to LoRA's float32 first, and autocast would copy it back: a tenth of
+    a step. DoRA needs peft's cast: it takes the dtype of its weight norm from the input.
     """
     device = head_weight(model).device.type
-    is_dora = isinstance(model, PeftModel) and getattr(model.active_peft_config, "use_dora", False)
-    return torch.is_autocast_enabled(device) and not is_dora
+    is_lora = isinstance(model, PeftModel) and isinstance(model.active_peft_config, LoraConfig)
+    return torch.is_autocast_enabled(device) and is_lora and not model.active_peft_config.use_dora
 
 
 def _virtual_prefix(model: TorchModel, rows: int) -> VirtualPrefix:

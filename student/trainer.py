@@ -7,6 +7,7 @@ evaluation, and the content of a checkpoint.
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,14 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             processing_class=tokenizer,
             data_collator=lambda rows: {"rows": torch.tensor([row["row"] for row in rows])},
         )
+
+    def compute_loss_context_manager(self) -> AbstractContextManager[None]:
+        """Mixed precision, the same for any number of processes.
+
+        transformers leaves it to the forward that accelerate wraps; the student's pass bypasses it.
+        """
+        context: AbstractContextManager[None] = self.accelerator.autocast()
+        return context
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Every process loads the whole step and takes its shard, so steps do not depend on the
