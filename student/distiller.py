@@ -14,7 +14,8 @@ from config.training import CrossEntropy, Objective, OnPolicy
 from engine.hf_generation import GenerationSettings, generate_answers, token_batches
 from engine.models import TorchModel
 from student.collator import Batch, Example, TokenIds, collate
-from student.forward import base_only, base_states, causal_model, head_weight, student_states
+from student.forward import base_only, base_states, causal_model, student_states
+from student.head import Head
 from student.losses import (
     LossFunction,
     cross_entropy,
@@ -70,7 +71,7 @@ class Distiller:
         return example.length + max(0, prompt_length - len(example.prompt_ids))
 
     def _loss(self, examples: Sequence[Example]) -> torch.Tensor:
-        device = head_weight(self.model).device
+        device = causal_model(self.model).device
         batch = collate(examples, device)
         teacher = None
         if self.objective.needs_teacher_pass:
@@ -79,7 +80,7 @@ class Distiller:
             prompted = collate([example.teacher_view(skipped) for example in examples], device)
             teacher = base_states(self.model, prompted, prefix)  # [N, D]
         states = student_states(self.model, batch)
-        head = head_weight(self.model)  # after the pass, which unshards it
+        head = Head(causal_model(self.model))  # after the pass, which unshards it
         return summed_loss(states, head, loss_function(self.objective, batch, teacher, head))
 
     def _cached_prefix(self) -> PrefixCache | None:
@@ -92,9 +93,9 @@ class Distiller:
 
 
 def loss_function(
-    objective: Objective, batch: Batch, teacher_states: torch.Tensor | None, head: torch.Tensor
+    objective: Objective, batch: Batch, teacher_states: torch.Tensor | None, head: Head
 ) -> LossFunction:
-    """The loss by logits, given the teacher's hidden states [N, D] if any, and the head [V, D]."""
+    """The loss by logits, given the teacher's hidden states [N, D] if any, and the head."""
 
     def text_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
         return cross_entropy(logits, batch.targets[part])
@@ -113,7 +114,7 @@ def loss_function(
             nll, student = nll_and_buckets(logits, batch.targets[part], batch.top_ids[part])
         else:
             with torch.no_grad():
-                teacher = torch.nn.functional.linear(teacher_states[part], head)
+                teacher = head(teacher_states[part])
             nll, student = text_loss(logits, part) if ce_weight else 0.0, logits
         kl = divergence(
             tempered_logprobs(teacher, temperature),
@@ -130,8 +131,12 @@ def retention_losses(
     model: TorchModel, examples: Sequence[Example], tokens_per_pass: int
 ) -> Iterator[torch.Tensor]:
     """Summed KL(base ‖ student) on the base's own answers, both without the prompt, by pass."""
-    head, objective = head_weight(model), OnPolicy(direction="forward")
+    causal, objective = causal_model(model), OnPolicy(direction="forward")
     for indices in token_batches([example.length for example in examples], tokens_per_pass):
-        batch = collate([examples[index] for index in indices], head.device)
-        loss = loss_function(objective, batch, base_states(model, batch), head)
-        yield summed_loss(student_states(model, batch), head, loss)
+        batch = collate([examples[index] for index in indices], causal.device)
+        teacher, states, head = (
+            base_states(model, batch),
+            student_states(model, batch),
+            Head(causal),
+        )
+        yield summed_loss(states, head, loss_function(objective, batch, teacher, head))

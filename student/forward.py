@@ -4,7 +4,7 @@ Bypasses the heads of transformers and peft, which would project every position.
 the virtual tokens of prompt methods itself, and attends to a prefix cache.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -21,12 +21,6 @@ from student.prefix_cache import PrefixCache, attending_to
 def causal_model(model: TorchModel) -> Any:
     """The transformers model inside, with its adapters."""
     return model.get_base_model() if isinstance(model, PeftModel) else model
-
-
-def head_weight(model: TorchModel) -> torch.Tensor:
-    """Weight of the projection to the vocabulary, [V, D]. No chat model's head has a bias."""
-    weight: torch.Tensor = causal_model(model).lm_head.weight
-    return weight
 
 
 def student_states(model: TorchModel, batch: Batch) -> torch.Tensor:
@@ -74,7 +68,7 @@ def _autocast_casts(model: TorchModel) -> bool:
     peft would copy every input to LoRA's float32 first, and autocast would copy it back: a tenth of
     a step. DoRA needs peft's cast: it takes the dtype of its weight norm from the input.
     """
-    device = head_weight(model).device.type
+    device = causal_model(model).device.type
     is_lora = isinstance(model, PeftModel) and isinstance(model.active_peft_config, LoraConfig)
     return torch.is_autocast_enabled(device) and is_lora and not model.active_peft_config.use_dora
 
@@ -101,13 +95,25 @@ def _states(causal: Any, batch: Batch, virtual: VirtualPrefix, skipped: int = 0)
         inputs |= {"attention_mask": _mask(batch, virtual)}
     if batch.several_answers or skipped:
         inputs |= {"position_ids": _positions(batch, virtual) + skipped}
-    if is_sharded(causal):  # only the forward pass of the whole model unshards all weights
-        no_positions = torch.empty(0, dtype=torch.long, device=batch.input_ids.device)
-        output = causal(**inputs, logits_to_keep=no_positions, output_hidden_states=True)
-        hidden = output.hidden_states[-1]
-    else:
-        hidden = causal.model(**inputs).last_hidden_state
+    hidden = _decoder_states(causal, inputs)  # [B, T, D], or [B, P + T, D]
     states: torch.Tensor = hidden[:, -width:].flatten(0, 1)[batch.logit_positions]  # [N, D]
+    return states
+
+
+def _decoder_states(causal: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
+    """What the decoder gives to the head."""
+    decoder = causal.get_decoder()
+    if not is_sharded(causal):
+        states: torch.Tensor = decoder(**inputs).last_hidden_state
+        return states
+    outputs: list[Any] = []
+    hook = decoder.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    no_positions = torch.empty(0, dtype=torch.long, device=causal.device)
+    try:  # only the forward pass of the whole model unshards all weights
+        causal(**inputs, logits_to_keep=no_positions)
+    finally:
+        hook.remove()
+    states = outputs[0].last_hidden_state
     return states
 
 

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 import torch
 
 from config.training import Direction
+from student.head import Head
 
 LOGIT_CHUNK = 64  # positions projected at a time: 37 MiB of float32 logits at V = 152k
 
@@ -79,20 +80,17 @@ def stored_buckets(logprobs: torch.Tensor) -> torch.Tensor:
 
 
 def summed_loss(
-    hidden: torch.Tensor,
-    head_weight: torch.Tensor,
-    loss_function: LossFunction,
-    chunk: int = LOGIT_CHUNK,
+    hidden: torch.Tensor, head: Head, loss_function: LossFunction, chunk: int = LOGIT_CHUNK
 ) -> torch.Tensor:
-    """Sum of the losses over all positions, a scalar. hidden: [N, D]; head_weight: [V, D].
+    """Sum of the losses over all positions, a scalar. hidden: [N, D].
 
-    Gradients flow to `hidden`, and to `head_weight` where it is trained. Each chunk's gradient is
-    computed in the forward pass, so no logits are kept or recomputed, as in fused linear
-    cross-entropy (Wijmans et al., Cut Your Losses, arXiv 2411.09009; Hsu et al., Liger Kernel,
-    arXiv 2410.10989), here for any loss of a token's logits.
+    Gradients flow to `hidden`, and to the head's weights where they are trained. Each chunk's
+    gradient is computed in the forward pass, so no logits are kept or recomputed, as in fused
+    linear cross-entropy (Wijmans et al., Cut Your Losses, arXiv 2411.09009; Hsu et al., Liger
+    Kernel, arXiv 2410.10989), here for any head and any loss of a token's logits.
     """
     total: torch.Tensor = _SummedLoss.apply(  # type: ignore[no-untyped-call]
-        hidden, head_weight, loss_function, chunk
+        hidden, head, loss_function, chunk, *head.weights
     )
     return total
 
@@ -102,38 +100,44 @@ class _SummedLoss(torch.autograd.Function):
     def forward(
         ctx: Any,
         hidden: torch.Tensor,
-        weight: torch.Tensor,
+        head: Head,
         loss_function: LossFunction,
         chunk: int,
+        *weights: torch.Tensor,
     ) -> torch.Tensor:
-        for_hidden, for_weight = ctx.needs_input_grad[:2]
+        for_hidden = ctx.needs_input_grad[0]
+        trained = [leaf for leaf in head.leaves if leaf.requires_grad]
         hidden_grad = torch.empty_like(hidden) if for_hidden else None
-        weight_grad = torch.zeros_like(weight, dtype=torch.float32) if for_weight else None
+        weight_grads = [torch.zeros_like(leaf, dtype=torch.float32) for leaf in trained]
         total = torch.zeros((), device=hidden.device)
         for start in range(0, len(hidden), chunk):
             part = slice(start, min(start + chunk, len(hidden)))
-            with torch.set_grad_enabled(for_hidden or for_weight):
+            with torch.set_grad_enabled(for_hidden or bool(trained)):
                 states = hidden[part].detach().requires_grad_(for_hidden)
-                head = weight.detach().requires_grad_(for_weight)
-                loss = loss_function(torch.nn.functional.linear(states, head), part).sum()
+                loss = loss_function(head(states), part).sum()
             total += loss.detach()
-            inputs = [states] * for_hidden + [head] * for_weight
+            inputs = [states] * for_hidden + trained
             grads = list(torch.autograd.grad(loss, inputs)) if inputs else []
             if hidden_grad is not None:
                 hidden_grad[part] = grads.pop(0)
-            if weight_grad is not None:
-                weight_grad += grads.pop(0)
-        ctx.save_for_backward(hidden_grad, weight_grad)
-        ctx.weight_dtype = weight.dtype
+            for summed, grad in zip(weight_grads, grads, strict=True):
+                summed += grad
+        ctx.save_for_backward(hidden_grad, *weight_grads)
+        ctx.weight_dtypes = [
+            w.dtype if leaf.requires_grad else None
+            for w, leaf in zip(weights, head.leaves, strict=True)
+        ]
         return total
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[Any, ...]:
         (scale,) = upstream
-        hidden_grad, weight_grad = ctx.saved_tensors
+        hidden_grad, *weight_grads = ctx.saved_tensors
+        summed = iter(weight_grads)
         return (
             None if hidden_grad is None else hidden_grad * scale,
-            None if weight_grad is None else (weight_grad * scale).to(ctx.weight_dtype),
             None,
             None,
+            None,
+            *(dtype and (next(summed) * scale).to(dtype) for dtype in ctx.weight_dtypes),
         )

@@ -137,5 +137,5 @@ def compute_prefix(causal: Any, ids: TokenIds) -> PrefixCache:
     device = causal.get_input_embeddings().weight.device
     cache = DynamicCache(config=causal.config)
     input_ids = torch.from_numpy(ids).to(device, torch.long)[None]  # [1, P]
-    causal.model(input_ids=input_ids, past_key_values=cache, use_cache=True)
+    causal.get_decoder()(input_ids=input_ids, past_key_values=cache, use_cache=True)
     return PrefixCache(len(ids), tuple((layer.keys, layer.values) for layer in cache.layers))

@@ -18,7 +18,8 @@ from engine.models import load_tokenizer, resolve_model
 from engine.precision import has_bfloat16
 from student.collator import NO_TOKENS, Example, TokenIds, collate
 from student.distiller import Distiller, loss_function
-from student.forward import base_only, base_states, causal_model, head_weight
+from student.forward import base_only, base_states, causal_model
+from student.head import Head
 from student.losses import summed_loss
 from student.model import load_student
 from student.prefix_cache import compute_prefix
@@ -117,24 +118,26 @@ class StepFactory:
     def losses(self) -> tuple[TrainingStep, TrainingStep]:
         """Loss and backward pass from hidden states on: ours from stored probabilities, and TRL's
         from the logits of both models."""
-        head = head_weight(self._model)
-        tokens, width = self._lengths.rows * self._lengths.answer, head.shape[1]
+        causal = causal_model(self._model)
+        weight = causal.lm_head.weight  # [V, D]
+        tokens, width = self._lengths.rows * self._lengths.answer, weight.shape[1]
         batch = collate(self._rows, self._device)
         generator = torch.Generator().manual_seed(0)
         student, teacher = (
-            torch.randn(tokens, width, generator=generator).to(head) for _ in range(2)
+            torch.randn(tokens, width, generator=generator).to(weight) for _ in range(2)
         )  # [N, D]
-        stored = loss_function(Distillation(direction="forward"), batch, None, head)
+        stored = loss_function(Distillation(direction="forward"), batch, None, Head(causal))
 
         def ours() -> None:
             hidden = student.clone().requires_grad_()
-            torch.autograd.backward(summed_loss(hidden, head, stored))
+            torch.autograd.backward(summed_loss(hidden, Head(causal), stored))
 
         def trl() -> None:
             hidden = student.clone().requires_grad_()
             shape = (self._lengths.rows, self._lengths.answer, -1)
             logits, teacher_logits = (
-                torch.nn.functional.linear(states, head).view(shape) for states in (hidden, teacher)
+                torch.nn.functional.linear(states, weight).view(shape)
+                for states in (hidden, teacher)
             )
             loss = GKDTrainer.generalized_jsd_loss(logits, teacher_logits.detach(), beta=0.0)
             torch.autograd.backward(loss)

@@ -15,7 +15,8 @@ from data.top_logprobs import TopLogprobs
 from engine.hf_generation import GenerationSettings, generate_answers
 from student.collator import NO_TOKENS, Example, TokenIds, collate
 from student.distiller import Distiller, retention_losses
-from student.forward import base_only, base_states, causal_model, head_weight, student_states
+from student.forward import base_only, base_states, causal_model, student_states
+from student.head import Head
 from student.losses import cross_entropy, summed_loss
 from student.prefix_cache import common_prefix, compute_prefix
 from tests.student.tiny_model import ROWS, SYSTEM, WORDS, row, tiny, token_ids
@@ -124,7 +125,7 @@ def test_our_pass_is_pefts_own(method: object) -> None:
     model = tiny(adapter=method)
     with torch.no_grad():
         states = student_states(model, collate(ROWS))
-        logits = states @ head_weight(model).T
+        logits = Head(causal_model(model))(states)
         expected = []
         for example in ROWS:
             for answer in example.answers:
@@ -204,7 +205,7 @@ def test_stored_becomes_full_as_everything_is_stored() -> None:
         stored = []
         for example in ROWS[1:]:
             states = base_states(whole.model, collate([example.teacher_view(0)]))
-            logs = torch.log_softmax(states @ head_weight(whole.model).T, -1).topk(kept)
+            logs = torch.log_softmax(Head(causal_model(whole.model))(states), -1).topk(kept)
             top = TopLogprobs(logs.indices.numpy(), logs.values.detach().numpy())
             stored.append(example._replace(top_logprobs=(top,)))
         apart.append(abs(loss_of(new_distiller(objective), stored)[0] - full))
@@ -215,18 +216,18 @@ def test_stored_becomes_full_as_everything_is_stored() -> None:
 @pytest.mark.parametrize("chunk", [1, 3, 7, 128])
 def test_projection_in_chunks_is_the_whole(chunk: int) -> None:
     """Loss, gradient of the hidden states and of the head: any chunk = all logits at once."""
-    torch.manual_seed(0)
-    hidden, weight = torch.randn(9, 16, requires_grad=True), torch.randn(20, 16, requires_grad=True)
+    causal = tiny().unload().requires_grad_(True)
+    hidden, weight = torch.randn(9, 32, requires_grad=True), causal.lm_head.weight
     targets = torch.arange(9)
 
     def of(logits: torch.Tensor, part: slice) -> torch.Tensor:
         return cross_entropy(logits, targets[part])
 
-    computed = summed_loss(hidden, weight, of, chunk) * 3.0
+    computed = summed_loss(hidden, Head(causal), of, chunk) * 3.0
     expected = cross_entropy(hidden @ weight.T, targets).sum() * 3.0
     grads = torch.autograd.grad(computed, (hidden, weight))
-    for one, other in zip(grads, torch.autograd.grad(expected, (hidden, weight)), strict=True):
-        assert close(one, other)
+    for actual, other in zip(grads, torch.autograd.grad(expected, (hidden, weight)), strict=True):
+        assert close(actual, other)
     assert float(computed.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
 
 
