@@ -6,6 +6,7 @@ summed over answer tokens; the trainer divides by their number.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,14 @@ from student.losses import (
     tempered_logprobs,
 )
 from student.prefix_cache import PrefixCache, compute_prefix, supports_prefix_cache
+
+
+class ForwardPass(NamedTuple):
+    """One pass of the student, and one of its teacher, over the same answer tokens."""
+
+    batch: Batch  # the student's
+    states: torch.Tensor  # [N, D] of the student
+    teacher: torch.Tensor | None  # [N, D] of the prompted base, if the objective needs them
 
 
 @dataclass
@@ -52,14 +61,27 @@ class Distiller:
 
     def losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
         """The summed loss of each forward pass over `examples`."""
-        for indices in self._passes(examples):
-            yield self._loss([examples[index] for index in indices])
+        for batch, states, teacher in self.passes(examples):
+            head = Head(causal_model(self.model))  # after the pass, which unshards it
+            loss = loss_function(self.objective, batch, teacher, head)
+            yield summed_loss(states, head, loss)
+
+    def passes(self, examples: Sequence[Example]) -> Iterator[ForwardPass]:
+        """The forward passes over `examples`, one at a time."""
+        device = causal_model(self.model).device
+        for indices in self._pass_indices(examples):
+            rows = [examples[index] for index in indices]
+            teacher = None
+            if self.objective.needs_teacher_pass:
+                teacher = self._teacher_states(rows, device)
+            batch = collate(rows, device)
+            yield ForwardPass(batch, student_states(self.model, batch), teacher)
 
     def count_passes(self, examples: Sequence[Example]) -> int:
         """The number of forward passes that `losses` makes."""
-        return sum(1 for _ in self._passes(examples))
+        return sum(1 for _ in self._pass_indices(examples))
 
-    def _passes(self, examples: Sequence[Example]) -> Iterator[list[int]]:
+    def _pass_indices(self, examples: Sequence[Example]) -> Iterator[list[int]]:
         lengths = [self._pass_length(example) for example in examples]
         return token_batches(lengths, self.tokens_per_pass)
 
@@ -70,18 +92,12 @@ class Distiller:
         prompt_length = len(example.teacher_prompt_ids) - len(self.shared_prompt)
         return example.length + max(0, prompt_length - len(example.prompt_ids))
 
-    def _loss(self, examples: Sequence[Example]) -> torch.Tensor:
-        device = causal_model(self.model).device
-        batch = collate(examples, device)
-        teacher = None
-        if self.objective.needs_teacher_pass:
-            prefix = self._cached_prefix()
-            skipped = prefix.length if prefix else 0
-            prompted = collate([example.teacher_view(skipped) for example in examples], device)
-            teacher = base_states(self.model, prompted, prefix)  # [N, D]
-        states = student_states(self.model, batch)
-        head = Head(causal_model(self.model))  # after the pass, which unshards it
-        return summed_loss(states, head, loss_function(self.objective, batch, teacher, head))
+    def _teacher_states(self, rows: Sequence[Example], device: torch.device) -> torch.Tensor:
+        """The prompted base's hidden states [N, D]."""
+        prefix = self._cached_prefix()
+        skipped = prefix.length if prefix else 0
+        prompted = collate([example.teacher_view(skipped) for example in rows], device)
+        return base_states(self.model, prompted, prefix)
 
     def _cached_prefix(self) -> PrefixCache | None:
         causal = causal_model(self.model)

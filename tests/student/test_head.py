@@ -1,4 +1,4 @@
-"""The head of a student is the model's own: whatever it does to logits, in value and in gradient."""
+"""The head of a student is the model's own: all that it does to logits, in value and gradient."""
 
 from typing import Any
 
