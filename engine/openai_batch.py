@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from config.errors import DataError
 from data.atomic_write import write_bytes
 from engine.base import Completion, Request
-from engine.openai_messages import ChatCodec, parse_token_completion
-from wire.completion import Unintelligible
+from engine.openai_messages import ChatCodec
+from wire.completion import ChatCompletion, ErrorReply, Unintelligible, parse_completion
 
 SHARD_BYTES = 100_000_000  # most bytes per file; OpenAI accepts 200 MB
 
@@ -52,8 +52,8 @@ class _Result(BaseModel):
         if self.is_filtered:
             return True
         try:
-            return self.succeeded and bool(parse_token_completion(self.body))
-        except Unintelligible:
+            return self.succeeded and bool(parse_completion(self.body, ChatCompletion))
+        except (ErrorReply, Unintelligible):
             return False
 
 
@@ -186,4 +186,4 @@ class BatchEngine:
     def _completion(self, request: Request, result: _Result) -> Completion:
         if result.is_filtered:
             return self._codec.filtered(request)
-        return self._codec.completion(request, parse_token_completion(result.body))
+        return self._codec.completion(request, self._codec.parse(result.body))

@@ -8,13 +8,14 @@ from itertools import islice
 from config.backends import OpenAiBackend
 from config.errors import SetupError, UnpromptedError
 from engine.base import Completion, Request
-from engine.openai_messages import ChatCodec, TokenCompletion, parse_token_completion
+from engine.openai_messages import ChatCodec
 from wire.client import RetryPolicy, ServerClient
+from wire.completion import ChatCompletion
 from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, Rejected
 
 _SETTING = "teacher.engine"
 
-_Clients = Sequence[ServerClient[TokenCompletion]]
+_Clients = Sequence[ServerClient[ChatCompletion]]
 _Tasks = set[asyncio.Task[Completion]]
 
 
@@ -71,10 +72,10 @@ class OpenAiEngine:
     def close(self) -> None:
         """Nothing to free: connections end with each run."""
 
-    async def _open_clients(self) -> list[ServerClient[TokenCompletion]]:
+    async def _open_clients(self) -> list[ServerClient[ChatCompletion]]:
         settings, policy = self._settings, self._retry_policy
         return [
-            ServerClient(_SETTING, url, settings, policy, parse_token_completion)
+            ServerClient(_SETTING, url, settings, policy, self._codec.parse)
             for url in settings.base_urls
         ]
 
@@ -94,7 +95,7 @@ class OpenAiEngine:
         return self._codec.completion(request, reply)
 
 
-async def _first_reply(clients: _Clients, body: bytes, number: int) -> TokenCompletion:
+async def _first_reply(clients: _Clients, body: bytes, number: int) -> ChatCompletion:
     """The reply of the server whose turn it is, or of the first one after it that replies."""
     for turn in range(len(clients)):
         try:

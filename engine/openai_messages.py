@@ -4,6 +4,7 @@ Requests carry messages, because a server's model may have another tokenizer. St
 the text of its answers; if the server is vLLM with the base's tokenizer, the token ids.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -16,19 +17,22 @@ from data.records import digest
 from data.top_logprobs import TopLogprobs
 from engine.base import Completion, Request
 from engine.models import decode_answer
+from prompts.reasoning import cut_reasoning
 from prompts.renderer import Renderer
-from wire.completion import ChatChoice, ChatCompletion, parse_completion
+from wire.completion import ChatChoice, ChatCompletion, first_choice, parse_completion
+from wire.finish_reason import ending_of
+from wire.server_words import quoted
 
 _TOKEN_ID = "token_id:"  # prefix with which vLLM writes a token's id in place of its text
 
 
 class _TokenLogprob(BaseModel):
-    token: str
-    logprob: float
+    token: str | None = None
+    logprob: float | None = None
 
 
 class _Token(_TokenLogprob):
-    top_logprobs: list[_TokenLogprob] = []
+    top_logprobs: list[_TokenLogprob] | None = None
 
 
 class _Logprobs(BaseModel):
@@ -41,14 +45,14 @@ class _TokenChoice(ChatChoice):
 
 
 class TokenCompletion(ChatCompletion):
-    """A chat completion with tokens, if the server returns them."""
+    """A chat completion with tokens, of a server with the base's tokenizer."""
 
-    choices: Sequence[_TokenChoice]
+    choices: Sequence[_TokenChoice] = ()
     prompt_token_ids: list[int] | None = None
 
 
 def parse_token_completion(body: bytes) -> TokenCompletion:
-    """The chat completion in a response's body. Raises Unintelligible."""
+    """A chat completion with its tokens. Raises as `parse_completion`."""
     return parse_completion(body, TokenCompletion)
 
 
@@ -65,6 +69,7 @@ class ChatCodec:
         self._backend = backend
         self._renderer = renderer
         self._template_kwargs = dict(template_kwargs)
+        self._reported: set[str] = set()
         self.identity = digest(["chat", backend.model, backend.same_tokenizer])
 
     def body(self, request: Request) -> dict[str, Any]:
@@ -93,44 +98,107 @@ class ChatCodec:
         as_ids["stop_token_ids"] = list(request.stop_ids)
         return body | as_ids | {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
-    def completion(self, request: Request, reply: TokenCompletion) -> Completion:
+    def parse(self, body: bytes) -> ChatCompletion:
+        """The chat completion in a response's body. Raises as `parse_completion`."""
+        if self._backend.same_tokenizer:
+            return parse_token_completion(body)
+        return parse_completion(body, ChatCompletion)
+
+    def completion(self, request: Request, reply: ChatCompletion) -> Completion:
         """The completion in a reply. An answer that the provider's content filter withholds is
-        empty: it is counted, and never learnt.
+        empty: it is counted, and never learnt. So is one that did not end by itself, or whose
+        reasoning cannot be told from the answer: it counts as cut.
 
         Raises SetupError when the server's tokenizer contradicts the settings.
         """
-        choice = reply.choices[0]
-        if choice.finish == "content_filter":
+        choice = first_choice(reply.choices)
+        if ending_of(choice.finish) == "filtered":
             return self.filtered(request)
+        is_whole = self._is_whole(request, reply, choice.finish)
         if self._backend.same_tokenizer:
-            return self._completion_from_ids(request, reply)
-        text = self._renderer.template.neutralise((choice.message.content or "").strip())
+            return self._completion_from_ids(request, reply, is_whole)
+        answer = cut_reasoning(choice.message.text)
+        if not answer.separable:
+            self._report("writes reasoning without a clear end into its answers")
+        elif not answer.text.strip() and choice.message.thoughts:
+            self._report("returns reasoning without an answer")
+        text = self._renderer.template.neutralise(answer.text.strip())
         ids = self._renderer.answer_ids(text)
-        if choice.finish == "length":
-            return Completion(request.key, text, ids[:-1], "length")
-        return Completion(request.key, text, ids, "stop")
+        if is_whole and answer.separable:
+            return Completion(request.key, text, ids, "stop")
+        return Completion(request.key, text, ids[:-1], "length")
 
     def filtered(self, request: Request) -> Completion:
         """The empty completion of a request that the provider's content filter rejects."""
         return Completion(request.key, "", self._renderer.answer_ids(""), "stop")
 
-    def _completion_from_ids(self, request: Request, reply: TokenCompletion) -> Completion:
-        choice = reply.choices[0]
+    def _is_whole(self, request: Request, reply: ChatCompletion, finish: str) -> bool:
+        """Whether the answer ended by itself. Without a reason, it did if it is shorter than the
+        limit; without a count of tokens either, nobody knows, and it is not learnt.
+        """
+        ending = ending_of(finish)
+        if ending == "unstated":
+            tokens = reply.tokens("completion_tokens", "output_tokens")
+            if not tokens:
+                self._report("states neither finish_reason nor completion_tokens")
+            return 0 < tokens < request.sampling.max_tokens
+        if ending == "unknown":
+            self._report(f"ends answers with finish_reason {quoted(finish)!r}, no known end")
+        return ending == "whole"
+
+    def _completion_from_ids(
+        self, request: Request, reply: ChatCompletion, is_whole: bool
+    ) -> Completion:
+        if not isinstance(reply, TokenCompletion):
+            raise TypeError("a reply of same_tokenizer is parsed with its tokens")
+        choice = first_choice(reply.choices)
         if choice.token_ids is None or reply.prompt_token_ids is None:
             raise self._mismatch("returns no token ids, as vLLM does")
         if tuple(reply.prompt_token_ids) != request.prompt_ids:
             raise self._mismatch("makes other token ids of the same messages")
         ids = tuple(choice.token_ids)
-        finish: Literal["stop", "length"] = "length" if choice.finish == "length" else "stop"
-        text = decode_answer(self._renderer.tokenizer, ids[:-1] if finish == "stop" else ids)
+        text = decode_answer(self._renderer.tokenizer, ids[:-1] if is_whole else ids)
+        answer = cut_reasoning(text)
+        if answer.was_cut or not answer.separable:  # the ids hold it too
+            self._report("writes reasoning into its answers, where token ids cannot be cut")
+            is_whole = False
+        finish: Literal["stop", "length"] = "stop" if is_whole else "length"
         if request.sampling.logprobs is None:
             return Completion(request.key, text, ids, finish)
         tokens = (choice.logprobs.content if choice.logprobs else None) or []
         if len(tokens) != len(ids):
             raise self._mismatch(f"returns {len(tokens)} logprobs for {len(ids)} tokens")
-        logprobs = tuple(token.logprob for token in tokens)
-        top_logprobs = _top_logprobs(tokens) if request.sampling.logprobs else None
+        logprobs = tuple(self._logprob(token) for token in tokens)
+        top_logprobs = self._top_logprobs(tokens) if request.sampling.logprobs else None
         return Completion(request.key, text, ids, finish, logprobs, top_logprobs)
+
+    def _logprob(self, token: _TokenLogprob) -> float:
+        if token.logprob is None:
+            raise self._mismatch("returns a token without its logprob")
+        return token.logprob
+
+    def _top_logprobs(self, tokens: Sequence[_Token]) -> TopLogprobs:
+        """The top logprobs of each position. vLLM lists the sampled token first; if it is not
+        among the K most likely, it replaces the last of them.
+
+        A ragged list is refused: which tokens it leaves out is unknown.
+        """
+        widths = {len(token.top_logprobs or ()) for token in tokens}
+        if len(widths) > 1 or 0 in widths:
+            raise self._mismatch(f"returns {min(widths)} to {max(widths)} top_logprobs per token")
+        positions = [
+            sorted((self._logprob(top), self._token_id(top)) for top in token.top_logprobs or ())
+            for token in tokens
+        ]
+        ids = [[token_id for _, token_id in reversed(position)] for position in positions]
+        logprobs = [[logprob for logprob, _ in reversed(position)] for position in positions]
+        return TopLogprobs(np.array(ids, np.int32), np.array(logprobs, np.float16))
+
+    def _token_id(self, token: _TokenLogprob) -> int:
+        digits = (token.token or "").removeprefix(_TOKEN_ID)
+        if not digits.isdecimal() or digits == token.token:
+            raise self._mismatch(f"returns the token {token.token!r} where vLLM writes its id")
+        return int(digits)
 
     def _mismatch(self, problem: str) -> SetupError:
         return SetupError(
@@ -138,15 +206,12 @@ class ChatCodec:
             "false and teacher.sampling.logprobs: null, or serve a model with the base's tokenizer"
         )
 
-
-def _top_logprobs(tokens: Sequence[_Token]) -> TopLogprobs:
-    """The top logprobs of each position. vLLM lists the sampled token first; if it is not among
-    the K most likely, it replaces the last of them.
-    """
-    positions = [
-        sorted((top.logprob, int(top.token.removeprefix(_TOKEN_ID))) for top in token.top_logprobs)
-        for token in tokens
-    ]
-    ids = [[token_id for _, token_id in reversed(position)] for position in positions]
-    logprobs = [[logprob for logprob, _ in reversed(position)] for position in positions]
-    return TopLogprobs(np.array(ids, np.int32), np.array(logprobs, np.float16))
+    def _report(self, problem: str) -> None:
+        """Says once that answers are not learnt, and why."""
+        if problem not in self._reported:
+            self._reported.add(problem)
+            print(
+                f"teacher.engine: the server of {self._backend.model} {problem}; such answers are "
+                "not whole and never learnt",
+                file=sys.stderr,
+            )

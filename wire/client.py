@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from config.backends import OpenAiBackend
 from config.errors import SetupError
 from config.judging import ServerSettings
-from wire.completion import Unintelligible
+from wire.completion import ErrorReply, Unintelligible
 from wire.limiter import AdaptiveLimiter
 from wire.no_reply import (
     BadRequest,
@@ -161,6 +161,8 @@ class ServerClient(Generic[_R]):
                 reply = self._read(raw)
             except TimeoutError:
                 raise _Transient(f"no reply within {self._timeout_s:g} s") from None
+            except ErrorReply as error:
+                raise self._http_error(error.status, error.body, None) from None
             except Unintelligible as error:
                 raise _Transient(str(error)) from None
             except (aiohttp.ClientError, OSError, ValueError) as error:

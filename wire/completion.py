@@ -1,76 +1,234 @@
-"""Parses the body of a chat completion, as far as this program reads it."""
+"""Parses the body of a chat completion, as far as this program reads it.
 
+Usual replies are parsed once, by pydantic. Only what that cannot read is looked at again: event
+streams, errors in a reply, and what is no chat completion at all.
+"""
+
+import json
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from wire.error_status import error_status
+from wire.event_stream import assembled_completion, is_event_stream
+from wire.finish_reason import Ending, ending_of
+from wire.server_words import quoted
+
+_TEXT_TYPES = (None, "text", "output_text")
+
 
 class Reply(NamedTuple):
-    """A server's reply. Check `finish` before reading the text: a cut reply may look whole."""
+    """A server's reply. Check `ending` before reading the text: a cut reply may look whole."""
 
     text: str
-    finish: str
+    finish: str  # the server's own word; "": it gives none
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning: str = ""  # the model's thoughts, if there is no text
+
+    @property
+    def ending(self) -> Ending:
+        """How the reply ended."""
+        return ending_of(self.finish)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing. Where no reason is stated, the reply's own form must show it:
+        an object that closes, a last line that is the verdict.
+        """
+        return self.ending in ("whole", "unstated")
 
 
 class Unintelligible(Exception):
-    """The body is not a chat completion."""
+    """The body is not a chat completion. The message quotes its first characters."""
+
+
+class ErrorReply(Exception):
+    """The body is an error, whatever the HTTP status says."""
+
+    def __init__(self, status: int, body: str) -> None:
+        """`status`: the HTTP status that the error would have."""
+        super().__init__(f"error {status} in a reply")
+        self.status = status
+        self.body = body
+
+
+class _Part(BaseModel):
+    type: str | None = None
+    text: str | None = None
+    thinking: Any = None
+    refusal: Any = None
 
 
 class ChatMessage(BaseModel):
     """The model's message."""
 
-    content: str | None = None
-    refusal: str | None = None
+    content: str | list[str | _Part] | _Part | None = None
+    refusal: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+    @property
+    def text(self) -> str:
+        """The answer, without reasoning."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(
+            part if isinstance(part, str) else part.text or ""
+            for part in self._parts
+            if isinstance(part, str) or part.type in _TEXT_TYPES
+        )
+
+    @property
+    def thoughts(self) -> str:
+        """The reasoning that a server gives beside the answer."""
+        parts = [part for part in self._parts if isinstance(part, _Part)]
+        in_parts = [part.thinking or part.text for part in parts if part.type not in _TEXT_TYPES]
+        return _joined(in_parts) or _joined(self.reasoning_content) or _joined(self.reasoning)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the model refuses to answer."""
+        return bool(self.refusal) or any(
+            isinstance(part, _Part) and bool(part.refusal) for part in self._parts
+        )
+
+    @property
+    def _parts(self) -> Sequence[str | _Part]:
+        return self.content if isinstance(self.content, list) else [self.content or ""]
 
 
 class ChatChoice(BaseModel):
     """One of the completions of a request."""
 
     message: ChatMessage
-    finish_reason: str | None = None
+    finish_reason: Any = None
+    index: Any = None
+    error: Any = None
 
     @property
     def finish(self) -> str:
-        """The finish reason. A refusal counts as `content_filter`, whatever the server calls it."""
-        return "content_filter" if self.message.refusal else (self.finish_reason or "stop")
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+        """The finish reason, as the server writes it; "": none. A refusal is `content_filter`."""
+        if self.message.refuses:
+            return "content_filter"
+        reason = self.finish_reason
+        if isinstance(reason, dict):  # SGLang: {"type": "length", "length": 16}
+            reason = reason.get("type")
+        return "" if reason is None else str(reason)
 
 
 class ChatCompletion(BaseModel):
     """The fields read of a chat completion; servers add more."""
 
-    choices: Sequence[ChatChoice]
-    usage: _Usage | None = None
+    choices: Sequence[ChatChoice] = ()
+    usage: Any = None
+    error: Any = None
+
+    def tokens(self, *names: str) -> int:
+        """A number of tokens in the usage, by the first of these names; 0: the server counts none.
+
+        Some servers write it as a text or with a fraction.
+        """
+        usage = self.usage if isinstance(self.usage, dict) else {}
+        count = next((usage[name] for name in names if usage.get(name)), 0)
+        try:
+            number = float(count)
+        except (TypeError, ValueError, OverflowError):
+            return 0
+        return round(number) if 0 < number < 1e12 else 0
 
 
 _C = TypeVar("_C", bound=ChatCompletion)
+_Choice = TypeVar("_Choice", bound=ChatChoice)
 
 
 def parse_completion(raw: bytes, kind: type[_C]) -> _C:
-    """A response's body as a `kind` with at least one choice. Raises Unintelligible."""
+    """A response's body as a `kind` with at least one choice.
+
+    Raises Unintelligible, or ErrorReply for an error in place of a completion.
+    """
     try:
         completion = kind.model_validate_json(raw)
     except ValidationError:
-        raise Unintelligible("the reply is no chat completion") from None
+        completion = _parse_unusual(raw, kind)
     if not completion.choices:
-        raise Unintelligible("the reply holds no choices")
+        _raise_without_choices(raw)
+    error = completion.error or next((c.error for c in completion.choices if c.error), None)
+    if error:
+        raise ErrorReply(error_status(error), json.dumps({"error": error}))
     return completion
 
 
+def first_choice(choices: Sequence[_Choice]) -> _Choice:
+    """The choice with index 0, wherever it stands: one completion is asked for."""
+    if len(choices) == 1:
+        return choices[0]
+    return next((choice for choice in choices if choice.index in (0, "0")), choices[0])
+
+
 def read_completion(raw: bytes) -> Reply:
-    """The reply in a response's body. Raises Unintelligible."""
+    """The reply in a response's body. Raises as `parse_completion`."""
     completion = parse_completion(raw, ChatCompletion)
-    choice, usage = completion.choices[0], completion.usage or _Usage()
+    choice = first_choice(completion.choices)
+    text = choice.message.text
     return Reply(
-        text=choice.message.content or "",
+        text=text,
         finish=choice.finish,
-        prompt_tokens=usage.prompt_tokens or 0,
-        completion_tokens=usage.completion_tokens or 0,
+        prompt_tokens=completion.tokens("prompt_tokens", "input_tokens"),
+        completion_tokens=completion.tokens("completion_tokens", "output_tokens"),
+        reasoning="" if text.strip() else choice.message.thoughts,
     )
+
+
+def _parse_unusual(raw: bytes, kind: type[_C]) -> _C:
+    text = raw.decode("utf-8-sig", errors="replace").strip()
+    value = _value(text)
+    if isinstance(value, dict) and value.get("error"):
+        raise ErrorReply(error_status(value["error"]), text)
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "body"
+        problem = f"{place}: {first['msg']}"
+    raise Unintelligible(f"the reply is no chat completion ({problem}): {quoted(text)}")
+
+
+def _value(text: str) -> Any:
+    """The JSON of a body: an event stream's as one completion."""
+    try:
+        value = assembled_completion(text) if is_event_stream(text) else json.loads(text)
+    except (ValueError, RecursionError, AttributeError, TypeError):
+        form = "HTML, as of a proxy or a login page" if text.startswith("<") else "not JSON"
+        raise Unintelligible(f"the reply is {form}: {quoted(text) or '(empty)'}") from None
+    if value is None and text != "null":
+        raise Unintelligible(f"the event stream ends before the reply does: {quoted(text)}")
+    return value
+
+
+def _raise_without_choices(raw: bytes) -> NoReturn:
+    text = raw.decode("utf-8-sig", errors="replace").strip()
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if isinstance(value, dict) and (error := value.get("error") or _bare_error(value)):
+        raise ErrorReply(error_status(error), text)
+    raise Unintelligible(f"the reply holds no choices: {quoted(text)}")
+
+
+def _bare_error(value: dict[str, Any]) -> Any:
+    """An error that a server writes without the key `error`."""
+    has_words = isinstance(value.get("message") or value.get("detail"), str | list)
+    return value if has_words and "choices" not in value else None
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(map(_joined, value))
+    if isinstance(value, dict):
+        return _joined(value.get("text") or value.get("thinking"))
+    return ""

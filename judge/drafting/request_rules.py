@@ -12,7 +12,7 @@ from judge.checks.text import language_of
 from judge.drafting.check_catalogue import check_kinds, rules_schema
 from judge.llm.fence import fenced_parts
 from judge.llm.output_mode import settle_mode
-from judge.llm.parse import Unreadable, read_object
+from judge.llm.parse import Unreadable, answer_text, read_object
 from judge.llm.prompt import reask_body
 from judge.llm.reply_source import ServerOnly, Usage, check_budget, missing_reason
 from judge.llm.request import Body, JudgeRequest, Mode, build_request, response_format
@@ -54,7 +54,8 @@ async def request_rules(
         mode = await settle_mode(source, server)
         while waiting:
             part = waiting.pop()
-            request = build_request(draft_body(part, mode, server.model, language))
+            body = draft_body(part, mode, server.model, language)
+            request = build_request(body)._replace(mode=mode)
             reply = await _rules_of_part(request, language, source)
             if isinstance(reply, list):
                 rules += reply
@@ -80,18 +81,18 @@ async def _rules_of_part(
             reply = await source.reply(request)
         except NoReply as error:
             return missing_reason(error)
-        if reply.finish == "length":  # checked before the text: a truncated list may parse
-            return "truncated"
-        if reply.finish == "content_filter":
+        if reply.ending == "filtered":
             return "refused"
+        if not reply.is_whole:  # checked before the text: a truncated list may parse
+            return "truncated"
         try:
-            rules = read_object(reply.text).get("rules")
+            rules = read_object(answer_text(reply, request.mode)).get("rules")
             if isinstance(rules, list):
                 return rules
             raise Unreadable("the key `rules` holds no list")
         except Unreadable as error:
             body = reask_body(request.body, language, reply.text, "malformed", str(error))
-            request = build_request(body)
+            request = request.with_body(body)
     return "malformed"
 
 

@@ -23,10 +23,11 @@ class CachedReply(Record):
     rule: str
     row: str
     text: str  # of the reply, or the error line of the rejection
-    finish: str
+    finish: str  # the server's own word
     rejected: Literal["ContextOverflow", "ContentFiltered", "BadRequest"] | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning: str = ""  # where the reply has no text
 
 
 class ReplyCache:
@@ -48,7 +49,8 @@ class ReplyCache:
             return None
         if record.rejected is not None:
             raise _REJECTIONS[record.rejected](record.text)
-        return Reply(record.text, record.finish, record.prompt_tokens, record.completion_tokens)
+        tokens = record.prompt_tokens, record.completion_tokens
+        return Reply(record.text, record.finish, *tokens, record.reasoning)
 
     def add(self, request: JudgeRequest, reply: Reply | Rejected) -> None:
         """Stores a reply, or the server's rejection of the request."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from config.errors import SetupError
 from config.judging import ServerSettings
 from data.rows import Context, Row
-from judge.llm.parse import Unreadable, read_reply
+from judge.llm.parse import Unreadable, answer_text, read_reply
 from judge.llm.prompt import VERDICTS, JudgePrompt, verdict_prompt
 from judge.llm.reply_source import ReplySource
 from judge.llm.request import OUTPUT_MODES, JudgeRequest, Mode, RequestSettings, build_request
@@ -47,12 +47,12 @@ async def _supports(mode: Mode, source: ReplySource, model: str) -> bool:
         request = probe_prompt(repeats).request(RequestSettings(mode, model, _MAX_TOKENS))
         try:
             reply = await source.reply(request._replace(stage="probe"))
-            read_reply(reply.text, mode, VERDICTS)
+            read_reply(answer_text(reply, mode), mode, VERDICTS)
         except ContextOverflow:
             continue  # a small model: try a shorter passage
         except (Rejected, Unreadable):
             return False
-        return reply.finish == "stop"
+        return reply.is_whole
     return False
 
 

@@ -15,9 +15,11 @@ from pydantic import ValidationError
 from data.records import Record
 from judge.checks.text import fold
 from judge.llm.request import Mode
+from prompts.reasoning import cut_reasoning
+from wire.completion import Reply
 
 _CODE_BLOCK = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL | re.IGNORECASE)
-_THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)  # only in front of the reply
+_FORM = re.compile(r"\s*(?:\{|[*_#>-]*(?:EVIDENCE|REASONING|VERDICT)\b)", re.IGNORECASE)
 _NO_QUOTE = ("", "none", "(none)", "n/a", "нет", "(нет)")
 _ELLIPSIS = re.compile(r"\.\.\.|…|\[…\]")
 
@@ -38,10 +40,18 @@ class ParsedReply(Record):
     verdict: str
 
 
+def answer_text(reply: Reply, mode: Mode) -> str:
+    """The text of a reply. A server that takes the whole reply of a model that did not think for
+    its reasoning files the object there, and nothing else.
+    """
+    is_misfiled = not reply.text.strip() and reply.reasoning.lstrip().startswith("{")
+    return reply.reasoning if is_misfiled and mode != "plain" else reply.text
+
+
 def read_reply(text: str, mode: Mode, options: Sequence[str]) -> ParsedReply:
     """Parses a reply about one rule. Raises Unreadable."""
     if mode == "plain":
-        reply = _read_plain(_without_thinking(text))
+        reply = _read_plain(_without_reasoning(text))
     else:
         reply = _read_value(read_object(text))
     return _with_option(reply, options)
@@ -57,7 +67,7 @@ def read_by_rule(
         for rule in rules:
             with suppress(Unreadable):
                 if mode == "plain":
-                    reply = _read_plain(_without_thinking(text), rule)
+                    reply = _read_plain(_without_reasoning(text), rule)
                 else:
                     reply = _read_value(values.get(rule))
                 replies[rule] = _with_option(reply, options)
@@ -75,7 +85,7 @@ def imitates_verdict(rule: str, sources: Sequence[str]) -> bool:
 
 def read_object(reply: str) -> dict[str, Any]:
     """The one JSON object that a reply consists of. Raises Unreadable."""
-    text = _without_thinking(reply).strip()
+    text = _without_reasoning(reply).strip()
     block = _CODE_BLOCK.fullmatch(text)
     try:
         value = _DECODER.decode(block.group(1) if block else text)
@@ -104,8 +114,14 @@ def first_unfounded(evidence: Sequence[str], sources: Sequence[str]) -> int | No
 _folded = lru_cache(maxsize=1024)(fold)  # a row's texts recur with every rule
 
 
-def _without_thinking(text: str) -> str:
-    return _THINKING.sub("", text, count=1) if text.lstrip().startswith("<think>") else text
+def _without_reasoning(text: str) -> str:
+    """The reply alone. Raises Unreadable when it cannot be told from the reasoning."""
+    if _FORM.match(text):  # the usual reply: nothing is in front of it, and data may name tags
+        return text
+    answer = cut_reasoning(text)
+    if not answer.separable:
+        raise Unreadable("it holds reasoning without a clear end")
+    return answer.text
 
 
 def _with_option(reply: ParsedReply, options: Sequence[str]) -> ParsedReply:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from judge.llm.parse import (
     ParsedReply,
     Unreadable,
+    answer_text,
     first_unfounded,
     imitates_verdict,
     read_by_rule,
@@ -20,6 +21,7 @@ from judge.llm.reply_source import NotRun, ReplySource, missing_reason
 from judge.llm.request import OUTPUT_MODES, Body, JudgeRequest, Mode, RequestSettings
 from judge.verdict import Missing
 from wire.completion import Reply
+from wire.finish_reason import Ending
 from wire.no_reply import BadRequest, NoReply, Rejected
 
 Problem = Literal["malformed", "empty", "truncated", "refused", "evidence"]
@@ -32,6 +34,12 @@ _CAUSES: dict[Problem, str] = {
     "empty": "format",
     "truncated": "tokens",
     "evidence": "evidence",
+}
+
+_ENDINGS: dict[Ending, Problem] = {
+    "cut": "truncated",
+    "filtered": "refused",
+    "unknown": "malformed",
 }
 
 
@@ -82,11 +90,11 @@ class _Dialogue:
         self._failure: Ruling | None = None  # of the stricter modes
         self._problem: Problem | None = None  # of the latest reply in this mode
         self._readable: ParsedReply | None = None  # the latest in this mode
-        self._text = ""
+        self._text = self._note = ""  # of the latest reply
 
     def on_reply(self, reply: Reply) -> None:
         """Ends with a valid reply; otherwise asks again."""
-        self._text = reply.text
+        self._text, self._note = reply.text, _note(reply)
         parsed = _parsed(self._prompt, self.request.mode, reply)
         if isinstance(parsed, ParsedReply):
             self._end(_ruling(parsed))
@@ -121,7 +129,7 @@ class _Dialogue:
             self._end(_ruling(self._readable, unfounded=True))
             return
         reason: Missing = "malformed" if problem == "evidence" else problem
-        ruling = Ruling(None, reason, self._text[:_NOTE])
+        ruling = Ruling(None, reason, self._note[:_NOTE])
         if reason in ("malformed", "empty"):
             self._loosen(ruling)
         else:
@@ -151,13 +159,13 @@ def rulings_in(prompt: JudgePrompt, mode: Mode, reply: Reply) -> dict[str, Rulin
     Rules without a valid ruling are left out: unreadable, or with evidence that is not in the data;
     all of them when the reply was cut or refused.
     """
-    if reply.finish != "stop":
+    if not reply.is_whole:
         return {}
     data = [part.text for part in prompt.parts]
     rules = [rule.id for rule in prompt.rules]
     if mode == "plain":
         rules = [rule for rule in rules if not imitates_verdict(rule, data)]
-    replies = read_by_rule(reply.text, mode, prompt.options, rules)
+    replies = read_by_rule(answer_text(reply, mode), mode, prompt.options, rules)
     return {
         rule: _ruling(parsed)
         for rule, parsed in replies.items()
@@ -166,20 +174,27 @@ def rulings_in(prompt: JudgePrompt, mode: Mode, reply: Reply) -> dict[str, Rulin
 
 
 def _parsed(prompt: JudgePrompt, mode: Mode, reply: Reply) -> ParsedReply | _Invalid:
-    if reply.finish == "length":  # checked before the text: a cut reply may look whole
-        return _Invalid("truncated")
-    if reply.finish == "content_filter":
-        return _Invalid("refused")
-    if reply.finish != "stop":
-        return _Invalid("malformed", "it did not end by itself")
-    if not reply.text.strip():
+    problem = _ENDINGS.get(reply.ending)  # checked before the text: a cut reply may look whole
+    if problem is not None:
+        return _Invalid(problem, "it did not end by itself")
+    text = answer_text(reply, mode)
+    if not text.strip():
         return _Invalid("empty", "it was empty")
     try:
-        parsed = read_reply(reply.text, mode, prompt.options)
+        parsed = read_reply(text, mode, prompt.options)
     except Unreadable as error:
         return _Invalid("malformed", str(error))
     number = first_unfounded(parsed.evidence, [part.text for part in prompt.parts])
     return parsed if number is None else _Invalid("evidence", str(number), parsed)
+
+
+def _note(reply: Reply) -> str:
+    """What a missing verdict says of the reply."""
+    if reply.ending == "unknown":
+        return f"finish_reason {reply.finish!r} is no known end: {reply.text}"
+    if reply.reasoning and not reply.text.strip():
+        return f"only reasoning came: {reply.reasoning}"
+    return reply.text
 
 
 def _ruling(parsed: ParsedReply, unfounded: bool = False) -> Ruling:

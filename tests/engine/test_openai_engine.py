@@ -47,6 +47,14 @@ def completions_from(
         return list(engine_at(served.url, **settings).run(requests))
 
 
+OFFICE = ("The office.", "stop")
+
+
+def tokens_of(reply: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tokens of a reply with their logprobs."""
+    return list(reply["choices"][0]["logprobs"]["content"])
+
+
 def tasks(count: int) -> list[Task]:
     return [Task("teacher", f"r{n}", 0, request) for n, request in enumerate(questions(count))]
 
@@ -99,6 +107,22 @@ class TestTokens:
                 lambda reply: reply["choices"][0]["logprobs"]["content"].pop(),
                 r"returns 8 logprobs for 9 tokens",
             ),
+            (lambda reply: tokens_of(reply)[2].pop("logprob"), "a token without its logprob"),
+            (lambda reply: tokens_of(reply)[2].pop("top_logprobs"), "0 to 2 top_logprobs"),
+            (lambda reply: tokens_of(reply)[2]["top_logprobs"].pop(), "1 to 2 top_logprobs"),
+            (lambda reply: tokens_of(reply)[2].update(top_logprobs=None), "0 to 2 top_logprobs"),
+            (
+                lambda reply: [token.update(top_logprobs=[]) for token in tokens_of(reply)],
+                "0 to 0 top_logprobs",
+            ),
+            (
+                lambda reply: tokens_of(reply)[0]["top_logprobs"][1].update(token=" the"),
+                r"token ' the' where vLLM writes its id",
+            ),
+            (
+                lambda reply: tokens_of(reply)[0]["top_logprobs"][1].update(token="7"),
+                r"token '7' where vLLM writes its id",
+            ),
         ],
     )
     def test_a_server_of_other_tokens_is_refused(
@@ -114,6 +138,71 @@ class TestTokens:
         long = [request("one two three four five six", SamplingSettings(max_tokens=9, logprobs=2))]
         with pytest.raises(SetupError, match=f"{line}.*same_tokenizer: false"):
             completions_from(other, long, same_tokenizer=True)
+
+
+ENDS: list[tuple[str | None, dict[str, Any], str]] = [
+    ("stop", {}, "stop"),
+    ("eos_token", {}, "stop"),
+    ("STOP", {}, "stop"),
+    ("end_turn", {}, "stop"),
+    ("length", {}, "length"),
+    ("MAX_TOKENS", {}, "length"),
+    ("max_tokens", {}, "length"),
+    ("model_length", {}, "length"),
+    ("error", {}, "length"),
+    ("tool_calls", {}, "length"),
+    (None, {"completion_tokens": 39}, "stop"),
+    (None, {"completion_tokens": 40}, "length"),
+    (None, {}, "length"),
+]
+
+
+class TestEnds:
+    @pytest.mark.parametrize(("word", "usage", "finish"), ENDS)
+    @pytest.mark.parametrize("same_tokenizer", [False, True])
+    def test_only_an_answer_that_ended_by_itself_is_whole(
+        self, word: str | None, usage: dict[str, Any], finish: str, same_tokenizer: bool
+    ) -> None:
+        """Of 40 tokens at most. Any other answer has no end-of-turn token and is never learnt."""
+
+        def ended(body: dict[str, Any]) -> Sent:
+            reply = {**reply_to(body), "usage": usage}
+            reply["choices"][0]["finish_reason"] = word
+            if same_tokenizer and finish == "length":
+                reply["choices"][0]["token_ids"] = reply["choices"][0]["token_ids"][:-1]
+            return Sent(raw=json.dumps(reply).encode())
+
+        (done,) = completions_from(ended, questions(1), same_tokenizer=same_tokenizer)
+        end = renderer().template.end_of_turn
+        assert done.finish == finish and (end in done.token_ids) == (finish == "stop")
+        assert done.text == "You said: Question number 0?"
+
+    def test_an_unknown_word_is_named_once(self, capsys: pytest.CaptureFixture[str]) -> None:
+        completions_from(lambda body: Sent("x", finish="network_error"), questions(5))
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1 and "finish_reason 'network_error', no known end" in line
+
+    @pytest.mark.parametrize(
+        ("content", "text", "finish"),
+        [
+            ("<think>\nTwo sentences.\n</think>\n\nThe office.", "The office.", "stop"),
+            ("Two sentences.\n</think>\n\nThe office.", "The office.", "stop"),
+            ("<think>Two sentences", "", "length"),
+            ([{"type": "thinking", "thinking": "Two."}, {"text": "The office."}], *OFFICE),
+            (None, "", "stop"),
+        ],
+    )
+    def test_reasoning_is_no_answer(self, content: Any, text: str, finish: str) -> None:
+        message = {"content": content, "reasoning_content": "Two sentences."}
+        raw = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+        (done,) = completions_from(lambda body: Sent(raw=raw), questions(1))
+        assert (done.text, done.finish) == (text, finish)
+
+    def test_reasoning_among_token_ids_is_not_learnt(self) -> None:
+        """The echo of the question: its ids cannot be cut where the text can."""
+        thinking = [request("<think>Two.</think> The office.")]
+        (done,) = completions_from(respond, thinking, same_tokenizer=True)
+        assert done.finish == "length"
 
 
 class TestFaults:

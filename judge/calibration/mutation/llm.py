@@ -23,6 +23,7 @@ from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
 from judge.verdict import Verdict
 from prompts.check_settings import LlmCheck
+from prompts.reasoning import cut_reasoning
 from prompts.rules import Rule, RuleFile
 
 LLM_MUTATION_CASES = 10  # answers per rule that the model passed, at most
@@ -112,7 +113,9 @@ def _rewritten(rule: Rule, passed: Sequence[tuple[Row, str]], judge: LlmJudge) -
     return [
         _Mutant(row, rewritten, rule)
         for (row, text), reply in zip(passed, replies, strict=True)
-        if reply and reply.finish == "stop" and (rewritten := reply.text.strip()) not in ("", text)
+        if reply
+        and reply.is_whole
+        and (rewritten := cut_reasoning(reply.text).text.strip()) not in ("", text)
     ]
 
 

@@ -1,0 +1,87 @@
+"""The judge at servers that answer in their own way: every verdict comes, or says why not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.judge.llm.judge_factory import after_probe, judge_at, judged, outcomes, pairs_of
+from tests.judge.llm.server import Sent, output_mode, serving, verdict
+
+GOOD = str(verdict().text)
+PLAIN = "REASONING: It is polite.\nVERDICT: pass"
+
+
+def raw(message: dict[str, Any], finish: str | None = "stop", **more: Any) -> Sent:
+    choice = {"message": message, "finish_reason": finish}
+    return Sent(raw=json.dumps({"choices": [choice], **more}).encode())
+
+
+def streamed(text: str) -> Sent:
+    chunk = json.dumps({"choices": [{"delta": {"content": text}}]})
+    return Sent(raw=f"data: {chunk}\n\ndata: [DONE]\n\n".encode())
+
+
+SHAPES = {
+    "eos": raw({"content": GOOD}, "eos"),
+    "STOP": raw({"content": GOOD}, "STOP"),
+    "end_turn": raw({"content": GOOD}, "end_turn"),
+    "no reason": raw({"content": GOOD}, None),
+    "parts": raw({"content": [{"type": "text", "text": GOOD}]}),
+    "thoughts beside it": raw({"content": GOOD, "reasoning_content": "Hm. VERDICT: fail"}),
+    "thoughts in front": raw({"content": f"Hm, rude?\n</think>\n{GOOD}"}),
+    "the object filed under reasoning": raw({"content": None, "reasoning_content": GOOD}),
+    "usage with a fraction": raw({"content": GOOD}, usage={"prompt_tokens": 10.5}),
+    "streamed": streamed(GOOD),
+    "with a byte order mark": Sent(raw=b"\xef\xbb\xbf" + raw({"content": GOOD}).raw),
+}
+
+
+@pytest.mark.parametrize("sent", SHAPES.values(), ids=SHAPES.keys())
+def test_a_good_verdict_counts_in_every_shape(tmp_path: Path, sent: Sent) -> None:
+    """One request per verdict, in the strictest mode: nothing is asked twice."""
+    verdicts, asked, judge = judged(lambda body: sent, tmp_path, pairs_of(3))
+    assert outcomes(verdicts) == [("pass", None)] * 3
+    assert (len(asked), judge.mode) == (3, "json_schema")
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason", "note"),
+    [
+        (raw({"content": GOOD}, "MAX_TOKENS"), "truncated", ""),
+        (raw({"content": GOOD}, "model_length"), "truncated", ""),
+        (raw({"content": GOOD}, "SAFETY"), "refused", ""),
+        (raw({"content": GOOD}, "error"), "malformed", "finish_reason 'error' is no known end"),
+        (raw({"content": None}, "tool_calls"), "malformed", "'tool_calls' is no known end"),
+        (raw({"content": None, "reasoning": "Is it rude?"}), "empty", "only reasoning came: Is it"),
+        (raw({"content": None, "reasoning": PLAIN}), "empty", "only reasoning came"),
+        (raw({"content": f"<think>{PLAIN}"}), "malformed", "<think>"),
+    ],
+)
+def test_what_is_no_whole_verdict_says_why(
+    tmp_path: Path, sent: Sent, reason: str, note: str
+) -> None:
+    verdicts, _, _ = judged(after_probe(lambda body: sent), tmp_path, pairs_of(1))
+    assert outcomes(verdicts) == [("missing", reason)] and note in verdicts[0].note
+
+
+def test_thoughts_in_front_of_plain_text(tmp_path: Path) -> None:
+    """The verdict that the model only considered is not its verdict."""
+
+    def respond(body: dict[str, Any]) -> Sent:
+        plain = f"<think>\nVERDICT: fail\n</think>\n{PLAIN}"
+        return Sent(plain if output_mode(body) == "plain" else "I do not write JSON.")
+
+    verdicts, _, judge = judged(respond, tmp_path, pairs_of(2))
+    assert (judge.mode, outcomes(verdicts)) == ("plain", [("pass", None)] * 2)
+
+
+def test_replies_stored_under_an_unusual_word_are_read_again(tmp_path: Path) -> None:
+    """The server's own word is stored, so a table that learns it needs no new request."""
+    judged(lambda body: SHAPES["eos"], tmp_path, pairs_of(1))
+    lines = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+    assert lines[-1]["finish"] == "eos"
+    with serving(lambda body: Sent(status=500)) as served:
+        again = judge_at(served.url, tmp_path).verdicts(pairs_of(1))
+        assert outcomes(again) == [("pass", None)] and not served.bodies
