@@ -27,6 +27,7 @@ class RunPaths:
         self.root = root
         self.config = root / "config.yaml"
         self.manifest = root / "manifest.json"
+        self.preflight = root / "preflight"  # a file per base and settings that passed
         self.data = root / "data"
         self.quality = self.data / "quality.json"
         self.probes = self.data / "probes.jsonl"

@@ -40,6 +40,11 @@ def resolve_model(name: str) -> str:
                 "other weight files can run code when loaded and are refused"
             )
         return str(folder)
+    if folder.is_file():
+        raise SetupError(
+            f"model.name = {name}: a file; name the folder that holds config.json, the tokenizer "
+            "and *.safetensors (a GGUF file is for inference alone)"
+        )
     if name.startswith((".", "/", "~")):
         raise SetupError(f"model.name = {name}: no such folder; give a folder or a hub id")
     return name

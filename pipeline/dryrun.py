@@ -1,6 +1,6 @@
 """The dry run: rows, token lengths, truncation, and the most calls and tokens that a run needs.
 
-No model is asked.
+No teacher, student or judge is asked; the base is loaded once for the preflight.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
 from judge.llm.request import BYTES_PER_TOKEN
 from prompts.prompt_file import load_prompt
+from student.preflight import check_base
 from teacher.probes.build import build_probes
 from teacher.probes.candidates import load_probe_sources
 
@@ -41,6 +42,7 @@ def dry_run(config: Config) -> str:
         "hidden": prepared.hidden or (),
     }
     lines = [yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False)]
+    lines += [*(f"preflight: {finding}" for finding in check_base(builder)), ""]
     lengths: dict[str, list[int]] = {"prompted": [], "unprompted": []}
     lines.append(f"{'row':<24} {'split':<7} {'prompted':>8} {'unprompted':>10}  tokens")
     for split, rows in splits.items():

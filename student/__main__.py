@@ -28,11 +28,13 @@ def main() -> int:
 
 
 def _train(config: "Config", name: str | None, accept_changes: bool) -> None:
+    from student.preflight import preflight
     from student.train import train
 
     names = [student.name for student in config.students]
     if name is not None and name not in names:
         raise ConfigError(f"--student {name}: no such student; the config has {', '.join(names)}")
+    preflight(config)
     for student in config.students:
         if name in (None, student.name):
             result = train(config, student, accept_changes)
@@ -60,7 +62,9 @@ def _predict(config: "Config", accept_changes: bool) -> None:
     from engine.hf_engine import HfEngine
     from engine.vllm_engine import VllmEngine
     from student.predict import Engines, predict
+    from student.preflight import preflight
 
+    preflight(config)
     name, length = config.model.name, config.model.max_length
     vllm = VllmEngine(name, length, max_lora_rank=_max_lora_rank(config))
     with closing(vllm), closing(HfEngine(name, length)) as live:

@@ -29,7 +29,11 @@ def main(make_models: "Callable[[Config], TeacherModels] | None" = None) -> int:
     arguments = parser.parse_intermixed_args()  # overrides may follow an option
     config = load_arguments(arguments)
     _check(config, arguments.action, arguments.shard)
+    from student.preflight import preflight
     from teacher import commands
+
+    if _asks(config, arguments.action):
+        preflight(config)
 
     make_models = make_models or commands.teacher_models
     if arguments.action == "probes":
@@ -45,6 +49,13 @@ def main(make_models: "Callable[[Config], TeacherModels] | None" = None) -> int:
             config, make_models(config), arguments.accept_changes, arguments.shard
         )
     return 0
+
+
+def _asks(config: "Config", action: str) -> bool:
+    """Whether an action asks a model, or writes requests for one."""
+    if action == "probes":
+        return config.probes is not None and config.probes.generate_questions
+    return action in ("generate", "prepare", "collect")
 
 
 def _check(config: "Config", action: str, shard: str | None) -> None:

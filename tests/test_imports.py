@@ -17,7 +17,8 @@ ALLOWED = {
     "engine": {"config", "data", "prompts", "wire"},
     # of engine, the judge uses only the server of the embedded model
     "judge": {"config", "data", "prompts", "wire", "engine.vllm_server"},
-    "teacher": {"config", "data", "prompts", "engine", "judge"},
+    # no answer is paid for before the student's preflight has passed
+    "teacher": {"config", "data", "prompts", "engine", "judge", "student.preflight"},
     "student": {"config", "data", "prompts", "engine", "judge"},
     "report": {
         *("config", "data", "prompts", "teacher.audit", "student.records"),

@@ -26,6 +26,7 @@ from data.records import digest
 from data.run_paths import RunPaths
 from engine.models import file_sha256
 from engine.request_builder import RequestBuilder
+from student.preflight import preflight
 from student.records import SearchResult, Trial
 from student.search.results import outcome_line, search_result
 from student.search.space import TrialSettings, sample_settings, trial_config
@@ -123,6 +124,7 @@ class _Worker:
         outcome: dict[str, object]
         try:
             config = trial_config(self.config, settings)
+            preflight(config)
             result = train(config, config.students[0], True, [pruner])
             measured = {"strict", "val_rows", "val_loss", "best_epoch", "seconds"}
             outcome = {"state": "complete", **result.model_dump(include=measured)}
