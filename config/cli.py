@@ -1,5 +1,7 @@
 """What every command shares: arguments, one-line errors, exit codes, ends on SIGTERM and Ctrl-C.
 
+Exit codes: 0 done · 1 a gate failed · 2 the user can fix it, shown in one line · 3 inconclusive ·
+4 the judge is not calibrated · 70 a fault of the program, with a traceback · 128 + n signal n.
 Light on purpose: `--help` imports no heavy package, so `load_arguments` imports the settings.
 """
 
@@ -7,14 +9,19 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from config.errors import UnpromptedError
+from config.errors import UnpromptedError, system_way_out
 
 if TYPE_CHECKING:
     from config.schema import Config
+
+USER_CODE = UnpromptedError.exit_code
+FAULT_CODE = 70  # EX_SOFTWARE of sysexits.h; Python's own 1 would read as a failed gate
 
 
 def command_parser(room: str, description: str) -> argparse.ArgumentParser:
@@ -34,6 +41,29 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def parse_arguments(
+    parser: argparse.ArgumentParser, words: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """The arguments in `words`, or the process's own. Overrides may stand before and after options.
+
+    argparse alone takes only those that directly follow the other positional arguments. Exits with
+    USER_CODE for arguments that the parser does not know.
+    """
+    words = sys.argv[1:] if words is None else words
+    leading = list(takewhile(lambda word: not word.startswith("-"), words))
+    leading[1:] = sorted(leading[1:], key=_is_override)  # behind the action; stable
+    arguments, rest = parser.parse_known_args([*leading, *words[len(leading) :]])
+    unknown = [word for word in rest if not _is_override(word)]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    arguments.overrides += rest
+    return arguments
+
+
+def _is_override(word: str) -> bool:
+    return "=" in word and not word.startswith("-")
+
+
 def load_arguments(arguments: argparse.Namespace) -> "Config":
     """The experiment that the arguments name. Raises ConfigError as `load_config` does."""
     from config.load import load_config  # pydantic
@@ -42,7 +72,7 @@ def load_arguments(arguments: argparse.Namespace) -> "Config":
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:
-    """Runs a command and exits: 2 with one line for a user's mistake, 143/130 on signals."""
+    """Runs a command and exits with its code, or with the code of the error that ended it."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         code = main()
@@ -51,8 +81,21 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         code = error.exit_code
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
-        code = 130
+        code = 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = 128 + signal.SIGPIPE
+    except Exception as error:
+        code = _report_fault(error)
     sys.exit(code)
+
+
+def _report_fault(error: Exception) -> int:
+    """Prints one line for what a user can fix about a file, else the traceback; the exit code."""
+    way_out = system_way_out(error)
+    if isinstance(error, OSError) and way_out is not None:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"error: {place}{error.strerror}; {way_out}", file=sys.stderr)
+        return USER_CODE
+    traceback.print_exception(error)
+    return FAULT_CODE

@@ -1,5 +1,21 @@
 """The errors that a user can fix; each is shown as one line, without a traceback."""
 
+import errno
+
+_PERMISSION = "allow this user to, or choose another folder"
+_WAYS_OUT = {  # errors of the system about files and disks that are no fault of the program
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.EROFS: "choose a folder that can be written, e.g. runs=FOLDER",
+    errno.EISDIR: "a file belongs there; move the folder away",
+    errno.ENOTDIR: "a folder belongs there; move the file away",
+    errno.EEXIST: "a folder belongs there; move the file away",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOSPC: "free some space and run again",
+    errno.EDQUOT: "free some space and run again",
+    errno.EMFILE: "raise the limit of open files, e.g. ulimit -n 4096",
+}
+
 
 class UnpromptedError(Exception):
     """A user's mistake. The message names the setting or row, the value and the way out."""
@@ -17,3 +33,8 @@ class DataError(UnpromptedError):
 
 class SetupError(UnpromptedError):
     """A package, model or server that the settings name is missing."""
+
+
+def system_way_out(error: BaseException) -> str | None:
+    """What a user can do about an error of files or disks; None for every other error."""
+    return _WAYS_OUT.get(error.errno or 0) if isinstance(error, OSError) else None

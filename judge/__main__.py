@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config.cli import add_run_arguments, command_parser, load_arguments, run_command
+from config.cli import (
+    add_run_arguments,
+    command_parser,
+    load_arguments,
+    parse_arguments,
+    run_command,
+)
 
 if TYPE_CHECKING:
     from config.schema import Config
@@ -23,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     if words[:1] == ["compare"]:  # reads several runs, so it takes no CONFIG
         return _compare(words[1:])
-    arguments = judge_parser().parse_args(words)
+    arguments = parse_arguments(judge_parser(), words)
     return _run_action(load_arguments(arguments), arguments)
 
 
@@ -103,7 +109,7 @@ def _compare(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog=COMPARE, description=COMPARE_HELP)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a judged run")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_intermixed_args(words)
     from judge.compare_runs import compare_command
 
     return compare_command(arguments)

@@ -1,6 +1,12 @@
 """`python -m pipeline CONFIG`: from logs to a student and its report; skips unchanged stages."""
 
-from config.cli import add_run_arguments, command_parser, load_arguments, run_command
+from config.cli import (
+    add_run_arguments,
+    command_parser,
+    load_arguments,
+    parse_arguments,
+    run_command,
+)
 
 
 def main() -> int:
@@ -8,7 +14,7 @@ def main() -> int:
     parser = command_parser("pipeline", "From logs to a student without the prompt, and a report.")
     parser.add_argument("--dry-run", action="store_true", help="print what a run would do")
     add_run_arguments(parser)
-    arguments = parser.parse_args()
+    arguments = parse_arguments(parser)
     config = load_arguments(arguments)
     if arguments.dry_run:
         from pipeline.dryrun import dry_run

@@ -9,7 +9,13 @@ from typing import Any
 
 from config.backends import RemoteBackend
 from config.checkout import checkout_commit
-from config.cli import add_run_arguments, command_parser, load_arguments, run_command
+from config.cli import (
+    add_run_arguments,
+    command_parser,
+    load_arguments,
+    parse_arguments,
+    run_command,
+)
 from config.schema import Config
 from data.atomic_write import write_text
 from data.run_paths import RunPaths
@@ -27,7 +33,7 @@ def main() -> int:
     """Writes manifest.json."""
     parser = command_parser("pipeline.manifest", "Records versions, seeds and hardware of a run.")
     add_run_arguments(parser)
-    config = load_arguments(parser.parse_args())
+    config = load_arguments(parse_arguments(parser))
     values = json.dumps(manifest(config), ensure_ascii=False, indent=1)
     write_text(RunPaths.of(config).manifest, values + "\n")
     return 0

@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from config.cli import add_run_arguments, command_parser, load_arguments, run_command
+from config.cli import (
+    add_run_arguments,
+    command_parser,
+    load_arguments,
+    parse_arguments,
+    run_command,
+)
 from data.prepare import prepare_data
 from data.run_paths import RunPaths
 
@@ -11,7 +17,7 @@ def main() -> int:
     """Prepares the data of a run and prints the counts."""
     parser = command_parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
     add_run_arguments(parser)
-    config = load_arguments(parser.parse_args())
+    config = load_arguments(parse_arguments(parser))
     quality = prepare_data(config.data, Path(), RunPaths.of(config).data, config.seed)
     counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
     turns = quality.follow_ups

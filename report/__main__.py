@@ -2,7 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from config.cli import add_run_arguments, command_parser, load_arguments, run_command
+from config.cli import (
+    add_run_arguments,
+    command_parser,
+    load_arguments,
+    parse_arguments,
+    run_command,
+)
 
 if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
     from config.schema import Config
@@ -12,7 +18,7 @@ def main() -> int:
     """Writes report.html, report.md, report.json and the best student's model card."""
     parser = command_parser("report", "Writes the report of a run from the files in its folder.")
     add_run_arguments(parser)
-    write_report(load_arguments(parser.parse_args()))
+    write_report(load_arguments(parse_arguments(parser)))
     return 0
 
 

@@ -3,7 +3,13 @@
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from config.cli import add_run_arguments, command_parser, load_arguments, run_command
+from config.cli import (
+    add_run_arguments,
+    command_parser,
+    load_arguments,
+    parse_arguments,
+    run_command,
+)
 from config.errors import ConfigError, DataError
 
 if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` is fast
@@ -16,7 +22,7 @@ def main() -> int:
     parser.add_argument("action", choices=("train", "predict", "search"))
     parser.add_argument("--student", help="train only the student of this name")
     add_run_arguments(parser)
-    arguments = parser.parse_args()
+    arguments = parse_arguments(parser)
     config = load_arguments(arguments)
     if arguments.action == "train":
         _train(config, arguments.student, arguments.accept_changes)

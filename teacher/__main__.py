@@ -3,7 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from config.cli import add_run_arguments, command_parser, load_arguments, run_command
+from config.cli import (
+    add_run_arguments,
+    command_parser,
+    load_arguments,
+    parse_arguments,
+    run_command,
+)
 from config.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` is fast
@@ -26,7 +32,7 @@ def main(make_models: "Callable[[Config], TeacherModels] | None" = None) -> int:
         "--shard", metavar="I/N", help="generate: only shard I of N of the rows, 1/N to N/N"
     )
     add_run_arguments(parser)
-    arguments = parser.parse_intermixed_args()  # overrides may follow an option
+    arguments = parse_arguments(parser)
     config = load_arguments(arguments)
     _check(config, arguments.action, arguments.shard)
     from student.preflight import preflight

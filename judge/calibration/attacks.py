@@ -15,7 +15,7 @@ from config.settings import Settings
 from data.answers import Answer
 from data.records import Record, digest
 from data.rows import Row
-from judge.calibration.variants import variant_tables
+from judge.calibration.variants import variant_tables, with_missing
 from judge.checks.check import code_verdicts
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import verdict_prompt
@@ -113,20 +113,24 @@ def attack_report(
     rows: Sequence[Row],
     judge: LlmJudge | None,
 ) -> AttackReport:
-    """Each attack as the answer to up to ATTACKED_ROWS rows; the model judges the first only."""
+    """Each attack as the answer to up to ATTACKED_ROWS rows; the model judges the first only.
+
+    Without rows nothing is tried.
+    """
     attacked = sorted(rows, key=lambda row: digest(row.id))[:ATTACKED_ROWS]
     pairs = [(row, attack.answer(row)) for attack in attacks for row in attacked]
     verdicts = [
         verdict for row, answer in pairs for verdict in code_verdicts(rules, prompt, row, answer)
     ]
     llm_verdicts: list[Verdict] = []
-    if judge is not None:
+    if judge is not None and attacked:
         llm_verdicts = judge.verdicts([pair for pair in pairs if pair[0].id == attacked[0].id])
-    tables = variant_tables(rules, attacked, verdicts + llm_verdicts)
+    verdicts = with_missing(rules, pairs, verdicts + llm_verdicts)
+    tables = variant_tables(rules, attacked, verdicts)
     outcomes = tuple(_outcome(attack, tables, llm_verdicts) for attack in attacks)
     return AttackReport(
         rows=tuple(row.id for row in attacked),
-        llm_row=attacked[0].id if judge is not None else None,
+        llm_row=attacked[0].id if judge is not None and attacked else None,
         escapes=sum(escapes(attack.text or "") for attack in attacks),
         passed_by_variant={
             name: sum(outcome.variants[name].passed > 0 for outcome in outcomes) for name in tables
@@ -139,7 +143,7 @@ def _outcome(
     attack: Attack, tables: dict[str, VerdictTable], llm_verdicts: Sequence[Verdict]
 ) -> AttackOutcome:
     arm = f"attack/{attack.id}"
-    counts = {name: Counter(table.strict[arm].values()) for name, table in tables.items()}
+    counts = {name: Counter(table.strict.get(arm, {}).values()) for name, table in tables.items()}
     return AttackOutcome(
         id=attack.id,
         kind=attack.kind,

@@ -25,7 +25,7 @@ from judge.calibration.label_agreement import (
 from judge.calibration.mutation.code import MutationScore, mutation_scores
 from judge.calibration.mutation.llm import llm_mutation_scores
 from judge.calibration.record import Calibration, judge_fingerprint
-from judge.calibration.variants import variant_tables
+from judge.calibration.variants import variant_tables, with_missing
 from judge.checks.check import code_verdicts
 from judge.judging_server import judging_server
 from judge.labels import halves, read_labels
@@ -44,6 +44,7 @@ def calibrate_command(config: Config, arguments: argparse.Namespace) -> int:
 
     Returns 0, or 3 when too many of the model's verdicts are missing.
     """
+    RunPaths.of(config).rows("val")  # refuses a run without data before a server is started
     with nullcontext() if arguments.code else judging_server(config) as server:
         calibration = calibrate(config, server)
     path = RunPaths.of(config).calibration
@@ -81,10 +82,12 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         judge = LlmJudge(server, settings, rules, prompt, run.judge_calls)
         llm_verdicts = judge.verdicts(pairs)
         verdicts += llm_verdicts
+    verdicts = with_missing(rules, pairs, verdicts)
     table = build_verdict_table(rules, rows, verdicts)
     labels = read_labels(rows)
     comparison = GoldComparison(
         labels.gold,
+        table,
         variant_tables(rules, rows, verdicts),
         halves(rows, config.seed),
         {row.id: row for row in rows},
@@ -122,6 +125,8 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
         f"{gold.preferences} pairs with a winner, {gold.off_topic} rows off topic, "
         f"{gold.unclear} unclear, {gold.unlabelled} unlabelled"
     )
+    if not calibration.scores:
+        yield "agreement with people and attacks: not measured, no rule is a must-rule"
     for name, variant in calibration.scores.items():
         agreement = _agreement_text(variant.report)
         yield f"{name} ({len(variant.must_rules)} must-rules), report half: {agreement}"
@@ -129,7 +134,8 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
         rules = f"{shadow.llm_rule} against code ({shadow.code_rule})"
         yield f"{rules}: {_agreement_text(shadow)}"
     yield from map(_mutation_line, calibration.mutations)
-    yield _attack_line(calibration.attacks)
+    if calibration.scores:
+        yield _attack_line(calibration.attacks)
     for name, bias in calibration.biases:
         yield f"{name.replace('_', ' ')}: {_bias_line(bias)}"
     yield (
@@ -139,6 +145,8 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
 
 
 def _attack_line(report: AttackReport) -> str:
+    if not report.rows:
+        return "attacks: not tried, val has no rows"
     passed = ", ".join(f"{name} {count}" for name, count in report.passed_by_variant.items())
     # The model's rules need not be must-rules.
     by_model = sum(bool(attack.llm_passes) for attack in report.attacks)

@@ -58,7 +58,8 @@ class GoldComparison(NamedTuple):
     """Gold labels and the scores that are compared with them."""
 
     gold: Sequence[GoldLabel]
-    tables: dict[str, VerdictTable]  # by variant of the strict score
+    table: VerdictTable  # of all rules
+    tables: dict[str, VerdictTable]  # by variant of the strict score; only those with must-rules
     halves: dict[str, Half]  # by row
     rows: dict[str, Row]
     seed: int
@@ -67,9 +68,9 @@ class GoldComparison(NamedTuple):
         """The score of the labelled answer; None where it is undecided."""
         return self.tables[variant].strict[f"logged/{label.system}"][label.row, 0]
 
-    def verdicts(self, variant: str, label: GoldLabel) -> dict[str, Verdict]:
+    def verdicts(self, label: GoldLabel) -> dict[str, Verdict]:
         """Rule id → its verdict on the labelled answer."""
-        return self.tables[variant].verdicts[f"logged/{label.system}"][label.row, 0]
+        return self.table.verdicts[f"logged/{label.system}"][label.row, 0]
 
 
 def variant_agreement(comparison: GoldComparison, variant: str) -> VariantAgreement:
@@ -95,10 +96,9 @@ def _gold_agreement(comparison: GoldComparison, variant: str, half: Half) -> Rat
 
 def rule_pass_counts(comparison: GoldComparison) -> Iterator[RulePassCounts]:
     """Every rule that is decided on some answer with gold, in the order of the rule file."""
-    for scored in comparison.tables[STRICT].rules.scored_rules():
+    for scored in comparison.table.rules.scored_rules():
         counts = Counter(
-            (label.good, comparison.verdicts(STRICT, label)[scored.id].outcome)
-            for label in comparison.gold
+            (label.good, comparison.verdicts(label)[scored.id].outcome) for label in comparison.gold
         )
         good, bad = (counts[gold, "pass"] + counts[gold, "fail"] for gold in (True, False))
         if good or bad:
@@ -124,13 +124,19 @@ def disagreements(comparison: GoldComparison) -> tuple[list[Disagreement], int]:
 
 
 def _disagreement(comparison: GoldComparison, label: GoldLabel) -> Disagreement | None:
-    variant, passes = STRICT, comparison.passes(STRICT, label)
-    if passes is None and CODE_ONLY in comparison.tables:
-        variant, passes = CODE_ONLY, comparison.passes(CODE_ONLY, label)
-    if passes is None or passes == label.good:
+    scores = {
+        variant: passes
+        for variant in (STRICT, CODE_ONLY)
+        if variant in comparison.tables
+        and (passes := comparison.passes(variant, label)) is not None
+    }
+    if not scores:
+        return None
+    variant, passes = next(iter(scores.items()))
+    if passes == label.good:
         return None
     must_rules = comparison.tables[variant].rules.must_rules
-    verdicts = comparison.verdicts(variant, label)
+    verdicts = comparison.verdicts(label)
     text = " ".join(comparison.rows[label.row].answers[label.system].split())
     return Disagreement(
         **label.model_dump(),

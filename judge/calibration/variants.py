@@ -8,8 +8,10 @@ these rules know in part what people said, so their agreement with people proves
 
 from collections.abc import Iterable, Sequence
 
+from data.answers import Answer
 from data.rows import Row
 from judge.checks.applicability import by_model, needs_label
+from judge.checks.check import verdict_on
 from judge.metrics.verdict_table import LABEL_FREE, STRICT, VerdictTable, build_verdict_table
 from judge.verdict import Verdict
 from prompts.rules import RuleFile, ScoredRule
@@ -31,6 +33,21 @@ def strict_variants(rules: RuleFile) -> dict[str, RuleFile]:
         name: rules.model_copy(update={"rules": tuple(rules_counted)})
         for name, rules_counted in counted.items()
     }
+
+
+def with_missing(
+    rules: RuleFile, pairs: Sequence[tuple[Row, Answer]], verdicts: Iterable[Verdict]
+) -> list[Verdict]:
+    """The verdicts, behind a missing one for every rule on every answer: of two the later counts.
+
+    So an answer that no rule decided is in the tables too, undecided.
+    """
+    missing = (
+        verdict_on(answer, scored, "missing", "not_run")
+        for _, answer in pairs
+        for scored in rules.scored_rules()
+    )
+    return [*missing, *verdicts]
 
 
 def variant_tables(

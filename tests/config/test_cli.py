@@ -1,11 +1,15 @@
 """How a command ends (signals, user mistakes, a closed reader), and that `--help` stays light."""
 
+import argparse
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from config.cli import FAULT_CODE, add_run_arguments, parse_arguments
+from judge.__main__ import judge_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 WAITS = """
@@ -64,6 +68,92 @@ def test_a_signal_ends_a_command_with_its_own_code(number: signal.Signals, code:
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code
     assert "Traceback" not in errors
+
+
+def test_a_fault_of_the_program_is_no_failed_gate() -> None:
+    """CI reads `judge gate`'s 1 as "a gate failed": a crash has another code."""
+    process = started(
+        FAILS.replace('DataError("rows.jsonl:3: no question; give one")', "KeyError(1)")
+    )
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == FAULT_CODE == 70
+    assert "Traceback" in errors and errors.endswith("KeyError: 1\n")
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ("open('/proc/self/no', 'w')", None),
+        ("open('.')", ".: Is a directory"),
+        ("open('README.md/x')", "README.md/x: Not a directory"),
+        ("Path('README.md').mkdir()", "README.md: File exists"),
+        ("open('x' * 300)", "File name too long"),
+        ("open('/dev/full', 'w').write('x' * 99999)", "No space left on device"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(action: str, reason: str | None) -> None:
+    """The line names the place and a way out. A missing file is no user's mistake by itself."""
+    imports = "from pathlib import Path\nfrom config.cli import run_command\n"
+    program = f"{imports}run_command(lambda: {action})"
+    process = started(program)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == (FAULT_CODE if reason is None else 2)
+    if reason is not None:
+        assert errors.startswith("error: ") and errors.count("\n") == 1 and f"{reason}; " in errors
+
+
+OPTIONS = argparse.ArgumentParser()
+OPTIONS.add_argument("config")
+OPTIONS.add_argument("action", choices=["train"])
+OPTIONS.add_argument("--student")
+add_run_arguments(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "c.yaml train seed=1 a.b=2",
+        "c.yaml train --accept-changes seed=1 a.b=2",
+        "c.yaml train seed=1 --accept-changes a.b=2",
+        "c.yaml seed=1 train --student x=y a.b=2",
+        "--accept-changes c.yaml train seed=1 --student x=y a.b=2",
+        "c.yaml --student x=y train seed=1 a.b=2 --accept-changes",
+        "c.yaml seed=1 a.b=2 train",
+    ],
+)
+def test_overrides_stand_anywhere_in_their_order(words: str) -> None:
+    """Before and after options; the value of an option is none, whatever it looks like."""
+    arguments = parse_arguments(OPTIONS, words.split())
+    assert (arguments.config, arguments.action) == ("c.yaml", "train")
+    assert arguments.overrides == ["seed=1", "a.b=2"]
+    assert arguments.accept_changes == ("--accept-changes" in words)
+    assert arguments.student == ("x=y" if "--student" in words else None)
+
+
+@pytest.mark.parametrize(
+    "words", ["c.yaml train --unknown seed=1", "c.yaml train -x", "c.yaml train --student=a b"]
+)
+def test_unknown_arguments_are_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse_arguments(OPTIONS, words.split())
+    assert end.value.code == 2
+    assert "unrecognized arguments: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "score --reparse seed=1",
+        "score --split hidden seed=1",
+        "import-labels s.csv seed=1",
+        "seed=1 gate",
+        "calibrate --code seed=1",
+    ],
+)
+def test_overrides_of_the_judges_actions(words: str) -> None:
+    """Its actions have parsers of their own."""
+    arguments = parse_arguments(judge_parser(), ["c.yaml", *words.split()])
+    assert arguments.overrides == ["seed=1"]
 
 
 def test_a_users_mistake_is_one_line_and_exit_2() -> None:

@@ -2,9 +2,10 @@
 
 from data.rows import Row
 from judge.calibration.label_agreement import GoldComparison
-from judge.calibration.variants import variant_tables
+from judge.calibration.variants import variant_tables, with_missing
 from judge.checks.check import code_verdicts
 from judge.labels import GoldLabel, halves
+from judge.metrics.verdict_table import build_verdict_table
 from prompts.rules import RuleFile
 from tests.judge.factories import PROMPT, llm_check, make_answer, make_row, make_rule, make_rules
 
@@ -22,14 +23,21 @@ YES = make_rules(make_rule({"type": "contains", "text": "да"}, id="yes"))
 def gold_comparison(rules: RuleFile, texts: list[tuple[str, bool]]) -> GoldComparison:
     """Answers of one system to as many questions, each with whether people call it good."""
     rows: list[Row] = []
+    pairs = []
     verdicts = []
     for n, (text, _) in enumerate(texts):
         rows.append(make_row(f"r{n}", answers={"saiga": text}, labels=("x",)))
         answer = make_answer(text, f"r{n}", "logged/saiga")
+        pairs.append((rows[-1], answer))
         verdicts += code_verdicts(rules, PROMPT, rows[-1], answer)
     gold = [
         GoldLabel(row=f"r{n}", system="saiga", good=good, why="x")
         for n, (_, good) in enumerate(texts)
     ]
+    verdicts = with_missing(rules, pairs, verdicts)
     by_id = {row.id: row for row in rows}
-    return GoldComparison(gold, variant_tables(rules, rows, verdicts), halves(rows, 0), by_id, 0)
+    table, tables = (
+        build_verdict_table(rules, rows, verdicts),
+        variant_tables(rules, rows, verdicts),
+    )
+    return GoldComparison(gold, table, tables, halves(rows, 0), by_id, 0)
