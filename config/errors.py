@@ -13,6 +13,7 @@ _WAYS_OUT = {  # errors of the system about files and disks that are no fault of
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOSPC: "free some space and run again",
     errno.EDQUOT: "free some space and run again",
+    errno.EFBIG: "free some space and run again",
     errno.EMFILE: "raise the limit of open files, e.g. ulimit -n 4096",
 }
 

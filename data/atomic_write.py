@@ -38,7 +38,7 @@ def write_error(path: Path, size: int, error: Exception) -> DataError:
     """The error to raise when a file of `size` bytes cannot be written."""
     system = error.strerror if isinstance(error, OSError) else None
     reason = system or (str(error).splitlines() or [type(error).__name__])[0]
-    way_out = system_way_out(error) or "run again"
+    way_out = system_way_out(error) or "free some space and run again"
     return DataError(
         f"{path}: cannot write {size} bytes: {reason}; {way_out}; finished records are kept"
     )
