@@ -45,6 +45,13 @@ class Example(NamedTuple):
         """The same answers behind the teacher's prompt without its first `skipped` tokens."""
         return Example(self.teacher_prompt_ids[skipped:], self.answers)
 
+    def single_answers(self) -> list["Example"]:
+        """One example for each answer, with the same prompt."""
+        return [
+            self._replace(answers=(answer,), top_logprobs=self.top_logprobs[index : index + 1])
+            for index, answer in enumerate(self.answers)
+        ]
+
 
 class Batch(NamedTuple):
     """Padded rows, and the positions whose logits predict the target tokens."""

@@ -14,6 +14,7 @@ import torch
 from config.training import CrossEntropy, Objective, OnPolicy
 from engine.hf_generation import GenerationSettings, generate_answers, token_batches
 from engine.models import TorchModel
+from student.attention_support import supports_prefix_cache, supports_shared_prompt
 from student.collator import Batch, Example, TokenIds, collate
 from student.forward import base_only, base_states, causal_model, student_states
 from student.head import Head
@@ -26,7 +27,7 @@ from student.losses import (
     summed_loss,
     tempered_logprobs,
 )
-from student.prefix_cache import PrefixCache, compute_prefix, supports_prefix_cache
+from student.prefix_cache import PrefixCache, compute_prefix
 
 
 class ForwardPass(NamedTuple):
@@ -69,8 +70,7 @@ class Distiller:
     def passes(self, examples: Sequence[Example]) -> Iterator[ForwardPass]:
         """The forward passes over `examples`, one at a time."""
         device = causal_model(self.model).device
-        for indices in self._pass_indices(examples):
-            rows = [examples[index] for index in indices]
+        for rows in self._pass_rows(examples):
             teacher = None
             if self.objective.needs_teacher_pass:
                 teacher = self._teacher_states(rows, device)
@@ -79,11 +79,16 @@ class Distiller:
 
     def count_passes(self, examples: Sequence[Example]) -> int:
         """The number of forward passes that `losses` makes."""
-        return sum(1 for _ in self._pass_indices(examples))
+        return sum(1 for _ in self._pass_rows(examples))
 
-    def _pass_indices(self, examples: Sequence[Example]) -> Iterator[list[int]]:
-        lengths = [self._pass_length(example) for example in examples]
-        return token_batches(lengths, self.tokens_per_pass)
+    def _pass_rows(self, examples: Sequence[Example]) -> Iterator[list[Example]]:
+        """The rows of each pass. Where answers cannot share a prompt, each is a row of its own."""
+        rows = list(examples)
+        if not supports_shared_prompt(causal_model(self.model)):
+            rows = [row for example in examples for row in example.single_answers()]
+        lengths = [self._pass_length(row) for row in rows]
+        for indices in token_batches(lengths, self.tokens_per_pass):
+            yield [rows[index] for index in indices]
 
     def _pass_length(self, example: Example) -> int:
         """Positions of the longer of the two passes: the student's, and the teacher's if any."""
@@ -101,7 +106,7 @@ class Distiller:
 
     def _cached_prefix(self) -> PrefixCache | None:
         causal = causal_model(self.model)
-        possible = len(self.shared_prompt) and supports_prefix_cache(causal.config)
+        possible = len(self.shared_prompt) and supports_prefix_cache(causal)
         if self._prefix is None and possible:
             with base_only(self.model):
                 self._prefix = compute_prefix(causal, self.shared_prompt)

@@ -13,6 +13,7 @@ from peft import LoraConfig, PeftModel
 from peft.helpers import disable_input_dtype_casting
 
 from engine.models import TorchModel
+from student.attention_support import layer_types
 from student.collator import PADDING, Batch
 from student.distributed import is_sharded
 from student.prefix_cache import PrefixCache, attending_to
@@ -92,7 +93,7 @@ def _states(causal: Any, batch: Batch, virtual: VirtualPrefix, skipped: int = 0)
         inputs = {"inputs_embeds": torch.cat([virtual.embeddings.to(tokens.dtype), tokens], 1)}
     inputs |= {"past_key_values": virtual.cache, "use_cache": False}
     if batch.several_answers:
-        inputs |= {"attention_mask": _mask(batch, virtual)}
+        inputs |= {"attention_mask": _masks(causal.get_decoder(), batch, virtual)}
     if batch.several_answers or skipped:
         inputs |= {"position_ids": _positions(batch, virtual) + skipped}
     hidden = _decoder_states(causal, inputs)  # [B, T, D], or [B, P + T, D]
@@ -117,10 +118,25 @@ def _decoder_states(causal: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
     return states
 
 
-def _mask(batch: Batch, virtual: VirtualPrefix) -> torch.Tensor:
-    """[B, 1, queries, keys] bool: earlier positions of the prompt or of the same answer.
+def _masks(decoder: Any, batch: Batch, virtual: VirtualPrefix) -> Any:
+    """One mask for all layers, or one for each of their types, as transformers takes them."""
+    config = decoder.config
+    mask, distance = _mask(batch, virtual)
+    masks = {kind: mask for kind in sorted(layer_types(config))}
+    if "sliding_attention" in masks:  # a window counts tokens as each answer alone would
+        masks["sliding_attention"] = mask & (distance < config.sliding_window)[:, None]
+    if config._attn_implementation == "eager":  # which adds masks
+        lowest = torch.finfo(decoder.dtype).min
+        for kind, mask in masks.items():
+            masks[kind] = torch.zeros_like(mask, dtype=decoder.dtype).masked_fill(~mask, lowest)
+    return masks if len(masks) > 1 else masks.popitem()[1]
 
-    Rows with one answer need only the causal mask: padding is on the right, after every token.
+
+def _mask(batch: Batch, virtual: VirtualPrefix) -> tuple[torch.Tensor, torch.Tensor]:
+    """[B, 1, queries, keys] bool: earlier positions of the prompt or of the same answer; and the
+    distances of positions [B, queries, keys].
+
+    Rows with one answer need only the model's own mask: padding is on the right, after every token.
     """
     rows, _ = batch.segments.shape
     front = batch.segments.new_zeros(rows, virtual.length)
@@ -129,8 +145,11 @@ def _mask(batch: Batch, virtual: VirtualPrefix) -> torch.Tensor:
     visible = (keys[:, None] == queries[..., None]) | (keys[:, None] == 0)
     earlier = torch.ones(visible.shape[1:], dtype=torch.bool, device=visible.device)
     earlier = earlier.tril(keys.shape[1] - queries.shape[1])
+    front_positions = torch.arange(virtual.length, device=visible.device).expand(rows, -1)
+    positions = torch.cat([front_positions, batch.positions + virtual.length], 1)
+    distance = positions[:, -queries.shape[1] :, None] - positions[:, None]
     # a padded query attends to itself: softmax over no key would be NaN
-    return (visible & (earlier | (queries == PADDING)[..., None]))[:, None]
+    return (visible & (earlier | (queries == PADDING)[..., None]))[:, None], distance
 
 
 def _positions(batch: Batch, virtual: VirtualPrefix) -> torch.Tensor:

@@ -36,7 +36,7 @@ class Head:
         own = {id(w): w for module in modules.values() for w in module.parameters()}
         self.weights = tuple(own.values())
         self.leaves = tuple(_leaf(weight) for weight in self.weights)
-        self._decoder = _Hidden()
+        self._decoder = _Hidden(decoder)
         replaced: dict[int, Any] = dict(zip(own, self.leaves, strict=True))
         replaced[id(decoder)] = self._decoder
         self._causal = _copy(causal, replaced)
@@ -61,6 +61,13 @@ class _Hidden(torch.nn.Module):
     """Stands for a decoder: returns hidden states [1, n, D] whatever it is called with."""
 
     states: torch.Tensor
+
+    def __init__(self, decoder: torch.nn.Module) -> None:
+        super().__init__()
+        self._decoder = (decoder,)  # no submodule
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder[0], name)  # scales of the logits may stand there
 
     def forward(self, *arguments: Any, **keywords: Any) -> "_DecoderOutput":
         return _DecoderOutput((self.states,))

@@ -4,7 +4,7 @@ The teacher's view of every row starts with the same tokens. The model that read
 with the adapter disabled, which never changes, so their keys and values are kept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, DynamicCache
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from student.collator import TokenIds
 
@@ -32,14 +33,22 @@ def attending_to(causal: Any, prefix: PrefixCache | None) -> Iterator[None]:
 
     The batch's position ids must start after it. The batch's mask covers its own tokens only.
     """
-    default = causal.config._attn_implementation
-    if prefix is not None:
-        AttentionInterface.register(_ATTENTION, partial(_attention, prefix))
-        causal.config._attn_implementation = _ATTENTION
+    with _attending_by(causal, prefix and partial(_attention, prefix)):
+        yield
+
+
+@contextmanager
+def _attending_by(causal: Any, attention: Callable[..., Any] | None) -> Iterator[None]:
+    """Every layer attends by a function in place of transformers' own; None: by its own."""
+    config = causal.get_decoder().config
+    default = config._attn_implementation
+    if attention is not None:
+        AttentionInterface.register(_ATTENTION, attention)
+        config._attn_implementation = _ATTENTION
     try:
         yield
     finally:
-        causal.config._attn_implementation = default
+        config._attn_implementation = default
 
 
 def _attention(
@@ -55,7 +64,8 @@ def _attention(
 
     `key` and `value` have as many heads as the prefix; several query heads share each.
     """
-    attend = attend_merged if query.device.type == "cpu" else attend_concatenated
+    merged = query.device.type == "cpu" and query.shape[-1] == value.shape[-1]
+    attend = attend_merged if merged else attend_concatenated
     layer, scale = prefix.layers[module.layer_idx], options["scaling"]
     return attend(query, key, value, layer, attention_mask, scale).transpose(1, 2), None
 
@@ -72,7 +82,8 @@ def attend_merged(
 
     All rows share one copy of the prefix KV cache; their queries are folded into one batch row, so
     the prefix is neither expanded nor masked. The log-sum-exps weigh the two parts (FlashAttention,
-    Dao et al., arXiv 2205.14135, section 3.1). For CPU, whose kernel returns them.
+    Dao et al., arXiv 2205.14135, section 3.1). For CPU, whose kernel returns them; it takes only
+    values as wide as keys.
     """
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     rows, heads, width, _ = query.shape
@@ -124,18 +135,22 @@ def common_prefix(prompts: Sequence[TokenIds]) -> TokenIds:
     return prefix
 
 
-def supports_prefix_cache(config: Any) -> bool:
-    """Whether every layer of a model attends to all earlier positions."""
-    layer_types = getattr(config, "layer_types", None) or []
-    sliding = getattr(config, "sliding_window", None) and not layer_types
-    return not sliding and all(kind == "full_attention" for kind in layer_types)
-
-
 @torch.no_grad()
 def compute_prefix(causal: Any, ids: TokenIds) -> PrefixCache:
-    """The keys and values of `ids`. The model must be in the teacher's state: see `base_only`."""
+    """The keys and values of `ids`. The model must be in the teacher's state: see `base_only`.
+
+    They are taken where a layer attends to them: a model's own cache may keep them compressed.
+    """
+    layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def attention(
+        module: Any, query: Any, key: torch.Tensor, value: torch.Tensor, *rest: Any, **options: Any
+    ) -> Any:
+        layers[module.layer_idx] = key, value
+        return sdpa_attention_forward(module, query, key, value, *rest, **options)
+
     device = causal.get_input_embeddings().weight.device
-    cache = DynamicCache(config=causal.config)
     input_ids = torch.from_numpy(ids).to(device, torch.long)[None]  # [1, P]
-    causal.get_decoder()(input_ids=input_ids, past_key_values=cache, use_cache=True)
-    return PrefixCache(len(ids), tuple((layer.keys, layer.values) for layer in cache.layers))
+    with _attending_by(causal, attention):
+        causal.get_decoder()(input_ids=input_ids, use_cache=False)
+    return PrefixCache(len(ids), tuple(layers[index] for index in sorted(layers)))

@@ -60,11 +60,11 @@ def test_full_fine_tuning_has_the_models_own_gradients(new_model: Any) -> None:
     assert expected[0].abs().max() > 1e-3, "of the head's weight"
 
 
-class Casts(TorchDispatchMode):
+class Casts(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the copies in another type of tensors of one shape."""
 
     def __init__(self, shape: torch.Size) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.shape = shape
         self.count = 0
 
