@@ -1,13 +1,13 @@
 """The preflight: whether everything that a run computes with the base is what the base computes.
 
 Every command that asks a model or trains runs it before its first request or step. The chat
-template is checked when the `RequestBuilder` is made. Then the base is loaded once: it must be a
-whole causal model, read as many tokens as the settings say, and answer both views of a question. A
-base that passes is recorded in the run's folder and not loaded again until something changes.
+template is checked when the `RequestBuilder` is made. Then the base is loaded: it must be a whole
+causal model, read as many tokens as the settings say, answer both views of a question, and give the
+students' training passes its own log-probabilities. A base that passes is recorded in the run's
+folder and not loaded again until something changes.
 """
 
 import gc
-import math
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -16,22 +16,15 @@ import torch
 
 from config.errors import ConfigError, SetupError, UnpromptedError
 from config.schema import Config
+from config.training import StudentSettings
 from data.atomic_write import write_text
 from data.fingerprint import Fingerprint
 from data.jsonl import read_record
 from data.records import Record, digest
 from data.rows import Row
 from data.run_paths import RunPaths
-from engine.hf_generation import (
-    GeneratedAnswer,
-    GenerationSettings,
-    answer_logprobs,
-    generate_answers,
-)
-from engine.models import TorchModel
-from engine.precision import precision
+from engine.precision import has_gpu, precision
 from engine.request_builder import RequestBuilder
-from prompts.reasoning import cut_reasoning
 from student.base_checks import (
     check_causal,
     check_config,
@@ -39,13 +32,11 @@ from student.base_checks import (
     context_length,
     load_checked_base,
 )
+from student.exactness import TOLERANCE, check_exact
+from student.generation_check import check_generation
+from student.model import load_student
 
-QUESTION = Row(id="preflight", question="What is 2 + 2?")
-_TOKENS = 8  # of an answer to it
-# Mean distance in nats of a token's logprob between generation in a padded batch with a cache and a
-# plain pass. Rounding to 8-bit mantissas in another order makes 0.1 of it.
-_TOLERANCE = {"float32": 1e-3}
-_ROUNDED_TOLERANCE = 0.3
+_QUESTION = Row(id="preflight", question="What is 2 + 2?")
 
 
 class PreflightResult(Record):
@@ -61,9 +52,9 @@ def preflight(config: Config) -> tuple[str, ...]:
     A base that passed with the same settings and packages is not checked again. Of several training
     processes only the first one checks. Raises ConfigError, DataError or SetupError, in one line.
     """
-    builder = RequestBuilder(config)
     if int(os.environ.get("RANK", "0")) > 0:  # set by torchrun, before the processes are a group
         return ()
+    builder = RequestBuilder(config)
     fingerprint = _fingerprint(builder)
     path = RunPaths.of(config).preflight / f"{digest(fingerprint)[:12]}.json"
     if path.exists():
@@ -82,27 +73,27 @@ def check_base(builder: RequestBuilder) -> tuple[str, ...]:
     Raises ConfigError, DataError or SetupError, in one line, where a run could not be exact.
     """
     try:
-        return (*_check_model(builder), *_template_findings(builder))
+        return (
+            *_check_model(builder),
+            _check_students(builder),
+            *_template_findings(builder),
+        )
     except UnpromptedError:
         raise
     except Exception as error:  # of transformers or peft, for an architecture they do not support
         line = (str(error).strip().splitlines() or [""])[0][:200]
         raise SetupError(
             f"model.name = {builder.config.model.name}: its code fails in the preflight "
-            f"({type(error).__name__}: {line}); use another model"
+            f"({type(error).__name__}: {line}); use another model: docs/models.md lists those that "
+            "work"
         ) from error
     finally:
-        gc.collect()
-        torch.cuda.empty_cache()  # for the engine that is started next; no effect without CUDA
+        _free_memory()
 
 
 def _fingerprint(builder: RequestBuilder) -> Fingerprint:
     """Everything that a check's outcome depends on."""
     config = builder.config
-    students = {
-        digest([student.method.model_dump(), student.objective.model_dump()])
-        for student in config.students
-    }
     return {
         "model": builder.identity,
         "precision": precision(),
@@ -110,77 +101,63 @@ def _fingerprint(builder: RequestBuilder) -> Fingerprint:
         "budget": builder.budget,
         "chat template": builder.renderer.template.sha256,
         "prompt": builder.prompt.sha256,
-        "students": sorted(students),
+        "students": sorted(_distinct_students(config)),
         **{package: version(package) for package in ("torch", "transformers", "peft")},
     }
 
 
 def _check_model(builder: RequestBuilder) -> tuple[str, ...]:
-    prompts = [builder.renderer.view_ids(QUESTION, prompted) for prompted in (True, False)]
+    template, settings = builder.renderer.template, builder.config.model
+    prompts = [builder.renderer.view_ids(_QUESTION, prompted) for prompted in (True, False)]
     _check_room(builder, prompts)
-    settings = builder.config.model
     config = check_config(builder.model, settings.max_length)
     model = load_checked_base(builder.model)
-    check_vocabulary(
-        model, builder.renderer.tokenizer, (*prompts[0], builder.renderer.template.end_of_turn)
-    )
+    check_vocabulary(model, template.tokenizer, (*prompts[0], template.end_of_turn))
     check_causal(model, prompts[1])
-    end = builder.renderer.template.end_of_turn
-    settings_of_answers = GenerationSettings((end,), _TOKENS, logprobs=True)
-    for answer in generate_answers(model, prompts, settings_of_answers):
-        _check_answer(builder, answer)
-        _check_generation(model, prompts[answer.prompt], answer)
+    check_generation(model, template, prompts)
     own_stops = model.generation_config.eos_token_id
-    stops_itself = end in (own_stops if isinstance(own_stops, list) else [own_stops])
+    stops_itself = template.end_of_turn in (
+        own_stops if isinstance(own_stops, list) else [own_stops]
+    )
+    end = template.tokenizer.convert_ids_to_tokens(template.end_of_turn)
     return (
         f"{settings.name} ({type(model).__name__}, {precision()})",
         f"context {context_length(config) or 'without limit'}",
-        f"end of turn {_token(builder, end)}"
+        f"end of turn {end}"
         + ("" if stops_itself else ", which generation_config.json does not name: tell a server"),
     )
 
 
 def _check_room(builder: RequestBuilder, prompts: Sequence[tuple[int, ...]]) -> None:
     """Raises ConfigError where not even a short question without passages fits the budget."""
-    longest, settings = max(map(len, prompts)), builder.config
+    longest, length = max(map(len, prompts)), builder.config.model.max_length
+    answer = length - builder.budget
     if longest > builder.budget:
-        answer = settings.model.max_length - builder.budget
         raise ConfigError(
-            f"model.max_length = {settings.model.max_length}: the system prompt with its worked "
-            f"examples and a short question takes {longest} tokens and an answer up to {answer}; "
-            f"set it to {longest + answer} at least, or shorten them"
+            f"model.max_length = {length}: the system prompt with its worked examples and a short "
+            f"question takes {longest} tokens, and an answer up to {answer}; set it to "
+            f"{longest + answer} at least, or shorten them"
         )
 
 
-def _check_answer(builder: RequestBuilder, answer: GeneratedAnswer) -> None:
-    """Raises ConfigError for numbers that are none, and for an answer that opens with reasoning."""
-    name = builder.config.model.name
-    if not all(map(math.isfinite, answer.logprobs or ())):
-        raise ConfigError(
-            f"model.name = {name}: its log-probabilities are not finite in {precision()}; use "
-            "another number type or model"
-        )
-    text = builder.renderer.tokenizer.decode(answer.token_ids, skip_special_tokens=False)
-    reasoning = cut_reasoning(text)
-    if reasoning.was_cut or not reasoning.separable:
-        raise ConfigError(
-            f"model.name = {name}: it opens its answer with reasoning ({text[:40]!r}), although "
-            "its template's thinking is off; use a model that answers without, such as the "
-            "instruct version"
-        )
+def _check_students(builder: RequestBuilder) -> str:
+    """Raises ConfigError where a student's passes are not what its model computes."""
+    for student in _distinct_students(builder.config).values():
+        _free_memory()
+        model = load_student(builder.model, student.method, 0, builder.renderer.system_ids)
+        check_exact(model.to("cuda" if has_gpu() else "cpu"), student)
+        del model
+    names = ", ".join(student.name for student in builder.config.students)
+    return f"training passes of {names} exact to {TOLERANCE:g} nats"
 
 
-def _check_generation(model: TorchModel, prompt: tuple[int, ...], answer: GeneratedAnswer) -> None:
-    """Raises ConfigError where padding or the cache changes what the model computes."""
-    plain = answer_logprobs(model, prompt, answer.token_ids)
-    gaps = [abs(a - b) for a, b in zip(plain, answer.logprobs or (), strict=True)]
-    distance = sum(gaps) / len(gaps)
-    if distance > _TOLERANCE.get(precision(), _ROUNDED_TOLERANCE):
-        raise ConfigError(
-            f"model.name = {model.name_or_path}: {type(model).__name__} answers otherwise in a "
-            f"padded batch than alone ({distance:.2g} nats a token), so evaluation would be wrong; "
-            "use another model"
-        )
+def _distinct_students(config: Config) -> dict[str, StudentSettings]:
+    """The first student of each kind of pass: its size and optimisation change no computation."""
+    students: dict[str, StudentSettings] = {}
+    for student in config.students:
+        method = student.method.model_dump(mode="json", exclude={"rank", "alpha", "dropout"})
+        students.setdefault(digest([method, student.needs_adapter_off]), student)
+    return students
 
 
 def _template_findings(builder: RequestBuilder) -> tuple[str, ...]:
@@ -188,5 +165,7 @@ def _template_findings(builder: RequestBuilder) -> tuple[str, ...]:
     return (f"frame without a system prompt {template.unprompted_frame!r}",)
 
 
-def _token(builder: RequestBuilder, token_id: int) -> str:
-    return str(builder.renderer.tokenizer.convert_ids_to_tokens(token_id))
+def _free_memory() -> None:
+    """For what is loaded next; a model can hold itself in a circle."""
+    gc.collect()
+    torch.cuda.empty_cache()  # no effect without CUDA

@@ -103,3 +103,14 @@ def test_what_is_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (line,) = capsys.readouterr().out.splitlines()
     for part in ("preflight: ", "LlamaForCausalLM", "context 2048", "end of turn <|im_end|>"):
         assert part in line
+
+
+def test_a_method_that_cannot_be_attached_costs_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = experiment(tmp_path, tiny_model(tmp_path / "base"))
+    with serving(lambda body: Sent("Hello.")) as server:
+        override = "students.0.method={kind: lora, targets: [c_attn]}"
+        assert run_teacher(monkeypatch, config, server.url, override) == 2
+        assert server.bodies == []
+    assert "error: method lora: 'c_attn' names no linear layer" in capsys.readouterr().err

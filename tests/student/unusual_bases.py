@@ -67,8 +67,9 @@ def encoder(folder: Path) -> str:
     """BERT: transformers loads it as a causal model, but it reads later words."""
     torch.manual_seed(0)
     shape = {**_SHAPE, "num_attention_heads": 4, "max_position_embeddings": 4096}
-    shape["initializer_range"] = 0.2  # as in trained weights, words matter to each other
-    return save(folder, BertForMaskedLM(BertConfig(**shape, vocab_size=WORDS)))
+    # as in trained weights, words matter to each other
+    config = BertConfig(**shape, vocab_size=WORDS, initializer_range=0.2)
+    return save(folder, BertForMaskedLM(config))
 
 
 def t5(folder: Path) -> str:
