@@ -30,7 +30,7 @@ class CampusLogs(Settings):
 
 
 class TableLogs(Settings):
-    """A JSON, CSV or Parquet file, by its suffix, with a field map; docs/logs.md lists the forms."""
+    """A JSON, CSV or Parquet file, by its suffix, with a field map; see docs/logs.md."""
 
     kind: Literal["table"] = "table"
     path: str

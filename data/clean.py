@@ -19,7 +19,7 @@ FOLLOW_UP = "follow_up"  # key of the second turn's answer in the counts
 
 _LINK = re.compile(r"(?:(?:https?://|www\.)\S+|\S+@\S+\.\w+)$")
 _MARKUP = "*_~` \t\r\n"  # may follow the last sentence of an answer
-_ENDS = frozenset(".!?…。！？)]}>»\"'”’›")
+_ENDS = frozenset(".!?…。！？｡।॥؟۔։።។။)]}>»\"'”’›」』）】》")
 
 
 class Duplicate(Record):

@@ -12,11 +12,12 @@ from typing import Literal, NamedTuple
 
 from data.records import Record
 from data.rows import PRODUCTION, Context, Row, Turn, normalise_question, question_key
+from data.words import is_character
 
 Unusable = Literal[
     "no_question",  # only an answer or passages were logged
     "other_question",  # the logged text begins with another first question than the row's
-    "no_words",  # not one word of two letters
+    "no_words",  # not one word of two letters, or character of a script without spaces
     "no_first_answer",  # the first answer was a stub or empty
     "first_held_out",  # the first question occurs in val or hidden
     "held_out",  # the second question occurs in val or hidden
@@ -105,6 +106,6 @@ def _unusable_reason(row: Row, joined: bool) -> Unusable | None:
     if joined and not question.startswith(row.question):
         return "other_question"
     words = normalise_question(question.removeprefix(row.question if joined else "")).split()
-    if not any(len(word) > 1 for word in words):
+    if not any(len(word) > 1 or is_character(word) for word in words):
         return "no_words"
     return None if PRODUCTION in row.answers else "no_first_answer"

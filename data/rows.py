@@ -1,10 +1,10 @@
 """Rows: a logged question with everything that the logs say about it, and its normalised form."""
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
 from data.records import Record
+from data.words import fold_letters, split_words
 
 PRODUCTION = "production"  # the logged system that users talked to; people compared its rivals only
 
@@ -48,13 +48,9 @@ class Row(Record):
     synthetic: str | None = None  # kind of probe; None: logged
 
 
-_NOT_WORD = re.compile(r"[\W_]+")
-
-
 def normalise_question(question: str) -> str:
-    """The question without case, ё, punctuation and extra spaces; equal: the same question."""
-    folded = unicodedata.normalize("NFKC", question).casefold().replace("ё", "е")
-    return _NOT_WORD.sub(" ", folded).strip()
+    """The question's words, folded, with one space between them; equal: the same question."""
+    return " ".join(split_words(fold_letters(unicodedata.normalize("NFKC", question))))
 
 
 def question_key(row: Row) -> str:

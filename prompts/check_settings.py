@@ -55,7 +55,7 @@ class Length(Settings):
 
     type: Literal["length"]
     max_sentences: int | None = None
-    max_words: int | None = None
+    max_words: int | None = None  # a character of Chinese, Japanese or Thai counts as one
 
     @model_validator(mode="after")
     def _bounded(self) -> "Length":
@@ -96,7 +96,7 @@ class NoLeak(Settings):
     """
 
     type: Literal["no_leak"]
-    words: int = 12
+    words: int = 12  # or characters of a script without spaces
 
 
 class LlmCheckExample(Settings):

@@ -180,9 +180,18 @@ def stored_rules(path: Path) -> RuleFile:
         raise DataError(f"{path}: {line}; run `python -m judge CONFIG score` again") from None
 
 
+# Marks before a space; and those of Chinese and Japanese, which no space follows.
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?…।॥؟۔։።។။])[\"»”')\]]*\s+|(?<=[。！？｡])(?![。！？｡])[\"»”’'」』）】)\]]*\s*|\n+"
+)
+
+
 def sentences(text: str) -> list[str]:
-    """The sentences of a text in any script; a line break ends one too."""
-    parts = re.split(r"(?<=[.!?…])[\"»”')\]]*\s+|\n+", text)
+    """The sentences of a text in any script; a line break ends one too.
+
+    Thai and Lao write no mark at the end of a sentence: there only a line break ends one.
+    """
+    parts = _SENTENCE_END.split(text)
     return [part.strip() for part in parts if part.strip()]
 
 

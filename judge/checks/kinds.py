@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from data.rows import Row
+from data.words import is_character, split_hyphenated, split_terms
 from judge.checks.text import (
     canonical_url,
     fold,
@@ -112,15 +114,19 @@ def _sourced(check: Sourced, row: Row, answer: str, context: CheckContext) -> Ch
 
 
 _STEM = 5  # words with the same first letters count as forms of one word
-_MIN_LETTERS = 4  # shorter words are not compared
+_MIN_LETTERS = 4  # shorter words are compared only where the answer has no other
 
 
 def _grounded(check: Grounded, row: Row, answer: str, context: CheckContext) -> CheckResult:
-    stems = {word[:_STEM] for text in _source_texts(check, row) for word in words(text)}
+    sources = [fold(text) for text in _source_texts(check, row)]
+    terms = chain.from_iterable((*split_hyphenated(text), *split_terms(text)) for text in sources)
+    stems = {term[:_STEM] for term in terms}
     text = fold(answer)
     for phrase in context.phrases:
         text = text.replace(fold(phrase), " ")
-    compared = [word for word in words(text) if len(word) >= _MIN_LETTERS or word.isdigit()]
+    all_terms = split_terms(text)
+    longer = [t for t in all_terms if len(t) >= _MIN_LETTERS or t.isdigit() or is_character(t)]
+    compared = longer or all_terms
     if not compared:
         return CheckResult(False, "has no words beside the fixed phrases")
     unknown = [word for word in compared if word[:_STEM] not in stems]

@@ -9,12 +9,12 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from data.words import fold_letters, split_hyphenated
 from prompts.rules import Language
 
 _QUOTES = dict.fromkeys(map(ord, "«»„“”‟‘’‚‛‹›'`´″′"), '"')
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹘﹣－"), "-")
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
-_FOLDED = {**_QUOTES, **_DASHES, **_INVISIBLE, ord("ё"): "е"}
+_FOLDED = {**_QUOTES, **_DASHES}
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _HOST_ENDS = "ru|рф|su|com|org|net|edu|gov|io|info|me|dev|app|ai|uk|de|eu|kz|by|ua|test|example"
@@ -25,7 +25,6 @@ _URL = re.compile(
 )
 _ESCAPED = re.compile(r"\\([_*()~-])")  # Markdown's, as models write it inside links
 _LIST_MARKER = re.compile(r"^[ \t]*(?:[-*#>_]+[ \t]*)?\d{1,3}[.)](?=\s|[*_])", re.MULTILINE)
-_WORD = re.compile(r"\w+(?:-\w+)*")
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
 _LATIN = re.compile(r"[A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]")
 
@@ -37,17 +36,18 @@ _THOUSANDS = re.compile(
     r"(?<![\d.,:])[1-9]\d{0,2}(?:([ \u00a0\u2009\u202f'’,.])\d{3})(?:\1\d{3})*(?!\d)"
 )
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_FOREIGN_DIGIT = re.compile(r"(?![0-9])[\d٫٬]")  # and the Arabic marks of fractions and thousands
 
 
 def fold(text: str) -> str:
-    """The text in lower case, with one kind of quotes, dashes and spaces, and е for ё."""
-    folded = unicodedata.normalize("NFC", text).casefold().translate(_FOLDED)
+    """The text as `data.words.fold_letters`, with one kind of quotes, dashes and spaces."""
+    folded = fold_letters(unicodedata.normalize("NFC", text)).translate(_FOLDED)
     return " ".join(folded.split())
 
 
 def words(text: str) -> list[str]:
-    """The folded words; a hyphenated word is one word."""
-    return _WORD.findall(fold(text))
+    """The folded words; a hyphenated word is one, and so is a character of Chinese or Thai."""
+    return split_hyphenated(fold(text))
 
 
 def urls(text: str) -> list[str]:
@@ -88,7 +88,9 @@ def numbers(text: str) -> set[str]:
     """The numbers in one spelling: 10 000 = 10,000, 3,5 = 3.5, 18:00 = 18.00 = 18, 09 = 9.
 
     Whole tokens: 2010 does not contain 10. Dates are split into parts, telephone numbers are not.
+    Digits of every script count: ١٢ = १२ = 12.
     """
+    text = _FOREIGN_DIGIT.sub(_ascii_digit, text)
     tokens: set[str] = set()
 
     def take(match: re.Match[str]) -> str:
@@ -100,6 +102,10 @@ def numbers(text: str) -> set[str]:
     for match in _NUMBER.finditer(rest):
         tokens.update(_canonical_numbers(match.group()))
     return tokens
+
+
+def _ascii_digit(match: re.Match[str]) -> str:
+    return {"٫": ".", "٬": ","}.get(match[0]) or str(unicodedata.digit(match[0]))
 
 
 def _canonical_numbers(token: str) -> Iterator[str]:

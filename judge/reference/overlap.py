@@ -11,7 +11,8 @@ from statistics import fmean
 
 from data.answers import Answer
 from data.rows import Row
-from judge.checks.text import words
+from data.words import is_character, split_terms
+from judge.checks.text import fold
 from judge.records import ContextScore, Mean
 
 MIN_LETTERS = 4  # a shorter word is a content word only if it holds a digit
@@ -21,8 +22,16 @@ RELEVANT = 0.2
 
 
 def content_words(text: str) -> set[str]:
-    """The distinct folded words of MIN_LETTERS letters or more, or with a digit."""
-    return {word for word in words(text) if len(word) >= MIN_LETTERS or any(map(str.isdigit, word))}
+    """The distinct folded words of MIN_LETTERS letters or more, or with a digit.
+
+    In scripts without spaces: pairs of neighbouring characters.
+    """
+    terms = split_terms(fold(text))
+    return {
+        term
+        for term in terms
+        if len(term) >= MIN_LETTERS or any(map(str.isdigit, term)) or is_character(term)
+    }
 
 
 def context_score(

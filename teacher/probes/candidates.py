@@ -13,6 +13,7 @@ from config.errors import ConfigError
 from config.generation import ProbeSettings
 from config.schema import Config
 from data.rows import Row, normalise_question
+from data.words import is_character
 from judge.checks.text import language_of
 from prompts.probe_bank import SLOT, ProbeBank, load_probe_bank
 from prompts.prompt_file import Prompt
@@ -133,7 +134,8 @@ class _CandidateBuilder:
 
 
 def _stems(text: str) -> set[str]:
-    return {word[:_STEM] for word in normalise_question(text).split() if len(word) > 3}
+    words = normalise_question(text).split()
+    return {word[:_STEM] for word in words if len(word) > 3 or is_character(word)}
 
 
 def _passage_stems(row: Row) -> set[str]:

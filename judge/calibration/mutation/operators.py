@@ -5,6 +5,7 @@ as words are included although a check in code may miss them.
 """
 
 import re
+import unicodedata
 
 from judge.calibration.mutation.case import (
     MutationCase,
@@ -53,7 +54,7 @@ def _transliterated(demand: ScriptShare, case: MutationCase) -> str:
 def _replace_phrase(demand: Phrase, case: MutationCase, replacement: str) -> str:
     """Replaces the phrase whatever its quotes, dashes, spaces and ё."""
     parts = [re.escape(word).replace("е", "[её]") for word in words(demand.text)]
-    pattern = r"[\"«]?" + r"\W+".join(parts) + r"[.?!:]*"
+    pattern = r"[\"«]?" + r"\W*".join(parts) + r"[.?!:]*"
     return re.sub(pattern, lambda _: replacement, case.answer, flags=re.IGNORECASE).strip()
 
 
@@ -91,9 +92,13 @@ def _pattern_removed(demand: Pattern, case: MutationCase) -> str:
 # -- length and repetition ---------------------------------------------------------------------
 def _filler(case: MutationCase, count: int) -> str:
     """A sentence of `count` words of the row."""
-    row_words = [word for word in words(case.sources) if word.isalpha() and len(word) > 3]
+    row_words = [word for word in words(case.sources) if _is_letters(word) and len(word) > 3]
     pool = row_words or ["слово" if is_russian(case.answer) else "word"]
     return " ".join(pool[place % len(pool)] for place in range(count)).capitalize() + "."
+
+
+def _is_letters(word: str) -> bool:
+    return all(unicodedata.category(character)[0] in "LM" for character in word)
 
 
 def _words_over(demand: Length, case: MutationCase) -> str | None:
