@@ -7,11 +7,16 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from config.backends import Backend, RemoteBackend, VllmBackend
 from config.settings import Settings
 
+# auto: bfloat16 where the hardware multiplies it, else float16 on a GPU and float32 on a CPU
+Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+
 
 class ModelSettings(Settings):
     """The base model, shared by teacher and students."""
 
     name: str  # "embedded", a folder, or a model hub id
+    revision: str | None = None  # commit, tag or branch of a hub id; None: its main branch
+    dtype: Dtype = "auto"  # of weights and matrix products; what is trained is stored in float32
     max_length: PositiveInt = 2048  # tokens, prompt and answer together
     template_kwargs: dict[str, bool | str] = {}  # chat template arguments, e.g. enable_thinking
 
@@ -30,6 +35,7 @@ class TeacherSettings(Settings):
     """Sampling candidates from the prompted model, and selecting among them."""
 
     model: str | None = None  # a local model with the base's tokenizer; None: the base
+    revision: str | None = None  # of teacher.model on the hub, as model.revision
     engine: Backend = VllmBackend()
     candidates: PositiveInt = 4  # most per row; sampling stops once `max_selected` are flawless
     sampling: SamplingSettings = SamplingSettings(temperature=0.8)
@@ -44,6 +50,11 @@ class TeacherSettings(Settings):
 
     @model_validator(mode="after")
     def _suits_the_engine(self) -> "TeacherSettings":
+        if self.revision is not None and self.model is None:
+            raise ValueError(
+                f"teacher.revision {self.revision}: teacher.model is null, so the teacher is the "
+                "base; set model.revision"
+            )
         if self.model is not None and isinstance(self.engine, RemoteBackend):
             raise ValueError(
                 f"model {self.model} is a local model, but engine {self.engine.kind} uses "

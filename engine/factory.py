@@ -4,10 +4,11 @@ from functools import partial
 from pathlib import Path
 
 from config.backends import BatchBackend, OpenAiBackend, RayBackend
+from config.generation import ModelSettings
 from config.schema import Config
 from data.run_paths import RunPaths
 from engine.base import Engine
-from engine.models import check_same_tokens, load_tokenizer, model_identity, resolve_model
+from engine.models import check_same_tokens, load_tokenizer, model_identity, resolve_base
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_messages import ChatCodec
 from prompts.prompt_file import read_prompt
@@ -26,33 +27,36 @@ def teacher_engine(config: Config, root: Path = Path()) -> Engine:
         return OpenAiEngine(backend, teacher_codec(config, root), max_length)
     if isinstance(backend, BatchBackend):
         return BatchEngine(batch_folder(config), teacher_codec(config, root), max_length)
-    name = teacher_model(config)
+    model = teacher_model(config)
     if isinstance(backend, RayBackend):
         from engine.ray_engine import RayEngine
 
-        identity = model_identity(resolve_model(name))
-        return RayEngine(backend, partial(_vllm_engine, name, max_length), identity, max_length)
-    return _vllm_engine(name, max_length)
+        identity = model_identity(resolve_base(model), model.dtype)
+        return RayEngine(backend, partial(_vllm_engine, model), identity, max_length)
+    return _vllm_engine(model)
 
 
 def base_engine(config: Config, teacher: Engine) -> Engine | None:
     """The engine of the student's base; None if the teacher is the same model."""
-    base = config.model.name
-    if teacher.identity == model_identity(resolve_model(base)):
+    base = config.model
+    if teacher.identity == model_identity(resolve_base(base), base.dtype):
         return None
-    return _vllm_engine(base, config.model.max_length)
+    return _vllm_engine(base)
 
 
-def teacher_model(config: Config) -> str:
-    """The name of a locally loaded teacher.
+def teacher_model(config: Config) -> ModelSettings:
+    """The settings of a locally loaded teacher: the base's with its own name and revision.
 
     Raises ConfigError when its tokenizer differs from the base's.
     """
-    base, name = config.model.name, config.teacher.model
-    if name is None or name == base:
+    base, teacher = config.model, config.teacher
+    if teacher.model is None:
         return base
-    check_same_tokens(resolve_model(base), resolve_model(name), config.model.template_kwargs)
-    return name
+    names = {"name": teacher.model, "revision": teacher.revision}
+    model = base.model_copy(update=names)
+    if model != base:
+        check_same_tokens(resolve_base(base), resolve_base(model), base.template_kwargs)
+    return model
 
 
 def teacher_codec(config: Config, root: Path = Path()) -> ChatCodec:
@@ -61,7 +65,7 @@ def teacher_codec(config: Config, root: Path = Path()) -> ChatCodec:
     if not isinstance(backend, OpenAiBackend | BatchBackend):
         raise ValueError(f"engine {backend.kind} is not remote")
     template_kwargs = config.model.template_kwargs
-    tokenizer = load_tokenizer(resolve_model(config.model.name))
+    tokenizer = load_tokenizer(resolve_base(config.model))
     renderer = Renderer(tokenizer, read_prompt(config.prompt, root), template_kwargs)
     return ChatCodec(backend, renderer, template_kwargs)
 
@@ -75,7 +79,7 @@ def batch_folder(config: Config) -> BatchFolder:
     return BatchFolder(Path(backend.folder) if backend.folder else default, backend.shard_rows)
 
 
-def _vllm_engine(name: str, max_length: int) -> Engine:
+def _vllm_engine(model: ModelSettings) -> Engine:
     from engine.vllm_engine import VllmEngine  # heavy
 
-    return VllmEngine(name, max_length)
+    return VllmEngine(resolve_base(model), model.max_length, dtype=model.dtype)

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from config.errors import ConfigError
-from config.generation import SamplingSettings
+from config.generation import Dtype, SamplingSettings
 from engine.base import Adapter, Completion, Request
 from engine.models import (
     TorchModel,
@@ -19,15 +19,17 @@ from engine.models import (
     model_identity,
     resolve_model,
 )
+from engine.precision import precision
 
 
 class HfEngine:
     """One model in this process, with or without virtual tokens before the text."""
 
-    def __init__(self, name: str, max_length: int) -> None:
+    def __init__(self, name: str, max_length: int, dtype: Dtype = "auto") -> None:
         """`max_length` in tokens, without virtual tokens."""
         self._resolved = resolve_model(name)
-        self.identity = model_identity(self._resolved)
+        self._dtype = dtype
+        self.identity = model_identity(self._resolved, dtype)
         self.max_length = max_length
         self._base: TorchModel = None
 
@@ -92,7 +94,7 @@ class HfEngine:
 
         if self._base is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-            self._base = load_base(self._resolved).to(device)
+            self._base = load_base(self._resolved, dtype=precision(self._dtype)).to(device)
         if adapter is None:
             return self._base
         return PeftModel.from_pretrained(self._base, str(adapter.path))

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from config.generation import Dtype
 from engine.models import TorchModel, load_base, load_tokenizer
+from engine.precision import Precision, precision
 
 ADAPTER_CONFIG = "adapter_config.json"  # written by peft; a folder without it has a whole model
 
 
-def merged_weights(base: str, adapter: Path) -> Iterator[tuple[str, Any]]:
+def merged_weights(base: str, adapter: Path, dtype: Dtype = "auto") -> Iterator[tuple[str, Any]]:
     """Names and tensors of the merged model, as in a checkpoint."""
     if not (adapter / ADAPTER_CONFIG).exists():
         from safetensors.torch import load_file
@@ -18,25 +20,27 @@ def merged_weights(base: str, adapter: Path) -> Iterator[tuple[str, Any]]:
         for path in sorted(adapter.glob("*.safetensors")):
             yield from load_file(path).items()
         return
-    merged = _merge(base, adapter)
+    merged = _merge(base, adapter, precision(dtype))
     tied = {"lm_head.weight"} if merged.config.tie_word_embeddings else set()
     yield from ((name, tensor) for name, tensor in merged.state_dict().items() if name not in tied)
 
 
-def save_merged(base: str, adapter: Path, folder: Path) -> None:
-    """Writes the merged weights with config and tokenizer: a model that any server can load."""
+def save_merged(base: str, adapter: Path, folder: Path, dtype: Dtype = "auto") -> None:
+    """Writes the merged weights with config and tokenizer: a model that any server can load.
+
+    In bfloat16 on a CPU too, because models are served in it; in float16 for a GPU without it.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     if (adapter / ADAPTER_CONFIG).exists():
-        import torch
-
-        # bfloat16 on every machine, because models are served in it
-        _merge(base, adapter, dtype=torch.bfloat16).save_pretrained(folder)
+        served: Precision = "float16" if precision(dtype) == "float16" else "bfloat16"
+        _merge(base, adapter, served).save_pretrained(folder)
     else:
         shutil.copytree(adapter, folder)
     load_tokenizer(base).save_pretrained(folder)
 
 
-def _merge(base: str, adapter: Path, **options: Any) -> TorchModel:
+def _merge(base: str, adapter: Path, dtype: Precision) -> TorchModel:
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(load_base(base, **options), str(adapter)).merge_and_unload()
+    model = load_base(base, dtype=dtype)
+    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()

@@ -9,8 +9,10 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from config.errors import ConfigError, SetupError
+from config.generation import Dtype, ModelSettings
 from data.records import digest
 from engine.embedded import EMBEDDED, embedded_model
+from engine.hub_snapshot import hub_commit, hub_snapshot
 from engine.precision import precision
 from prompts.chat_template import Message
 
@@ -25,39 +27,53 @@ _CHAT: tuple[Message, ...] = (
 )
 
 
-def resolve_model(name: str) -> str:
-    """The folder or hub id that transformers and vLLM accept; converts the embedded model.
+def resolve_model(name: str, revision: str | None = None) -> str:
+    """The folder that transformers and vLLM load; converts the embedded model, and downloads a hub
+    id at its revision.
 
-    Raises SetupError when the folder does not exist or has no safetensors.
+    Raises SetupError when the folder does not exist or has no safetensors, or the model cannot be
+    downloaded; ConfigError when what is no hub id has a revision.
     """
-    if name == EMBEDDED:
-        return str(embedded_model())
     folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not list(folder.glob("*.safetensors")):
-            raise SetupError(
-                f"model.name = {name}: no *.safetensors there; "
-                "other weight files can run code when loaded and are refused"
+    if name == EMBEDDED or folder.is_dir():
+        if revision is not None:
+            raise ConfigError(
+                f"model.revision = {revision}: model.name = {name} is no hub id and has no "
+                "revisions; remove model.revision"
             )
-        return str(folder)
-    if folder.is_file():
+        folder = embedded_model() if name == EMBEDDED else folder
+    elif folder.is_file():
         raise SetupError(
             f"model.name = {name}: a file; name the folder that holds config.json, the tokenizer "
             "and *.safetensors (a GGUF file is for inference alone)"
         )
-    if name.startswith((".", "/", "~")):
+    elif name.startswith((".", "/", "~")):
         raise SetupError(f"model.name = {name}: no such folder; give a folder or a hub id")
-    return name
+    else:
+        folder = hub_snapshot(name, revision)
+    if not list(folder.glob("*.safetensors")):
+        raise SetupError(
+            f"model.name = {name}: no *.safetensors there; "
+            "other weight files can run code when loaded and are refused"
+        )
+    return str(folder)
+
+
+def resolve_base(model: ModelSettings) -> str:
+    """`resolve_model` of the settings."""
+    return resolve_model(model.name, model.revision)
 
 
 @cache
-def model_identity(resolved: str) -> str:
-    """Hash of a folder's weights and config, or of a hub id."""
-    folder = Path(resolved)
-    if not folder.is_dir():
-        return digest(["hub", resolved])
-    files = sorted([*folder.glob("*.safetensors"), *folder.glob("config.json")])
-    return digest([[file.name, file_sha256(file)] for file in files])
+def model_identity(resolved: str, dtype: Dtype = "auto") -> str:
+    """Hash of a folder's weights and config, or of hub id and commit; and of a chosen dtype."""
+    commit, folder = hub_commit(resolved), Path(resolved)
+    if commit:
+        identity = digest(["hub", *commit])
+    else:
+        files = sorted([*folder.glob("*.safetensors"), *folder.glob("config.json")])
+        identity = digest([[file.name, file_sha256(file)] for file in files])
+    return identity if dtype == "auto" else digest([identity, dtype])
 
 
 def file_sha256(path: Path) -> str:

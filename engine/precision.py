@@ -1,6 +1,11 @@
-"""The device of this machine, and the number type that is fastest on it."""
+"""The device of this machine, and the number type of weights and matrix products on it."""
 
 from typing import Literal
+
+from config.errors import SetupError
+from config.generation import Dtype
+
+Precision = Literal["bfloat16", "float16", "float32"]
 
 
 def has_gpu() -> bool:
@@ -11,16 +16,33 @@ def has_gpu() -> bool:
 
 
 def has_bfloat16() -> bool:
-    """Whether the hardware multiplies bfloat16. All supported GPUs do; many CPUs do not.
+    """Whether the hardware multiplies bfloat16. T4, V100 (capability < 8) and many CPUs do not.
 
-    Without it float32 is faster: 118 against 28 GFLOP/s on a server's AVX-512.
+    On a CPU without it float32 is faster: 118 against 28 GFLOP/s on a server's AVX-512.
     """
     import torch
 
+    if has_gpu():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities().items()
-    return has_gpu() or any(name.endswith("bf16") and value for name, value in capabilities)
+    return any(name.endswith("bf16") and value for name, value in capabilities)
 
 
-def precision() -> Literal["bfloat16", "float32"]:
-    """The dtype of weights and matrix products on this machine."""
-    return "bfloat16" if has_bfloat16() else "float32"
+def precision(dtype: Dtype = "auto") -> Precision:
+    """The dtype of weights and matrix products on this machine, for a `model.dtype`.
+
+    Raises SetupError where this machine does not multiply it.
+    """
+    if dtype == "auto":
+        without_bfloat16: Precision = "float16" if has_gpu() else "float32"
+        return "bfloat16" if has_bfloat16() else without_bfloat16
+    if dtype == "float16" and not has_gpu():
+        raise SetupError(
+            "model.dtype = float16: a CPU has no fast products in it; set model.dtype: auto"
+        )
+    if dtype == "bfloat16" and has_gpu() and not has_bfloat16():
+        raise SetupError(
+            "model.dtype = bfloat16: this GPU's compute capability is below 8, it multiplies "
+            "float16; set model.dtype: auto"
+        )
+    return dtype

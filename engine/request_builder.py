@@ -15,7 +15,7 @@ from data.records import digest, digest_list
 from data.rows import Row
 from engine.base import Adapter, Request, make_request, score_request
 from engine.batch_job import Task
-from engine.models import load_tokenizer, model_identity, resolve_model
+from engine.models import load_tokenizer, model_identity, resolve_base
 from prompts.chat_template import Message
 from prompts.prompt_file import load_prompt
 from prompts.renderer import FittedContexts, Renderer
@@ -56,8 +56,8 @@ class RequestBuilder:
         """
         self.config = config
         self.prompt, self.rules = load_prompt(config.prompt, root)
-        self.model = resolve_model(config.model.name)  # folder or hub id
-        self.identity = identity or model_identity(self.model)
+        self.model = resolve_base(config.model)  # its folder
+        self.identity = identity or model_identity(self.model, config.model.dtype)
         self.renderer = Renderer(
             load_tokenizer(self.model), self.prompt, config.model.template_kwargs
         )

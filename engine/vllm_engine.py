@@ -18,6 +18,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from config.errors import SetupError
+from config.generation import Dtype
 from data.top_logprobs import TopLogprobs
 from engine.base import Adapter, Completion, Request
 from engine.merge_adapter import merged_weights
@@ -34,10 +35,13 @@ class VllmEngine:
     cannot load the model.
     """
 
-    def __init__(self, name: str, max_length: int, max_lora_rank: int = 0) -> None:
+    def __init__(
+        self, name: str, max_length: int, max_lora_rank: int = 0, dtype: Dtype = "auto"
+    ) -> None:
         """`max_length` in tokens; `max_lora_rank` 0: adapters are merged."""
         self._resolved = resolve_model(name)
-        self.identity = model_identity(self._resolved)
+        self._dtype = dtype
+        self.identity = model_identity(self._resolved, dtype)
         self.max_length = max_length
         self._lora_rank = max_lora_rank if has_gpu() else 0
         self._merged: Adapter | None = None  # currently in the weights
@@ -89,7 +93,9 @@ class VllmEngine:
             return
         weights: dict[str, Any] = {"weights_path": self._resolved}
         if adapter is not None:
-            weights = {"weights_iterator": merged_weights(self._resolved, adapter.path)}
+            weights = {
+                "weights_iterator": merged_weights(self._resolved, adapter.path, self._dtype)
+            }
         llm = self._start_llm()
         llm.collective_rpc("reload_weights", kwargs=weights)
         if not has_gpu():
@@ -109,7 +115,9 @@ class VllmEngine:
 
     def _start_llm(self) -> Any:
         if self._llm is None:
-            self._llm = load_llm(self._resolved, self.max_length, self._lora_rank)
+            self._llm = load_llm(
+                self._resolved, self.max_length, self._lora_rank, dtype=self._dtype
+            )
         return self._llm
 
     def _add(self, engine: Any, request: Request, use_cache: bool = True) -> None:
@@ -127,7 +135,11 @@ class VllmEngine:
 
 
 def load_llm(
-    resolved: str, max_length: int, max_lora_rank: int = 0, prefix_caching: bool = True
+    resolved: str,
+    max_length: int,
+    max_lora_rank: int = 0,
+    prefix_caching: bool = True,
+    dtype: Dtype = "auto",
 ) -> Any:
     """vLLM's `LLM` with our settings. Raises SetupError when it is missing or cannot load."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # no child process
@@ -163,7 +175,7 @@ def load_llm(
             disable_log_stats=True,
             use_tqdm_on_load=False,  # keeps its bar out of the log
             trust_remote_code=False,
-            dtype=precision(),
+            dtype=precision(dtype),
             seed=0,
             **options,
         )

@@ -20,6 +20,7 @@ from config.schema import Config
 from data.atomic_write import write_text
 from data.run_paths import RunPaths
 from engine.factory import teacher_engine, teacher_model
+from engine.hub_snapshot import hub_commit
 from engine.precision import precision
 from engine.request_builder import RequestBuilder
 
@@ -43,17 +44,22 @@ def manifest(config: Config) -> dict[str, Any]:
     """Versions, commit, hashes, seeds, hardware, and the template text around a question."""
     builder = RequestBuilder(config)
     backend = config.teacher.engine  # of a remote model only the name is known
-    name = backend.model if isinstance(backend, RemoteBackend) else teacher_model(config)
+    name = backend.model if isinstance(backend, RemoteBackend) else teacher_model(config).name
+    commit = hub_commit(builder.model)
     return {
         "versions": {"python": platform.python_version(), **_versions()},
         "git": checkout_commit(),
-        "model": {"name": config.model.name, "sha256": builder.identity},
+        "model": {
+            "name": config.model.name,
+            "revision": commit.commit if commit else None,
+            "sha256": builder.identity,
+        },
         "teacher": {
             "engine": backend.kind,
             "name": name,
             "sha256": teacher_engine(config).identity,
         },
-        "tokenizer": builder.renderer.tokenizer.name_or_path.rsplit("/", 1)[-1],
+        "tokenizer": (commit.hub_id if commit else builder.model).rsplit("/", 1)[-1],
         "template_sha256": builder.renderer.template.sha256,
         "prompt_sha256": builder.prompt.sha256,
         "system_prompt_sha256": builder.rules.prompt_sha256,
@@ -62,7 +68,7 @@ def manifest(config: Config) -> dict[str, Any]:
             "experiment": config.seed,
             **{student.name: config.seed_of(student) for student in config.students},
         },
-        "hardware": _hardware(),
+        "hardware": _hardware(config),
     }
 
 
@@ -74,7 +80,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _hardware() -> dict[str, Any]:
+def _hardware(config: Config) -> dict[str, Any]:
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
@@ -83,7 +89,7 @@ def _hardware() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "memory_gib": round(pages / 2**30, 1),
         "gpus": gpus,
-        "precision": precision(),
+        "precision": precision(config.model.dtype),
     }
 
 

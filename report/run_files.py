@@ -64,6 +64,7 @@ class SavedStudent:
     path: Path  # of the adapter, or of merged weights
     base: str  # as the adapter's config names it
     rank: int | None  # of a low-rank adapter
+    revision: str | None  # commit of a base on the hub
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def _saved(config: Config, run: RunPaths, choice: StudentChoice | None) -> Saved
     served = method.served
     base = str(values.get("base_model_name_or_path", config.model.name))
     path = merged if served == "folded" else adapter
-    return SavedStudent(method.kind, served, path, base, values.get("r"))
+    return SavedStudent(method.kind, served, path, base, values.get("r"), values.get("revision"))
 
 
 def _read(path: Path, kind: type[_T]) -> _T | None:

@@ -41,12 +41,15 @@ def build_serving_guide(material: RunFiles) -> ServingGuide | None:
         model = f"{shlex.quote(path)} \\\n  --served-model-name {shlex.quote(name)}"
     else:
         rank = next(rank for rank in _RANKS if rank >= (saved.rank or 0))
+        revision = f"  --revision {saved.revision} \\\n" if saved.revision else ""
         model = (
-            f"{shlex.quote(saved.base)} \\\n"
+            f"{shlex.quote(saved.base)} \\\n{revision}"
             f"  --enable-lora --max-lora-rank {rank} \\\n"
             f"  --lora-modules {shlex.quote(f'{name}={path}')}"
         )
     command = f"vllm serve {model} \\\n  --max-model-len {material.config.model.max_length}"
+    if material.precision == "float16":  # config.json of most bases names bfloat16
+        command += " --dtype float16"
     body = json.dumps(_body(material, name), ensure_ascii=False, indent=1)
     request = (
         "curl http://localhost:8000/v1/chat/completions "
@@ -58,14 +61,17 @@ def build_serving_guide(material: RunFiles) -> ServingGuide | None:
 def _program(material: RunFiles, saved: SavedStudent) -> str:
     """A Python program for a student whose virtual tokens only peft supports."""
     body, kwargs = _body(material, saved.method), material.config.model.template_kwargs
+    revision = saved.revision or "main"
     return f"""\
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 base, adapter = {saved.base!r}, {str(saved.path.resolve())!r}
-tokenizer = AutoTokenizer.from_pretrained(base)
-model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.{material.precision})
+tokenizer = AutoTokenizer.from_pretrained(base, revision={revision!r})
+model = AutoModelForCausalLM.from_pretrained(
+    base, revision={revision!r}, dtype=torch.{material.precision}
+)
 model = PeftModel.from_pretrained(model, adapter).eval()
 messages = {body["messages"]!r}
 prompt = tokenizer.apply_chat_template(

@@ -66,14 +66,16 @@ def _search(config: "Config", accept_changes: bool) -> None:
 
 def _predict(config: "Config", accept_changes: bool) -> None:
     from engine.hf_engine import HfEngine
+    from engine.models import resolve_base
     from engine.vllm_engine import VllmEngine
     from student.predict import Engines, predict
     from student.preflight import preflight
 
     preflight(config)
-    name, length = config.model.name, config.model.max_length
-    vllm = VllmEngine(name, length, max_lora_rank=_max_lora_rank(config))
-    with closing(vllm), closing(HfEngine(name, length)) as live:
+    model = resolve_base(config.model)
+    length, dtype = config.model.max_length, config.model.dtype
+    vllm = VllmEngine(model, length, _max_lora_rank(config), dtype)
+    with closing(vllm), closing(HfEngine(model, length, dtype)) as live:
         choice = predict(config, Engines(vllm, live), accept_changes)
     print(f"best: {choice.best} ({choice.why})")
 

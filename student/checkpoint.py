@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from config.errors import DataError
 from data.atomic_write import write_error
+from engine.hub_snapshot import hub_commit
 from engine.models import TorchModel, file_sha256
 from student.distributed import assign_weight, gather_weight, process_rank
 from student.model import trainable
@@ -93,6 +94,9 @@ def _save_adapter(model: Any, folder: Path) -> Path:
     save_file(tensors, path, metadata={"format": "pt"})
     config = copy.copy(model.active_peft_config)
     config.inference_mode = True
+    commit = hub_commit(str(config.base_model_name_or_path))
+    if commit:
+        config.base_model_name_or_path, config.revision = commit
     config.save_pretrained(folder)
     return path
 

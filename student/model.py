@@ -1,6 +1,6 @@
 """The student: the base model with the parameters that a method trains.
 
-Trained parameters are float32; the base has the fastest precision of this machine. `requires_grad`
+Trained parameters are float32; the base has `model.dtype`. `requires_grad`
 tells which parameters are trained, for every method.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from config.errors import ConfigError, SetupError
+from config.generation import Dtype
 from config.peft_methods import (
     FullMethod,
     Ia3Method,
@@ -21,6 +22,7 @@ from config.peft_methods import (
     PTuningMethod,
 )
 from engine.models import TorchModel, load_base
+from engine.precision import precision
 from student.distributed import load_sharded
 
 _IA3_FEEDFORWARD = ("down_proj",)
@@ -28,7 +30,11 @@ _IA3_TARGETS = ("k_proj", "v_proj", *_IA3_FEEDFORWARD)
 
 
 def load_student(
-    resolved: str, method: Method, seed: int, prompt_ids: Sequence[int] = ()
+    resolved: str,
+    method: Method,
+    seed: int,
+    prompt_ids: Sequence[int] = (),
+    dtype: Dtype = "auto",
 ) -> TorchModel:
     """The base with new parameters to train, initialised from `seed`.
 
@@ -44,7 +50,10 @@ def load_student(
         return load_sharded(resolved)
     from peft import get_peft_model
 
-    base = _load_4bit(resolved) if method.kind == "qlora" else load_base(resolved)
+    if method.kind == "qlora":
+        base = _load_4bit(resolved, dtype)
+    else:
+        base = load_base(resolved, dtype=precision(dtype))
     _check_targets(base, method)
     torch.manual_seed(seed)
     width = base.get_input_embeddings().embedding_dim
@@ -64,7 +73,7 @@ def trainable(model: TorchModel) -> dict[str, torch.nn.Parameter]:
 # -- base ----------------------------------------------------------------------------------------
 
 
-def _load_4bit(resolved: str) -> Any:
+def _load_4bit(resolved: str, dtype: Dtype) -> Any:
     if not torch.cuda.is_available() or importlib.util.find_spec("bitsandbytes") is None:
         raise SetupError(
             "method qlora needs a CUDA device and bitsandbytes: install with "
@@ -76,10 +85,12 @@ def _load_4bit(resolved: str) -> Any:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=getattr(torch, precision(dtype)),
     )
     device_map = {"": torch.cuda.current_device()}
-    return load_base(resolved, quantization_config=nf4, device_map=device_map)
+    return load_base(
+        resolved, dtype=precision(dtype), quantization_config=nf4, device_map=device_map
+    )
 
 
 def _check_targets(base: Any, method: Method) -> None:

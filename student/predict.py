@@ -96,7 +96,7 @@ def predict(config: Config, engines: Engines, accept_changes: bool) -> StudentCh
     choice = choose_best(config, predictor.builder)
     adapter = adapters[choice.best]
     predictor.answer(f"student/{choice.best}+prompt", val, View(True, adapter))
-    _export(run, adapter, predictor.builder.model)
+    _export(run, adapter, predictor.builder)
     if hidden:
         arm = f"hidden/{choice.best}"
         predictor.answer(arm, hidden, View(False, adapter))
@@ -129,7 +129,7 @@ def choose_best(config: Config, builder: RequestBuilder) -> StudentChoice:
     return StudentChoice(best=ranked[0].name, why=reason(ranked, len(rows)), ranked=tuple(ranked))
 
 
-def _export(run: RunPaths, adapter: Adapter, base: str) -> None:
+def _export(run: RunPaths, adapter: Adapter, builder: RequestBuilder) -> None:
     """Writes `best/adapter`, and `best/merged` for a student that servers take only merged.
 
     The report adds the model card.
@@ -141,7 +141,9 @@ def _export(run: RunPaths, adapter: Adapter, base: str) -> None:
         if (adapter.path / ADAPTER_CONFIG).exists():
             shutil.copytree(adapter.path, run.best / "adapter")
         if adapter.served == "folded":
-            save_merged(base, adapter.path, run.best / "merged")
+            save_merged(
+                builder.model, adapter.path, run.best / "merged", builder.config.model.dtype
+            )
 
 
 def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import ProgressCallback
 
-from config.errors import DataError
+from config.errors import ConfigError, DataError
 from config.peft_methods import FullMethod, PrefixTuningMethod
 from config.schema import Config
 from config.training import StudentSettings
@@ -20,7 +20,7 @@ from data.fingerprint import Fingerprint, check_fingerprint
 from data.run_paths import RunPaths
 from engine.hf_generation import GenerationSettings, generate_answers
 from engine.models import TorchModel, load_base
-from engine.precision import has_bfloat16
+from engine.precision import precision
 from engine.request_builder import RequestBuilder
 from student.callbacks import (
     COMPLETE,
@@ -111,7 +111,8 @@ def _train(
     folder, checkpoints = run.student(student.name), Path(arguments.output_dir)
     resume = last_complete(checkpoints)
     system_ids = builder.renderer.system_ids
-    model = load_student(builder.model, student.method, config.seed_of(student), system_ids)
+    dtype, seed = config.model.dtype, config.seed_of(student)
+    model = load_student(builder.model, student.method, seed, system_ids, dtype)
     if student.start:
         load_trained(model, run.student(student.start))
     if not is_sharded(model):
@@ -202,6 +203,7 @@ def _step(checkpoint: Path) -> int:
 def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
     from trl import SFTConfig
 
+    dtype = precision(config.model.dtype)
     arguments = SFTConfig(
         output_dir=str(checkpoints),
         run_name=f"{config.name}/{student.name}",
@@ -211,7 +213,8 @@ def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Pa
         lr_scheduler_type="linear",
         warmup_steps=student.warmup_fraction,  # below 1: a share of all steps
         seed=config.seed_of(student),
-        bf16=has_bfloat16(),
+        bf16=dtype == "bfloat16",
+        fp16=dtype == "float16",  # scales the loss
         use_cpu=not torch.cuda.is_available(),
         # checkpointing drops the KV cache that prefix tuning trains
         gradient_checkpointing=torch.cuda.is_available()
@@ -228,4 +231,9 @@ def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Pa
     )
     # FSDP2: the trainer saves the sharded optimiser itself
     arguments.save_only_model = isinstance(student.method, FullMethod) and is_distributed()
+    if arguments.save_only_model and dtype == "float16":
+        raise ConfigError(
+            f"student {student.name}: method full in several processes cannot scale its loss in "
+            "float16; set model.dtype: float32, or start one process"
+        )
     return arguments

@@ -154,8 +154,13 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
                 loss = next(losses, None)
             if loss is None:
                 return all_reduce_sum(summed) / tokens
-            torch.autograd.backward(loss * (weight / tokens))
+            torch.autograd.backward(self._scaled(loss * (weight / tokens)))
             summed += loss.detach()
+
+    def _scaled(self, loss: torch.Tensor) -> torch.Tensor:
+        """In float16 a gradient would round to zero; the optimiser divides the factor out again."""
+        scaler = self.accelerator.scaler  # on a GPU in float16
+        return loss if scaler is None else scaler.scale(loss)
 
     def _answer_tokens(self, examples: Sequence[Example]) -> torch.Tensor:
         return self._tensor(sum(example.answer_tokens for example in examples))

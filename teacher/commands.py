@@ -9,6 +9,7 @@ from data.jsonl import write_records
 from data.run_paths import RunPaths
 from data.shards import UNSHARDED, parse_shard
 from engine.factory import base_engine, teacher_engine
+from engine.models import resolve_base
 from engine.vllm_engine import VllmEngine
 from judge.judging_server import judging_server
 from prompts.prompt_file import load_prompt
@@ -36,7 +37,8 @@ def run_probes(config: Config, accept_changes: bool) -> None:
     sources = load_probe_sources(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
     generated: dict[str, list[str]] = {}
     if config.probes is not None and config.probes.generate_questions:
-        engine = VllmEngine(config.model.name, config.model.max_length)
+        model = config.model
+        engine = VllmEngine(resolve_base(model), model.max_length, dtype=model.dtype)
         try:
             generated = generate_questions(config, sources.bank, engine, accept_changes)
         finally:

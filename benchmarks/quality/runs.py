@@ -22,6 +22,7 @@ from data.atomic_write import write_text
 from data.jsonl import read_records, write_records
 from data.run_paths import RunPaths
 from engine.hf_engine import HfEngine
+from engine.models import resolve_base
 from engine.request_builder import RequestBuilder, View
 from engine.vllm_engine import VllmEngine
 from judge.checks.check import code_verdicts
@@ -146,7 +147,7 @@ def score_runs(
     demo: Config, runs: Sequence[TrainingRun]
 ) -> tuple[dict[str, StrictScores], dict[tuple[str, int], dict[int, StrictScores]]]:
     """Strict scores on val: of base and teacher by arm, and of (recipe, answers) by seed."""
-    name, length = demo.model.name, demo.model.max_length
+    name, length = resolve_base(demo.model), demo.model.max_length
     with closing(VllmEngine(name, length)) as vllm, closing(HfEngine(name, length)) as live:
         engines = Engines(vllm, live)
         predictor = Predictor(demo, engines, False)

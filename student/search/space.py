@@ -89,7 +89,8 @@ def trial_config(config: Config, settings: TrialSettings) -> Config:
     Raises ConfigError for settings that cannot work together.
     """
     values = config.model_dump(mode="json")
-    values["model"]["name"] = settings.model
+    if settings.model != config.model.name:
+        values["model"] |= {"name": settings.model, "revision": None}
     student = {"name": settings.name, **settings.student}
     return validated(Config, values | {"students": [student], "search": None}, settings.name)
 

@@ -20,14 +20,14 @@ _PRODUCTS = {"aten::mm": 0, "aten::addmm": 1, "aten::bmm": 0, "aten::baddbmm": 1
 _ATTENTION = "aten::_scaled_dot_product"  # forward and backward: the first three are factors
 
 
-class ProductTypes(TorchDispatchMode):
+class ProductTypes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Collects the types of the factors of all matrix products, forward and backward.
 
     An outer product, as of positions and rotary frequencies, sums nothing and is left out.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.types: set[str] = set()
 
     def __torch_dispatch__(

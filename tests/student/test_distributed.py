@@ -30,20 +30,24 @@ ACCELERATE = [*PYTHON, "accelerate.commands.launch", "--multi_gpu", "--num_proce
 ACCELERATE += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
 
 
+# rows that are batched otherwise differ by bfloat16's rounding, up to 1.5e-4 of a loss
+FLOAT32 = "model.dtype=float32"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("objective", "launcher"), [("ce", TORCHRUN), ("kl", ACCELERATE)])
 def test_two_processes_are_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str, launcher: list[str]
 ) -> None:
-    """Losses and weights to 1e-4: the same rows per step, summed in another order in bfloat16.
+    """Losses and weights to 1e-4: the same rows per step, summed in another order, in float32.
 
     24 rows in steps of 5: shares are unequal, and the last step leaves one process fewer rows. At a
-    learning rate at which 20 steps move a weight by some 1e-3: bfloat16's rounding of a step grows
-    with the rate, and gradients that were not shared would show a tenfold difference.
+    learning rate at which 20 steps move a weight by some 1e-3: gradients that were not shared would
+    show a tenfold difference. test_mixed_precision.py sees the types of both.
     """
     monkeypatch.chdir(ROOT)
     model = tiny_model(tmp_path / "model")
-    changes = ["students.0.method.dropout=0", "students.0.batch_size=5"]
+    changes = ["students.0.method.dropout=0", "students.0.batch_size=5", FLOAT32]
     changes.append("students.0.learning_rate=2e-4")
     if objective == "kl":
         changes.append("students.0.objective={kind: kl, teacher: adapter_off}")
@@ -71,6 +75,7 @@ def test_two_processes_are_one(
 
 
 FULL = (
+    FLOAT32,
     "students.0.method={kind: full}",
     "students.0.batch_size=5",
     "students.0.learning_rate=2e-5",

@@ -6,12 +6,25 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
+from trl import SFTConfig
 
 from config.load import load_config
-from engine.precision import precision
+from config.training import CrossEntropy
+from data.run_paths import RunPaths
+from engine.hf_generation import GenerationSettings
+from engine.models import load_tokenizer, resolve_model
+from student.checkpoint import TRAINED
+from student.collator import NO_TOKENS
+from student.distiller import Distiller
+from student.evaluate import Evaluation
+from student.model import trainable
+from student.trainer import AnswerTrainer, TrainingTask
 from tests.student.product_types import product_types
 from tests.student.run_factory import ROOT, experiment, tiny_model
+from tests.student.tiny_model import ROWS, tiny
 
 KINDS = ("lora", "dora", "ia3", "p_tuning", "prompt_tuning", "prefix_tuning", "full")
 TWO_STEPS = ("students.0.epochs=1", "students.0.batch_size=12")
@@ -27,12 +40,16 @@ def method(kind: str) -> str:
     return f"students.0.method={{kind: {kind}}}"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_products_in_one_process(tmp_path: Path, kind: str) -> None:
-    """Forward, backward and evaluation, in nothing else than the precision of this machine."""
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [*((kind, "bfloat16") for kind in KINDS), ("lora", "float32")]
+)
+def test_products_in_one_process(tmp_path: Path, kind: str, dtype: str) -> None:
+    """Forward, backward and evaluation, in nothing else than the precision of the settings."""
     path = experiment(tmp_path / "run", tiny_model(tmp_path / "model"))
-    config = load_config(path, [*TWO_STEPS, method(kind)])
-    assert product_types(config) == {f"torch.{precision()}"}
+    config = load_config(path, [*TWO_STEPS, method(kind), f"model.dtype={dtype}"])
+    assert product_types(config) == {f"torch.{dtype}"}
+    trained = load_file(RunPaths.of(config).student("s") / TRAINED)
+    assert {weight.dtype for weight in trained.values()} == {torch.float32}
 
 
 @pytest.mark.slow
@@ -42,7 +59,9 @@ def test_products_in_two_processes(tmp_path: Path) -> None:
     paths = []
     for kind in ("lora", "full"):
         path = experiment(tmp_path / kind, model)
-        settings = load_config(path, [*TWO_STEPS, method(kind)]).model_dump(mode="json")
+        settings = load_config(path, [*TWO_STEPS, method(kind), "model.dtype=bfloat16"]).model_dump(
+            mode="json"
+        )
         path.write_text(yaml.safe_dump(settings), "utf-8")
         paths.append(str(path))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
@@ -53,4 +72,47 @@ def test_products_in_two_processes(tmp_path: Path) -> None:
         check=True,
     )
     for name in ("lora-0", "lora-1", "full-0", "full-1"):
-        assert (tmp_path / name).read_text("utf-8") == f"torch.{precision()}", name
+        assert (tmp_path / name).read_text("utf-8") == "torch.bfloat16", name
+
+
+def test_a_scaled_loss_gives_the_same_step(tmp_path: Path) -> None:
+    """In float16 accelerate scales the loss, on a GPU only; here its scaler on float32 products.
+
+    A power of two changes no bit, and the optimiser divides it out again: equal weights, moved.
+    """
+    plain, scaled = fp16_trainer(tmp_path / "plain"), fp16_trainer(tmp_path / "scaled")
+    start = trained_weights(plain)
+    scaled.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    plain.train()
+    scaled.train()
+    assert torch.equal(trained_weights(plain), trained_weights(scaled))
+    assert not torch.equal(trained_weights(plain), start)
+
+
+def fp16_trainer(folder: Path) -> AnswerTrainer:
+    """A trainer of the tiny model for three steps without clipping."""
+    model, tokenizer = tiny(), load_tokenizer(resolve_model("embedded"))
+    distiller = Distiller(model, CrossEntropy(), NO_TOKENS, GenerationSettings((0,), 1), 64)
+    settings = SFTConfig(
+        output_dir=str(folder),
+        fp16=True,
+        use_cpu=True,
+        per_device_train_batch_size=1,
+        num_train_epochs=1,
+        max_grad_norm=0,
+        save_strategy="no",
+        report_to="none",
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        dataloader_pin_memory=False,
+    )
+    task = TrainingTask(distiller, ROWS, [], batch_size=1)
+    return AnswerTrainer(
+        model, settings, task, tokenizer, lambda model: Evaluation(None, {}, 0, [])
+    )
+
+
+def trained_weights(trainer: AnswerTrainer) -> torch.Tensor:
+    """All trained parameters in one vector."""
+    weights = trainable(trainer.model).values()
+    return torch.cat([weight.detach().flatten() for weight in weights])
