@@ -9,8 +9,10 @@ from typing import Any
 import torch
 
 from config.errors import ConfigError, SetupError
+from config.generation import Dtype
 from engine.merge_adapter import ADAPTER_CONFIG
 from engine.models import TorchModel, load_base
+from engine.precision import precision
 
 # Largest change of earlier logits, as a share of their spread, when later tokens are replaced. In a
 # causal model it is 0, or rounding where experts sum in another order; BERT's is about 2.
@@ -85,13 +87,13 @@ def context_length(config: Any) -> int | None:
     return length
 
 
-def load_checked_base(resolved: str) -> TorchModel:
+def load_checked_base(resolved: str, dtype: Dtype = "auto") -> TorchModel:
     """The base on this machine's device, for inference.
 
     Raises SetupError where the checkpoint lacks weights of a language model, which transformers
     fills with random numbers, or where it is an adapter.
     """
-    model, info = load_base(resolved, output_loading_info=True)
+    model, info = load_base(resolved, dtype=precision(dtype), output_loading_info=True)
     if getattr(model, "_hf_peft_config_loaded", False):  # of a hub id
         raise ConfigError(_adapter_error(f"model.name = {resolved}"))
     absent = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])

@@ -11,7 +11,6 @@ from engine.hf_generation import (
     generate_answers,
 )
 from engine.models import TorchModel
-from engine.precision import precision
 from prompts.chat_template import ChatTemplate
 from prompts.reasoning import cut_reasoning
 from student.exactness import TOLERANCE, in_float32
@@ -35,8 +34,8 @@ def _check_answer(model: TorchModel, template: ChatTemplate, answer: GeneratedAn
     subject = f"model.name = {model.name_or_path}"
     if not all(map(math.isfinite, answer.logprobs or ())):
         raise ConfigError(
-            f"{subject}: its log-probabilities are not finite in {precision()}; use another number "
-            "type or model"
+            f"{subject}: its log-probabilities are not finite in {model.dtype}; set "
+            "model.dtype: float32, or use another model"
         )
     text = str(template.tokenizer.decode(answer.token_ids, skip_special_tokens=False))
     reasoning = cut_reasoning(text)

@@ -96,7 +96,7 @@ def _fingerprint(builder: RequestBuilder) -> Fingerprint:
     config = builder.config
     return {
         "model": builder.identity,
-        "precision": precision(),
+        "precision": precision(config.model.dtype),
         "max_length": config.model.max_length,
         "budget": builder.budget,
         "chat template": builder.renderer.template.sha256,
@@ -111,7 +111,7 @@ def _check_model(builder: RequestBuilder) -> tuple[str, ...]:
     prompts = [builder.renderer.view_ids(_QUESTION, prompted) for prompted in (True, False)]
     _check_room(builder, prompts)
     config = check_config(builder.model, settings.max_length)
-    model = load_checked_base(builder.model)
+    model = load_checked_base(builder.model, settings.dtype)
     check_vocabulary(model, template.tokenizer, (*prompts[0], template.end_of_turn))
     check_causal(model, prompts[1])
     check_generation(model, template, prompts)
@@ -121,7 +121,7 @@ def _check_model(builder: RequestBuilder) -> tuple[str, ...]:
     )
     end = template.tokenizer.convert_ids_to_tokens(template.end_of_turn)
     return (
-        f"{settings.name} ({type(model).__name__}, {precision()})",
+        f"{settings.name} ({type(model).__name__}, {precision(settings.dtype)})",
         f"context {context_length(config) or 'without limit'}",
         f"end of turn {end}"
         + ("" if stops_itself else ", which generation_config.json does not name: tell a server"),
