@@ -144,7 +144,8 @@ def _check_students(builder: RequestBuilder) -> str:
     """Raises ConfigError where a student's passes are not what its model computes."""
     for student in _distinct_students(builder.config).values():
         _free_memory()
-        model = load_student(builder.model, student.method, 0, builder.renderer.system_ids)
+        dtype, system_ids = builder.config.model.dtype, builder.renderer.system_ids
+        model = load_student(builder.model, student.method, 0, system_ids, dtype)
         check_exact(model.to("cuda" if has_gpu() else "cpu"), student)
         del model
     names = ", ".join(student.name for student in builder.config.students)
