@@ -89,6 +89,8 @@ class OpenAiEngine:
             servers = f"{', '.join(self._settings.base_urls)}, model {self._settings.model}"
             if isinstance(error, ContextOverflow):
                 way_out = "a prompt is too long for the server; lower model.max_length"
+            elif isinstance(error, Rejected):
+                way_out = "change what it names and run again, finished answers are kept"
             else:
                 way_out = "check the server and run again, finished answers are kept"
             raise SetupError(f"{_SETTING}: {servers}: {error}: {way_out}") from None

@@ -209,6 +209,7 @@ class Coverage(Record):
     expected: int  # verdicts, without those that need a label which the row lacks
     missing: dict[Missing, int]  # reason → expected verdicts that are missing
     unasked: int  # questions of any kind not asked in this run, by max_calls or max_cost
+    example: str = ""  # the note of the first verdict that is missing for the most frequent reason
 
     @classmethod
     def of(cls, verdicts: Iterable[Verdict], unasked: int) -> "Coverage":
@@ -219,7 +220,17 @@ class Coverage(Record):
             if verdict.outcome != "not_applicable" and verdict.reason != "unlabelled"
         ]
         reasons = Counter(verdict.reason for verdict in expected if verdict.reason is not None)
-        return cls(expected=len(expected), missing=dict(reasons.most_common()), unasked=unasked)
+        missing = dict(reasons.most_common())
+        most_frequent = next(iter(missing), None)
+        notes = (verdict.note for verdict in expected if verdict.reason == most_frequent)
+        example = next(notes, "") if most_frequent else ""
+        return cls(expected=len(expected), missing=missing, unasked=unasked, example=example)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the model was asked, and not one verdict came."""
+        unasked = self.missing.get("budget", 0) + self.missing.get("not_run", 0)
+        return unasked < self.expected == sum(self.missing.values())
 
     @property
     def share_missing(self) -> float:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from config.errors import UnpromptedError
 from config.judging import JudgeSettings, ServerSettings
 from config.load import validated
 from config.schema import Config
@@ -19,8 +20,17 @@ from judge.summary.summarise import write_summary
 from prompts.prompt_file import load_prompt
 
 
+class NoVerdicts(UnpromptedError):
+    """The model was asked and gave no verdict at all."""
+
+    exit_code = 3  # inconclusive
+
+
 def score_command(config: Config, arguments: argparse.Namespace) -> int:
-    """Scores a run. Returns 0, or 3 when too many strict scores are missing."""
+    """Scores a run. Returns 0, or 3 when too many strict scores are missing.
+
+    Raises NoVerdicts, once all is written, when the model was asked and gave no verdict at all.
+    """
     config = _with_budget(config, arguments)
     split: JudgedSplit = arguments.split
     asks: AskPolicy = "missing" if arguments.retry_missing else "new"
@@ -38,7 +48,9 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
     summary = write_summary(config)
     if split == "hidden":
         _print_hidden(config, result, summary)
-    return _print_result(config, split, result)
+    code = _print_result(config, split, result)
+    _check_verdicts(result)
+    return code
 
 
 def _with_budget(config: Config, arguments: argparse.Namespace) -> Config:
@@ -80,6 +92,18 @@ def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> in
         )
         return 3
     return 0
+
+
+def _check_verdicts(result: JudgeResult) -> None:
+    coverage = result.judge.coverage if result.judge is not None else None
+    if coverage is None or not coverage.is_lost:
+        return
+    reason = next(iter(coverage.missing))
+    example = f": {' '.join(coverage.example.split())}" if coverage.example else ""
+    raise NoVerdicts(
+        f"judge.llm: none of {coverage.expected} verdicts came, mostly by reason {reason}{example}"
+        "; fix that and run `python -m judge CONFIG score --retry-missing`"
+    )
 
 
 def _print_hidden(config: Config, result: JudgeResult, summary: JudgeSummary) -> None:

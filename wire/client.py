@@ -4,9 +4,9 @@ Transient faults are retried, faults that only the user can fix stop at once, HT
 number of requests in flight. Knows HTTP and nothing of prompts.
 """
 
+import json
 import os
 import random
-import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from config.backends import OpenAiBackend
 from config.errors import SetupError
 from config.judging import ServerSettings
 from wire.completion import ErrorReply, Unintelligible
+from wire.http_error import HttpFault, http_fault, way_out
 from wire.limiter import AdaptiveLimiter
 from wire.no_reply import (
     BadRequest,
@@ -27,17 +28,19 @@ from wire.no_reply import (
     NotSent,
     Rejected,
     Undelivered,
+    Unreached,
 )
 from wire.proxy import proxy_for
+from wire.server_words import error_words, quoted
 
 GIVE_UP_AFTER = 20  # undelivered requests in a row, after which no more are sent
 _KEEPALIVE_S = 4.0  # vLLM closes idle connections after 5 s and would cut a request off
 
-_OVERFLOW = re.compile(
-    r"context.?length|maximum model length|max_model_len|prompt is too long|too many tokens",
-    re.IGNORECASE,
-)
-_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
+_REJECTIONS: dict[HttpFault, type[Rejected]] = {
+    "overflow": ContextOverflow,
+    "filtered": ContentFiltered,
+    "bad": BadRequest,
+}
 
 _R = TypeVar("_R")
 
@@ -54,9 +57,12 @@ class RetryPolicy:
 class _Transient(Exception):
     """A fault worth a retry."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, reached: bool = True
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reached = reached  # whether there was a connection to the server
 
 
 class ServerClient(Generic[_R]):
@@ -81,13 +87,16 @@ class ServerClient(Generic[_R]):
         `read` parses a response's body, or raises Unintelligible.
         """
         self._name = f"{setting}: {base_url}, model {server.model}"
+        self._setting = setting
         self._api_key_env = server.api_key_env
+        self._secret = os.environ.get(server.api_key_env, "")
         self._timeout_s = server.timeout_s
         self.limiter = AdaptiveLimiter(server.concurrency)
         self._policy = policy
         self._read = read
         self._setup_error: SetupError | None = None  # repeated to every request after the first
         self._undelivered = 0  # the latest requests in a row
+        self._accepted = False  # whether any request had a reply
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._session = aiohttp.ClientSession(
             headers=_headers(server.api_key_env),
@@ -115,7 +124,8 @@ class ServerClient(Generic[_R]):
         """The parsed reply to a request; `data` is its body and is sent as it is.
 
         `before_attempt` runs in the request's slot before each attempt, and may raise. Raises
-        NoReply, or SetupError when only the user can fix it (401, 402, 403, 404, quota).
+        NoReply, or SetupError when only the user can fix it: key, quota, address, model, or a
+        parameter that the server does not support.
         """
         if self._undelivered >= GIVE_UP_AFTER:
             raise NotSent(f"{GIVE_UP_AFTER} questions in a row had no answer")
@@ -126,7 +136,8 @@ class ServerClient(Generic[_R]):
                 reply = await self._retry(error, data, before_attempt)
         except _Transient as error:
             self._undelivered += 1
-            raise Undelivered(str(error)) from None
+            kind = Undelivered if error.reached else Unreached
+            raise kind(str(error)) from None
         self._undelivered = 0
         return reply
 
@@ -148,27 +159,36 @@ class ServerClient(Generic[_R]):
             if before_attempt is not None:
                 before_attempt()
             try:
-                async with self._session.post(
-                    self._url,
-                    data=data,
-                    allow_redirects=False,  # the key goes only where the settings say
-                ) as response:
-                    raw = await response.read()
-                if response.status // 100 != 2:
-                    retry_after = response.headers.get("retry-after")
-                    text = raw.decode(errors="replace")
-                    raise self._http_error(response.status, text, retry_after)
-                reply = self._read(raw)
-            except TimeoutError:
-                raise _Transient(f"no reply within {self._timeout_s:g} s") from None
+                reply = self._read(await self._post(data))
             except ErrorReply as error:
-                raise self._http_error(error.status, error.body, None) from None
+                raise self._error(error, data) from None
             except Unintelligible as error:
-                raise _Transient(str(error)) from None
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise _Transient(type(error).__name__) from None
+                raise _Transient(quoted(str(error), self._secret)) from None
+            self._accepted = True
             self.limiter.record_reply()
             return reply
+
+    async def _post(self, data: bytes) -> bytes:
+        """The body of the response. Raises ErrorReply or _Transient."""
+        try:
+            async with self._session.post(
+                self._url,
+                data=data,
+                allow_redirects=False,  # the key goes only where the settings say
+            ) as response:
+                raw = await response.read()
+        except TimeoutError:
+            raise _Transient(f"no reply within {self._timeout_s:g} s") from None
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            cause = f"no connection: {quoted(str(error), self._secret)}"
+            raise _Transient(cause, reached=False) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _Transient(f"no whole HTTP response ({type(error).__name__})") from None
+        if response.status // 100 != 2:
+            http_error = ErrorReply(response.status, raw.decode(errors="replace"), inside=False)
+            http_error.retry_after_s = _seconds(response.headers.get("retry-after"))
+            raise http_error
+        return raw
 
     def _wait_s(self, state: RetryCallState) -> float:
         """Before the next attempt: the server's Retry-After, or exponential with full jitter."""
@@ -179,32 +199,29 @@ class ServerClient(Generic[_R]):
         wait_s = jitter_s if retry_after_s is None else retry_after_s + 0.1 * jitter_s
         return min(self._policy.longest_wait_s, wait_s)
 
-    def _http_error(self, status: int, text: str, retry_after: str | None) -> Exception:
-        """The error of an HTTP status. Never quotes the server on keys: it may echo the key."""
-        if (
-            300 <= status < 400
-            or status in (401, 402, 403, 404)
-            or (status == 429 and _QUOTA.search(text))
-        ):
-            self._setup_error = self._setup_fault(status)
-            return self._setup_error
-        if status == 429:
-            self.limiter.record_throttling()
-        if status < 400 or status in (408, 409, 425, 429) or (status >= 500 and status != 501):
-            return _Transient(f"HTTP {status}", _seconds(retry_after))
+    def _error(self, error: ErrorReply, data: bytes) -> Exception:
+        """What a server's error means for the request with the body `data`."""
+        fields = frozenset(json.loads(data))
+        fault = http_fault(error.status, error.body, fields)
+        words = error_words(error.body, self._secret).rstrip(". ")
+        message = f"{error}: {words}" if words else str(error)
+        if fault in ("transient", "throttled"):
+            if fault == "throttled":
+                self.limiter.record_throttling()
+            return _Transient(message, error.retry_after_s)
         self.limiter.record_reply()
-        return _rejection(status, text)
-
-    def _setup_fault(self, status: int) -> SetupError:
-        if status == 404 or status < 400:
-            way_out = "the server knows neither address nor model; fix base_url or model"
-        elif status in (402, 429):
-            way_out = "the quota is spent; add to it, or take another server"
+        if fault in _REJECTIONS or (fault == "limit" and self._accepted):
+            return _REJECTIONS.get(fault, BadRequest)(message)
+        if fault == "key":
+            fix = self._key_way_out()
         else:
-            key = self._api_key_env
-            state = "is set" if os.environ.get(key) else "is not set"
-            way_out = f"the key was refused; {key} {state} in the environment"
-        return SetupError(f"{self._name}: HTTP {status}: {way_out}")
+            fix = way_out(fault, self._setting, error.body, fields)
+        self._setup_error = SetupError(f"{self._name}: {message}: {fix}")
+        return self._setup_error
+
+    def _key_way_out(self) -> str:
+        state = "is set" if self._secret else "is not set"
+        return f"the key was refused; {self._api_key_env} {state} in the environment"
 
 
 def _headers(api_key_env: str) -> dict[str, str]:
@@ -223,14 +240,6 @@ def _headers(api_key_env: str) -> dict[str, str]:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     return {name: value for name, value in headers.items() if name and value}
-
-
-def _rejection(status: int, text: str) -> Rejected:
-    if status == 413 or _OVERFLOW.search(text):
-        return ContextOverflow(f"HTTP {status}")
-    if "content_filter" in text:
-        return ContentFiltered(f"HTTP {status}")
-    return BadRequest(f"HTTP {status}")
 
 
 def _seconds(retry_after: str | None) -> float | None:

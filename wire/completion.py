@@ -45,13 +45,14 @@ class Unintelligible(Exception):
 
 
 class ErrorReply(Exception):
-    """The body is an error, whatever the HTTP status says."""
+    """A server's error, by HTTP status or inside a reply with status 200."""
 
-    def __init__(self, status: int, body: str) -> None:
-        """`status`: the HTTP status that the error would have."""
-        super().__init__(f"error {status} in a reply")
+    def __init__(self, status: int, body: str, inside: bool = True) -> None:
+        """`status`: the HTTP status that the error has, or would have."""
+        super().__init__(f"error {status} in a reply" if inside else f"HTTP {status}")
         self.status = status
         self.body = body
+        self.retry_after_s: float | None = None  # as the server demands
 
 
 class _Part(BaseModel):

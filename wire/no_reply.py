@@ -1,14 +1,16 @@
 """The errors of a request that gets no reply.
 
     NoReply
-    ├── Undelivered         no attempt reached the server, or none came back whole
+    ├── Undelivered         no attempt came back whole
+    │   ├── Unreached       there was no connection to the server
     │   └── NotSent         given up before the first attempt
     └── Rejected            the server answered, and will answer the same to the same request
         ├── ContextOverflow
         ├── ContentFiltered
         └── BadRequest
 
-What only the user can fix (key, quota, address, model) is a `config.errors.SetupError` instead.
+What only the user can fix (key, quota, address, model, an unsupported parameter) is a
+`config.errors.SetupError` instead.
 """
 
 
@@ -18,6 +20,10 @@ class NoReply(Exception):
 
 class Undelivered(NoReply):
     """All attempts failed: no connection, a timeout, HTTP 429 or 5xx, an unreadable body."""
+
+
+class Unreached(Undelivered):
+    """There was no connection: the server is not running, or the address is another's."""
 
 
 class NotSent(Undelivered):
@@ -37,4 +43,4 @@ class ContentFiltered(Rejected):
 
 
 class BadRequest(Rejected):
-    """Any other permanent HTTP error, such as an unsupported parameter."""
+    """Any other permanent HTTP error, such as an unsupported output mode."""

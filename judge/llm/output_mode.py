@@ -4,7 +4,7 @@ Long, because some servers that constrain short replies well drop the constraint
 on long input.
 """
 
-from contextlib import suppress
+from collections.abc import Sequence
 
 from config.errors import SetupError
 from config.judging import ServerSettings
@@ -15,7 +15,14 @@ from judge.llm.reply_source import ReplySource
 from judge.llm.request import OUTPUT_MODES, JudgeRequest, Mode, RequestSettings, build_request
 from prompts.check_settings import LlmCheck
 from prompts.rules import Rule
-from wire.no_reply import ContextOverflow, Rejected, Undelivered
+from wire.no_reply import (
+    BadRequest,
+    ContentFiltered,
+    ContextOverflow,
+    NoReply,
+    Undelivered,
+    Unreached,
+)
 
 _PASSAGE = "The reading room is open from nine to six, and the desk answers letters by noon. "
 _REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, then less for a small model
@@ -25,24 +32,44 @@ _MAX_TOKENS = 512  # of the probe's reply
 async def settle_mode(source: ReplySource, server: ServerSettings) -> Mode:
     """The strictest mode that the server supports; plain text when it supports none.
 
-    Raises SetupError when the server answers no request at all, NotAsked when none may be sent.
+    Raises SetupError when the server answers no request at all, or refuses plain text too, and
+    NotAsked when none may be sent.
     """
-    answered = False
-    for mode in OUTPUT_MODES[:-1]:  # plain text needs no probe
-        with suppress(Undelivered):
+    failures: list[NoReply] = []
+    for mode in OUTPUT_MODES[:-1]:
+        try:
             if await _supports(mode, source, server.model):
                 return mode
-            answered = True
-    if not answered:
-        raise SetupError(
-            f"judge.llm: {server.base_url}, model {server.model} answers no request; "
-            "start the server or fix base_url"
-        )
+        except (BadRequest, Undelivered) as error:
+            failures.append(error)
+    if len(failures) == len(OUTPUT_MODES) - 1:  # otherwise plain text needs no probe
+        await _check_plain(source, server, failures)
     return "plain"
 
 
+async def _check_plain(
+    source: ReplySource, server: ServerSettings, failures: Sequence[NoReply]
+) -> None:
+    """Raises SetupError when the server, which accepts no mode of output, refuses plain text."""
+    name = f"judge.llm: {server.base_url}, model {server.model}"
+    failure = failures[-1]
+    try:
+        if any(isinstance(error, BadRequest) for error in failures):
+            await _supports("plain", source, server.model)
+            return
+    except BadRequest as error:
+        raise SetupError(
+            f"{name} refuses every request, in plain text too: {error}; change what it names"
+        ) from None
+    except Undelivered as error:
+        failure = error
+    if isinstance(failure, Unreached):
+        raise SetupError(f"{name} answers no request; start the server or fix base_url ({failure})")
+    raise SetupError(f"{name} was reached and gives no usable reply: {failure}; check the server")
+
+
 async def _supports(mode: Mode, source: ReplySource, model: str) -> bool:
-    """Whether the server replies in this mode. Raises Undelivered and NotAsked."""
+    """Whether the server replies in this mode. Raises BadRequest, Undelivered and NotAsked."""
     for repeats in _REPEATS:
         request = probe_prompt(repeats).request(RequestSettings(mode, model, _MAX_TOKENS))
         try:
@@ -50,7 +77,7 @@ async def _supports(mode: Mode, source: ReplySource, model: str) -> bool:
             read_reply(answer_text(reply, mode), mode, VERDICTS)
         except ContextOverflow:
             continue  # a small model: try a shorter passage
-        except (Rejected, Unreadable):
+        except (ContentFiltered, Unreadable):
             return False
         return reply.is_whole
     return False

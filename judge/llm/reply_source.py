@@ -104,6 +104,9 @@ class CacheThenServer:
 class ServerOnly:
     """The server's replies within the budget; stores them when it has a cache.
 
+    Until the server has accepted a request, a rejection may be the set-up's fault: it is stored
+    only then, so that the same command asks again after the fix. A rejected probe never is.
+
     Create, use and close it inside one event loop.
     """
 
@@ -121,6 +124,8 @@ class ServerOnly:
         self._settings = settings
         self._usage = usage
         self._cache = cache
+        self._accepted = False
+        self._rejections: list[tuple[JudgeRequest, Rejected]] = []  # not stored yet
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -137,15 +142,24 @@ class ServerOnly:
             usage.calls -= 1
             raise
         except Rejected as error:
-            if self._cache is not None:
-                self._cache.add(request, error)
+            if request.stage != "probe":
+                self._rejections.append((request, error))
+                self._store_rejections()
             raise
+        self._accepted = True
+        self._store_rejections()
         usage.prompt_tokens += reply.prompt_tokens or request.estimated_tokens
         reply_bytes = len(reply.text.encode())
         usage.completion_tokens += reply.completion_tokens or reply_bytes // BYTES_PER_TOKEN
         if self._cache is not None:
             self._cache.add(request, reply)
         return reply
+
+    def _store_rejections(self) -> None:
+        if self._accepted and self._cache is not None:
+            for request, error in self._rejections:
+                self._cache.add(request, error)
+            self._rejections.clear()
 
     def _check_calls(self) -> None:
         limit = self._settings.max_calls

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from config.errors import SetupError
 from config.judging import JudgeSettings, ServerSettings
 from data.rows import Row
 from judge.llm.cache import ReplyCache
@@ -52,6 +53,7 @@ class JudgeSession:
         self._retry = retry
         self._rulings: dict[str, asyncio.Task[Rulings]] = {}  # by request
         self._mode_lock = asyncio.Lock()
+        self._setup_error: SetupError | None = None  # repeated to every prompt that waits
         self.mode: Mode | None = None  # until a prompt needs it
         self.fallbacks: Counter[Mode] = Counter()  # prompts that fell back to each mode
         self.unfounded = 0  # rulings that quote text which is not in the data
@@ -126,15 +128,24 @@ class JudgeSession:
     async def _settle_mode(self) -> Mode:
         """The output mode: stored by an earlier run, or probed."""
         async with self._mode_lock:
+            if self._setup_error is not None:
+                raise self._setup_error
             if self.mode is None:
                 request = mode_request(self._server.model)
                 stored = self._cache.reply(request.key)
                 if stored is not None:
                     self.mode = OUTPUT_MODES[OUTPUT_MODES.index(stored.text)]
                 else:
-                    self.mode = await settle_mode(self._source, self._server)
+                    self.mode = await self._probed_mode()
                     self._cache.add(request, Reply(self.mode, "stop"))
             return self.mode
+
+    async def _probed_mode(self) -> Mode:
+        try:
+            return await settle_mode(self._source, self._server)
+        except SetupError as error:
+            self._setup_error = error
+            raise
 
 
 def majority(samples: Sequence[Ruling]) -> Ruling:

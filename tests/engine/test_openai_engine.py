@@ -254,7 +254,9 @@ class TestFaults:
             return error(500) if body["messages"][-1]["content"] == bad else respond(body)
 
         with serving(respond_but_one) as served:
-            with pytest.raises(SetupError, match=r"HTTP 500: check the server and run") as raised:
+            with pytest.raises(
+                SetupError, match=r"HTTP 500: no: check the server and run"
+            ) as raised:
                 run_job(engine_at(served.url, concurrency=4), tasks(40), path, {})
             came = {body["messages"][-1]["content"] for body in served.bodies} - {bad}
         assert "\n" not in str(raised.value)
@@ -290,9 +292,47 @@ class TestFaults:
             completions_from(lambda body: long, questions(3))
 
     @pytest.mark.parametrize(
+        ("sent", "line", "requests"),
+        [
+            (
+                error(400, "Unsupported parameter: 'max_tokens' is not supported"),
+                "max_tokens' is not supported: set teacher.engine.max_tokens_field: max_completion",
+                1,
+            ),
+            (
+                error(400, "'temperature' is not supported with this model"),
+                r"leave it out: teacher.engine.extra_body: \{temperature: null\}",
+                1,
+            ),
+            (error(400, "Computer says no"), "HTTP 400: Computer says no: change what it names", 1),
+            (
+                Sent(raw=b'{"error": {"code": 401, "message": "No."}}'),
+                "error 401 in a reply: No: the key was refused",
+                1,
+            ),
+            (Sent(raw=b"<html>Sign in"), "the reply is HTML.*<html>Sign in: check the server", 6),
+            (
+                Sent(raw=b'{"error": {"code": 429, "message": "Daily limit"}}'),
+                "error 429 in a reply: Daily limit: check the server",
+                6,
+            ),
+        ],
+    )
+    def test_a_refused_set_up_says_what_the_server_says(
+        self, sent: Sent, line: str, requests: int
+    ) -> None:
+        """At the first request, or after the six attempts of what may pass by itself."""
+        with serving(lambda body: sent) as served:
+            with pytest.raises(SetupError, match=line):
+                list(engine_at(served.url, concurrency=1).run(questions(9)))
+            assert len(served.bodies) == requests
+
+    @pytest.mark.parametrize(
         "sent",
         [
             error(400, "The response was filtered", "content_filter"),
+            error(403, "Your input was flagged by moderation"),
+            Sent("half of", finish="SAFETY"),
             Sent("half of", finish="content_filter"),
             Sent(None, refusal="I cannot"),
         ],

@@ -12,7 +12,7 @@ from config.schema import Config
 from data.run_paths import RunPaths
 from judge.__main__ import judge_parser
 from judge.records import JudgeResult
-from judge.score import score_command
+from judge.score import NoVerdicts, score_command
 from tests.judge.llm.server import Sent, error, is_probe, serving, user, verdict
 from tests.report.run_fixture import ROWS, make_run
 
@@ -123,3 +123,30 @@ def test_raw_replies_are_in_the_runs_folder(tmp_path: Path) -> None:
         scored(at(config, served.url))
     lines = [json.loads(line) for line in RunPaths.of(config).judge_calls.read_text().splitlines()]
     assert {line["rule"] for line in lines} == {"probe", "kind"} and len(lines) == ROWS + 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        (error(400, "Computer says no"), "by reason transport: HTTP 400: Computer says no; fix"),
+        (Sent("no form"), "by reason malformed: no form; fix"),
+        (verdict("cannot_judge"), "by reason cannot_judge: So it is.; fix"),
+    ],
+)
+def test_a_judge_without_one_verdict_does_not_end_well(
+    tmp_path: Path, sent: Sent, line: str
+) -> None:
+    """Once the scores are written, and under the code that the pipeline knows as inconclusive."""
+    config = make_run(tmp_path)
+    respond = lambda body: verdict() if is_probe(body) else sent  # noqa: E731
+    with serving(respond) as served, pytest.raises(NoVerdicts, match=line) as caught:
+        scored(at(config, served.url))
+    assert caught.value.exit_code == 3 and RunPaths.of(config).scores.exists()
+
+
+def test_verdicts_that_were_never_asked_for_are_not_lost(tmp_path: Path) -> None:
+    """A limit that the user sets, and reading again what is stored, end as before."""
+    config = make_run(tmp_path)
+    with serving(lambda body: verdict()) as served:
+        assert scored(at(config, served.url), "--max-calls", "1")[0] == 0
+    assert scored(at(config, NOWHERE), "--reparse")[0] == 0
