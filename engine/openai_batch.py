@@ -5,6 +5,7 @@ incomplete or with errors. Results are found by their request's key, so no other
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from data.atomic_write import write_bytes
 from engine.base import Completion, Request
 from engine.openai_messages import ChatCodec
 from wire.completion import ChatCompletion, ErrorReply, Unintelligible, parse_completion
+from wire.http_error import http_fault
+from wire.server_words import error_words
 
 SHARD_BYTES = 100_000_000  # most bytes per file; OpenAI accepts 200 MB
 
@@ -39,8 +42,23 @@ class _Result(BaseModel):
     @property
     def is_filtered(self) -> bool:
         """Whether the provider's content filter rejected the request."""
-        body = self.response.body if self.response else None
-        return not self.succeeded and "content_filter" in json.dumps([body, self.error])
+        if self.succeeded:
+            return False
+        return http_fault(max(400, self._status), self._error_text, frozenset()) == "filtered"
+
+    @property
+    def failure(self) -> str:
+        """What the server says in place of an answer, in one line."""
+        words = error_words(self._error_text)
+        return words if self._status == 200 else f"HTTP {self._status}: {words}"
+
+    @property
+    def _status(self) -> int:
+        return self.response.status_code if self.response else 200
+
+    @property
+    def _error_text(self) -> str:
+        return json.dumps(self.error or (self.response.body if self.response else None))
 
     @property
     def body(self) -> bytes:
@@ -62,11 +80,12 @@ class BatchResults:
 
     def __init__(self, folder: Path) -> None:
         self._locations: dict[str, tuple[Path, int]] = {}  # key → file and byte offset
-        self.failed: set[str] = set()  # keys with errors and no answer
+        self.failed: dict[str, str] = {}  # keys without an answer → what the server says instead
         self.unreadable: list[str] = []  # file:line of lines that are not results
         for path in sorted(folder.glob("*.jsonl")):
             self._index(path)
-        self.failed -= self._locations.keys()
+        for key in self._locations.keys() & self.failed.keys():
+            del self.failed[key]
 
     def __contains__(self, key: str) -> bool:
         return key in self._locations
@@ -92,7 +111,12 @@ class BatchResults:
                 if result.is_answer:
                     self._locations.setdefault(result.custom_id, (path, start))
                 else:
-                    self.failed.add(result.custom_id)
+                    self.failed[result.custom_id] = result.failure
+
+
+def most_frequent(failures: Counter[str]) -> str:
+    """The most frequent words of failed results, for the end of a line."""
+    return "".join(f", mostly: {words}" for words, _ in failures.most_common(1))
 
 
 class BatchFolder:
@@ -163,21 +187,21 @@ class BatchEngine:
         Raises DataError at the end when some are missing.
         """
         results = self._folder.read_results()
-        missing = failed = 0
+        missing, failures = 0, Counter[str]()
         for request in requests:
             if request.key in results:
                 yield self._completion(request, results[request.key])
             else:
                 missing += 1
-                failed += request.key in results.failed
+                failures.update(filter(None, [results.failed.get(request.key)]))
         if missing:
             lines = results.unreadable
             unreadable = f", {len(lines)} lines are unreadable (first: {lines[0]})" if lines else ""
             raise DataError(
-                f"{self._folder.results}: {missing} answers are missing, {failed} of them came "
-                f"back as errors{unreadable}; run `python -m teacher CONFIG "
-                f"prepare`, send the files in {self._folder.requests}, put the results there and "
-                "collect again"
+                f"{self._folder.results}: {missing} answers are missing, {failures.total()} of "
+                f"them came back as errors{unreadable}{most_frequent(failures)}; run "
+                f"`python -m teacher CONFIG prepare`, send the files in {self._folder.requests}, put the "
+                "results there and collect again"
             )
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from data.run_paths import RunPaths
 from data.shards import UNSHARDED, parse_shard
 from engine.factory import base_engine, teacher_engine
 from engine.models import resolve_base
+from engine.openai_batch import most_frequent
 from engine.vllm_engine import VllmEngine
 from judge.judging_server import judging_server
 from prompts.prompt_file import load_prompt
@@ -80,7 +81,7 @@ def run_prepare(config: Config) -> None:
     batch = prepare_batch(config)
     print(
         f"{batch.requests} requests in {len(batch.files)} files, {batch.answered} are answered, "
-        f"{batch.failed} came back as errors"
+        f"{batch.failures.total()} came back as errors{most_frequent(batch.failures)}"
     )
     for path in batch.files:
         print(path)

@@ -4,6 +4,7 @@ A batch takes hours, so candidates cannot come in rounds: all candidates of ever
 and `collect` uses as many of them as the rounds would have sampled.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ class PreparedBatch(NamedTuple):
     files: list[Path]
     requests: int  # in the files
     answered: int  # requests left out, because they have an answer
-    failed: int  # requests in the files that came back as an error before
+    failures: Counter[str]  # what the server said to requests in the files that failed before
 
 
 def prepare_batch(config: Config) -> PreparedBatch:
@@ -41,9 +42,9 @@ def prepare_batch(config: Config) -> PreparedBatch:
     missing = [
         request for key, request in requests.items() if key not in results and key not in stored
     ]
-    failed = sum(request.key in results.failed for request in missing)
+    failures = Counter(results.failed[r.key] for r in missing if r.key in results.failed)
     files = folder.write(missing, chat)
-    return PreparedBatch(files, len(missing), len(requests) - len(missing), failed)
+    return PreparedBatch(files, len(missing), len(requests) - len(missing), failures)
 
 
 def _tasks(builder: RequestBuilder, run: RunPaths) -> Iterator[Task]:

@@ -96,6 +96,51 @@ def test_results_in_part_with_errors_and_torn_lines(tmp_path: Path) -> None:
     assert came == [(key, key != keys[4]) for key in keys[:5]], "an error, then an answer: answered"
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (
+            {"response": {"status_code": 400, "body": {"error": {"message": "No 'max_tokens'."}}}},
+            "HTTP 400: No 'max_tokens'.",
+        ),
+        ({"response": {"body": {"error": {"code": 429, "message": "Slow"}}}}, "Slow"),
+        ({"error": {"message": "expired"}}, "expired"),
+        ({"response": {"body": "<html>"}, "error": None}, "<html>"),
+        ({"response": None, "error": "Bearer abcdef0815"}, r"\*\*\*"),
+        ({"response": {"body": {"choices": []}}}, "choices"),
+    ],
+)
+def test_what_the_server_says_in_place_of_answers_is_shown(
+    tmp_path: Path, output: Line, words: str
+) -> None:
+    """The most frequent words of the failed results, in the one line and when files are written."""
+    folder = BatchFolder(tmp_path, 100)
+    requests = [request(f"Question {n}?") for n in range(3)]
+    folder.results.mkdir()
+    lines = [json.dumps({"custom_id": request.key, **output}) for request in requests]
+    (folder.results / "a.jsonl").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=f"3 of them came back as errors, mostly: .*{words}"):
+        list(BatchEngine(folder, chat(), 2048).run(requests))
+
+
+def test_a_cut_or_thinking_answer_of_a_batch(tmp_path: Path) -> None:
+    """Decoded as the server's replies are: cut is not whole, reasoning is no answer."""
+    folder, word = BatchFolder(tmp_path, 100), "MAX_TOKENS"
+    requests = [request(f"Question {n}?") for n in range(2)]
+    bodies = [
+        {"choices": [{"message": {"content": "half of"}, "finish_reason": word}]},
+        {"choices": [{"message": {"content": "Hm.</think>At 9."}, "finish_reason": "STOP"}]},
+    ]
+    folder.results.mkdir()
+    lines = [
+        result({"custom_id": request.key}, body=body)
+        for request, body in zip(requests, bodies, strict=True)
+    ]
+    (folder.results / "a.jsonl").write_text("".join(lines))
+    came = list(BatchEngine(folder, chat(), 2048).run(requests))
+    assert [(c.text, c.finish) for c in came] == [("half of", "length"), ("At 9.", "stop")]
+
+
 def experiment(folder: Path, *changes: str) -> Config:
     """The demo's prompt on three rows, by batch files; no answer obeys its rules."""
     config = load_config(
