@@ -9,6 +9,7 @@ from config.settings import Settings
 
 # auto: bfloat16 where the hardware multiplies it, else float16 on a GPU and float32 on a CPU
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+SystemRole = Literal["system", "first_user"]
 
 
 class ModelSettings(Settings):
@@ -18,7 +19,11 @@ class ModelSettings(Settings):
     revision: str | None = None  # commit, tag or branch of a hub id; None: its main branch
     dtype: Dtype = "auto"  # of weights and matrix products; what is trained is stored in float32
     max_length: PositiveInt = 2048  # tokens, prompt and answer together
-    template_kwargs: dict[str, bool | str] = {}  # chat template arguments, e.g. enable_thinking
+    # chat template arguments; thinking is off where the template has a switch
+    template_kwargs: dict[str, bool | str] = {}
+    # where the prompted model gets the system prompt · first_user: in the first user turn, for
+    # templates that have no system turn; the student's view has no prompt in either case
+    system_role: SystemRole = "system"
 
 
 class SamplingSettings(Settings):

@@ -9,7 +9,7 @@ from config.generation import SamplingSettings
 from config.peft_methods import Served
 from data.records import digest
 from data.top_logprobs import TopLogprobs
-from prompts.chat_template import Message
+from prompts.chat_rendering import Message
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from config.generation import ModelSettings
 from config.schema import Config
 from data.run_paths import RunPaths
 from engine.base import Engine
-from engine.models import check_same_tokens, load_tokenizer, model_identity, resolve_base
+from engine.models import check_same_tokens, model_identity, resolve_base
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_messages import ChatCodec
+from engine.request_builder import make_renderer
 from prompts.prompt_file import read_prompt
-from prompts.renderer import Renderer
 
 
 def teacher_engine(config: Config, root: Path = Path()) -> Engine:
@@ -64,10 +64,8 @@ def teacher_codec(config: Config, root: Path = Path()) -> ChatCodec:
     backend = config.teacher.engine
     if not isinstance(backend, OpenAiBackend | BatchBackend):
         raise ValueError(f"engine {backend.kind} is not remote")
-    template_kwargs = config.model.template_kwargs
-    tokenizer = load_tokenizer(resolve_base(config.model))
-    renderer = Renderer(tokenizer, read_prompt(config.prompt, root), template_kwargs)
-    return ChatCodec(backend, renderer, template_kwargs)
+    renderer = make_renderer(config, read_prompt(config.prompt, root))
+    return ChatCodec(backend, renderer, renderer.template.kwargs)
 
 
 def batch_folder(config: Config) -> BatchFolder:

@@ -14,7 +14,7 @@ from data.records import digest
 from engine.embedded import EMBEDDED, embedded_model
 from engine.hub_snapshot import hub_commit, hub_snapshot
 from engine.precision import precision
-from prompts.chat_template import Message
+from prompts.chat_rendering import Message
 
 TorchModel = Any  # a transformers model, or a peft model around one
 

@@ -16,8 +16,8 @@ from data.rows import Row
 from engine.base import Adapter, Request, make_request, score_request
 from engine.batch_job import Task
 from engine.models import load_tokenizer, model_identity, resolve_base
-from prompts.chat_template import Message
-from prompts.prompt_file import load_prompt
+from prompts.chat_rendering import Message
+from prompts.prompt_file import Prompt, load_prompt
 from prompts.renderer import FittedContexts, Renderer
 
 _CACHED_ROWS = 20_000  # rows whose fitting passages are cached
@@ -46,21 +46,29 @@ class TaskList:
         return map(self._make, self._rows)
 
 
+def make_renderer(config: Config, prompt: Prompt) -> Renderer:
+    """The renderer of an experiment, with the base's tokenizer and chat template.
+
+    Raises the errors of `resolve_base` and `Renderer`.
+    """
+    model = config.model
+    tokenizer = load_tokenizer(resolve_base(model))
+    return Renderer(tokenizer, prompt, model.template_kwargs, model.system_role)
+
+
 class RequestBuilder:
     """Prompt, rules, tokenizer and token budget of one experiment."""
 
     def __init__(self, config: Config, root: Path = Path(), identity: str | None = None) -> None:
         """`identity` of the model that answers; None: the base.
 
-        Raises the errors of `load_prompt`, `resolve_model` and `Renderer`.
+        Raises the errors of `load_prompt`, `resolve_base` and `Renderer`.
         """
         self.config = config
         self.prompt, self.rules = load_prompt(config.prompt, root)
         self.model = resolve_base(config.model)  # its folder
         self.identity = identity or model_identity(self.model, config.model.dtype)
-        self.renderer = Renderer(
-            load_tokenizer(self.model), self.prompt, config.model.template_kwargs
-        )
+        self.renderer = make_renderer(config, self.prompt)
         answer_tokens = max(config.teacher.sampling.max_tokens, config.predict.sampling.max_tokens)
         self.budget = config.model.max_length - answer_tokens  # tokens of the longest prompt
         self._fitted: dict[str, FittedContexts] = {}
@@ -134,6 +142,7 @@ class RequestBuilder:
         return {
             "model": self.identity,
             "chat template": self.renderer.template.sha256,
+            "system role": self.renderer.system_role,
             "prompt": self.prompt.sha256 if view.prompted else self.prompt.user_template,
             "adapter": view.adapter.sha256 if view.adapter else None,
             "sampling": sampling.model_dump(),

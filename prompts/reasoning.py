@@ -98,3 +98,20 @@ def _find(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
         if not _QUOTES.issuperset(around):
             return match
     return None
+
+
+def opens_reasoning(text: str) -> bool:
+    """Whether a text ends within reasoning: a tag is open behind the last closing one."""
+    return any(_last(tag.opening, text) > _last(tag.closing, text) for tag in _TAGS)
+
+
+def without_empty_reasoning(text: str) -> str:
+    """The text without a block at its end in which a model is given no room to reason."""
+    for tag in _TAGS:
+        block = rf"(?:{tag.opening.pattern})?\s*(?:{tag.closing.pattern})\s*\Z"
+        text = re.sub(block, "", text, flags=re.IGNORECASE)
+    return text
+
+
+def _last(pattern: re.Pattern[str], text: str) -> int:
+    return max((match.start() for match in pattern.finditer(text)), default=-1)

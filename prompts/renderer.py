@@ -5,13 +5,24 @@ the same answer ids. Never truncates: passages over budget are dropped from the 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
+from config.generation import SystemRole
 from data.rows import Context, Row, Turn
-from prompts.chat_template import ChatTemplate, Message
+from prompts.chat_rendering import Message
+from prompts.chat_template import ChatTemplate
+from prompts.check_views import check_views
 from prompts.prompt_file import Prompt, example_text, user_text
+
+_SAMPLE = Row(
+    id="sample",
+    question="And when does the desk open?",
+    contexts=(Context(text="The desk opens at 9."), Context(text="It closes at 5.")),
+    history=(Turn(question="Where is the desk?", answer="In room 2."),),
+)
 
 
 class FittedContexts(NamedTuple):
@@ -39,23 +50,28 @@ class Renderer:
         tokenizer: PreTrainedTokenizerBase,
         prompt: Prompt,
         template_kwargs: Mapping[str, bool | str] | None = None,
+        system_role: SystemRole = "system",
+        today: date | None = None,
     ) -> None:
-        """Raises the errors of `ChatTemplate`."""
+        """Raises the errors of `ChatTemplate` and `check_views`."""
         self.tokenizer = tokenizer
         self.prompt = prompt
-        self.template = ChatTemplate(tokenizer, template_kwargs)
+        self.system_role = system_role
+        self.template = ChatTemplate(tokenizer, template_kwargs, today)
+        views = (self.messages(_SAMPLE, prompted) for prompted in (True, False))
+        check_views(self.template.rendering, *views)
 
     def messages(
         self, row: Row, prompted: bool, order: Sequence[int] | None = None
     ) -> list[Message]:
         """The chat of a row.
 
-        The prompted view starts with the system prompt and the worked examples (in `order`). The
-        earlier turns of the conversation follow in both views, with their passages.
+        The prompted view starts with the system prompt, in a turn of its own or in the first user
+        turn, and the worked examples (in `order`). The earlier turns of the conversation follow in
+        both views, with their passages.
         """
         turns: list[Message] = []
         if prompted:
-            turns.append({"role": "system", "content": self.prompt.system})
             examples = self.prompt.examples
             for index in range(len(examples)) if order is None else order:
                 user = example_text(self.prompt, examples[index])
@@ -64,6 +80,10 @@ class Renderer:
             texts = {"question": turn.question, "contexts": turn.contexts}
             turns += _exchange(user_text(self.prompt, row.model_copy(update=texts)), turn.answer)
         turns.append({"role": "user", "content": user_text(self.prompt, row)})
+        if prompted and self.system_role == "system":
+            turns.insert(0, {"role": "system", "content": self.prompt.system})
+        elif prompted:
+            turns[0]["content"] = f"{self.prompt.system}\n\n{turns[0]['content']}"
         return [{**turn, "content": self.template.neutralise(turn["content"])} for turn in turns]
 
     def view_ids(
@@ -74,7 +94,7 @@ class Renderer:
 
     def answer_ids(self, text: str) -> tuple[int, ...]:
         """Token ids of an answer with the end-of-turn token; the same in both views."""
-        return (*self.template.text_ids(text), self.template.end_of_turn)
+        return self.template.answer_ids(text)
 
     @property
     def system_ids(self) -> tuple[int, ...]:

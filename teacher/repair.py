@@ -12,7 +12,7 @@ from data.rows import Row
 from engine.batch_job import Task
 from engine.request_builder import RequestBuilder, View
 from judge.llm.templates import render
-from prompts.chat_template import Message
+from prompts.chat_rendering import Message
 from teacher.scored_candidate import ScoredCandidate, repair_arm
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import random
-import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,9 +12,9 @@ from tokenizers.pre_tokenizers import Metaspace
 from transformers import PreTrainedTokenizerFast
 
 from engine.models import load_tokenizer, resolve_model
-from prompts.chat_template import ChatEncoder
+from prompts.chat_encoder import ChatEncoder
+from prompts.chat_rendering import ChatRendering
 
-NAMES = re.compile(r"<\|im_start\|>|<\|im_end\|>")
 TEXTS = (
     "Привет, как дела?",
     "  two  spaces ",
@@ -27,8 +27,8 @@ TEXTS = (
 
 
 def encoder(tokenizer: Any) -> ChatEncoder:
-    """With the template's two tokens, no arguments."""
-    return ChatEncoder(tokenizer, NAMES, {})
+    """Of the tokenizer's own template, without arguments."""
+    return ChatEncoder(ChatRendering(tokenizer, {}, date(2026, 11, 27)))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -22,7 +22,8 @@ IN_FRONT = {
     "Kimi": "◁think▷a◁/think▷At 9.",
     "Gemma 4": "<|channel>thought\na<channel|>At 9.",
     "Granite 3.2": "Here is my thought process: a\nHere is my response: At 9.",
-    "Apriel": "Here are my reasoning steps:\na\n[BEGIN FINAL RESPONSE]\nAt 9.\n[END FINAL RESPONSE]",
+    "Apriel": "Here are my reasoning steps:\na\n[BEGIN FINAL RESPONSE]\n"
+    "At 9.\n[END FINAL RESPONSE]",
 }
 PLAIN = (
     "At 9.",

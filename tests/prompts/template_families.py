@@ -1,0 +1,116 @@
+"""Chat templates of model families with small tokenizers of their special tokens.
+
+TRL ships most templates; those that end in "like" are written from memory.
+"""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import PreTrainedTokenizerFast
+
+
+class Family(NamedTuple):
+    """A template with the added tokens of its tokenizer."""
+
+    template: str
+    special: Sequence[str]
+    eos: str
+    bos: str | None = None
+    text_tokens: Sequence[str] = ()  # added tokens that are not special
+    kwargs: dict[str, Any] = {}
+
+
+def _trl(name: str) -> str:
+    return (files("trl") / "chat_templates" / f"{name}.jinja").read_text(encoding="utf-8")
+
+
+_CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
+_QWEN = (
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
+)
+_LLAMA = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
+_GEMMA = ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>")
+_GEMMA_TEXT = ("\n\n", "\n\n\n", "  ", "   ", "<table>", "<h1>", "</h1>", "<b>")
+_DEEPSEEK = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>")
+_COHERE = (
+    *("<BOS_TOKEN>", "<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", "<|SYSTEM_TOKEN|>"),
+    *("<|USER_TOKEN|>", "<|CHATBOT_TOKEN|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+    *("<|START_THINKING|>", "<|END_THINKING|>"),
+)
+_PHI = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|endoftext|>")
+_GPTOSS = ("<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|return|>", "<|startoftext|>")
+_GLM = ("<|endoftext|>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>")
+_GEMMA4 = ("<bos>", "<eos>", "<|turn>", "<turn|>", "<|channel>", "<channel|>", "<|think|>")
+_MISTRAL = ("<s>", "</s>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]")
+
+
+def _qwen(name: str) -> Family:
+    return Family(_trl(name), _CHATML, "<|im_end|>", text_tokens=_QWEN)
+
+
+TEMPLATES: dict[str, Family] = {
+    "Llama 3": Family(_trl("llama3"), _LLAMA, "<|eot_id|>", "<|begin_of_text|>"),
+    "Llama 3.1": Family(_trl("llama3_1"), _LLAMA, "<|eot_id|>", "<|begin_of_text|>"),
+    "Llama 3.2": Family(_trl("llama3_2"), _LLAMA, "<|eot_id|>", "<|begin_of_text|>"),
+    "Qwen2.5": _qwen("qwen2_5"),
+    "Qwen2.5-VL": _qwen("qwen2_5_vl"),
+    "Qwen3": _qwen("qwen3"),
+    "Qwen3 Instruct 2507": _qwen("qwen3_instruct_2507"),
+    "Qwen3-VL": _qwen("qwen3_vl"),
+    "Qwen3.5": _qwen("qwen3_5_think"),
+    "Qwen3.5, thinking off by default": _qwen("qwen3_5_nothink"),
+    "Qwen3.6": _qwen("qwen3_6"),
+    "Qwen3.8": _qwen("qwen3_8"),
+    "Gemma, Gemma 2": Family(_trl("gemma"), _GEMMA, "<eos>", "<bos>", _GEMMA_TEXT),
+    "Gemma 3": Family(_trl("gemma3"), _GEMMA, "<eos>", "<bos>", _GEMMA_TEXT),
+    "Gemma 4": Family(_trl("gemma4_v5"), _GEMMA4, "<eos>", "<bos>", _GEMMA_TEXT),
+    "Phi-3": Family(_trl("phi3"), _PHI, "<|endoftext|>"),
+    "Phi-3.5": Family(_trl("phi3_5"), _PHI, "<|endoftext|>"),
+    "Cohere": Family(_trl("cohere"), _COHERE, "<|END_OF_TURN_TOKEN|>", "<BOS_TOKEN>"),
+    "Cohere2": Family(_trl("cohere2"), _COHERE, "<|END_OF_TURN_TOKEN|>", "<BOS_TOKEN>"),
+    "DeepSeek-V3": Family(_trl("deepseekv3"), _DEEPSEEK, _DEEPSEEK[1], _DEEPSEEK[0], _QWEN[:2]),
+    "DeepSeek-R1-Distill": Family(
+        _trl("deepseek_r1_distill"), _DEEPSEEK, _DEEPSEEK[1], _DEEPSEEK[0], _QWEN[:2]
+    ),
+    "GLM-4.5": Family(_trl("glm4moe"), _GLM, "<|endoftext|>", text_tokens=_QWEN),
+    "gpt-oss": Family(_trl("gptoss"), _GPTOSS, "<|return|>", "<|startoftext|>"),
+    "LFM2": Family(_trl("lfm2_v2"), ("<|startoftext|>", *_CHATML), "<|im_end|>", "<|startoftext|>"),
+    "LFM2.5": Family(
+        _trl("lfm2_2_5_v2"), ("<|startoftext|>", *_CHATML), "<|im_end|>", "<|startoftext|>"
+    ),
+    "Nemotron 3 Nano": _qwen("nemotron_3_nano"),
+    "Nemotron 3 Super": _qwen("nemotron_3_super"),
+    "Nemotron 3 Ultra": _qwen("nemotron_3_ultra"),
+    "Nemotron 3.5": _qwen("nemotron_3_5_lightning"),
+    "SmolVLM": Family(_trl("smolvlm"), (*_CHATML, "<end_of_utterance>"), "<end_of_utterance>"),
+    "Idefics3": Family(
+        _trl("idefics3"), (*_LLAMA, "<end_of_utterance>"), "<end_of_utterance>", _LLAMA[0]
+    ),
+    "LLaVA-NeXT": Family(_trl("llava_next"), ("<s>", "</s>"), "</s>", "<s>"),
+    "Muse Glimmer": Family(_trl("muse_glimmer"), _GPTOSS, "<|end|>", "<|startoftext|>"),
+}
+
+
+def family_tokenizer(family: Family) -> Any:
+    """A byte-level tokenizer without merges, with the family's added tokens."""
+    alphabet = sorted(ByteLevel.alphabet())
+    model = Tokenizer(BPE({character: at for at, character in enumerate(alphabet)}, []))
+    model.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    model.decoder = ByteLevelDecoder()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=model, eos_token=family.eos, bos_token=family.bos
+    )
+    tokenizer.add_tokens([AddedToken(name, special=True) for name in family.special], True)
+    tokenizer.add_tokens([AddedToken(name, normalized=False) for name in family.text_tokens])
+    tokenizer.chat_template = family.template
+    return tokenizer
