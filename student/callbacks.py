@@ -1,7 +1,6 @@
 """Observers of a training: metrics.jsonl, complete checkpoints, trackers, the progress bar.
 
-A checkpoint is complete once its marker file exists; the marker is written after all other files
-are synced to disk. Trackers receive the lines of metrics.jsonl under the same names. A resumed
+Trackers receive the lines of metrics.jsonl under the same names. A resumed
 training opens a new tracker run and replays the file, so the newest run is always complete.
 """
 
@@ -19,14 +18,11 @@ from config.progress import ProgressBar
 from config.schema import Config
 from config.training import StudentSettings, TrackerSettings, WandbSettings
 from data.appender import Appender
-from data.atomic_write import write_text
 from data.jsonl import read_records, write_records
 from data.run_paths import RunPaths
-from student.checkpoint import writing
+from student.checkpoint_store import CheckpointStore
 from student.distributed import barrier, process_rank
-from student.records import Step
-
-COMPLETE = "COMPLETE"  # marker file in a complete checkpoint's folder
+from student.records import Step, best_first
 
 _MEASURED = Step.model_fields.keys() - {"step", "epoch", "seconds"}  # also names in the logs
 
@@ -49,6 +45,11 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         self._listeners = listeners
         for step in self.steps:
             self._notify(step)
+
+    @property
+    def best(self) -> Step:
+        """The best evaluation so far. One that another beats can never be the best again."""
+        return best_first(step for step in self.steps if step.val_rows is not None)[0]
 
     def _notify(self, step: Step) -> None:
         for listener in self._listeners:
@@ -75,16 +76,16 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
             self._file.close()
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Marks the checkpoint as complete, after every process saved its random state."""
+        """Marks the checkpoint as complete, after every process saved its random state.
+
+        Then removes what neither a resume nor the result needs. Its epoch is evaluated already.
+        """
         barrier()
         if process_rank() > 0:
             return
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        with writing(folder, 0):
-            for path in folder.iterdir():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        write_text(folder / COMPLETE, "")
+        store = CheckpointStore(Path(args.output_dir))
+        store.mark_complete(state.global_step)
+        store.prune(state.global_step, self.best.step)
 
 
 # -- trackers ------------------------------------------------------------------------------------

@@ -23,13 +23,13 @@ from engine.models import TorchModel, load_base
 from engine.precision import precision
 from engine.request_builder import RequestBuilder
 from student.callbacks import (
-    COMPLETE,
     MetricsCallback,
     ProgressBarCallback,
     StepListener,
     open_trackers,
 )
 from student.checkpoint import load_trained, save_student, save_trained
+from student.checkpoint_store import CheckpointStore, step_of
 from student.collator import NO_TOKENS, Example
 from student.dataset import TrainingData, load_training_data, retention_prompts
 from student.distiller import Distiller
@@ -38,7 +38,7 @@ from student.evaluate import evaluate
 from student.forward import base_only
 from student.model import load_student, trainable
 from student.prefix_cache import common_prefix
-from student.records import TrainingResult, best_first
+from student.records import TrainingResult
 from student.trainer import AnswerTrainer, TrainingTask
 
 
@@ -109,7 +109,8 @@ def _train(
 ) -> None:
     run = RunPaths.of(config)
     folder, checkpoints = run.student(student.name), Path(arguments.output_dir)
-    resume = last_complete(checkpoints)
+    store = CheckpointStore(checkpoints)
+    resume = store.last_complete()
     system_ids = builder.renderer.system_ids
     dtype, seed = config.model.dtype, config.seed_of(student)
     model = load_student(builder.model, student.method, seed, system_ids, dtype)
@@ -117,7 +118,7 @@ def _train(
         load_trained(model, run.student(student.start))
     if not is_sharded(model):
         model.to(arguments.device)
-    metrics = MetricsCallback(folder / "metrics.jsonl", _step(resume) if resume else 0, listeners)
+    metrics = MetricsCallback(folder / "metrics.jsonl", step_of(resume) if resume else 0, listeners)
     trainer = AnswerTrainer(
         model,
         arguments,
@@ -135,8 +136,8 @@ def _train(
     if process_rank() == 0:
         if is_sharded(model):  # the other processes stop here
             model = load_base(builder.model, dtype=torch.float32)
-        best = best_first(step for step in metrics.steps if step.val_rows is not None)[0]
-        load_trained(model, checkpoints / f"checkpoint-{best.step}")
+        best = metrics.best
+        load_trained(model, store.trained(best.step))
         save_trained(model, folder)  # a second stage starts from it
         result = TrainingResult(
             name=student.name,
@@ -182,22 +183,6 @@ def _training_task(
             for answer in answers
         ]
     return replace(task, retention=examples, retention_weight=retention.weight)
-
-
-def last_complete(checkpoints: Path) -> Path | None:
-    """The newest complete checkpoint. Removes incomplete ones and prints their names."""
-    complete = []
-    for folder in checkpoints.glob("checkpoint-*"):
-        if (folder / COMPLETE).exists():
-            complete.append(folder)
-        elif process_rank() == 0:
-            shutil.rmtree(folder)
-            print(f"{folder.name}: incomplete, because the run ended while saving it; removed")
-    return max(complete, key=_step, default=None)
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
 def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:

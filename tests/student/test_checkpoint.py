@@ -21,7 +21,8 @@ from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
 from data.run_paths import RunPaths
-from student.train import last_complete, train
+from student.checkpoint_store import CheckpointStore, step_of
+from student.train import train
 from tests.student.run_factory import ROOT, experiment, losses, tiny_model, trained
 
 KILLS = 30
@@ -78,6 +79,11 @@ def _unfinished_checkpoint(folder: Path, process: BaseProcess, said: Path, torn:
     raise AssertionError("no checkpoint in 100 s")
 
 
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """Those that can be resumed from."""
+    return [marker.parent for marker in folder.glob("checkpoint-*/COMPLETE")]
+
+
 @pytest.mark.slow
 def test_kills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
     """30 at a random moment of the saving: what is resumed from is the last complete checkpoint,
@@ -98,9 +104,9 @@ def test_kills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
         process.join()
         assert process.exitcode == -signal.SIGKILL
         torn += begun.exists() and not (begun / "COMPLETE").exists()
-        left = len(list(checkpoints.glob("*/COMPLETE")))
-        assert left >= complete, "a complete checkpoint is never lost"
-        complete = left
+        newest = max(map(step_of, complete_checkpoints(checkpoints)), default=0)
+        assert newest >= complete, "the newest complete checkpoint is never lost"
+        complete = newest
     assert torn >= KILLS / 4, "the kills were to come while it was being saved"
 
     resumed = trained(killed)
@@ -125,11 +131,13 @@ def test_a_disk_that_fills_up_while_training(tmp_path: Path) -> None:
                 time.sleep(0.001)
             process.kill()
             process.join()
-        before = last_complete(checkpoints)
+        before = CheckpointStore(checkpoints).last_complete()
         process = _started(full, tmp_path / "said", size)
         process.join(100)
         assert process.exitcode == FULL, size
-        assert last_complete(checkpoints) == before and (before is None) == (size < SIZES[5])
+        assert CheckpointStore(checkpoints).last_complete() == before and (before is None) == (
+            size < SIZES[5]
+        )
     expected, resumed = trained(whole), trained(full)
     assert losses(full) == losses(whole)
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)

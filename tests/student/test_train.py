@@ -12,7 +12,7 @@ import torch
 
 from config.load import load_config
 from data.run_paths import RunPaths
-from student.train import last_complete
+from student.checkpoint_store import CheckpointStore
 from tests.student.run_factory import ROOT, experiment, losses, tiny_model, trained
 
 
@@ -56,7 +56,7 @@ def test_a_torn_checkpoint_is_never_resumed_from(
         folder.mkdir()
         if complete:
             (folder / "COMPLETE").touch()
-    assert last_complete(tmp_path) == tmp_path / "checkpoint-20"
+    assert CheckpointStore(tmp_path).last_complete() == tmp_path / "checkpoint-20"
     assert "checkpoint-30" in capsys.readouterr().out
     assert not (tmp_path / "checkpoint-30").exists()
-    assert last_complete(tmp_path / "none") is None
+    assert CheckpointStore(tmp_path / "none").last_complete() is None

@@ -1,0 +1,93 @@
+"""What a training keeps on disk: the newest checkpoint, and the weights of the best epoch."""
+
+from pathlib import Path
+
+import pytest
+
+from config.load import load_config
+from data.run_paths import RunPaths
+from student.checkpoint import TRAINED
+from student.checkpoint_store import COMPLETE, CheckpointStore, step_of
+from student.records import Step
+from student.train import train
+from tests.student.run_factory import ROOT, experiment, tiny_model
+
+FILES = (TRAINED, "optimizer.pt", "rng_state.pth", COMPLETE)
+
+
+def checkpoint(folder: Path, step: int) -> None:
+    """A complete checkpoint as a training leaves it."""
+    path = folder / f"checkpoint-{step}"
+    path.mkdir(parents=True)
+    for name in FILES:
+        (path / name).write_text(f"{name} of {step}")
+
+
+def files(folder: Path) -> set[str]:
+    """All files below a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def whole(step: int) -> set[str]:
+    """The files of a whole checkpoint."""
+    return {f"checkpoint-{step}/{name}" for name in FILES}
+
+
+def test_an_older_best_leaves_its_weights_alone(tmp_path: Path) -> None:
+    """Through four epochs: the second is the best of the first three, then the fourth is."""
+    store = CheckpointStore(tmp_path)
+    left = []
+    for newest, best in ((1, 1), (2, 2), (3, 2), (4, 4)):
+        checkpoint(tmp_path, newest)
+        store.prune(newest, best)
+        left.append(files(tmp_path))
+        assert (store.trained(best) / TRAINED).read_text() == f"{TRAINED} of {best}"
+        assert store.last_complete() == tmp_path / f"checkpoint-{newest}"
+    assert left == [whole(1), whole(2), {*whole(3), f"weights-2/{TRAINED}"}, whole(4)]
+
+
+def test_a_kill_amid_the_removal_is_made_good(tmp_path: Path) -> None:
+    """It is renamed and not yet emptied: nothing resumes from it, and the next time it goes."""
+    for step in (1, 2, 3):
+        checkpoint(tmp_path, step)
+    (tmp_path / "checkpoint-2" / "optimizer.pt").unlink()
+    (tmp_path / "checkpoint-2").rename(tmp_path / "weights-2")
+    store = CheckpointStore(tmp_path)
+    assert store.last_complete() == tmp_path / "checkpoint-3"
+    store.prune(3, 2)
+    assert files(tmp_path) == {*whole(3), f"weights-2/{TRAINED}"}
+
+
+# learning rate → which folders hold weights at the evaluation of each epoch of six steps. At a rate
+# of 1 the first epoch is the best; at 0.01 each is better than all before.
+FOLDERS = {
+    1e-2: [[], ["checkpoint-6"], ["checkpoint-12"], ["checkpoint-18"]],
+    1.0: [[], ["checkpoint-6"], ["checkpoint-12", "weights-6"], ["checkpoint-18", "weights-6"]],
+}
+
+
+@pytest.mark.parametrize("rate", FOLDERS)
+def test_a_training_holds_one_optimiser_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    """Beside the best epoch's weights, which the result has, to the bit."""
+    monkeypatch.chdir(ROOT)
+    changes = [f"students.0.learning_rate={rate}", "model.dtype=float32"]
+    config = load_config(experiment(tmp_path / "run", tiny_model(tmp_path / "model")), changes)
+    run = RunPaths.of(config).student("s")
+    folders: list[list[str]] = []
+    states: list[int] = []
+    weights: dict[int, bytes] = {}  # step → its trained parameters
+
+    def look(step: Step) -> None:
+        checkpoints = [path.parent for path in (run / "checkpoints").glob(f"*/{TRAINED}")]
+        weights.update((step_of(path), (path / TRAINED).read_bytes()) for path in checkpoints)
+        if step.val_rows is not None:
+            folders.append(sorted(path.name for path in checkpoints))
+            states.append(len(list((run / "checkpoints").glob("*/optimizer.pt"))))
+
+    result = train(config, config.students[0], accept_changes=False, listeners=[look])
+    assert folders == FOLDERS[rate] and states == [0, 1, 1, 1]
+    assert result.best_step == (6 if rate == 1.0 else 24)
+    if result.best_step in weights:  # the last step's were never seen
+        assert (run / TRAINED).read_bytes() == weights[result.best_step]
