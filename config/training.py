@@ -28,7 +28,8 @@ class Distillation(Settings):
 
     kind: Literal["kl"] = "kl"
     # stored: the most likely tokens, stored with the answers (teacher.sampling.logprobs = K), and
-    # one bucket for the rest · adapter_off: the base reads the prompted view during training
+    # one bucket for the rest, tempered as if spread evenly over its tokens · adapter_off: the base
+    # reads the prompted view during training
     teacher: Literal["stored", "adapter_off"] = "stored"
     direction: Direction = "forward"
     temperature: PositiveFloat = 1.0  # of both distributions

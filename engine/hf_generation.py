@@ -5,13 +5,15 @@ so that an answer would depend on the other prompts of its batch.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, PrefixTuningConfig
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from engine.layer_types import layer_types
 from engine.models import TorchModel
 
 
@@ -46,7 +48,7 @@ def generate_answers(
     try:
         added = _virtual_token_count(model) + settings.max_tokens
         lengths = [len(prompt) + added for prompt in prompts]
-        for batch in token_batches(lengths, settings.tokens_per_pass):
+        for batch in token_batches(lengths, settings.tokens_per_pass, not _pads_exactly(model)):
             yield from _generate(model, batch, [prompts[index] for index in batch], settings)
     finally:
         model.train(training)
@@ -80,14 +82,19 @@ def answer_logprobs(
     return tuple(logprobs.gather(1, ids[0, -len(answer) :, None])[:, 0].tolist())
 
 
-def token_batches(lengths: Sequence[int], tokens_per_pass: int) -> Iterator[list[int]]:
+def token_batches(
+    lengths: Sequence[int], tokens_per_pass: int, same_length: bool = False
+) -> Iterator[list[int]]:
     """Batches of indices, longest first, each within `tokens_per_pass` tokens with padding.
 
-    A longer sequence is a batch of its own.
+    A longer sequence is a batch of its own. `same_length`: no batch is padded.
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     while order:
-        count = max(1, tokens_per_pass // lengths[order[0]])
+        longest = lengths[order[0]]
+        count = max(1, tokens_per_pass // longest)
+        if same_length:
+            count = min(count, lengths.count(longest))
         yield order[:count]
         order = order[count:]
 
@@ -102,22 +109,23 @@ def _generate(
     causal = model.get_base_model() if isinstance(model, PeftModel) else model
     inputs = _inputs(model, prompts, settings.stop_ids[0])
     recorder = _GreedyLogprobs()
-    # every setting that a model's generation_config.json could change is passed explicitly
-    tokens = causal.generate(
-        **inputs,
-        max_new_tokens=settings.max_tokens,
-        do_sample=settings.do_sample,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=0 if settings.do_sample else 50,  # greedy: the default, or transformers warns
-        repetition_penalty=1.0,
-        no_repeat_ngram_size=0,
-        eos_token_id=list(settings.stop_ids),
-        pad_token_id=settings.stop_ids[0],
-        synced_gpus=False,  # sharded weights are gathered before
-        logits_processor=LogitsProcessorList([recorder] if settings.logprobs else []),
-    )
-    start = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0
+    with _virtual_embeddings(model, prompts):
+        # every setting that a model's generation_config.json could change is passed explicitly
+        tokens = causal.generate(
+            **inputs,
+            max_new_tokens=settings.max_tokens,
+            do_sample=settings.do_sample,
+            temperature=1.0,
+            top_p=1.0,
+            top_k=0 if settings.do_sample else 50,  # greedy: the default, or transformers warns
+            repetition_penalty=1.0,
+            no_repeat_ngram_size=0,
+            eos_token_id=list(settings.stop_ids),
+            pad_token_id=settings.stop_ids[0],
+            synced_gpus=False,  # sharded weights are gathered before
+            logits_processor=LogitsProcessorList([recorder] if settings.logprobs else []),
+        )
+    start = inputs["input_ids"].shape[1]
     answers = []
     for row, index in enumerate(indices):
         generated = tokens[row, start:].tolist()
@@ -147,30 +155,66 @@ def _virtual_token_count(model: TorchModel) -> int:
     return count if model.has_active_enabled_adapter else 0
 
 
+def _is_prefix(model: TorchModel) -> bool:
+    """Whether virtual tokens are keys and values; otherwise they are embeddings."""
+    if not _virtual_token_count(model):
+        return False
+    return isinstance(model.active_peft_config, PrefixTuningConfig)
+
+
+def _pads_exactly(model: TorchModel) -> bool:
+    """Whether padding changes no answer.
+
+    Keys and values of virtual tokens precede the padding, which a window would count.
+    """
+    if not _is_prefix(model):
+        return True
+    return layer_types(model.get_base_model().get_decoder().config) == {"full_attention"}
+
+
 def _inputs(model: TorchModel, prompts: list[tuple[int, ...]], pad: int) -> dict[str, Any]:
-    """Arguments of the transformers model's `generate`, virtual tokens included."""
+    """Arguments of the transformers model's `generate`, with placeholders for virtual tokens."""
     device = next(model.parameters()).device
-    virtual_count = _virtual_token_count(model)
-    if not virtual_count:
-        return _left_padded(prompts, pad, device)
-    virtual = model.get_prompt(batch_size=len(prompts))
-    if isinstance(virtual, torch.Tensor):
-        inputs = _left_padded([(pad,) * virtual_count + prompt for prompt in prompts], pad, device)
-        embeddings = model.get_base_model().get_input_embeddings()(inputs.pop("input_ids"))
-        for row, prompt in enumerate(prompts):  # between the padding and the text
-            start = embeddings.shape[1] - len(prompt) - virtual_count
-            embeddings[row, start : start + virtual_count] = virtual[row].to(embeddings.dtype)
-        return {**inputs, "inputs_embeds": embeddings}
+    placeholders = (pad,) * _virtual_token_count(model)
+    if not _is_prefix(model):
+        return _left_padded([placeholders + prompt for prompt in prompts], pad, device)
     # The keys and values precede the padding; positions do not count the padding. `generate` skips
-    # as many input ids as the cache holds, so placeholders stand for them.
+    # as many input ids as the cache holds.
     inputs = _left_padded(prompts, pad, device)
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
-    placeholders = ids.new_full((len(prompts), virtual_count), pad)
+    front = ids.new_tensor([placeholders] * len(prompts))
     return {
-        "input_ids": torch.cat([placeholders, ids], 1),
-        "attention_mask": torch.cat([torch.ones_like(placeholders), mask], 1),
-        "past_key_values": virtual,
+        "input_ids": torch.cat([front, ids], 1),
+        "attention_mask": torch.cat([torch.ones_like(front), mask], 1),
+        "past_key_values": model.get_prompt(batch_size=len(prompts)),
     }
+
+
+@contextmanager
+def _virtual_embeddings(model: TorchModel, prompts: list[tuple[int, ...]]) -> Iterator[None]:
+    """The first forward pass has virtual tokens' embeddings in place of their placeholders.
+
+    Not every architecture's `generate` takes embeddings; all of them embed ids.
+    """
+    count = _virtual_token_count(model)
+    if not count or _is_prefix(model):
+        yield
+        return
+    virtual = model.get_prompt(batch_size=len(prompts))  # [B, P, D]
+
+    def insert(_module: Any, _ids: Any, embeddings: torch.Tensor) -> torch.Tensor:
+        hook.remove()
+        embeddings = embeddings.clone()  # [B, T, D]
+        for row, prompt in enumerate(prompts):  # between the padding and the text
+            start = embeddings.shape[1] - len(prompt) - count
+            embeddings[row, start : start + count] = virtual[row].to(embeddings.dtype)
+        return embeddings
+
+    hook = model.get_base_model().get_input_embeddings().register_forward_hook(insert)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _left_padded(

@@ -93,9 +93,13 @@ def load_base(resolved: str, **options: Any) -> TorchModel:
     disable_progress_bar()  # keeps it out of the log
     settings: dict[str, Any] = {"dtype": precision(), "trust_remote_code": False, **options}
     try:
-        return AutoModelForCausalLM.from_pretrained(resolved, use_safetensors=True, **settings)
+        loaded = AutoModelForCausalLM.from_pretrained(resolved, use_safetensors=True, **settings)
     except (OSError, ValueError) as error:
         raise _load_error(f"{resolved}:", error) from None
+    model = loaded[0] if isinstance(loaded, tuple) else loaded  # with `output_loading_info`
+    if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
+        model.set_attn_implementation("eager")  # torch's own attention leaves the soft cap out
+    return loaded
 
 
 def load_tokenizer(resolved: str) -> PreTrainedTokenizerBase:

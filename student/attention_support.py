@@ -7,6 +7,8 @@ A shared prompt's keys and values need layers that attend to all earlier positio
 import inspect
 from typing import Any
 
+from engine.layer_types import layer_types
+
 _MASKED = {"full_attention", "sliding_attention"}  # types of layers that a mask describes wholly
 
 
@@ -38,11 +40,3 @@ def supports_prefix_cache(causal: Any) -> bool:
         and layer_types(config) == {"full_attention"}
         and getattr(config, "attn_logit_softcapping", None) is None
     )
-
-
-def layer_types(config: Any) -> set[str]:
-    """Types of the layers of a decoder, in transformers' words."""
-    types: list[str] | None = getattr(config, "layer_types", None)
-    if types:
-        return set(types)
-    return {"sliding_attention" if getattr(config, "sliding_window", None) else "full_attention"}

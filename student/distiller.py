@@ -131,17 +131,15 @@ def loss_function(
         nll: torch.Tensor | float
         if teacher_states is None:
             assert batch.top_ids is not None and batch.top_logprobs is not None
-            teacher = stored_buckets(batch.top_logprobs[part])
-            nll, student = nll_and_buckets(logits, batch.targets[part], batch.top_ids[part])
+            ids, targets = batch.top_ids[part], batch.targets[part]
+            teacher = stored_buckets(batch.top_logprobs[part], logits.shape[-1], temperature)
+            nll, student = nll_and_buckets(logits, targets, ids, temperature)
         else:
             with torch.no_grad():
-                teacher = head(teacher_states[part])
-            nll, student = text_loss(logits, part) if ce_weight else 0.0, logits
-        kl = divergence(
-            tempered_logprobs(teacher, temperature),
-            tempered_logprobs(student, temperature),
-            direction,
-        )
+                teacher = tempered_logprobs(head(teacher_states[part]), temperature)
+            nll = text_loss(logits, part) if ce_weight else 0.0
+            student = tempered_logprobs(logits, temperature)
+        kl = divergence(teacher, student, direction)
         # T² keeps the size of the gradients (Hinton et al., arXiv 1503.02531)
         return ce_weight * nll + (1 - ce_weight) * temperature**2 * kl
 

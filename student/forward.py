@@ -12,8 +12,8 @@ import torch
 from peft import LoraConfig, PeftModel
 from peft.helpers import disable_input_dtype_casting
 
+from engine.layer_types import layer_types
 from engine.models import TorchModel
-from student.attention_support import layer_types
 from student.collator import PADDING, Batch
 from student.distributed import is_sharded
 from student.prefix_cache import PrefixCache, attending_to

@@ -6,6 +6,7 @@ tokens and one bucket for the rest. `summed_loss` projects hidden states to the 
 and never holds all logits.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, assert_never
 
@@ -55,28 +56,41 @@ def tempered_logprobs(logits: torch.Tensor, temperature: float) -> torch.Tensor:
 
 
 def nll_and_buckets(
-    logits: torch.Tensor, targets: torch.Tensor, ids: torch.Tensor
+    logits: torch.Tensor, targets: torch.Tensor, ids: torch.Tensor, temperature: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """−log p(target) [N], and the log-probabilities of K tokens and the rest [N, K+1].
 
-    logits: [N, V]; targets: [N]; ids: [N, K]. One pass over the vocabulary serves both. The rest is
+    logits: [N, V]; targets: [N]; ids: [N, K]. The temperature is that of the K+1 alone. The rest is
     summed over its own tokens; 1 − Σ would be rounding noise at a mass of 1e-7.
     """
     logits = logits.float()
     picked = logits.gather(-1, torch.cat([ids, targets[:, None]], -1))  # [N, K+1]
     others = logits.scatter(-1, ids, float("-inf"))  # [N, V]
     buckets = torch.cat([picked[:, :-1], others.logsumexp(-1, keepdim=True)], -1)  # [N, K+1]
-    logprobs = torch.log_softmax(buckets, -1).clamp_min(_MIN_LOGPROB)
-    return buckets.logsumexp(-1) - picked[:, -1], logprobs
+    nll = buckets.logsumexp(-1) - picked[:, -1]
+    if temperature != 1.0:
+        rest = (others / temperature).logsumexp(-1, keepdim=True)
+        buckets = torch.cat([picked[:, :-1] / temperature, rest], -1)
+    return nll, torch.log_softmax(buckets, -1).clamp_min(_MIN_LOGPROB)
 
 
-def stored_buckets(logprobs: torch.Tensor) -> torch.Tensor:
-    """Adds the bucket of the rest to stored log-probabilities. [N, K] → [N, K+1].
+def stored_buckets(
+    logprobs: torch.Tensor, vocabulary: int, temperature: float = 1.0
+) -> torch.Tensor:
+    """Adds the bucket of the rest to stored log-probabilities, at a temperature. [N, K] → [N, K+1].
+
+    The rest r = 1 − Σ p stands for V − K tokens, of which only the sum is known: each is taken to
+    have r / (V − K). At temperature T a probability p weighs p^(1/T), so the bucket weighs
+    (V − K) · (r / (V − K))^(1/T): r at T = 1, nothing as K → V. At T > 1 no other spread weighs
+    more.
 
     Rounded to float16 the K may sum to more than 1; the rest is then taken as empty.
     """
     rest = (1.0 - logprobs.double().exp().sum(-1, keepdim=True)).clamp_min(1e-12).log()
-    return torch.log_softmax(torch.cat([logprobs.double(), rest], -1), -1).float()
+    tokens = vocabulary - logprobs.shape[-1]
+    spread = (1 - 1 / temperature) * math.log(tokens) if tokens else float("-inf")
+    weights = torch.cat([logprobs.double() / temperature, rest / temperature + spread], -1)
+    return torch.log_softmax(weights, -1).float().clamp_min(_MIN_LOGPROB)
 
 
 def summed_loss(

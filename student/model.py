@@ -48,21 +48,32 @@ def load_student(
     """
     if isinstance(method, FullMethod):
         return load_sharded(resolved)
-    from peft import get_peft_model
-
     if method.kind == "qlora":
         base = _load_4bit(resolved, dtype)
     else:
         base = load_base(resolved, dtype=precision(dtype))
-    _check_targets(base, method)
     torch.manual_seed(seed)
-    width = base.get_input_embeddings().embedding_dim
-    model = get_peft_model(base, _peft_config(method, width))
+    model = attach_adapter(base, method)
     if isinstance(method, PrefixTuningMethod) or (
         isinstance(method, PromptTuningMethod) and method.start == "prompt"
     ):
         _start_from_prompt(model, method, prompt_ids)
     return model
+
+
+def attach_adapter(base: TorchModel, method: Method) -> TorchModel:
+    """The base with the new parameters of a method. Raises ConfigError where it has no place."""
+    from peft import get_peft_model
+
+    _check_targets(base, method)
+    try:
+        return get_peft_model(base, _peft_config(method, base))
+    except (TypeError, ValueError) as error:
+        line = str(error).strip().splitlines()[0][:200]
+        raise ConfigError(
+            f"method {method.kind} cannot be attached to {_name(base)}: {line}; use "
+            f"{'another model' if method.kind == 'lora' else 'method lora'}"
+        ) from None
 
 
 def trainable(model: TorchModel) -> dict[str, torch.nn.Parameter]:
@@ -108,19 +119,31 @@ def _check_targets(base: Any, method: Method) -> None:
     for target in targets:
         if not any(layer.endswith(f".{target}") for layer in layers):
             names = sorted({layer.rsplit(".", 1)[-1] for layer in layers})
+            fix = "name some of them" if isinstance(method, LoraMethod) else "use method lora"
             raise ConfigError(
-                f"method {method.kind}: {target!r} names no linear layer of {base.name_or_path}; "
-                f"its layers are {', '.join(names)}"
+                f"method {method.kind}: {target!r} names no linear layer of {_name(base)}; its "
+                f"layers are {', '.join(names) or 'of another kind'}; {fix}"
             )
+
+
+def _name(base: Any) -> str:
+    return base.name_or_path or type(base).__name__
+
+
+def _unadapted_layers(base: Any) -> list[str]:
+    """Layers of Mamba's blocks, whose kernels multiply by the weights and go round an adapter."""
+    mixers = any(hasattr(layer, "conv1d") and hasattr(layer, "D") for layer in base.modules())
+    return ["conv1d", "x_proj", "dt_proj", "out_proj"] if mixers else []
 
 
 # -- adapter -------------------------------------------------------------------------------------
 
 
-def _peft_config(method: Method, width: int) -> Any:
+def _peft_config(method: Method, base: TorchModel) -> Any:
     import peft
 
     task = "CAUSAL_LM"
+    width: int = base.get_input_embeddings().embedding_dim
     match method:
         case LoraMethod(targets=targets):
             return peft.LoraConfig(
@@ -128,6 +151,7 @@ def _peft_config(method: Method, width: int) -> Any:
                 lora_alpha=method.alpha,
                 lora_dropout=method.dropout,
                 target_modules=targets if targets == "all-linear" else list(targets),
+                exclude_modules=_unadapted_layers(base) if targets == "all-linear" else None,
                 init_lora_weights=True if method.init == "zero" else method.init,
                 use_rslora=method.kind == "rslora",
                 use_dora=method.kind == "dora",

@@ -23,9 +23,11 @@ def logits(rows: int, words: int, seed: int, sharp: float = 3.0) -> torch.Tensor
     return torch.randn(rows, words, generator=torch.Generator().manual_seed(seed)) * sharp
 
 
-def kept_and_rest(crafted: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+def kept_and_rest(
+    crafted: torch.Tensor, ids: torch.Tensor, temperature: float = 1.0
+) -> torch.Tensor:
     """The second of both losses' parts, whatever the text says."""
-    return nll_and_buckets(crafted, ids[:, 0], ids)[1]
+    return nll_and_buckets(crafted, ids[:, 0], ids, temperature)[1]
 
 
 def test_cross_entropy_is_the_definition_in_float64() -> None:
@@ -75,8 +77,8 @@ def test_kept_tokens_become_the_whole_vocabulary(direction: Direction, temperatu
     for kept in (2, 10, 50, 100):
         top = torch.log_softmax(theirs, -1).topk(kept)
         actual = divergence(
-            tempered(stored_buckets(top.values), temperature),
-            tempered(kept_and_rest(ours, top.indices), temperature),
+            stored_buckets(top.values, 100, temperature),
+            kept_and_rest(ours, top.indices, temperature),
             direction,
         )
         apart.append(float((actual - full).abs().mean()))
@@ -85,12 +87,48 @@ def test_kept_tokens_become_the_whole_vocabulary(direction: Direction, temperatu
     assert apart[3] < 1e-4
 
 
+@each_direction
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_an_even_rest_is_tempered_as_its_tokens(direction: Direction, temperature: float) -> None:
+    """Where the rest of both is even, merging its tokens loses nothing: any K gives the full
+    divergence at that temperature. As one token it would be off by more than 0.1 nats."""
+    theirs, ours = torch.full((4, 100), -2.0), torch.full((4, 100), -1.0)
+    theirs[:, :3], ours[:, :3] = logits(4, 3, 12), logits(4, 3, 13)
+    full = divergence(tempered(theirs, temperature), tempered(ours, temperature), direction)
+    ids = torch.arange(3).expand(4, 3)
+    stored = torch.log_softmax(theirs, -1)[:, :3]
+    student = kept_and_rest(ours, ids, temperature)
+    actual = divergence(stored_buckets(stored, 100, temperature), student, direction)
+    assert torch.allclose(actual, full, rtol=1e-4, atol=1e-5)
+    as_one_token = divergence(
+        tempered(stored_buckets(stored, 100), temperature), student, direction
+    )
+    assert (as_one_token - full).abs().max() > 0.1
+
+
+def test_the_tempered_rest_by_hand() -> None:
+    """Of 0.8 and four tokens of 0.05 at T = 2: roots 0.8944 and 4 · 0.2236 weigh alike."""
+    actual = stored_buckets(torch.tensor([[0.8]]).log(), 5, 2.0).exp()
+    assert torch.allclose(actual, torch.tensor([[0.5, 0.5]]), atol=1e-6)
+
+
+def test_the_students_rest_is_tempered_token_by_token() -> None:
+    """Its tokens are all known: their sum at T, whatever their spread."""
+    crafted, ids = logits(6, 40, 14), logits(6, 40, 15).topk(5).indices
+    exact = torch.softmax(crafted.double() / 1.7, -1)
+    expected = torch.cat([exact.gather(-1, ids), exact.sum(-1, keepdim=True)], -1)
+    expected[:, -1] -= expected[:, :-1].sum(-1)
+    assert torch.allclose(kept_and_rest(crafted, ids, 1.7).exp().double(), expected, atol=1e-6)
+
+
 def test_buckets_never_exceed_the_whole() -> None:
     """Merging tokens into one bucket can only lose difference (data processing inequality)."""
     theirs, ours = logits(50, 200, 7), logits(50, 200, 8)
     full = divergence(tempered(theirs, 1.0), tempered(ours, 1.0), "forward")
     top = torch.log_softmax(theirs, -1).topk(20)
-    actual = divergence(stored_buckets(top.values), kept_and_rest(ours, top.indices), "forward")
+    actual = divergence(
+        stored_buckets(top.values, 200), kept_and_rest(ours, top.indices), "forward"
+    )
     assert (actual <= full + 1e-5).all() and (actual > 0).all()
 
 
@@ -125,7 +163,7 @@ def test_both_losses_in_one_pass_are_the_long_way_in_float64() -> None:
 def test_half_precision_never_leaves_less_than_nothing() -> None:
     """float16 rounds Σ p above 1: the rest is then nothing, and all still sums to 1."""
     stored = torch.log(torch.tensor([[0.6, 0.4001]])).half().float()
-    actual = stored_buckets(stored)
+    actual = stored_buckets(stored, 100)
     assert torch.isfinite(actual).all()
     assert float(actual.exp().sum()) == pytest.approx(1.0, abs=1e-6)
 
