@@ -8,11 +8,14 @@ from config.settings import Fraction, Settings
 
 
 class FieldMap(Settings):
-    """Column names of a JSON, CSV or Parquet file."""
+    """Columns of a JSON, CSV or Parquet file, or dotted paths into nested ones: messages.1.content.
+
+    A number counts the elements of a list, negative from its end. A column named so itself wins.
+    """
 
     question: str
     id: str | None = None  # None: row numbers are the ids
-    contexts: str | None = None  # passages: a list of texts, or one text
+    contexts: str | None = None  # passages: a list of texts or of objects, or one text
     answers: dict[str, str] = {}  # name of the answering system → column
     labels: str | None = None
     comment: str | None = None

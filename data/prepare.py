@@ -4,8 +4,8 @@ Steps: read, refuse broken files, split by question, clean, remove train rows th
 add follow-up rows to train.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +47,7 @@ class DataQuality(Record):
     records: int  # in all files, valid or malformed
     quarantined: tuple[Quarantined, ...]
     follow_ups: FollowUpCounts | None = None  # of train; None: data.follow_ups is false
+    missing_words: dict[str, dict[str, int]] = {}  # column → word taken as nothing → cells
 
 
 class PreparedSplits(NamedTuple):
@@ -109,6 +110,7 @@ def prepare_splits(settings: DataSettings, root: Path, seed: int) -> PreparedSpl
         records=sum(len(file.rows) + len(file.quarantined) for file in files.values()),
         quarantined=tuple(record for file in files.values() for record in file.quarantined),
         follow_ups=None if follow_ups is None else follow_ups.counts,
+        missing_words=_missing_words(files.values()),
     )
     return PreparedSplits(splits["train"], splits["val"], splits.get("hidden"), quality)
 
@@ -131,6 +133,14 @@ def describe_split(rows: Sequence[Row], cleaned: CleanCounts) -> SplitQuality:
 def _read_files(settings: DataSettings, root: Path) -> dict[str, LogFile]:
     sources = {"train": settings.train, "val": settings.val, "hidden": settings.hidden}
     return {name: read_logs(logs, root) for name, logs in sources.items() if logs is not None}
+
+
+def _missing_words(files: Iterable[LogFile]) -> dict[str, dict[str, int]]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for file in files:
+        for column, words in file.missing_words.items():
+            counts[column].update(words)
+    return {column: dict(sorted(words.items())) for column, words in sorted(counts.items())}
 
 
 def _follow_ups(

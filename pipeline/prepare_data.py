@@ -24,6 +24,9 @@ def main() -> int:
     if turns is not None and turns.logged:
         why = ", ".join(f"{len(ids)} {reason}" for reason, ids in turns.unusable.items())
         print(f"follow-up turns: {turns.rows} of {turns.logged} follow-ups; not used: {why or 0}")
+    for column, words in quality.missing_words.items():
+        cells = ", ".join(f"{count} {word}" for word, count in words.items())
+        print(f"taken as missing in column {column}: {cells}")
     print(
         f"rows: {counts}; {len(quality.leaks_removed)} leaks and "
         f"{len(quality.duplicates_removed)} duplicates removed, "

@@ -3,8 +3,6 @@
 Knows the Russian keys, and the Python repr in which retrieved documents were logged.
 """
 
-import ast
-import warnings
 from typing import Any
 
 from data.readers.cells import (
@@ -15,6 +13,8 @@ from data.readers.cells import (
     joined_text,
     required_text,
 )
+from data.readers.nested_text import nested_value
+from data.readers.passages import cell_contexts
 from data.rows import PRODUCTION, Context, FollowUp, Row
 
 QUESTION = "Вопрос пользователя"
@@ -69,36 +69,11 @@ def parse_documents(value: object, name: str) -> tuple[Context, ...]:
     text = cell_text(value, name) if not isinstance(value, list) else str(value)
     if text is None or is_no_passage(text):
         return ()
-    try:
-        with warnings.catch_warnings():  # the parser warns about escapes in logged texts
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise Malformed(f"{name}: not a list of documents") from None
-    if not isinstance(tree, ast.List):
+    documents = nested_value(text)
+    if not isinstance(documents, list):
         raise Malformed(f"{name}: not a list of documents")
-    passages = [_document(node, f"{name}[{index}]") for index, node in enumerate(tree.elts)]
-    return tuple(passage for passage in passages if not is_no_passage(passage.text))
-
-
-def _document(node: ast.expr, name: str) -> Context:
-    if not isinstance(node, ast.Call):
-        raise Malformed(f"{name}: not a document")
-    parts = {keyword.arg: keyword.value for keyword in node.keywords}
-    text = cell_text(_constant(parts.get("page_content")), f"{name}.page_content")
-    if text is None:
-        raise Malformed(f"{name}: a document without page_content")
-    metadata = _constants(parts.get("metadata"))
-    url = metadata.get("url") or metadata.get("source")
-    return Context(text=text, url=cell_text(url, f"{name}.url"))
-
-
-def _constant(node: ast.expr | None) -> object:
-    return node.value if isinstance(node, ast.Constant) else None
-
-
-def _constants(node: ast.expr | None) -> dict[object, object]:
-    if not isinstance(node, ast.Dict):
-        return {}
-    pairs = zip(node.keys, node.values, strict=True)
-    return {_constant(key): _constant(value) for key, value in pairs}
+    for index, document in enumerate(documents):
+        text = document.get("page_content") if isinstance(document, dict) else None
+        if not isinstance(text, str):
+            raise Malformed(f"{name}[{index}]: not a document with page_content")
+    return cell_contexts(documents, name)

@@ -1,22 +1,28 @@
-"""Cell values → validated text, labels and passages.
+"""Cell values → validated text and labels.
 
 Rejects what no valid row contains (NUL, lone surrogates, megabytes in one field) and types that
 are not text. The readers decide which column means what.
 """
 
-import json
 import math
+from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
+from types import NoneType
 from uuid import UUID
 
+from data.readers.nested_text import nested_value
 from data.readers.text_file import SAVE_AS_UTF8
-from data.rows import Context
 
 MAX_FIELD = 4_000_000  # characters: accepts a 200,000-token passage, rejects a memory dump
 _NO_SOURCES = "источников нет"
+# What programs write for a missing value. Only as a whole cell, and only in this case of letters:
+# a person may be called Null, and NA is a tag of its own.
+MISSING_WORDS = frozenset(("nan", "NaN", "NaT", "None", "NULL", "null", "<NA>", "N/A", "#N/A"))
+_MISSING_LENGTH = 16  # characters, with spaces around the word
 
 _SCALARS = (int, float, Decimal, date, time, UUID)
+_SCALARS_OR_NONE = (str, NoneType, *_SCALARS)
 _EXACT_FLOAT = 2**53
 
 
@@ -25,17 +31,17 @@ class Malformed(ValueError):
 
 
 def cell_text(value: object, name: str) -> str | None:
-    """The text of one cell; None when it is null, or the NaN that pandas writes.
+    """The text of one cell; None when it is null, or a word that means a missing value.
 
     An integral float becomes an integer: pandas turns integer columns with a null into floats.
     Raises Malformed, naming the field, for any type that is not text.
     """
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
+    if is_missing(value):
+        return None
     if isinstance(value, str):
         return _checked(value, name)
-    if _missing(value):
-        return None
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, _SCALARS):
@@ -56,7 +62,10 @@ def required_text(value: object, name: str) -> str:
 
 
 def joined_text(value: object, name: str) -> str | None:
-    """As `cell_text`, with a list of texts joined by commas; None when blank."""
+    """As `cell_text`, with a list of texts joined by commas, also one as text; None when blank."""
+    nested = nested_value(value) if isinstance(value, str) else None
+    if isinstance(nested, list) and all(isinstance(part, _SCALARS_OR_NONE) for part in nested):
+        value = nested
     if isinstance(value, list | tuple):
         parts = (cell_text(part, name) for part in value)
         return ", ".join(part for part in parts if part) or None
@@ -72,52 +81,21 @@ def cell_labels(value: object, name: str) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",") if part.strip()) or None
 
 
-def cell_contexts(value: object, name: str) -> tuple[Context, ...]:
-    """The passages of a cell: a list of texts or of {"text", "url"}, its JSON, or one text.
-
-    Null, blank text, an empty list and "Источников нет" give no passages. Raises Malformed.
-    """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = _parse_list(value, name)
-    if isinstance(value, list | tuple):
-        parts = [_passage(part, f"{name}[{index}]") for index, part in enumerate(value)]
-    elif isinstance(value, dict):
-        raise Malformed(f"{name}: expected a list of passages, found one object")
-    else:
-        parts = [_passage(value, name)]
-    return tuple(part for part in parts if part is not None)
-
-
 def is_no_passage(text: str) -> bool:
     """Whether a text is blank or states that there are no passages."""
     return text.strip().rstrip(".").casefold() in ("", _NO_SOURCES)
 
 
-def _parse_list(text: str, name: str) -> object:
-    try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
-        if text.lstrip()[1:].lstrip()[:1] in ('"', "{"):
-            raise Malformed(f"{name}: a JSON list that does not parse") from None
-        return text  # a passage that starts with a bracket: "[1] …"
-    return value
-
-
-def _passage(value: object, name: str) -> Context | None:
-    url = None
-    if isinstance(value, dict):
-        if "text" not in value:
-            raise Malformed(f"{name}: a passage without text")
-        url = cell_text(value.get("url"), f"{name}.url")
-        value = value["text"]
-    if not (_missing(value) or isinstance(value, str | bytes)):
-        raise Malformed(f"{name}: expected text, found {type(value).__name__}")
-    text = cell_text(value, name)
-    return None if text is None or is_no_passage(text) else Context(text=text, url=url or None)
-
-
-def _missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a value is null, NaN, or a word that means either."""
+    if isinstance(value, str):
+        return len(value) < _MISSING_LENGTH and value.strip() in MISSING_WORDS
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def shown_keys(value: Mapping[str, object]) -> str:
+    """The keys of an object for an error: one line, shortened."""
+    return " ".join(", ".join(map(str, value)).split())[:200]
 
 
 def _checked(text: str, name: str) -> str:

@@ -4,17 +4,17 @@
 many.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from config.errors import DataError
-from config.log_formats import CampusLogs, FieldMap, Logs
+from config.log_formats import CampusLogs, Logs
 from data.readers.campus import campus_row
 from data.readers.cells import Malformed
 from data.readers.entry import Entry
+from data.readers.field_use import FieldUse
 from data.readers.json_logs import read_json_list
 from data.readers.table_logs import read_table, table_row
 from data.records import Record
@@ -38,6 +38,7 @@ class LogFile(NamedTuple):
 
     rows: tuple[Row, ...]
     quarantined: tuple[Quarantined, ...]
+    missing_words: dict[str, dict[str, int]]  # column → word such as nan, taken as nothing → cells
 
 
 def read_logs(settings: Logs, root: Path) -> LogFile:
@@ -47,22 +48,24 @@ def read_logs(settings: Logs, root: Path) -> LogFile:
     of another format, without a valid row, without a mapped column, with duplicate ids.
     """
     path = root / settings.path
-    columns: set[str] = set()
+    fields = None if isinstance(settings, CampusLogs) else FieldUse(settings.fields)
     rows: list[Row] = []
     quarantined: list[Quarantined] = []
     for entry, record in parse_entries(settings, root):
-        columns.update(entry.value or ())
+        if fields is not None and entry.value is not None:
+            fields.add(entry.value)
         if isinstance(record, Row):
             rows.append(record)
         else:
             quarantined.append(record)
-    if not isinstance(settings, CampusLogs) and columns:
-        _check_columns(path, settings.fields, columns)
+    if fields is not None:
+        fields.check(path)
     if not rows:
         first = f"; line {quarantined[0].line}: {quarantined[0].reason}" if quarantined else ""
         raise DataError(f"{path}: no valid row{first}; is it the right file?")
     check_unique_ids(rows, str(path))
-    return LogFile(tuple(rows), tuple(quarantined))
+    missing_words = {} if fields is None else fields.missing_words()
+    return LogFile(tuple(rows), tuple(quarantined), missing_words)
 
 
 def parse_entries(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:
@@ -104,20 +107,3 @@ def check_unique_ids(rows: Iterable[Row], where: str) -> None:
         f"{where}: {len(repeated)} ids belong to more than one row: {shown}; make them differ, or "
         "map no id and give files different names to have rows numbered"
     )
-
-
-def _check_columns(path: Path, fields: FieldMap, columns: set[str]) -> None:
-    """A misspelt column must not be read as an empty one."""
-    mapped = {
-        **fields.model_dump(exclude={"answers", "tags"}),
-        **{f"answers.{name}": column for name, column in fields.answers.items()},
-        **{f"tags.{name}": column for name, column in fields.tags.items()},
-    }
-    for setting, column in mapped.items():
-        if column is None or column in columns:
-            continue
-        similar = difflib.get_close_matches(column, sorted(columns), n=1)
-        hint = f"the columns are {', '.join(sorted(columns))}"
-        if similar:
-            hint = f"did you mean {similar[0]!r}?"
-        raise DataError(f"{path}: fields.{setting} = {column!r}: no row has that column; {hint}")

@@ -12,16 +12,12 @@ from typing import Any
 from config.errors import DataError
 from config.log_formats import FieldMap
 from data.atomic_write import write_bytes
-from data.readers.cells import (
-    cell_contexts,
-    cell_labels,
-    cell_text,
-    joined_text,
-    required_text,
-)
+from data.readers.cells import cell_labels, cell_text, joined_text, required_text
 from data.readers.csv_logs import read_csv
 from data.readers.entry import Entry, open_file
+from data.readers.field_path import check_is_text, find_value
 from data.readers.json_logs import read_json
+from data.readers.passages import cell_contexts
 from data.rows import Row
 
 CSV_SUFFIXES = (".csv", ".tsv")
@@ -57,22 +53,37 @@ def log_suffix(path: Path) -> str:
 def table_row(values: dict[str, Any], fields: FieldMap, default_id: str, origin: str) -> Row:
     """The row in one record; `default_id` applies when no column is the id. Raises Malformed."""
     if fields.id is not None:
-        default_id = required_text(values.get(fields.id), fields.id).strip()
-    answers = {name: cell_text(values.get(key), key) for name, key in fields.answers.items()}
-    tags = {name: joined_text(values.get(key), key) for name, key in fields.tags.items()}
-    contexts = None if fields.contexts is None else values.get(fields.contexts)
-    labels = None if fields.labels is None else values.get(fields.labels)
-    comment = None if fields.comment is None else values.get(fields.comment)
+        default_id = required_text(_field(values, fields.id), fields.id).strip()
+    answers = {name: _text(values, path) for name, path in fields.answers.items()}
+    tags = {name: joined_text(_field(values, path), path) for name, path in fields.tags.items()}
+    question = _field(values, fields.question)
+    check_is_text(question, fields.question)
     return Row(
         id=default_id,
-        question=required_text(values.get(fields.question), fields.question),
-        contexts=cell_contexts(contexts, fields.contexts or ""),
+        question=required_text(question, fields.question),
+        contexts=cell_contexts(_field(values, fields.contexts), fields.contexts or ""),
         tags={name: text for name, text in tags.items() if text},
         answers={name: text for name, text in answers.items() if text is not None},
-        labels=cell_labels(labels, fields.labels or ""),
-        comment=joined_text(comment, fields.comment or ""),
+        labels=cell_labels(_field(values, fields.labels), fields.labels or ""),
+        comment=joined_text(_field(values, fields.comment), fields.comment or ""),
         origin=origin,
     )
+
+
+def _field(values: dict[str, Any], path: str | None) -> Any:
+    """The value at a path; None when there is none or no path is set."""
+    try:
+        return None if path is None else find_value(values, path)
+    except KeyError:
+        return None
+
+
+def _text(values: dict[str, Any], path: str) -> str | None:
+    """The text of an answer, which may be JSON, but no list or object."""
+    value = _field(values, path)
+    if not isinstance(value, str):
+        check_is_text(value, path)
+    return cell_text(value, path)
 
 
 def read_parquet(path: Path) -> Iterator[Entry]:

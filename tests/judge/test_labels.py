@@ -100,7 +100,7 @@ class TestHalves:
 @needs_hse
 def test_campus_gold() -> None:
     """13 rows with both good, 37 with both bad, 31 + 21 winners; two answers each, uncleaned."""
-    rows, _ = read_logs(LOGS, HSE)
+    rows = read_logs(LOGS, HSE).rows
     labels = read_labels(rows)
     assert sum(label.good for label in labels.gold) == 2 * 13
     assert sum(not label.good for label in labels.gold) == 2 * 37

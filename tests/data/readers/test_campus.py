@@ -19,7 +19,7 @@ QUESTION = "Вопрос пользователя"
 
 @needs_hse
 def test_real_logs() -> None:
-    rows, quarantined = read_logs(LOGS, HSE)
+    rows, quarantined, _ = read_logs(LOGS, HSE)
     turns = [row.follow_up for row in rows if row.follow_up is not None]
 
     assert (len(rows), len(quarantined)) == (103, 0)
@@ -43,7 +43,7 @@ def test_real_logs() -> None:
 
 @needs_hse
 def test_real_hidden_format() -> None:
-    rows, quarantined = read_logs(HIDDEN, HSE)
+    rows, quarantined, _ = read_logs(HIDDEN, HSE)
 
     assert (len(rows), len(quarantined)) == (20, 0)
     assert all(not row.answers and row.labels is None and row.follow_up is None for row in rows)
@@ -62,7 +62,7 @@ def test_row_by_row(tmp_path: Path) -> None:
     twice = (tmp_path / "c.json").read_text()[:-2] + f', {{"{QUESTION}": "1", "{QUESTION}": "2"}}]'
     (tmp_path / "c.json").write_text(twice)
 
-    rows, quarantined = read_logs(CampusLogs(path="c.json"), tmp_path)
+    rows, quarantined, _ = read_logs(CampusLogs(path="c.json"), tmp_path)
 
     assert rows[0].labels == ("Saiga", "GigaChat")
     assert rows[0].answers == {"saiga": ""} and rows[0].tags == {}

@@ -13,7 +13,7 @@ from data.readers.logs import LogFile, read_logs
 from data.readers.write_back import write_back
 
 FIELDS = FieldMap(question="q")
-RECORDS: list[dict[str, Any]] = [{"q": "Где?", "n": 1}, {"q": "Кто\nи что?"}, {"q": "[1]"}]
+RECORDS: list[dict[str, Any]] = [{"q": "Где?", "n": 1}, {"q": "Кто\nи что?"}, {"q": "[1] что?"}]
 LINES = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in RECORDS)
 LIST = json.dumps(RECORDS, ensure_ascii=False)
 PRETTY = json.dumps(RECORDS, ensure_ascii=False, indent=2)
