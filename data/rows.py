@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable
 
-from data.records import Record
+from data.records import Record, digest_list
 from data.words import fold_letters, split_words
 
 PRODUCTION = "production"  # the logged system that users talked to; people compared its rivals only
@@ -61,3 +61,13 @@ def question_key(row: Row) -> str:
 def question_clusters(rows: Iterable[Row]) -> dict[str, str]:
     """Row id → normalised question, the cluster of the row in clustered estimates."""
     return {row.id: normalise_question(row.question) for row in rows}
+
+
+def rows_digest(rows: Iterable[Row]) -> str:
+    """Hash of all that determines the answers to these rows, without holding them in memory."""
+    return digest_list(map(_answered_fields, rows))
+
+
+def _answered_fields(row: Row) -> list[object]:
+    values = row.model_dump()
+    return [row.id, row.question, values["contexts"], *values["history"]]

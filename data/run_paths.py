@@ -20,6 +20,12 @@ class _BestStudent(Record, extra="ignore"):
     best: str
 
 
+class _TrainedStudent(Record, extra="ignore"):
+    """The field of a student's result.json that other rooms read."""
+
+    adapter_sha256: str
+
+
 class RunPaths:
     """The paths of one run. The writer of a file defines its content."""
 
@@ -69,9 +75,21 @@ class RunPaths:
     def iter_rows(self, name: Split) -> Iterator[Row]:
         """As `rows`, without holding them in memory."""
         path = self.split(name)
-        if not self.split("train").exists():
-            raise DataError(f"{path}: not there; run `python -m pipeline CONFIG` first")
+        self.check_prepared()
         return read_records(path, Row) if path.exists() else iter(())
+
+    def check_prepared(self) -> None:
+        """Raises DataError when the data have not been prepared."""
+        path = self.split("train")
+        if not path.exists():
+            raise DataError(f"{path}: not there; run `python -m pipeline CONFIG` first")
+
+    def check_selected(self) -> None:
+        """Raises DataError when the data have not been prepared or no answers selected yet."""
+        self.check_prepared()
+        for path in (self.selected, self.selected_val):
+            if not path.exists():
+                raise DataError(f"{path}: not there; run `python -m teacher CONFIG select` first")
 
     def training_rows(self, config: Config) -> Iterator[Row]:
         """The rows that the student learns from: train, and the probes if configured.
@@ -104,6 +122,11 @@ class RunPaths:
     def student(self, name: str) -> Path:
         """The folder of one student."""
         return self.root / "student" / name
+
+    def adapter_sha256(self, name: str) -> str | None:
+        """The hash of a student's trained adapter; None while it is not trained."""
+        path = self.student(name) / "result.json"
+        return read_record(path, _TrainedStudent).adapter_sha256 if path.exists() else None
 
     def annotation_sheet(self, name: str) -> Path:
         """A sheet for annotators; its name does not reveal the arm."""

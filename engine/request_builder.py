@@ -11,8 +11,8 @@ from pathlib import Path
 from config.generation import SamplingSettings
 from config.schema import Config
 from data.fingerprint import Fingerprint
-from data.records import digest, digest_list
-from data.rows import Row
+from data.records import digest
+from data.rows import Row, rows_digest
 from engine.base import Adapter, Request, make_request, score_request
 from engine.batch_job import Task
 from engine.models import load_tokenizer, model_identity, resolve_base
@@ -143,16 +143,10 @@ class RequestBuilder:
             "model": self.identity,
             "chat template": self.renderer.template.sha256,
             "system role": self.renderer.system_role,
-            "prompt": self.prompt.sha256 if view.prompted else self.prompt.user_template,
+            "prompt": self.prompt.of_view(view.prompted),
             "adapter": view.adapter.sha256 if view.adapter else None,
             "sampling": sampling.model_dump(),
             "seed": self.config.seed,
-            "rows": digest_list(map(_answered_fields, rows)),
+            "rows": rows_digest(rows),
             "budget": self.budget,
         }
-
-
-def _answered_fields(row: Row) -> list[object]:
-    """The fields of a row that determine its answers."""
-    values = row.model_dump()
-    return [row.id, row.question, values["contexts"], *values["history"]]

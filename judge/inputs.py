@@ -12,6 +12,7 @@ from config.schema import Config
 from data.answers import Answer, logged_answers, read_answers
 from data.rows import Row
 from data.run_paths import RunPaths
+from data.stale_answers import refuse_stale, refuse_unknown_rows
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile
 
@@ -35,30 +36,40 @@ class JudgeInputs(NamedTuple):
 
 
 def read_inputs(config: Config, split: JudgedSplit) -> JudgeInputs:
-    """The inputs of a split. Raises as `answered_arms` and `llm_arms` do."""
+    """The inputs of a split.
+
+    Raises as `answered_arms` and `llm_arms` do, and DataError for answers to other rows, another
+    prompt or another adapter than today's.
+    """
     run = RunPaths.of(config)
     prompt, rules = load_prompt(config.prompt, Path())
     rows = run.rows(split)
-    answers = read_arms(run, split, answered_arms(config, split))
+    answers = _current_answers(config, split, rows, prompt)
     return JudgeInputs(prompt, rules, rows, answers, _pairs(rows, answers), llm_arms(config, split))
 
 
 def answered_arms(config: Config, split: JudgedSplit) -> list[str]:
     """The arms that have answered a split.
 
-    Raises DataError when there is none, or when the best student is not chosen yet (hidden).
+    Raises ConfigError when no hidden set is configured, DataError when no arm has answered, or when
+    the best student is not chosen yet (hidden).
     """
     run = RunPaths.of(config)
+    run.check_prepared()
     names = [student.name for student in config.students]
+    if split == "hidden" and config.data.hidden is None:
+        raise ConfigError("--split hidden: there is no hidden set; set data.hidden")
     if split == "hidden":
         arms = ["base", f"student/{run.best_student()}"]
     else:
         arms = ["base", "teacher", *(f"student/{name}" for name in names)]
-        arms += [f"student/{name}+prompt" for name in names]
+        prompted = [run.best_student()] if run.choice.exists() else names
+        arms += [f"student/{name}+prompt" for name in prompted]  # others are of an earlier choice
     answered = [arm for arm in arms if _answers_path(run, split, arm).exists()]
     if not answered:
         raise DataError(
-            f"{run.root / 'answers'}: no arm has answered {split}; run the earlier stages first"
+            f"{run.root / 'answers'}: no arm has answered {split}; "
+            "run `python -m student CONFIG predict` first"
         )
     return answered
 
@@ -81,11 +92,11 @@ def llm_arms(config: Config, split: JudgedSplit) -> list[str]:
 def answered_pairs(config: Config) -> list[tuple[Row, Answer]]:
     """All answers to val, each with its row as the answer's author saw it.
 
-    Leaves out answers whose prompt did not fit. Raises DataError when no arm has answered.
+    Leaves out answers whose prompt did not fit. Raises as `read_inputs` does.
     """
-    run = RunPaths.of(config)
-    answers = read_arms(run, "val", answered_arms(config, "val"))
-    return [pair for pair in _pairs(run.rows("val"), answers) if pair[1].finish != "too_long"]
+    rows = RunPaths.of(config).rows("val")
+    answers = _current_answers(config, "val", rows, load_prompt(config.prompt, Path())[0])
+    return [pair for pair in _pairs(rows, answers) if pair[1].finish != "too_long"]
 
 
 def read_arms(run: RunPaths, split: JudgedSplit, arms: Iterable[str]) -> list[Answer]:
@@ -95,6 +106,27 @@ def read_arms(run: RunPaths, split: JudgedSplit, arms: Iterable[str]) -> list[An
         for arm in arms
         for answer in read_answers(_answers_path(run, split, arm))
     ]
+
+
+def _current_answers(
+    config: Config, split: JudgedSplit, rows: Sequence[Row], prompt: Prompt
+) -> list[Answer]:
+    """The answers of all arms to these rows. Raises DataError for those that are out of date."""
+    run, by_id, answers = RunPaths.of(config), {row.id: row for row in rows}, list[Answer]()
+    for arm in answered_arms(config, split):
+        path = _answers_path(run, split, arm)
+        prompted = arm == "teacher" or arm.endswith("+prompt")
+        expected: dict[str, object] = {"prompt": prompt.of_view(prompted)}
+        command = "python -m teacher CONFIG generate"
+        if arm != "teacher":
+            command = "python -m student CONFIG predict"
+            student = arm.removeprefix("student/").removesuffix("+prompt")
+            expected["adapter"] = None if arm == "base" else run.adapter_sha256(student)
+        of_arm = read_arms(run, split, [arm])
+        refuse_unknown_rows(path, of_arm, by_id, command)
+        refuse_stale(path, expected, rows, command)
+        answers += of_arm
+    return answers
 
 
 def _answers_path(run: RunPaths, split: JudgedSplit, arm: str) -> Path:

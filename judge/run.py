@@ -86,9 +86,10 @@ def judge_plan(
 
 
 def read_judged_split(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> AnsweredSplit | None:
-    """A split's answers and verdicts; None when it was not judged, or by other rules.
+    """A split's answers and verdicts; None when it was not judged, or by other rules, or when a row
+    that was judged no longer exists.
 
-    Raises DataError when a file is broken, or a verdict belongs to a row that no longer exists.
+    Raises DataError when a file is broken.
     """
     verdicts, scores = _result_paths(run, split)
     if not all(path.exists() for path in (scores, verdicts, run.split(split))):
@@ -96,7 +97,10 @@ def read_judged_split(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> Ans
     if read_record(scores, JudgeResult).scores.rules_sha256 != rules_sha256(rules):
         return None
     rows = list(read_records(run.split(split), Row))
-    table = build_verdict_table(rules, rows, read_records(verdicts, Verdict))
+    judged = list(read_records(verdicts, Verdict))
+    if not {verdict.row for verdict in judged} <= {row.id for row in rows}:
+        return None
+    table = build_verdict_table(rules, rows, judged)
     return AnsweredSplit(rows, read_arms(run, split, table.verdicts), table)
 
 

@@ -47,6 +47,10 @@ class Prompt(Settings):
         """Hash of the prompt with its examples and template: whatever may change an answer."""
         return digest(self.model_dump(mode="json"))
 
+    def of_view(self, prompted: bool) -> str:
+        """The part of a fingerprint that names this prompt in a view of a row."""
+        return self.sha256 if prompted else self.user_template
+
 
 def load_prompt(settings: PromptSettings, root: Path) -> tuple[Prompt, RuleFile]:
     """The prompt that the settings name (paths relative to `root`), and its rules.

@@ -23,7 +23,12 @@ def main() -> int:
 
 
 def write_report(config: "Config") -> None:
-    """Writes all files. Raises DataError when the disk is full; each file is then old or new."""
+    """Writes all files.
+
+    Raises DataError when nothing was run yet, and when the disk is full; each file is then old or
+    new.
+    """
+    from config.errors import DataError
     from data.atomic_write import write_text
     from report.numbers import build_numbers
     from report.render import render_card, render_html, render_markdown
@@ -31,6 +36,8 @@ def write_report(config: "Config") -> None:
 
     material = read_run(config)
     numbers, run = build_numbers(material), material.run
+    if not (material.audit or material.training or material.choice or material.judged):
+        raise DataError(f"{run.root}: nothing to report yet; run `python -m pipeline CONFIG` first")
     write_text(run.report("json"), numbers.model_dump_json(indent=1) + "\n")
     write_text(run.report("md"), render_markdown(material, numbers))
     write_text(run.report("html"), render_html(material, numbers))

@@ -34,12 +34,14 @@ def main() -> int:
 
 
 def _train(config: "Config", name: str | None, accept_changes: bool) -> None:
+    from data.run_paths import RunPaths
     from student.preflight import preflight
     from student.train import train
 
     names = [student.name for student in config.students]
     if name is not None and name not in names:
         raise ConfigError(f"--student {name}: no such student; the config has {', '.join(names)}")
+    RunPaths.of(config).check_selected()
     preflight(config)
     for student in config.students:
         if name in (None, student.name):
@@ -68,9 +70,10 @@ def _predict(config: "Config", accept_changes: bool) -> None:
     from engine.hf_engine import HfEngine
     from engine.models import resolve_base
     from engine.vllm_engine import VllmEngine
-    from student.predict import Engines, predict
+    from student.predict import Engines, check_trained, predict
     from student.preflight import preflight
 
+    check_trained(config)
     preflight(config)
     model = resolve_base(config.model)
     length, dtype = config.model.max_length, config.model.dtype

@@ -39,10 +39,11 @@ def load_training_data(
 ) -> TrainingData:
     """The selected answers, with the teacher's prompt or probabilities if the objective needs them.
 
-    Raises DataError when no answer was selected, when too many rows are too long, or when stored
+    Raises DataError when no answer is selected yet, when too many rows are too long, or when stored
     probabilities are missing.
     """
     run = RunPaths.of(config)
+    run.check_selected()
     stored = top_logprobs_path(run.answers("candidates/train"))
     top_logprobs = read_top_logprobs(stored) if student.needs_stored_logprobs else None
     train = build_examples(
@@ -69,7 +70,8 @@ def build_examples(
     """One example per row with all its selected answers, in the order of these answers.
 
     `top_logprobs`: stored distributions by answer key. `teacher_view`: also tokenise the prompted
-    view. Rows longer than the model's length are left out. Raises DataError when they are too many.
+    view. Rows longer than the model's length are left out. Raises DataError when they are too many,
+    and for an answer to none of the rows.
     """
     answers: dict[str, list[TokenIds]] = {}
     distributions: dict[str, list[TopLogprobs]] = {}
@@ -88,6 +90,12 @@ def build_examples(
                 tuple(distributions.get(row.id, ())),
                 _view_ids(builder, row, prompted=True) if teacher_view else NO_TOKENS,
             )
+    gone = next((row_id for row_id in answers if row_id not in examples), None)
+    if gone is not None:
+        raise DataError(
+            f"row {gone}: an answer to it was selected, but the run no longer has the row; "
+            "run `python -m teacher CONFIG select` first"
+        )
     return _within(builder.config.model.max_length, [examples[row_id] for row_id in answers])
 
 

@@ -75,6 +75,14 @@ class Predictor:
         return chosen
 
 
+def check_trained(config: Config) -> None:
+    """Raises DataError when the data are not prepared or a student is not trained: in time."""
+    run = RunPaths.of(config)
+    run.check_prepared()
+    for student in config.students:
+        read_result(run.student(student.name))
+
+
 def predict(config: Config, engines: Engines, accept_changes: bool) -> StudentChoice:
     """Answers val with every student; the best one also answers val prompted, and the hidden set.
 

@@ -35,10 +35,14 @@ def main(make_models: "Callable[[Config], TeacherModels] | None" = None) -> int:
     arguments = parse_arguments(parser)
     config = load_arguments(arguments)
     _check(config, arguments.action, arguments.shard)
+    from data.run_paths import RunPaths
     from student.preflight import preflight
     from teacher import commands
 
     if _asks(config, arguments.action):
+        RunPaths.of(config).check_prepared()
+        if arguments.action == "collect":
+            commands.check_results(config)
         preflight(config)
 
     make_models = make_models or commands.teacher_models

@@ -3,12 +3,13 @@
 from contextlib import nullcontext
 from pathlib import Path
 
+from config.errors import DataError
 from config.schema import Config
 from data.atomic_write import write_text
 from data.jsonl import write_records
 from data.run_paths import RunPaths
 from data.shards import UNSHARDED, parse_shard
-from engine.factory import base_engine, teacher_engine
+from engine.factory import base_engine, batch_folder, teacher_engine
 from engine.models import resolve_base
 from engine.openai_batch import most_frequent
 from engine.vllm_engine import VllmEngine
@@ -73,6 +74,16 @@ def run_merge(config: Config, identity: str) -> None:
         print(
             f"{arm}: {summary.answers} answers from {summary.shards} shards, none missing; "
             f"{summary.too_long} too long, {summary.dropped} no longer wanted"
+        )
+
+
+def check_results(config: Config) -> None:
+    """Raises DataError when no result of a batch has come back: before a model is started."""
+    folder = batch_folder(config)
+    if not any(folder.results.glob("*.jsonl")):
+        raise DataError(
+            f"{folder.results}: there are no results; run `python -m teacher CONFIG prepare`, send "
+            f"the files in {folder.requests} and put the results there first"
         )
 
 

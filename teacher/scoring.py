@@ -15,6 +15,7 @@ from data.answers import Answer, read_answers
 from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
+from data.stale_answers import refuse_stale, refuse_unknown_rows
 from judge.checks import check
 from judge.checks.check import code_verdicts
 from judge.judging_server import configured_server
@@ -26,6 +27,7 @@ from prompts.rules import RuleFile, rules_sha256
 from teacher.scored_candidate import ScoredCandidate
 from teacher.verdict_store import VerdictStore, open_verdicts
 
+GENERATE = "python -m teacher CONFIG generate"
 BASE_ARM = "candidates/base"  # the base's own answers to the train rows, without the prompt
 _RETRIED: tuple[Missing, ...] = ("transport", "budget", "not_run")  # the judge gave no reply
 
@@ -110,16 +112,21 @@ class Candidates(NamedTuple):
 def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candidates:
     """The candidates that `generate` stored. Neither model nor judge is asked.
 
-    Raises DataError when the base has no answer to a row, or `generate` is still running.
+    Raises DataError when there are none, when they answer other rows or another prompt, when the
+    base has no answer to a row, or when `generate` is still running.
     """
     run, scorer = RunPaths.of(config), Scorer(config, prompt, rules)
     train = {row.id: row for row in run.training_rows(config)}
     val = {row.id: row for row in run.rows("val")}
 
+    _refuse_stale_candidates(config, prompt)
+
     def scored(arm: str, rows: Mapping[str, Row]) -> list[ScoredCandidate]:
         path = run.answers(arm)
+        answers = read_answers(path)
+        refuse_unknown_rows(path, answers, rows, GENERATE)
         with open_verdicts(path) as store:
-            return scorer.score(read_answers(path), rows, store)
+            return scorer.score(answers, rows, store)
 
     base = {candidate.answer.row: candidate for candidate in scored(BASE_ARM, train)}
     candidates = Candidates(scored("candidates/train", train), scored("candidates/val", val), base)
@@ -127,6 +134,16 @@ def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candid
         if candidate.answer.row not in base:
             raise DataError(
                 f"{run.answers(BASE_ARM)}: the base has no answer to row {candidate.answer.row}; "
-                "run `python -m teacher CONFIG generate` first"
+                f"run `{GENERATE}` first"
             )
     return candidates
+
+
+def _refuse_stale_candidates(config: Config, prompt: Prompt) -> None:
+    run = RunPaths.of(config)
+    for arm, prompted in ((BASE_ARM, False), ("candidates/train", True)):
+        path = run.answers(arm)
+        if not path.exists():
+            raise DataError(f"{path}: not there; run `{GENERATE}` first")
+        expected = {"prompt": prompt.of_view(prompted)}
+        refuse_stale(path, expected, run.training_rows(config), GENERATE)

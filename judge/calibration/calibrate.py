@@ -44,7 +44,7 @@ def calibrate_command(config: Config, arguments: argparse.Namespace) -> int:
 
     Returns 0, or 3 when too many of the model's verdicts are missing.
     """
-    RunPaths.of(config).rows("val")  # refuses a run without data before a server is started
+    RunPaths.of(config).check_prepared()  # before a server is started
     with nullcontext() if arguments.code else judging_server(config) as server:
         calibration = calibrate(config, server)
     path = RunPaths.of(config).calibration

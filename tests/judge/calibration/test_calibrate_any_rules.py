@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,10 +39,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 
 
-def make_rows(name: str, **settings: object) -> list[Row]:
+def make_rows(name: str, **settings: Any) -> list[Row]:
     """Four labelled rows with two logged answers each, unless `settings` say otherwise."""
     answers = {"production": "A link.", "x": "A link.", "y": "no"}
-    values = {"answers": answers, "labels": ("both good",)} | settings
+    values: dict[str, Any] = {"answers": answers, "labels": ("both good",)} | settings
     return [make_row(f"{name}{number}", **values) for number in range(4)]
 
 
