@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from config.request_fields import RequestFields
 from config.settings import Settings
 
 
@@ -32,7 +33,7 @@ class RayBackend(LocalBackend):
     batch_rows: PositiveInt = 256  # requests per batch of a worker
 
 
-class RemoteBackend(Settings):
+class RemoteBackend(RequestFields):
     """A model behind an API that takes chat messages."""
 
     scores: ClassVar[bool] = False
@@ -41,6 +42,15 @@ class RemoteBackend(Settings):
     # Set it if the server is vLLM and its model has the base's tokenizer and chat template. Then
     # students learn the answers' token ids, and teacher.sampling.logprobs works; else their text.
     same_tokenizer: bool = False
+
+    @model_validator(mode="after")
+    def _renders_as_the_base(self) -> "RemoteBackend":
+        if self.same_tokenizer and "chat_template_kwargs" in self.extra_body:
+            raise ValueError(
+                "extra_body: with same_tokenizer the base's template decides; set "
+                "model.template_kwargs in place of chat_template_kwargs"
+            )
+        return self
 
     @property
     def gives_tokens(self) -> bool:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from config.request_fields import RequestFields
 from config.settings import Fraction, Settings
 
 
@@ -30,7 +31,7 @@ class Prices(Settings):
         return (prompt * self.prompt + completion * self.completion) / 1e6
 
 
-class ServerSettings(Settings):
+class ServerSettings(RequestFields):
     """An OpenAI-compatible server of the judge's model."""
 
     kind: Literal["server"] = "server"
@@ -41,13 +42,23 @@ class ServerSettings(Settings):
     timeout_s: PositiveFloat = 60.0
     price_per_million: Prices | None = None  # None: cost is not computed
 
+    @model_validator(mode="after")
+    def _keeps_the_seed(self) -> "ServerSettings":
+        if "seed" in self.extra_body:
+            raise ValueError(
+                "extra_body: the seed tells several votes apart; remove it, or set "
+                "judge.temperature: 0, where none is sent"
+            )
+        return self
+
 
 class JudgeSettings(Settings):
     """The language model that decides the LLM rules, and its limits."""
 
     llm: ServerSettings | Literal["embedded", "none"] = "none"
     arms: tuple[str, ...] | None = None  # arms that the model judges; None: all
-    max_tokens: PositiveInt = 256  # tokens per verdict; a call about n rules gets n times as many
+    # tokens per verdict, reasoning included; a call about n rules gets n times as many
+    max_tokens: PositiveInt = 256
     rules_per_call: PositiveInt = 1  # most verdicts per call, of rules with the same inputs
     # of verdicts; applicability is always asked at 0
     temperature: Annotated[float, Field(ge=0)] = 0.0

@@ -200,8 +200,8 @@ class BatchEngine:
             raise DataError(
                 f"{self._folder.results}: {missing} answers are missing, {failures.total()} of "
                 f"them came back as errors{unreadable}{most_frequent(failures)}; run "
-                f"`python -m teacher CONFIG prepare`, send the files in {self._folder.requests}, put the "
-                "results there and collect again"
+                f"`python -m teacher CONFIG prepare`, send the files in {self._folder.requests}, "
+                "put the results there and collect again"
             )
 
     def close(self) -> None:

@@ -70,7 +70,8 @@ class ChatCodec:
         self._renderer = renderer
         self._template_kwargs = dict(template_kwargs)
         self._reported: set[str] = set()
-        self.identity = digest(["chat", backend.model, backend.same_tokenizer])
+        identity = ["chat", backend.model, backend.same_tokenizer]
+        self.identity = digest([*identity, backend.changes] if backend.changes else identity)
 
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON body of a request.
@@ -88,15 +89,18 @@ class ChatCodec:
         }
         if sampling.temperature > 0:
             body["seed"] = request.seed
-        if not self._backend.same_tokenizer:
-            return body
-        if sampling.logprobs is not None:
-            body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
+        if self._backend.same_tokenizer:
+            body |= self._token_fields(request)
+        return self._backend.apply(body)
+
+    def _token_fields(self, request: Request) -> dict[str, Any]:
+        fields: dict[str, Any] = {"return_token_ids": True, "return_tokens_as_token_ids": True}
+        fields["stop_token_ids"] = list(request.stop_ids)
+        if (top_logprobs := request.sampling.logprobs) is not None:
+            fields |= {"logprobs": True, "top_logprobs": top_logprobs}
         if self._template_kwargs:
-            body["chat_template_kwargs"] = self._template_kwargs
-        as_ids: dict[str, Any] = {"return_token_ids": True, "return_tokens_as_token_ids": True}
-        as_ids["stop_token_ids"] = list(request.stop_ids)
-        return body | as_ids | {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+            fields["chat_template_kwargs"] = self._template_kwargs
+        return fields | {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
     def parse(self, body: bytes) -> ChatCompletion:
         """The chat completion in a response's body. Raises as `parse_completion`."""
@@ -141,7 +145,8 @@ class ChatCodec:
             tokens = reply.tokens("completion_tokens", "output_tokens")
             if not tokens:
                 self._report("states neither finish_reason nor completion_tokens")
-            return 0 < tokens < request.sampling.max_tokens
+            limit = self.body(request).get(self._backend.max_tokens_field)
+            return 0 < tokens < (limit or request.sampling.max_tokens)
         if ending == "unknown":
             self._report(f"ends answers with finish_reason {quoted(finish)!r}, no known end")
         return ending == "whole"

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Self
 
+from pydantic import JsonValue
+
 from data.records import Record
 from judge.metrics.interval import Interval, Measurement, Refusal
 from judge.verdict import Missing, Verdict
@@ -252,6 +254,7 @@ class JudgeNote(Record):
     model: str
     mode: str  # output mode: json_schema, …, plain
     rules_per_call: int = 1
+    request_changes: dict[str, JsonValue] = {}  # judge.llm.extra_body and max_tokens_field
     # output mode → questions asked in it because a stricter mode failed
     fallbacks: dict[str, int] = {}
     unfounded: int = 0  # questions whose reply quotes text that is not in the data, after re-asking

@@ -119,6 +119,7 @@ def _note(
         model=judge.model,
         mode=judge.mode,
         rules_per_call=judge.rules_per_call,
+        request_changes=judge.request_changes,
         fallbacks={mode: judge.fallbacks[mode] for mode in OUTPUT_MODES if judge.fallbacks[mode]},
         unfounded=judge.unfounded,
         calls=usage.calls,

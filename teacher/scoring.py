@@ -55,6 +55,7 @@ class Scorer:
                 "model": stated.model,
                 "settings": settings.model_dump(include=shape),
                 "templates": templates_sha256(TEMPLATES),
+                **({"request_changes": stated.changes} if stated.changes else {}),
             }
         checks = sorted(Path(check.__file__).parent.glob("*.py"))
         code = [path.read_text("utf-8") for path in checks]

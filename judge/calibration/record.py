@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data.jsonl import read_record
-from data.records import Record
+from data.records import Record, digest
 from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
 from judge.calibration.label_agreement import Disagreement, RulePassCounts, VariantAgreement
@@ -24,6 +24,7 @@ class JudgeFingerprint(Record):
     model: str | None  # None: code alone
     mode: str | None  # output mode of the replies
     rules_per_call: int = 1  # 1 for code alone
+    request_changes: str = ""  # hash of judge.llm.extra_body and max_tokens_field; "": none
     rules: str  # hash of the rule file
     prompt: str  # hash of the prompt with its examples
     templates: str  # hash of the judging templates, prompts/judge/*/*.j2
@@ -66,6 +67,7 @@ def judge_fingerprint(
         model=llm.model if llm else None,
         mode=llm.mode if llm else None,
         rules_per_call=llm.rules_per_call if llm else 1,
+        request_changes=digest(llm.request_changes) if llm and llm.request_changes else "",
         rules=rules_sha256(rules),
         prompt=prompt.sha256,
         templates=templates_sha256(TEMPLATES),

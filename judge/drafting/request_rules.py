@@ -51,11 +51,11 @@ async def request_rules(
     skipped: list[tuple[str, str]] = []
     waiting = split_text(system, PART_CHARACTERS)[::-1]
     try:
-        mode = await settle_mode(source, server)
+        mode = await settle_mode(source, server, settings.max_tokens)
         while waiting:
             part = waiting.pop()
             body = draft_body(part, mode, server.model, language)
-            request = build_request(body)._replace(mode=mode)
+            request = build_request(body, server)._replace(mode=mode)
             reply = await _rules_of_part(request, language, source)
             if isinstance(reply, list):
                 rules += reply

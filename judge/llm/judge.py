@@ -83,6 +83,7 @@ class LlmJudge:
         check_budget(settings, server)
         self._server = server
         self.model = server.model
+        self.request_changes = server.changes  # of every request, by the settings
         self.rules_per_call = settings.rules_per_call
         self._settings = settings
         self.language = rules.language

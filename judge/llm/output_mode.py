@@ -26,36 +26,38 @@ from wire.no_reply import (
 
 _PASSAGE = "The reading room is open from nine to six, and the desk answers letters by noon. "
 _REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, then less for a small model
-_MAX_TOKENS = 512  # of the probe's reply
+_MAX_TOKENS = 512  # of the probe's reply, at least
 
 
-async def settle_mode(source: ReplySource, server: ServerSettings) -> Mode:
+async def settle_mode(source: ReplySource, server: ServerSettings, max_tokens: int) -> Mode:
     """The strictest mode that the server supports; plain text when it supports none.
 
+    `max_tokens` of a verdict: a reasoning model spends them on reasoning first.
     Raises SetupError when the server answers no request at all, or refuses plain text too, and
     NotAsked when none may be sent.
     """
+    probe = RequestSettings("plain", server.model, max(_MAX_TOKENS, max_tokens), fields=server)
     failures: list[NoReply] = []
     for mode in OUTPUT_MODES[:-1]:
         try:
-            if await _supports(mode, source, server.model):
+            if await _supports(source, probe._replace(mode=mode)):
                 return mode
         except (BadRequest, Undelivered) as error:
             failures.append(error)
     if len(failures) == len(OUTPUT_MODES) - 1:  # otherwise plain text needs no probe
-        await _check_plain(source, server, failures)
+        name = f"judge.llm: {server.base_url}, model {server.model}"
+        await _check_plain(source, probe, failures, name)
     return "plain"
 
 
 async def _check_plain(
-    source: ReplySource, server: ServerSettings, failures: Sequence[NoReply]
+    source: ReplySource, probe: RequestSettings, failures: Sequence[NoReply], name: str
 ) -> None:
     """Raises SetupError when the server, which accepts no mode of output, refuses plain text."""
-    name = f"judge.llm: {server.base_url}, model {server.model}"
     failure = failures[-1]
     try:
         if any(isinstance(error, BadRequest) for error in failures):
-            await _supports("plain", source, server.model)
+            await _supports(source, probe)
             return
     except BadRequest as error:
         raise SetupError(
@@ -68,10 +70,11 @@ async def _check_plain(
     raise SetupError(f"{name} was reached and gives no usable reply: {failure}; check the server")
 
 
-async def _supports(mode: Mode, source: ReplySource, model: str) -> bool:
+async def _supports(source: ReplySource, probe: RequestSettings) -> bool:
     """Whether the server replies in this mode. Raises BadRequest, Undelivered and NotAsked."""
+    mode = probe.mode
     for repeats in _REPEATS:
-        request = probe_prompt(repeats).request(RequestSettings(mode, model, _MAX_TOKENS))
+        request = probe_prompt(repeats).request(probe)
         try:
             reply = await source.reply(request._replace(stage="probe"))
             read_reply(answer_text(reply, mode), mode, VERDICTS)
@@ -91,7 +94,7 @@ def probe_prompt(repeats: int) -> JudgePrompt:
     return verdict_prompt(rule, row, "It is open from nine to six. You are welcome.")
 
 
-def mode_request(model: str) -> JudgeRequest:
-    """The request under which the cache stores a model's output mode. It is never sent."""
-    request = build_request({"mode of": probe_prompt(1).body("plain", model, 1)})
-    return request._replace(rule="probe", row="probe")
+def mode_request(server: ServerSettings) -> JudgeRequest:
+    """The request under which the cache stores a server's output mode. It is never sent."""
+    body = server.apply(probe_prompt(1).body("plain", server.model, 1))
+    return build_request({"mode of": body})._replace(rule="probe", row="probe")

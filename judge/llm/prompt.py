@@ -50,8 +50,10 @@ class JudgePrompt:
     def request(self, settings: RequestSettings) -> JudgeRequest:
         """The request that puts this prompt."""
         rule = ",".join(rule.id for rule in self.rules) or self.template
-        return build_request(self.body(*settings))._replace(
-            stage=self.template, rule=rule, row=self.row, mode=settings.mode
+        mode, model, max_tokens, temperature, sample, fields = settings
+        body = self.body(mode, model, max_tokens, temperature, sample)
+        return build_request(body, fields)._replace(
+            stage=self.template, rule=rule, row=self.row, mode=mode
         )
 
     def body(

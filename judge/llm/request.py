@@ -6,11 +6,14 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic_core import to_json
 
+from config.request_fields import RequestFields
+
 Mode = Literal["json_schema", "structured_outputs", "json_object", "plain"]
 OUTPUT_MODES: tuple[Mode, ...] = get_args(Mode)  # strictest first
 CallStage = Literal["probe", "applies", "verdict", "pair", "text"]
 Body = dict[str, Any]  # JSON of a chat completion request
 
+_NO_CHANGES = RequestFields()
 BYTES_PER_TOKEN = 4  # an estimate where the server counts no tokens; a Cyrillic letter has 2 bytes
 
 
@@ -22,14 +25,16 @@ class RequestSettings(NamedTuple):
     max_tokens: int  # per verdict
     temperature: float = 0
     sample: int = 0  # seeds the sampling
+    fields: RequestFields = _NO_CHANGES
 
 
 class JudgeRequest(NamedTuple):
     """A full request, and what its reply is filed under."""
 
     key: str  # SHA-256 of the bytes
-    body: Body
-    data: bytes  # the body as it is sent
+    body: Body  # before the server's fields are applied
+    data: bytes  # as it is sent
+    fields: RequestFields = _NO_CHANGES
     stage: CallStage = "text"
     rule: str = "text"  # ids of the rules that it asks about
     row: str = ""
@@ -43,18 +48,19 @@ class JudgeRequest(NamedTuple):
 
     def with_body(self, body: Body) -> "JudgeRequest":
         """The request with another body, filed under the same labels."""
-        return build_request(body)._replace(
+        return build_request(body, self.fields)._replace(
             stage=self.stage, rule=self.rule, row=self.row, mode=self.mode
         )
 
 
-def build_request(body: Body) -> JudgeRequest:
-    """The request of a body, serialised and hashed once."""
+def build_request(body: Body, fields: RequestFields = _NO_CHANGES) -> JudgeRequest:
+    """The request of a body to a server with these fields, serialised and hashed once."""
+    sent = fields.apply(body)
     try:
-        data = to_json(body)  # the bytes that `json` makes, in a seventh of its time
+        data = to_json(sent)  # the bytes that `json` makes, in a seventh of its time
     except ValueError:  # a lone surrogate, which UTF-8 cannot encode
-        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return JudgeRequest(hashlib.sha256(data).hexdigest(), body, data)
+        data = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return JudgeRequest(hashlib.sha256(data).hexdigest(), body, data, fields)
 
 
 def response_format(mode: Mode, name: str, schema: dict[str, Any]) -> Body:

@@ -77,8 +77,9 @@ class JudgeSession:
             mode = self.mode or await self._settle_mode()
         except NoReply as error:
             return _missing(prompt, error)
+        server = self._server
         settings = RequestSettings(
-            mode, self._server.model, self._settings.max_tokens, temperature, number
+            mode, server.model, self._settings.max_tokens, temperature, number, server
         )
         request = prompt.request(settings)
         if request.key not in self._rulings:
@@ -89,7 +90,7 @@ class JudgeSession:
     async def reply(self, body: Body) -> Reply | None:
         """The raw reply to any request; None: there is none."""
         try:
-            return await self._source.reply(build_request(body))
+            return await self._source.reply(build_request(body, self._server))
         except NoReply:
             return None
 
@@ -131,7 +132,7 @@ class JudgeSession:
             if self._setup_error is not None:
                 raise self._setup_error
             if self.mode is None:
-                request = mode_request(self._server.model)
+                request = mode_request(self._server)
                 stored = self._cache.reply(request.key)
                 if stored is not None:
                     self.mode = OUTPUT_MODES[OUTPUT_MODES.index(stored.text)]
@@ -142,7 +143,7 @@ class JudgeSession:
 
     async def _probed_mode(self) -> Mode:
         try:
-            return await settle_mode(self._source, self._server)
+            return await settle_mode(self._source, self._server, self._settings.max_tokens)
         except SetupError as error:
             self._setup_error = error
             raise

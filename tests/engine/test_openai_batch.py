@@ -96,6 +96,16 @@ def test_results_in_part_with_errors_and_torn_lines(tmp_path: Path) -> None:
     assert came == [(key, key != keys[4]) for key in keys[:5]], "an error, then an answer: answered"
 
 
+def test_the_settings_change_the_requests(tmp_path: Path) -> None:
+    backend = BatchBackend(
+        model="m", max_tokens_field="max_completion_tokens", extra_body={"temperature": None}
+    )
+    folder = BatchFolder(tmp_path, 100)
+    folder.write([request("Where?")], ChatCodec(backend, renderer(), {}))
+    (line,) = lines_of(folder)[0]
+    assert set(line["body"]) == {"model", "messages", "top_p", "max_completion_tokens"}
+
+
 @pytest.mark.parametrize(
     ("output", "words"),
     [

@@ -84,6 +84,20 @@ class TestBody:
         assert body["chat_template_kwargs"] == {"enable_thinking": False}
         assert body["return_token_ids"] and body["logprobs"] and body["top_logprobs"] == 4
 
+    def test_a_reasoning_model_gets_what_the_settings_leave(self) -> None:
+        """Another limit and no temperature; both make other requests, with other answers."""
+        reasoning: dict[str, Any] = {
+            "max_tokens_field": "max_completion_tokens",
+            "extra_body": {"temperature": None, "top_p": None, "seed": None, "effort": "low"},
+        }
+        with serving(lambda body: Sent("At nine.")) as served:
+            engine = engine_at(served.url, **reasoning)
+            list(engine.run(questions(1, SamplingSettings(temperature=0.7, max_tokens=9))))
+            plain = engine_at(served.url)
+            (body,) = served.bodies
+        assert set(body) == {"model", "messages", "max_completion_tokens", "effort"}
+        assert body["max_completion_tokens"] == 9 and engine.identity != plain.identity
+
 
 class TestTokens:
     def test_probabilities_by_falling_likelihood(self) -> None:

@@ -1,7 +1,10 @@
 """The finish reasons of public servers, as their references list them."""
 
+import re
+
 import pytest
 
+from config.checkout import ROOT
 from wire.finish_reason import FINISH_REASONS, Ending, ending_of
 
 OF_SERVERS: dict[str, dict[str, Ending]] = {
@@ -68,3 +71,12 @@ def test_any_spelling_of_every_word() -> None:
 def test_a_word_has_one_meaning() -> None:
     words = [word.replace("_", "") for words in FINISH_REASONS.values() for word in words]
     assert len(words) == len(set(words))
+
+
+def test_the_docs_print_the_table() -> None:
+    """The row of each meaning lists its words, and no others."""
+    page = (ROOT / "docs/servers.md").read_text("utf-8")
+    rows = {"whole": "ended by itself", "cut": "cut", "filtered": "withheld"}
+    for ending, row in rows.items():
+        (cell,) = re.findall(rf"^\| {row} \| ([^|]+) \|", page, re.MULTILINE)
+        assert tuple(re.findall(r"`(\w+)`", cell)) == FINISH_REASONS[ending]  # type: ignore[index]
