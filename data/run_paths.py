@@ -35,6 +35,7 @@ class RunPaths:
         self.manifest = root / "manifest.json"
         self.preflight = root / "preflight"  # a file per base and settings that passed
         self.data = root / "data"
+        self.date = self.data / "date.txt"  # that chat templates write
         self.quality = self.data / "quality.json"
         self.probes = self.data / "probes.jsonl"
         self.probe_counts = self.data / "probes.json"

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from data.records import digest
 from engine.embedded import EMBEDDED, embedded_model
 from engine.hub_snapshot import hub_commit, hub_snapshot
 from engine.precision import precision
-from prompts.chat_rendering import Message
+from prompts.chat_rendering import ChatRendering, Message, TemplateRefusal
 
 TorchModel = Any  # a transformers model, or a peft model around one
 
@@ -143,17 +144,18 @@ def check_same_tokens(base: str, teacher: str, template_kwargs: Mapping[str, boo
 
 def _chat_ids(
     tokenizer: PreTrainedTokenizerBase, template_kwargs: Mapping[str, bool | str]
-) -> list[Any]:
+) -> list[tuple[int, ...] | None]:
+    """The ids of the test chats; None: the template refuses the chat."""
     if not tokenizer.chat_template:
         return []
-    return [
-        tokenizer.apply_chat_template(
-            list(chat),
-            add_generation_prompt=add_generation_prompt,
-            tokenize=True,
-            return_dict=False,
-            **template_kwargs,
-        )
-        for chat in (_CHAT, _CHAT[1:])
-        for add_generation_prompt in (True, False)
-    ]
+    rendering = ChatRendering(tokenizer, template_kwargs, date.today())
+    chats: list[tuple[int, ...] | None] = []
+    for chat in (_CHAT, _CHAT[1:]):
+        for generation in (True, False):
+            try:
+                text = rendering.text(chat, generation)
+            except TemplateRefusal:
+                chats.append(None)
+            else:
+                chats.append(tuple(tokenizer.encode(text, add_special_tokens=False)))
+    return chats

@@ -13,6 +13,8 @@ from config.schema import Config
 from data.fingerprint import Fingerprint
 from data.records import digest
 from data.rows import Row, rows_digest
+from data.run_date import record_run_date, run_date
+from data.run_paths import RunPaths
 from engine.base import Adapter, Request, make_request, score_request
 from engine.batch_job import Task
 from engine.models import load_tokenizer, model_identity, resolve_base
@@ -49,11 +51,16 @@ class TaskList:
 def make_renderer(config: Config, prompt: Prompt) -> Renderer:
     """The renderer of an experiment, with the base's tokenizer and chat template.
 
+    Records the date in the run's folder if the template writes it.
     Raises the errors of `resolve_base` and `Renderer`.
     """
     model = config.model
     tokenizer = load_tokenizer(resolve_base(model))
-    return Renderer(tokenizer, prompt, model.template_kwargs, model.system_role)
+    path = RunPaths.of(config).date
+    renderer = Renderer(tokenizer, prompt, model.template_kwargs, model.system_role, run_date(path))
+    if renderer.template.date is not None:
+        record_run_date(path, renderer.template.date)
+    return renderer
 
 
 class RequestBuilder:
@@ -142,6 +149,7 @@ class RequestBuilder:
         return {
             "model": self.identity,
             "chat template": self.renderer.template.sha256,
+            "date": str(self.renderer.template.date),
             "system role": self.renderer.system_role,
             "prompt": self.prompt.of_view(view.prompted),
             "adapter": view.adapter.sha256 if view.adapter else None,

@@ -1,5 +1,6 @@
 """`python -m pipeline.prepare_data CONFIG`: reads logs, writes rows and quality.json."""
 
+from datetime import date
 from pathlib import Path
 
 from config.cli import (
@@ -10,6 +11,7 @@ from config.cli import (
     run_command,
 )
 from data.prepare import prepare_data
+from data.run_date import record_run_date
 from data.run_paths import RunPaths
 
 
@@ -18,6 +20,7 @@ def main() -> int:
     parser = command_parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
     add_run_arguments(parser)
     config = load_arguments(parse_arguments(parser))
+    record_run_date(RunPaths.of(config).date, date.today())  # shards on other machines share it
     quality = prepare_data(config.data, Path(), RunPaths.of(config).data, config.seed)
     counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
     turns = quality.follow_ups

@@ -42,6 +42,7 @@ class ChatTemplate:
         self.tokenizer = tokenizer
         rendering = ChatRendering(tokenizer, kwargs or {}, today or date.today())
         rendering = without_thinking(rendering)
+        self.date = rendering.today if rendering.writes_date else None  # that the template writes
         rendering.pin_date()
         self.rendering = rendering
         self._encode = ChatEncoder(rendering)
@@ -83,11 +84,6 @@ class ChatTemplate:
     def kwargs(self) -> dict[str, Any]:
         """The template's arguments: the user's, thinking off, and the date if it takes one."""
         return self.rendering.kwargs
-
-    @property
-    def date(self) -> date | None:
-        """The date that the template writes; None: it writes none."""
-        return self.rendering.today if self.rendering.writes_date else None
 
     @property
     def unprompted_frame(self) -> str:
