@@ -26,6 +26,7 @@ class Answer(Record):
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
     dropped: int = 0  # last passages of the row, not shown because they do not fit
     order: tuple[int, ...] | None = None  # of the worked examples, when shuffled
+    reasoning_cut: bool = False  # reasoning stood in front of the answer and was removed
 
     @classmethod
     def from_text(cls, arm: str, row: str, text: str) -> "Answer":

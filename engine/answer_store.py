@@ -34,6 +34,7 @@ class AnswerStore:
         self._offsets = array("q")  # number → byte offset of its line
         self._owners = array("Q")  # number → hash of row and sample
         self._finishes = bytearray()  # number → index in _FINISHES
+        self._reasoning = bytearray()  # number → 1: reasoning was cut off
         self._by_request: dict[bytes, int] = {}  # request → number of its first answer
         self._others: dict[tuple[bytes, int], int] = {}  # (request, owner) → further answers
         for offset, answer in self._file.records_with_offsets():
@@ -46,6 +47,10 @@ class AnswerStore:
     def finish(self, number: int) -> Finish:
         """The finish reason of an answer."""
         return _FINISHES[self._finishes[number]]
+
+    def reasoning_cut(self, number: int) -> bool:
+        """Whether reasoning was cut off an answer."""
+        return bool(self._reasoning[number])
 
     def find(self, key: str, row: str, sample: int) -> int | None:
         """The number of the answer to a request for this row and sample."""
@@ -96,6 +101,7 @@ class AnswerStore:
         self._offsets.append(offset)
         self._owners.append(owner)
         self._finishes.append(_FINISHES.index(answer.finish))
+        self._reasoning.append(answer.reasoning_cut)
         first = self._by_request.setdefault(short_key, number)
         if self._owners[first] == owner:
             self._by_request[short_key] = number  # of two for one row and sample the later counts

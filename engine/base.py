@@ -55,6 +55,7 @@ class Completion:
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
     # if `sampling.logprobs` is above 0
     top_logprobs: TopLogprobs | None = field(default=None, compare=False)
+    reasoning_cut: bool = False  # reasoning stood in front of the answer and was removed
 
 
 class Engine(Protocol):

@@ -49,6 +49,7 @@ class JobSummary:
     reused: int  # from the store
     too_long: int  # prompts that do not fit
     truncated: int  # by the token limit
+    reasoning_cut: int  # without the reasoning that stood in front of them
 
 
 class UnansweredRows(DataError):
@@ -123,13 +124,15 @@ class BatchJob:
     @property
     def summary(self) -> JobSummary:
         """Counts of the answers so far."""
-        finishes = [self._store.finish(number) for number in self._order if number != _PENDING]
+        numbers = [number for number in self._order if number != _PENDING]
+        finishes = [self._store.finish(number) for number in numbers]
         return JobSummary(
             answers=len(finishes),
             requested=self._requested,
             reused=self._reused,
             too_long=finishes.count("too_long"),
             truncated=finishes.count("length"),
+            reasoning_cut=sum(map(self._store.reasoning_cut, numbers)),
         )
 
     def __enter__(self) -> "BatchJob":
@@ -192,6 +195,7 @@ class BatchJob:
                 token_ids=completion.token_ids,
                 finish=completion.finish,
                 logprobs=completion.logprobs,
+                reasoning_cut=completion.reasoning_cut,
             )
             self._order[index] = self._store.append(answer)
             if self._bar is not None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from config.errors import ConfigError
 from config.generation import Dtype, SamplingSettings
+from engine.answer_tokens import without_reasoning
 from engine.base import Adapter, Completion, Request
 from engine.models import (
     TorchModel,
@@ -86,7 +87,8 @@ class HfEngine:
             finish: Literal["stop", "length"] = "stop" if ids[-1] in stop_ids else "length"
             text = decode_answer(tokenizer, ids[:-1] if finish == "stop" else ids)
             key = requests[answer.prompt].key
-            yield Completion(key, text, ids, finish, answer.logprobs)
+            completion = Completion(key, text, ids, finish, answer.logprobs)
+            yield without_reasoning(completion, tokenizer)
 
     def _load(self, adapter: Adapter | None) -> TorchModel:
         import torch

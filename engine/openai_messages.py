@@ -15,6 +15,7 @@ from config.backends import RemoteBackend
 from config.errors import SetupError
 from data.records import digest
 from data.top_logprobs import TopLogprobs
+from engine.answer_tokens import without_reasoning
 from engine.base import Completion, Request
 from engine.models import decode_answer
 from prompts.reasoning import cut_reasoning
@@ -129,8 +130,8 @@ class ChatCodec:
         text = self._renderer.template.neutralise(answer.text.strip())
         ids = self._renderer.answer_ids(text)
         if is_whole and answer.separable:
-            return Completion(request.key, text, ids, "stop")
-        return Completion(request.key, text, ids[:-1], "length")
+            return Completion(request.key, text, ids, "stop", reasoning_cut=answer.was_cut)
+        return Completion(request.key, text, ids[:-1], "length", reasoning_cut=answer.was_cut)
 
     def filtered(self, request: Request) -> Completion:
         """The empty completion of a request that the provider's content filter rejects."""
@@ -163,19 +164,23 @@ class ChatCodec:
             raise self._mismatch("makes other token ids of the same messages")
         ids = tuple(choice.token_ids)
         text = decode_answer(self._renderer.tokenizer, ids[:-1] if is_whole else ids)
-        answer = cut_reasoning(text)
-        if answer.was_cut or not answer.separable:  # the ids hold it too
-            self._report("writes reasoning into its answers, where token ids cannot be cut")
-            is_whole = False
         finish: Literal["stop", "length"] = "stop" if is_whole else "length"
         if request.sampling.logprobs is None:
-            return Completion(request.key, text, ids, finish)
+            return self._answer_alone(Completion(request.key, text, ids, finish))
         tokens = (choice.logprobs.content if choice.logprobs else None) or []
         if len(tokens) != len(ids):
             raise self._mismatch(f"returns {len(tokens)} logprobs for {len(ids)} tokens")
         logprobs = tuple(self._logprob(token) for token in tokens)
         top_logprobs = self._top_logprobs(tokens) if request.sampling.logprobs else None
-        return Completion(request.key, text, ids, finish, logprobs, top_logprobs)
+        return self._answer_alone(
+            Completion(request.key, text, ids, finish, logprobs, top_logprobs)
+        )
+
+    def _answer_alone(self, completion: Completion) -> Completion:
+        answer = without_reasoning(completion, self._renderer.tokenizer)
+        if answer.finish != completion.finish:
+            self._report("writes reasoning without a clear end into its answers")
+        return answer
 
     def _logprob(self, token: _TokenLogprob) -> float:
         if token.logprob is None:

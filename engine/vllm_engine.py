@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 from config.errors import SetupError
 from config.generation import Dtype
 from data.top_logprobs import TopLogprobs
+from engine.answer_tokens import without_reasoning
 from engine.base import Adapter, Completion, Request
 from engine.merge_adapter import merged_weights
 from engine.models import decode_answer, load_tokenizer, model_identity, resolve_model
@@ -241,7 +242,7 @@ def _completion(output: Any, request: Request, tokenizer: PreTrainedTokenizerBas
     finish: Literal["stop", "length"] = "stop" if sampled.finish_reason == "stop" else "length"
     text = decode_answer(tokenizer, token_ids[:-1] if finish == "stop" else token_ids)
     if sampled.logprobs is None:
-        return Completion(request.key, text, token_ids, finish)
+        return without_reasoning(Completion(request.key, text, token_ids, finish), tokenizer)
     # [T, 1 + K]: the sampled token, then the most likely ones by falling probability
     ids = np.array(sampled.logprobs.token_ids, np.int32).reshape(len(token_ids), -1)
     values = np.array(sampled.logprobs.logprobs, np.float32).reshape(ids.shape)
@@ -249,4 +250,5 @@ def _completion(output: Any, request: Request, tokenizer: PreTrainedTokenizerBas
     if ids.shape[1] > 1:
         top_logprobs = TopLogprobs(ids[:, 1:], values[:, 1:].astype(np.float16))
     logprobs = tuple(values[:, 0].tolist())
-    return Completion(request.key, text, token_ids, finish, logprobs, top_logprobs)
+    completion = Completion(request.key, text, token_ids, finish, logprobs, top_logprobs)
+    return without_reasoning(completion, tokenizer)

@@ -1,7 +1,7 @@
 """A chat as the text of a chat template: arguments, the date, content as text or as parts."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from jinja2 import TemplateError
@@ -79,7 +79,8 @@ class ChatRendering:
     @property
     def writes_date(self) -> bool:
         """Whether the text depends on the day."""
-        other = ChatRendering(self.tokenizer, self.kwargs, date(2001, 2, 3))
+        another_day = self.today - timedelta(days=400)  # in another month and year too
+        other = ChatRendering(self.tokenizer, self.kwargs, another_day)
         return self.samples() != other.samples()
 
     def pin_date(self) -> None:

@@ -59,7 +59,8 @@ class Predictor:
         counts = run_job(engine, tasks, self.run.answers(arm), fingerprint, self._accept_changes)
         print(
             f"{arm}: {counts.requested} requested, {counts.reused} reused, "
-            f"{counts.too_long} too long, {counts.truncated} truncated"
+            f"{counts.too_long} too long, {counts.truncated} truncated, "
+            f"{counts.reasoning_cut} without their reasoning"
         )
 
     def adapter(self, student: StudentSettings) -> Adapter:

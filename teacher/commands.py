@@ -64,7 +64,8 @@ def run_generate(
     for arm, summary in summaries.items():
         print(
             f"{arm + shard.suffix}: {summary.requested} requested, {summary.reused} reused, "
-            f"{summary.too_long} too long, {summary.truncated} truncated"
+            f"{summary.too_long} too long, {summary.truncated} truncated, "
+            f"{summary.reasoning_cut} without their reasoning"
         )
 
 
