@@ -5,7 +5,7 @@ a large run are ever held together.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ class TrainingData(NamedTuple):
     train: list[Example]
     val: list[Example]
     sha256: str  # of the training examples
+    unmatched: int = 0  # train answers left out: the stored probabilities are not of their tokens
 
 
 def load_training_data(
@@ -39,25 +40,51 @@ def load_training_data(
 ) -> TrainingData:
     """The selected answers, with the teacher's prompt or probabilities if the objective needs them.
 
-    Raises DataError when no answer is selected yet, when too many rows are too long, or when stored
-    probabilities are missing.
+    An answer whose stored probabilities are not those of its tokens is left out and counted, such
+    as one that ended with another token than the template's. Raises DataError when no answer is
+    selected yet, when too many rows are too long, or when no answer's probabilities match.
     """
     run = RunPaths.of(config)
     run.check_selected()
     stored = top_logprobs_path(run.answers("candidates/train"))
     top_logprobs = read_top_logprobs(stored) if student.needs_stored_logprobs else None
+    unmatched: list[DataError] = []
+    selected = read_records(run.selected, Answer)
+    if top_logprobs is not None:
+        selected = _matching(builder, selected, top_logprobs, unmatched)
     train = build_examples(
         builder,
         run.training_rows(config),
-        read_records(run.selected, Answer),
+        selected,
         top_logprobs,
         teacher_view=student.needs_adapter_off,
     )
+    if unmatched and not train:
+        raise unmatched[0]
     if not train:
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
     val_answers = read_records(run.selected_val, Answer)
     val = build_examples(builder, run.iter_rows("val"), val_answers)
-    return TrainingData(train, val, _sha256(train))
+    return TrainingData(train, val, _sha256(train), len(unmatched))
+
+
+def _matching(
+    builder: RequestBuilder,
+    answers: Iterable[Answer],
+    top_logprobs: Mapping[str, TopLogprobs],
+    unmatched: list[DataError],
+) -> Iterator[Answer]:
+    """The answers whose stored probabilities are those of the tokens to learn.
+
+    Collects what is wrong with the others in `unmatched`.
+    """
+    for answer in answers:
+        try:
+            stored_top_logprobs(top_logprobs, answer, answer_token_ids(builder, answer), builder)
+        except DataError as error:
+            unmatched.append(error)
+        else:
+            yield answer
 
 
 def build_examples(
@@ -128,16 +155,17 @@ def stored_top_logprobs(
     Raises DataError where it is missing, or where it is over the tokens of another model.
     """
     top = stored.get(answer.key)
+    if top is not None and ids != answer.token_ids:
+        raise DataError(
+            f"row {answer.row}: its answer does not end with {builder.config.model.name}'s end of "
+            "turn, or the teacher has another tokenizer, so its stored probabilities are not of "
+            "the tokens to learn; use objective ce or teacher: adapter_off"
+        )
     if top is None or len(top.ids) != len(ids):
         raise DataError(
             f"row {answer.row}: no probabilities are stored for each token of its answer; "
             "set teacher.sampling.logprobs and run `python -m teacher CONFIG generate` again, "
             "or objective.teacher: adapter_off"
-        )
-    if ids != answer.token_ids:
-        raise DataError(
-            f"row {answer.row}: {builder.config.model.name} has another tokenizer than the "
-            "teacher, whose probabilities are stored; use objective ce or teacher: adapter_off"
         )
     return top
 

@@ -53,6 +53,7 @@ class TrainingResult(Record):
     val_rows: int | None = None
     steps: int
     train_answers: int
+    unmatched: int = 0  # answers left out: their stored probabilities are of other tokens
     answer_tokens: int  # target tokens per epoch
     seconds: float
     trainable: int  # parameters

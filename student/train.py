@@ -58,6 +58,11 @@ def train(
     folder = run.student(student.name)
     builder = RequestBuilder(config)
     data = load_training_data(config, student, builder)
+    if data.unmatched and process_rank() == 0:
+        print(
+            f"{student.name}: {data.unmatched} answers left out: their stored probabilities are "
+            "not of the tokens to learn"
+        )
     arguments = _trainer_arguments(config, student, folder / "checkpoints")  # sets up the processes
     start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
     fingerprint = _fingerprint(student, builder, data.sha256, start)
@@ -146,6 +151,7 @@ def _train(
             **best.model_dump(include={"strict", "val_loss", "val_rows"}),
             steps=metrics.steps[-1].step,
             train_answers=sum(len(example.answers) for example in data.train),
+            unmatched=data.unmatched,
             answer_tokens=sum(example.answer_tokens for example in data.train),
             seconds=metrics.steps[-1].seconds,
             trainable=sum(weight.numel() for weight in trainable(model).values()),

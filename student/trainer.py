@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from torch.utils.data import DataLoader, Sampler
-from transformers.trainer_pt_utils import get_length_grouped_indices
+from torch.utils.data import DataLoader
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is imported
 from trl import SFTConfig, SFTTrainer
@@ -38,6 +37,7 @@ from student.distributed import (
     unsharded,
 )
 from student.evaluate import Evaluation
+from student.step_sampler import StepSampler
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,12 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         number of processes."""
         return DataLoader(
             self.train_dataset,
-            batch_size=self.task.batch_size,
-            sampler=StepSampler(self),
+            batch_sampler=StepSampler(
+                [example.length for example in self.task.train],
+                self.task.batch_size,
+                self.args.seed,
+                epoch=lambda: int((self.state.epoch or 0.0) + 1e-6),
+            ),
             collate_fn=self.data_collator,
         )
 
@@ -232,24 +236,3 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         for loss in distiller.losses(val):
             summed += loss
         return float(all_reduce_sum(summed) / all_reduce_sum(self._answer_tokens(val)))
-
-
-class StepSampler(Sampler[int]):
-    """Rows in random order; those of one optimiser step have similar lengths, to save padding.
-
-    The order depends on seed and epoch alone, so it survives a resume and any number of processes.
-    """
-
-    def __init__(self, trainer: AnswerTrainer) -> None:
-        self._trainer = trainer
-        self._lengths = [example.length for example in trainer.task.train]
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        trainer = self._trainer
-        epoch = int((trainer.state.epoch or 0.0) + 1e-6)
-        generator = torch.Generator().manual_seed(trainer.args.seed * 1_000_003 + epoch)
-        batch_size = trainer.task.batch_size
-        return iter(get_length_grouped_indices(self._lengths, batch_size, generator=generator))

@@ -1,5 +1,6 @@
 """The examples of a student, and the tokens of answers on other bases than the teacher's."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 
 from config.errors import DataError
 from config.load import load_config
-from data.answers import Answer
+from config.schema import Config
+from data.answers import Answer, top_logprobs_path
 from data.jsonl import read_records, write_records
 from data.run_paths import RunPaths
-from data.top_logprobs import TopLogprobs
+from data.top_logprobs import TopLogprobs, TopLogprobsStore
 from engine.request_builder import RequestBuilder, View
 from student.dataset import answer_token_ids, load_training_data, stored_top_logprobs
 from tests.student.run_factory import ROOT, experiment, other_tokenizer_model, tiny_model
@@ -83,7 +85,7 @@ def test_probabilities_over_other_tokens_are_refused(
     ids, distributions = stored(same)
     assert stored_top_logprobs(distributions, answer, ids, same) is distributions["k"]
     ids, distributions = stored(other)
-    with pytest.raises(DataError, match="has another tokenizer than the teacher"):
+    with pytest.raises(DataError, match="or the teacher has another tokenizer"):
         stored_top_logprobs(distributions, answer, ids, other)
     with pytest.raises(DataError, match="no probabilities are stored"):
         stored_top_logprobs({}, answer, ids, same)
@@ -108,3 +110,43 @@ def test_examples_follow_the_selected_answers(tmp_path: Path) -> None:
     assert load_training_data(config, config.students[0], builder).sha256 == data.sha256
     write_records(run.selected, answers)
     assert load_training_data(config, config.students[0], builder).sha256 != data.sha256
+
+
+STORED = ("students.0.objective={kind: kl}", "teacher.sampling.logprobs=3")
+
+
+def select_with_probabilities(config: Config, other_ends: Sequence[str]) -> int:
+    """Gives every selected answer stored probabilities; returns the number of answers.
+
+    Those of the rows `other_ends` end with another token than the template's.
+    """
+    run, builder = RunPaths.of(config), RequestBuilder(config)
+    answers = list(read_records(run.selected, Answer))
+    keys = {answer.key for answer in answers}
+    path = top_logprobs_path(run.answers("candidates/train"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    store = TopLogprobsStore(path, keys)
+    for index, answer in enumerate(answers):
+        ids = builder.renderer.answer_ids(answer.text)
+        if answer.row in other_ends:
+            ids = (*ids[:-1], 0)  # <|endoftext|>
+        size = (len(ids), 3)
+        store.append(answer.key, TopLogprobs(np.ones(size, np.int32), np.zeros(size, np.float16)))
+        answers[index] = answer.model_copy(update={"token_ids": ids})
+    store.finish(keys)
+    write_records(run.selected, answers)
+    return len(answers)
+
+
+def test_an_answer_with_another_end_is_left_out_and_counted(tmp_path: Path) -> None:
+    """The others are learnt; where none is left the reason is said."""
+    config = load_config(experiment(tmp_path, tiny_model(tmp_path / "model")), STORED)
+    builder, run = RequestBuilder(config), RunPaths.of(config)
+    total = select_with_probabilities(config, ["r3", "r5"])
+    data = load_training_data(config, config.students[0], builder)
+    assert data.unmatched == 2 and len(data.train) == total - 2
+    rows = [answer.row for answer in read_records(run.selected, Answer)]
+    select_with_probabilities(config, rows)
+    with pytest.raises(DataError, match=r"row r0: .* does not end with .* end of turn"):
+        load_training_data(config, config.students[0], builder)
