@@ -2,9 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from config.settings import Fraction, Settings
+
+LabelValue = bool | int | float | str  # as in the log: "good", 5, true, "👍"
+
+
+class LabelMap(Settings):
+    """What the labels of a log say of its answers. Case and punctuation do not count."""
+
+    good: tuple[LabelValue, ...] = ()
+    bad: tuple[LabelValue, ...] = ()
+    off_topic: tuple[LabelValue, ...] = ()  # the question is not for this assistant
 
 
 class FieldMap(Settings):
@@ -18,8 +28,16 @@ class FieldMap(Settings):
     contexts: str | None = None  # passages: a list of texts or of objects, or one text
     answers: dict[str, str] = {}  # name of the answering system → column
     labels: str | None = None
+    # None: only "both good", "both bad", "off topic" (also in Russian) and names of systems count
+    label_map: LabelMap | None = None
     comment: str | None = None
     tags: dict[str, str] = {}  # tag → column
+
+    @model_validator(mode="after")
+    def _map_has_labels(self) -> "FieldMap":
+        if self.label_map is not None and self.labels is None:
+            raise ValueError("label_map: give `labels`, the column that it explains")
+        return self
 
 
 class CampusLogs(Settings):

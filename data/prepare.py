@@ -16,6 +16,7 @@ from data.atomic_write import write_text
 from data.clean import CleanCounts, clean_rows
 from data.follow_ups import FollowUpCounts, FollowUpRows, follow_up_rows
 from data.jsonl import write_records
+from data.label_meaning import unknown_labels
 from data.readers.logs import LogFile, Quarantined, check_unique_ids, read_logs
 from data.records import Record
 from data.rows import Row, question_key
@@ -47,6 +48,7 @@ class DataQuality(Record):
     records: int  # in all files, valid or malformed
     quarantined: tuple[Quarantined, ...]
     follow_ups: FollowUpCounts | None = None  # of train; None: data.follow_ups is false
+    unknown_labels: dict[str, int] = {}  # label that means nothing known → rows
     missing_words: dict[str, dict[str, int]] = {}  # column → word taken as nothing → cells
 
 
@@ -110,6 +112,7 @@ def prepare_splits(settings: DataSettings, root: Path, seed: int) -> PreparedSpl
         records=sum(len(file.rows) + len(file.quarantined) for file in files.values()),
         quarantined=tuple(record for file in files.values() for record in file.quarantined),
         follow_ups=None if follow_ups is None else follow_ups.counts,
+        unknown_labels=unknown_labels(chain.from_iterable(file.rows for file in files.values())),
         missing_words=_missing_words(files.values()),
     )
     return PreparedSplits(splits["train"], splits["val"], splits.get("hidden"), quality)

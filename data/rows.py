@@ -2,9 +2,12 @@
 
 import unicodedata
 from collections.abc import Iterable
+from typing import Literal
 
 from data.records import Record, digest_list
 from data.words import fold_letters, split_words
+
+LabelMeaning = Literal["good", "bad", "off_topic"]
 
 PRODUCTION = "production"  # the logged system that users talked to; people compared its rivals only
 
@@ -32,6 +35,13 @@ class Turn(Record):
     contexts: tuple[Context, ...] = ()
 
 
+class Rating(Record):
+    """What a row's labels mean by the field map's `label_map`."""
+
+    meanings: dict[str, LabelMeaning]  # label → meaning; without labels that the map lacks
+    systems: tuple[str, ...]  # answering systems that the labels are about
+
+
 class Row(Record):
     """One question: logged, or a generated probe for a rule that the logs rarely exercise."""
 
@@ -41,6 +51,7 @@ class Row(Record):
     tags: dict[str, str] = {}
     answers: dict[str, str] = {}  # answering system → logged answer, without footer
     labels: tuple[str, ...] | None = None  # None: unlabelled
+    rating: Rating | None = None  # None: no label map
     comment: str | None = None
     follow_up: FollowUp | None = None
     origin: str = ""  # file and position in it

@@ -1,22 +1,19 @@
 """People's labels of the logged answers: gold for the judge, preferences, the best answers.
 
 A label compares two answers. "Both good" and "both bad" are gold for each of them; a winner is only
-better than the other answer. The production answer was not compared and has no gold.
+better than the other answer. The production answer was not compared and has no gold. A label map
+(`data.label_meaning`) adds words of one's own; where a log has one system alone, they are about it.
 """
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from data.label_meaning import named_systems, row_meanings, unknown_labels
 from data.records import Record
 from data.rows import PRODUCTION, Row
 from data.splits import split_by_question
-from judge.checks.text import fold
 
 Half = Literal["tune", "report"]
-
-_GOOD = ("оба хорошо", "both good")
-_BAD = ("оба плохо", "both bad")
-_OFF_TOPIC = ("вопрос не по теме", "off topic")
 
 
 class GoldLabel(Record):
@@ -46,6 +43,7 @@ class GoldCounts(Record):
     unclear: int  # rows whose labels contradict each other or name no system
     unlabelled: int
     comments: int  # labelled rows with a comment
+    unknown: dict[str, int] = {}  # label that means nothing known → rows, the most frequent first
 
 
 class LoggedLabels(NamedTuple):
@@ -64,7 +62,7 @@ def read_labels(rows: Sequence[Row]) -> LoggedLabels:
     by_row = [_row_labels(row) for row in rows]
     gold = [label for labels, _ in by_row for label in labels]
     preferences = [pair for _, pairs in by_row for pair in pairs]
-    off_topic = {row.id for row in rows if _labels_contain(row, _OFF_TOPIC)}
+    off_topic = {row.id for row in rows if "off_topic" in row_meanings(row)}
     clear = off_topic | {label.row for label in gold} | {pair.row for pair in preferences}
     labelled = [row for row in rows if row.labels]
     good = sum(label.good for label in gold)
@@ -73,9 +71,10 @@ def read_labels(rows: Sequence[Row]) -> LoggedLabels:
         bad=len(gold) - good,
         preferences=len(preferences),
         off_topic=len(off_topic),
-        unclear=sum(row.id not in clear and len(_rivals(row)) > 1 for row in labelled),
+        unclear=sum(row.id not in clear and _can_be_unclear(row) for row in labelled),
         unlabelled=len(rows) - len(labelled),
         comments=sum(bool(row.comment) for row in labelled),
+        unknown=unknown_labels(rows),
     )
     return LoggedLabels(gold, preferences, counts)
 
@@ -102,37 +101,46 @@ def best_logged(row: Row) -> list[str]:
 
     Without a label that names a system, the production answer is taken, where there is one.
     """
-    rivals = [name for name in row.answers if name != PRODUCTION]
-    names = rivals if _labels_contain(row, _GOOD) else _named(row, rivals)
-    texts = [row.answers[name] for name in names or [PRODUCTION] if name in row.answers]
+    rated = _rated(row)
+    meanings = row_meanings(row)
+    names = rated if "good" in meanings else _named(row, rated)
+    if not names and not (PRODUCTION in rated and "bad" in meanings):
+        names = [PRODUCTION]
+    texts = [row.answers[name] for name in names if name in row.answers]
     return [text for text in texts if text.strip()]
 
 
-def _rivals(row: Row) -> list[str]:
-    return [name for name, text in row.answers.items() if name != PRODUCTION and text.strip()]
+def _rated(row: Row) -> list[str]:
+    """The systems that the labels are about, and whose answers the row has."""
+    if row.rating is not None:
+        return [name for name in row.rating.systems if row.answers.get(name, "").strip()]
+    names = row.answers.items()
+    return [name for name, text in names if name != PRODUCTION and text.strip()]
+
+
+def _can_be_unclear(row: Row) -> bool:
+    """Whether the labels compare answers, or a map gives them meanings that contradict."""
+    return len(_rated(row)) > 1 or len(row_meanings(row)) > 1
 
 
 def _named(row: Row, systems: Sequence[str]) -> list[str]:
-    """The systems whose name a label contains ("GigaChat" → giga)."""
-    return [name for name in systems if _labels_contain(row, (fold(name),))]
-
-
-def _labels_contain(row: Row, phrases: Sequence[str]) -> bool:
-    return any(phrase in fold(label) for label in row.labels or () for phrase in phrases)
+    """The systems that the labels name ("GigaChat" → giga)."""
+    named = {name for label in row.labels or () for name in named_systems(label, systems)}
+    return [name for name in systems if name in named]
 
 
 def _row_labels(row: Row) -> tuple[list[GoldLabel], list[Preference]]:
-    """Gold of every rival when the labels call all good, or all bad.
+    """Gold of every rated answer when the labels call all good, or all bad.
 
-    A preference over each of the others when they name one rival alone.
+    A preference over each of the others when they name one of several alone.
     """
-    rivals = _rivals(row)
-    named = _named(row, rivals)
-    good, bad = _labels_contain(row, _GOOD), _labels_contain(row, _BAD)
-    if len(named) == 1 and not bad and not _labels_contain(row, _OFF_TOPIC):
-        others = [name for name in rivals if name != named[0]]
+    rated, meanings = _rated(row), row_meanings(row)
+    named = _named(row, rated)
+    good, bad = "good" in meanings, "bad" in meanings
+    if len(named) == 1 and not bad and "off_topic" not in meanings:
+        others = [name for name in rated if name != named[0]]
         return [], [Preference(row=row.id, better=named[0], worse=name) for name in others]
     if named or good == bad:
         return [], []
     why = "; ".join(filter(None, (", ".join(row.labels or ()), row.comment)))
-    return [GoldLabel(row=row.id, system=name, good=good, why=why) for name in rivals], []
+    return [GoldLabel(row=row.id, system=name, good=good, why=why) for name in rated], []

@@ -10,6 +10,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from data.label_meaning import unknown_labels_line
 from data.prepare import prepare_data
 from data.run_date import record_run_date
 from data.run_paths import RunPaths
@@ -30,6 +31,8 @@ def main() -> int:
     for column, words in quality.missing_words.items():
         cells = ", ".join(f"{count} {word}" for word, count in words.items())
         print(f"taken as missing in column {column}: {cells}")
+    if quality.unknown_labels:
+        print(unknown_labels_line(quality.unknown_labels))
     print(
         f"rows: {counts}; {len(quality.leaks_removed)} leaks and "
         f"{len(quality.duplicates_removed)} duplicates removed, "

@@ -12,6 +12,7 @@ from typing import Any
 from config.errors import DataError
 from config.log_formats import FieldMap
 from data.atomic_write import write_bytes
+from data.label_meaning import is_mapped, read_rating
 from data.readers.cells import cell_labels, cell_text, joined_text, required_text
 from data.readers.csv_logs import read_csv
 from data.readers.entry import Entry, open_file
@@ -56,6 +57,7 @@ def table_row(values: dict[str, Any], fields: FieldMap, default_id: str, origin:
         default_id = required_text(_field(values, fields.id), fields.id).strip()
     answers = {name: _text(values, path) for name, path in fields.answers.items()}
     tags = {name: joined_text(_field(values, path), path) for name, path in fields.tags.items()}
+    labels = _labels(_field(values, fields.labels), fields)
     question = _field(values, fields.question)
     check_is_text(question, fields.question)
     return Row(
@@ -64,7 +66,8 @@ def table_row(values: dict[str, Any], fields: FieldMap, default_id: str, origin:
         contexts=cell_contexts(_field(values, fields.contexts), fields.contexts or ""),
         tags={name: text for name, text in tags.items() if text},
         answers={name: text for name, text in answers.items() if text is not None},
-        labels=cell_labels(_field(values, fields.labels), fields.labels or ""),
+        labels=labels,
+        rating=fields.label_map and read_rating(labels, fields.label_map, fields.answers),
         comment=joined_text(_field(values, fields.comment), fields.comment or ""),
         origin=origin,
     )
@@ -76,6 +79,15 @@ def _field(values: dict[str, Any], path: str | None) -> Any:
         return None if path is None else find_value(values, path)
     except KeyError:
         return None
+
+
+def _labels(value: Any, fields: FieldMap) -> tuple[str, ...] | None:
+    """The labels of a cell, split at commas unless the label map has the whole cell."""
+    name = fields.labels or ""
+    text = None if isinstance(value, list | tuple | dict) else cell_text(value, name)
+    if text is not None and fields.label_map is not None and is_mapped(text, fields.label_map):
+        return (text.strip(),)
+    return cell_labels(value, name)
 
 
 def _text(values: dict[str, Any], path: str) -> str | None:
