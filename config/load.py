@@ -57,6 +57,19 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from None
 
 
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes every text which `_Loader` would read as a number."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def dump_config(config: Config) -> str:
+    """The resolved settings as YAML: `load_config` reads the same ones from it."""
+    values = config.model_dump(mode="json")
+    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+
+
 def read_yaml(path: Path) -> Any:
     """Reads a YAML file. Raises ConfigError when it cannot be read or parsed."""
     try:

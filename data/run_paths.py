@@ -34,6 +34,7 @@ class RunPaths:
         self.config = root / "config.yaml"
         self.manifest = root / "manifest.json"
         self.preflight = root / "preflight"  # a file per base and settings that passed
+        self.timings = root / "timings.json"  # stage → seconds, of all stages before the report
         self.data = root / "data"
         self.date = self.data / "date.txt"  # that chat templates write
         self.quality = self.data / "quality.json"

@@ -23,8 +23,7 @@ def main() -> int:
         return 0
     from pipeline.run_stages import run_stages
 
-    options = [*arguments.overrides, *(["--accept-changes"] * arguments.accept_changes)]
-    return run_stages(config, arguments.config, options)
+    return run_stages(config, arguments.accept_changes)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-import yaml
-
 from config.judging import ServerSettings
+from config.load import dump_config
 from config.schema import Config
 from data.answers import Answer
 from data.prepare import DataQuality, PreparedSplits, prepare_splits
@@ -41,7 +40,7 @@ def dry_run(config: Config) -> str:
         "val": prepared.val,
         "hidden": prepared.hidden or (),
     }
-    lines = [yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False)]
+    lines = [dump_config(config)]
     lines += [*(f"preflight: {finding}" for finding in check_base(builder)), ""]
     lengths: dict[str, list[int]] = {"prompted": [], "unprompted": []}
     lines.append(f"{'row':<24} {'split':<7} {'prompted':>8} {'unprompted':>10}  tokens")

@@ -2,18 +2,23 @@
 
 import json
 import time
-from collections.abc import Sequence
-
-import yaml
+from pathlib import Path
 
 from config.checkout import checkout_commit
-from config.errors import UnpromptedError
+from config.errors import DataError, UnpromptedError
+from config.load import dump_config
 from config.schema import Config
 from data.atomic_write import write_text
 from data.file_lock import lock_file
 from data.run_paths import RunPaths
 from pipeline.child import failure_reason, run_child
-from pipeline.stage_stamp import is_up_to_date, stage_inputs, stage_seconds, write_stamp
+from pipeline.stage_stamp import (
+    StageInputs,
+    is_up_to_date,
+    stage_inputs,
+    stage_seconds,
+    write_stamp,
+)
 from pipeline.stages import Stage, pipeline_stages
 
 INCONCLUSIVE = 3  # exit code of the judge; the report is written all the same
@@ -27,22 +32,22 @@ class StageFailed(UnpromptedError):
         self.exit_code = code if code > 0 else 128 - code  # negative: killed by a signal
 
 
-def run_stages(config: Config, path: str, options: Sequence[str]) -> int:
-    """Runs all stages of the config at `path`; `options` are passed to every command.
+def run_stages(config: Config, accept_changes: bool) -> int:
+    """Runs all stages. Every command reads the settings of now, resolved in the run's folder.
 
-    Returns 0, or 3 when the judge finds the run inconclusive. Raises StageFailed.
+    Returns 0, or 3 when the judge finds the run inconclusive. Raises StageFailed, and DataError
+    when an input of a stage changes while it runs.
     """
     run = RunPaths.of(config)
     with lock_file(run.root / "run"):
-        values = yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
-        write_text(run.config, values)
+        write_text(run.config, dump_config(config))
         stages = pipeline_stages(config, checkout_commit())
         code = 0
         for stage in stages:
             if stage.name == "report":
-                timings = json.dumps(stage_seconds(run, stages), indent=1)
-                write_text(run.root / "timings.json", timings + "\n")
-            code = max(code, _run_stage(config, stage, path, options))
+                timings = json.dumps(stage_seconds(run, stages[:-1]), indent=1)
+                write_text(run.timings, timings + "\n")
+            code = max(code, run_stage(config, stage, accept_changes))
     seconds = stage_seconds(run, stages)
     parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)
     print(f"time per stage: {parts}; {sum(seconds.values()):.0f} s in total")
@@ -51,7 +56,8 @@ def run_stages(config: Config, path: str, options: Sequence[str]) -> int:
     return code
 
 
-def _run_stage(config: Config, stage: Stage, path: str, options: Sequence[str]) -> int:
+def run_stage(config: Config, stage: Stage, accept_changes: bool) -> int:
+    """Runs a stage that is not up to date; returns its exit code. Raises as `run_stages` does."""
     run = RunPaths.of(config)
     inputs = stage_inputs(stage, config)
     if is_up_to_date(run, stage, inputs):
@@ -61,11 +67,23 @@ def _run_stage(config: Config, stage: Stage, path: str, options: Sequence[str]) 
     module, *action = stage.command
     log = run.root / "logs" / f"{stage.name.replace(' ', '_')}.log"
     start = time.monotonic()
-    code = run_child([module, path, *action, *options], log, stage.name)
+    options = ["--accept-changes"] * accept_changes
+    code = run_child([module, str(run.config), *action, *options], log, stage.name)
     seconds = time.monotonic() - start
     if code not in (0, INCONCLUSIVE):
         raise StageFailed(f"{stage.name}: {failure_reason(log, code)}", code)
+    _refuse_changed(config, stage, inputs)
     if code == 0:
         write_stamp(run, stage, inputs, seconds)
     print(f"{stage.name}: done in {seconds:.0f} s", flush=True)
     return code
+
+
+def _refuse_changed(config: Config, stage: Stage, inputs: StageInputs) -> None:
+    """Raises DataError when a file that the stage reads is no longer as before the stage."""
+    if stage_inputs(stage, config).work != inputs.work:
+        newest = max(filter(Path.exists, stage.reads), key=lambda path: path.stat().st_mtime)
+        raise DataError(
+            f"{stage.name}: a file that it reads changed while it ran, the newest is {newest}; "
+            "run the same command again"
+        )

@@ -58,6 +58,8 @@ class _StageFiles:
         self.answers = tuple(
             run.answers(f"{kind}{arm}") for kind in ("", "scored/") for arm in arms
         )
+        prompted = tuple(run.answers(f"student/{name}+prompt") for name in students)
+        self.judged = (*self.teacher, *self.answers, *prompted, *self.results)
         self.hidden_answers = tuple(run.answers(f"hidden/{arm}") for arm in ("base", *students))
 
 
@@ -148,7 +150,7 @@ def _judge_stages(config: Config, files: _StageFiles) -> list[Stage]:
     """
     run = files.run
     settings = ("judge", "prompt", "model", "students", "seed")
-    inputs = (*files.prompts, run.choice, run.calibration)
+    inputs = (*files.prompts, run.choice, run.calibration, run.labels)
     calibrate = Stage(
         "judge calibrate",
         ("judge", "calibrate", "--code"),
@@ -160,14 +162,14 @@ def _judge_stages(config: Config, files: _StageFiles) -> list[Stage]:
         "judge score",
         ("judge", "score"),
         settings,
-        (run.split("val"), *files.teacher, *files.answers, *inputs),
+        (run.split("val"), *files.judged, *inputs),
         (run.verdicts, run.rules, run.scores),
     )
     hidden = Stage(
         "judge hidden",
         ("judge", "score", "--split", "hidden"),
         settings,
-        (run.split("hidden"), *files.hidden_answers, *inputs),
+        (run.split("hidden"), *files.hidden_answers, *files.results, *inputs),
         (run.hidden_verdicts, run.hidden_scores),
     )
     stages = [calibrate, score] if config.judge.llm in ("none", "embedded") else [score]
@@ -185,8 +187,9 @@ def _report_stage(files: _StageFiles) -> Stage:
         tuple(Config.model_fields),
         (
             *(run.scores, run.verdicts, run.summary, run.calibration, run.quality, run.audit),
-            *(run.choice, run.search, *files.metrics, *files.splits),
-            *(run.answers("teacher"), *files.answers),
+            *(run.manifest, run.choice, run.search, *files.metrics, *files.splits),
+            *(*files.prompts, *files.judged, run.best / "adapter" / "adapter_config.json"),
+            *(run.best / "merged" / "config.json", run.timings),
         ),
         tuple(run.report(suffix) for suffix in ("html", "md", "json")),
     )

@@ -181,7 +181,7 @@ def read_run(config: Config, root: Path = Path()) -> RunFiles:
         judged=judged,
         summary=summary,
         calibration=_read(run.calibration, Calibration) if calibrated else None,
-        timings=_read(run.root / "timings.json", dict[str, float]),
+        timings=_read(run.timings, dict[str, float]),
         hidden=next(iter(sorted(run.best.glob("hidden_answers.*"))), None),
     )
 

@@ -13,6 +13,7 @@ from config.judging import ServerSettings
 from config.schema import Config
 from data.answers import logged_answers
 from data.atomic_write import write_text
+from data.jsonl import read_record
 from data.run_paths import RunPaths
 from judge.calibration.attacks import AttackReport, attack_report, load_attacks
 from judge.calibration.bias import BiasRate, bias_report
@@ -40,14 +41,20 @@ from prompts.prompt_file import load_prompt
 
 
 def calibrate_command(config: Config, arguments: argparse.Namespace) -> int:
-    """Writes judge/calibration.json and prints a summary.
+    """Writes judge/calibration.json and prints a summary; with `--code` never over one of a model.
 
     Returns 0, or 3 when too many of the model's verdicts are missing.
     """
-    RunPaths.of(config).check_prepared()  # before a server is started
+    run = RunPaths.of(config)
+    run.check_prepared()  # before a server is started
+    if arguments.code and run.calibration.exists():
+        model = read_record(run.calibration, Calibration).judge.model
+        if model is not None:
+            print(f"kept: {run.calibration} is of {model}; move it away to calibrate code alone")
+            return 0
     with nullcontext() if arguments.code else judging_server(config) as server:
         calibration = calibrate(config, server)
-    path = RunPaths.of(config).calibration
+    path = run.calibration
     write_text(path, calibration.model_dump_json(indent=1) + "\n")
     write_summary(config)
     print("\n".join(summary_lines(calibration)))

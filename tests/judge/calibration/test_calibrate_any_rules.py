@@ -10,6 +10,7 @@ import pytest
 from config.judging import ServerSettings
 from config.load import load_config
 from config.schema import Config
+from data.atomic_write import write_text
 from data.jsonl import write_records
 from data.rows import Row
 from data.run_paths import RunPaths
@@ -104,3 +105,22 @@ def test_with_a_server(tmp_path: Path, rules: str, rows: str) -> None:
         calibration = calibrate(config, server)
     assert (calibration.attacks.llm_row is None) == (not ROWS[rows][1])
     assert all(score.report.missing == 0 for score in calibration.scores.values())
+
+
+def test_code_alone_never_replaces_the_calibration_of_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It took thousands of calls, and the pipeline calibrates by code at every change."""
+    config = run_of(tmp_path, RULES["label conditions and llm rules"], ROWS["labelled"])
+    path = RunPaths.of(config).calibration
+    with serving(after_probe(lambda body: verdict("pass"))) as served:
+        server = ServerSettings(base_url=served.url, model="m", api_key_env="JUDGE_TEST_KEY")
+        write_text(path, calibrate(config, server).model_dump_json())
+    before = path.read_bytes()
+    assert calibrate_command(config, Namespace(code=True)) == 0
+    assert path.read_bytes() == before
+    assert f"kept: {path} is of m" in capsys.readouterr().out
+    path.unlink()
+    assert calibrate_command(config, Namespace(code=True)) == 0
+    assert calibrate_command(config, Namespace(code=True)) == 0
+    assert "kept" not in capsys.readouterr().out
