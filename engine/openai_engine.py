@@ -12,6 +12,7 @@ from engine.openai_messages import ChatCodec
 from wire.client import RetryPolicy, ServerClient
 from wire.completion import ChatCompletion
 from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, Rejected
+from wire.server_words import quoted
 
 _SETTING = "teacher.engine"
 
@@ -86,7 +87,9 @@ class OpenAiEngine:
         except ContentFiltered:
             return self._codec.filtered(request)
         except NoReply as error:
-            servers = f"{', '.join(self._settings.base_urls)}, model {self._settings.model}"
+            servers = (
+                f"{', '.join(map(quoted, self._settings.base_urls))}, model {self._settings.model}"
+            )
             if isinstance(error, ContextOverflow):
                 way_out = "a prompt is too long for the server; lower model.max_length"
             elif isinstance(error, Rejected):

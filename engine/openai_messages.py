@@ -48,7 +48,7 @@ class _TokenChoice(ChatChoice):
 class TokenCompletion(ChatCompletion):
     """A chat completion with tokens, of a server with the base's tokenizer."""
 
-    choices: Sequence[_TokenChoice] = ()
+    choices: tuple[_TokenChoice, ...] = ()
     prompt_token_ids: list[int] | None = None
 
 

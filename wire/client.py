@@ -86,7 +86,7 @@ class ServerClient(Generic[_R]):
 
         `read` parses a response's body, or raises Unintelligible.
         """
-        self._name = f"{setting}: {base_url}, model {server.model}"
+        self._name = f"{setting}: {quoted(base_url)}, model {server.model}"
         self._setting = setting
         self._api_key_env = server.api_key_env
         self._secret = os.environ.get(server.api_key_env, "")

@@ -15,6 +15,7 @@ from wire.event_stream import assembled_completion, is_event_stream
 from wire.finish_reason import Ending, ending_of
 from wire.server_words import quoted
 
+_MANY = 10**12  # tokens: more are no count
 _TEXT_TYPES = (None, "text", "output_text")
 
 
@@ -91,9 +92,10 @@ class ChatMessage(BaseModel):
     @property
     def refuses(self) -> bool:
         """Whether the model refuses to answer."""
-        return bool(self.refusal) or any(
-            isinstance(part, _Part) and bool(part.refusal) for part in self._parts
-        )
+        if isinstance(self.content, str):  # the usual reply, whose cost counts
+            return bool(self.refusal)
+        parts = [part for part in self._parts if isinstance(part, _Part)]
+        return bool(self.refusal) or any(bool(part.refusal) for part in parts)
 
     @property
     def _parts(self) -> Sequence[str | _Part]:
@@ -122,7 +124,7 @@ class ChatChoice(BaseModel):
 class ChatCompletion(BaseModel):
     """The fields read of a chat completion; servers add more."""
 
-    choices: Sequence[ChatChoice] = ()
+    choices: tuple[ChatChoice, ...] = ()
     usage: Any = None
     error: Any = None
 
@@ -133,11 +135,13 @@ class ChatCompletion(BaseModel):
         """
         usage = self.usage if isinstance(self.usage, dict) else {}
         count = next((usage[name] for name in names if usage.get(name)), 0)
+        if type(count) is int and 0 <= count < _MANY:
+            return count
         try:
             number = float(count)
         except (TypeError, ValueError, OverflowError):
             return 0
-        return round(number) if 0 < number < 1e12 else 0
+        return round(number) if 0 < number < _MANY else 0
 
 
 _C = TypeVar("_C", bound=ChatCompletion)
@@ -155,7 +159,9 @@ def parse_completion(raw: bytes, kind: type[_C]) -> _C:
         completion = _parse_unusual(raw, kind)
     if not completion.choices:
         _raise_without_choices(raw)
-    error = completion.error or next((c.error for c in completion.choices if c.error), None)
+    error = completion.error
+    for choice in completion.choices:
+        error = error or choice.error
     if error:
         raise ErrorReply(error_status(error), json.dumps({"error": error}))
     return completion
@@ -187,6 +193,7 @@ def _parse_unusual(raw: bytes, kind: type[_C]) -> _C:
     value = _value(text)
     if isinstance(value, dict) and value.get("error"):
         raise ErrorReply(error_status(value["error"]), text)
+    _complete_filtered(value)
     try:
         return kind.model_validate(value)
     except ValidationError as error:
@@ -194,6 +201,14 @@ def _parse_unusual(raw: bytes, kind: type[_C]) -> _C:
         place = ".".join(map(str, first["loc"])) or "body"
         problem = f"{place}: {first['msg']}"
     raise Unintelligible(f"the reply is no chat completion ({problem}): {quoted(text)}")
+
+
+def _complete_filtered(value: Any) -> None:
+    """Gives the choices that a filter withheld the message that some servers leave out."""
+    choices = value.get("choices") if isinstance(value, dict) else None
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and ending_of(str(choice.get("finish_reason"))) == "filtered":
+            choice["message"] = choice.get("message") or {}
 
 
 def _value(text: str) -> Any:
@@ -221,8 +236,10 @@ def _raise_without_choices(raw: bytes) -> NoReturn:
 
 def _bare_error(value: dict[str, Any]) -> Any:
     """An error that a server writes without the key `error`."""
-    has_words = isinstance(value.get("message") or value.get("detail"), str | list)
-    return value if has_words and "choices" not in value else None
+    words = [value.get(name) for name in ("detail", "errors", "error_msg")]
+    if isinstance(value.get("message"), str | list):
+        words.append(value["message"])
+    return value if any(words) and "choices" not in value else None
 
 
 def _joined(value: Any) -> str:

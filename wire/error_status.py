@@ -9,14 +9,15 @@ _BY_WORD = (
     (402, r"payment|billing|balance"),
     (403, r"permission|forbidden"),
     (404, r"not.?found"),
-    (400, r"invalid.?request|bad.?request|invalid.?argument|context.?length|content.?filter"),
+    (400, r"invalid|unsupported|bad.?request|context.?length|content.?filter"),
 )
 
 
 def error_status(error: Any) -> int:
     """The status that an error names by number or by word; 500, a transient fault, otherwise."""
     fields = error if isinstance(error, dict) else {"type": error}
-    values = [fields.get(name) for name in ("code", "status", "status_code", "http_code", "type")]
+    names = ("code", "status", "status_code", "http_code", "httpCode", "error_code", "type")
+    values = [fields.get(name) for name in names]
     for value in values:
         if (number := str(value)).isdecimal() and 400 <= int(number) < 600:
             return int(number)

@@ -40,9 +40,9 @@ def assembled_completion(text: str) -> dict[str, Any] | None:
 
 def _events(text: str) -> Iterator[dict[str, Any] | None]:
     """The data of each event; None for the end mark."""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: a JSON text may hold other line ends
         name, _, data = line.partition(":")
-        if name != "data" or not data.strip():
+        if name.strip() != "data" or not data.strip():
             continue
         value = None if data.strip() == "[DONE]" else json.loads(data)
         if value is not None and not isinstance(value, dict):

@@ -6,6 +6,8 @@ Servers put set-up faults under many statuses, so the words count as well as the
 import re
 from typing import Literal
 
+from wire.server_words import error_words
+
 HttpFault = Literal[
     "transient",  # the same request may pass later
     "throttled",  # likewise, and with fewer requests in flight
@@ -76,9 +78,10 @@ def http_fault(status: int, text: str, fields: frozenset[str]) -> HttpFault:
 def _of_the_words(status: int, text: str, fields: frozenset[str]) -> HttpFault:
     if status == 413 or _OVERFLOW.search(text):
         return "overflow"
-    if _KEY.search(text):
+    words = error_words(text)  # without the request, which some servers repeat
+    if _KEY.search(words):
         return "key"
-    if _MODEL.search(text):
+    if _MODEL.search(words):
         return "model"
     if named_fields(text, fields) and not _FORMAT.search(text):  # modes of output have a fallback
         if _UNSUPPORTED.search(text):

@@ -11,7 +11,10 @@ _KEYS = re.compile(
     r"|\b(?:sk|pk|rk|gsk|xai|hf|ghp|nvapi|pplx)[-_][\w-]{6,}"
     r"|\bAIza[\w-]{10,}|\beyJ[\w-]{10,}(?:\.[\w-]+)*|(?<=://)[^/\s@]+(?=@)"
 )
-_WORDS = ("message", "detail", "error_description", "error", "msg", "title", "reason")
+_WORDS = (
+    *("message", "detail", "error_description", "error", "errors", "error_msg", "msg"),
+    *("title", "reason"),
+)
 
 
 def quoted(text: str, secret: str = "") -> str:

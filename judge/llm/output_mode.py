@@ -23,6 +23,7 @@ from wire.no_reply import (
     Undelivered,
     Unreached,
 )
+from wire.server_words import quoted
 
 _PASSAGE = "The reading room is open from nine to six, and the desk answers letters by noon. "
 _REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, then less for a small model
@@ -45,7 +46,7 @@ async def settle_mode(source: ReplySource, server: ServerSettings, max_tokens: i
         except (BadRequest, Undelivered) as error:
             failures.append(error)
     if len(failures) == len(OUTPUT_MODES) - 1:  # otherwise plain text needs no probe
-        name = f"judge.llm: {server.base_url}, model {server.model}"
+        name = f"judge.llm: {quoted(server.base_url)}, model {server.model}"
         await _check_plain(source, probe, failures, name)
     return "plain"
 

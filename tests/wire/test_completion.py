@@ -53,6 +53,12 @@ WHOLE = {
         delta("stop"), {"choices": [], "usage": {"prompt_tokens": 3}},
     ),
     "a stream of parts": events(delta(content=PARTS[:1]), delta("stop", content=PARTS[1:])),
+    "a stream with carriage returns": b"data:"
+    + json.dumps(delta("stop", content="At nine.")).encode()
+    + b"\r\n\r\ndata: [DONE]\r\n",
+    "tool calls null, a citation": body(
+        {"content": "At nine.", "tool_calls": None, "citations": ["a"], "audio": None}
+    ),
     "a completion as one event": b"event: message\ndata: " + body({"content": "At nine."}) + b"\n",
 }  # fmt: skip
 
@@ -110,6 +116,13 @@ def test_usage_in_every_form(usage: Any, tokens: tuple[int, int]) -> None:
         (body({"content": None, "refusal": "I cannot."}), "content_filter", "filtered"),
         (body({"content": REFUSAL}), "content_filter", "filtered"),
         (body({"content": None, "tool_calls": [{}]}, "tool_calls"), "tool_calls", "unknown"),
+        # Azure and Gemini, where the filter withholds the message too
+        (b'{"choices": [{"finish_reason": "content_filter"}]}', "content_filter", "filtered"),
+        (
+            b'{"choices": [{"finish_reason": "content_filter: SAFETY", "message": null}]}',
+            "content_filter: SAFETY",
+            "filtered",
+        ),
         (events(delta(content="x"), done=True), "", "unstated"),
         (events(delta("length", content="x"), done=False), "length", "cut"),
     ],
@@ -132,6 +145,14 @@ def test_how_it_ended(raw: bytes, finish: str, ending: str) -> None:
         (b'{"object": "error", "message": "no such model", "code": 404}', 404),
         (b'{"detail": "Not authenticated", "status": 401}', 401),
         (b'{"choices": [{"message": {"content": ""}, "error": {"code": 504}}]}', 504),
+        (b'{"code": "InvalidApiKey", "message": "x"}', 401),  # DashScope
+        (b'{"error": {"httpCode": 403, "message": "x"}}', 403),  # YandexGPT
+        (b'{"detail": {"error": "x"}}', 500),  # DeepInfra
+        (b'{"result": null, "success": false, "errors": [{"code": 10000}]}', 500),  # Cloudflare
+        (b'{"error_code": 336003, "error_msg": "x"}', 500),  # Baidu
+        (b'{"error": {"code": "unsupported_value", "message": "x"}}', 400),
+        (b'{"error": {"code": "model_not_found", "message": "x"}}', 404),
+        (b'event: error\r\ndata: {"type": "error", "error": {"type": "overloaded_error"}}', 500),
         (events(delta(content="x"), {"error": {"code": 503, "message": "x"}}), 503),
     ],
 )
@@ -154,6 +175,10 @@ def test_an_error_in_place_of_a_reply(raw: bytes, status: int) -> None:
         (b'{"choices": [{"message": {"content": 5}}]}', "message.content"),
         (b'[{"choices": []}]', "no chat completion"),
         (b"null", "no chat completion"),
+        (b'{"result": {"alternatives": [{"message": {"text": "x"}}]}}', "holds no choices"),
+        (b'{"model": "m", "message": {"content": "x"}, "done": true}', "holds no choices"),
+        (b'{"model": "m", "done": false}\n{"model": "m", "done": true}', "not JSON"),
+        (b'{"choices": [{"message": null, "finish_reason": "stop"}]}', "choices.0.message"),
         (b'{"choices": [{"mess', "not JSON: {.choices"),
         (events(delta(content="x"), done=False), "stream ends before the reply does"),
         (b"data: {no json}\n\n", "not JSON: data: {no json}"),
@@ -166,6 +191,11 @@ def test_what_is_no_reply_is_quoted(raw: bytes, line: str) -> None:
     with pytest.raises(Unintelligible, match=line) as caught:
         read_completion(raw)
     assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
+
+
+def test_line_ends_inside_a_streamed_text_are_text() -> None:
+    chunk = json.dumps(delta("stop", content="a\u2028b\u0085c"), ensure_ascii=False)
+    assert read_completion(f"data: {chunk}\n\n".encode()).text == "a\u2028b\u0085c"
 
 
 def test_usual_replies_are_parsed_once() -> None:

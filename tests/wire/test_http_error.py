@@ -53,6 +53,12 @@ def test_words_of_servers(status: int, text: str, fault: HttpFault) -> None:
     assert http_fault(status, text, FIELDS) == fault
 
 
+def test_a_repeated_request_accuses_nobody() -> None:
+    """FastAPI repeats the input; a question about API keys is no refused key."""
+    echo = '{"detail": [{"msg": "Bad value", "input": "Is an invalid API key unauthorized?"}]}'
+    assert http_fault(422, echo, FIELDS) == "bad"
+
+
 def test_only_fields_that_were_sent_are_parameters() -> None:
     """Otherwise a sentence about anything would stop a run."""
     assert http_fault(400, "Unknown field in passage: 'tone'", FIELDS) == "bad"
