@@ -16,7 +16,7 @@ from data.atomic_write import write_text
 from data.clean import CleanCounts, clean_rows
 from data.follow_ups import FollowUpCounts, FollowUpRows, follow_up_rows
 from data.jsonl import write_records
-from data.label_meaning import unknown_labels
+from data.label_meaning import unknown_labels, unknown_labels_line
 from data.readers.logs import LogFile, Quarantined, check_unique_ids, read_logs
 from data.records import Record
 from data.rows import Row, question_key
@@ -116,6 +116,17 @@ def prepare_splits(settings: DataSettings, root: Path, seed: int) -> PreparedSpl
         missing_words=_missing_words(files.values()),
     )
     return PreparedSplits(splits["train"], splits["val"], splits.get("hidden"), quality)
+
+
+def quality_notes(quality: DataQuality) -> list[str]:
+    """Lines on cells that were taken as nothing and on labels that nothing understood."""
+    notes = []
+    for column, words in quality.missing_words.items():
+        cells = ", ".join(f"{count} {word}" for word, count in words.items())
+        notes.append(f"taken as missing in column {column}: {cells}")
+    if quality.unknown_labels:
+        notes.append(unknown_labels_line(quality.unknown_labels))
+    return notes
 
 
 def describe_split(rows: Sequence[Row], cleaned: CleanCounts) -> SplitQuality:

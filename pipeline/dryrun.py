@@ -11,7 +11,7 @@ from config.judging import ServerSettings
 from config.load import dump_config
 from config.schema import Config
 from data.answers import Answer
-from data.prepare import DataQuality, PreparedSplits, prepare_splits
+from data.prepare import DataQuality, PreparedSplits, prepare_splits, quality_notes
 from data.rows import Row
 from data.run_paths import RunPaths, Split
 from engine.request_builder import RequestBuilder, View
@@ -107,7 +107,7 @@ def _removed(quality: DataQuality) -> list[str]:
         f"{record.file}:{record.line} quarantined: {record.reason}"
         for record in quality.quarantined
     ]
-    return lines
+    return lines + quality_notes(quality)
 
 
 def _planned_calls(builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]]) -> list[str]:

@@ -10,8 +10,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
-from data.label_meaning import unknown_labels_line
-from data.prepare import prepare_data
+from data.prepare import prepare_data, quality_notes
 from data.run_date import record_run_date
 from data.run_paths import RunPaths
 
@@ -28,11 +27,8 @@ def main() -> int:
     if turns is not None and turns.logged:
         why = ", ".join(f"{len(ids)} {reason}" for reason, ids in turns.unusable.items())
         print(f"follow-up turns: {turns.rows} of {turns.logged} follow-ups; not used: {why or 0}")
-    for column, words in quality.missing_words.items():
-        cells = ", ".join(f"{count} {word}" for word, count in words.items())
-        print(f"taken as missing in column {column}: {cells}")
-    if quality.unknown_labels:
-        print(unknown_labels_line(quality.unknown_labels))
+    for note in quality_notes(quality):
+        print(note)
     print(
         f"rows: {counts}; {len(quality.leaks_removed)} leaks and "
         f"{len(quality.duplicates_removed)} duplicates removed, "

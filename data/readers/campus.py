@@ -5,6 +5,7 @@ Knows the Russian keys, and the Python repr in which retrieved documents were lo
 
 from typing import Any
 
+from config.log_formats import FieldMap
 from data.readers.cells import (
     Malformed,
     cell_labels,
@@ -30,6 +31,9 @@ TAGS = {
     "user_filters": "user_filters",
     "question_filters": "question_filters",
 }
+FIELDS = FieldMap(
+    question=QUESTION, contexts=CONTEXTS, labels=LABEL, comment=COMMENT, answers=ANSWERS, tags=TAGS
+)
 FOLLOW_UP_QUESTION = "Уточненный вопрос пользователя"
 FOLLOW_UP_ANSWER = "Ответ AI (уточнение)"
 FOLLOW_UP_CONTEXTS = "Ресурсы для ответа (уточнение)"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import DataError
-from data.readers.cells import Malformed
+from data.readers.cells import Malformed, shown_keys
 from data.readers.entry import Entry, RepeatedKey, unique_keys
 from data.readers.text_file import SAVE_AS_UTF8, read_lines, read_text
 
@@ -46,7 +46,8 @@ def _is_one_object(path: Path, head: Sequence[_Line]) -> bool:
     first = _value(head[0][1])
     is_json = ".json" in (suffix.lower() for suffix in path.suffixes)
     if first is not None:
-        return is_json and len(head) == 1 and bool(_lists(first))
+        is_nested = isinstance(first, dict) and any(map(_is_nested, first.values()))
+        return is_json and len(head) == 1 and is_nested
     is_continued = len(head) == 2 and not isinstance(_value(head[1][1]), dict)
     return is_continued and (is_json or head[0][1].strip() == "{")
 
@@ -59,9 +60,14 @@ def _one_object(path: Path) -> DataError:
     lists = _lists(value)
     records = f"its records are the list {lists[0]!r}? save" if lists else "save"
     return DataError(
-        f"{path}: is one JSON object with the keys {', '.join(list(value)[:20])}; {records} "
-        "a list of records, or one record a line, as a file of its own"
+        f"{path}: is one JSON object with the keys {shown_keys(value)}; {records} a list of "
+        "records, or one record a line, as a file of its own (pandas: orient='records'), or name "
+        "it .jsonl if it is one record"
     )
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, list | dict)
 
 
 def _lists(value: Any) -> list[str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from config.log_formats import CampusLogs, Logs
-from data.readers.campus import campus_row
+from data.readers.campus import FIELDS, campus_row
 from data.readers.cells import Malformed
 from data.readers.entry import Entry
 from data.readers.field_use import FieldUse
@@ -48,24 +48,23 @@ def read_logs(settings: Logs, root: Path) -> LogFile:
     of another format, without a valid row, without a mapped column, with duplicate ids.
     """
     path = root / settings.path
-    fields = None if isinstance(settings, CampusLogs) else FieldUse(settings.fields)
+    fields = FieldUse(FIELDS if isinstance(settings, CampusLogs) else settings.fields)
     rows: list[Row] = []
     quarantined: list[Quarantined] = []
     for entry, record in parse_entries(settings, root):
-        if fields is not None and entry.value is not None:
+        if entry.value is not None:
             fields.add(entry.value)
         if isinstance(record, Row):
             rows.append(record)
         else:
             quarantined.append(record)
-    if fields is not None:
+    if not isinstance(settings, CampusLogs):
         fields.check(path)
     if not rows:
         first = f"; line {quarantined[0].line}: {quarantined[0].reason}" if quarantined else ""
         raise DataError(f"{path}: no valid row{first}; is it the right file?")
     check_unique_ids(rows, str(path))
-    missing_words = {} if fields is None else fields.missing_words()
-    return LogFile(tuple(rows), tuple(quarantined), missing_words)
+    return LogFile(tuple(rows), tuple(quarantined), fields.missing_words())
 
 
 def parse_entries(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:

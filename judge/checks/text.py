@@ -18,9 +18,17 @@ _FOLDED = {**_QUOTES, **_DASHES}
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _HOST_ENDS = "ru|рф|su|com|org|net|edu|gov|io|info|me|dev|app|ai|uk|de|eu|kz|by|ua|test|example"
+# East Asian text needs no space around a link: its letters end a host, and a path unless they begin
+# a part of it (wiki/北京); its punctuation ends both.
+_EAST = (
+    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fff\u3005-\u3007\u3021-\ud7ff"
+)
+_HOST = rf"[^\W{_EAST}]"
+_NO_URL = r"\s<>\[\]\"«»“”|`\\\u3000-\u3004\u3008-\u3020\uff01-\uff0f\uff1a-\uff20\uff3b-\uff65"
 _URL = re.compile(
-    r"(?:https?://|www\.)(?:(?![,;]?https?://)[^\s<>\[\]\"«»“”|`\\])+"
-    rf"|(?<![\w@./-])(?:[\w-]+\.)+(?:{_HOST_ENDS})(?![\w.-]*\w)(?:[/?#][^\s<>\[\]\"«»“”|`\\]*)?",
+    rf"(?:https?://|www\.)(?:(?![,;]?https?://|(?<=[A-Za-z0-9])[{_EAST}])[^{_NO_URL}])+"
+    rf"|(?<!{_HOST})(?<![@./-])(?:(?:{_HOST}|-)+\.)+(?:{_HOST_ENDS})(?!(?:{_HOST}|[.-])*{_HOST})"
+    rf"(?:[/?#](?:(?!(?<=[A-Za-z0-9])[{_EAST}])[^{_NO_URL}])*)?",
     re.IGNORECASE,
 )
 _ESCAPED = re.compile(r"\\([_*()~-])")  # Markdown's, as models write it inside links
@@ -60,7 +68,7 @@ def _without_punctuation(url: str) -> str:
     while url:
         last = url[-1]
         unpaired = last == ")" and url.count(")") > url.count("(")
-        if last not in ".,;:!?…*_'’}" and not unpaired:
+        if last not in ".,;:!?…*_'’}।؟" and not unpaired:
             return url
         url = url[:-1]
     return url

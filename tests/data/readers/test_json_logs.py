@@ -61,6 +61,8 @@ def test_every_form_holds_the_same_rows_and_takes_answers(tmp_path: Path, name: 
         ("o.json", '{"data": [{"q": "1"}]}', "one JSON object with the keys data; its records are"),
         ("o.json", '{\n "version": 2,\n "items": [\n  {"q": "1"}\n ]\n}', "are the list 'items'"),
         ("o.jsonl", '{\n "q": "1",\n "a": "2"\n}', "one JSON object with the keys q, a; save a"),
+        ("o.json", '{"q": {"0": "1"}, "a": {"0": "2"}}', "keys q, a; save a list of records, or"),
+        ("o.json", '{"columns": ["q"], "data": [["1"]]}', "(pandas: orient='records')"),
         ("o.json", '{"q": "1"', "no valid row; line 1: not JSON at character 10"),
         ("o.json", '[{"q": "1"}, {"q": "2"', "not a list of objects as JSON: Expecting"),
         ("o.json", "[]", "not a list of objects as JSON: the list is empty"),

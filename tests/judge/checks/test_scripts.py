@@ -3,7 +3,7 @@
 import pytest
 
 from judge.checks.check import code_verdicts
-from judge.checks.text import fold, numbers, words
+from judge.checks.text import fold, numbers, urls, words
 from judge.reference.overlap import lexical_grounding
 from judge.reference.rouge import rouge
 from prompts.rules import sentences
@@ -78,3 +78,20 @@ def test_words_are_folded_over_stress_and_points() -> None:
     assert fold("За́мок") == fold("замок") == fold("ЗАМО́К")
     assert fold("ѓ й ї") == "ѓ й ї"  # letters of their own keep their marks
     assert words("की") != words("का")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("见https://a.cn/x。谢谢", ["https://a.cn/x"]),
+        ("请访问https://a.cn/x查看（https://b.cn/y）", ["https://a.cn/x", "https://b.cn/y"]),
+        ("访问hse.ru查看，或hse.ru/plan。", ["hse.ru", "hse.ru/plan"]),
+        ("https://zh.test/wiki/北京 和", ["https://zh.test/wiki/北京"]),
+        ("https://a.kr/x에서 보세요", ["https://a.kr/x"]),
+        ("ดูที่https://a.test/xครับ", ["https://a.test/x"]),
+        ("देखें https://a.test/x।", ["https://a.test/x"]),
+        ("https://ru.test/вики/Дом.", ["https://ru.test/вики/Дом"]),
+    ],
+)
+def test_links_end_where_text_without_spaces_goes_on(text: str, expected: list[str]) -> None:
+    assert urls(text) == expected
