@@ -36,11 +36,11 @@ _FOREIGN_ERRORS = (
 
 
 @torch.no_grad()
-def check_exact(model: TorchModel, settings: StudentSettings) -> None:
-    """Compares log-probabilities of tokens on two answers to one prompt, in float32.
+def check_exact(model: TorchModel, settings: StudentSettings) -> float:
+    """The largest difference of a token's log-probability on two answers to one prompt, in nats.
 
-    `model`: as `load_student` gives it. Raises ConfigError where a log-probability differs by more
-    than `TOLERANCE` nats, or where the model cannot be run this way.
+    `model`: as `load_student` gives it; it is compared in float32. Raises ConfigError where the
+    difference is above `TOLERANCE`, or where the model cannot be run this way.
     """
     causal = causal_model(model)
     training = model.training
@@ -59,6 +59,7 @@ def check_exact(model: TorchModel, settings: StudentSettings) -> None:
         if not difference <= tolerance:  # NaN is no equality
             problem = f"log-probabilities of {view} are {difference:.2g} nats from the model's own"
             raise ConfigError(_message(model, settings, problem))
+    return max(differences.values())
 
 
 def _message(model: TorchModel, settings: StudentSettings, problem: str) -> str:
@@ -84,6 +85,7 @@ def _differences(model: TorchModel, settings: StudentSettings) -> dict[str, floa
         settings.tokens_per_pass,
     )
     student, base = [], []
+    # passes take longer rows first, as both answers stand in `_LENGTHS`
     for batch, states, teacher in distiller.passes([example]):
         head = Head(causal_model(model))
         student.append(_logprobs(head(states), batch.targets))
