@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from config.child_group import child_group
 from config.errors import SetupError
 from engine.models import resolve_model
 from engine.precision import has_gpu, precision
@@ -23,11 +23,14 @@ ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
 }
 START_TIMEOUT_S = 300
+END_TIMEOUT_S = 20
 
 
 @contextmanager
 def vllm_server(name: str, max_length: int, log: Path) -> Iterator[str]:
     """Starts a server of the model `name`, yields its base URL, and ends it with all its children.
+
+    They end with this process too, however it ends.
 
     `log` receives the server's output. Raises SetupError when it ends early or does not answer
     within START_TIMEOUT_S.
@@ -36,18 +39,10 @@ def vllm_server(name: str, max_length: int, log: Path) -> Iterator[str]:
         port: int = listener.getsockname()[1]  # a free one
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
-        process = subprocess.Popen(
-            _command(resolve_model(name), name, port, max_length),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **ENVIRONMENT},
-            start_new_session=True,  # a process group, so that its children can be ended with it
-        )
-        try:
+        command = _command(resolve_model(name), name, port, max_length)
+        with child_group(command, output, os.environ | ENVIRONMENT, END_TIMEOUT_S) as process:
             _wait_for(process, f"http://127.0.0.1:{port}/health", log)
             yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            _end(process)
 
 
 def _command(resolved: str, name: str, port: int, max_length: int) -> list[str]:
@@ -81,16 +76,3 @@ def _wait_for(process: subprocess.Popen[bytes], health_url: str, log: Path) -> N
         except OSError:
             time.sleep(0.5)
     raise SetupError(f"the judge's server did not answer within {START_TIMEOUT_S} s; see {log}")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for signal_number, timeout_s in ((signal.SIGTERM, 20), (signal.SIGKILL, 10)):
-        try:
-            os.killpg(process.pid, signal_number)
-        except ProcessLookupError:
-            return
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait()

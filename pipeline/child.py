@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from config.child_group import child_group
 from config.progress import PROGRESS_FILE, latest_event
 
 _POLL_S = 0.2
@@ -17,7 +18,7 @@ _TAIL_LINES = 5  # of the log, shown when a command fails without an error line
 
 
 def run_child(command: Sequence[str], log: Path, label: str, quiet_s: float = _QUIET_S) -> int:
-    """The command's exit code. The child is terminated when this process is.
+    """The command's exit code. The child ends with this process, however it ends.
 
     `quiet_s`: seconds between two lines of progress when the output is no terminal.
     """
@@ -25,19 +26,11 @@ def run_child(command: Sequence[str], log: Path, label: str, quiet_s: float = _Q
     progress = log.with_suffix(".progress.jsonl")
     progress.unlink(missing_ok=True)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-m", *command],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, PROGRESS_FILE: str(progress.resolve())},
-        )
-        try:
+        words = [sys.executable, "-u", "-m", *command]
+        env = os.environ | {PROGRESS_FILE: str(progress.resolve())}
+        with child_group(words, output, env, end_s=None) as process:
             _show_progress(process, progress, label, quiet_s)
             return process.wait()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
 
 
 def _show_progress(

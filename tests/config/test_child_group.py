@@ -1,0 +1,80 @@
+"""Children and their children end with their parent, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from config.checkout import ROOT
+from config.child_group import GRACE_S, child_group
+
+SLEEPS = "import time; time.sleep(60)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+# A child with a child of its own; both numbers go to the file that is named first.
+CHILD = f"""
+import os, subprocess, sys
+grandchild = subprocess.Popen([sys.executable, "-c", sys.argv[2]])
+open(sys.argv[1], "w").write(f"{{os.getpid()}} {{grandchild.pid}} ")
+{SLEEPS}
+"""
+PARENT = f"""
+import os, sys, time
+from config.child_group import child_group
+command = [sys.executable, "-c", {CHILD!r}, sys.argv[1], sys.argv[2]]
+with child_group(command, sys.stdout, os.environ, None):
+    time.sleep(60)
+"""
+
+
+def wait_for(path: Path) -> list[int]:
+    """The process numbers in a file, once they are written."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_text().endswith(" "):
+            return [int(word) for word in path.read_text().split()]
+        time.sleep(0.05)
+    raise AssertionError("nothing was started")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and has not ended; a zombie has."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def gone_after(pids: list[int], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(map(alive, pids))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("grandchild", [SLEEPS, STUBBORN])
+def test_a_parent_that_is_killed(tmp_path: Path, number: signal.Signals, grandchild: str) -> None:
+    """SIGKILL cannot be caught: only a watcher sees it. Who ignores SIGTERM gets SIGKILL."""
+    command = [sys.executable, "-c", PARENT, str(tmp_path / "pids"), grandchild]
+    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    pids = wait_for(tmp_path / "pids")
+    assert all(map(alive, pids))
+    os.kill(parent.pid, number)
+    parent.wait(30)
+    assert gone_after(pids, GRACE_S + 10)
+
+
+def test_a_parent_that_goes_on(tmp_path: Path) -> None:
+    """After the block nothing is left, not even a child of a child that ended by itself."""
+    leaves = CHILD.replace(SLEEPS, "")
+    command = [sys.executable, "-c", leaves, str(tmp_path / "pids"), SLEEPS]
+    with (tmp_path / "log").open("wb") as log, child_group(command, log, os.environ, 1) as process:
+        assert process.wait(30) == 0
+        pids = wait_for(tmp_path / "pids")
+        assert alive(pids[1])
+    assert not any(map(alive, pids))
