@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
-GRACE_S = 5  # seconds between the watcher's SIGTERM and its SIGKILL
+WATCHER_GRACE_S = 5  # seconds between the watcher's SIGTERM and its SIGKILL
 _WATCHER = f"""
 import os, signal, sys, time
 sys.stdin.buffer.read()
 group = int(sys.argv[1])
 try:
     os.killpg(group, signal.SIGTERM)
-    for _ in range({GRACE_S * 20}):
+    for _ in range({WATCHER_GRACE_S * 20}):
         time.sleep(0.05)
         os.killpg(group, 0)
     os.killpg(group, signal.SIGKILL)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.checkout import ROOT
-from config.child_group import GRACE_S, child_group
+from config.child_group import WATCHER_GRACE_S, child_group
 
 SLEEPS = "import time; time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
@@ -66,7 +66,7 @@ def test_a_parent_that_is_killed(tmp_path: Path, number: signal.Signals, grandch
     assert all(map(alive, pids))
     os.kill(parent.pid, number)
     parent.wait(30)
-    assert gone_after(pids, GRACE_S + 10)
+    assert gone_after(pids, WATCHER_GRACE_S + 10)
 
 
 def test_a_parent_that_goes_on(tmp_path: Path) -> None:
