@@ -1,17 +1,24 @@
 """Chat templates of model families with small tokenizers of their special tokens.
 
-TRL ships most templates; those that end in "like" are written from memory.
+TRL ships most templates; the others are written from memory.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerFast
+
+from config.errors import UnpromptedError
+from config.generation import SystemRole
+from prompts.prompt_file import Prompt, WorkedExample
+from prompts.renderer import Renderer
+from tests.prompts import remembered_templates as remembered
 
 
 class Family(NamedTuple):
@@ -22,7 +29,6 @@ class Family(NamedTuple):
     eos: str
     bos: str | None = None
     text_tokens: Sequence[str] = ()  # added tokens that are not special
-    kwargs: dict[str, Any] = {}
 
 
 def _trl(name: str) -> str:
@@ -51,6 +57,7 @@ _PHI = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|endoftext|>")
 _GPTOSS = ("<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|return|>", "<|startoftext|>")
 _GLM = ("<|endoftext|>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>")
 _GEMMA4 = ("<bos>", "<eos>", "<|turn>", "<turn|>", "<|channel>", "<channel|>", "<|think|>")
+_NEOX_TEXT = tuple(" " * count for count in range(24, 1, -1))
 _MISTRAL = ("<s>", "</s>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]")
 
 
@@ -78,7 +85,7 @@ TEMPLATES: dict[str, Family] = {
     "Phi-3.5": Family(_trl("phi3_5"), _PHI, "<|endoftext|>"),
     "Cohere": Family(_trl("cohere"), _COHERE, "<|END_OF_TURN_TOKEN|>", "<BOS_TOKEN>"),
     "Cohere2": Family(_trl("cohere2"), _COHERE, "<|END_OF_TURN_TOKEN|>", "<BOS_TOKEN>"),
-    "DeepSeek-V3": Family(_trl("deepseekv3"), _DEEPSEEK, _DEEPSEEK[1], _DEEPSEEK[0], _QWEN[:2]),
+    "DeepSeek-R1": Family(_trl("deepseekv3"), _DEEPSEEK, _DEEPSEEK[1], _DEEPSEEK[0], _QWEN[:2]),
     "DeepSeek-R1-Distill": Family(
         _trl("deepseek_r1_distill"), _DEEPSEEK, _DEEPSEEK[1], _DEEPSEEK[0], _QWEN[:2]
     ),
@@ -98,7 +105,84 @@ TEMPLATES: dict[str, Family] = {
     ),
     "LLaVA-NeXT": Family(_trl("llava_next"), ("<s>", "</s>"), "</s>", "<s>"),
     "Muse Glimmer": Family(_trl("muse_glimmer"), _GPTOSS, "<|end|>", "<|startoftext|>"),
+    "Mistral 0.1": Family(remembered.MISTRAL_01, _MISTRAL[:2], "</s>", "<s>"),
+    "Mistral 0.3": Family(remembered.MISTRAL_03, _MISTRAL, "</s>", "<s>"),
+    "Mistral Small 3": Family(remembered.MISTRAL_SMALL, _MISTRAL, "</s>", "<s>"),
+    "YandexGPT 5 Lite": Family(remembered.YANDEX, ("<s>", "</s>", "[SEP]"), "</s>", "<s>"),
+    "Granite 3": Family(
+        remembered.GRANITE,
+        ("<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>"),
+        "<|end_of_text|>",
+    ),
+    "SmolLM3": Family(remembered.SMOLLM3, _CHATML, "<|im_end|>", text_tokens=_QWEN),
+    "OLMo-2": Family(remembered.OLMO2, ("<|endoftext|>",), "<|endoftext|>", "<|endoftext|>"),
+    "Falcon": Family(remembered.FALCON, ("<|endoftext|>",), "<|endoftext|>"),
+    "Falcon-H1": Family(remembered.CHATML, _CHATML, "<|im_end|>"),
+    "Vicuna": Family(remembered.VICUNA, ("<s>", "</s>"), "</s>", "<s>"),
+    "Zephyr": Family(remembered.ZEPHYR, ("<s>", "</s>"), "</s>", "<s>"),
+    "GigaChat": Family(
+        remembered.GIGACHAT, ("<s>", "</s>", "<|role_sep|>", "<|message_sep|>"), "<|message_sep|>"
+    ),
+    "T-lite": Family(remembered.T_LITE, _CHATML, "<|im_end|>", text_tokens=_QWEN),
+    "Llama 2": Family(remembered.LLAMA2, ("<s>", "</s>"), "</s>", "<s>"),
+    "DeepSeek-V3": Family(remembered.DEEPSEEK_V3, _DEEPSEEK, _DEEPSEEK[1], _DEEPSEEK[0]),
+    "DeepSeek-V3.1": Family(
+        remembered.DEEPSEEK_V31, _DEEPSEEK, _DEEPSEEK[1], _DEEPSEEK[0], _QWEN[:2]
+    ),
+    "GLM-4": Family(remembered.GLM4, _GLM, "<|endoftext|>"),
+    "Phi-4": Family(remembered.PHI4, (*_CHATML, "<|im_sep|>"), "<|im_end|>"),
+    "Seed-OSS": Family(
+        remembered.SEED_OSS,
+        ("<seed:bos>", "<seed:eos>", "<seed:think>", "</seed:think>"),
+        "<seed:eos>",
+        "<seed:bos>",
+    ),
+    "Qwen3 Thinking 2507": Family(remembered.QWEN3_THINKING, _CHATML, "<|im_end|>"),
+    "GPT-NeoX": Family("", ("<|endoftext|>",), "<|endoftext|>", None, _NEOX_TEXT),
+    "ChatML on GPT-NeoX's tokens": Family(
+        remembered.CHATML, _CHATML, "<|im_end|>", text_tokens=_NEOX_TEXT
+    ),
 }
+PROMPT = Prompt(
+    system="Be brief.\n\n- Say Lakeside.",
+    user_template="{summaries}\nQ: {question}",
+    examples=(
+        WorkedExample(question="Open?", contexts=("Open at 9.",), answer="At 9."),
+        WorkedExample(question="Where?", answer="In room 2."),
+    ),
+)
+
+
+class TemplateRow(NamedTuple):
+    """What one family's template and tokenizer allow."""
+
+    family: str
+    works: bool
+    system_role: SystemRole | None  # where the prompt goes; None: refused in both places
+    thinking: dict[str, Any]  # argument that switches thinking off; empty: none needed
+    writes_date: bool  # pinned for a run
+    refusal: str  # the line with which the family is refused; empty: it works
+
+
+def template_row(name: str) -> TemplateRow:
+    """The row of a family in the table of models."""
+    refusals = []
+    for system_role in get_args(SystemRole):
+        try:
+            template = family_renderer(name, system_role).template
+        except UnpromptedError as error:
+            refusals.append(str(error))
+            continue
+        thinking = {key: value for key, value in template.kwargs.items() if key != "date_string"}
+        return TemplateRow(name, True, system_role, thinking, template.date is not None, "")
+    return TemplateRow(name, False, None, {}, False, refusals[-1])
+
+
+def family_renderer(name: str, system_role: SystemRole = "system") -> Renderer:
+    """Raises the line with which a family is refused."""
+    tokenizer = family_tokenizer(TEMPLATES[name])
+    tokenizer.name_or_path = name
+    return Renderer(tokenizer, PROMPT, {}, system_role, date(2026, 11, 27))
 
 
 def family_tokenizer(family: Family) -> Any:
