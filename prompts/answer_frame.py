@@ -18,7 +18,7 @@ class AnswerFrame(NamedTuple):
 
     prompt: str  # the text in front of an answer to "a"
     before: str  # blanks in front of the answer: " " in [/INST] answer</s>
-    after: str  # blanks and control tokens between answer and end
+    after: str  # blanks between answer and end
     end: str  # the control token that ends the turn
 
 
@@ -38,8 +38,7 @@ def find_answer_frame(rendering: ChatRendering, control: ControlTokens) -> Answe
             f"{rendering.model}: its chat template writes {(head if answer else chat)[-40:]!r} in "
             f"front of an answer, but asks for one with {prompt[-40:]!r}; use another model"
         )
-    eos = rendering.tokenizer.eos_token
-    end = _end(tail, control, eos) or _end(_tail_before_next_turn(rendering), control, eos)
+    end = _end(tail, control) or _end(_tail_before_next_turn(rendering), control)
     if end is None:
         raise DataError(
             f"{rendering.model}: its chat template ends an answer with no special token "
@@ -53,16 +52,7 @@ def _tail_before_next_turn(rendering: ChatRendering) -> str:
     return rendering.text([*_CHAT, _USER], generation=False).rpartition(_ANSWER)[2]
 
 
-def _end(tail: str, control: ControlTokens, eos: str | None) -> tuple[str, str] | None:
-    """What stands between an answer and its end, and the end.
-
-    The end is the first control token, or the eos token if one stands right behind it: Command A
-    writes <|END_RESPONSE|><|END_OF_TURN_TOKEN|>.
-    """
-    names = control.pattern.pattern
-    match = re.match(rf"(\s*)((?:{names})+)", tail)
-    if match is None:
-        return None
-    tokens = re.findall(names, match[2])
-    last = tokens.index(eos) if eos in tokens else 0
-    return match[1] + "".join(tokens[:last]), tokens[last]
+def _end(tail: str, control: ControlTokens) -> tuple[str, str] | None:
+    """The blanks behind an answer, and the first control token."""
+    match = re.match(rf"(\s*)({control.pattern.pattern})", tail)
+    return (match[1], match[2]) if match else None

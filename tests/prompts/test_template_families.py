@@ -37,7 +37,7 @@ ENDS = {
     "Llama 3": "<|eot_id|>",
     "Gemma 3": "<end_of_turn>",
     "Phi-3": "<|end|>",
-    "Cohere2": "<|END_OF_TURN_TOKEN|>",
+    "Cohere2": "<|END_RESPONSE|>",
     "Mistral 0.3": "</s>",
     "GLM-4": "<|user|>",
     "Qwen2.5": "<|im_end|>",
@@ -128,7 +128,7 @@ def test_an_answer_is_the_templates_own(name: str) -> None:
         is_own = any(text.startswith((asked, bare)) for text in (chat, last))
         # GLM ends an answer with the next turn, and nothing follows the last one
         assert is_own or last == asked.removesuffix("<|user|>")
-        assert template.control_ids(template.answer_ids(answer))[-1] == template.end_of_turn
+        assert template.control_ids(template.answer_ids(answer)) == (template.end_of_turn,)
     if name in ENDS:
         assert tokenizer.convert_ids_to_tokens(template.end_of_turn) == ENDS[name]
 
