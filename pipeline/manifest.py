@@ -61,6 +61,7 @@ def manifest(config: Config) -> dict[str, Any]:
         },
         "tokenizer": (commit.hub_id if commit else builder.model).rsplit("/", 1)[-1],
         "template_sha256": builder.renderer.template.sha256,
+        "template_kwargs": builder.renderer.template.serving_kwargs,
         "prompt_sha256": builder.prompt.sha256,
         "system_prompt_sha256": builder.rules.prompt_sha256,
         "unprompted_frame": builder.renderer.template.unprompted_frame,

@@ -86,6 +86,11 @@ class ChatTemplate:
         return self.rendering.kwargs
 
     @property
+    def serving_kwargs(self) -> dict[str, Any]:
+        """The arguments for serving: thinking off, and no date, for which a server writes its own."""
+        return {name: value for name, value in self.kwargs.items() if name != "date_string"}
+
+    @property
     def unprompted_frame(self) -> str:
         """The text that a server builds around a user turn without a system message."""
         text: str = self.tokenizer.decode(self._encode([{"role": "user", "content": "{user}"}]))

@@ -60,7 +60,7 @@ def build_serving_guide(material: RunFiles) -> ServingGuide | None:
 
 def _program(material: RunFiles, saved: SavedStudent) -> str:
     """A Python program for a student whose virtual tokens only peft supports."""
-    body, kwargs = _body(material, saved.method), material.config.model.template_kwargs
+    body, kwargs = _body(material, saved.method), _template_kwargs(material)
     revision = saved.revision or "main"
     return f"""\
 import torch
@@ -83,7 +83,7 @@ print(tokenizer.decode(answer[0, prompt["input_ids"].shape[1] :], skip_special_t
 
 def _body(material: RunFiles, name: str) -> dict[str, Any]:
     """A request without a system message, with the user turn that the student was trained on."""
-    sampling, kwargs = material.config.predict.sampling, material.config.model.template_kwargs
+    sampling, kwargs = material.config.predict.sampling, _template_kwargs(material)
     row = _ROW.model_copy(update={"tags": {tag: f"<{tag}>" for tag in material.prompt.tags}})
     body: dict[str, Any] = {
         "model": name,
@@ -95,3 +95,9 @@ def _body(material: RunFiles, name: str) -> dict[str, Any]:
         "max_tokens": sampling.max_tokens,
     }
     return body | ({"chat_template_kwargs": kwargs} if kwargs else {})
+
+
+def _template_kwargs(material: RunFiles) -> dict[str, Any]:
+    """The template's arguments as the student was trained with them: thinking off included."""
+    configured = material.config.model.template_kwargs
+    return dict((material.manifest or {}).get("template_kwargs", configured))
