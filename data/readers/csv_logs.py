@@ -63,11 +63,12 @@ def open_csv(path: Path) -> tuple[CsvHeader, Iterator[_Record]]:
     separator = _SEPARATOR_LINE.fullmatch(head[0]) if head else None
     above = 1 if separator else 0
     delimiter = separator[1] if separator else _find_delimiter(path, head)
-    records = _records(path, chain(head[above:], lines), above, delimiter)
+    all_records = _records(path, chain(head[above:], lines), above, delimiter)
+    records = (record for record in all_records if record[2] != [])
     header = next((record[2] for record in records), None)
     columns = tuple(name.strip() for name in header or ())
     _check_header(path, columns)
-    return CsvHeader(delimiter, columns), (record for record in records if record[2] != [])
+    return CsvHeader(delimiter, columns), records
 
 
 def _check_header(path: Path, columns: Sequence[str]) -> None:

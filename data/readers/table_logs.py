@@ -54,7 +54,9 @@ def log_suffix(path: Path) -> str:
 def table_row(values: dict[str, Any], fields: FieldMap, default_id: str, origin: str) -> Row:
     """The row in one record; `default_id` applies when no column is the id. Raises Malformed."""
     if fields.id is not None:
-        default_id = required_text(_field(values, fields.id), fields.id).strip()
+        identity = _field(values, fields.id)
+        check_is_text(identity, fields.id)
+        default_id = required_text(identity, fields.id).strip()
     answers = {name: _text(values, path) for name, path in fields.answers.items()}
     tags = {name: joined_text(_field(values, path), path) for name, path in fields.tags.items()}
     labels = _labels(_field(values, fields.labels), fields)

@@ -162,3 +162,19 @@ def test_hostile_cells_spoil_at_most_their_row(tmp_path: Path, value: str) -> No
     is_number = value.startswith("1e")
     assert [row.id for row in logs.rows] == (["1", "2"] if is_number else ["2"])
     assert [bad.line for bad in logs.quarantined] == ([] if is_number else [2])
+
+
+@pytest.mark.parametrize("above", ["\r\n\r\n", "sep=;\r\n\r\n", "\ufeff\r\n"])
+def test_blank_lines_above_the_header_are_no_header(tmp_path: Path, above: str) -> None:
+    logs = _read(tmp_path / "b.csv", (above + _text(";")).encode())
+    assert [row.question for row in logs.rows] == [row[1] for row in ROWS[1:]]
+    settings = TableLogs(path="b.csv", fields=FIELDS)
+    write_back(settings, tmp_path, {"1": "а", "2": "б", "3": "в"}, "ответ", tmp_path / "o.csv")
+    fields = FIELDS.model_copy(update={"answers": {"a": "ответ"}})
+    logs = _read(tmp_path / "b.csv", (tmp_path / "o.csv").read_bytes(), fields)
+    assert [row.answers["a"] for row in logs.rows] == ["а", "б", "в"]
+
+
+def test_lines_that_end_in_a_carriage_return_alone(tmp_path: Path) -> None:
+    logs = _read(tmp_path / "r.csv", b"id;question;context\r1;Where?;\r2;Who?;\r")
+    assert [row.question for row in logs.rows] == ["Where?", "Who?"] and not logs.quarantined

@@ -232,3 +232,11 @@ def test_words_that_mean_missing_are_nothing_and_are_counted(tmp_path: Path) -> 
     assert logs.missing_words["a"] == dict.fromkeys(words, 1)
     assert logs.missing_words["c"] == {**dict.fromkeys(words, 1), "nan": 2}
     assert logs.missing_words["q"] == {"None": 1}
+
+
+def test_an_id_that_is_an_object_is_refused_with_its_path(tmp_path: Path) -> None:
+    record = {"_id": {"$oid": "7"}, "q": "When?"}
+    with pytest.raises(DataError, match=r"name the text in it: _id\.\$oid"):
+        _read(tmp_path / "m.jsonl", [record], FieldMap(question="q", id="_id"))
+    (row,) = _read(tmp_path / "m.jsonl", [record], FieldMap(question="q", id="_id.$oid")).rows
+    assert row.id == "7"
