@@ -9,6 +9,7 @@ from config.settings import Settings
 
 # auto: bfloat16 where the hardware multiplies it, else float16 on a GPU and float32 on a CPU
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+GPU_MEMORY = 0.8  # leaves room for the embedded judge's server and for what others hold
 SystemRole = Literal["system", "first_user"]
 
 
@@ -18,6 +19,8 @@ class ModelSettings(Settings):
     name: str  # "embedded", a folder, or a model hub id
     revision: str | None = None  # commit, tag or branch of a hub id; None: its main branch
     dtype: Dtype = "auto"  # of weights and matrix products; what is trained is stored in float32
+    # share of a card's memory that vLLM takes for weights and cache; without meaning on a CPU
+    gpu_memory: Annotated[float, Field(gt=0, lt=1)] = GPU_MEMORY
     max_length: PositiveInt = 2048  # tokens, prompt and answer together
     # chat template arguments; thinking is off where the template has a switch
     template_kwargs: dict[str, bool | str] = {}

@@ -7,6 +7,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from config.request_fields import RequestFields
 from config.settings import Fraction, Settings
 
+EMBEDDED_GPU_MEMORY = 0.1  # share of a card's memory for the server of the embedded judge
+
 
 class GateSettings(Settings):
     """Thresholds for the best student on val in `judge gate`; None: not checked."""

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from config.generation import ModelSettings, PredictSettings, ProbeSettings, TeacherSettings
-from config.judging import JudgeSettings
+from config.judging import EMBEDDED_GPU_MEMORY, JudgeSettings
 from config.log_formats import DataSettings
 from config.peft_methods import MAX_RANK, LoraMethod
 from config.search_space import SearchSettings
@@ -97,6 +97,13 @@ class Config(Settings):
             raise ValueError(
                 "teacher.score_with_llm: there is no judge model; set judge.llm, or "
                 "teacher.score_with_llm: false"
+            )
+        share = self.model.gpu_memory + EMBEDDED_GPU_MEMORY
+        if self.teacher.score_with_llm and self.judge.llm == "embedded" and share > 0.95:
+            raise ValueError(
+                f"model.gpu_memory {self.model.gpu_memory:g}: the embedded judge's server needs "
+                f"{EMBEDDED_GPU_MEMORY:g} of the same card beside the teacher; set it to "
+                f"{0.95 - EMBEDDED_GPU_MEMORY:.2f} or less"
             )
         return self
 

@@ -80,4 +80,6 @@ def batch_folder(config: Config) -> BatchFolder:
 def _vllm_engine(model: ModelSettings) -> Engine:
     from engine.vllm_engine import VllmEngine  # heavy
 
-    return VllmEngine(resolve_base(model), model.max_length, dtype=model.dtype)
+    return VllmEngine(
+        resolve_base(model), model.max_length, dtype=model.dtype, gpu_memory=model.gpu_memory
+    )

@@ -18,7 +18,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from config.errors import SetupError
-from config.generation import Dtype
+from config.generation import GPU_MEMORY, Dtype
 from data.top_logprobs import TopLogprobs
 from engine.answer_tokens import without_reasoning
 from engine.base import Adapter, Completion, Request
@@ -37,9 +37,15 @@ class VllmEngine:
     """
 
     def __init__(
-        self, name: str, max_length: int, max_lora_rank: int = 0, dtype: Dtype = "auto"
+        self,
+        name: str,
+        max_length: int,
+        max_lora_rank: int = 0,
+        dtype: Dtype = "auto",
+        gpu_memory: float = GPU_MEMORY,
     ) -> None:
-        """`max_length` in tokens; `max_lora_rank` 0: adapters are merged."""
+        """`max_length` in tokens; `max_lora_rank` 0: adapters are merged; `gpu_memory`: a share."""
+        self.gpu_memory = gpu_memory
         self._resolved = resolve_model(name)
         self._dtype = dtype
         self.identity = model_identity(self._resolved, dtype)
@@ -117,7 +123,11 @@ class VllmEngine:
     def _start_llm(self) -> Any:
         if self._llm is None:
             self._llm = load_llm(
-                self._resolved, self.max_length, self._lora_rank, dtype=self._dtype
+                self._resolved,
+                self.max_length,
+                self._lora_rank,
+                dtype=self._dtype,
+                gpu_memory=self.gpu_memory,
             )
         return self._llm
 
@@ -141,6 +151,7 @@ def load_llm(
     max_lora_rank: int = 0,
     prefix_caching: bool = True,
     dtype: Dtype = "auto",
+    gpu_memory: float = GPU_MEMORY,
 ) -> Any:
     """vLLM's `LLM` with our settings. Raises SetupError when it is missing or cannot load."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # no child process
@@ -177,6 +188,7 @@ def load_llm(
             use_tqdm_on_load=False,  # keeps its bar out of the log
             trust_remote_code=False,
             dtype=precision(dtype),
+            gpu_memory_utilization=gpu_memory,
             seed=0,
             **options,
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from config.child_group import child_group
 from config.errors import SetupError
+from config.generation import GPU_MEMORY
 from engine.models import resolve_model
 from engine.precision import has_gpu, precision
 
@@ -27,10 +28,12 @@ END_TIMEOUT_S = 20
 
 
 @contextmanager
-def vllm_server(name: str, max_length: int, log: Path) -> Iterator[str]:
+def vllm_server(
+    name: str, max_length: int, log: Path, gpu_memory: float = GPU_MEMORY
+) -> Iterator[str]:
     """Starts a server of the model `name`, yields its base URL, and ends it with all its children.
 
-    They end with this process too, however it ends.
+    They end with this process too, however it ends. `gpu_memory`: a share of the card.
 
     `log` receives the server's output. Raises SetupError when it ends early or does not answer
     within START_TIMEOUT_S.
@@ -40,6 +43,7 @@ def vllm_server(name: str, max_length: int, log: Path) -> Iterator[str]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         command = _command(resolve_model(name), name, port, max_length)
+        command += ["--gpu-memory-utilization", str(gpu_memory)]
         with child_group(command, output, os.environ | ENVIRONMENT, END_TIMEOUT_S) as process:
             _wait_for(process, f"http://127.0.0.1:{port}/health", log)
             yield f"http://127.0.0.1:{port}/v1"

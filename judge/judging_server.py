@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from config.judging import ServerSettings
+from config.judging import EMBEDDED_GPU_MEMORY, ServerSettings
 from config.schema import Config
 from data.run_paths import RunPaths
 
@@ -31,5 +31,5 @@ def judging_server(config: Config) -> Iterator[ServerSettings | None]:
     from engine.vllm_server import vllm_server  # the judge uses nothing else of engine
 
     log = RunPaths.of(config).root / "judge" / "server.log"
-    with vllm_server("embedded", EMBEDDED_LENGTH, log) as url:
+    with vllm_server("embedded", EMBEDDED_LENGTH, log, EMBEDDED_GPU_MEMORY) as url:
         yield server.model_copy(update={"base_url": url})

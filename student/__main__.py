@@ -77,7 +77,7 @@ def _predict(config: "Config", accept_changes: bool) -> None:
     preflight(config)
     model = resolve_base(config.model)
     length, dtype = config.model.max_length, config.model.dtype
-    vllm = VllmEngine(model, length, _max_lora_rank(config), dtype)
+    vllm = VllmEngine(model, length, _max_lora_rank(config), dtype, config.model.gpu_memory)
     with closing(vllm), closing(HfEngine(model, length, dtype)) as live:
         choice = predict(config, Engines(vllm, live), accept_changes)
     print(f"best: {choice.best} ({choice.why})")

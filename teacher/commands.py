@@ -40,7 +40,9 @@ def run_probes(config: Config, accept_changes: bool) -> None:
     generated: dict[str, list[str]] = {}
     if config.probes is not None and config.probes.generate_questions:
         model = config.model
-        engine = VllmEngine(resolve_base(model), model.max_length, dtype=model.dtype)
+        engine = VllmEngine(
+            resolve_base(model), model.max_length, dtype=model.dtype, gpu_memory=model.gpu_memory
+        )
         try:
             generated = generate_questions(config, sources.bank, engine, accept_changes)
         finally:
