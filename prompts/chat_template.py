@@ -87,7 +87,7 @@ class ChatTemplate:
 
     @property
     def serving_kwargs(self) -> dict[str, Any]:
-        """The arguments for serving: thinking off, and no date, for which a server writes its own."""
+        """The arguments for serving: thinking off, and no date, since a server writes its own."""
         return {name: value for name, value in self.kwargs.items() if name != "date_string"}
 
     @property
