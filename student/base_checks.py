@@ -75,7 +75,11 @@ def _quantisation_name(quantisation: Any) -> str:
 
 
 def context_length(config: Any) -> int | None:
-    """The most tokens that a model can read, as vLLM derives it; None where no limit is named."""
+    """The most tokens that a model can read, as vLLM derives it; None where no limit is named.
+
+    Rotations that depend on the length of the batch (longrope, dynamic) count up to where they
+    change: beyond it the other rows, and the engine, would decide a row's log-probabilities.
+    """
     text = config.get_text_config()
     length: int | None = getattr(text, "max_position_embeddings", None)
     rope = getattr(text, "rope_parameters", None) or {}
@@ -84,6 +88,8 @@ def context_length(config: Any) -> int | None:
     if rope["rope_type"] == "yarn":  # its config may name the length before or after the stretch
         original = rope.get("original_max_position_embeddings") or length
         return max(length, int(original * rope.get("factor", 1.0)))
+    if rope["rope_type"] in ("longrope", "dynamic"):
+        return rope.get("original_max_position_embeddings") or length
     return length
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import transformers
 
 from config.errors import UnpromptedError
 from engine.models import load_tokenizer, resolve_model
@@ -107,3 +108,18 @@ def test_the_context_is_the_stretched_one() -> None:
         config = llama(max_position_embeddings=length, rope_parameters={**yarn, "rope_theta": 1e4})
         assert context_length(config) == 4000
     assert context_length(llama(max_position_embeddings=1000)) == 1000
+
+
+def test_a_rotation_that_changes_with_the_length_counts_up_to_the_change() -> None:
+    """Phi-3 with 128k: one longer row would change the rotation of every row of its batch."""
+    factors = {"short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 4096}
+    config = transformers.Phi3Config(
+        hidden_size=32,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=131072,
+        original_max_position_embeddings=4096,
+        rope_parameters={**rope, **factors},
+    )
+    assert context_length(config) == 4096
