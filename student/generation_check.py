@@ -27,7 +27,7 @@ def check_generation(
     alone = GenerationSettings((template.end_of_turn,), _TOKENS, logprobs=True, tokens_per_pass=1)
     for answer in generate_answers(model, prompts, alone):
         _check_answer(model, template, answer)
-    _check_batch(model, template, min(prompts, key=len))
+    check_batch(model, min(prompts, key=len), template.end_of_turn)
 
 
 def _check_answer(model: TorchModel, template: ChatTemplate, answer: GeneratedAnswer) -> None:
@@ -46,10 +46,13 @@ def _check_answer(model: TorchModel, template: ChatTemplate, answer: GeneratedAn
         )
 
 
-def _check_batch(model: TorchModel, template: ChatTemplate, prompt: tuple[int, ...]) -> None:
-    """A prompt and half of it, padded to one length, against each alone without a cache."""
+def check_batch(model: TorchModel, prompt: tuple[int, ...], end: int) -> None:
+    """Compares a prompt and half of it, padded to one length, with each alone without a cache.
+
+    Raises ConfigError where the log-probabilities of an answer differ.
+    """
     prompts = (prompt, prompt[: len(prompt) // 2])
-    batched = GenerationSettings((template.end_of_turn,), _BATCHED_TOKENS, logprobs=True)
+    batched = GenerationSettings((end,), _BATCHED_TOKENS, logprobs=True)
     distance = 0.0  # nats
     with in_float32(model):
         for answer in generate_answers(model, prompts, batched):

@@ -57,7 +57,14 @@ def load_student(
     if isinstance(method, PrefixTuningMethod) or (
         isinstance(method, PromptTuningMethod) and method.start == "prompt"
     ):
-        _start_from_prompt(model, method, prompt_ids)
+        try:
+            _start_from_prompt(model, method, prompt_ids)
+        except (AttributeError, LookupError, ValueError) as error:  # no keys in linear attention
+            line = str(error).strip().splitlines()[0][:200]
+            raise ConfigError(
+                f"method {method.kind} cannot start from the prompt on {_name(base)}: {line}; use "
+                "method lora"
+            ) from None
     return model
 
 

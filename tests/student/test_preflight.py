@@ -113,4 +113,6 @@ def test_a_method_that_cannot_be_attached_costs_no_request(
         override = "students.0.method={kind: lora, targets: [c_attn]}"
         assert run_teacher(monkeypatch, config, server.url, override) == 2
         assert server.bodies == []
-    assert "error: method lora: 'c_attn' names no linear layer" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "error: method lora: 'c_attn' names no linear layer" in error
+    assert "its layers are down_proj, gate_proj, k_proj" in error and "name some of them" in error
