@@ -162,8 +162,19 @@ def _distinct_students(config: Config) -> dict[str, StudentSettings]:
 
 
 def _template_findings(builder: RequestBuilder) -> tuple[str, ...]:
-    template = builder.renderer.template
-    return (f"frame without a system prompt {template.unprompted_frame!r}",)
+    template, settings = builder.renderer.template, builder.config.model
+    own = [
+        f"{name}: {value!r}"
+        for name, value in template.kwargs.items()
+        if name not in settings.template_kwargs
+    ]
+    place = "a turn of its own" if settings.system_role == "system" else "the first user turn"
+    return (
+        f"template arguments set by itself {', '.join(own) or 'none'}",
+        f"date {template.date or 'none'}",
+        f"system prompt in {place}",
+        f"frame without it {template.unprompted_frame!r}",
+    )
 
 
 def _free_memory() -> None:
