@@ -37,7 +37,7 @@ def saved_model(folder: Path, tokenizer: PreTrainedTokenizerBase, tied: bool = F
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer)}
-    settings = LlamaConfig(**shape, **heads, tie_word_embeddings=tied)
+    settings = LlamaConfig(**shape, **heads, tie_word_embeddings=tied, max_position_embeddings=8192)
     LlamaForCausalLM(settings).save_pretrained(folder)
     return folder
 

@@ -101,7 +101,7 @@ def test_what_is_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     config = config_of(tmp_path, str(tiny_model(tmp_path / "base")))
     preflight(config)
     (line,) = capsys.readouterr().out.splitlines()
-    for part in ("preflight: ", "LlamaForCausalLM", "context 2048", "end of turn <|im_end|>"):
+    for part in ("preflight: ", "LlamaForCausalLM", "context 8192", "end of turn <|im_end|>"):
         assert part in line
 
 
