@@ -158,6 +158,16 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "SmolLM3": partial(_model, "SmolLM3", _DENSE, no_rope_layer_interval=2),
 }
 
+_STATEFUL = {"Falcon-H1", "Granite 4", "LFM2", "Qwen3-Next", "Qwen3.5"}
+_OWN_ATTENTION = {"Bloom", "Falcon", "Falcon, ALiBi", "Llama 4"}
+_WINDOWS = {"Cohere 2", "Gemma 2", "Gemma 3", "Gemma 3, with vision", "Gemma 4", "gpt-oss"}
+_WINDOWS |= {"Mistral, sliding window", "OLMo 3", "Phi-3"}
+_FUSED_EXPERTS = {"DeepSeek-V3", "Mixtral", "Qwen3-MoE", "Qwen3-Next"}
+_OTHER_LAYER_NAMES = {"Bloom", "DeepSeek-V3", "Falcon", "Falcon, ALiBi", "gpt-oss"}
+_OTHER_LAYER_NAMES |= {"GPT-2", "GPT-NeoX", "Granite 4", "LFM2", "Mixtral", "Phi-2", "Phi-3"}
+_OTHER_LAYER_NAMES |= {"Phi-4", "Qwen3-MoE"}
+_SHARED_KEYS = {"DeepSeek-V3", "Falcon", "Falcon, ALiBi"}  # peft counts one key head per query head
+
 LORA = LoraMethod(rank=4)
 
 _METHODS: tuple[Method, ...] = (
@@ -180,6 +190,24 @@ class ArchitectureRow:
     # kinds of methods: lora (rslora and qlora are alike), dora, ia3, p_tuning (prompt_tuning is
     # alike), prefix_tuning, full
     refused: tuple[str, ...]
+
+
+def expected_row(family: str) -> ArchitectureRow:
+    """What is known about a family: where a row or a method of it would not be exact."""
+    reasons = {
+        "lora": {"Llama 4"},  # transformers' decoder has another name there
+        "dora": _FUSED_EXPERTS | {"Llama 4"},  # peft adapts fused experts with plain LoRA alone
+        "ia3": _OTHER_LAYER_NAMES | {"Llama 4"},
+        "p_tuning": {"Gemma 4", "Llama 4"},  # Gemma 4 looks ids up in every layer
+        "prefix_tuning": _STATEFUL | _SHARED_KEYS | {"Llama 4"},
+        "full": {"Llama 4"},
+    }
+    return ArchitectureRow(
+        family,
+        shares_rows=family not in _STATEFUL | _OWN_ATTENTION,
+        reuses_prefix=family not in _STATEFUL | _OWN_ATTENTION | _WINDOWS,
+        refused=tuple(method for method, families in reasons.items() if family in families),
+    )
 
 
 def architecture_row(family: str) -> ArchitectureRow:
