@@ -160,8 +160,8 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
 
 _STATEFUL = {"Falcon-H1", "Granite 4", "LFM2", "Qwen3-Next", "Qwen3.5"}
 _OWN_ATTENTION = {"Bloom", "Falcon", "Falcon, ALiBi", "Llama 4"}
-_WINDOWS = {"Cohere 2", "Gemma 2", "Gemma 3", "Gemma 3, with vision", "Gemma 4", "gpt-oss"}
-_WINDOWS |= {"Mistral, sliding window", "OLMo 3", "Phi-3"}
+_WINDOWED = {"Cohere 2", "Gemma 2", "Gemma 3", "Gemma 3, with vision", "Gemma 4", "gpt-oss"}
+_WINDOWED |= {"Mistral, sliding window", "OLMo 3", "Phi-3"}
 _FUSED_EXPERTS = {"DeepSeek-V3", "Mixtral", "Qwen3-MoE", "Qwen3-Next"}
 _OTHER_LAYER_NAMES = {"Bloom", "DeepSeek-V3", "Falcon", "Falcon, ALiBi", "gpt-oss"}
 _OTHER_LAYER_NAMES |= {"GPT-2", "GPT-NeoX", "Granite 4", "LFM2", "Mixtral", "Phi-2", "Phi-3"}
@@ -205,7 +205,7 @@ def expected_row(family: str) -> ArchitectureRow:
     return ArchitectureRow(
         family,
         shares_rows=family not in _STATEFUL | _OWN_ATTENTION,
-        reuses_prefix=family not in _STATEFUL | _OWN_ATTENTION | _WINDOWS,
+        reuses_prefix=family not in _STATEFUL | _OWN_ATTENTION | _WINDOWED,
         refused=tuple(method for method, families in reasons.items() if family in families),
     )
 
