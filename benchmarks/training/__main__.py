@@ -1,5 +1,8 @@
 """`python -m benchmarks.training`: the cost of a training step, against TRL's on the same rows.
 
+Each trainer runs in its own loop with the same `SFTConfig`, in float32 and in the precision of the
+machine; a step is what the loop does between two batches, the update included.
+
 Row lengths like those of the campus logs on the embedded model: 1,300 tokens of system prompt, 300
 of the row itself, answers of 64, 8 rows a step. The ids are random: they do not change the time.
 Prints a table and, on the last line, the figures as JSON. The table replaces
@@ -12,11 +15,13 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.result_page import Limit, conditions, limits_table, publish
 from benchmarks.stopwatch import extra_peak_mb, median_seconds
-from benchmarks.training.steps import RowLengths, StepFactory, TrainingStep
+from benchmarks.training.rows import BenchmarkRows, RowLengths
+from benchmarks.training.steps import StepFactory
+from benchmarks.training.trainers import TrainerFactory, median_step_seconds
 from config.checkout import ROOT
 from config.training import CrossEntropy, Distillation
 from data.records import Record
-from engine.precision import precision
+from engine.precision import Precision, precision
 
 TRAINING_RESULTS = ROOT / "benchmarks" / "results" / "training.md"
 ROW_LENGTHS = RowLengths(system=1300, own=300, answer=64, rows=8)
@@ -53,30 +58,42 @@ TRAINING_LIMITS = {
 }
 
 
+class TrainingComparison(Record):
+    """The figures of each precision; None where the machine does not multiply it."""
+
+    float32: TrainingFigures
+    float16: TrainingFigures | None = None
+    bfloat16: TrainingFigures | None = None
+
+
 def measure_training(
-    device: str, lengths: RowLengths, repeats: int
+    device: str, dtype: Precision, lengths: RowLengths, repeats: int
 ) -> tuple[TrainingFigures, dict[str, float], list[str]]:
     """The figures, the median seconds of each kind of step behind them, and remarks."""
-    factory = StepFactory(device, lengths)
-    ce, kl = factory.ours(CrossEntropy()), factory.ours(Distillation(direction="forward"))
-    times: dict[str, float] = {}
-
-    def measure(steps: dict[str, TrainingStep]) -> None:
-        times.update(zip(steps, median_seconds(list(steps.values()), repeats), strict=True))
-
-    measure({"ce": ce, "kl stored": kl, "TRL GKD": factory.gkd()})
-    measure({"teacher, whole": factory.teacher(False), "teacher, prefix": factory.teacher(True)})
-    four_answers = factory.ours(CrossEntropy(), 4)
-    measure({"ce, 4 answers": four_answers, "SFT, 4 answers": factory.sft(4)})
-    measure({"ce, 1 answer": ce, "SFT, 1 answer": factory.sft(1)})
-    our_mb, gkd_mb = map(extra_peak_mb, factory.losses())
+    rows = BenchmarkRows(lengths)
+    trainers = TrainerFactory(device, dtype, rows)
+    times = median_step_seconds(
+        {
+            "ce": trainers.ours(CrossEntropy()),
+            "kl stored": trainers.ours(Distillation(direction="forward")),
+            "TRL GKD": trainers.gkd(),
+            "SFT": trainers.sft(1),
+            "ce, 4 answers": trainers.ours(CrossEntropy(), 4),
+            "SFT, 4 answers": trainers.sft(4),
+        },
+        repeats,
+    )
+    parts = StepFactory(device, dtype, rows)
+    passes = {"teacher, whole": parts.teacher(False), "teacher, prefix": parts.teacher(True)}
+    times.update(zip(passes, median_seconds(list(passes.values()), repeats), strict=True))
+    our_mb, gkd_mb = map(extra_peak_mb, parts.losses())
     figures = TrainingFigures(
         kl_over_ce=times["kl stored"] / times["ce"],
         kl_vs_trl=times["TRL GKD"] / times["kl stored"],
         kl_peak_memory_vs_trl=our_mb / gkd_mb,
         prefix_reuse=times["teacher, whole"] / times["teacher, prefix"],
         shared_prompt_vs_sft=times["SFT, 4 answers"] / times["ce, 4 answers"],
-        ce_vs_sft=times["SFT, 1 answer"] / times["ce, 1 answer"],
+        ce_vs_sft=times["SFT"] / times["ce"],
     )
     sharing = 4 * (lengths.own + lengths.answer) / (lengths.own + 4 * lengths.answer)
     remarks = [
@@ -103,15 +120,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each step")
     arguments = parser.parse_args(argv)
-    setting = (
-        f"{conditions(('torch', 'transformers', 'peft', 'trl'))}\n{ROW_LENGTHS.system} tokens "
-        f"of prompt, {ROW_LENGTHS.own} of a row, {ROW_LENGTHS.answer} of an answer, "
-        f"{ROW_LENGTHS.rows} rows a step, LoRA r 32 in {precision()}."
-    )
-    figures, times, remarks = measure_training(arguments.device, ROW_LENGTHS, arguments.repeats)
-    tables = training_table(figures, times, remarks)
-    text = f"# Cost of a training step\n\n{setting}\n\n{tables}\n"
-    publish(text, figures, TRAINING_RESULTS.with_stem(f"training-{arguments.device}"))
+    dtypes: dict[Precision, None] = dict.fromkeys(("float32", precision()))
+    text, measured = "# Cost of a training step\n", {}
+    for dtype in dtypes:
+        setting = (
+            f"{conditions(('torch', 'transformers', 'peft', 'trl'))}\n{ROW_LENGTHS.system} tokens "
+            f"of prompt, {ROW_LENGTHS.own} of a row, {ROW_LENGTHS.answer} of an answer, "
+            f"{ROW_LENGTHS.rows} rows a step, LoRA r 32 in {dtype}. Each trainer ran in its own "
+            "loop, all with the same settings."
+        )
+        figures, times, remarks = measure_training(
+            arguments.device, dtype, ROW_LENGTHS, arguments.repeats
+        )
+        measured[dtype] = figures
+        text += f"\n## In {dtype}\n\n{setting}\n\n{training_table(figures, times, remarks)}\n"
+    page = TRAINING_RESULTS.with_stem(f"training-{arguments.device}")
+    publish(text, TrainingComparison.model_validate(measured), page)
     return 0
 
 
