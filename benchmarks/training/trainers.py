@@ -75,6 +75,7 @@ class TrainerFactory:
         task = TrainingTask(distiller, rows, (), batch_size=len(rows))
         no_answers = Evaluation(None, {}, 0, [])
         settings = self._settings(len(rows))
+        settings.dataset_kwargs = {"skip_prepare_dataset": True}  # it reads `task` alone
         return _quiet(
             AnswerTrainer(model, settings, task, self._rows.tokenizer, lambda _: no_answers)
         )
@@ -84,7 +85,12 @@ class TrainerFactory:
         rows = _single_answers(self._rows.examples(answers))
         model, settings = self._model(), self._settings(len(rows))
         return _quiet(
-            SFTTrainer(model, settings, _dataset(rows), processing_class=self._rows.tokenizer)
+            SFTTrainer(
+                model=model,
+                args=settings,
+                train_dataset=_dataset(rows),
+                processing_class=self._rows.tokenizer,
+            )
         )
 
     def gkd(self) -> SFTTrainer:
@@ -94,7 +100,10 @@ class TrainerFactory:
         teacher_ids = torch.from_numpy(np.stack(prompted)).to(self._device, torch.long)  # [B, T]
         model, settings = self._model(), self._settings(len(rows))
         trainer = _PromptedGkd(
-            model, settings, _dataset(rows), processing_class=self._rows.tokenizer
+            model=model,
+            args=settings,
+            train_dataset=_dataset(rows),
+            processing_class=self._rows.tokenizer,
         )
         trainer.teacher_ids, trainer.answer_length = teacher_ids, len(rows[0].answers[0])
         return _quiet(trainer)
