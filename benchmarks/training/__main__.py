@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.result_page import Limit, conditions, limits_table, publish
 from benchmarks.stopwatch import extra_peak_mb, median_seconds
-from benchmarks.training.rows import BenchmarkRows, RowLengths
+from benchmarks.training.benchmark_rows import BenchmarkRows, RowLengths
 from benchmarks.training.steps import StepFactory
 from benchmarks.training.trainers import TrainerFactory, median_step_seconds
 from config.checkout import ROOT

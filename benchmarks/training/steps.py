@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from trl.experimental.gkd import GKDTrainer
 
-from benchmarks.training.rows import BenchmarkRows
+from benchmarks.training.benchmark_rows import BenchmarkRows
 from config.peft_methods import LoraMethod
 from config.training import Distillation
 from engine.precision import Precision

@@ -18,7 +18,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 from trl.experimental.gkd import GKDTrainer
 
-from benchmarks.training.rows import BenchmarkRows
+from benchmarks.training.benchmark_rows import BenchmarkRows
 from config.peft_methods import LoraMethod
 from config.training import CrossEntropy, Distillation
 from engine.hf_generation import GenerationSettings

@@ -8,7 +8,7 @@ from benchmarks.training.__main__ import (
     measure_training,
     training_table,
 )
-from benchmarks.training.rows import RowLengths
+from benchmarks.training.benchmark_rows import RowLengths
 
 
 @pytest.mark.slow
