@@ -121,13 +121,13 @@ def test_an_answer_is_the_templates_own(name: str) -> None:
         turns = [user, {"role": "assistant", "content": answer}]
         chat = template.rendering.text([*turns, user], generation=False)
         prompt = tokenizer.decode(template.prompt_ids([user]))
-        asked = prompt + tokenizer.decode(template.answer_ids(answer))
+        answered = prompt + tokenizer.decode(template.answer_ids(answer))
         # some write the empty reasoning in front of no answer, or only of the last one
-        bare = without_empty_reasoning(prompt) + asked.removeprefix(prompt)
+        bare = without_empty_reasoning(prompt) + answered.removeprefix(prompt)
         last = template.rendering.text(turns, generation=False)
-        is_own = any(text.startswith((asked, bare)) for text in (chat, last))
+        is_own = any(text.startswith((answered, bare)) for text in (chat, last))
         # GLM ends an answer with the next turn, and nothing follows the last one
-        assert is_own or last == asked.removesuffix("<|user|>")
+        assert is_own or last == answered.removesuffix("<|user|>")
         assert template.control_ids(template.answer_ids(answer)) == (template.end_of_turn,)
     if name in ENDS:
         assert tokenizer.convert_ids_to_tokens(template.end_of_turn) == ENDS[name]

@@ -41,9 +41,9 @@ SHAPES = {
 @pytest.mark.parametrize("sent", SHAPES.values(), ids=SHAPES.keys())
 def test_a_good_verdict_counts_in_every_shape(tmp_path: Path, sent: Sent) -> None:
     """One request per verdict, in the strictest mode: nothing is asked twice."""
-    verdicts, asked, judge = judged(lambda body: sent, tmp_path, pairs_of(3))
+    verdicts, requests, judge = judged(lambda body: sent, tmp_path, pairs_of(3))
     assert outcomes(verdicts) == [("pass", None)] * 3
-    assert (len(asked), judge.mode) == (3, "json_schema")
+    assert (len(requests), judge.mode) == (3, "json_schema")
 
 
 @pytest.mark.parametrize(
