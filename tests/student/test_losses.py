@@ -57,14 +57,16 @@ def test_divergence_is_the_definition_in_float64(direction: Direction) -> None:
 def test_divergence_is_trls_kernel(direction: Direction, beta: float, temperature: float) -> None:
     """GKD's generalised JSD at the ends and the middle of its dial: loss and gradient."""
     theirs, ours = logits(5, 60, 3), logits(5, 60, 4)
-    one, other = ours.clone().requires_grad_(), ours.clone().requires_grad_()
-    crafted = divergence(tempered(theirs, temperature), tempered(one, temperature), direction).sum()
+    for_ours, for_peer = ours.clone().requires_grad_(), ours.clone().requires_grad_()
+    student = tempered(for_ours, temperature)
+    crafted = divergence(tempered(theirs, temperature), student, direction).sum()
     peer = GKDTrainer.generalized_jsd_loss(
-        other[None], theirs[None], beta=beta, temperature=temperature, reduction="sum"
+        for_peer[None], theirs[None], beta=beta, temperature=temperature, reduction="sum"
     )
     assert float(crafted.detach()) == pytest.approx(float(peer.detach()), rel=1e-5)
-    (of_ours,), (of_peer,) = torch.autograd.grad(crafted, one), torch.autograd.grad(peer, other)
-    assert torch.allclose(of_ours, of_peer, atol=1e-5)
+    (our_grad,) = torch.autograd.grad(crafted, for_ours)
+    (peer_grad,) = torch.autograd.grad(peer, for_peer)
+    assert torch.allclose(our_grad, peer_grad, atol=1e-5)
 
 
 @each_direction
