@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,19 @@ def load_base(resolved: str, **options: Any) -> TorchModel:
 
 
 def load_tokenizer(resolved: str) -> PreTrainedTokenizerBase:
-    """The model's tokenizer. Raises SetupError when it cannot be loaded."""
+    """The model's tokenizer, which is loaded once: copy it before you change it.
+
+    Raises SetupError when it cannot be loaded.
+    """
+    files = [path for path in sorted(Path(resolved).glob("*")) if path.is_file()]
+    return _loaded_tokenizer(resolved, tuple((path, path.stat().st_mtime_ns) for path in files))
+
+
+@lru_cache(maxsize=4)
+def _loaded_tokenizer(
+    resolved: str, files: tuple[tuple[Path, int], ...]
+) -> PreTrainedTokenizerBase:
+    """`files` with their times: a folder that changes is read again."""
     try:
         return AutoTokenizer.from_pretrained(resolved, trust_remote_code=False)
     except (OSError, ValueError) as error:

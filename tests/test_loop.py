@@ -15,7 +15,7 @@ import yaml
 from config.checkout import ROOT
 from tests.guard.environment import guarded_environment
 
-SIZES = {"train": 24, "val": 6, "hidden": 3}
+SIZES = {"train": 12, "val": 4, "hidden": 2}
 
 
 def small_config(folder: Path) -> Path:
@@ -28,7 +28,7 @@ def small_config(folder: Path) -> Path:
         "name": "small",
         "runs": str(folder / "runs"),
         "data": {split: {"path": str(folder / f"{split}.json")} for split in SIZES},
-        "teacher": {"candidates": 3, "sampling": {"max_tokens": 48}, "repair": True},
+        "teacher": {"candidates": 2, "sampling": {"max_tokens": 48}, "repair": True},
         "students": [{"name": "tiny", "method": {"rank": 8}, "epochs": 1, "batch_size": 8}],
         "predict": {"sampling": {"max_tokens": 48}, "eval_rows": 4},
         "judge": {"arms": ["teacher"], "max_tokens": 96},

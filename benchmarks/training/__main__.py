@@ -67,10 +67,10 @@ class TrainingComparison(Record):
 
 
 def measure_training(
-    device: str, dtype: Precision, lengths: RowLengths, repeats: int
+    device: str, dtype: Precision, rows: BenchmarkRows, repeats: int
 ) -> tuple[TrainingFigures, dict[str, float], list[str]]:
     """The figures, the median seconds of each kind of step behind them, and remarks."""
-    rows = BenchmarkRows(lengths)
+    lengths = rows.lengths
     trainers = TrainerFactory(device, dtype, rows)
     times = median_step_seconds(
         {
@@ -130,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
             "loop, all with the same settings."
         )
         figures, times, remarks = measure_training(
-            arguments.device, dtype, ROW_LENGTHS, arguments.repeats
+            arguments.device, dtype, BenchmarkRows(ROW_LENGTHS), arguments.repeats
         )
         measured[dtype] = figures
         text += f"\n## In {dtype}\n\n{setting}\n\n{training_table(figures, times, remarks)}\n"

@@ -25,11 +25,12 @@ class RowLengths(NamedTuple):
 
 
 class BenchmarkRows:
-    """Rows for the embedded model."""
+    """Rows for one model."""
 
-    def __init__(self, lengths: RowLengths) -> None:
+    def __init__(self, lengths: RowLengths, model: str = "embedded") -> None:
+        """`model` as in `model.name`."""
         self.lengths = lengths
-        self.model = resolve_model("embedded")
+        self.model = resolve_model(model)
         self.tokenizer = load_tokenizer(self.model)
         self._random = np.random.default_rng(0)
         self.system = self._ids(lengths.system)

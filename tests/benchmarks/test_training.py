@@ -1,5 +1,7 @@
 """The training benchmark measures every figure, at sizes of seconds."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.training.__main__ import (
@@ -8,14 +10,16 @@ from benchmarks.training.__main__ import (
     measure_training,
     training_table,
 )
-from benchmarks.training.benchmark_rows import RowLengths
+from benchmarks.training.benchmark_rows import BenchmarkRows, RowLengths
+from tests.student.run_factory import tiny_model
 
 
 @pytest.mark.slow
-def test_every_figure_is_measured() -> None:
-    """On short rows: the figures are positive, and each has its limit and its line."""
+def test_every_figure_is_measured(tmp_path: Path) -> None:
+    """On short rows and a tiny model: figures are positive, and each has its limit and line."""
     lengths = RowLengths(system=24, own=12, answer=4, rows=4)
-    figures, times, remarks = measure_training("cpu", "bfloat16", lengths, repeats=1)
+    rows = BenchmarkRows(lengths, str(tiny_model(tmp_path)))
+    figures, times, remarks = measure_training("cpu", "bfloat16", rows, repeats=1)
     assert set(TRAINING_LIMITS) == set(TrainingFigures.model_fields)
     assert min(times.values()) > 0 and len(times) == 8
     text = training_table(figures, times, remarks)

@@ -78,3 +78,12 @@ def test_the_teachers_model_is_the_one_that_is_named(sibling: Path) -> None:
     assert isinstance(engine, VllmEngine)
     base = teacher_engine(load_config(ROOT / "config/demo.yaml"), ROOT)
     assert engine.identity == model_identity(str(sibling)) != base.identity
+
+
+def test_a_tokenizer_is_loaded_once_until_its_files_change(sibling: Path) -> None:
+    """One object for all who ask; a changed template is read again."""
+    tokenizer = load_tokenizer(str(sibling))
+    assert load_tokenizer(str(sibling)) is tokenizer
+    change(template_of(sibling), "<|im_start|>", "<|im_start|> ")
+    changed = load_tokenizer(str(sibling))
+    assert changed is not tokenizer and "<|im_start|> " in changed.chat_template

@@ -87,7 +87,7 @@ FULL = (
 def test_every_weight_in_two_shares(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tied: bool
 ) -> None:
-    """FSDP2, killed after its first checkpoint: losses, gradient norms and weights of one process.
+    """FSDP2: losses, gradient norms and weights of one process, in one run and after a kill.
 
     To 1e-4 as above, at a rate that suits full fine-tuning: where a gradient is near zero, AdamW
     follows its sign, so a single weight may go another way for a step.
@@ -98,21 +98,9 @@ def test_every_weight_in_two_shares(
     path = experiment(tmp_path / "two", model)
     two = load_config(path, FULL)
     command = [*TORCHRUN, "-m", "student", str(path), "train", *FULL]
-    folder = RunPaths.of(two).student("s")
-    killed = start(command)
-    while not list(folder.glob("checkpoints/*/COMPLETE")):
-        assert killed.poll() is None
-        time.sleep(0.01)
-    workers = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
-    assert len(workers) == 2, "they are in sessions of their own, and outlive their launcher"
-    for worker in workers:
-        os.kill(int(worker), signal.SIGKILL)
-    assert killed.wait(60) != 0
-    assert not (folder / "result.json").exists(), "it ended before it was killed"
-    with pytest.raises(DataError, match="saved by several processes; start as many again"):
-        train(two, two.students[0], accept_changes=False)
-    again = start(command)
-    assert again.wait(400) == 0  # two processes of FSDP on shared cores
+    if tied:
+        kill_after_first_checkpoint(command, two)
+    assert start(command).wait(400) == 0  # two processes of FSDP on shared cores
 
     train(single, single.students[0], accept_changes=False)
     alone, shared = steps(single), steps(two)
@@ -131,6 +119,23 @@ def test_every_weight_in_two_shares(
     assert max(float((measured[n] - expected[n]).abs().max()) for n in measured) < 1e-4
     assert moved > 0 and apart < 0.01 * moved, "measured: 0.002"
     assert evaluations(single) == evaluations(two) and len(evaluations(single)) == 4
+
+
+def kill_after_first_checkpoint(command: list[str], config: Config) -> None:
+    """Starts the training, kills it, and sees that one process alone does not go on with it."""
+    folder = RunPaths.of(config).student("s")
+    killed = start(command)
+    while not list(folder.glob("checkpoints/*/COMPLETE")):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    workers = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
+    assert len(workers) == 2, "they are in sessions of their own, and outlive their launcher"
+    for worker in workers:
+        os.kill(int(worker), signal.SIGKILL)
+    assert killed.wait(60) != 0
+    assert not (folder / "result.json").exists(), "it ended before it was killed"
+    with pytest.raises(DataError, match="saved by several processes; start as many again"):
+        train(config, config.students[0], accept_changes=False)
 
 
 def start(command: list[str]) -> subprocess.Popen[bytes]:
