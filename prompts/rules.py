@@ -111,6 +111,11 @@ class RuleFile(Settings):
         return tuple(scored)
 
     @property
+    def conditional_rules(self) -> tuple[Rule, ...]:
+        """The rules whose demand must be met where they apply, and only there."""
+        return tuple(rule for rule in self.rules if rule.converse)
+
+    @property
     def must_rules(self) -> tuple[str, ...]:
         """Ids of the scored rules that an answer must pass for its strict score."""
         return tuple(scored.id for scored in self.scored_rules() if scored.must)

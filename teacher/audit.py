@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from config.schema import Config
-from data.answers import Answer
+from data.answers import Answer, How
 from data.atomic_write import write_text
 from data.jsonl import read_records
 from data.records import Record
@@ -72,6 +72,8 @@ class Audit(Record):
     selection: dict[str, Selection]  # by split
     coverage: dict[str, RuleCoverage] = {}  # rule → training rows that it applies to
     probes: dict[str, ProbeAudit] = {}  # by kind
+    # conditional rule → how the selected answers came about that were given where it is due → rows
+    taught: dict[str, dict[How, int]] = {}
 
 
 def audit(
