@@ -89,7 +89,9 @@ class PredictSettings(Settings):
     """How the arms answer val and hidden, and the evaluation during training."""
 
     sampling: SamplingSettings = SamplingSettings()
-    eval_rows: PositiveInt = 64  # val rows of the evaluation after each epoch, always the same
+    # val rows of each evaluation during training, always the same: some of every case (rows where a
+    # conditional rule is due, rows where none is), else the first ones
+    eval_rows: PositiveInt = 64
     # adapter: vLLM must be able to serve every student as an adapter · auto: other students are
     # merged into the base's weights, or answered by transformers
     serve: Literal["auto", "adapter"] = "auto"

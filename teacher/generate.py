@@ -22,7 +22,9 @@ from data.shards import UNSHARDED, Shard
 from engine.base import Engine
 from engine.batch_job import BatchJob, JobSummary, Task, run_job
 from engine.request_builder import RequestBuilder, View
+from judge.evaluation_rows import evaluation_rows
 from judge.labels import best_by_row
+from prompts.prompt_file import load_prompt
 from teacher.rejection_sampling import is_settled
 from teacher.repair import repair_tasks
 from teacher.scored_candidate import ScoredCandidate
@@ -165,12 +167,13 @@ class _Generation:
 
 
 def candidate_rows(config: Config, split: CandidateSplit) -> Iterator[Row]:
-    """The rows that candidates are sampled for: the training rows, and the val rows that are
-    evaluated after each epoch."""
+    """The rows that candidates are sampled for: the training rows, and the val rows that each
+    evaluation during training answers."""
     run = RunPaths.of(config)
     if split == "train":
         return run.training_rows(config)
-    return islice(run.iter_rows("val"), config.predict.eval_rows)
+    _, rules = load_prompt(config.prompt, Path())
+    return iter(evaluation_rows(rules, run.rows("val"), config.predict.eval_rows))
 
 
 def example_orders(
