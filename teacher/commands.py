@@ -24,6 +24,7 @@ from teacher.probes.candidates import load_probe_sources
 from teacher.probes.generate_questions import generate_questions
 from teacher.rejection_sampling import select_all
 from teacher.scoring import stored_candidates
+from teacher.selection import Selection, left_out_line
 
 
 def teacher_models(config: Config) -> TeacherModels:
@@ -58,6 +59,7 @@ def run_generate(
 ) -> None:
     """Samples all arms of the teacher; `shard_name`: I/N, or None for all rows."""
     shard = UNSHARDED if shard_name is None else parse_shard(shard_name)
+    _note_prefilled(config)
     try:
         with judging_server(config) if config.teacher.score_with_llm else nullcontext() as judge:
             summaries = generate(config, models._replace(judge=judge), accept_changes, shard)
@@ -68,6 +70,16 @@ def run_generate(
             f"{arm + shard.suffix}: {summary.requested} requested, {summary.reused} reused, "
             f"{summary.too_long} too long, {summary.truncated} truncated, "
             f"{summary.reasoning_cut} without their reasoning"
+        )
+
+
+def _note_prefilled(config: Config) -> None:
+    """Says so where the teacher's server cannot go on from a given beginning."""
+    engine = config.teacher.engine
+    if config.teacher.guided and not engine.gives_tokens:
+        print(
+            f"teacher.guided: no prefilled answers, engine {engine.kind} may not continue a "
+            "message; set same_tokenizer: true if it is vLLM with the base's tokenizer"
         )
 
 
@@ -92,6 +104,7 @@ def check_results(config: Config) -> None:
 
 def run_prepare(config: Config) -> None:
     """Writes the batch files and prints their paths."""
+    _note_prefilled(config)
     batch = prepare_batch(config)
     print(
         f"{batch.requests} requests in {len(batch.files)} files, {batch.answered} are answered, "
@@ -111,13 +124,21 @@ def run_select(config: Config) -> None:
             f"{split}: {selection.selected} answers selected for {selection.rows_selected} of "
             f"{selection.rows} rows, out of {selection.candidates} candidates"
         )
+        if len(selection.how) > 1:
+            print(f"  {_how(selection)}")
         if selection.rows_left_out:
-            reasons = [f"{name} {len(ids)}" for name, ids in selection.rows_left_out.items()]
-            path = RunPaths.of(config).audit
-            print(f"  rows left out: {', '.join(reasons)}; their ids are in {path}")
+            reasons = left_out_line(selection, config.teacher.guided)
+            print(f"  {reasons}; their ids are in {RunPaths.of(config).audit}")
     strict = audit(config, rules, candidates, selections).strict
     by = "code rules and the judge" if config.teacher.score_with_llm else "code rules"
     print(f"ceiling, strict on train by the {by}: {_ceiling(strict, config.teacher.candidates)}")
+
+
+def _how(selection: Selection) -> str:
+    return ", ".join(
+        f"{how} {count.candidates} ({count.selected} selected)"
+        for how, count in selection.how.items()
+    )
 
 
 def _ceiling(strict: RuleAudit, candidates: int) -> str:
@@ -125,7 +146,7 @@ def _ceiling(strict: RuleAudit, candidates: int) -> str:
         "base without the prompt": strict.base,
         "first candidate": strict.first,
         f"best of {candidates}": strict.best,
-        "with repair": strict.repaired,
+        "with guidance": strict.guided,
     }
     return ", ".join(
         f"{name} {share.value:.1%} of {share.n}"
