@@ -84,6 +84,15 @@ class ChatTemplate:
         return self._control.ids(ids)
 
     @property
+    def continues_as_asked(self) -> bool:
+        """Whether an answer in a chat stands behind the text of the generation prompt.
+
+        Some templates write empty reasoning only where they ask for an answer, and a server that
+        continues a message leaves it out.
+        """
+        return self._frame.prompt == self.rendering.text([_USER])
+
+    @property
     def kwargs(self) -> dict[str, Any]:
         """The template's arguments: the user's, thinking off, and the date if it takes one."""
         return self.rendering.kwargs

@@ -59,7 +59,6 @@ def run_generate(
 ) -> None:
     """Samples all arms of the teacher; `shard_name`: I/N, or None for all rows."""
     shard = UNSHARDED if shard_name is None else parse_shard(shard_name)
-    _note_prefilled(config)
     try:
         with judging_server(config) if config.teacher.score_with_llm else nullcontext() as judge:
             summaries = generate(config, models._replace(judge=judge), accept_changes, shard)
@@ -70,16 +69,6 @@ def run_generate(
             f"{arm + shard.suffix}: {summary.requested} requested, {summary.reused} reused, "
             f"{summary.too_long} too long, {summary.truncated} truncated, "
             f"{summary.reasoning_cut} without their reasoning"
-        )
-
-
-def _note_prefilled(config: Config) -> None:
-    """Says so where the teacher's server cannot go on from a given beginning."""
-    engine = config.teacher.engine
-    if config.teacher.guided and not engine.gives_tokens:
-        print(
-            f"teacher.guided: no prefilled answers, engine {engine.kind} may not continue a "
-            "message; set same_tokenizer: true if it is vLLM with the base's tokenizer"
         )
 
 
@@ -104,7 +93,6 @@ def check_results(config: Config) -> None:
 
 def run_prepare(config: Config) -> None:
     """Writes the batch files and prints their paths."""
-    _note_prefilled(config)
     batch = prepare_batch(config)
     print(
         f"{batch.requests} requests in {len(batch.files)} files, {batch.answered} are answered, "

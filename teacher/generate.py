@@ -23,7 +23,7 @@ from engine.openai_batch import MissingResults
 from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
 from teacher.example_orders import example_orders
-from teacher.guided.guided_tasks import GUIDED_ROUNDS, GuidedTasks, best_failed
+from teacher.guided.guided_tasks import GUIDED_ROUNDS, GuidedTasks, best_failed, no_prefill
 from teacher.rejection_sampling import is_settled
 from teacher.scored_candidate import ScoredCandidate
 from teacher.scoring import BASE_ARM, Scorer
@@ -58,6 +58,7 @@ def generate(
     Where results of a batch are missing, the others are stored first, and the error follows.
     """
     run = _Generation(config, models, accept_changes, shard)
+    run.note_no_prefill()
     summaries = {BASE_ARM: run.sample_base()}
     summaries |= run.sample_val()
     for split in ("train", "val"):
@@ -77,6 +78,11 @@ class _Generation:
         self.missing: MissingResults | None = None  # of the first chunk that lacks candidates
         self._builder = RequestBuilder(config, identity=models.engine.identity)
         self._scorer = Scorer(config, self._builder.prompt, self._builder.rules, models.judge)
+
+    def note_no_prefill(self) -> None:
+        """Says so where guided candidates lack the prefilled ones."""
+        if self._config.teacher.guided and (reason := no_prefill(self._builder)):
+            print(f"teacher.guided: no answers are prefilled: {reason}")
 
     def sample_base(self) -> JobSummary:
         """The base's answers to the train rows, without the prompt."""

@@ -4,10 +4,11 @@ All of them follow from the ordinary candidates of a row, so that they can be re
 order, and batch files hold them as one second round. Their sample numbers are fixed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
+from config.backends import RemoteBackend
 from data.answers import How
 from data.rows import Row
 from engine.batch_job import Task
@@ -63,6 +64,24 @@ def reminder(rules: RuleFile, failed: ScoredCandidate) -> str:
     )
 
 
+def no_prefill(builder: RequestBuilder) -> str | None:
+    """Why the teacher cannot go on from a given beginning, and the way out; None: it can."""
+    engine = builder.config.teacher.engine
+    if not isinstance(engine, RemoteBackend):
+        return None
+    if not engine.same_tokenizer:
+        return (
+            f"engine {engine.kind} may not continue a message; set same_tokenizer: true if it is "
+            "vLLM with the base's tokenizer"
+        )
+    if not builder.renderer.template.continues_as_asked:
+        return (
+            f"{builder.renderer.template.rendering.model}: its chat template writes other text in "
+            "front of an answer that a server continues; load the teacher locally"
+        )
+    return None
+
+
 class GuidedTasks:
     """Makes the tasks of one arm."""
 
@@ -71,17 +90,20 @@ class GuidedTasks:
         self._teacher = builder.config.teacher
         self._examples = ExampleCases(builder.prompt, builder.rules)
         count = len(builder.prompt.examples)
-        self._orders = example_orders(self._teacher, count, builder.config.seed)
+        self._prefills = no_prefill(builder) is None
+        rounds = self._teacher.model_copy(update={"candidates": len(GUIDED_ROUNDS)})
+        self._orders = example_orders(rounds, count, builder.config.seed)
 
     def tasks(
         self, number: int, rows: Sequence[Row], ordinary: Mapping[str, Sequence[ScoredCandidate]]
-    ) -> list[Task]:
+    ) -> Iterator[Task]:
         """The tasks of round `number` of GUIDED_ROUNDS, for those of these rows that have one.
 
-        `ordinary`: row id → all its ordinary candidates.
+        Built one by one: many prompts would not fit in memory. `ordinary`: row id → all its
+        ordinary candidates.
         """
-        tasks = [self._task(number, row, ordinary[row.id]) for row in rows]
-        return [task for task in tasks if task is not None]
+        tasks = (self._task(number, row, ordinary[row.id]) for row in rows)
+        return (task for task in tasks if task is not None)
 
     def _task(self, number: int, row: Row, candidates: Sequence[ScoredCandidate]) -> Task | None:
         failed, how = best_failed(candidates), GUIDED_ROUNDS[number]
@@ -100,17 +122,17 @@ class GuidedTasks:
             task = self._prefilled(row, case, number)
         else:
             task = self._constructed(row, case, sample)
-        return task and replace(task, how=how)
+        return None if task is None else replace(task, how=how)
 
     def _view_task(self, row: Row, view: View, sample: int) -> Task:
         return self._builder.task(self._arm, row, view, self._teacher.sampling, sample)
 
     def _focused(self, case: RowCase, attempt: int) -> View:
-        """The prompt of the case, with its worked examples in the order of an ordinary round."""
-        builder, order = self._builder, self._orders[attempt % len(self._orders)]
+        """The prompt of the case and its worked examples, in the order of an ordinary round."""
+        builder = self._builder
         return View(
             prompted=True,
-            order=self._examples.order(case.due, order),
+            order=self._examples.order(case.due, self._orders[attempt]),
             system=focused_system(builder.prompt.system, builder.rules, case.undue),
         )
 
@@ -118,7 +140,7 @@ class GuidedTasks:
         """Behind the focused view: its worked examples begin as the answer does, and go on."""
         builder = self._builder
         parts = dictated_parts(builder.prompt, builder.rules, case)
-        if not self._teacher.engine.gives_tokens or not (parts.beginning or parts.endings):
+        if not self._prefills or not (parts.beginning or parts.endings):
             return None
         view = self._focused(case, number - _FIRST_PREFILLED)
         task = self._view_task(row, view, self._teacher.candidates + number)
@@ -128,4 +150,4 @@ class GuidedTasks:
     def _constructed(self, row: Row, case: RowCase, sample: int) -> Task | None:
         builder = self._builder
         whole = dictated_parts(builder.prompt, builder.rules, case).whole
-        return whole and builder.dictated_task(self._arm, row, sample, whole)
+        return None if whole is None else builder.dictated_task(self._arm, row, sample, whole)

@@ -226,7 +226,9 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_in_the_checkout")
-def test_guided_requests_are_a_second_round(tmp_path: Path) -> None:
+def test_guided_requests_are_a_second_round(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """No answer obeys, so each of 4 rows gets 3 focused and one reminded request: 16, once the 13
     ordinary ones of train and val are collected. Text cannot be continued: none is prefilled."""
     config = experiment(tmp_path, "teacher.guided=true")
@@ -238,6 +240,7 @@ def test_guided_requests_are_a_second_round(tmp_path: Path) -> None:
         generate(config, sources, accept_changes=False)
     stored = {split: read_answers(run.answers(f"candidates/{split}")) for split in ("train", "val")}
     assert {split: len(answers) for split, answers in stored.items()} == {"train": 9, "val": 3}
+    assert "no answers are prefilled: engine batch may not continue" in capsys.readouterr().out
     second = prepare_batch(config)
     assert (second.requests, second.answered) == (16, 13)
     send(folder, "second")
