@@ -90,7 +90,7 @@ def test_equals_is_the_whole_answer_where_it_is_due() -> None:
 
 
 def test_the_examples_of_a_case() -> None:
-    """The demo's: 3 ordinary answers behind a partial, a vague and two refusals, in the order of
+    """The demo's: four ordinary answers, one partial, one vague and two refusals, in the order of
     the round. A case without an example shows those of a part of it."""
     prompt, rules = lakeside()
     examples = ExampleCases(prompt, rules)
