@@ -24,6 +24,7 @@ from judge.llm.judge import LlmJudge
 from judge.llm.request import BYTES_PER_TOKEN
 from prompts.prompt_file import load_prompt
 from student.preflight import check_base
+from teacher.guided.guided_tasks import GUIDED_ROUNDS
 from teacher.probes.build import build_probes
 from teacher.probes.candidates import load_probe_sources
 
@@ -116,7 +117,8 @@ def _planned_calls(builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]
     teacher, students = config.teacher, len(config.students)
     train, val, hidden = (len(splits[name]) for name in get_args(Split))
     val_sampled = min(val, config.predict.eval_rows)
-    per_row = teacher.candidates + teacher.repair
+    guided = [how for how in GUIDED_ROUNDS if how != "constructed"] if teacher.guided else []
+    per_row = teacher.candidates + len(guided)
     candidates = per_row * (train + val_sampled)
     prompt_tokens = per_row * sum(
         len(builder.view_ids(row, View(prompted=True)))

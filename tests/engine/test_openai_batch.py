@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,33 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     assert all(answer.text for answer in read_answers(run.answers("teacher")))
     last = prepare_batch(config)
     assert (last.requests, last.answered, last.files) == (0, 13, [])
+
+
+@pytest.mark.usefixtures("_in_the_checkout")
+def test_guided_requests_are_a_second_round(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No answer obeys, so each of 4 rows gets 3 focused and one reminded request: 16, once the 13
+    ordinary ones of train and val are collected. Text cannot be continued: none is prefilled."""
+    config = experiment(tmp_path, "teacher.guided=true")
+    assert prepare_batch(config).requests == 13
+    folder, run = BatchFolder(tmp_path / "t/teacher/batch", 100), RunPaths.of(config)
+    send(folder, "first")
+    sources = TeacherModels(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))
+    with pytest.raises(DataError, match=r"3 answers are missing, 0 of them .* prepare"):
+        generate(config, sources, accept_changes=False)
+    stored = {split: read_answers(run.answers(f"candidates/{split}")) for split in ("train", "val")}
+    assert {split: len(answers) for split, answers in stored.items()} == {"train": 9, "val": 3}
+    assert "no answers are prefilled: engine batch may not continue" in capsys.readouterr().out
+    second = prepare_batch(config)
+    assert (second.requests, second.answered) == (16, 13)
+    send(folder, "second")
+    done = generate(config, sources, accept_changes=False)
+    assert done["candidates/train"].answers == 3 * (3 + 4) and done["candidates/val"].answers == 7
+    hows = Counter(answer.how for answer in read_answers(run.answers("candidates/train")))
+    assert hows == {"sampled": 9, "focused": 9, "reminded": 3}
+    last = prepare_batch(config)
+    assert (last.requests, last.answered) == (0, 29)
 
 
 def command(config: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -25,7 +25,7 @@ from prompts.rules import prompt_sha256
 from report.run_files import RunFiles, read_run
 from student.records import RankedStudent, Step, StudentChoice, TrainingResult
 from teacher.audit import Audit, OrderAudit, PassShare, RuleAudit
-from teacher.rejection_sampling import Selection
+from teacher.selection import Selection
 from tests.report.judge_fixture import (
     judge_hidden,
     judge_val,
@@ -180,7 +180,7 @@ def _data(run: RunPaths, rows: list[Row], text: str) -> None:
 
 def _teacher(run: RunPaths, text: str) -> None:
     share = PassShare(value=0.75, n=24)
-    audited = RuleAudit(base=PassShare(value=0.25, n=24), first=share, best=share, repaired=share)
+    audited = RuleAudit(base=PassShare(value=0.25, n=24), first=share, best=share, guided=share)
     never = PassShare(value=None, n=0)
     selection = Selection(
         rows=24,
@@ -195,8 +195,6 @@ def _teacher(run: RunPaths, text: str) -> None:
             "surplus": 6,
             "selected": 22,
         },
-        repaired=4,
-        repaired_selected=2,
         beside_flawless_base=3,
         broken_rules={"opening": 60},
         undecided_rules={"kind": 1},
@@ -206,8 +204,8 @@ def _teacher(run: RunPaths, text: str) -> None:
         scored_with_llm=False,
         rules={
             "opening": audited,
-            "refusal": audited.model_copy(update={"repaired": None}),
-            "kind": RuleAudit(base=never, first=never, best=never, repaired=None),
+            "refusal": audited.model_copy(update={"guided": None}),
+            "kind": RuleAudit(base=never, first=never, best=never, guided=None),
         },
         strict=audited,
         by_order=(OrderAudit(candidates=24, strict=share), OrderAudit(candidates=12, strict=never)),
