@@ -56,7 +56,8 @@ class ConditionalRule(Record):
     arms: dict[str, ConditionalScore]
     worked_examples: int | None  # examples of the prompt that show it; None: a model decides that
     taught: dict[How, int] | None  # train rows by how their answers came about; None: not recorded
-    advice: str | None = None  # what to do when few rows taught it
+    floor: int  # train rows that should teach it
+    advice: str | None = None  # what would help; None: not recorded, or the floor is reached
 
     @property
     def taught_rows(self) -> int | None:

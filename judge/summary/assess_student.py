@@ -70,23 +70,22 @@ def _conditional_rule(
     teaching: Teaching,
 ) -> ConditionalRule:
     taught = teaching.of_rule(rule.id)
+    floor = (config.probes or ProbeSettings()).floor
     return ConditionalRule(
         rule=rule.id,
         must=rule.severity == "must",
         arms={arm: score_conditional(table, arm, rule, fragments[arm]) for arm in fragments},
         worked_examples=examples_showing(rule, inputs.rules, inputs.prompt),
         taught=taught,
-        advice=None if taught is None else _advice(config.probes, sum(taught.values())),
+        floor=floor,
+        advice=None if taught is None or sum(taught.values()) >= floor else _advice(config),
     )
 
 
-def _advice(probes: ProbeSettings | None, taught_rows: int) -> str | None:
-    """What to do when fewer rows than the floor taught a rule."""
-    floor = (probes or ProbeSettings()).floor
-    if taught_rows >= floor:
-        return None
-    added = "probes: {}" if probes is None else "more questions in probes.bank"
-    return f"fewer than {floor}: teacher.guided: true, {added}, or more train rows where it is due"
+def _advice(config: Config) -> str:
+    """What gives a rule more rows to learn from."""
+    made = "probes: {}" if config.probes is None else "more questions in probes.bank"
+    return f"teacher.guided: true, {made}, or more train rows where it is due"
 
 
 def _longest_example(rules: tuple[ConditionalRule, ...], student: str) -> FragmentExample | None:

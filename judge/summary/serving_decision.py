@@ -152,7 +152,7 @@ def _fragments(evidence: StudentEvidence) -> Iterator[ServeReason]:
                 f"is not due, such as “{example.fragment}”"
             ),
             remedy=(
-                f"a rule with `converse: true` whose check contains “{example.fragment}”, so that "
+                f"a rule with converse: true whose check contains “{example.fragment}”, so that "
                 "no such answer is learnt; more ordinary rows to learn"
             ),
         )

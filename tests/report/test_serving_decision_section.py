@@ -1,4 +1,4 @@
-"""The report of a run that makes a bad model says so first; one of a good model has no word of it."""
+"""The report of a run that makes a bad model says so first; that of a good one never."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,7 @@ import pytest
 
 from config.judging import GateSettings
 from config.schema import Config
-from data.answers import read_answers
-from data.jsonl import read_record, write_records
+from data.jsonl import read_record
 from data.run_paths import RunPaths
 from judge.case_records import ConditionalRule, FragmentExample
 from judge.gate.thresholds import decide_gates, exit_code, read_measurements
@@ -77,16 +76,16 @@ def test_reasons_stand_before_the_headline(
     assert gate_code(config) == 1
 
 
-def test_a_student_no_better_than_the_base(tmp_path: Path) -> None:
-    """It gives the base's answers."""
+def test_reasons_against_another_student_are_not_shown(tmp_path: Path) -> None:
+    """Another student was chosen since scoring."""
     config = make_run(tmp_path)
-    run = RunPaths.of(config)
-    assert run.scores.exists()
-    measured = read_run(config)
-    assert measured.judged is not None and measured.judged.serving is not None
-    other = measured.judged.serving.model_copy(update={"student": "student/other"})
-    judged = measured.judged.model_copy(update={"serving": other})
-    assert replace(measured, judged=judged).reasons_not_to_serve == ()  # of another student
+    teach(config, selected=20, taught=60)
+    material = read_run(config)
+    assert len(material.reasons_not_to_serve) == 1
+    assert material.judged is not None and material.judged.serving is not None
+    other = material.judged.serving.model_copy(update={"student": "student/other"})
+    judged = material.judged.model_copy(update={"serving": other})
+    assert replace(material, judged=judged).reasons_not_to_serve == ()
 
 
 def test_conditional_rules_are_a_table(tmp_path: Path) -> None:
@@ -109,7 +108,7 @@ def test_a_rule_that_few_rows_taught_says_what_to_do(tmp_path: Path) -> None:
     teach(config, selected=46, taught=3)
     for page in pages(read_run(config))[:2]:
         assert "3 rows (sampled 3)" in page
-        assert "fewer than 50: teacher.guided: true, probes: {}, or more train rows" in page
+        assert ", fewer than 50: teacher.guided: true, probes: {}, or more train rows" in page
 
 
 def test_an_audit_that_does_not_say_what_taught(tmp_path: Path) -> None:
@@ -134,20 +133,7 @@ def test_fragments_are_shown_with_an_answer_as_text(tmp_path: Path) -> None:
     score = rule.arms[arm].model_copy(update={"example": example})
     changed = ConditionalRule(**dict(rule) | {"arms": {**rule.arms, arm: score}})
     judged = material.judged.model_copy(update={"conditional_rules": (changed,)})
-    page, text, _ = pages(replace(material, judged=judged))
+    page, markdown, _ = pages(replace(material, judged=judged))
     assert f"refusal: {arm} writes the fragment “this is urgent” in row val-1" in page
     assert "for instance: &lt;b&gt;This&lt;/b&gt; is urgent" in page
-    assert "“this is urgent” in row val-1" in text
-
-
-def test_answers_that_repeat_the_base_are_measured_anew(tmp_path: Path) -> None:
-    """From the files: an answer with a fragment is found by the assessment of the answers."""
-    config = make_run(tmp_path)
-    path = RunPaths.of(config).answers(f"student/{STUDENT}")
-    answers = [a.model_copy(update={"text": "Well, no idea."}) for a in read_answers(path)]
-    write_records(path, answers)
-    assess_again(config)
-    judged = read_run(config).judged
-    assert judged is not None
-    fragments = judged.conditional_rules[0].arms[f"student/{STUDENT}"].fragments
-    assert fragments is not None and (fragments.count, fragments.n) == (0, 16)
+    assert "“this is urgent” in row val-1" in markdown

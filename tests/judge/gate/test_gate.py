@@ -219,8 +219,8 @@ class TestServe:
 
     def test_scores_of_before_are_undecided(self, run: RunPaths) -> None:
         """Files of an earlier version hold no decision, and a new choice is of another student."""
-        for serving in (None, {"student": "student/b", "reasons": []}):
-            scores = json.loads(run.scores.read_text("utf-8")) | {"serving": serving}
+        for decision in (None, {"student": "student/b", "reasons": []}):
+            scores = json.loads(run.scores.read_text("utf-8")) | {"serving": decision}
             run.scores.write_text(json.dumps(scores), "utf-8")
             assert gated(run, strict_min=0.0) == 3
 

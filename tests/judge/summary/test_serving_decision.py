@@ -81,7 +81,8 @@ class Case:
             arms={STUDENT: score},
             worked_examples=self.examples,
             taught=self.taught,
-            advice="fewer than 50: teacher.guided: true",
+            floor=50,
+            advice="teacher.guided: true",
         )
         selection = {"rows": self.train_rows, "rows_selected": self.selected}
         evidence = StudentEvidence(
@@ -118,7 +119,7 @@ class Case:
         (
             {"obeyed": share(0, 26)},
             "not_learnt",
-            "The rule refusal is due on 26 rows, and the student obeys it on 0 of them | fewer",
+            "The rule refusal is due on 26 rows, and the student obeys it on 0 of them | teacher.g",
         ),
         # on due rows only: better overall, by 15 of 60 rows, and nowhere on the 40 ordinary ones
         (
@@ -132,7 +133,7 @@ class Case:
             {"fragments": share(7, 60)},
             "fragments",
             "7 of 60 answers hold a fragment of a fixed sentence where it is not due, such as “this"
-            " is urgent” | a rule with `converse: true`",
+            " is urgent” | a rule with converse: true",
         ),
     ],
 )
