@@ -16,6 +16,7 @@ from data.rows import Row
 from data.run_paths import RunPaths, Split
 from engine.request_builder import RequestBuilder, View
 from judge.checks.applicability import by_model
+from judge.checks.rule_support import due_warnings, example_warnings
 from judge.inputs import JudgedSplit
 from judge.judging_server import configured_server
 from judge.labels import best_by_row
@@ -56,6 +57,11 @@ def dry_run(config: Config) -> str:
     lines += _removed(prepared.quality)
     for view, values in lengths.items():
         lines += ["", f"tokens of the {view} view", *_histogram(values)]
+    warnings = [
+        *due_warnings(builder.rules, splits["train"], probes=config.probes is not None),
+        *example_warnings(builder.rules, builder.prompt),
+    ]
+    lines += [""] * bool(warnings) + [f"warning: {warning}" for warning in warnings]
     lines += ["", *_planned_calls(builder, splits)]
     return "\n".join(lines)
 
