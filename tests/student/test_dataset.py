@@ -14,6 +14,7 @@ from data.jsonl import read_records, write_records
 from data.run_paths import RunPaths
 from data.top_logprobs import TopLogprobs, TopLogprobsStore
 from engine.request_builder import RequestBuilder, View
+from student.collator import Example
 from student.dataset import load_training_data
 from student.target_tokens import answer_token_ids, stored_top_logprobs
 from tests.student.run_factory import ROOT, add_cases, experiment, other_tokenizer_model, tiny_model
@@ -184,26 +185,30 @@ def test_a_share_of_the_rows_is_learnt_behind_the_prompt_too(
     select_with_probabilities(config, [])
     builder, student = RequestBuilder(config), config.students[0]
     data = load_training_data(config, student, builder)
-    prompted = {
-        builder.view_ids(row, View(prompted=True)): row.id
-        for row in RunPaths.of(config).rows("train")
-    }
-    assert len(data.train) == 24 and len(data.prompted) == 6
-    rows = [prompted[tuple(example.prompt_ids.tolist())] for example in data.prompted]
-    assert rows == sorted(rows, key=lambda row: int(row[1:])), "in the order of the answers"
-    unprompted = [data.train[int(row[1:])] for row in rows]
-    for behind, without in zip(data.prompted, unprompted, strict=True):
-        assert behind._replace(prompt_ids=without.prompt_ids) == without
+    numbers = {answer_of(example): number for number, example in enumerate(data.train)}
+    assert len(data.train) == len(numbers) == 24 and len(data.prompted) == 6
+    rows = RunPaths.of(config).rows("train")
+    chosen = [numbers[answer_of(example)] for example in data.prompted]
+    assert chosen == sorted(chosen), "in the order of the answers"
+    for number, behind in zip(chosen, data.prompted, strict=True):
+        assert tuple(behind.prompt_ids) == builder.view_ids(rows[number], View(prompted=True))
+        unprompted = data.train[number]
+        assert behind._replace(prompt_ids=unprompted.prompt_ids) == unprompted
 
-    def prompted_rows(**update: object) -> set[str]:
+    def chosen_with(**update: object) -> set[int]:
         changed = load_training_data(config, student.model_copy(update=update), builder)
-        return {prompted[tuple(example.prompt_ids.tolist())] for example in changed.prompted}
+        return {numbers[answer_of(example)] for example in changed.prompted}
 
-    assert prompted_rows() == set(rows)
-    assert prompted_rows(prompted_share=0.5) > set(rows)
-    assert prompted_rows(prompted_share=0.0) == set()
-    assert len(prompted_rows(prompted_share=1.0)) == 24
-    assert prompted_rows(seed=7) != set(rows)
+    assert chosen_with() == set(chosen)
+    assert chosen_with(prompted_share=0.5) > set(chosen)
+    assert chosen_with(prompted_share=0.0) == set()
+    assert len(chosen_with(prompted_share=1.0)) == 24
+    assert chosen_with(seed=7) != set(chosen)
+
+
+def answer_of(example: Example) -> tuple[int, ...]:
+    """The first answer's token ids, which name the row."""
+    return tuple(example.answers[0].tolist())
 
 
 def test_weights_and_marks_are_part_of_the_hash(tmp_path: Path) -> None:
