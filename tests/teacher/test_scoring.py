@@ -78,17 +78,18 @@ def test_the_judge_rejects_what_code_lets_pass(tmp_path: Path) -> None:
         calls = len(served.bodies)
     assert engine.asked == {
         "When does the museum open, a, good at 0": 2,  # in train and in val
-        "When does the museum open, b, good at 0": 4,
+        "When does the museum open, b, good at 0": 4 + 3 + 1 + 2,  # focused, reminded, prefilled
     }
     (prompt,) = engine.reminded
     assert "Be friendly." in prompt.rsplit(REMINDER, 1)[1], "the LLM rule is named by its text"
     selection, _ = selected(config)
     assert (selection.rows_selected, selection.rows_left_out) == (1, {"broke_must_rule": ("b",)})
-    assert selection.broken_rules == {"friendly": 1}  # the other four are duplicates
+    # other texts are duplicates; the fake does not go on from a beginning: a prefilled one is empty
+    assert selection.broken_rules == {"friendly": 2, "grounded": 1}
     assert selection.undecided_rules == {}
     assert sum(is_probe(body) for body in served.bodies) == 1
-    # one for the base and one for all candidates of each row: equal texts share their verdict
-    assert calls == len(served.bodies) == 1 + 2 * 2
+    # one for the base and one for each text of a row: equal texts share their verdict
+    assert calls == len(served.bodies) == 1 + 2 * 2 + 1
 
 
 @pytest.mark.parametrize(
