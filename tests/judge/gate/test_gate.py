@@ -206,7 +206,7 @@ class TestServe:
         assert gated(run, strict_min=0.0) == 1
         assert f"fail: serve: {finding}\n" in printed(capsys)
         case = ElementTree.parse(run.gate).getroot().find(".//testcase[@name='serve']/failure")
-        assert case is not None and case.get("message") == f"fail: serve: {finding}"
+        assert case is not None and case.get("message") == f"fail: {finding}"
         assert (case.text or "").startswith("not_better: what would help: more ordinary rows")
 
     def test_a_student_that_is_fine_has_no_warning(

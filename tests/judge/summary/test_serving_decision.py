@@ -26,6 +26,7 @@ RULES = make_rules(
     ),
 )
 ROWS = [make_row(f"r{n}") for n in range(60)]
+TAUGHT: dict[How, int] = {"sampled": 12}
 DUE = 20  # the refusal is due on the first 20 rows, and the other 40 are ordinary
 
 
@@ -68,7 +69,7 @@ class Case:
     selected: int = 80
     must: bool = True
     examples: int | None = 1
-    taught: dict[How, int] | None = field(default_factory=lambda: {"sampled": 12})
+    taught: dict[How, int] | None = field(default_factory=lambda: TAUGHT)
     obeyed: CountedShare = field(default_factory=lambda: share(10, 20))
     fragments: CountedShare = field(default_factory=lambda: share(2, 60))
 
