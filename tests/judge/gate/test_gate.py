@@ -1,4 +1,4 @@
-"""Gates: thresholds against scores made by hand, exit codes, and XML that any parser reads."""
+"""Gates: thresholds against scores made by hand, exit codes, and the cases in XML."""
 
 import itertools
 import json
@@ -13,7 +13,6 @@ from config.load import load_config
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.__main__ import main
-from judge.gate.junit import JunitCase, junit_xml
 from judge.gate.thresholds import decide_gates, exit_code, read_measurements
 from judge.metrics.estimators import NonInferiority, non_inferiority
 from judge.summary.records import GateOutcome, GateResult
@@ -272,8 +271,8 @@ class TestXml:
     def test_a_failing_rule_never_stands_beside_a_passing_gate(
         self, run: RunPaths, passes: int, least: float
     ) -> None:
-        scored(run, student="p" * passes + "f" * (40 - passes))
         """The student that passes nowhere is no better than the base: `serve` fails then."""
+        scored(run, student="p" * passes + "f" * (40 - passes))
         gated(run, strict_min=least)
         gates, rules = ElementTree.parse(run.gate).getroot().findall("testsuite")
         failed = {case.get("name") for case in gates if case.find("failure") is not None}
@@ -288,32 +287,3 @@ class TestXml:
         assert root.get("errors") == "1" and root.get("skipped") == "1"
         skipped = root.find(".//testcase[@name='refuse']/skipped")
         assert skipped is not None and skipped.get("message") == "never applicable"
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "<script>alert('&')</script>",
-            "]]><![CDATA[",
-            '" onload="x',
-            "<?xml?><!--",
-            "&amp;&lt;&#0;",
-            "Да, ссылка 🙂",
-            "two\nlines\tand a tab",
-        ],
-    )
-    def test_any_text_comes_back_as_it_was(self, text: str) -> None:
-        case = JunitCase(text, "failure", text.replace("\n", " ").replace("\t", " "), text)
-        root = ElementTree.fromstring(junit_xml(text, {"suite": [case]}).encode())
-        failure = root.find(".//failure")
-        assert failure is not None and failure.text == text
-        assert failure.get("message") == case.message
-
-    @pytest.mark.parametrize(
-        "sign", ["\x00", "\x1b", "\x0b", "\ud800", "\udfff", "\ufffe", "\uffff"]
-    )
-    @pytest.mark.parametrize("outcome", ["pass", "failure", "error", "skipped"])
-    def test_what_xml_cannot_hold_is_replaced(self, sign: str, outcome: Any) -> None:
-        case = JunitCase(f"a{sign}b", outcome, f"a{sign}b", f"a{sign}b")
-        root = ElementTree.fromstring(junit_xml("run", {"suite": [case]}).encode())
-        case_element = root.find("testsuite/testcase")
-        assert case_element is not None and case_element.get("name") == "a\ufffdb"
