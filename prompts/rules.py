@@ -130,8 +130,12 @@ def prompt_sha256(text: str) -> str:
 
 def rules_sha256(rules: RuleFile) -> str:
     """Hash of all that decides a verdict: scores are comparable where it is the same."""
-    decides_nothing = {"slices": True, "conflicts": True, "rules": {"__all__": {"hint"}}}
-    return digest(rules.model_dump(mode="json", by_alias=True, exclude=decides_nothing))
+    values = rules.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude={"slices": True, "conflicts": True, "rules": {"__all__": {"hint"}}},
+    )
+    return digest(values)
 
 
 def one_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import get_args
 
 from data.answers import How
@@ -130,8 +131,8 @@ def left_out_line(selection: Selection, guided: bool) -> str:
     most = max(by_outcome, key=lambda outcome: len(by_outcome[outcome]))
     way_out = _WITH_GUIDANCE if guided and most == "broke_must_rule" else _WAYS_OUT[most]
     by_outcome.pop("broke_must_rule", None)
-    reasons = {**selection.rules_left_out, **by_outcome}
-    shown = ", ".join(f"{reason} {len(ids)}" for reason, ids in reasons.items())
+    reasons = chain(selection.rules_left_out.items(), by_outcome.items())
+    shown = ", ".join(f"{reason} {len(ids)}" for reason, ids in reasons)
     return f"{count} rows taught nothing: {shown}; {way_out}"
 
 

@@ -66,7 +66,7 @@ def test_an_answer_is_the_given_and_the_sampled_tokens(name: str) -> None:
     cut = joined(" At", "length")
     assert (cut.text, cut.finish) == (f"{OPENING} At", "length"), "no end is given to a cut answer"
     assert cut.token_ids[-1] != template.end_of_turn
-    assert whole.logprobs is whole.top_logprobs is None, "the model did not choose all tokens"
+    assert (whole.logprobs, whole.top_logprobs) == (None, None), "not all tokens are the model's"
     lost = Completion("k", "", (1, 2), "length")
     assert prefill.joined(lost) == lost, "reasoning without an end is no answer"
 

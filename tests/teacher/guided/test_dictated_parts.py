@@ -24,7 +24,8 @@ def lakeside() -> tuple[Prompt, RuleFile]:
 
 def case(*due: str) -> RowCase:
     """A case of the demo's rules."""
-    return RowCase(due, frozenset({"refusal", "partial", "vague"}), {"opening", "closing", *due})
+    in_force = frozenset({"opening", "closing", *due})
+    return RowCase(due, frozenset({"refusal", "partial", "vague"}), in_force)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from teacher.__main__ import main
 from teacher.audit import audit
 from teacher.generate import TeacherModels, generate
 from teacher.guided.guided_tasks import best_failed, reminder
-from teacher.guided.row_case import row_case
+from teacher.guided.row_case import RowCase, row_case
 from teacher.rejection_sampling import select_all
 from teacher.scored_candidate import ScoredCandidate
 from teacher.selection import HowCount
@@ -248,9 +248,10 @@ def test_the_case_follows_from_labels_and_from_a_models_answers_alike() -> None:
     due = [verdict("", "fail"), verdict("_converse", "not_applicable")]
     undue = [verdict("", "not_applicable"), verdict("_converse", "pass")]
     unknown = [verdict("", "missing"), verdict("_converse", "missing")]
-    assert row_case(rules, [*due, *unknown]) == (("asked",), frozenset(), {"asked"})
-    assert row_case(rules, [*undue, *unknown]) == ((), {"asked"}, frozenset())
-    assert row_case(rules, unknown) == row_case(rules, []) == ((), frozenset(), frozenset())
+    asked, none = frozenset({"asked"}), frozenset[str]()
+    assert row_case(rules, [*due, *unknown]) == RowCase(("asked",), none, asked)
+    assert row_case(rules, [*undue, *unknown]) == RowCase((), asked, none)
+    assert row_case(rules, unknown) == row_case(rules, []) == RowCase((), none, none)
 
 
 def test_a_reminder_adds_no_control_tokens() -> None:
