@@ -77,7 +77,8 @@ def adherence(builder: RequestBuilder, rows: Iterable[Row], answers: Iterable[An
         if score is not None:
             all_scores.append(score)
             due = set(conditional).intersection(due_by_code(builder.rules, row))
-            for case in due or {None}:
+            cases: Iterable[str | None] = due or (None,)
+            for case in cases:
                 scores[case].append(score)
         for verdict in verdicts:
             if verdict.outcome in ("pass", "fail"):
