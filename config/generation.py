@@ -52,9 +52,12 @@ class TeacherSettings(Settings):
     # largest share of the selected answers that may have the same text
     max_same_text_share: Annotated[float, Field(gt=0, le=1)] | None = None
     score_with_llm: bool = False  # judge.llm also scores candidates, beside the code rules
-    # One more candidate if none obeys every must-rule; its prompt names the rules that the best one
-    # breaks. Off by default: the demo's 135M model repaired only 1 of 33 rows.
-    repair: bool = False
+    # Rows whose candidates all break a must-rule get guided ones: behind a prompt with only the
+    # rules that are due, with the broken rules repeated, with the beginning given, or dictated.
+    guided: bool = False
+    # logs: at most as many answers of a conditional rule (such as a refusal), relative to the rows
+    # without one, as train rows on which it is due · null: as many as are selected
+    balance: Literal["logs"] | None = None
 
     @model_validator(mode="after")
     def _suits_the_engine(self) -> "TeacherSettings":
@@ -67,11 +70,6 @@ class TeacherSettings(Settings):
             raise ValueError(
                 f"model {self.model} is a local model, but engine {self.engine.kind} uses "
                 f"{self.engine.model}; remove teacher.model"
-            )
-        if self.repair and self.engine.kind == "batch":
-            raise ValueError(
-                "teacher.repair: batch files are sent before any answer can be repaired; "
-                "set teacher.repair: false"
             )
         return self
 
@@ -89,7 +87,9 @@ class PredictSettings(Settings):
     """How the arms answer val and hidden, and the evaluation during training."""
 
     sampling: SamplingSettings = SamplingSettings()
-    eval_rows: PositiveInt = 64  # val rows of the evaluation after each epoch, always the same
+    # val rows of each evaluation during training, always the same: some of every case (rows where a
+    # conditional rule is due, rows where none is), else the first ones
+    eval_rows: PositiveInt = 64
     # adapter: vLLM must be able to serve every student as an adapter · auto: other students are
     # merged into the base's weights, or answered by transformers
     serve: Literal["auto", "adapter"] = "auto"

@@ -16,6 +16,7 @@ from config.errors import ConfigError
 from config.schema import Config
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
 
 
 class _Loader(yaml.SafeLoader):
@@ -97,6 +98,8 @@ def validated(model: type[_Model], values: Any, where: str) -> _Model:
 
 
 def _unknown(path: str, model: type[BaseModel]) -> str:
+    if path in _REPLACED:
+        return f"unknown setting {path!r}; set {_REPLACED[path]!r} in its place"
     key = path.rsplit(".", 1)[-1]
     schema = model.model_json_schema()
     nested = [schema, *schema.get("$defs", {}).values()]

@@ -77,6 +77,15 @@ class StudentSettings(Settings):
     batch_size: PositiveInt = 32  # rows per optimiser step, each with all its selected answers
     tokens_per_pass: PositiveInt = 8192  # of a forward pass, with padding; a longer row is alone
     retention: Retention | None = None
+    # half-life of an exponential average of the weights, as a share of all optimiser steps; the
+    # average is evaluated, saved and served in place of the last weights; None: none
+    averaging: Annotated[float, Field(gt=0, le=1)] | None = None
+    # weigh answers so that each case (no conditional rule is due, or which) counts in the loss as
+    # often as it occurs among the train rows, however few of its rows have an answer
+    case_weights: bool = False
+    # share of the rows that are also learnt behind the prompt, for clients that go on sending it;
+    # each such row is as long as the prompt, which may be ten times as long as the row alone
+    prompted_share: Fraction = 0.0
     seed: int | None = None  # None: the experiment's seed
 
     @property

@@ -8,6 +8,10 @@ from data.records import Record
 from data.rows import Row
 
 Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not fit, no request
+# how a candidate came about · sampled: behind the ordinary prompted view · focused: behind a view
+# with only the rules that are due · reminded: the broken rules are quoted behind the question ·
+# prefilled: its beginning was given · constructed: the prompt dictates all of it
+How = Literal["sampled", "focused", "reminded", "prefilled", "constructed"]
 
 
 class Answer(Record):
@@ -27,6 +31,7 @@ class Answer(Record):
     dropped: int = 0  # last passages of the row, not shown because they do not fit
     order: tuple[int, ...] | None = None  # of the worked examples, when shuffled
     reasoning_cut: bool = False  # reasoning stood in front of the answer and was removed
+    how: How = "sampled"
 
     @classmethod
     def from_text(cls, arm: str, row: str, text: str) -> "Answer":
@@ -39,6 +44,11 @@ class Answer(Record):
     def usable(self) -> bool:
         """Whether the answer is complete: neither cut by the token limit nor empty."""
         return self.finish == "stop" and bool(self.text.strip())
+
+    @property
+    def dictated(self) -> bool:
+        """Whether the model did not choose all tokens: its probabilities teach nothing then."""
+        return self.how in ("prefilled", "constructed")
 
     def shown(self, row: Row) -> Row:
         """The row with only the passages that the prompt of this answer showed."""

@@ -17,11 +17,12 @@ from typing import Any
 
 from config.errors import DataError
 from config.progress import ProgressBar
-from data.answers import Answer, top_logprobs_path
+from data.answers import Answer, How, top_logprobs_path
 from data.fingerprint import Fingerprint, check_fingerprint, fingerprint_path
 from data.top_logprobs import TopLogprobsStore
 from engine.answer_store import AnswerStore
 from engine.base import Completion, Engine, Request
+from engine.prefill import Prefill
 
 _PENDING = -1  # number of an answer that has not arrived
 _SHOWN_ROWS = 5  # in the error about unanswered rows
@@ -38,6 +39,9 @@ class Task:
     request: Request
     order: tuple[int, ...] | None = None  # of the worked examples, if shuffled
     dropped: int = 0  # passages of the row that did not fit
+    how: How = "sampled"
+    prefill: Prefill | None = None  # the parts of the answer that the request gives
+    answer: Completion | None = None  # known before: the engine is not asked
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,9 @@ class BatchJob:
                     self._store_completion(completion)
             for _ in islice(requests, _MAX_COUNTED):  # requests that the engine did not take
                 pass
+        except BaseException:
+            self._in_flight.clear()  # nobody waits for these answers; later tasks may follow
+            raise
         finally:
             if self._bar is not None:
                 self._bar.close()
@@ -176,6 +183,8 @@ class BatchJob:
         if number is not None:
             self._reused += 1
             return number
+        if task.answer is not None:
+            return self._store.append(_answer(task, task.answer))
         if task.request.length > self._engine.max_length:
             return self._store.append(Answer(**_task_fields(task), text="", finish="too_long"))
         same_request = self._store.find_any(key)  # of another row
@@ -189,15 +198,7 @@ class BatchJob:
         if completion.top_logprobs is not None:
             self._top_logprobs.append(completion.key, completion.top_logprobs)
         for index, task in self._in_flight.pop(completion.key):
-            answer = Answer(
-                **_task_fields(task),
-                text=completion.text.strip(),
-                token_ids=completion.token_ids,
-                finish=completion.finish,
-                logprobs=completion.logprobs,
-                reasoning_cut=completion.reasoning_cut,
-            )
-            self._order[index] = self._store.append(answer)
+            self._order[index] = self._store.append(_answer(task, completion))
             if self._bar is not None:
                 self._bar.update()
 
@@ -208,7 +209,11 @@ class BatchJob:
         answer with the tokens of a new one.
         """
         self._store.drop(
-            lambda answer: answer.finish != "too_long" and answer.key not in self._top_logprobs
+            lambda answer: (
+                answer.finish != "too_long"
+                and not answer.dictated
+                and answer.key not in self._top_logprobs
+            )
         )
 
 
@@ -225,7 +230,20 @@ def run_job(
         return job.summary
 
 
+def _answer(task: Task, completion: Completion) -> Answer:
+    whole = task.prefill.joined(completion) if task.prefill else completion
+    return Answer(
+        **_task_fields(task),
+        text=whole.text.strip(),
+        token_ids=whole.token_ids,
+        finish=whole.finish,
+        logprobs=whole.logprobs,
+        reasoning_cut=whole.reasoning_cut,
+    )
+
+
 def _task_fields(task: Task) -> dict[str, Any]:
+    beginning = task.prefill.beginning_ids if task.prefill else ()
     return {
         "arm": task.arm,
         "row": task.row,
@@ -234,5 +252,6 @@ def _task_fields(task: Task) -> dict[str, Any]:
         "dropped": task.dropped,
         "order": task.order,
         "key": task.request.key,
-        "prompt_tokens": len(task.request.prompt_ids),
+        "prompt_tokens": len(task.request.prompt_ids) - len(beginning),
+        "how": task.how,
     }

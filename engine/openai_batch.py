@@ -171,6 +171,10 @@ def _request_line(request: Request, codec: ChatCodec) -> bytes:
     return json.dumps(line, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
+class MissingResults(DataError):
+    """Requests have no result yet."""
+
+
 class BatchEngine:
     """Answers requests from the results that have come back."""
 
@@ -184,7 +188,7 @@ class BatchEngine:
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yields the completions that have results.
 
-        Raises DataError at the end when some are missing.
+        Raises MissingResults at the end when some are missing.
         """
         results = self._folder.read_results()
         missing, failures = 0, Counter[str]()
@@ -197,7 +201,7 @@ class BatchEngine:
         if missing:
             lines = results.unreadable
             unreadable = f", {len(lines)} lines are unreadable (first: {lines[0]})" if lines else ""
-            raise DataError(
+            raise MissingResults(
                 f"{self._folder.results}: {missing} answers are missing, {failures.total()} of "
                 f"them came back as errors{unreadable}{most_frequent(failures)}; run "
                 f"`python -m teacher CONFIG prepare`, send the files in {self._folder.requests}, "

@@ -101,6 +101,8 @@ class ChatCodec:
             fields |= {"logprobs": True, "top_logprobs": top_logprobs}
         if self._template_kwargs:
             fields["chat_template_kwargs"] = self._template_kwargs
+        if request.messages and request.messages[-1]["role"] == "assistant":
+            fields |= {"add_generation_prompt": False, "continue_final_message": True}
         return fields | {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
     def parse(self, body: bytes) -> ChatCompletion:

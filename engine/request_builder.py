@@ -15,7 +15,7 @@ from data.records import digest
 from data.rows import Row, rows_digest
 from data.run_date import record_run_date, run_date
 from data.run_paths import RunPaths
-from engine.base import Adapter, Request, make_request, score_request
+from engine.base import Adapter, Completion, Request, make_request, score_request
 from engine.batch_job import Task
 from engine.models import load_tokenizer, model_identity, resolve_base
 from prompts.chat_rendering import Message
@@ -31,7 +31,10 @@ class View:
 
     prompted: bool
     adapter: Adapter | None = None
-    order: tuple[int, ...] | None = None  # of the worked examples; None: as written
+    # of the worked examples, some of which may be left out; None: all, as written
+    order: tuple[int, ...] | None = None
+    system: str | None = None  # in place of the prompt's
+    reminder: str = ""  # behind the question
 
 
 class TaskList:
@@ -94,7 +97,11 @@ class RequestBuilder:
 
     def _messages(self, row: Row, view: View) -> list[Message]:
         shown = self.fit_contexts(row).apply(row)
-        return self.renderer.messages(shown, view.prompted, view.order)
+        messages = self.renderer.messages(shown, view.prompted, view.order, view.system)
+        if view.reminder:
+            reminder = self.renderer.template.neutralise(view.reminder)
+            messages[-1]["content"] += f"\n\n{reminder}"
+        return messages
 
     def request(
         self,
@@ -118,13 +125,21 @@ class RequestBuilder:
         sample: int = 0,
     ) -> TaskList:
         """One task per row, for answer number `sample` of an arm."""
+        return TaskList(rows, lambda row: self.task(arm, row, view, sampling, sample))
 
-        def make(row: Row) -> Task:
-            seed = int(digest([self.config.seed, row.id, sample])[:8], 16)
-            request = self.request(self._messages(row, view), sampling, seed, view.adapter)
-            return Task(arm, row.id, sample, request, view.order, self.fit_contexts(row).dropped)
+    def task(self, arm: str, row: Row, view: View, sampling: SamplingSettings, sample: int) -> Task:
+        """The task for answer number `sample` of an arm to one row."""
+        seed = int(digest([self.config.seed, row.id, sample])[:8], 16)
+        request = self.request(self._messages(row, view), sampling, seed, view.adapter)
+        return Task(arm, row.id, sample, request, view.order, self.fit_contexts(row).dropped)
 
-        return TaskList(rows, make)
+    def dictated_task(self, arm: str, row: Row, sample: int, text: str) -> Task:
+        """A task whose answer is known: no engine is asked."""
+        ids = self.renderer.answer_ids(text)
+        request = Request(digest(["constructed", self.identity, ids]), (), SamplingSettings(), 0)
+        answer = Completion(request.key, text, ids, "stop")
+        dropped = self.fit_contexts(row).dropped
+        return Task(arm, row.id, sample, request, None, dropped, answer=answer)
 
     def scoring_tasks(
         self, arm: str, rows: Sequence[Row], view: View, answers: Mapping[str, Sequence[str]]

@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from data.records import Record
+from judge.case_records import ConditionalRule, ServeDecision
 from judge.metrics.interval import Interval, Measurement, Refusal
 from judge.verdict import Missing, Verdict
 
@@ -275,3 +276,6 @@ class JudgeResult(Record):
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
     contexts: ContextScore | None = None  # None: no row has passages and a reference
+    conditional_rules: tuple[ConditionalRule, ...] = ()
+    # of val, once the best student is chosen; None in files written before this field existed
+    serving: ServeDecision | None = None

@@ -26,6 +26,7 @@ from judge.metrics.verdict_table import build_verdict_table
 from judge.records import Coverage, JudgeNote, JudgeResult
 from judge.reference.overlap import context_score
 from judge.reference.reference_scores import reference_scores
+from judge.summary.assess_student import assess
 from judge.verdict import Verdict
 from prompts.rules import RuleFile, rules_sha256
 
@@ -59,12 +60,16 @@ def judge_run(
     arms = answered_arms(config, split) if split == "val" else ()  # hidden rows have no references
     logprobs = {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
     references = reference_scores(inputs.answers, rows, logprobs)
+    table = build_verdict_table(rules, rows, verdicts)
+    assessment = assess(config, inputs, table, split)
     result = JudgeResult(
         scores=score(rules, rows, verdicts, references, config.seed),
-        agreements=shadow_agreements(build_verdict_table(rules, rows, verdicts), config.seed),
+        agreements=shadow_agreements(table, config.seed),
         arms=inputs.llm_arms if server is not None else [],
         judge=note,
         contexts=context_score(rows, best_by_row(rows)),
+        conditional_rules=assessment.conditional_rules,
+        serving=assessment.serving,
     )
     verdicts_path, scores_path = _result_paths(run, split)
     write_records(verdicts_path, verdicts)

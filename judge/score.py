@@ -49,6 +49,7 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
     if split == "hidden":
         _print_hidden(config, result, summary)
     code = _print_result(config, split, result)
+    _print_reasons(result)
     _check_verdicts(result)
     return code
 
@@ -92,6 +93,14 @@ def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> in
         )
         return 3
     return 0
+
+
+def _print_reasons(result: JudgeResult) -> None:
+    """The reasons not to serve the best student, a line each."""
+    if result.serving is not None:
+        for reason in result.serving.reasons:
+            against = f"do not serve {result.serving.student}: {reason.finding}"
+            print(f"warning: {against}; what would help: {reason.remedy}")
 
 
 def _check_verdicts(result: JudgeResult) -> None:

@@ -58,6 +58,12 @@ def _show_progress(
         print("\r\033[K", end="", flush=True)
 
 
+def warnings_of(log: Path) -> list[str]:
+    """The log's lines that begin with `warning: `: what the user should read in the terminal."""
+    lines = log.read_text("utf-8", "replace").splitlines()
+    return [line for line in lines if line.startswith("warning: ")]
+
+
 def failure_reason(log: Path, code: int) -> str:
     """The log's last error line, or the exit code with the last lines of the log."""
     lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]

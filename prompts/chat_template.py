@@ -66,8 +66,11 @@ class ChatTemplate:
     def answer_ids(self, text: str) -> tuple[int, ...]:
         """Token ids of an answer behind the generation prompt, with the end-of-turn token."""
         framed = self._frame.before + self.neutralise(text) + self._frame.after
-        ids = self._continuation(framed)
-        return (*(self._ids(framed) if ids is None else ids), self.end_of_turn)
+        return (*self._behind_prompt(framed), self.end_of_turn)
+
+    def beginning_ids(self, text: str) -> tuple[int, ...]:
+        """Token ids of an answer's beginning behind the generation prompt, for a model to go on."""
+        return self._behind_prompt(self._frame.before + self.neutralise(text)) if text else ()
 
     def neutralise(self, text: str) -> str:
         """The text with every control token broken by a space, so that it stays plain text.
@@ -79,6 +82,15 @@ class ChatTemplate:
     def control_ids(self, ids: Sequence[int]) -> tuple[int, ...]:
         """The ids among `ids` that are control tokens: special, or written by the template."""
         return self._control.ids(ids)
+
+    @property
+    def continues_as_asked(self) -> bool:
+        """Whether an answer in a chat stands behind the text of the generation prompt.
+
+        Some templates write empty reasoning only where they ask for an answer, and a server that
+        continues a message leaves it out.
+        """
+        return self._frame.prompt == self.rendering.text([_USER])
 
     @property
     def kwargs(self) -> dict[str, Any]:
@@ -104,6 +116,10 @@ class ChatTemplate:
 
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def _behind_prompt(self, text: str) -> tuple[int, ...]:
+        ids = self._continuation(text)
+        return self._ids(text) if ids is None else ids
 
     def _continuation(self, text: str) -> tuple[int, ...] | None:
         """The ids of a text behind the generation prompt.

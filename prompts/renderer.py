@@ -62,15 +62,20 @@ class Renderer:
         check_views(self.template.rendering, *views)
 
     def messages(
-        self, row: Row, prompted: bool, order: Sequence[int] | None = None
+        self,
+        row: Row,
+        prompted: bool,
+        order: Sequence[int] | None = None,
+        system: str | None = None,
     ) -> list[Message]:
         """The chat of a row.
 
         The prompted view starts with the system prompt, in a turn of its own or in the first user
-        turn, and the worked examples (in `order`). The earlier turns of the conversation follow in
-        both views, with their passages.
+        turn, and the worked examples in `order`, which may leave some out. The earlier turns of the
+        conversation follow in both views, with their passages. `system`: in place of the prompt's.
         """
         turns: list[Message] = []
+        system = self.prompt.system if system is None else system
         if prompted:
             examples = self.prompt.examples
             for index in range(len(examples)) if order is None else order:
@@ -81,9 +86,9 @@ class Renderer:
             turns += _exchange(user_text(self.prompt, row.model_copy(update=texts)), turn.answer)
         turns.append({"role": "user", "content": user_text(self.prompt, row)})
         if prompted and self.system_role == "system":
-            turns.insert(0, {"role": "system", "content": self.prompt.system})
+            turns.insert(0, {"role": "system", "content": system})
         elif prompted:
-            turns[0]["content"] = f"{self.prompt.system}\n\n{turns[0]['content']}"
+            turns[0]["content"] = f"{system}\n\n{turns[0]['content']}"
         return [{**turn, "content": self.template.neutralise(turn["content"])} for turn in turns]
 
     def view_ids(

@@ -56,6 +56,8 @@ class Rule(Settings):
     converse: bool = (
         False  # also score `<id>_converse`: where the rule does not apply, it must fail
     )
+    # what the teacher is told, in front of the source, where its answers broke the rule
+    hint: str | None = None
     shadow_llm: str | None = None  # id of an llm rule that judges the same, to measure the judge
 
 
@@ -111,6 +113,11 @@ class RuleFile(Settings):
         return tuple(scored)
 
     @property
+    def conditional_rules(self) -> tuple[Rule, ...]:
+        """The rules whose demand must be met where they apply, and only there."""
+        return tuple(rule for rule in self.rules if rule.converse)
+
+    @property
     def must_rules(self) -> tuple[str, ...]:
         """Ids of the scored rules that an answer must pass for its strict score."""
         return tuple(scored.id for scored in self.scored_rules() if scored.must)
@@ -123,16 +130,22 @@ def prompt_sha256(text: str) -> str:
 
 def rules_sha256(rules: RuleFile) -> str:
     """Hash of all that decides a verdict: scores are comparable where it is the same."""
-    return digest(rules.model_dump(mode="json", by_alias=True, exclude={"slices", "conflicts"}))
+    values = rules.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude={"slices": True, "conflicts": True, "rules": {"__all__": {"hint"}}},
+    )
+    return digest(values)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text with one space in place of each run of blanks and line breaks."""
     return " ".join(text.split())
 
 
 def occurs(quote: str, text: str) -> bool:
     """Whether a text contains a quote word for word; line breaks and spaces do not count."""
-    return bool(quote.split()) and _one_line(quote) in _one_line(text)
+    return bool(quote.split()) and one_line(quote) in one_line(text)
 
 
 def load_rules(path: Path, system: str) -> RuleFile:
@@ -181,7 +194,7 @@ def stored_rules(path: Path) -> RuleFile:
 
 
 # Marks before a space; and those of Chinese and Japanese, which no space follows.
-_SENTENCE_END = re.compile(
+SENTENCE_END = re.compile(
     r"(?<=[.!?…।॥؟۔։።។။])[\"»”')\]]*\s+|(?<=[。！？｡])(?![。！？｡])[\"»”’'」』）】)\]]*\s*|\n+"
 )
 
@@ -191,15 +204,15 @@ def sentences(text: str) -> list[str]:
 
     Thai and Lao write no mark at the end of a sentence: there only a line break ends one.
     """
-    parts = _SENTENCE_END.split(text)
+    parts = SENTENCE_END.split(text)
     return [part.strip() for part in parts if part.strip()]
 
 
 def uncovered(rules: RuleFile, system: str) -> list[str]:
     """Sentences of the prompt that no rule quotes: demands that may have been overlooked."""
-    quotes = [_one_line(rule.source) for rule in rules.rules]
+    quotes = [one_line(rule.source) for rule in rules.rules]
     return [
         sentence
-        for sentence in map(_one_line, sentences(system))
+        for sentence in map(one_line, sentences(system))
         if not any(sentence in quote or quote in sentence for quote in quotes)
     ]

@@ -1,6 +1,7 @@
 """The numbers of a report: report.json, and the values that the pages show."""
 
 from data.records import Record
+from judge.case_records import ConditionalRule, ServeReason
 from judge.records import (
     ArmScore,
     Comparison,
@@ -30,9 +31,11 @@ class Numbers(Record):
     name: str
     headline: str
     best: str | None  # name of the best student
+    do_not_serve: tuple[ServeReason, ...]  # empty: nothing speaks against it, or not judged
     gap_closed: GapScore
     arms: dict[str, ArmScore]
     comparisons: tuple[Comparison, ...]  # of the best student, strict and by rule
+    conditional_rules: tuple[ConditionalRule, ...]
     slices: HeatMaps | None  # None: not judged, or the rule file names no field
     references: dict[str, ReferenceScore]
     contexts: ContextScore | None  # the passages against the best logged answers
@@ -62,9 +65,11 @@ def build_numbers(material: RunFiles) -> Numbers:
         name=material.config.name,
         headline=headline_sentence(gap),
         best=choice.best if choice else None,
+        do_not_serve=material.reasons_not_to_serve,
         gap_closed=gap,
         arms=arms,
         comparisons=tuple(row for row in comparisons if row.student == material.student),
+        conditional_rules=judged.conditional_rules if judged else (),
         slices=build_heat_maps(material),
         references={arm: score.reference for arm, score in arms.items() if score.reference},
         contexts=judged.contexts if judged else None,

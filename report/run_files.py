@@ -21,6 +21,7 @@ from data.prepare import DataQuality
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.calibration.record import Calibration
+from judge.case_records import ServeReason
 from judge.records import (
     BASE,
     TEACHER,
@@ -123,6 +124,12 @@ class RunFiles:
         """The rules whose check is a language model."""
         rules = self.rules.scored_rules()
         return tuple(scored for scored in rules if isinstance(scored.rule.check, LlmCheck))
+
+    @property
+    def reasons_not_to_serve(self) -> tuple[ServeReason, ...]:
+        """The judge's reasons against the best student; none where another one was judged."""
+        serving = self.judged.serving if self.judged else None
+        return serving.reasons if serving and serving.student == self.student else ()
 
     def score(self, arm: str) -> ArmScore | None:
         """The scores of an arm on val; None when it was not judged."""

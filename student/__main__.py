@@ -48,8 +48,8 @@ def _train(config: "Config", name: str | None, accept_changes: bool) -> None:
             result = train(config, student, accept_changes)
             print(
                 f"{student.name}: {result.steps} steps on {result.train_answers} answers in "
-                f"{result.seconds:.0f} s; best epoch {result.best_epoch:g}, "
-                f"strict {result.strict}, val loss {result.val_loss}"
+                f"{result.seconds:.0f} s; best after epoch {result.best_epoch:.3g}: strict "
+                f"{result.strict}, by case {result.strict_by_case}, val loss {result.val_loss}"
             )
 
 

@@ -78,7 +78,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Marks the checkpoint as complete, after every process saved its random state.
 
-        Then removes what neither a resume nor the result needs. Its epoch is evaluated already.
+        Then removes what neither a resume nor the result needs. Its step is evaluated already.
         """
         barrier()
         if process_rank() > 0:
@@ -185,10 +185,13 @@ class ProgressBarCallback(ProgressCallback):  # type: ignore[misc]
         if "loss" in logs:
             self.training_bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
         elif "val_rows" in logs:
-            loss, strict = logs.get("val_loss"), logs["strict"]
+            loss, strict, by_case = (
+                logs.get(name) for name in ("val_loss", "strict", "strict_by_case")
+            )
             self.training_bar.write(
-                f"epoch {state.epoch:g}: "
+                f"epoch {state.epoch:.3g}: "
                 f"val loss {'none' if loss is None else format(loss, '.3f')}, "
                 f"strict {'none' if strict is None else format(strict, '.1%')} "
                 f"of {logs['val_rows']} rows"
+                + ("" if by_case is None else f", by case {by_case:.1%}")
             )

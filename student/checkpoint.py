@@ -21,7 +21,8 @@ from engine.models import TorchModel, file_sha256
 from student.distributed import assign_weight, gather_weight, process_rank
 from student.model import trainable
 
-TRAINED = "trained.safetensors"  # in a checkpoint: every trained parameter in its own dtype
+# in a checkpoint: every trained parameter in its own dtype, to resume from, and their average
+TRAINED, AVERAGED = "trained.safetensors", "averaged.safetensors"
 
 
 @contextmanager
@@ -33,8 +34,8 @@ def writing(folder: Path, size: int) -> Iterator[None]:
         raise write_error(folder, size, error) from error
 
 
-def save_trained(model: TorchModel, folder: Path) -> None:
-    """Process 0 writes the trained parameters into `folder`, to resume from.
+def save_trained(model: TorchModel, folder: Path, name: str = TRAINED) -> None:
+    """Process 0 writes the trained parameters into a file of `folder`.
 
     Every process must call this where weights are sharded.
     """
@@ -44,7 +45,7 @@ def save_trained(model: TorchModel, folder: Path) -> None:
         return
     tensors = {name: weight.cpu().contiguous() for name, weight in weights.items()}
     with writing(folder / TRAINED, trained_bytes(model)):
-        save_file(tensors, folder / TRAINED, metadata={"format": "pt"})
+        save_file(tensors, folder / name, metadata={"format": "pt"})
 
 
 def trained_bytes(model: TorchModel) -> int:
@@ -53,12 +54,12 @@ def trained_bytes(model: TorchModel) -> int:
 
 
 @torch.no_grad()
-def load_trained(model: TorchModel, folder: Path) -> None:
+def load_trained(model: TorchModel, folder: Path, name: str = TRAINED) -> None:
     """Loads the parameters into a student made by `load_student` with the same method and base.
 
     Raises DataError when the file holds the parameters of another method.
     """
-    path = folder / TRAINED
+    path = folder / name
     tensors, weights = load_file(path), trainable(model)
     stored, expected = (
         {name: tensor.shape for name, tensor in named.items()} for named in (tensors, weights)

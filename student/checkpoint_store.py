@@ -1,8 +1,8 @@
-"""The checkpoints of a training on disk: the newest to resume from, and the best epoch's weights.
+"""The checkpoints of a training on disk: the newest to resume from, and the weights of the best.
 
 A checkpoint is complete once its marker file exists; the marker is written after all other files
 are synced to disk. Its optimiser state is twice as large as its weights and serves a resume alone,
-so older checkpoints lose it, and those that another epoch beats are removed.
+so older checkpoints lose it, and those that another one beats are removed.
 """
 
 import os
@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from data.atomic_write import write_text
-from student.checkpoint import TRAINED, writing
+from student.checkpoint import AVERAGED, TRAINED, writing
 from student.distributed import process_rank
 
 COMPLETE = "COMPLETE"  # marker file in a complete checkpoint's folder
@@ -43,7 +43,7 @@ class CheckpointStore:
         write_text(folder / COMPLETE, "")
 
     def prune(self, newest: int, best: int) -> None:
-        """Leaves the newest checkpoint and the weights of the best step."""
+        """Leaves the newest checkpoint and the weights to serve of the best step."""
         for folder in [*self._folder.glob("checkpoint-*"), *self._folder.glob("weights-*")]:
             step = step_of(folder)
             if folder == self._checkpoint(newest):
@@ -54,20 +54,26 @@ class CheckpointStore:
             if step != best:
                 shutil.rmtree(self._weights(step))
                 continue
+            served = _served_weights(self._weights(step))
             for path in self._weights(step).iterdir():
-                if path.name != TRAINED:
+                if path != served:
                     path.unlink()
 
-    def trained(self, step: int) -> Path:
-        """The folder with the trained parameters of a step."""
+    def served_weights(self, step: int) -> Path:
+        """The file with the weights of a step to serve: averaged where the training averages."""
         weights = self._weights(step)
-        return weights if weights.exists() else self._checkpoint(step)
+        return _served_weights(weights if weights.exists() else self._checkpoint(step))
 
     def _checkpoint(self, step: int) -> Path:
         return self._folder / f"checkpoint-{step}"  # named by transformers
 
     def _weights(self, step: int) -> Path:
         return self._folder / f"weights-{step}"
+
+
+def _served_weights(folder: Path) -> Path:
+    averaged = folder / AVERAGED
+    return averaged if averaged.exists() else folder / TRAINED
 
 
 def step_of(folder: Path) -> int:

@@ -28,8 +28,11 @@ class Example(NamedTuple):
 
     prompt_ids: TokenIds
     answers: tuple[TokenIds, ...]  # each ends with the token that ends the turn
-    top_logprobs: tuple[TopLogprobs, ...] = ()  # the teacher's distributions, answer by answer
+    # the teacher's distributions, answer by answer; None: of a dictated answer
+    top_logprobs: tuple[TopLogprobs | None, ...] = ()
     teacher_prompt_ids: TokenIds = NO_TOKENS  # empty where no objective needs them
+    dictated: tuple[bool, ...] = ()  # answer by answer, see `Answer.dictated`; (): none is
+    weight: float = 1.0  # of each answer token in the loss; 1 on average over a training's tokens
 
     @property
     def length(self) -> int:
@@ -48,7 +51,11 @@ class Example(NamedTuple):
     def single_answers(self) -> list["Example"]:
         """One example for each answer, with the same prompt."""
         return [
-            self._replace(answers=(answer,), top_logprobs=self.top_logprobs[index : index + 1])
+            self._replace(
+                answers=(answer,),
+                top_logprobs=self.top_logprobs[index : index + 1],
+                dictated=self.dictated[index : index + 1],
+            )
             for index, answer in enumerate(self.answers)
         ]
 
@@ -62,8 +69,10 @@ class Batch(NamedTuple):
     several_answers: bool  # whether a row has several answers; else a causal mask is enough
     logit_positions: torch.Tensor  # [N] index into the flat B·T positions
     targets: torch.Tensor  # [N] token ids, row by row and answer by answer
-    top_ids: torch.Tensor | None  # [N, K] the teacher's most likely tokens
+    top_ids: torch.Tensor | None  # [N, K] the teacher's most likely tokens; any where dictated
     top_logprobs: torch.Tensor | None  # [N, K] float32
+    dictated: torch.Tensor  # [N] bool: the target is all that there is to learn
+    weights: torch.Tensor  # [N] float32, of the losses
 
 
 def collate(examples: Sequence[Example], device: torch.device | None = None) -> Batch:
@@ -90,14 +99,38 @@ def collate(examples: Sequence[Example], device: torch.device | None = None) -> 
     def tensor(parts: Sequence[NDArray[Any]], dtype: torch.dtype = torch.long) -> torch.Tensor:
         return torch.from_numpy(np.concatenate(parts)).to(device=device, dtype=dtype)
 
-    tops = [top for example in examples for top in example.top_logprobs]
+    answers = [answer for example in examples for answer in example.answers]
+    tops = _filled([top for example in examples for top in example.top_logprobs], answers)
+    dictated = [flag for e in examples for flag in e.dictated or (False,) * len(e.answers)]
+    weights = [example.weight for example in examples for _ in example.answers]
+    sizes = [len(answer) for answer in answers]
     return Batch(
         input_ids=torch.from_numpy(input_ids).to(device),
         segments=torch.from_numpy(segments).to(device),
         positions=torch.from_numpy(positions).to(device),
         several_answers=any(len(example.answers) > 1 for example in examples),
         logit_positions=tensor(logit_positions),
-        targets=tensor([answer for example in examples for answer in example.answers]),
+        targets=tensor(answers),
         top_ids=tensor([top.ids for top in tops]) if tops else None,
         top_logprobs=tensor([top.logprobs for top in tops], torch.float32) if tops else None,
+        dictated=tensor([np.repeat(dictated, sizes)], torch.bool),
+        weights=tensor([np.repeat(weights, sizes)], torch.float32),
     )
+
+
+def _filled(tops: Sequence[TopLogprobs | None], answers: Sequence[TokenIds]) -> list[TopLogprobs]:
+    """The distributions, with a stand-in for those of dictated answers, which no loss reads.
+
+    Its tokens are distinct, so that the student's probabilities of these and the rest sum to 1.
+    """
+    if not tops:
+        return []
+    width = max((top.ids.shape[1] for top in tops if top is not None), default=1)  # K
+    distinct = np.arange(width, dtype=np.int32)
+    zeros = np.zeros(width, np.float16)
+    return [
+        TopLogprobs(np.tile(distinct, (len(answer), 1)), np.tile(zeros, (len(answer), 1)))
+        if top is None
+        else top
+        for top, answer in zip(tops, answers, strict=True)
+    ]

@@ -5,7 +5,8 @@ a large run are ever held together.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,14 @@ from config.schema import Config
 from config.training import StudentSettings
 from data.answers import Answer, top_logprobs_path
 from data.jsonl import read_records
+from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.top_logprobs import TopLogprobs, read_top_logprobs
 from engine.request_builder import RequestBuilder, View
+from student.case_weights import weigh_by_case
 from student.collator import NO_TOKENS, Example, TokenIds
+from student.target_tokens import answer_token_ids, matching_answers, stored_top_logprobs
 
 MAX_TOO_LONG = 0.005  # share of the rows that may exceed the model's length and are left out
 
@@ -31,8 +35,9 @@ class TrainingData(NamedTuple):
 
     train: list[Example]
     val: list[Example]
-    sha256: str  # of the training examples
+    sha256: str  # of all training examples
     unmatched: int = 0  # train answers left out: the stored probabilities are not of their tokens
+    prompted: tuple[Example, ...] = ()  # a share of `train` again, behind the prompt
 
 
 def load_training_data(
@@ -41,8 +46,9 @@ def load_training_data(
     """The selected answers, with the teacher's prompt or probabilities if the objective needs them.
 
     An answer whose stored probabilities are not those of its tokens is left out and counted, such
-    as one that ended with another token than the template's. Raises DataError when no answer is
-    selected yet, when too many rows are too long, or when no answer's probabilities match.
+    as one that ended with another token than the template's; a dictated answer needs none. Raises
+    DataError when no answer is selected yet, when too many rows are too long, or when no answer's
+    probabilities match.
     """
     run = RunPaths.of(config)
     run.check_selected()
@@ -51,40 +57,74 @@ def load_training_data(
     unmatched: list[DataError] = []
     selected = read_records(run.selected, Answer)
     if top_logprobs is not None:
-        selected = _matching(builder, selected, top_logprobs, unmatched)
-    train = build_examples(
+        selected = matching_answers(builder, selected, top_logprobs, unmatched)
+    by_row = build_examples(
         builder,
         run.training_rows(config),
         selected,
         top_logprobs,
         teacher_view=student.needs_adapter_off,
     )
-    if unmatched and not train:
+    if unmatched and not by_row:
         raise unmatched[0]
-    if not train:
+    if not by_row:
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
+    if student.case_weights:
+        by_row = weigh_by_case(builder.rules, run.training_rows(config), by_row)
+    limit, seed = config.model.max_length, config.seed_of(student)
+    again = _prompted_rows(by_row, student.prompted_share, seed)
+    prompted = _within(limit, _behind_the_prompt(builder, run.training_rows(config), again))
+    train = _within(limit, chain.from_iterable(by_row.values()))
     val_answers = read_records(run.selected_val, Answer)
     val = build_examples(builder, run.iter_rows("val"), val_answers)
-    return TrainingData(train, val, _sha256(train), len(unmatched))
+    return TrainingData(
+        train,
+        _within(limit, chain.from_iterable(val.values())),
+        _sha256([*train, *prompted]),
+        len(unmatched),
+        tuple(prompted),
+    )
 
 
-def _matching(
-    builder: RequestBuilder,
-    answers: Iterable[Answer],
-    top_logprobs: Mapping[str, TopLogprobs],
-    unmatched: list[DataError],
-) -> Iterator[Answer]:
-    """The answers whose stored probabilities are those of the tokens to learn.
+def _prompted_rows(
+    by_row: Mapping[str, list[Example]], share: float, seed: int
+) -> dict[str, list[Example]]:
+    """That share of the rows, those with the lowest hash: a larger share has them all and more."""
+    if not share:
+        return {}
+    order = sorted(by_row, key=lambda row_id: digest(["prompted", seed, row_id]))
+    chosen = set(order[: round(share * len(order))])
+    return {row_id: examples for row_id, examples in by_row.items() if row_id in chosen}
 
-    Collects what is wrong with the others in `unmatched`.
-    """
-    for answer in answers:
-        try:
-            stored_top_logprobs(top_logprobs, answer, answer_token_ids(builder, answer), builder)
-        except DataError as error:
-            unmatched.append(error)
-        else:
-            yield answer
+
+def _behind_the_prompt(
+    builder: RequestBuilder, rows: Iterable[Row], by_row: Mapping[str, list[Example]]
+) -> list[Example]:
+    """The examples of these rows as a client sees them that still sends the prompt."""
+    examples: dict[str, list[Example]] = {}
+    for row in rows:
+        if row.id in by_row:
+            prompt_ids = _view_ids(builder, row, View(prompted=True))
+            examples[row.id] = [e._replace(prompt_ids=prompt_ids) for e in by_row[row.id]]
+    return [example for row_id in by_row for example in examples[row_id]]
+
+
+class _Targets:
+    """The answers to one row that the teacher gave in one view."""
+
+    def __init__(self) -> None:
+        self.answers: list[TokenIds] = []
+        self.top_logprobs: list[TopLogprobs | None] = []
+        self.dictated: list[bool] = []
+
+    def example(self, prompt_ids: TokenIds, teacher_prompt_ids: TokenIds) -> Example:
+        return Example(
+            prompt_ids,
+            tuple(self.answers),
+            tuple(self.top_logprobs),
+            teacher_prompt_ids,
+            tuple(self.dictated),
+        )
 
 
 def build_examples(
@@ -93,85 +133,56 @@ def build_examples(
     selected: Iterable[Answer],
     top_logprobs: Mapping[str, TopLogprobs] | None = None,
     teacher_view: bool = False,
-) -> list[Example]:
-    """One example per row with all its selected answers, in the order of these answers.
+) -> dict[str, list[Example]]:
+    """Row id → one example with all its selected answers, in the order of these answers.
 
-    `top_logprobs`: stored distributions by answer key. `teacher_view`: also tokenise the prompted
-    view. Rows longer than the model's length are left out. Raises DataError when they are too many,
-    and for an answer to none of the rows.
+    `top_logprobs`: stored distributions by answer key. `teacher_view`: also tokenise the view in
+    which the teacher answered; a row has an example for each such view. Raises DataError for an
+    answer to none of the rows.
     """
-    answers: dict[str, list[TokenIds]] = {}
-    distributions: dict[str, list[TopLogprobs]] = {}
+    targets: dict[str, dict[View | None, _Targets]] = {}
     for answer in selected:
         ids = answer_token_ids(builder, answer)
-        answers.setdefault(answer.row, []).append(np.array(ids, np.int32))
+        view = _teacher_view(answer) if teacher_view else None
+        group = targets.setdefault(answer.row, {}).setdefault(view, _Targets())
+        group.answers.append(np.array(ids, np.int32))
+        group.dictated.append(answer.dictated)
         if top_logprobs is not None:
-            stored = stored_top_logprobs(top_logprobs, answer, ids, builder)
-            distributions.setdefault(answer.row, []).append(stored)
-    examples: dict[str, Example] = {}
-    for row in rows:
-        if row.id in answers:
-            examples[row.id] = Example(
-                _view_ids(builder, row, prompted=False),
-                tuple(answers[row.id]),
-                tuple(distributions.get(row.id, ())),
-                _view_ids(builder, row, prompted=True) if teacher_view else NO_TOKENS,
+            group.top_logprobs.append(
+                None if answer.dictated else stored_top_logprobs(top_logprobs, answer, ids, builder)
             )
-    gone = next((row_id for row_id in answers if row_id not in examples), None)
+    examples: dict[str, list[Example]] = {}
+    for row in rows:
+        if row.id in targets:
+            prompt_ids = _view_ids(builder, row, View(prompted=False))
+            examples[row.id] = [
+                group.example(prompt_ids, _view_ids(builder, row, view) if view else NO_TOKENS)
+                for view, group in targets[row.id].items()
+            ]
+    gone = next((row_id for row_id in targets if row_id not in examples), None)
     if gone is not None:
         raise DataError(
             f"row {gone}: an answer to it was selected, but the run no longer has the row; "
             "run `python -m teacher CONFIG select` first"
         )
-    return _within(builder.config.model.max_length, [examples[row_id] for row_id in answers])
+    return {row_id: examples[row_id] for row_id in targets}
 
 
-def _view_ids(builder: RequestBuilder, row: Row, prompted: bool) -> TokenIds:
-    return np.array(builder.view_ids(row, View(prompted)), np.int32)
+def _teacher_view(answer: Answer) -> View:
+    """The view whose probabilities teach an answer where the base is asked during training."""
+    return View(prompted=True)
 
 
-def answer_token_ids(builder: RequestBuilder, answer: Answer) -> tuple[int, ...]:
-    """The token ids to learn: the teacher's own, if they spell the answer in this tokenizer.
+def _view_ids(builder: RequestBuilder, row: Row, view: View) -> TokenIds:
+    return np.array(builder.view_ids(row, view), np.int32)
 
-    The text is tokenised anew where the teacher has another tokenizer, or where its ids contain
-    control tokens of the chat template.
+
+def _within(limit: int, examples: Iterable[Example]) -> list[Example]:
+    """The examples whose every answer fits behind the longer prompt.
+
+    Raises DataError when those that do not are too many.
     """
-    ids, end = answer.token_ids, builder.renderer.template.end_of_turn
-    if ids and builder.renderer.template.control_ids(ids) == (end,) and ids[-1] == end:
-        text = builder.renderer.tokenizer.decode(ids[:-1], clean_up_tokenization_spaces=False)
-        if str(text).strip() == answer.text:
-            return ids
-    return builder.renderer.answer_ids(answer.text)
-
-
-def stored_top_logprobs(
-    stored: Mapping[str, TopLogprobs],
-    answer: Answer,
-    ids: tuple[int, ...],
-    builder: RequestBuilder,
-) -> TopLogprobs:
-    """The teacher's distribution at each token of an answer; `ids`: the tokens to learn.
-
-    Raises DataError where it is missing, or where it is over the tokens of another model.
-    """
-    top = stored.get(answer.key)
-    if top is not None and ids != answer.token_ids:
-        raise DataError(
-            f"row {answer.row}: its answer does not end with {builder.config.model.name}'s end of "
-            "turn, or the teacher has another tokenizer, so its stored probabilities are not of "
-            "the tokens to learn; use objective ce or teacher: adapter_off"
-        )
-    if top is None or len(top.ids) != len(ids):
-        raise DataError(
-            f"row {answer.row}: no probabilities are stored for each token of its answer; "
-            "set teacher.sampling.logprobs and run `python -m teacher CONFIG generate` again, "
-            "or objective.teacher: adapter_off"
-        )
-    return top
-
-
-def _within(limit: int, examples: Sequence[Example]) -> list[Example]:
-    """The examples whose every answer fits behind the longer prompt."""
+    examples = list(examples)
     lengths = [
         max(len(example.prompt_ids), len(example.teacher_prompt_ids))
         + max(map(len, example.answers))
@@ -192,8 +203,8 @@ def _sha256(examples: Iterable[Example]) -> str:
     """Hash of all that is learnt from, array by array."""
     checksum = hashlib.sha256()
     for example in examples:
-        checksum.update(f"{len(example.answers)} answers".encode())
-        tops = example.top_logprobs
+        checksum.update(f"{example.dictated} by {example.weight}".encode())
+        tops = [top for top in example.top_logprobs if top is not None]
         arrays: list[NDArray[Any]] = [example.prompt_ids, example.teacher_prompt_ids]
         arrays += [*example.answers, *(top.ids for top in tops), *(top.logprobs for top in tops)]
         for array in arrays:

@@ -1,7 +1,8 @@
 """The training objectives: cross-entropy, stored probabilities, the prompted base, on-policy KL.
 
-Decides which forward passes an objective needs and which distributions it compares. Losses are
-summed over answer tokens; the trainer divides by their number.
+Decides which forward passes an objective needs and which distributions it compares. At the tokens
+of a dictated answer, which the teacher did not choose, every objective is the cross-entropy. Losses
+are weighted by row and summed over answer tokens; the trainer divides by their number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,7 +58,7 @@ class Distiller:
         sampled = list(examples)
         for answer in generate_answers(self.model, prompts, self.sampling):
             ids = np.array(answer.token_ids, np.int32)
-            sampled[answer.prompt] = examples[answer.prompt]._replace(answers=(ids,))
+            sampled[answer.prompt] = examples[answer.prompt]._replace(answers=(ids,), dictated=())
         return sampled
 
     def losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
@@ -116,10 +117,10 @@ class Distiller:
 def loss_function(
     objective: Objective, batch: Batch, teacher_states: torch.Tensor | None, head: Head
 ) -> LossFunction:
-    """The loss by logits, given the teacher's hidden states [N, D] if any, and the head."""
+    """The weighted loss by logits, given the teacher's hidden states [N, D] if any."""
 
     def text_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
-        return cross_entropy(logits, batch.targets[part])
+        return batch.weights[part] * cross_entropy(logits, batch.targets[part])
 
     if isinstance(objective, CrossEntropy):
         return text_loss
@@ -128,20 +129,22 @@ def loss_function(
     temperature, direction = objective.temperature, objective.direction
 
     def distillation_loss(logits: torch.Tensor, part: slice) -> torch.Tensor:
-        nll: torch.Tensor | float
+        targets, dictated = batch.targets[part], batch.dictated[part]
+        nll = torch.zeros(len(targets), device=logits.device)
         if teacher_states is None:
             assert batch.top_ids is not None and batch.top_logprobs is not None
-            ids, targets = batch.top_ids[part], batch.targets[part]
             teacher = stored_buckets(batch.top_logprobs[part], logits.shape[-1], temperature)
-            nll, student = nll_and_buckets(logits, targets, ids, temperature)
+            nll, student = nll_and_buckets(logits, targets, batch.top_ids[part], temperature)
         else:
             with torch.no_grad():
                 teacher = tempered_logprobs(head(teacher_states[part]), temperature)
-            nll = text_loss(logits, part) if ce_weight else 0.0
+            if ce_weight or bool(dictated.any()):
+                nll = cross_entropy(logits, targets)
             student = tempered_logprobs(logits, temperature)
         kl = divergence(teacher, student, direction)
         # T² keeps the size of the gradients (Hinton et al., arXiv 1503.02531)
-        return ce_weight * nll + (1 - ce_weight) * temperature**2 * kl
+        mixture = ce_weight * nll + (1 - ce_weight) * temperature**2 * kl
+        return batch.weights[part] * torch.where(dictated, nll, mixture)
 
     return distillation_loss
 

@@ -1,7 +1,8 @@
-"""Epoch-end evaluation: greedy generation on val, scored by the code rules."""
+"""Evaluation during training: greedy generation on val, scored by the code rules."""
 
 from collections import defaultdict
 from collections.abc import Iterable
+from statistics import fmean
 from typing import NamedTuple
 
 from config.schema import Config
@@ -11,7 +12,9 @@ from data.run_paths import RunPaths
 from engine.hf_generation import greedy_answers
 from engine.models import TorchModel
 from engine.request_builder import RequestBuilder, View
+from judge.checks.cases import due_by_code
 from judge.checks.check import code_verdicts
+from judge.evaluation_rows import evaluation_rows
 from judge.metrics.verdict_table import strict
 from student.distributed import gather_shards, shard_for_rank
 
@@ -22,14 +25,24 @@ class Evaluation(NamedTuple):
     """The code rules' verdicts on generated val answers; fields as in `Step`."""
 
     strict: float | None
+    strict_by_case: float | None
     rules: dict[str, float]
     val_rows: int
     samples: list[dict[str, str]]  # fields as in `Sample`
 
 
+class Adherence(NamedTuple):
+    """How well the answers to some rows obey the code rules; undecided answers do not count."""
+
+    strict: float | None  # share that passes every must-rule; None where all are undecided
+    strict_by_case: float | None  # mean of the cases' shares; None without conditional must-rules
+    rules: dict[str, float]  # share that passes, by rule
+
+
 def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Evaluation:
-    """Answers the first `predict.eval_rows` val rows without the prompt, and scores the answers."""
-    rows = RunPaths.of(config).rows("val")[: config.predict.eval_rows]
+    """Answers the evaluation's val rows without the prompt, and scores the answers."""
+    val = RunPaths.of(config).rows("val")
+    rows = evaluation_rows(builder.rules, val, config.predict.eval_rows)
     rows = [row for row in rows if builder.fit_contexts(row).fits]
     prompts = shard_for_rank([builder.view_ids(row, View(prompted=False)) for row in rows])
     end, max_tokens = builder.renderer.template.end_of_turn, config.predict.sampling.max_tokens
@@ -37,36 +50,42 @@ def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Eval
     answers = [
         _answer(builder, row, ids, max_tokens) for row, ids in zip(rows, generated, strict=True)
     ]
-    strict_share, rules = adherence(builder, rows, answers)
+    measured = adherence(builder, rows, answers)
     shown = SAMPLES if config.shows_samples else 0
     samples = [
         {"row": row.id, "question": row.question, "answer": answer.text}
         for row, answer in list(zip(rows, answers, strict=True))[:shown]
     ]
-    return Evaluation(strict_share, rules, len(rows), samples)
+    return Evaluation(**measured._asdict(), val_rows=len(rows), samples=samples)
 
 
-def adherence(
-    builder: RequestBuilder, rows: Iterable[Row], answers: Iterable[Answer]
-) -> tuple[float | None, dict[str, float]]:
-    """The share of answers that pass every must-rule, and the adherence by rule, by code rules.
+def adherence(builder: RequestBuilder, rows: Iterable[Row], answers: Iterable[Answer]) -> Adherence:
+    """The adherence of answers to these rows.
 
-    Undecided answers do not count; None where all are undecided.
+    The cases of `strict_by_case` are the rows on which no conditional must-rule is due, and for
+    each such rule the rows on which it is. A model that refuses everything or nothing fails one.
     """
     rows_by_id = {row.id: row for row in rows}
-    scores: list[bool] = []
+    scores: dict[str | None, list[bool]] = defaultdict(list)  # by case; None: no rule is due
+    all_scores: list[bool] = []
     passes: dict[str, list[bool]] = defaultdict(list)
+    conditional = [rule.id for rule in builder.rules.conditional_rules if rule.severity == "must"]
     for answer in answers:
         row = answer.shown(rows_by_id[answer.row])
         verdicts = code_verdicts(builder.rules, builder.prompt, row, answer)
         score = strict(verdicts, builder.rules.must_rules)
         if score is not None:
-            scores.append(score)
+            all_scores.append(score)
+            due = set(conditional).intersection(due_by_code(builder.rules, row))
+            cases: Iterable[str | None] = due or (None,)
+            for case in cases:
+                scores[case].append(score)
         for verdict in verdicts:
             if verdict.outcome in ("pass", "fail"):
                 passes[verdict.rule].append(verdict.outcome == "pass")
-    rules = {rule: sum(outcomes) / len(outcomes) for rule, outcomes in passes.items()}
-    return sum(scores) / len(scores) if scores else None, rules
+    by_case = fmean(map(fmean, scores.values())) if conditional and scores else None
+    rules = {rule: fmean(outcomes) for rule, outcomes in passes.items()}
+    return Adherence(fmean(all_scores) if all_scores else None, by_case, rules)
 
 
 def _answer(builder: RequestBuilder, row: Row, ids: list[int], max_tokens: int) -> Answer:

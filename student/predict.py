@@ -115,19 +115,18 @@ def predict(config: Config, engines: Engines, accept_changes: bool) -> StudentCh
 
 
 def choose_best(config: Config, builder: RequestBuilder) -> StudentChoice:
-    """The student with the highest strict adherence on val; equals differ by val loss.
-
-    The hidden set plays no part in the choice.
-    """
+    """The first of the students by `best_first` on val; the hidden set plays no part."""
     run = RunPaths.of(config)
     rows, ranked = run.rows("val"), []
     for student in config.students:
         result = read_result(run.student(student.name))
         answers = read_answers(run.answers(f"student/{student.name}"))
+        measured = adherence(builder, rows, answers)
         ranked.append(
             RankedStudent(
                 name=student.name,
-                strict=adherence(builder, rows, answers)[0],
+                strict=measured.strict,
+                strict_by_case=measured.strict_by_case,
                 val_loss=result.val_loss,
                 best_epoch=result.best_epoch,
                 settings=student.model_dump(mode="json", exclude={"name"}),

@@ -23,7 +23,7 @@ class Sample(Record):
 
 
 class Step(Record):
-    """One line of metrics.jsonl: an optimiser step, or the evaluation after an epoch."""
+    """One line of metrics.jsonl: an optimiser step, or an evaluation."""
 
     step: int  # optimiser steps so far
     epoch: float
@@ -35,7 +35,12 @@ class Step(Record):
     answer_tokens_per_s: float | None = None  # target tokens, over the whole step
     val_loss: float | None = None  # nats per answer token of the selected val answers
     strict: float | None = None  # share of the evaluated val rows, by the code rules
-    rules: dict[str, float] | None = None  # adherence by rule on those rows
+    # mean over the cases (no conditional must-rule is due; each of them) of the share within the
+    # case; None: in records of before it was measured, and without conditional must-rules
+    strict_by_case: float | None = None
+    # adherence by rule on those rows: of a conditional rule the recall, of its converse 1 − the
+    # share of false alarms
+    rules: dict[str, float] | None = None
     val_rows: int | None = None  # evaluated val rows; None: an optimiser step
     samples: tuple[Sample, ...] | None = None  # only where a tracker is set to show them
 
@@ -49,10 +54,12 @@ class TrainingResult(Record):
     best_step: int  # of the checkpoint that became the adapter
     best_epoch: float
     strict: float | None  # of that checkpoint, on the evaluated val rows
+    strict_by_case: float | None = None
     val_loss: float | None
     val_rows: int | None = None
     steps: int
     train_answers: int
+    prompted_answers: int = 0  # of these, learnt behind the prompt as well
     unmatched: int = 0  # answers left out: their stored probabilities are of other tokens
     answer_tokens: int  # target tokens per epoch
     seconds: float
@@ -65,6 +72,7 @@ class RankedStudent(Record):
 
     name: str
     strict: float | None  # on all val rows, by the code rules
+    strict_by_case: float | None = None
     val_loss: float | None
     best_epoch: float
     settings: dict[str, object]
@@ -93,9 +101,10 @@ class Trial(Record):
     settings: dict[str, object]  # of the student
     method: str  # kind
     objective: str  # kind
-    strict: float | None = None  # the value: best epoch, on the evaluated val rows, by code rules
+    strict: float | None = None  # best checkpoint, on the evaluated val rows, by the code rules
+    strict_by_case: float | None = None
     val_rows: int | None = None
-    val_loss: float | None = None  # of the best epoch, or of the last one of a stopped trial
+    val_loss: float | None = None  # of the best checkpoint; of a stopped trial, the last one
     best_epoch: float | None = None
     seconds: float | None = None
     reason: str | None = None  # why it was stopped, refused or failed
@@ -123,27 +132,50 @@ class SearchResult(Record):
     why: str
 
 
-Candidate = TypeVar("Candidate", Step, RankedStudent, Trial)  # each has `strict` and `val_loss`
+Candidate = TypeVar("Candidate", Step, RankedStudent, Trial)
+
+
+def chosen_by(candidate: Step | RankedStudent | Trial) -> float | None:
+    """The number that decides: strict adherence by case, or over all rows where it has no cases.
+
+    By case, a model that never refuses, or refuses everything, fails wherever it should not; over
+    all rows it may be the best, if one case is frequent.
+    """
+    by_case = candidate.strict_by_case
+    return candidate.strict if by_case is None else by_case
 
 
 def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The highest strict adherence first; equals by the lowest val loss; None comes last."""
-    infinite = float("inf")
-    return sorted(
-        candidates,
-        key=lambda candidate: (
-            1.0 if candidate.strict is None else -candidate.strict,
-            infinite if candidate.val_loss is None else candidate.val_loss,
-        ),
-    )
+    """The highest strict adherence by case first; equals by that over all rows, then by the lowest
+    val loss. None comes last."""
+
+    def order(candidate: Candidate) -> tuple[float, float, float]:
+        rates = (chosen_by(candidate), candidate.strict)
+        by_case, overall = (1.0 if rate is None else -rate for rate in rates)
+        return by_case, overall, float("inf") if candidate.val_loss is None else candidate.val_loss
+
+    return sorted(candidates, key=order)
 
 
 def reason(ranked: Sequence[Candidate], val_rows: int | None) -> str:
     """Why the first one is the best."""
     best = ranked[0]
-    rate = "no rule decided" if best.strict is None else f"strict adherence {best.strict:.1%}"
-    text = f"{rate} on {val_rows} val rows by the code rules, the highest of {len(ranked)}"
-    ties = sum(candidate.strict == best.strict for candidate in ranked) - 1
+    rates = _rates_text(best)
+    text = f"{rates} on {val_rows} val rows by the code rules, the highest of {len(ranked)}"
+    ties = sum((chosen_by(c), c.strict) == (chosen_by(best), best.strict) for c in ranked) - 1
     if ties and best.val_loss is not None:
         text += f"; {ties} more equal, and the lowest val loss of these, {best.val_loss:.3f}"
     return text
+
+
+def _rates_text(candidate: Step | RankedStudent | Trial) -> str:
+    """The number that decides, in words, and strict adherence over all rows."""
+    if candidate.strict is None:
+        return "no rule decided"
+    if candidate.strict_by_case is None:
+        return f"strict adherence {candidate.strict:.1%}"
+    return (
+        f"strict adherence by case {candidate.strict_by_case:.1%} (the mean over the cases: each "
+        "must-rule that is due on some rows only, and the rows without one; "
+        f"{candidate.strict:.1%} of all rows)"
+    )

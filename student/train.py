@@ -35,6 +35,7 @@ from student.dataset import TrainingData, load_training_data, retention_prompts
 from student.distiller import Distiller
 from student.distributed import barrier, is_distributed, is_sharded, process_rank
 from student.evaluate import evaluate
+from student.evaluation_schedule import EvaluationSchedule
 from student.forward import base_only
 from student.model import load_student, trainable
 from student.prefix_cache import common_prefix
@@ -134,6 +135,7 @@ def _train(
     for weight in trainable(model).values():
         if weight.dtype != torch.float32:  # TRL casts them to bfloat16 on a 4-bit base
             weight.data = weight.data.float()
+    trainer.add_callback(EvaluationSchedule())
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressBarCallback())
@@ -142,17 +144,19 @@ def _train(
         if is_sharded(model):  # the other processes stop here
             model = load_base(builder.model, dtype=torch.float32)
         best = metrics.best
-        load_trained(model, store.trained(best.step))
+        weights = store.served_weights(best.step)
+        load_trained(model, weights.parent, weights.name)
         save_trained(model, folder)  # a second stage starts from it
         result = TrainingResult(
             name=student.name,
             best_step=best.step,
             best_epoch=best.epoch,
-            **best.model_dump(include={"strict", "val_loss", "val_rows"}),
+            **best.model_dump(include={"strict", "strict_by_case", "val_loss", "val_rows"}),
             steps=metrics.steps[-1].step,
             train_answers=sum(len(example.answers) for example in data.train),
+            prompted_answers=sum(len(example.answers) for example in data.prompted),
             unmatched=data.unmatched,
-            answer_tokens=sum(example.answer_tokens for example in data.train),
+            answer_tokens=sum(e.answer_tokens for e in (*data.train, *data.prompted)),
             seconds=metrics.steps[-1].seconds,
             trainable=sum(weight.numel() for weight in trainable(model).values()),
             adapter_sha256=save_student(model, folder / "adapter"),
@@ -174,7 +178,13 @@ def _training_task(
         sampling=GenerationSettings((end,), max_tokens, do_sample=True),
         tokens_per_pass=student.tokens_per_pass,
     )
-    task = TrainingTask(distiller, data.train, data.val, student.batch_size)
+    task = TrainingTask(
+        distiller,
+        [*data.train, *data.prompted],
+        data.val,
+        student.batch_size,
+        averaging=student.averaging,
+    )
     retention = student.retention
     if retention is None:
         return task
@@ -211,8 +221,8 @@ def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Pa
         gradient_checkpointing=torch.cuda.is_available()
         and not isinstance(student.method, PrefixTuningMethod),
         logging_steps=1,
-        eval_strategy="epoch",
-        save_strategy="epoch",
+        eval_strategy="no",  # EvaluationSchedule says when
+        save_strategy="no",
         report_to="none",  # trackers follow metrics.jsonl
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},

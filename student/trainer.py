@@ -1,13 +1,13 @@
-"""TRL's SFTTrainer with this project's losses: answer tokens only, val adherence every epoch.
+"""TRL's SFTTrainer with this project's losses: answer tokens only, and adherence on val.
 
-TRL brings optimiser, schedule and checkpoints. This module defines an optimiser step, the
+TRL brings optimiser, learning rate and checkpoints. This module defines an optimiser step, the
 evaluation, and the content of a checkpoint.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from student.distributed import (
 )
 from student.evaluate import Evaluation
 from student.step_sampler import StepSampler
+from student.weight_average import WeightAverage
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class TrainingTask:
     batch_size: int  # rows per optimiser step
     retention: Sequence[Example] = ()  # unrelated questions with the base's own answers
     retention_weight: float = 0.0
+    averaging: float | None = None  # half-life of the average of the weights; None: none
 
     def retention_batch(self, step: int) -> list[Example]:
         """The retention examples of one optimiser step: `batch_size` of them in rotation."""
@@ -85,6 +87,9 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             processing_class=tokenizer,
             data_collator=lambda rows: {"rows": torch.tensor([row["row"] for row in rows])},
         )
+        self.average = WeightAverage(self.model, task.averaging) if task.averaging else None
+        if self.average:
+            self.add_callback(self.average)
 
     def compute_loss_context_manager(self) -> AbstractContextManager[None]:
         """Mixed precision, the same for any number of processes.
@@ -114,7 +119,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         inputs: dict[str, torch.Tensor],
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """The step's loss in nats per answer token; leaves gradients in the parameters."""
+        """The step's loss in nats per answer token, weighted by row; leaves gradients in the
+        parameters."""
         model.train()
         self._step_start = time.monotonic()
         task = self.task
@@ -185,10 +191,15 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
                 self._save_rng_state(str(folder))
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Saves the trained parameters, the same way for every method."""
-        save_trained(self.model, Path(output_dir or self.args.output_dir))
+        """Saves the trained parameters and their average, the same way for every method."""
+        folder = Path(output_dir or self.args.output_dir)
+        save_trained(self.model, folder)
+        if self.average:
+            self.average.save(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: TorchModel = None) -> None:
+        if self.average:
+            self.average.load(Path(resume_from_checkpoint))
         load_trained(self.model, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -214,11 +225,18 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         super().log(logs, start_time)
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
-        """Val loss in nats per answer token, and adherence of generated val answers."""
+        """Val loss in nats per answer token, and adherence of generated val answers.
+
+        Of the averaged weights, where the training averages.
+        """
         self.model.eval()
         metrics: dict[str, Any] = {}
-        # in mixed precision, as the adapter is served
-        with self.compute_loss_context_manager(), torch.no_grad(), unsharded(self.model):
+        with (
+            self.average.in_place() if self.average else nullcontext(),
+            self.compute_loss_context_manager(),  # in mixed precision, as the adapter is served
+            torch.no_grad(),
+            unsharded(self.model),
+        ):
             if self.task.val:
                 metrics["val_loss"] = self._val_loss()
             metrics |= self.evaluate_answers(self.model)._asdict()

@@ -2,15 +2,16 @@
 
 It is the ceiling for the students. Four ways to answer the logged train rows are compared, each
 with one answer per row: the base without the prompt, the prompted model's first candidate, its best
-candidate, and its best one when repaired answers count too.
+candidate, and its best one when guided candidates count too.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import get_args
 
 from config.schema import Config
-from data.answers import Answer
+from data.answers import Answer, How
 from data.atomic_write import write_text
 from data.jsonl import read_records
 from data.records import Record
@@ -22,9 +23,11 @@ from judge.metrics.verdict_table import strict
 from judge.verdict import Verdict
 from prompts.rules import RuleFile
 from teacher.probes.build import RuleCoverage, coverage
-from teacher.rejection_sampling import Selection
 from teacher.scored_candidate import ScoredCandidate
 from teacher.scoring import Candidates
+from teacher.selection import Selection
+
+_HOW: tuple[How, ...] = get_args(How)
 
 
 class PassShare(Record):
@@ -45,7 +48,7 @@ class RuleAudit(Record):
     base: PassShare
     first: PassShare
     best: PassShare  # the best candidate of each row
-    repaired: PassShare | None  # None: no repair was asked for
+    guided: PassShare | None  # the best one, guided ones included; None: none were drawn
 
 
 class OrderAudit(Record):
@@ -72,6 +75,8 @@ class Audit(Record):
     selection: dict[str, Selection]  # by split
     coverage: dict[str, RuleCoverage] = {}  # rule → training rows that it applies to
     probes: dict[str, ProbeAudit] = {}  # by kind
+    # conditional rule → how the selected answers came about that were given where it is due → rows
+    taught: dict[str, dict[How, int]] = {}
 
 
 def audit(
@@ -84,6 +89,7 @@ def audit(
     sampled = [candidate for candidate in candidates.train if candidate.answer.row in logged]
     base = [candidate for row, candidate in candidates.base.items() if row in logged]
     obeys_all = partial(strict, must_rules=rules.must_rules)
+    selected = list(read_records(run.selected, Answer))
     report = Audit(
         scored_with_llm=config.teacher.score_with_llm,
         rules={rule.id: compare(sampled, base, _passes(rule.id)) for rule in rules.scored_rules()},
@@ -91,7 +97,8 @@ def audit(
         by_order=tuple(_by_order(sampled, obeys_all)),
         selection=selection,
         coverage=coverage(rules, training),
-        probes=_audit_probes(training, read_records(run.selected, Answer)),
+        probes=_audit_probes(training, selected),
+        taught=_count_taught(rules, candidates.due, selected),
     )
     write_text(run.audit, report.model_dump_json(indent=1) + "\n")
     return report
@@ -104,6 +111,20 @@ def _audit_probes(rows: Sequence[Row], selected: Iterable[Answer]) -> dict[str, 
     return {
         kind: ProbeAudit(rows=count, rows_selected=selections[kind])
         for kind, count in Counter(probes.values()).items()
+    }
+
+
+def _count_taught(
+    rules: RuleFile, due: Mapping[str, Sequence[str]], selected: Sequence[Answer]
+) -> dict[str, dict[How, int]]:
+    rows = Counter(
+        (rule, how)
+        for row, how in {(answer.row, answer.how) for answer in selected}
+        for rule in due.get(row, ())
+    )
+    return {
+        rule.id: {how: rows[rule.id, how] for how in _HOW if rows[rule.id, how]}
+        for rule in rules.conditional_rules
     }
 
 
@@ -121,13 +142,13 @@ def compare(
     candidates: Sequence[ScoredCandidate], base: Iterable[ScoredCandidate], decide: Decide
 ) -> RuleAudit:
     """The pass share of each way to answer."""
-    sampled = [candidate for candidate in candidates if not candidate.repaired]
-    any_repaired = len(sampled) < len(candidates)
+    sampled = [candidate for candidate in candidates if candidate.answer.how == "sampled"]
+    any_guided = len(sampled) < len(candidates)
     return RuleAudit(
         base=_share(base, decide),
         first=_share((first for first in sampled if first.answer.sample == 0), decide),
         best=_share(_best_per_row(sampled), decide),
-        repaired=_share(_best_per_row(candidates), decide) if any_repaired else None,
+        guided=_share(_best_per_row(candidates), decide) if any_guided else None,
     )
 
 
@@ -149,7 +170,7 @@ def _best_per_row(candidates: Sequence[ScoredCandidate]) -> list[ScoredCandidate
 def _by_order(candidates: Sequence[ScoredCandidate], decide: Decide) -> Iterator[OrderAudit]:
     by_sample: dict[int, list[ScoredCandidate]] = defaultdict(list)
     for candidate in candidates:
-        if not candidate.repaired:
+        if candidate.answer.how == "sampled":
             by_sample[candidate.answer.sample].append(candidate)
     for _, of_order in sorted(by_sample.items()):
         yield OrderAudit(candidates=len(of_order), strict=_share(of_order, decide))

@@ -24,6 +24,7 @@ from teacher.probes.candidates import load_probe_sources
 from teacher.probes.generate_questions import generate_questions
 from teacher.rejection_sampling import select_all
 from teacher.scoring import stored_candidates
+from teacher.selection import Selection, left_out_line
 
 
 def teacher_models(config: Config) -> TeacherModels:
@@ -111,13 +112,21 @@ def run_select(config: Config) -> None:
             f"{split}: {selection.selected} answers selected for {selection.rows_selected} of "
             f"{selection.rows} rows, out of {selection.candidates} candidates"
         )
+        if len(selection.how) > 1:
+            print(f"  {_how(selection)}")
         if selection.rows_left_out:
-            reasons = [f"{name} {len(ids)}" for name, ids in selection.rows_left_out.items()]
-            path = RunPaths.of(config).audit
-            print(f"  rows left out: {', '.join(reasons)}; their ids are in {path}")
+            reasons = left_out_line(selection, config.teacher.guided)
+            print(f"  {reasons}; their ids are in {RunPaths.of(config).audit}")
     strict = audit(config, rules, candidates, selections).strict
     by = "code rules and the judge" if config.teacher.score_with_llm else "code rules"
     print(f"ceiling, strict on train by the {by}: {_ceiling(strict, config.teacher.candidates)}")
+
+
+def _how(selection: Selection) -> str:
+    return ", ".join(
+        f"{how} {count.candidates} ({count.selected} selected)"
+        for how, count in selection.how.items()
+    )
 
 
 def _ceiling(strict: RuleAudit, candidates: int) -> str:
@@ -125,7 +134,7 @@ def _ceiling(strict: RuleAudit, candidates: int) -> str:
         "base without the prompt": strict.base,
         "first candidate": strict.first,
         f"best of {candidates}": strict.best,
-        "with repair": strict.repaired,
+        "with guidance": strict.guided,
     }
     return ", ".join(
         f"{name} {share.value:.1%} of {share.n}"

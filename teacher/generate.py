@@ -2,17 +2,15 @@
 to the train rows without the prompt, which selected candidates must beat.
 
 Candidates come in rounds, one per row and round, and each round shows the worked examples in
-another order. A row with enough flawless candidates drops out, so the later rounds are cheap. Where
-no candidate passes the must-rules, `teacher.repair` may ask once more.
+another order. A row with enough flawless candidates drops out, so the later rounds are cheap. With
+`teacher.guided`, rounds of guided candidates follow for rows of which none passes the must-rules.
 """
 
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from config.generation import TeacherSettings
 from config.judging import ServerSettings
 from config.schema import Config
 from data.fingerprint import Fingerprint
@@ -21,10 +19,14 @@ from data.run_paths import RunPaths
 from data.shards import UNSHARDED, Shard
 from engine.base import Engine
 from engine.batch_job import BatchJob, JobSummary, Task, run_job
+from engine.openai_batch import MissingResults
 from engine.request_builder import RequestBuilder, View
+from judge.evaluation_rows import evaluation_rows
 from judge.labels import best_by_row
+from prompts.prompt_file import load_prompt
+from teacher.example_orders import example_orders
+from teacher.guided.guided_tasks import GUIDED_ROUNDS, GuidedTasks, best_failed, no_prefill
 from teacher.rejection_sampling import is_settled
-from teacher.repair import repair_tasks
 from teacher.scored_candidate import ScoredCandidate
 from teacher.scoring import BASE_ARM, Scorer
 from teacher.verdict_store import VerdictStore, open_verdicts
@@ -55,12 +57,16 @@ def generate(
     """Answers every arm of the teacher, for the rows of one shard; returns a summary by arm.
 
     A shard has files of its own, with the answers that an undivided run gives to its rows.
+    Where results of a batch are missing, the others are stored first, and the error follows.
     """
     run = _Generation(config, models, accept_changes, shard)
+    run.note_no_prefill()
     summaries = {BASE_ARM: run.sample_base()}
     summaries |= run.sample_val()
     for split in ("train", "val"):
         summaries[f"candidates/{split}"] = run.sample_candidates(split)
+    if run.missing is not None:
+        raise run.missing
     return summaries
 
 
@@ -71,8 +77,14 @@ class _Generation:
         self._config, self._models = config, models
         self._accept_changes, self._shard = accept_changes, shard
         self._run = RunPaths.of(config)
+        self.missing: MissingResults | None = None  # of the first chunk that lacks candidates
         self._builder = RequestBuilder(config, identity=models.engine.identity)
         self._scorer = Scorer(config, self._builder.prompt, self._builder.rules, models.judge)
+
+    def note_no_prefill(self) -> None:
+        """Says so where guided candidates lack the prefilled ones."""
+        if self._config.teacher.guided and (reason := no_prefill(self._builder)):
+            print(f"teacher.guided: no answers are prefilled: {reason}")
 
     def sample_base(self) -> JobSummary:
         """The base's answers to the train rows, without the prompt."""
@@ -124,33 +136,43 @@ class _Generation:
         ):
             for chunk in self._chunks(split):
                 dropped += sum(builder.fit_contexts(row).dropped_from_history(row) for row in chunk)
-                self._sample_rounds(job, store, arm, chunk)
+                try:
+                    self._sample_chunk(job, store, arm, chunk)
+                except MissingResults as error:  # other chunks may have theirs
+                    self.missing = self.missing or error
             summary = job.summary
         if dropped:
             print(f"{arm}: {dropped} passages of first turns do not fit and are not shown")
         return summary
 
-    def _sample_rounds(
+    def _sample_chunk(
         self, job: BatchJob, store: VerdictStore, arm: str, rows: Sequence[Row]
     ) -> None:
         """Samples at most `teacher.candidates` answers per row, until `teacher.max_selected` of
-        them are flawless; then one repair where none passes the must-rules."""
+        them are flawless; then guided ones, if configured, until one passes the must-rules."""
         builder, teacher = self._builder, self._config.teacher
         by_id = {row.id: row for row in rows}
         candidates: dict[str, list[ScoredCandidate]] = {row.id: [] for row in rows}
-        unsettled = list(rows)
-        orders = example_orders(teacher, len(builder.prompt.examples), self._config.seed)
-        for sample, order in enumerate(orders):
-            view = View(prompted=True, order=order)
-            tasks = builder.tasks(arm, unsettled, view, teacher.sampling, sample)
+
+        def sample(tasks: Iterable[Task]) -> None:
             for candidate in self._scorer.score(job.answers(tasks), by_id, store):
                 candidates[candidate.answer.row].append(candidate)
+
+        unsettled = list(rows)
+        orders = example_orders(teacher, len(builder.prompt.examples), self._config.seed)
+        for number, order in enumerate(orders):
+            view = View(prompted=True, order=order)
+            sample(builder.tasks(arm, unsettled, view, teacher.sampling, number))
             unsettled = [
                 row for row in unsettled if not is_settled(candidates[row.id], teacher.max_selected)
             ]
-        if teacher.repair:
-            repairs = job.answers(repair_tasks(builder, arm, rows, candidates))
-            self._scorer.score(repairs, by_id, store)
+        if not teacher.guided:
+            return
+        guided = GuidedTasks(builder, arm)
+        ordinary = {row.id: tuple(candidates[row.id]) for row in unsettled}
+        for number in range(len(GUIDED_ROUNDS)):
+            unsettled = [row for row in unsettled if best_failed(candidates[row.id]) is not None]
+            sample(guided.tasks(number, unsettled, ordinary))
 
     def _job(self, engine: Engine, arm: str, fingerprint: Fingerprint) -> BatchJob:
         return BatchJob(engine, self._path(arm), fingerprint, self._accept_changes)
@@ -165,31 +187,10 @@ class _Generation:
 
 
 def candidate_rows(config: Config, split: CandidateSplit) -> Iterator[Row]:
-    """The rows that candidates are sampled for: the training rows, and the val rows that are
-    evaluated after each epoch."""
+    """The rows that candidates are sampled for: the training rows, and the val rows that each
+    evaluation during training answers."""
     run = RunPaths.of(config)
     if split == "train":
         return run.training_rows(config)
-    return islice(run.iter_rows("val"), config.predict.eval_rows)
-
-
-def example_orders(
-    teacher: TeacherSettings, examples: int, seed: int
-) -> list[tuple[int, ...] | None]:
-    """The order of the worked examples for each candidate of a row; None: as written.
-
-    A small prompted model imitates the last examples it saw: with one order it refuses everything
-    or nothing. So the first order is as written and each later one ends with another example, the
-    rest shuffled; after the last example it begins again. All rows share the orders, because a
-    constant prefix is computed once and then cached.
-    """
-    if not teacher.shuffle_examples:
-        return [None] * teacher.candidates
-    rng = random.Random(seed)
-    orders: list[tuple[int, ...] | None] = [tuple(range(examples))]
-    for candidate in range(1, teacher.candidates):
-        last = (candidate - 1) % examples if examples else 0
-        rest = [index for index in range(examples) if index != last]
-        rng.shuffle(rest)
-        orders.append((*rest, last) if examples else ())
-    return orders
+    _, rules = load_prompt(config.prompt, Path())
+    return iter(evaluation_rows(rules, run.rows("val"), config.predict.eval_rows))

@@ -4,48 +4,24 @@ Truncated, empty and duplicate candidates are never selected, nor those that are
 base's answer without the prompt.
 """
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import get_args
 
 from config.schema import Config
 from data.answers import Finish
 from data.jsonl import write_records
-from data.records import Record
 from data.run_paths import RunPaths
-from judge.verdict import Outcome
+from teacher.balance import limit_cases, limit_same_text
 from teacher.scored_candidate import RuleCounts, ScoredCandidate, SelectionOutcome
 from teacher.scoring import Candidates
+from teacher.selection import Selection, count_outcomes
 
-_OUTCOMES: tuple[SelectionOutcome, ...] = get_args(SelectionOutcome)
 _UNUSABLE: dict[Finish, SelectionOutcome] = {
     "stop": "empty",
     "length": "truncated",
     "too_long": "too_long",
 }
-
-
-class Selection(Record):
-    """Counts of rejection sampling on one split."""
-
-    rows: int
-    rows_selected: int  # rows with at least one selected answer
-    rows_left_out: dict[SelectionOutcome, tuple[str, ...]]  # ids of the other rows, by outcome
-    candidates: int
-    outcomes: dict[SelectionOutcome, int]  # candidates by outcome
-    repaired: int  # candidates from the repair turn
-    repaired_selected: int
-    beside_flawless_base: int  # rows with a selected answer where the base breaks no rule either
-    broken_rules: dict[str, int]  # must-rule → candidates that are out because they break it
-    undecided_rules: dict[str, int]  # rule → undecided candidates without its verdict
-    unlabelled_rules: dict[str, int]  # rule → selected answers it cannot judge: no labels
-
-    @property
-    def selected(self) -> int:
-        """Number of selected answers."""
-        return self.outcomes.get("selected", 0)
 
 
 def is_settled(candidates: Sequence[ScoredCandidate], max_selected: int) -> bool:
@@ -106,7 +82,7 @@ def select(
         for row, of_row in by_row.items()
         for candidate in _select_in_row(of_row, max_selected, base[row] if base else None)
     ]
-    return _limit_same_text(decided, max_same_text_share)
+    return limit_same_text(decided, max_same_text_share)
 
 
 def _select_in_row(
@@ -147,92 +123,6 @@ def _outcome(
     return "selected" if better else "no_better_than_base"
 
 
-def _limit_same_text(
-    candidates: Sequence[ScoredCandidate], max_share: float | None
-) -> list[ScoredCandidate]:
-    """Limits each selected text to the share; the rows that keep it are evenly spread."""
-    by_text: dict[str, list[int]] = defaultdict(list)
-    for place, candidate in enumerate(candidates):
-        if candidate.outcome == "selected":
-            by_text[candidate.answer.text].append(place)
-    limited = list(candidates)
-    if max_share is None:
-        return limited
-    limit = _copies_per_text([len(places) for places in by_text.values()], max_share)
-    for places in by_text.values():
-        count = min(limit, len(places))
-        stay = {places[index * len(places) // count] for index in range(count)}
-        for place in set(places) - stay:
-            limited[place] = replace(limited[place], outcome="common_text")
-    return limited
-
-
-def _copies_per_text(counts: Sequence[int], max_share: float) -> int:
-    """The largest number of copies of a text within the share of all answers that stay; at least 1.
-
-    The number that stays grows ever slower with the limit, so that bisection finds it.
-    """
-    texts_by_copies = Counter(counts)
-
-    def exceeds_share(limit: int) -> bool:
-        total = sum(min(copies, limit) * texts for copies, texts in texts_by_copies.items())
-        return limit > max_share * total
-
-    return max(1, bisect_left(range(1, max(counts, default=0) + 1), True, key=exceeds_share))
-
-
-def count_outcomes(
-    candidates: Sequence[ScoredCandidate], base: Mapping[str, ScoredCandidate] | None = None
-) -> Selection:
-    """The counts of one split after `select`. `base`: row → the base's answer; None: not asked."""
-    by_row: dict[str, list[SelectionOutcome]] = defaultdict(list)
-    for candidate in candidates:
-        assert candidate.outcome is not None  # `select` has set it
-        by_row[candidate.answer.row].append(candidate.outcome)
-    row_outcomes = {row: max(of_row, key=_OUTCOMES.index) for row, of_row in by_row.items()}
-    left_out: dict[SelectionOutcome, list[str]] = defaultdict(list)
-    for row, outcome in row_outcomes.items():
-        left_out[outcome].append(row)
-    selected_rows = left_out.pop("selected", [])
-    base_answers = [base[row] for row in selected_rows if base and row in base]
-    repaired = [candidate.outcome for candidate in candidates if candidate.repaired]
-    outcomes = Counter(candidate.outcome for candidate in candidates)
-    must_rules = candidates[0].must_rules if candidates else ()
-    broken = _count_rules(candidates, "broke_must_rule", "fail")
-    return Selection(
-        rows=len(by_row),
-        rows_selected=len(selected_rows),
-        rows_left_out={name: tuple(left_out[name]) for name in _OUTCOMES if name in left_out},
-        candidates=len(candidates),
-        outcomes={name: outcomes[name] for name in _OUTCOMES if outcomes[name]},
-        repaired=len(repaired),
-        repaired_selected=repaired.count("selected"),
-        beside_flawless_base=sum(
-            answer.answer.usable and answer.rule_counts.flawless for answer in base_answers
-        ),
-        broken_rules={rule: count for rule, count in broken.items() if rule in must_rules},
-        undecided_rules=_count_rules(candidates, "undecided", "missing", unlabelled=False),
-        unlabelled_rules=_count_rules(candidates, "selected", "missing"),
-    )
-
-
-def _count_rules(
-    candidates: Sequence[ScoredCandidate],
-    outcome: SelectionOutcome,
-    verdict_outcome: Outcome,
-    unlabelled: bool = True,
-) -> dict[str, int]:
-    """Rule → candidates with this outcome and this verdict on the rule, most frequent first."""
-    counts = Counter(
-        verdict.rule
-        for candidate in candidates
-        if candidate.outcome == outcome
-        for verdict in candidate.verdicts
-        if verdict.outcome == verdict_outcome and (unlabelled or verdict.reason != "unlabelled")
-    )
-    return dict(counts.most_common())
-
-
 def select_all(config: Config, candidates: Candidates) -> dict[str, Selection]:
     """Writes the selected answers of train, and of the val rows that have candidates.
 
@@ -241,6 +131,8 @@ def select_all(config: Config, candidates: Candidates) -> dict[str, Selection]:
     run, teacher = RunPaths.of(config), config.teacher
     share = teacher.max_same_text_share
     train = select(candidates.train, teacher.max_selected, share, candidates.base)
+    if teacher.balance == "logs":
+        train = limit_cases(train, candidates.due)
     val = select(candidates.val, teacher.max_selected)
     for path, of_split in ((run.selected, train), (run.selected_val, val)):
         write_records(

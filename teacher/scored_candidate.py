@@ -20,11 +20,10 @@ SelectionOutcome = Literal[
     "no_better_than_base",
     "undecided",  # a missing verdict would decide
     "common_text",  # enough other rows learn the same text
+    "over_share",  # enough other rows learn an answer of the same conditional rule
     "surplus",  # the row has enough better candidates
     "selected",
 ]
-
-_REPAIR_PREFIX = "repaired/"
 
 
 class RuleCounts(NamedTuple):
@@ -81,13 +80,3 @@ class ScoredCandidate:
         logprobs = self.answer.logprobs
         mean_logprob = sum(logprobs) / len(logprobs) if logprobs else 0.0
         return not self.answer.usable, self.rule_counts, -mean_logprob, self.answer.sample
-
-    @property
-    def repaired(self) -> bool:
-        """Whether the model gave this answer after it was told what a failed one broke."""
-        return self.answer.arm.startswith(_REPAIR_PREFIX)
-
-
-def repair_arm(arm: str) -> str:
-    """The arm of the repaired answers of `arm`; both are stored in the same file."""
-    return _REPAIR_PREFIX + arm

@@ -4,6 +4,7 @@ An answer is scored once, when it arrives; later readers take the stored verdict
 selection are left to other modules.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.verdict import Missing, Verdict
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
+from teacher.guided.row_case import row_case
 from teacher.scored_candidate import ScoredCandidate
 from teacher.verdict_store import VerdictStore, open_verdicts
 
@@ -108,6 +110,7 @@ class Candidates(NamedTuple):
     train: list[ScoredCandidate]
     val: list[ScoredCandidate]
     base: dict[str, ScoredCandidate]  # train row → the base's answer without the prompt
+    due: dict[str, tuple[str, ...]]  # train row → conditional rules that are known to be due on it
 
 
 def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candidates:
@@ -130,7 +133,9 @@ def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candid
             return scorer.score(answers, rows, store)
 
     base = {candidate.answer.row: candidate for candidate in scored(BASE_ARM, train)}
-    candidates = Candidates(scored("candidates/train", train), scored("candidates/val", val), base)
+    sampled = scored("candidates/train", train)
+    due = _due_by_row(rules, sampled)
+    candidates = Candidates(sampled, scored("candidates/val", val), base, due)
     for candidate in candidates.train:
         if candidate.answer.row not in base:
             raise DataError(
@@ -138,6 +143,15 @@ def stored_candidates(config: Config, prompt: Prompt, rules: RuleFile) -> Candid
                 f"run `{GENERATE}` first"
             )
     return candidates
+
+
+def _due_by_row(
+    rules: RuleFile, candidates: Iterable[ScoredCandidate]
+) -> dict[str, tuple[str, ...]]:
+    verdicts: dict[str, list[Verdict]] = defaultdict(list)
+    for candidate in candidates:
+        verdicts[candidate.answer.row].extend(candidate.verdicts)
+    return {row: row_case(rules, of_row).due for row, of_row in verdicts.items()}
 
 
 def _refuse_stale_candidates(config: Config, prompt: Prompt) -> None:

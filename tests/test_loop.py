@@ -28,7 +28,7 @@ def small_config(folder: Path) -> Path:
         "name": "small",
         "runs": str(folder / "runs"),
         "data": {split: {"path": str(folder / f"{split}.json")} for split in SIZES},
-        "teacher": {"candidates": 2, "sampling": {"max_tokens": 48}, "repair": True},
+        "teacher": {"candidates": 2, "sampling": {"max_tokens": 48}, "guided": True},
         "students": [{"name": "tiny", "method": {"rank": 8}, "epochs": 1, "batch_size": 8}],
         "predict": {"sampling": {"max_tokens": 48}, "eval_rows": 4},
         "judge": {"arms": ["teacher"], "max_tokens": 96},
@@ -75,11 +75,9 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     base = (root / "answers/candidates/base.jsonl").read_text("utf-8").splitlines()
     assert len(base) == train, "base answers to compare the candidates with"
     ceiling = json.loads((root / "teacher/audit.json").read_text("utf-8"))["strict"]
-    base_rate, first, best, repaired = (
-        ceiling[name] for name in ("base", "first", "best", "repaired")
-    )
-    assert [rate["n"] for rate in (base_rate, first, best, repaired)] == [train] * 4
-    assert first["value"] <= best["value"] <= repaired["value"]
+    base_rate, first, best, guided = (ceiling[name] for name in ("base", "first", "best", "guided"))
+    assert [rate["n"] for rate in (base_rate, first, best, guided)] == [train] * 4
+    assert first["value"] <= best["value"] <= guided["value"]
     hidden = json.loads((root / "best/hidden_answers.json").read_text("utf-8"))
     source = json.loads((tmp_path / "hidden.json").read_text("utf-8"))
     assert [{key: row[key] for key in row if key != "answer"} for row in hidden] == source

@@ -15,6 +15,8 @@ from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt
 from prompts.rules import Normalise, RuleFile, ScoredRule
 
+EMPTY_ANSWER = "empty answer"  # the note of a fail without a check
+
 
 def check_context(rules: RuleFile, prompt: Prompt) -> CheckContext:
     """The context of every check of a rule file."""
@@ -66,7 +68,7 @@ def verdict_without_check(
     if applies is None:
         return verdict_on(answer, scored, "missing", "unlabelled")
     if not has_visible_text(text):
-        return verdict_on(answer, scored, "fail", note="empty answer")
+        return verdict_on(answer, scored, "fail", note=EMPTY_ANSWER)
     return None
 
 

@@ -100,6 +100,7 @@ def _source_texts(check: Sourced | Grounded, row: Row) -> list[str]:
 
 def _sourced(check: Sourced, row: Row, answer: str, context: CheckContext) -> CheckResult:
     texts = _source_texts(check, row)
+    texts += [phrase for phrase in context.phrases if fold(phrase) in fold(answer)]
     known_urls = {canonical_url(url) for text in texts for url in urls(text)}
     if "contexts" in check.sources:
         known_urls |= {canonical_url(passage.url) for passage in row.contexts if passage.url}

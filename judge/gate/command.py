@@ -32,6 +32,7 @@ def gate_command(config: Config, arguments: argparse.Namespace) -> int:
                 gate.name,
                 _CASES.get(gate.outcome, "error"),
                 f"{gate.outcome}: {gate.message}",
+                gate.details,
             )
             for gate in gates
         ],

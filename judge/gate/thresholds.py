@@ -67,7 +67,7 @@ def exit_code(gates: list[GateResult]) -> int:
 
 
 def decide_gates(settings: JudgeSettings, measured: GateMeasurements) -> Iterator[GateResult]:
-    """The result of every gate that is set; the gate on missing verdicts always applies.
+    """The result of every gate that is set; those on missing verdicts and serving always apply.
 
     Raises ConfigError when none is set.
     """
@@ -80,6 +80,7 @@ def decide_gates(settings: JudgeSettings, measured: GateMeasurements) -> Iterato
     if gate.calibrated:
         yield _calibrated(measured)
     yield _missing(gate, settings.max_missing, measured)
+    yield _serve(measured)
     if gate.strict_min is not None:
         yield _strict(gate.strict_min, measured)
     if gate.gap_closed_min is not None:
@@ -126,6 +127,22 @@ def _missing(gate: GateSettings, default: float, measured: GateMeasurements) -> 
         name="max_missing",
         outcome="inconclusive" if missing[worst] > limit else "pass",
         message=f"{missing[worst]:.1%} of the strict scores of {worst}, at most {limit:.1%}",
+    )
+
+
+def _serve(measured: GateMeasurements) -> GateResult:
+    """Fails with the reasons of `judge.summary.serving_decision` not to serve the student."""
+    serving = measured.result.serving
+    if serving is None or serving.student != measured.best:
+        reason = f"not decided for {measured.best}; run `python -m judge CONFIG score` again"
+        return _gate("serve", None, reason)
+    reasons = serving.reasons
+    remedies = [f"{reason.check}: what would help: {reason.remedy}" for reason in reasons]
+    return GateResult(
+        name="serve",
+        outcome="fail" if reasons else "pass",
+        message="; ".join(reason.finding for reason in reasons) or "no reason against it",
+        details="\n".join(remedies),
     )
 
 

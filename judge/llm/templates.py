@@ -17,7 +17,7 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(
     auto_reload=False,
     autoescape=False,  # plain text for a model; the report escapes what it shows
 )
-_NOT_JUDGING = ("draft.j2", "repair.j2")  # templates that ask for no verdict
+_NOT_JUDGING = ("draft.j2", "reminder.j2")  # templates that ask for no verdict
 
 
 def render(language: Language, template: str, **values: object) -> str:

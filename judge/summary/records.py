@@ -28,6 +28,7 @@ class GateResult(Record):
     name: str  # as in judge.gate
     outcome: GateOutcome
     message: str  # measured value, interval, threshold
+    details: str = ""  # what would help, a line per reason
 
 
 class MutationTotals(Record):

@@ -55,6 +55,8 @@ def outcome_line(trial: Trial) -> str:
     if trial.state != "complete":
         return f"{trial.name}: {trial.state}: {trial.reason}"
     strict = "no rule decided" if trial.strict is None else f"strict {trial.strict:.1%}"
+    if trial.strict_by_case is not None:
+        strict += f" ({trial.strict_by_case:.1%} by case)"
     loss = "none" if trial.val_loss is None else f"{trial.val_loss:.3f}"
     return f"{trial.name}: {strict}, val loss {loss}, {trial.seconds or 0:.0f} s"
 

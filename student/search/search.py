@@ -1,8 +1,8 @@
 """Hyper-parameter search: trains students around the first one of the list, and picks the best.
 
 Optuna samples, prunes and keeps the study in an SQLite file, so a killed search can be resumed and
-several processes can work on it at once. Val loss stops a trial early; strict adherence on val
-decides. The hidden set is never opened.
+several processes can work on it at once. Val loss stops a trial early; strict adherence on val by
+case decides. The hidden set is never opened.
 """
 
 import shutil
@@ -27,7 +27,7 @@ from data.run_paths import RunPaths
 from engine.models import file_sha256
 from engine.request_builder import RequestBuilder
 from student.preflight import preflight
-from student.records import SearchResult, Trial
+from student.records import SearchResult, Trial, chosen_by
 from student.search.results import outcome_line, search_result
 from student.search.space import TrialSettings, sample_settings, trial_config
 from student.search.study import (
@@ -113,7 +113,8 @@ class _Worker:
         self.save_result()
         torch.cuda.empty_cache()
         if record.state == "complete":
-            return UNDECIDED if record.strict is None else record.strict
+            value = chosen_by(record)
+            return UNDECIDED if value is None else value
         if record.state == "failed":
             return float("nan")  # Optuna's failed state: the sampler ignores it
         raise optuna.TrialPruned(record.reason)
@@ -126,7 +127,7 @@ class _Worker:
             config = trial_config(self.config, settings)
             preflight(config)
             result = train(config, config.students[0], True, [pruner])
-            measured = {"strict", "val_rows", "val_loss", "best_epoch", "seconds"}
+            measured = {"strict", "strict_by_case", "val_rows", "val_loss", "best_epoch", "seconds"}
             outcome = {"state": "complete", **result.model_dump(include=measured)}
         except KeyboardInterrupt:
             retry_trial(self.study, self.study.get_trials(deepcopy=False)[trial.number])

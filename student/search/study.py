@@ -99,7 +99,8 @@ def trial_records(study: optuna.Study) -> dict[str, Trial]:
 
 
 class PruneByValLoss:
-    """Reports each evaluation to Optuna, and stops a trial whose val loss is above the median."""
+    """Reports the evaluation after each epoch to Optuna, and stops a trial whose val loss is above
+    the median. Evaluations within an epoch are left out: trials have them at other steps."""
 
     def __init__(self, trial: optuna.Trial, epochs: int) -> None:
         self._trial, self._epochs = trial, epochs
@@ -111,6 +112,8 @@ class PruneByValLoss:
             return
         self.measured = {"val_loss": step.val_loss, "seconds": step.seconds}
         epoch = round(step.epoch)
+        if epoch != step.epoch:
+            return
         trials = self._trial.study.get_trials(deepcopy=False)
         if epoch in trials[self._trial.number].intermediate_values:
             return  # reported before the process was killed

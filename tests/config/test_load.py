@@ -46,6 +46,12 @@ def test_an_unknown_key_names_the_nearest() -> None:
         load_config(ROOT / "config/demo.yaml", ["teacher.candidate=3"])
 
 
+def test_a_former_setting_names_its_successor() -> None:
+    """The nearest name would be none, and the way out to remove the line."""
+    with pytest.raises(ConfigError, match=r"'teacher.repair'; set 'teacher.guided' in its place"):
+        load_config(ROOT / "config/demo.yaml", ["teacher.repair=true"])
+
+
 def test_overrides_reach_into_lists_and_win() -> None:
     """key.path=value, list positions by number, values read as YAML."""
     changed = load_config(

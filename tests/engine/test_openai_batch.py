@@ -1,9 +1,9 @@
 """Batch files: shards, results in any order and incomplete, errors, unfinished lines."""
 
 import json
-import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,15 @@ import pytest
 from config.backends import BatchBackend
 from config.errors import DataError
 from config.generation import SamplingSettings
-from config.load import load_config
-from config.schema import Config
 from data.answers import read_answers
-from data.jsonl import write_records
-from data.rows import Context, Row
 from data.run_paths import RunPaths
 from engine.factory import teacher_engine
-from engine.models import resolve_model
 from engine.openai_batch import BatchEngine, BatchFolder
 from engine.openai_messages import ChatCodec
 from engine.request_builder import RequestBuilder, View
-from teacher.commands import teacher_models
 from teacher.generate import TeacherModels, generate
 from teacher.prepare_batch import prepare_batch
+from tests.engine.batch_experiment import experiment
 from tests.engine.echo_model import renderer, reply_to, request
 from tests.engine.fake_engine import FakeEngine
 
@@ -151,26 +146,6 @@ def test_a_cut_or_thinking_answer_of_a_batch(tmp_path: Path) -> None:
     assert [(c.text, c.finish) for c in came] == [("half of", "length"), ("At 9.", "stop")]
 
 
-def experiment(folder: Path, *changes: str) -> Config:
-    """The demo's prompt on three rows, by batch files; no answer obeys its rules."""
-    config = load_config(
-        ROOT / "config/demo.yaml",
-        [
-            *("name=t", f"runs={folder}", "teacher.candidates=3"),
-            *("teacher.sampling.logprobs=null", "teacher.engine={kind: batch, model: m}"),
-            *changes,
-        ],
-    )
-    run, passage = RunPaths.of(config), (Context(text="The museum opens at ten."),)
-    rows = [
-        Row(id=name, question=f"When does the museum open, {name}?", contexts=passage, labels=())
-        for name in "abc"
-    ]
-    write_records(run.split("train"), rows)
-    write_records(run.split("val"), [rows[0].model_copy(update={"id": "v"})])
-    return config
-
-
 @pytest.fixture
 def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # the demo's prompt paths are relative to it
@@ -224,6 +199,33 @@ def test_prepare_send_collect(tmp_path: Path) -> None:
     assert (last.requests, last.answered, last.files) == (0, 13, [])
 
 
+@pytest.mark.usefixtures("_in_the_checkout")
+def test_guided_requests_are_a_second_round(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No answer obeys, so each of 4 rows gets 3 focused and one reminded request: 16, once the 13
+    ordinary ones of train and val are collected. Text cannot be continued: none is prefilled."""
+    config = experiment(tmp_path, "teacher.guided=true")
+    assert prepare_batch(config).requests == 13
+    folder, run = BatchFolder(tmp_path / "t/teacher/batch", 100), RunPaths.of(config)
+    send(folder, "first")
+    sources = TeacherModels(teacher_engine(config), FakeEngine(0, tmp_path / "paid"))
+    with pytest.raises(DataError, match=r"3 answers are missing, 0 of them .* prepare"):
+        generate(config, sources, accept_changes=False)
+    stored = {split: read_answers(run.answers(f"candidates/{split}")) for split in ("train", "val")}
+    assert {split: len(answers) for split, answers in stored.items()} == {"train": 9, "val": 3}
+    assert "no answers are prefilled: engine batch may not continue" in capsys.readouterr().out
+    second = prepare_batch(config)
+    assert (second.requests, second.answered) == (16, 13)
+    send(folder, "second")
+    done = generate(config, sources, accept_changes=False)
+    assert done["candidates/train"].answers == 3 * (3 + 4) and done["candidates/val"].answers == 7
+    hows = Counter(answer.how for answer in read_answers(run.answers("candidates/train")))
+    assert hows == {"sampled": 9, "focused": 9, "reminded": 3}
+    last = prepare_batch(config)
+    assert (last.requests, last.answered) == (0, 29)
+
+
 def command(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "teacher", str(config), *words],
@@ -240,44 +242,3 @@ def test_the_commands_are_refused_where_there_are_no_files() -> None:
     done = command(ROOT / "config/demo.yaml", "prepare")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "prepare needs batch files, but teacher.engine is vllm; run generate" in done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.usefixtures("_in_the_checkout")
-def test_vllm_answers_a_batch(tmp_path: Path) -> None:
-    """`vllm run-batch` with the embedded model: all 13 come, as token ids with probabilities.
-
-    The base is another model to the files' server, so vLLM here answers the 3 rows for it.
-    """
-    same = "teacher.engine={kind: batch, model: embedded, same_tokenizer: true}"
-    small = ["teacher.sampling={temperature: 0.7, max_tokens: 12, logprobs: 5}"]
-    config = experiment(tmp_path, same, *small, "predict.sampling.max_tokens=12")
-    (written,) = prepare_batch(config).files
-    folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
-    run_batch(written, folder.results / "vllm.jsonl")
-    sources = teacher_models(config)
-    done = generate(config, sources, accept_changes=False)
-    sources.close()
-    assert done["candidates/base"].requested == 3
-    assert sum(summary.requested for summary in done.values()) == 13 + 3
-    for answer in read_answers(RunPaths.of(config).answers("candidates/train")):
-        assert answer.token_ids and answer.logprobs is not None
-        assert len(answer.logprobs) == len(answer.token_ids) <= 12
-
-
-def run_batch(requests: Path, results: Path) -> None:
-    """Sends one file to the embedded model."""
-    from engine.vllm_server import ENVIRONMENT, vllm_arguments
-
-    arguments = vllm_arguments(resolve_model("embedded"), "embedded", 2048)
-    program = [sys.executable, "-m", "vllm.entrypoints.openai.run_batch"]
-    done = subprocess.run(
-        [*program, "-i", str(requests), "-o", str(results), *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **ENVIRONMENT},
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from config.backends import OpenAiBackend
 from config.errors import SetupError
 from config.generation import SamplingSettings
+from engine.openai_messages import ChatCodec
+from engine.prefill import Prefill
 from tests.engine.echo_model import renderer, reply_to, request, respond
 from tests.engine.openai_engine_factory import completions_from, engine_at, questions
 from tests.judge.llm.server import Sent, serving
@@ -46,6 +49,17 @@ class TestBody:
         assert body["stop_token_ids"] == [2]
         assert body["chat_template_kwargs"] == {"enable_thinking": False}
         assert body["return_token_ids"] and body["logprobs"] and body["top_logprobs"] == 4
+
+    def test_vllm_goes_on_from_a_given_beginning(self) -> None:
+        """The last message is the beginning; without one the server is asked as ever."""
+        backend = OpenAiBackend(model="m", base_urls=("http://x/v1",), same_tokenizer=True)
+        codec = ChatCodec(backend, renderer(), {})
+        plain = request("When?", SamplingSettings(max_tokens=40))
+        prefill = Prefill(renderer().template, "Lakeside desk:", ())
+        body = codec.body(prefill.request(plain))
+        assert body["messages"][-1] == {"role": "assistant", "content": "Lakeside desk:"}
+        assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+        assert "continue_final_message" not in codec.body(plain)
 
     def test_a_reasoning_model_gets_what_the_settings_leave(self) -> None:
         """Another limit and no temperature; both make other requests, with other answers."""

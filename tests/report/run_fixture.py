@@ -12,20 +12,25 @@ from config.schema import Config
 from data.answers import Answer
 from data.atomic_write import write_text
 from data.clean import CleanCounts
-from data.jsonl import write_records
+from data.jsonl import read_record, read_records, write_records
 from data.prepare import DataQuality, describe_split
 from data.readers.logs import Quarantined
 from data.rows import Context, Row
 from data.run_paths import RunPaths
 from data.splits import Leakage
 from judge.calibration.record import judge_fingerprint
+from judge.inputs import JudgeInputs, read_arms
+from judge.metrics.verdict_table import build_verdict_table
+from judge.records import JudgeResult
+from judge.summary.assess_student import assess
 from judge.summary.summarise import write_summary
+from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
 from prompts.rules import prompt_sha256
 from report.run_files import RunFiles, read_run
 from student.records import RankedStudent, Step, StudentChoice, TrainingResult
 from teacher.audit import Audit, OrderAudit, PassShare, RuleAudit
-from teacher.rejection_sampling import Selection
+from teacher.selection import Selection
 from tests.report.judge_fixture import (
     judge_hidden,
     judge_val,
@@ -38,6 +43,7 @@ from tests.report.search_fixture import make_search
 ROWS = 24
 OFF_TOPIC = "off topic"
 STUDENT = "lora"
+ARMS = ("base", "teacher", f"student/{STUDENT}", f"student/{STUDENT}+prompt", "student/other")
 HIDDEN = {"base": 2, f"student/{STUDENT}": 20}  # arm → hidden rows on which it obeys
 
 
@@ -124,13 +130,7 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
     rows = make_rows(text)
     write_records(run.split("train"), rows[:1])
     write_records(run.split("val"), rows)
-    obeys = {
-        "base": 2,
-        "teacher": teacher,
-        f"student/{STUDENT}": 18,
-        f"student/{STUDENT}+prompt": 19,
-        "student/other": 9,
-    }
+    obeys = dict(zip(ARMS, (2, teacher, 18, 19, 9), strict=True))
     answers = [a for arm, n in obeys.items() for a in make_answers(arm, rows, n, text)]
     for arm in obeys:
         write_records(run.answers(arm), [answer for answer in answers if answer.arm == arm])
@@ -150,8 +150,23 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
     _teacher(run, text)
     _students(run, text)
     make_search(run, text)
+    assess_again(config)
     write_summary(config)
     return config
+
+
+def assess_again(config: Config) -> None:
+    """Writes the assessment of val's answers, as they are on disk, to scores.json."""
+    run = RunPaths.of(config)
+    prompt, rules = load_prompt(config.prompt, Path())
+    rows, result = run.rows("val"), read_record(run.scores, JudgeResult)
+    answers = read_arms(run, "val", [arm for arm in ARMS if run.answers(arm).exists()])
+    by_id = {row.id: row for row in rows}
+    pairs = [(by_id[answer.row], answer) for answer in answers]
+    inputs = JudgeInputs(prompt, rules, rows, answers, pairs, llm_arms=[])
+    table = build_verdict_table(rules, rows, read_records(run.verdicts, Verdict))
+    assessment = assess(config, inputs, table, "val")
+    write_json(run.scores, result.model_copy(update=assessment._asdict()))
 
 
 def with_gates(config: Config, gate: GateSettings) -> Config:
@@ -180,11 +195,11 @@ def _data(run: RunPaths, rows: list[Row], text: str) -> None:
 
 def _teacher(run: RunPaths, text: str) -> None:
     share = PassShare(value=0.75, n=24)
-    audited = RuleAudit(base=PassShare(value=0.25, n=24), first=share, best=share, repaired=share)
+    audited = RuleAudit(base=PassShare(value=0.25, n=24), first=share, best=share, guided=share)
     never = PassShare(value=None, n=0)
     selection = Selection(
-        rows=24,
-        rows_selected=22,
+        rows=48,
+        rows_selected=46,
         rows_left_out={"broke_must_rule": ("val-0001", f"row {text}")},
         candidates=96,
         outcomes={
@@ -195,8 +210,6 @@ def _teacher(run: RunPaths, text: str) -> None:
             "surplus": 6,
             "selected": 22,
         },
-        repaired=4,
-        repaired_selected=2,
         beside_flawless_base=3,
         broken_rules={"opening": 60},
         undecided_rules={"kind": 1},
@@ -206,12 +219,13 @@ def _teacher(run: RunPaths, text: str) -> None:
         scored_with_llm=False,
         rules={
             "opening": audited,
-            "refusal": audited.model_copy(update={"repaired": None}),
-            "kind": RuleAudit(base=never, first=never, best=never, repaired=None),
+            "refusal": audited.model_copy(update={"guided": None}),
+            "kind": RuleAudit(base=never, first=never, best=never, guided=None),
         },
         strict=audited,
         by_order=(OrderAudit(candidates=24, strict=share), OrderAudit(candidates=12, strict=never)),
         selection={"train": selection},
+        taught={"refusal": {"sampled": 52, "constructed": 8}},
     )
     write_json(run.audit, audit)
 

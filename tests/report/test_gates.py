@@ -26,7 +26,12 @@ def test_each_is_a_line(tmp_path: Path) -> None:
     material = read_run(config)
     numbers = build_numbers(material)
     outcomes = {gate.name: gate.outcome for gate in numbers.gates}
-    assert outcomes == {"max_missing": "pass", "strict_min": "pass", "gap_closed_min": "fail"}
+    assert outcomes == {
+        "max_missing": "pass",
+        "serve": "pass",
+        "strict_min": "pass",
+        "gap_closed_min": "fail",
+    }
     assert list(numbers.gates) == list(decide_gates(config.judge, read_measurements(config)))
     page, text = render_html(material, numbers), render_markdown(material, numbers)
     assert 'class="mark no">✗ fail</td><th scope="row">gap_closed_min</th>' in page

@@ -101,6 +101,20 @@ def experiment(folder: Path, model: Path) -> Path:
     return path
 
 
+def add_cases(config: Config) -> None:
+    """Makes every fourth train row off topic, and adds 24 ordinary rows without an answer.
+
+    A refusal is due on 6 of 48 rows and 6 of 24 answers, so these weigh half, the others 7/6.
+    """
+    path = RunPaths.of(config).split("train")
+    rows = [
+        row.model_copy(update={"labels": ("Вопрос не по теме",) if n % 4 == 3 else ()})
+        for n, row in enumerate(read_records(path, Row))
+    ]
+    more = [Row(id=f"more{n}", question="word", labels=()) for n in range(24)]
+    write_records(path, [*rows, *more])
+
+
 def trained(config: Config) -> dict[str, torch.Tensor]:
     """The adapter after training, or after going on with it."""
     train(config, config.students[0], accept_changes=False)

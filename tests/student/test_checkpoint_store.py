@@ -1,4 +1,4 @@
-"""What a training keeps on disk: the newest checkpoint, and the weights of the best epoch."""
+"""What a training keeps on disk: the newest checkpoint, and the weights of the best one."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from config.load import load_config
 from data.run_paths import RunPaths
-from student.checkpoint import TRAINED
+from student.checkpoint import AVERAGED, TRAINED
 from student.checkpoint_store import COMPLETE, CheckpointStore, step_of
 from student.records import Step
 from student.train import train
@@ -41,9 +41,20 @@ def test_an_older_best_leaves_its_weights_alone(tmp_path: Path) -> None:
         checkpoint(tmp_path, newest)
         store.prune(newest, best)
         left.append(files(tmp_path))
-        assert (store.trained(best) / TRAINED).read_text() == f"{TRAINED} of {best}"
+        assert store.served_weights(best).read_text() == f"{TRAINED} of {best}"
         assert store.last_complete() == tmp_path / f"checkpoint-{newest}"
     assert left == [whole(1), whole(2), {*whole(3), f"weights-2/{TRAINED}"}, whole(4)]
+
+
+def test_an_older_best_leaves_its_average_alone(tmp_path: Path) -> None:
+    """Where a training averages, that is what is served; the weights beside it serve a resume."""
+    store = CheckpointStore(tmp_path)
+    for newest in (1, 2):
+        checkpoint(tmp_path, newest)
+        (tmp_path / f"checkpoint-{newest}" / AVERAGED).write_text(f"{AVERAGED} of {newest}")
+        store.prune(newest, best=1)
+        assert store.served_weights(1).read_text() == f"{AVERAGED} of 1"
+    assert files(tmp_path) == {*whole(2), f"checkpoint-2/{AVERAGED}", f"weights-1/{AVERAGED}"}
 
 
 def test_a_kill_amid_the_removal_is_made_good(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from data.jsonl import read_records, write_records
 from data.run_paths import RunPaths
 from data.top_logprobs import TopLogprobs, TopLogprobsStore
 from engine.request_builder import RequestBuilder, View
-from student.dataset import answer_token_ids, load_training_data, stored_top_logprobs
-from tests.student.run_factory import ROOT, experiment, other_tokenizer_model, tiny_model
+from student.collator import Example
+from student.dataset import load_training_data
+from student.target_tokens import answer_token_ids, stored_top_logprobs
+from tests.student.run_factory import ROOT, add_cases, experiment, other_tokenizer_model, tiny_model
 
 TEXT = "Lakeside desk: the library opens at nine."
 
@@ -150,3 +152,81 @@ def test_an_answer_with_another_end_is_left_out_and_counted(tmp_path: Path) -> N
     select_with_probabilities(config, rows)
     with pytest.raises(DataError, match=r"row r0: .* does not end with .* end of turn"):
         load_training_data(config, config.students[0], builder)
+
+
+def test_dictated_answers_need_no_stored_probabilities(tmp_path: Path) -> None:
+    """A constructed and a prefilled answer among others: none is left out, and they are marked."""
+    config = load_config(experiment(tmp_path, tiny_model(tmp_path / "model")), STORED)
+    builder, run = RequestBuilder(config), RunPaths.of(config)
+    total = select_with_probabilities(config, [])
+    answers = list(read_records(run.selected, Answer))
+    answers[3] = Answer.from_text("candidates/train", "r3", answers[3].text).model_copy(
+        update={"how": "constructed"}
+    )
+    answers[5] = answers[5].model_copy(update={"how": "prefilled", "key": "not stored"})
+    answers[7] = answers[7].model_copy(update={"how": "reminded"})
+    write_records(run.selected, answers)
+    data = load_training_data(config, config.students[0], builder)
+    assert data.unmatched == 0 and len(data.train) == total
+    dictated = [n for n, example in enumerate(data.train) if example.dictated == (True,)]
+    assert dictated == [3, 5]
+    assert [n for n, e in enumerate(data.train) if e.top_logprobs == (None,)] == dictated
+    assert data.train[3].answers[0].tolist() == list(builder.renderer.answer_ids(answers[3].text))
+
+
+@pytest.mark.parametrize("objective", ["{kind: ce}", "{kind: kl}"])
+def test_a_share_of_the_rows_is_learnt_behind_the_prompt_too(
+    tmp_path: Path, objective: str
+) -> None:
+    """6 of 24 rows: the same answers and probabilities behind exactly the prompted view. A larger
+    share has these rows and more; another seed has others."""
+    changes = [*STORED, f"students.0.objective={objective}", "students.0.prompted_share=0.25"]
+    config = load_config(experiment(tmp_path, tiny_model(tmp_path / "model")), changes)
+    select_with_probabilities(config, [])
+    builder, student = RequestBuilder(config), config.students[0]
+    data = load_training_data(config, student, builder)
+    numbers = {answer_of(example): number for number, example in enumerate(data.train)}
+    assert len(data.train) == len(numbers) == 24 and len(data.prompted) == 6
+    rows = RunPaths.of(config).rows("train")
+    chosen = [numbers[answer_of(example)] for example in data.prompted]
+    assert chosen == sorted(chosen), "in the order of the answers"
+    for number, behind in zip(chosen, data.prompted, strict=True):
+        assert tuple(behind.prompt_ids) == builder.view_ids(rows[number], View(prompted=True))
+        unprompted = data.train[number]
+        assert behind._replace(prompt_ids=unprompted.prompt_ids) == unprompted
+
+    def chosen_with(**update: object) -> set[int]:
+        changed = load_training_data(config, student.model_copy(update=update), builder)
+        return {numbers[answer_of(example)] for example in changed.prompted}
+
+    assert chosen_with() == set(chosen)
+    assert chosen_with(prompted_share=0.5) > set(chosen)
+    assert chosen_with(prompted_share=0.0) == set()
+    assert len(chosen_with(prompted_share=1.0)) == 24
+    assert chosen_with(seed=7) != set(chosen)
+
+
+def answer_of(example: Example) -> tuple[int, ...]:
+    """The first answer's token ids, which name the row."""
+    return tuple(example.answers[0].tolist())
+
+
+def test_weights_and_marks_are_part_of_the_hash(tmp_path: Path) -> None:
+    """Another weight or a dictated answer is another training."""
+    config = load_config(experiment(tmp_path, tiny_model(tmp_path / "model")))
+    add_cases(config)
+    builder, run, student = RequestBuilder(config), RunPaths.of(config), config.students[0]
+    plain = load_training_data(config, student, builder)
+    weighted = load_training_data(
+        config, student.model_copy(update={"case_weights": True}), builder
+    )
+    assert {example.weight for example in plain.train} == {1.0}
+    # off topic: 6 of 48 rows, 6 of 24 answers → 0.5; ordinary 42 of 48, 18 of 24 → 7/6. All answers
+    # have as many tokens, give or take the digits of their row's id, so their mean is 1 already.
+    assert weighted.train[3].weight == pytest.approx(0.5, rel=0.02)
+    assert weighted.train[0].weight == pytest.approx(7 / 6, rel=0.02)
+    answers = list(read_records(run.selected, Answer))
+    answers[0] = answers[0].model_copy(update={"how": "constructed"})
+    write_records(run.selected, answers)
+    marked = load_training_data(config, student, builder)
+    assert len({plain.sha256, weighted.sha256, marked.sha256}) == 3

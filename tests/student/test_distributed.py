@@ -21,7 +21,7 @@ from student.checkpoint import TRAINED
 from student.distributed import all_reduce_sum, gather_shards, shard_for_rank
 from student.records import Step
 from student.train import train
-from tests.student.run_factory import ROOT, experiment, losses, tiny_model, trained
+from tests.student.run_factory import ROOT, add_cases, experiment, losses, tiny_model, trained
 
 PYTHON = [sys.executable, "-m"]
 TORCHRUN = [*PYTHON, "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
@@ -43,17 +43,21 @@ def test_two_processes_are_one(
 
     24 rows in steps of 5: shares are unequal, and the last step leaves one process fewer rows. At a
     learning rate at which 20 steps move a weight by some 1e-3: gradients that were not shared would
-    show a tenfold difference. test_mixed_precision.py sees the types of both.
+    show a tenfold difference. test_mixed_precision.py sees the types of both. Rows have weights by
+    case, and the weights that are compared are averages over some 5 steps.
     """
     monkeypatch.chdir(ROOT)
     model = tiny_model(tmp_path / "model")
     changes = ["students.0.method.dropout=0", "students.0.batch_size=5", FLOAT32]
     changes.append("students.0.learning_rate=2e-4")
+    changes += ["students.0.case_weights=true", "students.0.averaging=0.1"]
     if objective == "kl":
         changes.append("students.0.objective={kind: kl, teacher: adapter_off}")
     single = load_config(experiment(tmp_path / "one", model), changes)
     path = experiment(tmp_path / "two", model)
     two = load_config(path, changes)
+    add_cases(single)
+    add_cases(two)
     command = [*launcher, "-m", "student", str(path), "train", *changes]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(
@@ -79,6 +83,7 @@ FULL = (
     "students.0.method={kind: full}",
     "students.0.batch_size=5",
     "students.0.learning_rate=2e-5",
+    "students.0.averaging=0.1",  # each process averages its shards; what is compared is the average
 )
 
 

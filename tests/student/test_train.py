@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from config.load import load_config
+from config.schema import Config
+from data.jsonl import read_records
 from data.run_paths import RunPaths
 from student.checkpoint_store import CheckpointStore
+from student.records import Step
 from tests.student.run_factory import ROOT, experiment, losses, tiny_model, trained
 
 
@@ -23,12 +26,15 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_kill_changes_nothing(tmp_path: Path) -> None:
-    """SIGKILL after the first epoch's checkpoint: same losses and weights, to the bit."""
+    """SIGKILL after the first checkpoint, in the middle of an epoch: same losses and weights, to
+    the bit, with dropout, and with the average of the weights."""
     model = tiny_model(tmp_path / "model")
-    whole = load_config(experiment(tmp_path / "whole", model))
+    # 24 steps an epoch, so there is a checkpoint every 12
+    changes = ["students.0.batch_size=1", "students.0.epochs=2", "students.0.averaging=0.1"]
+    whole = load_config(experiment(tmp_path / "whole", model), changes)
     path = experiment(tmp_path / "killed", model)
-    killed = load_config(path)
-    command = [sys.executable, "-m", "student", str(path), "train"]
+    killed = load_config(path, changes)
+    command = [sys.executable, "-m", "student", str(path), "train", *changes]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     folder = RunPaths.of(killed).student("s")
     deadline = time.monotonic() + 200
@@ -42,9 +48,16 @@ def test_a_kill_changes_nothing(tmp_path: Path) -> None:
     expected = trained(whole)
     resumed = trained(killed)
     assert losses(killed) == losses(whole)
-    assert len(losses(whole)) == 24
+    assert len(losses(whole)) == 48
+    assert evaluated(killed) == evaluated(whole) == [12, 24, 36, 48]
     assert resumed.keys() == expected.keys()
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
+
+
+def evaluated(config: Config) -> list[int]:
+    """The steps after which there was an evaluation."""
+    steps = read_records(RunPaths.of(config).student("s") / "metrics.jsonl", Step)
+    return [step.step for step in steps if step.val_rows is not None]
 
 
 def test_a_torn_checkpoint_is_never_resumed_from(

@@ -15,14 +15,14 @@ from engine.base import Completion, Request
 from engine.request_builder import RequestBuilder
 from judge.verdict import Outcome, Verdict
 from prompts.rules import RuleFile
-from teacher.scored_candidate import ScoredCandidate, repair_arm
+from teacher.scored_candidate import ScoredCandidate
 from teacher.scoring import Candidates, stored_candidates
 from tests.engine.fake_engine import fake_top_logprobs
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = "Lakeside desk: The museum opens at ten. Anything else?"
 BAD = "The museum opens at ten."
-COMPLAINT = "Your answer breaks"  # of the repair turn, in English
+REMINDER = "Keep in mind for this answer:"  # behind the question, in English
 
 RULES = RuleFile.model_validate(
     {
@@ -80,17 +80,15 @@ def unlabelled(scored: ScoredCandidate) -> ScoredCandidate:
     return replace(scored, verdicts=verdicts)
 
 
-def repaired(scored: ScoredCandidate) -> ScoredCandidate:
-    """The same candidate from the repair turn."""
-    arm = repair_arm(scored.answer.arm)
-    return replace(scored, answer=scored.answer.model_copy(update={"arm": arm}))
+def reminded(scored: ScoredCandidate) -> ScoredCandidate:
+    """The same candidate, drawn with a reminder."""
+    return replace(scored, answer=scored.answer.model_copy(update={"how": "reminded"}))
 
 
 class ScriptedEngine:
     """Answers a question well from its own round on: "good at 2" in the third round.
 
-    In a repair turn it answers well, except for a "deaf" question. Without the prompt it answers
-    badly, except for a question that the "base knows".
+    Without the prompt it answers badly, except for a question that the "base knows".
     """
 
     identity = "scripted"
@@ -99,7 +97,7 @@ class ScriptedEngine:
     def __init__(self, builder: RequestBuilder) -> None:
         self._decode = builder.renderer.tokenizer.decode
         self.asked: Counter[str] = Counter()  # candidates, by question
-        self.told: list[str] = []  # prompts of the repair turn
+        self.reminded: list[str] = []  # prompts with a reminder
         self.bare = 0  # questions without the prompt
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -111,10 +109,9 @@ class ScriptedEngine:
             yield Completion(request.key, text, (1, 2), "stop", top_logprobs=top_logprobs)
 
     def _text(self, prompt: str, request: Request) -> str:
-        question = prompt.rsplit("Question: ", 1)[1].split("<|im_end|>")[0].strip()
-        if COMPLAINT in prompt:
-            self.told.append(prompt)
-            return BAD + "!" if "deaf" in question else GOOD
+        question = prompt.rsplit("Question: ", 1)[1].split("<|im_end|>")[0].split("\n\n")[0]
+        if REMINDER in prompt:
+            self.reminded.append(prompt)
         if "You are the help desk" not in prompt:
             self.bare += 1
             return GOOD if "base knows" in question else BAD
@@ -129,7 +126,7 @@ class ScriptedEngine:
 
 def experiment(folder: Path, rounds: dict[str, int], *changes: str) -> Config:
     """The demo's prompt and rules; each train row gets a good answer from its round on."""
-    settings = ["name=t", f"runs={folder}", "teacher.candidates=4", "teacher.repair=true"]
+    settings = ["name=t", f"runs={folder}", "teacher.candidates=4"]
     settings += ["teacher.max_same_text_share=null", *changes]  # all rows learn the same text
     config = load_config(ROOT / "config/demo.yaml", settings)
     run = RunPaths.of(config)

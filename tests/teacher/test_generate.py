@@ -12,12 +12,11 @@ from data.jsonl import read_records
 from data.run_paths import RunPaths
 from data.top_logprobs import read_top_logprobs
 from engine.request_builder import RequestBuilder
-from teacher.generate import TeacherModels, example_orders, generate
+from teacher.example_orders import example_orders
+from teacher.generate import TeacherModels, generate
 from teacher.rejection_sampling import select_all
 from teacher.scoring import BASE_ARM
 from tests.teacher.candidate_factory import ROOT, ScriptedEngine, experiment, stored
-
-NO_REPAIR = "teacher.repair=false"
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +26,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None:
     """Good in round k costs k + 1 requests, never good all 4; the good candidate is selected."""
-    config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9}, NO_REPAIR)
+    config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9})
     engine = ScriptedEngine(RequestBuilder(config))
     summaries = generate(config, TeacherModels(engine), accept_changes=False)
     answers = read_answers(RunPaths.of(config).answers("candidates/train"))
@@ -113,7 +112,8 @@ SEMANTIC = [
 ]
 HARMLESS = [
     "teacher.max_selected=2",
-    "teacher.repair=false",
+    "teacher.guided=true",
+    "teacher.balance=logs",
     "students.0.learning_rate=0.1",
     "students.0.tokens_per_pass=512",
     "judge.llm=none",
@@ -123,7 +123,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("change", [*SEMANTIC, *HARMLESS])
 def test_only_settings_that_change_answers_are_refused(tmp_path: Path, change: str) -> None:
-    """12 semantic settings are refused by name, 6 harmless ones are accepted."""
+    """12 semantic settings are refused by name, 7 harmless ones are accepted."""
     config = experiment(tmp_path, {"a": 0})
     generate(config, TeacherModels(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
     changed = experiment(tmp_path, {"a": 0}, change)

@@ -87,12 +87,14 @@ def files(config: Config) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def test_merged_shards_are_what_an_undivided_run_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("guided", ["true", "false"])
+def test_merged_shards_are_what_an_undivided_run_writes(tmp_path: Path, guided: str) -> None:
     """Byte for byte, with fingerprints and verdicts; top log-probabilities by key. Nothing is left
     to ask."""
-    whole = experiment(tmp_path / "whole")
+    change = f"teacher.guided={guided}"
+    whole = experiment(tmp_path / "whole", change)
     generate(whole, TeacherModels(KeyedEngine(0, tmp_path / "paid")), False)
-    config = answered(tmp_path / "parts", 3)
+    config = answered(tmp_path / "parts", 3, change)
     merged = merge_shards(config, FakeEngine.identity)
     for arm in SAMPLED_ARMS:
         path, other = RunPaths.of(config).answers(arm), RunPaths.of(whole).answers(arm)

@@ -10,9 +10,10 @@ import pytest
 
 from data.answers import Answer, Finish
 from judge.verdict import Outcome
-from teacher.rejection_sampling import Selection, beats_base, count_outcomes, is_settled, select
+from teacher.rejection_sampling import beats_base, is_settled, select
 from teacher.scored_candidate import RuleCounts, ScoredCandidate
-from tests.teacher.candidate_factory import candidate, repaired, unlabelled
+from teacher.selection import HowCount, Selection, count_outcomes
+from tests.teacher.candidate_factory import candidate, reminded, unlabelled
 
 
 def selected(
@@ -215,7 +216,7 @@ def test_every_row_and_every_candidate_is_counted_once(seed: int) -> None:
         pair = (rng.choice(outcomes), rng.choice(outcomes))
         finish = rng.choices(finishes, (8, 1, 1))[0]
         scored = candidate(row, sample, pair, text=f"text {rng.randrange(9)}", finish=finish)
-        return repaired(scored) if sample == 4 else scored
+        return reminded(scored) if sample == 4 else scored
 
     rows = [f"r{number}" for number in range(40)]
     candidates = [sampled(row, sample) for row in rows for sample in range(rng.randrange(1, 6))]
@@ -225,5 +226,7 @@ def test_every_row_and_every_candidate_is_counted_once(seed: int) -> None:
     assert counts.rows == 40 == counts.rows_selected + len(rows_left_out)
     assert {answer.row for answer in answers} | set(rows_left_out) == set(rows)
     assert len(answers) == counts.selected and counts.candidates == sum(counts.outcomes.values())
-    assert counts.repaired == sum(scored.answer.sample == 4 for scored in candidates)
-    assert counts.repaired_selected == sum(answer.sample == 4 for answer in answers)
+    assert counts.candidates == sum(count.candidates for count in counts.how.values())
+    drawn = sum(scored.answer.sample == 4 for scored in candidates)
+    chosen = sum(answer.sample == 4 for answer in answers)
+    assert counts.how["reminded"] == HowCount(candidates=drawn, selected=chosen)

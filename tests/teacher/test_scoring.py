@@ -13,12 +13,13 @@ from data.run_paths import RunPaths
 from engine.request_builder import RequestBuilder
 from teacher.audit import audit
 from teacher.generate import TeacherModels, generate
-from teacher.rejection_sampling import Selection, select_all
+from teacher.rejection_sampling import select_all
 from teacher.scoring import Candidates
+from teacher.selection import Selection
 from tests.judge.llm.server import Body, Respond, Sent, is_probe, serving, user, verdict
 from tests.teacher.candidate_factory import (
-    COMPLAINT,
     GOOD,
+    REMINDER,
     ROOT,
     ScriptedEngine,
     experiment,
@@ -43,7 +44,7 @@ def judged_experiment(folder: Path, url: str, rounds: dict[str, int]) -> Config:
     path.write_text(yaml.safe_dump(rules), "utf-8")
     server = f"{{kind: server, base_url: {url}, model: m, timeout_s: 2, api_key_env: NO_KEY}}"
     settings = ["teacher.score_with_llm=true", f"judge.llm={server}", f"prompt.rules={path}"]
-    return experiment(folder, rounds, *settings, "judge.arms=null")
+    return experiment(folder, rounds, *settings, "judge.arms=null", "teacher.guided=true")
 
 
 def generated(config: Config) -> ScriptedEngine:
@@ -68,8 +69,8 @@ def says(word: str, of: str) -> Respond:
 
 
 def test_the_judge_rejects_what_code_lets_pass(tmp_path: Path) -> None:
-    """`b` passes every code rule and fails the LLM rule: all its candidates are sampled, the repair
-    names the rule, and the row is left out. Selection asks nobody.
+    """`b` passes every code rule and fails the LLM rule: all its candidates are sampled, the
+    reminder names the rule, and the row is left out. Selection asks nobody.
     """
     with serving(says("fail", "museum open, b,")) as served:
         config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
@@ -77,17 +78,18 @@ def test_the_judge_rejects_what_code_lets_pass(tmp_path: Path) -> None:
         calls = len(served.bodies)
     assert engine.asked == {
         "When does the museum open, a, good at 0": 2,  # in train and in val
-        "When does the museum open, b, good at 0": 4,
+        "When does the museum open, b, good at 0": 4 + 3 + 1 + 2,  # focused, reminded, prefilled
     }
-    (told,) = engine.told
-    assert "Be friendly." in told.rsplit(COMPLAINT, 1)[1], "the LLM rule is named by its text"
+    (prompt,) = engine.reminded
+    assert "Be friendly." in prompt.rsplit(REMINDER, 1)[1], "the LLM rule is named by its text"
     selection, _ = selected(config)
     assert (selection.rows_selected, selection.rows_left_out) == (1, {"broke_must_rule": ("b",)})
-    assert selection.broken_rules == {"friendly": 1}  # the other four are duplicates
+    # other texts are duplicates; the fake does not go on from a beginning: a prefilled one is empty
+    assert selection.broken_rules == {"friendly": 2, "grounded": 1}
     assert selection.undecided_rules == {}
     assert sum(is_probe(body) for body in served.bodies) == 1
-    # one for the base and one for all candidates of each row: equal texts share their verdict
-    assert calls == len(served.bodies) == 1 + 2 * 2
+    # one for the base and one for each text of a row: equal texts share their verdict
+    assert calls == len(served.bodies) == 1 + 2 * 2 + 1
 
 
 @pytest.mark.parametrize(
@@ -99,8 +101,8 @@ def test_the_judge_rejects_what_code_lets_pass(tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_verdict_neither_selects_nor_breaks_a_rule(tmp_path: Path, reply: Sent) -> None:
-    """Row `b` is undecided, with the rule named; it is not repaired, because no rule is known to be
-    broken. `a`, which has a verdict, is selected.
+    """Row `b` is undecided, with the rule named; it gets no guided candidate, because no rule is
+    known to be broken. `a`, which has a verdict, is selected.
     """
 
     def respond(body: Body) -> Sent:
@@ -109,7 +111,7 @@ def test_a_missing_verdict_neither_selects_nor_breaks_a_rule(tmp_path: Path, rep
     with serving(respond) as served:
         config = judged_experiment(tmp_path, served.url, {"a": 0, "b": 0})
         engine = generated(config)
-    assert not engine.told
+    assert not engine.reminded
     selection, candidates = selected(config)
     assert selection.rows_left_out == {"undecided": ("b",)} and selection.rows_selected == 1
     assert (selection.undecided_rules, selection.broken_rules) == ({"friendly": 1}, {})

@@ -11,8 +11,9 @@ from data.jsonl import read_records
 from data.run_paths import RunPaths
 from engine.request_builder import RequestBuilder
 from teacher.generate import TeacherModels, generate
-from teacher.rejection_sampling import Selection, select_all
+from teacher.rejection_sampling import select_all
 from teacher.scoring import BASE_ARM
+from teacher.selection import Selection
 from teacher.verdict_store import AnswerVerdicts, open_verdicts
 from tests.teacher.candidate_factory import ROOT, ScriptedEngine, candidate, experiment, stored
 
@@ -26,7 +27,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def generated(folder: Path, *changes: str) -> Config:
     """A run with two rows: `a` gets a good answer in the second round, `never` none."""
-    config = experiment(folder, {"a": 1, "never": 9}, "teacher.repair=false", *changes)
+    config = experiment(folder, {"a": 1, "never": 9}, *changes)
     generate(config, TeacherModels(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
     return config
 

@@ -76,6 +76,21 @@ def test_ten_is_not_found_in_2010() -> None:
     assert check(scored, row, make_answer("В 2010."), context).outcome == "pass"
 
 
+@pytest.mark.parametrize(("kind", "fact"), [("digits_from", "0800 44"), ("urls_from", "a.ru/help")])
+def test_what_a_demanded_sentence_holds_is_no_invention(kind: str, fact: str) -> None:
+    """A number or link of a fixed sentence is known where the answer says that sentence."""
+    sentence = f"Звоните: https://{fact}." if kind == "urls_from" else f"Звоните {fact}."
+    demand = make_rule({"type": "contains", "text": sentence}).model_copy(update={"id": "demand"})
+    rule = make_rule({"type": kind})
+    context = check_context(make_rules(rule, demand), PROMPT)
+
+    def decided(text: str) -> Outcome:
+        return check(ScoredRule(id="it", rule=rule), ROW, make_answer(text), context).outcome
+
+    assert decided(f"Да. {sentence}") == "pass"
+    assert decided(f"Да: {sentence.split()[-1]}") == "fail", "the fact without its sentence"
+
+
 def test_deep_json_is_a_fail_and_no_crash() -> None:
     assert outcome({"type": "json"}, "[" * 100_000) == "fail"
 

@@ -22,7 +22,7 @@ TEMPLATES = {
     "applies",
     "draft",
     "pair",
-    "repair",
+    "reminder",
     "rewrite",
     "role",
     "verdict",

@@ -215,8 +215,10 @@ def _opened(pid: int) -> set[str]:
     return outcome
 
 
-def _evaluation(epoch: int, val_loss: float) -> Step:
-    return Step(step=epoch, epoch=epoch, seconds=0, val_loss=val_loss, strict=0.5, val_rows=4)
+def _evaluation(epoch: float, val_loss: float) -> Step:
+    return Step(
+        step=round(2 * epoch), epoch=epoch, seconds=0, val_loss=val_loss, strict=0.5, val_rows=4
+    )
 
 
 def test_val_loss_stops_a_trial_but_not_at_its_end() -> None:
@@ -231,6 +233,7 @@ def test_val_loss_stops_a_trial_but_not_at_its_end() -> None:
         study.tell(trial, 0.5)
     with pytest.raises(optuna.TrialPruned, match=r"val loss 2.000 after epoch 1"):
         PruneByValLoss(study.ask(), epochs=2)(_evaluation(1, 2.0))
+    PruneByValLoss(study.ask(), epochs=2)(_evaluation(0.5, 2.0))  # within an epoch: not compared
     good = study.ask()
     PruneByValLoss(good, epochs=2)(_evaluation(1, 0.5))
     PruneByValLoss(good, epochs=2)(_evaluation(2, 2.0))

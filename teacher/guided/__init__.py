@@ -1,0 +1,1 @@
+"""Guided candidates: helped answers to rows whose ordinary candidates break a must-rule."""
