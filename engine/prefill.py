@@ -34,8 +34,8 @@ class Prefill:
         if self._beginning:
             turn: Message = {"role": "assistant", "content": self._beginning}
             chat = (*chat, turn)
-        given = " ".join((self._beginning, *self._endings))
-        limit = request.sampling.max_tokens - len(self._template.beginning_ids(given))
+        dictated = " ".join((self._beginning, *self._endings))
+        limit = request.sampling.max_tokens - len(self._template.beginning_ids(dictated))
         sampling = request.sampling.model_copy(
             update={"max_tokens": max(1, limit), "logprobs": None}
         )

@@ -84,8 +84,8 @@ def _conditional_rule(
 
 def _advice(config: Config) -> str:
     """What gives a rule more rows to learn from."""
-    made = "probes: {}" if config.probes is None else "more questions in probes.bank"
-    return f"teacher.guided: true, {made}, or more train rows where it is due"
+    remedy = "probes: {}" if config.probes is None else "more questions in probes.bank"
+    return f"teacher.guided: true, {remedy}, or more train rows where it is due"
 
 
 def _longest_example(rules: tuple[ConditionalRule, ...], student: str) -> FragmentExample | None:

@@ -157,12 +157,12 @@ def test_people_rated_the_logged_answers_by_the_rules(splits: PreparedSplits) ->
 
 def test_one_kind_of_answer_obeys_all_rules_on_a_row(splits: PreparedSplits) -> None:
     """Six rows of each kind; all rows pass too, but take 10 s."""
-    seen = Counter[str]()
+    tried_rows = Counter[str]()
     for row, kind in labelled(splits):
-        seen[kind] += 1
-        if seen[kind] > 6:
+        tried_rows[kind] += 1
+        if tried_rows[kind] > 6:
             continue
         obeying = [due for text, due in SAID.items() if not broken(row, said(text, row))]
         assert obeying == [kind], row.id
         assert all(broken(row, said(text, row)) for text in NEVER_OBEYS), row.id
-    assert len(seen) == len(KINDS) and min(seen.values()) >= 6
+    assert len(tried_rows) == len(KINDS) and min(tried_rows.values()) >= 6

@@ -80,7 +80,7 @@ def test_the_key_covers_the_given_parts_and_the_limit_all_of_them() -> None:
     requests = [Prefill(template, *part).request(plain) for part in parts]
     assert len({plain.key, *(request.key for request in requests)}) == 5
     both = requests[1]
-    given = len(renderer.answer_ids(f"{OPENING} {CLOSING}")) - 1
-    assert (both.sampling.max_tokens, both.sampling.logprobs) == (40 - given, None)
+    dictated_tokens = len(renderer.answer_ids(f"{OPENING} {CLOSING}")) - 1
+    assert (both.sampling.max_tokens, both.sampling.logprobs) == (40 - dictated_tokens, None)
     assert both.length <= plain.length and both.sampling.temperature == 0.7
     assert requests[2].messages == plain.messages, "an empty beginning is no message"

@@ -29,14 +29,14 @@ def test_the_balanced_one_before_one_that_never_refuses() -> None:
     and 1: 47.5 % strict, by case (50 + 50 + 25) / 3."""
     never = student("never", 20 / 40, (20 / 24 + 0 + 0) / 3)
     balanced = student("balanced", 19 / 40, (12 / 24 + 6 / 12 + 1 / 4) / 3)
-    assert [one.name for one in ranked(never, balanced)] == ["balanced", "never"]
+    assert [student.name for student in ranked(never, balanced)] == ["balanced", "never"]
 
 
 def test_the_balanced_one_before_one_that_always_refuses() -> None:
     """Where 24 of 40 rows are off topic: 60 % strict by refusing everything, 55 % balanced."""
     always = student("always", 24 / 40, (0 + 24 / 24) / 2)
     balanced = student("balanced", 22 / 40, (9 / 16 + 13 / 24) / 2)
-    assert [one.name for one in ranked(always, balanced)] == ["balanced", "always"]
+    assert [student.name for student in ranked(always, balanced)] == ["balanced", "always"]
 
 
 def test_ties_go_to_strict_then_to_val_loss() -> None:
@@ -47,7 +47,7 @@ def test_ties_go_to_strict_then_to_val_loss() -> None:
         student("strict", 0.7, 0.5, 0.9),
         student("worse loss", 0.6, 0.5, 0.3),
     )
-    assert [one.name for one in order] == ["strict", "loss", "worse loss", "undecided"]
+    assert [student.name for student in order] == ["strict", "loss", "worse loss", "undecided"]
 
 
 def test_old_records_are_ranked_by_strict() -> None:
@@ -69,8 +69,8 @@ def test_the_reason_is_in_words() -> None:
         "some rows only, and the rows without one; 47.5% of all rows) on 40 val rows by the code "
         "rules, the highest of 2"
     )
-    one = ranked(student("a", 0.475, None))
-    assert reason(one, 40) == (
+    single = ranked(student("a", 0.475, None))
+    assert reason(single, 40) == (
         "strict adherence 47.5% on 40 val rows by the code rules, the highest of 1"
     )
     ties = ranked(student("a", 0.5, 0.5, 0.25), student("b", 0.5, 0.5))

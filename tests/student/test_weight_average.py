@@ -88,9 +88,9 @@ def test_a_saved_average_goes_on_to_the_bit(tmp_path: Path) -> None:
         random_step(model, average, step)
     average.save(tmp_path)
     resumed.load(tmp_path)
-    for one, its_average in ((model, average), (other, resumed)):
+    for its_model, its_average in ((model, average), (other, resumed)):
         torch.manual_seed(3)
-        random_step(one, its_average, 3)
+        random_step(its_model, its_average, 3)
     with average.in_place(), resumed.in_place():
         assert equal(weights_of(model), weights_of(other))
 
