@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from judge.records import TEACHER, Comparison, GapScore
 from report.formats import interval, p_value, percent, signed_points
-from report.run_files import RunFiles
+from report.run_files import RunFiles, TrainingFiles
 
 FEW_ROWS = 30  # rows below which intervals are too wide to tell much
 
@@ -87,12 +87,14 @@ def list_caveats(material: RunFiles) -> Iterator[str]:
 def _selection_optimism(material: RunFiles) -> Iterator[str]:
     """Choosing on the reported rows makes the reported number look better than it is."""
     students = len(material.choice.ranked) if material.choice else 0
-    epochs = max((student.epochs for student in material.config.students), default=1)
+    checkpoints = max(
+        (_checkpoints(training) for training in material.training.values()), default=1
+    )
     trials = material.search.trials if material.search else ()
     scored = sum(trial.strict is not None for trial in trials)
-    if not material.choice or max(students, scored, epochs) < 2:
+    if not material.choice or max(students, scored, checkpoints) < 2:
         return
-    what = f"best of {students} students" if students > 1 else "student's best epoch"
+    what = f"best of {students} students" if students > 1 else "student's best checkpoint"
     if scored > 1:
         what += f", after {scored} trials of a search,"
     remedy = "An unbiased number needs labelled rows that no choice has used."
@@ -106,3 +108,8 @@ def _selection_optimism(material: RunFiles) -> Iterator[str]:
         f"Selection optimism: the {what} was chosen on the same val rows on which it is scored "
         f"here, so its number is somewhat too high. {remedy}"
     )
+
+
+def _checkpoints(training: TrainingFiles) -> int:
+    """How many checkpoints of a student were evaluated."""
+    return sum(step.val_loss is not None for step in training.steps)

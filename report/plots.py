@@ -102,7 +102,7 @@ def draw_training_curves(material: RunFiles) -> Markup | None:
         return None
     with matplotlib.rc_context(_STYLE):
         figure, panels = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained")
-        titles = ("train loss", "val loss", "strict adherence on the epoch's val rows")
+        titles = ("train loss", "val loss", "strict adherence on the evaluated val rows")
         units = ("nats per answer token", "nats per answer token", "%")
         for axes, title, unit in zip(panels, titles, units, strict=True):
             axes.set_title(title, fontsize=9.5, loc="left")

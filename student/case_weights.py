@@ -5,7 +5,7 @@ the cases: a rule that the teacher seldom obeys leaves few answers, an easy refu
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from data.rows import Row
 from judge.checks.cases import due_by_code
@@ -18,9 +18,9 @@ MAX_WEIGHT = 4.0  # a case of three answers would else decide whole steps
 
 
 def weigh_by_case(
-    rules: RuleFile, rows: Iterable[Row], examples: Mapping[str, Sequence[Example]]
-) -> dict[str, list[Example]]:
-    """The examples of each row (by id) with the weight of its case; 1 on average over the tokens.
+    rules: RuleFile, rows: Iterable[Row], examples: Mapping[str, Example]
+) -> dict[str, Example]:
+    """The example of each row (by id) with the weight of its case; 1 on average over the tokens.
 
     `rows` are all train rows, also those without an answer.
     """
@@ -31,15 +31,15 @@ def weigh_by_case(
         if row.id in examples:
             case_of[row.id] = case
     answer_counts, token_counts = Counter[Case](), Counter[Case]()
-    for row_id, of_row in examples.items():
-        answer_counts[case_of[row_id]] += sum(len(example.answers) for example in of_row)
-        token_counts[case_of[row_id]] += sum(example.answer_tokens for example in of_row)
+    for row_id, example in examples.items():
+        answer_counts[case_of[row_id]] += len(example.answers)
+        token_counts[case_of[row_id]] += example.answer_tokens
     weights = case_weights(row_counts, answer_counts)
     mean = sum(weights[case] * tokens for case, tokens in token_counts.items())
     mean /= token_counts.total()
     return {
-        row_id: [example._replace(weight=weights[case_of[row_id]] / mean) for example in of_row]
-        for row_id, of_row in examples.items()
+        row_id: example._replace(weight=weights[case_of[row_id]] / mean)
+        for row_id, example in examples.items()
     }
 
 

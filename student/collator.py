@@ -31,7 +31,8 @@ class Example(NamedTuple):
     # the teacher's distributions, answer by answer; None: of a dictated answer
     top_logprobs: tuple[TopLogprobs | None, ...] = ()
     teacher_prompt_ids: TokenIds = NO_TOKENS  # empty where no objective needs them
-    dictated: tuple[bool, ...] = ()  # answer by answer, see `Answer.dictated`; (): none is
+    # answer by answer: it is learnt by its text alone, the teacher did not choose it; (): none is
+    dictated: tuple[bool, ...] = ()
     weight: float = 1.0  # of each answer token in the loss; 1 on average over a training's tokens
 
     @property

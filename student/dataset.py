@@ -5,8 +5,8 @@ a large run are ever held together.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,43 +74,41 @@ def load_training_data(
     limit, seed = config.model.max_length, config.seed_of(student)
     again = _prompted_rows(by_row, student.prompted_share, seed)
     prompted = _within(limit, _behind_the_prompt(builder, run.training_rows(config), again))
-    train = _within(limit, chain.from_iterable(by_row.values()))
+    train = _within(limit, by_row.values())
     val_answers = read_records(run.selected_val, Answer)
     val = build_examples(builder, run.iter_rows("val"), val_answers)
     return TrainingData(
         train,
-        _within(limit, chain.from_iterable(val.values())),
+        _within(limit, val.values()),
         _sha256([*train, *prompted]),
         len(unmatched),
         tuple(prompted),
     )
 
 
-def _prompted_rows(
-    by_row: Mapping[str, list[Example]], share: float, seed: int
-) -> dict[str, list[Example]]:
+def _prompted_rows(by_row: Mapping[str, Example], share: float, seed: int) -> dict[str, Example]:
     """That share of the rows, those with the lowest hash: a larger share has them all and more."""
     if not share:
         return {}
     order = sorted(by_row, key=lambda row_id: digest(["prompted", seed, row_id]))
     chosen = set(order[: round(share * len(order))])
-    return {row_id: examples for row_id, examples in by_row.items() if row_id in chosen}
+    return {row_id: example for row_id, example in by_row.items() if row_id in chosen}
 
 
 def _behind_the_prompt(
-    builder: RequestBuilder, rows: Iterable[Row], by_row: Mapping[str, list[Example]]
+    builder: RequestBuilder, rows: Iterable[Row], by_row: Mapping[str, Example]
 ) -> list[Example]:
     """The examples of these rows as a client sees them that still sends the prompt."""
-    examples: dict[str, list[Example]] = {}
+    examples: dict[str, Example] = {}
     for row in rows:
         if row.id in by_row:
             prompt_ids = _view_ids(builder, row, View(prompted=True))
-            examples[row.id] = [e._replace(prompt_ids=prompt_ids) for e in by_row[row.id]]
-    return [example for row_id in by_row for example in examples[row_id]]
+            examples[row.id] = by_row[row.id]._replace(prompt_ids=prompt_ids)
+    return [examples[row_id] for row_id in by_row]
 
 
 class _Targets:
-    """The answers to one row that the teacher gave in one view."""
+    """The selected answers to one row."""
 
     def __init__(self) -> None:
         self.answers: list[TokenIds] = []
@@ -133,32 +131,30 @@ def build_examples(
     selected: Iterable[Answer],
     top_logprobs: Mapping[str, TopLogprobs] | None = None,
     teacher_view: bool = False,
-) -> dict[str, list[Example]]:
-    """Row id → one example with all its selected answers, in the order of these answers.
+) -> dict[str, Example]:
+    """Row id → the example with all its selected answers, in the order of these answers.
 
-    `top_logprobs`: stored distributions by answer key. `teacher_view`: also tokenise the view in
-    which the teacher answered; a row has an example for each such view. Raises DataError for an
-    answer to none of the rows.
+    `top_logprobs`: stored distributions by answer key. `teacher_view`: also tokenise the prompted
+    view, which the base reads during training; the answers of a guided view, which it would not
+    give there, are then learnt by their text alone. Raises DataError for an answer to none of the
+    rows.
     """
-    targets: dict[str, dict[View | None, _Targets]] = {}
+    targets: dict[str, _Targets] = defaultdict(_Targets)
     for answer in selected:
         ids = answer_token_ids(builder, answer)
-        view = _teacher_view(answer) if teacher_view else None
-        group = targets.setdefault(answer.row, {}).setdefault(view, _Targets())
-        group.answers.append(np.array(ids, np.int32))
-        group.dictated.append(answer.dictated)
+        of_row = targets[answer.row]
+        of_row.answers.append(np.array(ids, np.int32))
+        of_row.dictated.append(answer.dictated or (teacher_view and answer.how != "sampled"))
         if top_logprobs is not None:
-            group.top_logprobs.append(
+            of_row.top_logprobs.append(
                 None if answer.dictated else stored_top_logprobs(top_logprobs, answer, ids, builder)
             )
-    examples: dict[str, list[Example]] = {}
+    examples: dict[str, Example] = {}
     for row in rows:
         if row.id in targets:
-            prompt_ids = _view_ids(builder, row, View(prompted=False))
-            examples[row.id] = [
-                group.example(prompt_ids, _view_ids(builder, row, view) if view else NO_TOKENS)
-                for view, group in targets[row.id].items()
-            ]
+            prompted = _view_ids(builder, row, View(prompted=True)) if teacher_view else NO_TOKENS
+            unprompted = _view_ids(builder, row, View(prompted=False))
+            examples[row.id] = targets[row.id].example(unprompted, prompted)
     gone = next((row_id for row_id in targets if row_id not in examples), None)
     if gone is not None:
         raise DataError(
@@ -166,11 +162,6 @@ def build_examples(
             "run `python -m teacher CONFIG select` first"
         )
     return {row_id: examples[row_id] for row_id in targets}
-
-
-def _teacher_view(answer: Answer) -> View:
-    """The view whose probabilities teach an answer where the base is asked during training."""
-    return View(prompted=True)
 
 
 def _view_ids(builder: RequestBuilder, row: Row, view: View) -> TokenIds:

@@ -13,6 +13,8 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
+import torch
+
 from benchmarks.result_page import Limit, conditions, limits_table, publish
 from benchmarks.stopwatch import extra_peak_mb, median_seconds
 from benchmarks.training.benchmark_rows import BenchmarkRows, RowLengths
@@ -121,13 +123,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each step")
     arguments = parser.parse_args(argv)
     dtypes: dict[Precision, None] = dict.fromkeys(("float32", precision()))
+    card = f"{torch.cuda.get_device_name()}, " if arguments.device == "cuda" else ""
     text, measured = "# Cost of a training step\n", {}
     for dtype in dtypes:
         setting = (
-            f"{conditions(('torch', 'transformers', 'peft', 'trl'))}\n{ROW_LENGTHS.system} tokens "
-            f"of prompt, {ROW_LENGTHS.own} of a row, {ROW_LENGTHS.answer} of an answer, "
-            f"{ROW_LENGTHS.rows} rows a step, LoRA r 32 in {dtype}. Each trainer ran in its own "
-            "loop, all with the same settings."
+            f"{card}{conditions(('torch', 'transformers', 'peft', 'trl'))}\n"
+            f"{ROW_LENGTHS.system} tokens of prompt, {ROW_LENGTHS.own} of a row, "
+            f"{ROW_LENGTHS.answer} of an answer, {ROW_LENGTHS.rows} rows a step, LoRA r 32 in "
+            f"{dtype}. Each trainer ran in its own loop, all with the same settings."
         )
         figures, times, remarks = measure_training(
             arguments.device, dtype, BenchmarkRows(ROW_LENGTHS), arguments.repeats

@@ -56,6 +56,7 @@ def assess(
         rules,
         share_with_fragments(table, student, fragments[student]),
         _longest_example(rules, student),
+        config.teacher.guided,
     )
     reasons = tuple(reasons_not_to_serve(evidence))
     return Assessment(rules, ServeDecision(student=student, reasons=reasons))
@@ -84,8 +85,9 @@ def _conditional_rule(
 
 def _advice(config: Config) -> str:
     """What gives a rule more rows to learn from."""
-    remedy = "probes: {}" if config.probes is None else "more questions in probes.bank"
-    return f"teacher.guided: true, {remedy}, or more train rows where it is due"
+    remedies = [] if config.teacher.guided else ["teacher.guided: true"]
+    remedies.append("probes: {}" if config.probes is None else "more questions in probes.bank")
+    return f"{', '.join(remedies)}, or more train rows where it is due"
 
 
 def _longest_example(rules: tuple[ConditionalRule, ...], student: str) -> FragmentExample | None:

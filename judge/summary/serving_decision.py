@@ -26,8 +26,6 @@ LEARNT_SHARE, LEAST_LEARNT, ENOUGH_LEARNT = 0.15, 30, 500
 # arms have none.
 FRAGMENTS_SHARE = 0.05
 
-_STRONGER = "a larger base, guided candidates (teacher.guided: true) or a shorter prompt"
-
 
 class StudentEvidence(NamedTuple):
     """What is known of a student."""
@@ -38,12 +36,19 @@ class StudentEvidence(NamedTuple):
     rules: Sequence[ConditionalRule]
     fragments: CountedShare  # answers of the student with a fragment of any rule
     example: FragmentExample | None
+    guided: bool  # whether guided candidates were drawn already
+
+    @property
+    def more_obedience(self) -> str:
+        """What makes a teacher obey on more rows."""
+        guided = "" if self.guided else "guided candidates (teacher.guided: true), "
+        return f"a larger base, {guided}a shorter prompt"
 
 
 def reasons_not_to_serve(evidence: StudentEvidence) -> Iterator[ServeReason]:
     """The reasons, none for a student that is fine."""
     yield from _few_obey(evidence)
-    yield from _few_learnt(evidence.teaching)
+    yield from _few_learnt(evidence)
     for rule in evidence.rules:
         if rule.must:
             yield from _not_taught(rule, rule.arms[evidence.student].obeyed)
@@ -68,12 +73,12 @@ def _few_obey(evidence: StudentEvidence) -> Iterator[ServeReason]:
                 f"The teacher obeys on {_format(teacher)} of the rows and the student on "
                 f"{_format(student)}, which is not clearly more than {FEW_OBEYED:.0%}"
             ),
-            remedy=f"{_STRONGER}; worked examples of every kind",
+            remedy=f"{evidence.more_obedience}; worked examples of every kind",
         )
 
 
-def _few_learnt(teaching: Teaching) -> Iterator[ServeReason]:
-    train = teaching.selection.get("train")
+def _few_learnt(evidence: StudentEvidence) -> Iterator[ServeReason]:
+    train = evidence.teaching.selection.get("train")
     if train is None:
         return
     wanted = min(max(LEAST_LEARNT, LEARNT_SHARE * train.rows), ENOUGH_LEARNT)
@@ -84,7 +89,7 @@ def _few_learnt(teaching: Teaching) -> Iterator[ServeReason]:
                 f"Only {train.rows_selected} of {train.rows} train rows have an answer to learn, "
                 f"fewer than {wanted:.0f}"
             ),
-            remedy=f"more train rows, more worked examples, {_STRONGER}",
+            remedy=f"more train rows, more worked examples, {evidence.more_obedience}",
         )
 
 
@@ -126,7 +131,7 @@ def _not_better(evidence: StudentEvidence) -> Iterator[ServeReason]:
                     f"The student is not clearly better than the base without the prompt on {n} "
                     f"{name}: {format_difference(gain.value, gain.low, gain.high)}"
                 ),
-                remedy=f"more ordinary rows to learn, {_STRONGER}{unclear}",
+                remedy=f"more ordinary rows to learn, {evidence.more_obedience}{unclear}",
             )
             return
 

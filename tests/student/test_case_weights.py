@@ -49,13 +49,13 @@ def test_examples_have_the_weight_of_their_row() -> None:
     rows = [Row(id=id, question="q", labels=labels) for id, labels in off_topic.items()]
     prompt = np.zeros(3, np.int32)
     examples = {  # two refusals of 2 tokens, two ordinary answers to one row of 10 tokens each
-        "r0": [Example(prompt, (np.zeros(2, np.int32),))],
-        "r1": [Example(prompt, (np.zeros(2, np.int32),))],
-        "r7": [Example(prompt, (np.zeros(10, np.int32), np.zeros(10, np.int32)))],
+        "r0": Example(prompt, (np.zeros(2, np.int32),)),
+        "r1": Example(prompt, (np.zeros(2, np.int32),)),
+        "r7": Example(prompt, (np.zeros(10, np.int32), np.zeros(10, np.int32))),
     }
     weighted = weigh_by_case(rules, rows, examples)
     assert list(weighted) == list(examples)
-    weights = {row_id: of_row[0].weight for row_id, of_row in weighted.items()}
+    weights = {row_id: example.weight for row_id, example in weighted.items()}
     # shares of the rows 0.2 and 0.8, of the answers 0.5 and 0.5: 0.4 and 1.6
     assert weights["r7"] / weights["r0"] == pytest.approx(4.0) and weights["r0"] == weights["r1"]
     tokens = Counter({"r0": 2, "r1": 2, "r7": 20})

@@ -174,6 +174,25 @@ def test_dictated_answers_need_no_stored_probabilities(tmp_path: Path) -> None:
     assert data.train[3].answers[0].tolist() == list(builder.renderer.answer_ids(answers[3].text))
 
 
+def test_answers_of_a_guided_view_are_text_where_the_base_reads_the_prompted_one(
+    tmp_path: Path,
+) -> None:
+    """A reminder made the answer; behind the prompt alone the base would give it a low
+    probability, and the student would learn that. Stored probabilities are the reminder's own."""
+    change = "students.0.objective={kind: kl, teacher: adapter_off}"
+    config = load_config(experiment(tmp_path, tiny_model(tmp_path / "model")), [*STORED, change])
+    builder, run = RequestBuilder(config), RunPaths.of(config)
+    select_with_probabilities(config, [])
+    answers = list(read_records(run.selected, Answer))
+    for place, how in enumerate(("sampled", "focused", "reminded", "prefilled")):
+        answers[place] = answers[place].model_copy(update={"how": how})
+    write_records(run.selected, answers)
+    data = load_training_data(config, config.students[0], builder)
+    by_text = [example.dictated for example in data.train[:4]]
+    assert by_text == [(False,), (True,), (True,), (True,)]
+    assert all(len(example.teacher_prompt_ids) for example in data.train)
+
+
 @pytest.mark.parametrize("objective", ["{kind: ce}", "{kind: kl}"])
 def test_a_share_of_the_rows_is_learnt_behind_the_prompt_too(
     tmp_path: Path, objective: str

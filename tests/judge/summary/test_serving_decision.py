@@ -72,6 +72,7 @@ class Case:
     taught: dict[How, int] | None = field(default_factory=lambda: TAUGHT)
     obeyed: CountedShare = field(default_factory=lambda: share(10, 20))
     fragments: CountedShare = field(default_factory=lambda: share(2, 60))
+    guided: bool = False
 
     def reasons(self) -> dict[str, str]:
         """Check → finding and remedy."""
@@ -93,6 +94,7 @@ class Case:
             rules=(rule,),
             fragments=self.fragments,
             example=FragmentExample(row="r3", fragment="this is urgent", answer="This is urgent!"),
+            guided=self.guided,
         )
         reasons = list(reasons_not_to_serve(evidence))
         assert len({reason.check for reason in reasons}) == len(reasons)
@@ -181,3 +183,9 @@ def test_more_val_rows_may_help_where_the_student_is_ahead() -> None:
     assert "more val rows, if the 60 are too few to tell" in ahead["not_better"]
     behind = Case(base=(17, 32), teacher=(15, 40)).reasons()
     assert "more val rows" not in behind["not_better"]
+
+
+def test_guidance_is_no_advice_where_it_was_given() -> None:
+    """What was tried already does not help."""
+    assert "teacher.guided: true" in Case(selected=3).reasons()["few_learnt"]
+    assert "teacher.guided" not in Case(selected=3, guided=True).reasons()["few_learnt"]

@@ -1,0 +1,141 @@
+"""The runs of the benchmark of guided candidates: arms of answers, recipes, and their trainings."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+from shutil import copytree
+from typing import NamedTuple
+
+from config.checkout import ROOT
+from config.load import load_config
+from config.peft_methods import LoraMethod
+from config.schema import Config
+from config.training import OnPolicy, StudentSettings
+from data.answers import How
+from data.run_paths import RunPaths
+from engine.hf_engine import HfEngine
+from engine.models import resolve_base
+from engine.request_builder import View
+from prompts.prompt_file import load_prompt
+from student.predict import Engines, Predictor
+from student.train import train
+from teacher.rejection_sampling import select_all
+from teacher.scoring import stored_candidates
+
+EXPERIMENTS = (ROOT / "config" / "demo.yaml", ROOT / "config" / "norda.yaml")
+SEEDS = (0, 1, 2)
+PLAIN = StudentSettings(
+    name="plain", method=LoraMethod(rank=16, alpha=32), learning_rate=5e-4, batch_size=4
+)
+# what each recipe changes of PLAIN
+RECIPES: dict[str, dict[str, object]] = {
+    "plain": {},
+    "epochs4": {"epochs": 4},
+    "weights": {"case_weights": True},
+    "averaging": {"epochs": 4, "averaging": 0.1},
+    "prompted": {"prompted_share": 0.3},
+    "combined": {"epochs": 4, "averaging": 0.1, "case_weights": True, "prompted_share": 0.3},
+    # a published recipe without any selection of answers; an epoch is about 50 steps
+    "on-policy": {"objective": OnPolicy(), "learning_rate": 5e-6, "epochs": 1},
+}
+
+
+class AnswerArm(NamedTuple):
+    """Which candidates compete, and how they are limited."""
+
+    ways: tuple[How, ...]
+    limits: dict[str, object]  # teacher settings that differ from the experiment's
+    recipes: tuple[str, ...] = ("plain",)
+
+
+_ALL_WAYS: tuple[How, ...] = ("sampled", "focused", "reminded", "prefilled", "constructed")
+_GUIDED_RECIPES = tuple(recipe for recipe in RECIPES if recipe != "on-policy")
+_BALANCED: dict[str, object] = {"max_same_text_share": None, "balance": "logs"}
+ARMS: dict[str, AnswerArm] = {
+    "sampled": AnswerArm(_ALL_WAYS[:1], {}, ("plain", "on-policy")),
+    "focused": AnswerArm(_ALL_WAYS[:2], {}),
+    "reminded": AnswerArm(_ALL_WAYS[:3], {}),
+    "prefilled": AnswerArm(_ALL_WAYS[:4], {}),
+    "constructed": AnswerArm(_ALL_WAYS, {}, _GUIDED_RECIPES),
+    "balance": AnswerArm(_ALL_WAYS, _BALANCED, _GUIDED_RECIPES),
+}
+
+
+class GuidedTraining(NamedTuple):
+    """One student of one arm."""
+
+    arm: str
+    recipe: str
+    seed: int
+    config: Config  # of the arm's run
+    student: StudentSettings
+
+
+def load_experiment(path: Path) -> Config:
+    """The settings of the experiment whose teacher is guided."""
+    name = f"guided-{path.stem}"
+    return load_config(path, [f"name={name}", "teacher.guided=true", "judge={llm: none}"])
+
+
+def arm_config(config: Config, arm: str) -> Config:
+    """The settings of one arm's run, with all its students."""
+    students = [
+        PLAIN.model_copy(update={**RECIPES[recipe], "name": f"{recipe}-{seed}", "seed": seed})
+        for recipe in ARMS[arm].recipes
+        for seed in SEEDS
+    ]
+    teacher = config.teacher.model_copy(update=ARMS[arm].limits)
+    changes = {"name": f"{config.name}-{arm}", "teacher": teacher, "students": tuple(students)}
+    return config.model_copy(update=changes)
+
+
+def select_arms(config: Config) -> None:
+    """Writes the answers that each arm learns into its own run."""
+    prompt, rules = load_prompt(config.prompt, Path())
+    candidates = stored_candidates(config, prompt, rules)
+    for name, arm in ARMS.items():
+        of_arm = arm_config(config, name)
+        run = RunPaths.of(of_arm)
+        copytree(RunPaths.of(config).data, run.data, dirs_exist_ok=True)
+        run.selected.parent.mkdir(parents=True, exist_ok=True)
+        competing = [c for c in candidates.train if c.answer.how in arm.ways]
+        select_all(of_arm, candidates._replace(train=competing))
+
+
+def trainings(config: Config) -> Iterator[GuidedTraining]:
+    """Every student of every arm, the plain ones first."""
+    by_recipe = {recipe: [arm for arm in ARMS if recipe in ARMS[arm].recipes] for recipe in RECIPES}
+    for recipe, arms in by_recipe.items():
+        for arm in arms:
+            of_arm = arm_config(config, arm)
+            by_name = {student.name: student for student in of_arm.students}
+            for seed in SEEDS:
+                yield GuidedTraining(arm, recipe, seed, of_arm, by_name[f"{recipe}-{seed}"])
+
+
+def train_and_answer(pending: Sequence[GuidedTraining], jobs: int) -> None:
+    """Trains the students, `jobs` at a time, and answers val with each.
+
+    Afterwards each also answers behind its own prompt, which takes longer than all the rest.
+    """
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for prompted in (False, True):
+            answers = {pool.submit(_answer, training, prompted): training for training in pending}
+            for answered in as_completed(answers):
+                answered.result()
+                training = answers[answered]
+                view = "with its prompt" if prompted else "without the prompt"
+                print(f"{training.config.name}, {training.student.name}: {view}", flush=True)
+
+
+def _answer(training: GuidedTraining, prompted: bool) -> None:
+    config, student = training.config, training.student
+    train(config, student, False)
+    live = HfEngine(resolve_base(config.model), config.model.max_length)
+    with closing(live):
+        predictor = Predictor(config, Engines(live, live), False)
+        arm = f"student/{student.name}" + ("+prompt" if prompted else "")
+        view = View(prompted, predictor.adapter(student))
+        predictor.answer(arm, predictor.run.rows("val"), view)
