@@ -15,6 +15,7 @@ from data.jsonl import read_record, read_records
 from data.records import Record, digest
 from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
+from judge.judge_note import JudgeFingerprint
 from judge.metrics.interval import format_difference, format_share
 from judge.metrics.paired import compare_arms, holm_adjusted
 from judge.metrics.scores import strict_score
@@ -39,7 +40,9 @@ class RunComparison(Record):
     rules_sha256: str
     runs: dict[str, int]  # name → rows of val
     rows: int  # in common
-    judges: tuple[str, ...]  # language models that judged; verdicts of several may not compare
+    judges: tuple[str, ...]  # language models that judged
+    # fields of the fingerprint in which the judges differ, so that verdicts may not compare
+    judge_differences: tuple[str, ...]
     arms: tuple[RankedArm, ...]
 
 
@@ -77,6 +80,7 @@ def compare_runs(folders: Sequence[Path]) -> RunComparison:
         runs={run.name: len(run.rows) for run in runs},
         rows=len(table.questions),
         judges=tuple(sorted({run.judge for run in runs})),
+        judge_differences=_judge_differences(runs),
         arms=tuple(_ranked(table)),
     )
 
@@ -103,10 +107,15 @@ def _table(comparison: RunComparison) -> Iterator[str]:
             f"{strict.missing:>7}  {_difference(ranked.against_first)}"
         )
     yield "p: exact McNemar, Holm over all pairs. The first arm was chosen on these same rows."
-    if len(comparison.judges) > 1:
+    if comparison.judge_differences == ("fingerprint",):
         yield (
-            f"judged by {', '.join(comparison.judges)}: where a model decides a rule, the judges "
-            "may cause the difference"
+            "some run does not say how its judge was set, which may cause the difference; run "
+            "`python -m judge CONFIG score` on it again"
+        )
+    elif comparison.judge_differences:
+        yield (
+            f"judged by {', '.join(comparison.judges)}, with another "
+            f"{', '.join(comparison.judge_differences)}: that may cause the difference"
         )
 
 
@@ -126,6 +135,7 @@ class _JudgedRun(NamedTuple):
     rows: list[Row]
     verdicts: list[Verdict]
     judge: str  # the language model, or "code"
+    fingerprint: JudgeFingerprint | None  # absent in files of an earlier version
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -156,6 +166,7 @@ def _read_run(folder: Path, name: str) -> _JudgedRun:
         list(read_records(run.split("val"), Row)),
         list(read_records(run.verdicts, Verdict)),
         result.judge.model if result.judge else "code",
+        result.fingerprint,
     )
 
 
@@ -205,3 +216,15 @@ def _common_ids(runs: Sequence[Sequence[Row]]) -> list[dict[str, str]]:
             common_ids[-1] |= {row: f"{content}/{row}" for row in shared}
             common_ids[-1] |= {row: f"{content}#{n}" for n, row in enumerate(rest)}
     return common_ids
+
+
+def _judge_differences(runs: Sequence[_JudgedRun]) -> tuple[str, ...]:
+    """The fields in which the fingerprint of some run differs from that of the first.
+
+    Without a fingerprint, in files of an earlier version, every field may differ: `fingerprint`.
+    """
+    if any(run.fingerprint is None for run in runs):
+        return ("fingerprint",)
+    values = [run.fingerprint.model_dump() for run in runs if run.fingerprint is not None]
+    first = values[0]
+    return tuple(name for name in first if any(other[name] != first[name] for other in values))

@@ -3,17 +3,14 @@
 A number that the verdicts do not determine is None. Rates are shares, 0 … 1.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Self
 
-from pydantic import JsonValue
-
 from data.records import Record
 from judge.case_records import ConditionalRule, ServeDecision
+from judge.judge_note import JudgeFingerprint, JudgeNote
 from judge.metrics.interval import Interval, Measurement, Refusal
-from judge.verdict import Missing, Verdict
+from judge.verdict import Missing
 
 BASE, TEACHER = "base", "teacher"  # the arms that students are compared with
 
@@ -197,6 +194,15 @@ class RaterAgreement(Record):
     tpr: Interval | None  # share of what passes that the judge passes
     tnr: Interval | None  # share of what fails that the judge fails
     j: float | None  # TPR + TNR − 1
+    j_low: float | None = None  # its interval; absent in files written before this field existed
+    j_high: float | None = None
+
+    @property
+    def youden(self) -> Interval | None:
+        """J with its interval; None where it is undefined or the file has none."""
+        if self.j is None or self.j_low is None or self.j_high is None:
+            return None
+        return Interval(self.j, self.j_low, self.j_high)
 
 
 class ShadowAgreement(RaterAgreement):
@@ -206,68 +212,6 @@ class ShadowAgreement(RaterAgreement):
     llm_rule: str
 
 
-class Coverage(Record):
-    """How many of its verdicts a language model gave."""
-
-    expected: int  # verdicts, without those that need a label which the row lacks
-    missing: dict[Missing, int]  # reason → expected verdicts that are missing
-    unasked: int  # questions of any kind not asked in this run, by max_calls or max_cost
-    example: str = ""  # the note of the first verdict that is missing for the most frequent reason
-
-    @classmethod
-    def of(cls, verdicts: Iterable[Verdict], unasked: int) -> "Coverage":
-        """The coverage of a model's verdicts."""
-        expected = [
-            verdict
-            for verdict in verdicts
-            if verdict.outcome != "not_applicable" and verdict.reason != "unlabelled"
-        ]
-        reasons = Counter(verdict.reason for verdict in expected if verdict.reason is not None)
-        missing = dict(reasons.most_common())
-        most_frequent = next(iter(missing), None)
-        notes = (verdict.note for verdict in expected if verdict.reason == most_frequent)
-        example = next(notes, "") if most_frequent else ""
-        return cls(expected=len(expected), missing=missing, unasked=unasked, example=example)
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the model was asked, and not one verdict came."""
-        unasked = self.missing.get("budget", 0) + self.missing.get("not_run", 0)
-        return unasked < self.expected == sum(self.missing.values())
-
-    @property
-    def share_missing(self) -> float:
-        """Of the expected verdicts, 0 … 1."""
-        return sum(self.missing.values()) / max(1, self.expected)
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        reasons = ", ".join(f"{reason} {count}" for reason, count in self.missing.items())
-        missing = f"{sum(self.missing.values())} missing{f' ({reasons})' if reasons else ''}"
-        unasked = f"; the limit left {self.unasked} questions unasked: run it again to go on"
-        return f"{self.expected} verdicts expected, {missing}{unasked if self.unasked else ''}"
-
-
-class JudgeNote(Record):
-    """The language model that judged."""
-
-    model: str
-    mode: str  # output mode: json_schema, …, plain
-    rules_per_call: int = 1
-    request_changes: dict[str, JsonValue] = {}  # judge.llm.extra_body and max_tokens_field
-    # output mode → questions asked in it because a stricter mode failed
-    fallbacks: dict[str, int] = {}
-    unfounded: int = 0  # questions whose reply quotes text that is not in the data, after re-asking
-    calls: int  # made in this run
-    coverage: Coverage | None = None  # absent in files written before this field existed
-    prompt_tokens: int = 0  # of those calls
-    completion_tokens: int = 0
-    cost: float | None = None  # likewise; None: the server has no prices
-    same_as_base: bool  # the model judges itself: the report warns
-    calibrated: bool  # against people's labels
-
-
 class JudgeResult(Record):
     """judge/scores.json of val, and judge/hidden.json of the unlabelled rows."""
 
@@ -275,6 +219,7 @@ class JudgeResult(Record):
     agreements: list[ShadowAgreement]
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
+    fingerprint: JudgeFingerprint | None = None  # absent in files of before this field existed
     contexts: ContextScore | None = None  # None: no row has passages and a reference
     conditional_rules: tuple[ConditionalRule, ...] = ()
     # of val, once the best student is chosen; None in files written before this field existed

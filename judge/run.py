@@ -11,9 +11,10 @@ from data.atomic_write import write_text
 from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
+from judge.calibration.record import calibration_flaw, judge_fingerprint, load_calibration
 from judge.checks.check import code_verdicts
 from judge.inputs import JudgedSplit, JudgeInputs, answered_arms, read_arms, read_inputs
+from judge.judge_note import Coverage, JudgeFingerprint, JudgeNote
 from judge.labels import best_by_row
 from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
@@ -23,7 +24,7 @@ from judge.metrics.agreement import shadow_agreements
 from judge.metrics.distribution_shift import AnsweredSplit
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import build_verdict_table
-from judge.records import Coverage, JudgeNote, JudgeResult
+from judge.records import JudgeResult
 from judge.reference.overlap import context_score
 from judge.reference.reference_scores import reference_scores
 from judge.summary.assess_student import assess
@@ -50,12 +51,13 @@ def judge_run(
         for row, answer in inputs.pairs
         for verdict in code_verdicts(rules, prompt, row, answer)
     ]
-    note = None
+    note, fingerprint = None, judge_fingerprint(rules, prompt)
     if server is not None:
         judge = _llm_judge(config, server, inputs)
         llm_verdicts = judge.verdicts(inputs.llm_pairs, asks)
         verdicts += llm_verdicts
-        note = _note(config, judge, inputs, llm_verdicts)
+        fingerprint = judge_fingerprint(rules, prompt, judge)  # now that the mode is known
+        note = _note(config, judge, fingerprint, llm_verdicts)
     run = RunPaths.of(config)
     arms = answered_arms(config, split) if split == "val" else ()  # hidden rows have no references
     logprobs = {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
@@ -67,6 +69,7 @@ def judge_run(
         agreements=shadow_agreements(table, config.seed),
         arms=inputs.llm_arms if server is not None else [],
         judge=note,
+        fingerprint=fingerprint,
         contexts=context_score(rows, best_by_row(rows)),
         conditional_rules=assessment.conditional_rules,
         serving=assessment.serving,
@@ -115,10 +118,9 @@ def _llm_judge(config: Config, server: ServerSettings, inputs: JudgeInputs) -> L
 
 
 def _note(
-    config: Config, judge: LlmJudge, inputs: JudgeInputs, verdicts: Sequence[Verdict]
+    config: Config, judge: LlmJudge, fingerprint: JudgeFingerprint, verdicts: Sequence[Verdict]
 ) -> JudgeNote:
-    fingerprint = judge_fingerprint(inputs.rules, inputs.prompt, judge)
-    calibration = load_calibration(RunPaths.of(config).calibration, fingerprint)
+    flaw = calibration_flaw(load_calibration(RunPaths.of(config).calibration, fingerprint))
     usage = judge.usage
     return JudgeNote(
         model=judge.model,
@@ -128,12 +130,13 @@ def _note(
         fallbacks={mode: judge.fallbacks[mode] for mode in OUTPUT_MODES if judge.fallbacks[mode]},
         unfounded=judge.unfounded,
         calls=usage.calls,
-        coverage=Coverage.of(verdicts, usage.unasked),
+        coverage=Coverage.of(verdicts, usage.unasked, judge.contradictory),
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         cost=usage.cost,
         same_as_base=judge.model == config.model.name,
-        calibrated=isinstance(calibration, Calibration) and calibration.representative,
+        calibrated=flaw is None,
+        flaw=flaw,
     )
 
 

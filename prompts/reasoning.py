@@ -5,6 +5,7 @@ answer: an open tag, a block of reasoning within the answer, the channels of gpt
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -92,12 +93,27 @@ def _after_tag(tag: _Tag, text: str) -> str | None:
 
 
 def _find(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """The first match that is not merely mentioned between quotation marks."""
+    return next(_unquoted(pattern, text), None)
+
+
+def _unquoted(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The matches that are not merely mentioned between quotation marks."""
     for match in pattern.finditer(text):
         around = text[max(0, match.start() - 1) : match.start()], text[match.end() :][:1]
         if not _QUOTES.issuperset(around):
-            return match
-    return None
+            yield match
+
+
+def behind_reasoning(text: str) -> list[str]:
+    """The texts behind each end of reasoning, the first end first; the whole text without any.
+
+    For texts whose end alone counts, as of a judge: blocks in the middle are allowed. Empty where
+    the reasoning stands in words or channels and has no clear end.
+    """
+    whole = text.strip()
+    ends = sorted(match.end() for tag in _TAGS for match in _unquoted(tag.closing, whole))
+    behind = [_after_words(whole[end:].strip()) for end in ends or [0]]
+    return [rest for rest in behind if rest is not None and not _CHANNELS.search(rest)]
 
 
 def opens_reasoning(text: str) -> bool:
@@ -114,4 +130,4 @@ def without_empty_reasoning(text: str) -> str:
 
 
 def _last(pattern: re.Pattern[str], text: str) -> int:
-    return max((match.start() for match in pattern.finditer(text)), default=-1)
+    return max((match.start() for match in _unquoted(pattern, text)), default=-1)

@@ -185,4 +185,7 @@ def judge_shift(arm: HiddenArm, shift: DistributionShift) -> tuple[Marker, str]:
     if rate.refused is not None:
         return marker, f"{answer} Both are raw, not corrected by people's labels."
     good = f"{percent(rate.value)} {interval(rate.low, rate.high)}"
-    return marker, f"{answer} Corrected by people's labels, {good} of the hidden answers are good."
+    return marker, (
+        f"{answer} By people's labels of its answers to val, and if the score errs on hidden rows "
+        f"alike, {good} of the hidden answers are good."
+    )

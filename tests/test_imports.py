@@ -23,7 +23,7 @@ ALLOWED = {
     "report": {
         *("config", "data", "prompts", "teacher.audit", "student.records"),
         # a view only shows: report reads the judge's records from disk and measures nothing
-        *("judge.records", "judge.case_records", "judge.summary.records"),
+        *("judge.records", "judge.judge_note", "judge.case_records", "judge.summary.records"),
         "judge.calibration.record",
         *("judge.metrics.interval", "judge.verdict"),
     },

@@ -40,6 +40,15 @@ class Reply(NamedTuple):
         """
         return self.ending in ("whole", "unstated")
 
+    @property
+    def is_storable(self) -> bool:
+        """Whether UTF-8 can encode it. A lone surrogate, half a character, is in no file."""
+        try:
+            (self.text + self.reasoning + self.finish).encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
 
 class Unintelligible(Exception):
     """The body is not a chat completion. The message quotes its first characters."""

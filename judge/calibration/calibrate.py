@@ -5,7 +5,7 @@ the model is calibrated too.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,6 +17,11 @@ from data.jsonl import read_record
 from data.run_paths import RunPaths
 from judge.calibration.attacks import AttackReport, attack_report, load_attacks
 from judge.calibration.bias import BiasRate, bias_report
+from judge.calibration.bias_causes import (
+    BiasCause,
+    causes_against_code,
+    causes_against_people,
+)
 from judge.calibration.label_agreement import (
     GoldComparison,
     disagreements,
@@ -28,13 +33,14 @@ from judge.calibration.mutation.llm import llm_mutation_scores
 from judge.calibration.record import Calibration, judge_fingerprint
 from judge.calibration.variants import variant_tables, with_missing
 from judge.checks.check import code_verdicts
+from judge.judge_note import Coverage
 from judge.judging_server import judging_server
 from judge.labels import halves, read_labels
 from judge.llm.judge import LlmJudge
 from judge.metrics.agreement import shadow_agreements
-from judge.metrics.interval import Interval
+from judge.metrics.interval import Interval, format_difference
 from judge.metrics.verdict_table import build_verdict_table
-from judge.records import Coverage, RaterAgreement
+from judge.records import RaterAgreement
 from judge.summary.summarise import write_summary
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
@@ -109,7 +115,9 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         judge=judge_fingerprint(rules, prompt, judge),  # last: the mode is known after a request
         rows=len(rows),
         answers=len(pairs),
-        coverage=Coverage.of(llm_verdicts, judge.usage.unasked) if judge is not None else None,
+        coverage=Coverage.of(llm_verdicts, judge.usage.unasked, judge.contradictory)
+        if judge is not None
+        else None,
         gold=labels.counts,
         scores={variant: variant_agreement(comparison, variant) for variant in comparison.tables},
         rules=tuple(rule_pass_counts(comparison)),
@@ -117,6 +125,8 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         mutations=(*code_mutations, *llm_mutations),
         attacks=attacks,
         biases=biases,
+        causes={"strict against people": causes_against_people(comparison)}
+        | causes_against_code(table, pairs),
         disagreement_count=disagreement_count,
         disagreements=tuple(worst),
     )
@@ -132,6 +142,9 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
         f"{gold.preferences} pairs with a winner, {gold.off_topic} rows off topic, "
         f"{gold.unclear} unclear, {gold.unlabelled} unlabelled"
     )
+    if judge.model is not None:
+        flaw = calibration.flaw
+        yield f"{judge.model} is " + (f"not calibrated: {flaw}" if flaw else "calibrated")
     if not calibration.scores:
         yield "agreement with people and attacks: not measured, no rule is a must-rule"
     for name, variant in calibration.scores.items():
@@ -143,8 +156,7 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
     yield from map(_mutation_line, calibration.mutations)
     if calibration.scores:
         yield _attack_line(calibration.attacks)
-    for name, bias in calibration.biases:
-        yield f"{name.replace('_', ' ')}: {_bias_line(bias)}"
+    yield from _bias_lines(calibration)
     yield (
         f"disagreements: {calibration.disagreement_count}, of which "
         f"{len(calibration.disagreements)} are listed"
@@ -162,6 +174,25 @@ def _attack_line(report: AttackReport) -> str:
         f"attacks: {len(report.attacks)} on {len(report.rows)} rows; escapes {report.escapes}; "
         f"passed on some row: {passed}{note}"
     )
+
+
+def _bias_lines(calibration: Calibration) -> Iterator[str]:
+    for name, bias in calibration.biases:
+        yield f"{name.replace('_', ' ')}: {_bias_line(bias)}"
+    for name, causes in calibration.causes.items():
+        yield f"causes of bias, {name}: {_causes_text(causes)}"
+
+
+def _causes_text(causes: Sequence[BiasCause]) -> str:
+    if not causes:
+        return "not measured, too few answers"
+    shown = [cause for cause in causes if cause.significant]
+    effects = (
+        f"{cause.cause} {format_difference(cause.effect, cause.low, cause.high)}"
+        f"{' per doubling' if cause.cause == 'length' else ''}"
+        for cause in shown
+    )
+    return "; ".join(effects) or f"none of {', '.join(cause.cause for cause in causes)}"
 
 
 def _interval(interval: Interval | None) -> str:

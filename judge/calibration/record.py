@@ -1,4 +1,4 @@
-"""judge/calibration.json, and the fingerprint of the one judge that it is valid for."""
+"""judge/calibration.json, the one judge that it is valid for, and whether it vouches for it."""
 
 from pathlib import Path
 
@@ -6,28 +6,26 @@ from data.jsonl import read_record
 from data.records import Record, digest
 from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
+from judge.calibration.bias_causes import BiasCause
 from judge.calibration.label_agreement import Disagreement, RulePassCounts, VariantAgreement
 from judge.calibration.mutation.code import MutationScore
+from judge.judge_note import Coverage, JudgeFingerprint
 from judge.labels import GoldCounts
 from judge.llm.judge import LlmJudge
 from judge.llm.templates import TEMPLATES, templates_sha256
+from judge.metrics.estimators import MIN_J
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import STRICT
-from judge.records import Coverage, JudgeNote, ShadowAgreement
+from judge.records import JudgeResult, RaterAgreement, ShadowAgreement
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
 
-
-class JudgeFingerprint(Record):
-    """A change of any field makes a different judge."""
-
-    model: str | None  # None: code alone
-    mode: str | None  # output mode of the replies
-    rules_per_call: int = 1  # 1 for code alone
-    request_changes: str = ""  # hash of judge.llm.extra_body and max_tokens_field; "": none
-    rules: str  # hash of the rule file
-    prompt: str  # hash of the prompt with its examples
-    templates: str  # hash of the judging templates, prompts/judge/*/*.j2
+# Of good and of bad answers, for a judge to be called calibrated: with fewer, a rate of 75 % is
+# known to less than ± 18 points.
+FEWEST_LABELS = 20
+_JUDGE = Path(__file__).resolve().parents[1]
+# The code that decides verdicts: the checks, and the reading of a model's replies.
+_DECIDING = ("checks/*.py", "llm/parse*.py", "llm/plain_reply.py", "llm/reask.py")
 
 
 class Calibration(Record):
@@ -44,34 +42,91 @@ class Calibration(Record):
     mutations: tuple[MutationScore, ...]
     attacks: AttackReport
     biases: BiasReport
+    # "strict against people", or an llm rule against the code rule that it shadows → causes; empty:
+    # too few answers. Absent in files of before this field existed.
+    causes: dict[str, tuple[BiasCause, ...]] = {}
     disagreement_count: int  # answers with gold on which the score differs
     disagreements: tuple[Disagreement, ...]  # the worst first, not all of them
 
     @property
-    def representative(self) -> bool:
-        """Whether most labelled answers have a decided strict score and, where a model was asked,
-        most of its verdicts on the logged answers came.
+    def flaw(self) -> str | None:
+        """Why people's labels do not vouch for the judge's strict score; None: they do.
 
-        Otherwise the decided answers are mostly those that break a code rule: a biased sample.
+        They must be enough, of both kinds and mostly decided, and J must be clearly above chance.
         """
-        agreement = self.scores[STRICT].report if STRICT in self.scores else None
-        answered = self.coverage is None or self.coverage.share_missing < 0.5
-        return agreement is not None and agreement.n > agreement.missing and answered
+        if STRICT not in self.scores:
+            return "no rule is a must-rule"
+        if self.coverage is not None and self.coverage.share_missing >= 0.5:
+            return f"calibrated with too few verdicts: {self.coverage.summary}"
+        return _label_flaw(self.scores[STRICT].report)
+
+
+def _label_flaw(people: RaterAgreement) -> str | None:
+    if not people.n + people.missing:
+        return "calibrated on no answer that people call good or bad; label some of the logs"
+    if people.n <= people.missing:
+        # Those that are decided mostly break a rule in code: a biased sample.
+        return (
+            f"the strict score decides only {people.n} of {people.n + people.missing} answers that "
+            "people call good or bad"
+        )
+    good = people.true_pass + people.false_fail
+    bad = people.n - good
+    if min(good, bad) < FEWEST_LABELS:
+        return (
+            f"calibrated on {good} good and {bad} bad answers, fewer than {FEWEST_LABELS} of a "
+            "kind; label more of the logs"
+        )
+    index = people.youden
+    if index is None:
+        return "the calibration is of an earlier version, without an interval of J; calibrate again"
+    if index.low <= MIN_J:
+        return (
+            f"J = {index.value:.2f} [{index.low:.2f}, {index.high:.2f}] (TPR + TNR − 1) on "
+            f"{good} good and {bad} bad answers is not clearly above {MIN_J:g}: by people's labels "
+            "the strict score can hardly tell good answers from bad ones"
+        )
+    return None
+
+
+def calibration_flaw(calibration: Calibration | Refusal) -> str | None:
+    """Why a judge does not count as calibrated; None: it does."""
+    return calibration.reason if isinstance(calibration, Refusal) else calibration.flaw
 
 
 def judge_fingerprint(
-    rules: RuleFile, prompt: Prompt, llm: LlmJudge | JudgeNote | None = None
+    rules: RuleFile, prompt: Prompt, llm: LlmJudge | JudgeFingerprint | None = None
 ) -> JudgeFingerprint:
-    """The fingerprint of a judge with the templates of today; without a model, code alone."""
-    return JudgeFingerprint(
-        model=llm.model if llm else None,
-        mode=llm.mode if llm else None,
-        rules_per_call=llm.rules_per_call if llm else 1,
-        request_changes=digest(llm.request_changes) if llm and llm.request_changes else "",
-        rules=rules_sha256(rules),
-        prompt=prompt.sha256,
-        templates=templates_sha256(TEMPLATES),
-    )
+    """The fingerprint of a judge with the code and templates of today.
+
+    `llm` is the language model, or another fingerprint with it; without one, code alone.
+    """
+    model: dict[str, object] = {"model": None, "mode": None}
+    if isinstance(llm, JudgeFingerprint):
+        model = llm.model_dump()
+    elif llm is not None:
+        model = {
+            "model": llm.model,
+            "mode": llm.mode,
+            "rules_per_call": llm.rules_per_call,
+            "request_changes": digest(llm.request_changes) if llm.request_changes else "",
+            "temperature": llm.temperature,
+            "samples": llm.samples,
+            "max_tokens": llm.max_tokens,
+        }
+    today = {
+        "rules": rules_sha256(rules),
+        "prompt": prompt.sha256,
+        "templates": templates_sha256(TEMPLATES),
+        "code": code_sha256(_JUDGE),
+    }
+    return JudgeFingerprint.model_validate(model | today)
+
+
+def code_sha256(folder: Path) -> str:
+    """Hash of the code that decides verdicts, in the folder of the judge."""
+    paths = sorted(path for pattern in _DECIDING for path in folder.glob(pattern))
+    return digest({path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths})
 
 
 def load_calibration(path: Path, judge: JudgeFingerprint) -> Calibration | Refusal:
@@ -83,10 +138,29 @@ def load_calibration(path: Path, judge: JudgeFingerprint) -> Calibration | Refus
     if not path.exists():
         return Refusal("the judge has not been calibrated; run `python -m judge CONFIG calibrate`")
     calibration = read_record(path, Calibration)
-    expected, stored = judge.model_dump(), calibration.judge.model_dump()
-    differing = [name for name in expected if expected[name] != stored[name]]
+    differing = judge.differing(calibration.judge)
     if differing:
         return Refusal(
             f"{path} was made with another {', '.join(differing)}; calibrate this judge again"
         )
     return calibration
+
+
+def calibration_of_scores(
+    path: Path, rules: RuleFile, prompt: Prompt, result: JudgeResult | None
+) -> Calibration | Refusal:
+    """The calibration of the judge that made these scores; without scores, of code alone.
+
+    Refused too where rules, prompt, templates or code have changed since the scoring. Raises as
+    `load_calibration`.
+    """
+    scored_by = result.fingerprint if result else None
+    if result is not None and result.judge is not None and scored_by is None:
+        return Refusal("the scores do not say how the judge was set; run `judge score` again")
+    today = judge_fingerprint(rules, prompt, scored_by)
+    changed = today.differing(scored_by) if scored_by is not None else []
+    if changed:
+        return Refusal(
+            f"the scores were made with another {', '.join(changed)}; run `judge score` again"
+        )
+    return load_calibration(path, today)

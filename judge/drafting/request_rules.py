@@ -12,7 +12,8 @@ from judge.checks.text import language_of
 from judge.drafting.check_catalogue import check_kinds, rules_schema
 from judge.llm.fence import fenced_parts
 from judge.llm.output_mode import settle_mode
-from judge.llm.parse import Unreadable, answer_text, read_object
+from judge.llm.parse import answer_text, read_object
+from judge.llm.parsed_reply import Unreadable
 from judge.llm.prompt import reask_body
 from judge.llm.reply_source import ServerOnly, Usage, check_budget, missing_reason
 from judge.llm.request import Body, JudgeRequest, Mode, build_request, response_format

@@ -13,6 +13,7 @@ from judge.gate.thresholds import (
     read_measurements,
 )
 from judge.metrics.interval import format_share
+from judge.metrics.verdict_table import STRICT
 from prompts.rules import ScoredRule
 
 LISTED = 10  # failed answers named per rule
@@ -47,8 +48,8 @@ def gate_command(config: Config, arguments: argparse.Namespace) -> int:
 def _rule_case(rule: ScoredRule, strict_min: float | None, measured: GateMeasurements) -> JunitCase:
     """The case of one rule of the best student.
 
-    A must-rule fails when its failures alone push the strict rate below `strict_min`. Without that
-    threshold, and for a should-rule, the case only carries the numbers.
+    A must-rule fails when its failures alone push the whole interval of the strict rate below
+    `strict_min`. Without that threshold, and for a should-rule, the case only carries the numbers.
     """
     score = measured.result.scores.arms[measured.best].rules[rule.id]
     missing = ", ".join(f"{count} {reason}" for reason, count in score.missing.items())
@@ -65,8 +66,12 @@ def _rule_case(rule: ScoredRule, strict_min: float | None, measured: GateMeasure
     )
     if len(failed) > LISTED:
         details += f"\nand {len(failed) - LISTED} more"
-    left = (len(answers) - len(failed)) / len(answers)
-    if rule.must and strict_min is not None and left < strict_min:
-        numbers += f"; {len(failed)} failures: they alone leave {left:.1%}, below strict_min"
+    # of the answers in the strict rate, those that this rule alone leaves
+    by_answer = measured.table.verdicts[measured.best]
+    decided = measured.table.decided(measured.best, STRICT)
+    left = measured.table.rate({key: by_answer[key][rule.id].outcome != "fail" for key in decided})
+    if rule.must and strict_min is not None and left is not None and left.high < strict_min:
+        rate = format_share(left.value, left.low, left.high)
+        numbers += f"; {len(failed)} failures: they alone leave {rate}, below strict_min"
         return JunitCase(rule.id, "failure", numbers, details)
     return JunitCase(rule.id, "pass", numbers, details)

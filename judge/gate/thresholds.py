@@ -12,7 +12,8 @@ from config.judging import GateSettings, JudgeSettings
 from config.schema import Config
 from data.jsonl import read_record, read_records
 from data.run_paths import RunPaths
-from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
+from judge.calibration.record import Calibration, calibration_flaw, calibration_of_scores
+from judge.calibration.rule_youden import margin_youden
 from judge.checks.applicability import must_rules_by_model
 from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Refusal, format_difference, format_share
@@ -49,8 +50,8 @@ def read_measurements(config: Config) -> GateMeasurements:
     if best not in result.scores.arms:
         raise DataError(f"{run.scores}: holds no scores of the best student, {best}; {way_out}")
     table = build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
-    fingerprint = judge_fingerprint(rules, prompt, result.judge)
-    return GateMeasurements(best, result, table, load_calibration(run.calibration, fingerprint))
+    calibration = calibration_of_scores(run.calibration, rules, prompt, result)
+    return GateMeasurements(best, result, table, calibration)
 
 
 def exit_code(gates: list[GateResult]) -> int:
@@ -95,18 +96,26 @@ def _gate(name: str, passed: bool | None, message: str) -> GateResult:
     return GateResult(name=name, outcome=outcome, message=message)
 
 
+def _reaches(low: float | None, high: float | None, threshold: float) -> bool | None:
+    """Whether a measurement reaches a threshold with its whole interval.
+
+    None where there is none, or where the threshold lies within: more rows would tell.
+    """
+    if low is None or high is None or low < threshold <= high:
+        return None
+    return low >= threshold
+
+
 def _calibrated(measured: GateMeasurements) -> GateResult:
     name, calibration = "calibrated", measured.calibration
     by_llm = must_rules_by_model(measured.table.rules)
     if not by_llm:
         return _gate(name, True, "no must-rule is decided by a model")
-    if isinstance(calibration, Calibration) and calibration.representative:
+    flaw = calibration_flaw(calibration)
+    if isinstance(calibration, Calibration) and flaw is None:
         n = calibration.scores[STRICT].report.n
         return _gate(name, True, f"against people's labels on {n} answers")
-    reason = "calibrated on no answer that people call good or bad; label some of the logs"
-    if isinstance(calibration, Refusal):
-        reason = calibration.reason
-    message = f"{', '.join(by_llm)}: {reason}"
+    message = f"{', '.join(by_llm)}: {flaw}"
     return GateResult(name=name, outcome="uncalibrated", message=message)
 
 
@@ -149,16 +158,15 @@ def _serve(measured: GateMeasurements) -> GateResult:
 def _strict(threshold: float, measured: GateMeasurements) -> GateResult:
     strict = measured.result.scores.arms[measured.best].strict
     rate = format_share(strict.rate, strict.low, strict.high)
-    passed = None if strict.rate is None else strict.rate >= threshold
+    passed = _reaches(strict.low, strict.high, threshold)
     return _gate("strict_min", passed, f"{rate} on {strict.n} rows, at least {threshold:.1%}")
 
 
 def _gap(threshold: float, measured: GateMeasurements) -> GateResult:
     gaps = measured.result.scores.gaps
     gap = next(gap for gap in gaps if gap.student == measured.best)
-    passed, closed = None, str(gap.refused)
+    passed, closed = _reaches(gap.low, gap.high, threshold), str(gap.refused)
     if gap.value is not None:
-        passed = gap.value >= threshold
         closed = f"{format_share(gap.value, gap.low, gap.high)} on {gap.n} rows"
     return _gate("gap_closed_min", passed, f"{closed}, at least {threshold:.1%}")
 
@@ -169,31 +177,22 @@ def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
         return _gate(name, None, "the teacher has no verdicts")
     student, teacher = table.decided(measured.best, STRICT), table.decided(TEACHER, STRICT)
     keys = [key for key in student if key in teacher]
-    index, origin = _youden(measured)
+    index = margin_youden(table.rules, measured.calibration)
+    if isinstance(index, Refusal):
+        return _gate(name, None, index.reason)
     test = non_inferiority(
         [float(student[key]) for key in keys],
         [float(teacher[key]) for key in keys],
         table.clusters(keys),
         margin,
-        index,
+        index.low,
     )
     if isinstance(test, Refusal):
         return _gate(name, None, test.reason)
     difference, bound, limit = map(format_difference, (test.difference, test.low, test.limit))
     message = (
         f"{difference} on {len(keys)} rows, one-sided 95 % bound {bound}, above {limit} "
-        f"(margin {margin:.1%}, J {index:.2f}, {origin}); if both arms are equal, {test.rows} "
+        f"(margin {margin:.1%}, J at least {index.low:.2f}); if both arms are equal, {test.rows} "
         "rows show it"
     )
     return _gate(name, test.holds, message)
-
-
-def _youden(measured: GateMeasurements) -> tuple[float, str]:
-    """The judge's J = TPR + TNR − 1 on the strict score, and its origin in words."""
-    if not must_rules_by_model(measured.table.rules):
-        return 1.0, "rules in code"
-    calibration = measured.calibration
-    score = calibration.scores.get(STRICT) if isinstance(calibration, Calibration) else None
-    if score is None or score.report.j is None:
-        return 1.0, "assumed: the judge is not calibrated"
-    return score.report.j, "calibrated"

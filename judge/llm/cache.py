@@ -53,7 +53,12 @@ class ReplyCache:
         return Reply(record.text, record.finish, *tokens, record.reasoning)
 
     def add(self, request: JudgeRequest, reply: Reply | Rejected) -> None:
-        """Stores a reply, or the server's rejection of the request."""
+        """Stores a reply, or the server's rejection of the request.
+
+        A reply that UTF-8 cannot encode is not stored, so the next run asks again.
+        """
+        if isinstance(reply, Reply) and not reply.is_storable:
+            return
         if isinstance(reply, Rejected):
             fields = {"text": str(reply), "finish": "", "rejected": type(reply).__name__}
         else:

@@ -85,6 +85,9 @@ class LlmJudge:
         self.model = server.model
         self.request_changes = server.changes  # of every request, by the settings
         self.rules_per_call = settings.rules_per_call
+        self.temperature = settings.temperature
+        self.samples = f"{settings.samples_of(must=True)}, {settings.samples_of(must=False)}"
+        self.max_tokens = settings.max_tokens
         self._settings = settings
         self.language = rules.language
         self._context = check_context(rules, prompt)
@@ -96,6 +99,7 @@ class LlmJudge:
         self.mode: Mode | Literal["not asked"] = "not asked"  # until a prompt needs it
         self.fallbacks: Counter[Mode] = Counter()  # prompts that fell back to each mode
         self.unfounded = 0  # rulings that quote text which is not in the data
+        self.contradictory = 0  # passes whose reasoning says fail
         self.usage = Usage(server.price_per_million)
 
     def verdicts(self, pairs: AnswerPairs, asks: AskPolicy = "new") -> list[Verdict]:
@@ -165,6 +169,7 @@ class LlmJudge:
                 self.mode = session.mode or self.mode
                 self.fallbacks += session.fallbacks
                 self.unfounded += session.unfounded
+                self.contradictory += session.contradictory
 
     def _session(
         self, cache: ReplyCache, source: ReplySource, retry: ReplySource | None = None

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from config.errors import SetupError
 from config.judging import ServerSettings
 from data.rows import Context, Row
-from judge.llm.parse import Unreadable, answer_text, read_reply
+from judge.llm.parse import answer_text, read_reply
+from judge.llm.parsed_reply import Unreadable
 from judge.llm.prompt import VERDICTS, JudgePrompt, verdict_prompt
 from judge.llm.reply_source import ReplySource
 from judge.llm.request import OUTPUT_MODES, JudgeRequest, Mode, RequestSettings, build_request

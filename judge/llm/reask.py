@@ -8,14 +8,13 @@ When no re-ask helps, or the server rejects the output mode, the next looser mod
 from typing import Literal, NamedTuple
 
 from judge.llm.parse import (
-    ParsedReply,
-    Unreadable,
     answer_text,
     first_unfounded,
     imitates_verdict,
     read_by_rule,
     read_reply,
 )
+from judge.llm.parsed_reply import ParsedReply, Unreadable
 from judge.llm.prompt import JudgePrompt, reask_body
 from judge.llm.reply_source import NotRun, ReplySource, missing_reason
 from judge.llm.request import OUTPUT_MODES, Body, JudgeRequest, Mode, RequestSettings
@@ -50,6 +49,7 @@ class Ruling(NamedTuple):
     reason: Missing | None = None
     note: str = ""
     unfounded: bool = False  # it quotes text that is not in the data, even when asked again
+    contradictory: bool = False  # a pass whose reasoning says fail
     fallbacks: tuple[Mode, ...] = ()  # the looser modes that were tried
 
 
@@ -161,15 +161,17 @@ def rulings_in(prompt: JudgePrompt, mode: Mode, reply: Reply) -> dict[str, Rulin
     """
     if not reply.is_whole:
         return {}
+    try:
+        text = answer_text(reply, mode)
+    except Unreadable:
+        return {}
     data = [part.text for part in prompt.parts]
-    rules = [rule.id for rule in prompt.rules]
-    if mode == "plain":
-        rules = [rule for rule in rules if not imitates_verdict(rule, data)]
-    replies = read_by_rule(answer_text(reply, mode), mode, prompt.options, rules)
+    replies = read_by_rule(text, mode, prompt.options, [rule.id for rule in prompt.rules])
     return {
         rule: _ruling(parsed)
         for rule, parsed in replies.items()
         if first_unfounded(parsed.evidence, data) is None
+        and not (mode == "plain" and imitates_verdict(rule, data))
     }
 
 
@@ -177,10 +179,10 @@ def _parsed(prompt: JudgePrompt, mode: Mode, reply: Reply) -> ParsedReply | _Inv
     problem = _ENDINGS.get(reply.ending)  # checked before the text: a cut reply may look whole
     if problem is not None:
         return _Invalid(problem, "it did not end by itself")
-    text = answer_text(reply, mode)
-    if not text.strip():
-        return _Invalid("empty", "it was empty")
     try:
+        text = answer_text(reply, mode)
+        if not text.strip():
+            return _Invalid("empty", "it was empty")
         parsed = read_reply(text, mode, prompt.options)
     except Unreadable as error:
         return _Invalid("malformed", str(error))
@@ -189,12 +191,13 @@ def _parsed(prompt: JudgePrompt, mode: Mode, reply: Reply) -> ParsedReply | _Inv
 
 
 def _note(reply: Reply) -> str:
-    """What a missing verdict says of the reply."""
+    """What a missing verdict says of the reply, as a file can store it."""
+    note = reply.text
     if reply.ending == "unknown":
-        return f"finish_reason {reply.finish!r} is no known end: {reply.text}"
-    if reply.reasoning and not reply.text.strip():
-        return f"only reasoning came: {reply.reasoning}"
-    return reply.text
+        note = f"finish_reason {reply.finish!r} is no known end: {reply.text}"
+    elif reply.reasoning and not reply.text.strip():
+        note = f"only reasoning came: {reply.reasoning}"
+    return note.encode(errors="replace").decode()
 
 
 def _ruling(parsed: ParsedReply, unfounded: bool = False) -> Ruling:
@@ -202,4 +205,4 @@ def _ruling(parsed: ParsedReply, unfounded: bool = False) -> Ruling:
     note = "; ".join(filter(None, (flag, parsed.reasoning[:_NOTE])))
     if parsed.verdict == "cannot_judge":
         return Ruling(None, "cannot_judge", note, unfounded)
-    return Ruling(parsed.verdict, None, note, unfounded)
+    return Ruling(parsed.verdict, None, note, unfounded, parsed.contradicts_itself)

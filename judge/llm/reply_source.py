@@ -149,7 +149,7 @@ class ServerOnly:
         self._accepted = True
         self._store_rejections()
         usage.prompt_tokens += reply.prompt_tokens or request.estimated_tokens
-        reply_bytes = len(reply.text.encode())
+        reply_bytes = len(reply.text.encode(errors="replace"))
         usage.completion_tokens += reply.completion_tokens or reply_bytes // BYTES_PER_TOKEN
         if self._cache is not None:
             self._cache.add(request, reply)

@@ -57,6 +57,7 @@ class JudgeSession:
         self.mode: Mode | None = None  # until a prompt needs it
         self.fallbacks: Counter[Mode] = Counter()  # prompts that fell back to each mode
         self.unfounded = 0  # rulings that quote text which is not in the data
+        self.contradictory = 0  # passes whose reasoning says fail
 
     async def applies(self, rule: Rule, row: Row) -> Ruling:
         """Whether a rule applies to a row: greedy, and asked once for all answers."""
@@ -90,9 +91,10 @@ class JudgeSession:
     async def reply(self, body: Body) -> Reply | None:
         """The raw reply to any request; None: there is none."""
         try:
-            return await self._source.reply(build_request(body, self._server))
+            reply = await self._source.reply(build_request(body, self._server))
         except NoReply:
             return None
+        return reply if reply.is_storable else None
 
     async def _ask_together(
         self, prompt: JudgePrompt, settings: RequestSettings, request: JudgeRequest
@@ -101,6 +103,7 @@ class JudgeSession:
         valid: dict[str, Ruling] = {}
         try:
             valid = rulings_in(prompt, settings.mode, await self._source.reply(request))
+            self.contradictory += sum(ruling.contradictory for ruling in valid.values())
         except Rejected:
             pass  # a prompt about one rule may still be accepted
         except NoReply as error:
@@ -124,6 +127,7 @@ class JudgeSession:
             ruling = await ask_until_valid(prompt, settings, request, source)
         self.fallbacks.update(ruling.fallbacks)
         self.unfounded += ruling.unfounded
+        self.contradictory += ruling.contradictory
         return [ruling]
 
     async def _settle_mode(self) -> Mode:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from judge.metrics.interval import Interval
-from judge.metrics.stats import CONFIDENCE, Floats, cluster_sums, rate, wilson
+from judge.metrics.stats import CONFIDENCE, Floats, cluster_sums, rate
 from judge.metrics.verdict_table import VerdictTable
 from judge.records import RaterAgreement, ShadowAgreement
 
@@ -63,6 +63,43 @@ def youden(counts: Confusion) -> float | None:
     if not counts.passes or not counts.fails:
         return None
     return counts.true_pass / counts.passes + counts.true_fail / counts.fails - 1
+
+
+def youden_interval(
+    gold: Sequence[bool], judged: Sequence[bool], clusters: Sequence[Hashable]
+) -> Interval | None:
+    """J with its 95 % interval within −1 … 1; None where the gold lacks passes or fails.
+
+    MOVER (Zou & Donner 2008) of the clustered intervals of TPR and TNR. Where one cluster holds
+    passes and fails, their correlation widens it; a negative one is not used to narrow it.
+    """
+    tpr, tnr = (_share_correct(gold, judged, clusters, side) for side in (True, False))
+    if tpr is None or tnr is None:
+        return None
+    passes = np.array(gold, dtype=bool)
+    correct = (passes == np.array(judged, dtype=bool)).astype(np.float64)
+    deviations = np.array([passes * (correct - tpr.value), ~passes * (correct - tnr.value)])
+    sums, _ = cluster_sums(deviations, clusters)  # [2, G]
+    size = math.sqrt(float((sums[0] @ sums[0]) * (sums[1] @ sums[1])))
+    correlation = max(0.0, float(sums[0] @ sums[1]) / size) if size else 0.0
+    value = tpr.value + tnr.value - 1
+    below, above = (
+        math.sqrt(a * a + b * b + 2 * correlation * a * b)
+        for a, b in (
+            (tpr.value - tpr.low, tnr.value - tnr.low),
+            (tpr.high - tpr.value, tnr.high - tnr.value),
+        )
+    )
+    return Interval(value, max(-1.0, value - below), min(1.0, value + above))
+
+
+def _share_correct(
+    gold: Sequence[bool], judged: Sequence[bool], clusters: Sequence[Hashable], side: bool
+) -> Interval | None:
+    """Of the answers whose gold is `side`, the share that is judged so, clustered: TPR or TNR."""
+    answers = zip(gold, judged, clusters, strict=True)
+    of_side = [(verdict, cluster) for truth, verdict, cluster in answers if truth == side]
+    return rate([verdict == side for verdict, _ in of_side], [cluster for _, cluster in of_side])
 
 
 def kappa(counts: Confusion) -> float | None:
@@ -140,20 +177,26 @@ def rater_agreement(
     missing: int,
     seed: int,
 ) -> RaterAgreement:
-    """All measures of two raters on the same answers; `seed` is of the bootstrap of κ."""
+    """All measures of two raters on the same answers; every interval allows for clusters.
+
+    `seed` is of the bootstrap of κ.
+    """
     counts = confusion(gold, judged)
-    index = youden(counts)
+    index = youden_interval(gold, judged, clusters)
+    correct = [a == b for a, b in zip(gold, judged, strict=True)]
     return RaterAgreement(
         n=counts.n,
         missing=missing,
         **counts._asdict(),
-        accuracy=wilson(counts.true_pass + counts.true_fail, counts.n),
-        balanced_accuracy=None if index is None else (index + 1) / 2,
+        accuracy=rate(correct, clusters),
+        balanced_accuracy=None if index is None else (index.value + 1) / 2,
         kappa=kappa_interval(gold, judged, clusters, seed),
         ac1=ac1(counts),
-        tpr=wilson(counts.true_pass, counts.passes),
-        tnr=wilson(counts.true_fail, counts.fails),
-        j=index,
+        tpr=_share_correct(gold, judged, clusters, True),
+        tnr=_share_correct(gold, judged, clusters, False),
+        j=index and index.value,
+        j_low=index and index.low,
+        j_high=index and index.high,
     )
 
 

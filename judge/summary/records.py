@@ -7,11 +7,11 @@ reason beside it.
 from typing import Literal
 
 from data.records import Record
+from judge.judge_note import JudgeNote
 from judge.metrics.interval import Interval
 from judge.records import (
     DistributionShift,
     EstimateOrReason,
-    JudgeNote,
     RaterAgreement,
     RuleSlice,
     StrictScore,

@@ -4,6 +4,7 @@ Every command that changes one of them writes the summary anew, so that it is ne
 sources. Asks no model.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple, TypeVar
@@ -15,17 +16,24 @@ from data.answers import logged_answers, read_answers
 from data.atomic_write import write_text
 from data.jsonl import read_record
 from data.run_paths import RunPaths
-from judge.annotation.sheet import Labels
-from judge.calibration.record import Calibration, judge_fingerprint, load_calibration
+from judge.annotation.sheet import ArmLabels, Labels
+from judge.calibration.record import (
+    Calibration,
+    calibration_flaw,
+    calibration_of_scores,
+    judge_fingerprint,
+    load_calibration,
+)
 from judge.calibration.variants import CODE_ONLY
 from judge.checks.applicability import must_rules_by_model
 from judge.gate.thresholds import decide_gates, read_measurements
 from judge.inputs import JudgedSplit
+from judge.judge_note import JudgeNote
 from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.scores import rule_slices
 from judge.metrics.verdict_table import LABEL_FREE, STRICT
-from judge.records import BASE, TEACHER, EstimateOrReason, JudgeNote, JudgeResult, RuleSlice
+from judge.records import BASE, TEACHER, EstimateOrReason, JudgeResult, RuleSlice
 from judge.run import read_judged_split
 from judge.summary.records import (
     AttackTotals,
@@ -38,7 +46,11 @@ from judge.summary.records import (
     MutationTotals,
     TokenSavings,
 )
-from judge.summary.true_rate import correct_score, estimate_good_rate
+from judge.summary.true_rate import (
+    correct_by_own_labels,
+    correct_score,
+    estimate_good_rate,
+)
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile, rules_sha256
 
@@ -65,12 +77,19 @@ def summarise(config: Config) -> JudgeSummary:
     student = f"student/{run.best_student()}" if run.choice.exists() else None
     val, hidden = (_read_split(run, split, prompt, rules) for split in ("val", "hidden"))
     llm_must = must_rules_by_model(rules)
+    labels = read_record(run.labels, Labels).arms if run.labels.exists() else {}
     corrected = correct_score(val.calibration, val.answered, student, STRICT)
+    labelled = _labelled(labels, val.answered)
+    if student in labelled and labelled[student].estimate is not None:
+        corrected = Refusal(
+            "people labelled some of its own answers, and the estimate from them assumes nothing "
+            "of the judge"
+        )
     calibration, refused = _or_reason(val.calibration)
     slices: tuple[RuleSlice, ...] = ()
     if val.answered is not None and student in val.answered.table.verdicts:
         slices = tuple(rule_slices(val.answered.table, val.answered.rows, student))
-    hidden_summary, hidden_refused = _or_reason(_hidden(config, val, hidden, student))
+    hidden_summary, hidden_refused = _or_reason(_hidden(config, val, hidden, student, labels))
     return JudgeSummary(
         rules_sha256=rules_sha256(rules),
         prompt_sha256=prompt.sha256,
@@ -81,7 +100,7 @@ def summarise(config: Config) -> JudgeSummary:
         calibration_refused=refused,
         rule_slices=slices,
         gates=_gates(config),
-        labelled=_labelled(run, val.answered),
+        labelled=labelled,
         hidden=hidden_summary,
         hidden_refused=hidden_refused,
         tokens=_token_savings(*(_prompt_tokens(run, arm) for arm in (TEACHER, BASE))),
@@ -95,9 +114,8 @@ def _or_reason(value: _T | Refusal) -> tuple[_T | None, str | None]:
 def _read_split(run: RunPaths, split: JudgedSplit, prompt: Prompt, rules: RuleFile) -> _Split:
     path = run.hidden_scores if split == "hidden" else run.scores
     result = read_record(path, JudgeResult) if path.exists() else None
-    note = result.judge if result else None
-    calibration = load_calibration(run.calibration, judge_fingerprint(rules, prompt, note))
-    if isinstance(calibration, Refusal) and note is not None:
+    calibration = calibration_of_scores(run.calibration, rules, prompt, result)
+    if isinstance(calibration, Refusal) and result is not None and result.judge is not None:
         by_code = load_calibration(run.calibration, judge_fingerprint(rules, prompt))
         calibration = calibration if isinstance(by_code, Refusal) else by_code
     return _Split(result, read_judged_split(run, split, rules), calibration)
@@ -159,16 +177,18 @@ def _note(split: _Split) -> JudgeNote | None:
     note = split.result.judge if split.result else None
     if note is None:
         return None
-    calibrated = (
-        isinstance(split.calibration, Calibration)
-        and split.calibration.judge.model is not None
-        and split.calibration.representative
-    )
-    return note.model_copy(update={"calibrated": calibrated})
+    flaw = calibration_flaw(split.calibration)
+    if isinstance(split.calibration, Calibration) and split.calibration.judge.model is None:
+        flaw = f"only code was calibrated, not {note.model}"
+    return note.model_copy(update={"calibrated": flaw is None, "flaw": flaw})
 
 
 def _hidden(
-    config: Config, val: _Split, hidden: _Split, student: str | None
+    config: Config,
+    val: _Split,
+    hidden: _Split,
+    student: str | None,
+    labels: Mapping[str, ArmLabels],
 ) -> HiddenSummary | Refusal:
     """The hidden set beside val, or why it cannot be compared."""
     if hidden.result is None and config.data.hidden is None:
@@ -191,15 +211,24 @@ def _hidden(
                 val=on_val[arm].label_free if arm in on_val else None,
                 hidden=scores.arms[arm].label_free,
                 shift=strict.get(arm),
-                corrected=EstimateOrReason.of(
-                    correct_score(hidden.calibration, hidden.answered, arm, LABEL_FREE)
-                ),
+                corrected=EstimateOrReason.of(_hidden_rate(arm, labels.get(arm), val, hidden)),
             )
             for arm in (BASE, student)
             if arm is not None and arm in scores.arms
         },
         shifts=shifts and tuple(shift for shift in shifts if shift.what != LABEL_FREE),
     )
+
+
+def _hidden_rate(
+    arm: str, labels: ArmLabels | None, val: _Split, hidden: _Split
+) -> Interval | Refusal:
+    """The arm's rate of good hidden answers, from labels of its own answers to val."""
+    if labels and val.result and hidden.result and val.answered:
+        same = val.result.fingerprint == hidden.result.fingerprint
+        if must_rules_by_model(val.answered.table.rules) and not same:
+            return Refusal("val and the hidden set were scored by different judges")
+    return correct_by_own_labels(arm, labels, val.answered, hidden.answered, LABEL_FREE)
 
 
 def _gates(config: Config) -> tuple[GateResult, ...]:
@@ -212,9 +241,8 @@ def _gates(config: Config) -> tuple[GateResult, ...]:
         return (GateResult(name="judge.gate", outcome="undecided", message=str(error)),)
 
 
-def _labelled(run: RunPaths, val: AnsweredSplit | None) -> dict[str, LabelledArm]:
+def _labelled(arms: Mapping[str, ArmLabels], val: AnsweredSplit | None) -> dict[str, LabelledArm]:
     """The estimate of each labelled arm, from its answers and scores as they are now."""
-    arms = read_record(run.labels, Labels).arms if run.labels.exists() else {}
     if val is None:
         reason = "the current rules have not judged val"
         return dict.fromkeys(arms, LabelledArm(refused=reason))

@@ -1,5 +1,6 @@
 """Arms of several runs: matched row by row, ranked, compared in pairs, refused where unlike."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.compare_runs import RunComparison, compare_runs
 from judge.metrics.stats import holm
-from tests.judge.factories import make_row
+from tests.judge.factories import llm_check, make_row, make_rule
+from tests.judge.llm.server import serving, verdict
 from tests.judge.run_folder import BRIEF, LINK, answer_val, make_run
 
+POLITE = make_rule(llm_check(), id="polite")
 ROWS = [make_row(f"r{n}", passages=(f"passage {n}",)) for n in range(20)]
 
 
@@ -127,6 +130,38 @@ class TestTable:
         assert comparison.arms[0].arm == f"{other.root}/base"
         with pytest.raises(DataError, match="named twice"):
             compare_runs([runs[0].root, runs[0].root])
+
+
+class TestJudges:
+    def test_code_alone_is_one_judge(self, tmp_path: Path) -> None:
+        runs = [judged_run(tmp_path, name, ROWS, {"base": "p" * 20}) for name in ("one", "two")]
+        assert compare_runs([run.root for run in runs]).judge_differences == ()
+
+    def test_what_differs_is_named(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The same model at another temperature is another judge."""
+        runs = []
+        with serving(lambda body: verdict("pass")) as served:
+            llm = {"kind": "server", "base_url": served.url, "model": "m"}
+            for name, judge in (("one", {}), ("two", {"temperature": 0.5})):
+                run = make_run(tmp_path, (LINK, POLITE), name=name, llm=llm, **judge)
+                answer_val(run, ROWS, {"base": texts("p" * 20)})
+                assert main([str(run.config), "score"]) == 0
+                runs.append(run)
+        comparison = compare_runs([run.root for run in runs])
+        assert comparison.judges == ("m",)
+        assert comparison.judge_differences == ("temperature", "samples")
+        capsys.readouterr()
+        assert main(["compare", *(str(run.root) for run in runs)]) == 0
+        assert "judged by m, with another temperature, samples: that may" in capsys.readouterr().out
+
+    def test_scores_of_before_do_not_say(self, tmp_path: Path) -> None:
+        runs = [judged_run(tmp_path, name, ROWS, {"base": "p" * 20}) for name in ("one", "two")]
+        scores = json.loads(runs[1].scores.read_text("utf-8"))
+        del scores["fingerprint"]
+        runs[1].scores.write_text(json.dumps(scores), "utf-8")
+        assert compare_runs([run.root for run in runs]).judge_differences == ("fingerprint",)
 
 
 class TestRefusals:

@@ -21,14 +21,15 @@ from judge.calibration.label_agreement import (
     VariantAgreement,
 )
 from judge.calibration.mutation.code import MutationScore, OperatorKills
-from judge.calibration.record import Calibration, JudgeFingerprint
+from judge.calibration.record import Calibration, judge_fingerprint
 from judge.checks.check import code_verdicts
+from judge.judge_note import JudgeFingerprint, JudgeNote
 from judge.labels import GoldCounts
 from judge.metrics.agreement import shadow_agreements
 from judge.metrics.interval import Interval
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import LABEL_FREE, STRICT, build_verdict_table
-from judge.records import JudgeNote, JudgeResult, RaterAgreement, ShadowAgreement
+from judge.records import JudgeResult, RaterAgreement, ShadowAgreement
 from judge.reference.reference_scores import reference_scores
 from judge.verdict import Verdict
 from prompts.prompt_file import Prompt
@@ -76,8 +77,15 @@ def judge_val(
         agreements=shadow_agreements(build_verdict_table(rules, rows, verdicts)),
         arms=["teacher"],
         judge=note,
+        fingerprint=model_fingerprint(prompt, rules, text),
     )
     write_json(run.scores, result)
+
+
+def model_fingerprint(prompt: Prompt, rules: RuleFile, text: str = "") -> JudgeFingerprint:
+    """The fingerprint of the model that judges val."""
+    model = {"model": f"judge {text}", "mode": "text"}
+    return judge_fingerprint(rules, prompt).model_copy(update=model)
 
 
 def _foreign(verdicts: Sequence[Verdict], arm: str, text: str) -> list[Verdict]:
@@ -104,6 +112,7 @@ def judge_hidden(
         agreements=[],
         arms=[],
         judge=None,
+        fingerprint=judge_fingerprint(rules, prompt),
     )
     write_json(run.hidden_scores, result)
 
@@ -124,6 +133,8 @@ def make_gold() -> RaterAgreement:
         tpr=SHARE,
         tnr=Interval(value=0.9, low=0.7, high=0.97),
         j=0.7,
+        j_low=0.42,  # 0.7 − √(0.2² + 0.2²), see youden_interval
+        j_high=0.82,
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.run_paths import RunPaths
-from judge.records import Coverage
+from judge.judge_note import Coverage
 from judge.summary.summarise import write_summary
 from prompts.rules import Rule
 from report.numbers import build_numbers

@@ -21,12 +21,12 @@ from judge.calibration.calibrate import calibrate, calibrate_command, summary_li
 from judge.calibration.label_agreement import disagreements, rule_pass_counts, variant_agreement
 from judge.calibration.record import (
     Calibration,
-    JudgeFingerprint,
     judge_fingerprint,
     load_calibration,
 )
 from judge.calibration.variants import CODE_ONLY, CODE_ONLY_LABEL_FREE
 from judge.checks.check import has_visible_text
+from judge.judge_note import JudgeFingerprint
 from judge.labels import GoldCounts
 from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.interval import Refusal
@@ -70,7 +70,7 @@ def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     path = RunPaths.of(config).calibration
     prompt, rules = load_prompt(config.prompt, Path())
     calibration = load_calibration(path, judge_fingerprint(rules, prompt))
-    assert isinstance(calibration, Calibration) and calibration.representative
+    assert isinstance(calibration, Calibration)
     assert calibration.gold.good + calibration.gold.bad == sum(
         half.n + half.missing
         for half in (calibration.scores[STRICT].tune, calibration.scores[STRICT].report)
@@ -159,7 +159,7 @@ class TestFingerprint:
     def test_another_judge(self, calibration: Calibration, tmp_path: Path, field: str) -> None:
         path = tmp_path / "calibration.json"
         path.write_text(calibration.model_dump_json(), "utf-8")
-        other = 4 if field == "rules_per_call" else "x"
+        other = 4 if field in ("rules_per_call", "temperature", "max_tokens") else "x"
         refused = load_calibration(path, FINGERPRINT.model_copy(update={field: other}))
         assert isinstance(refused, Refusal)
         assert f"another {field};" in refused.reason
@@ -225,14 +225,18 @@ class TestWithServer:
         assert coverage is not None and coverage.expected == 30
         assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
         assert coverage.unasked > 16
-        assert not calibration.representative  # though code alone decides every must-rule
+        # though code alone decides every must-rule
+        assert calibration.flaw is not None and "too few verdicts" in calibration.flaw
         assert {entry.not_covered for entry in calibration.mutations if entry.check == "llm"} <= {
             "the model passed no logged answer",
             "no verdict came on a mutant or a copy",
         }
 
     def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
-        """The same server, one with another model, rules in company: it speaks of the first."""
+        """The same server under every setting that makes another judge, each with its reason.
+
+        Eight rows are too few for the judge that was calibrated.
+        """
         config = small(tmp_path)
         at = RunPaths.of(config)
         rows = at.rows("val")
@@ -243,9 +247,22 @@ class TestWithServer:
             write_text(at.calibration, calibrate(config, server).model_dump_json())
             after = judge_run(config, server).judge
             other = judge_run(config, server.model_copy(update={"model": "n"})).judge
-            four = config.judge.model_copy(update={"rules_per_call": 4})
-            batched = judge_run(config.model_copy(update={"judge": four}), server).judge
-        assert before and after and other and batched and batched.rules_per_call == 4
-        assert (before.calibrated, after.calibrated) == (False, True)
-        assert (other.calibrated, batched.calibrated) == (False, False)
-        assert judge_fingerprint(YES, PROMPT, after) != judge_fingerprint(YES, PROMPT, batched)
+            changed: dict[str, dict[str, Any]] = {
+                "rules_per_call": {"rules_per_call": 4},
+                "temperature, samples": {"temperature": 0.5},
+                "samples": {"samples": 3},
+                "max_tokens": {"max_tokens": 300},
+            }
+            notes = {
+                field: judge_run(
+                    config.model_copy(update={"judge": config.judge.model_copy(update=update)}),
+                    server,
+                ).judge
+                for field, update in changed.items()
+            }
+        assert before and before.flaw and "has not been calibrated" in before.flaw
+        assert after and after.flaw and "label more of the logs" in after.flaw
+        assert other and other.flaw and "was made with another model;" in other.flaw
+        for field, note in notes.items():
+            assert note and note.flaw and f"was made with another {field};" in note.flaw
+            assert not note.calibrated

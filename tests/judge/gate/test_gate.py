@@ -26,6 +26,9 @@ TEACHER, BASE = "p" * 30 + "f" * 10, "f" * 40
 STUDENT = "p" * 32 + "f" * 8  # 80 % strict, gap closed 32/30
 
 
+SYSTEMS = ("giga", "saiga", "other")
+
+
 def texts(spelt: str) -> list[str]:
     """p passes LINK, f fails it."""
     return ["a link" if letter == "p" else "nothing" for letter in spelt]
@@ -45,6 +48,19 @@ def scored(
     return run
 
 
+def labelled(good: str, bad: str) -> list[Row]:
+    """Three logged answers a row: people call those of every second row good, the others bad."""
+    return [
+        row.model_copy(
+            update={
+                "answers": {name: f"{bad if n % 2 else good} {name}" for name in SYSTEMS},
+                "labels": ("Оба плохо" if n % 2 else "Оба хорошо",),
+            }
+        )
+        for n, row in enumerate(ROWS)
+    ]
+
+
 def gated(run: RunPaths, **gate: Any) -> int:
     """The exit code under these thresholds."""
     overrides = [f"judge.gate.{name}={value}" for name, value in gate.items()]
@@ -61,15 +77,18 @@ class TestExitCodes:
     @pytest.mark.parametrize(
         ("gate", "code"),
         [
-            ({"strict_min": 0.8}, 0),
-            ({"strict_min": 0.81}, 1),
-            ({"gap_closed_min": 1.06}, 0),
-            ({"gap_closed_min": 1.07}, 1),
+            ({"strict_min": 0.65}, 0),  # of 65.2 … 89.5 %
+            ({"strict_min": 0.66}, 3),
+            ({"strict_min": 0.89}, 3),
+            ({"strict_min": 0.9}, 1),
+            ({"gap_closed_min": 1.0}, 0),  # no resample has the teacher above the student
+            ({"gap_closed_min": 1.05}, 3),
+            ({"gap_closed_min": 1.5}, 1),
             ({"not_worse_than_teacher": 0.1}, 0),
             ({"max_missing": 0}, 0),
             ({"calibrated": "true"}, 0),  # code decides every must-rule
-            ({"strict_min": 0.8, "gap_closed_min": 1.0, "not_worse_than_teacher": 0.1}, 0),
-            ({"strict_min": 0.8, "gap_closed_min": 2.0}, 1),
+            ({"strict_min": 0.65, "gap_closed_min": 1.0, "not_worse_than_teacher": 0.1}, 0),
+            ({"strict_min": 0.65, "gap_closed_min": 2.0}, 1),
         ],
     )
     def test_codes(self, run: RunPaths, gate: dict[str, Any], code: int) -> None:
@@ -104,17 +123,14 @@ class TestExitCodes:
 
     def test_calibrated(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """4 until the very judge that scored has been held against people's labels."""
-        logged = {"giga": "a link", "saiga": "nothing"}
-        rows = [
-            row.model_copy(update={"answers": logged, "labels": ("Оба хорошо",)}) for row in ROWS
-        ]
-        thresholds = {"calibrated": "true", "strict_min": 0.8}
+        rows = labelled("a link", "nothing")
+        thresholds = {"calibrated": "true", "strict_min": 0.65}
         with serving(lambda body: verdict("pass")) as served:
             llm = {"kind": "server", "base_url": served.url, "model": "m"}
             run = scored(make_run(tmp_path, (LINK, POLITE), llm=llm), rows)
             assert gated(run, **thresholds) == 4
             assert "uncalibrated: calibrated: polite: the judge has not been" in printed(capsys)
-            assert gated(run, strict_min=0.8) == 0  # nobody asked
+            assert gated(run, strict_min=0.65) == 0  # nobody asked
             assert main([str(run.config), "calibrate"]) == 0
             assert gated(run, **thresholds) == 0
             assert main([str(run.config), "score", "judge.llm.model=other"]) == 0
@@ -124,13 +140,10 @@ class TestExitCodes:
     def test_a_calibration_that_ran_out_of_calls(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Code fails one answer of each three; on the others the model was hardly asked: those that
-        are decided are no sample, whatever they say of the judge.
+        """Code fails the bad answers; on the good ones the model was hardly asked: those that are
+        decided are no sample, whatever they say of the judge.
         """
-        logged = {"giga": "a link of old", "saiga": "nothing of old", "other": "an old link"}
-        rows = [
-            row.model_copy(update={"answers": logged, "labels": ("Оба хорошо",)}) for row in ROWS
-        ]
+        rows = labelled("a link of old", "nothing of old")
         with serving(lambda body: verdict("pass")) as served:
             llm = {"kind": "server", "base_url": served.url, "model": "m"}
             run = scored(make_run(tmp_path, (LINK, POLITE), llm=llm), rows)
@@ -161,7 +174,7 @@ class TestGates:
         assert lines[1] == "fail: strict_min: 80.0% [65.2%, 89.5%] on 40 rows, at least 90.0%"
         assert lines[2].startswith("pass: gap_closed_min: 106.7% [") and "least 100.0%" in lines[2]
         assert lines[3].startswith("pass: not_worse_than_teacher: +5.0 points on 40 rows")
-        assert "above -10.0 points (margin 10.0%, J 1.00, rules in code)" in lines[3]
+        assert "above -10.0 points (margin 10.0%, J at least 1.00)" in lines[3]
 
     def test_non_inferiority_is_the_one_of_the_statistics(self, run: RunPaths) -> None:
         """Below the teacher on 2 rows of 40, with the same numbers as the test on its own."""
@@ -186,6 +199,21 @@ class TestGates:
     def test_thresholds_are_shares(self, run: RunPaths, value: object) -> None:
         with pytest.raises(ConfigError, match="strict_min"):
             gated(run, strict_min=value)
+
+
+def test_a_calibration_that_proves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The judge passes what people call bad, too: it is calibrated and found wanting."""
+    with serving(lambda body: verdict("pass")) as served:
+        llm = {"kind": "server", "base_url": served.url, "model": "m"}
+        run = scored(make_run(tmp_path, (LINK, POLITE), llm=llm), labelled("a link", "a bad link"))
+        assert main([str(run.config), "calibrate"]) == 0
+    capsys.readouterr()
+    assert gated(run, calibrated="true") == 4
+    assert "polite: J = 0.00 [" in printed(capsys)
+    assert gated(run, not_worse_than_teacher=0.1) == 3
+    assert "undecided: not_worse_than_teacher: the judge's errors on polite" in printed(capsys)
 
 
 class TestServe:
@@ -263,7 +291,9 @@ class TestXml:
         assert failure is not None and "80.0% [65.2%, 89.5%]" in failure.get("message", "")
         rule = rules.find("testcase[@name='link']/failure")
         assert rule is not None and rule.text is not None
-        assert "8 failures: they alone leave 80.0%, below strict_min" in rule.get("message", "")
+        assert "8 failures: they alone leave 80.0% [65.2%, 89.5%], below strict_min" in rule.get(
+            "message", ""
+        )
         assert rule.text.startswith("r32") and len(rule.text.splitlines()) == 8
 
     @pytest.mark.parametrize("passes", range(0, 41, 8))

@@ -1,10 +1,11 @@
-"""How replies are read: 16 shapes that are none, and the shapes that are."""
+"""How JSON is read: 16 shapes that are none, and the shapes that are. Plain text: test_replies."""
 
 import json
 
 import pytest
 
-from judge.llm.parse import Unreadable, first_unfounded, read_reply
+from judge.llm.parse import first_unfounded, read_reply
+from judge.llm.parsed_reply import Unreadable
 from judge.llm.prompt import VERDICTS
 
 GOOD = {"evidence": ["да"], "reasoning": "Так.", "verdict": "pass"}
@@ -51,22 +52,6 @@ def test_there_are_sixteen() -> None:
 )
 def test_readable(text: str) -> None:
     assert read_reply(text, "json_object", VERDICTS).verdict == "pass"
-
-
-class TestPlain:
-    def test_last_verdict_wins(self) -> None:
-        text = (
-            'EVIDENCE: "VERDICT: fail"\nREASONING: it says so\nVERDICT: fail\n\n**VERDICT:** pass'
-        )
-        reply = read_reply(text, "plain", VERDICTS)
-        assert (reply.verdict, reply.evidence) == ("pass", ["VERDICT: fail"])
-
-    def test_verdict_inside_a_line_is_no_verdict(self) -> None:
-        with pytest.raises(Unreadable):
-            read_reply("I would say VERDICT: pass", "plain", VERDICTS)
-
-    def test_no_evidence_may_be_said_so(self) -> None:
-        assert read_reply("EVIDENCE: none\nVERDICT: fail", "plain", VERDICTS).evidence == []
 
 
 def test_evidence_is_compared_folded() -> None:

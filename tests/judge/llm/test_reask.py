@@ -1,10 +1,12 @@
 """What the judge asks again, how often, and which reason a missing verdict gets."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from judge.judge_note import Coverage
 from judge.llm.reask import NO_EVIDENCE
 from judge.llm.request import OUTPUT_MODES
 from tests.judge.llm.judge_factory import after_probe, judged, outcomes, pairs_of
@@ -60,7 +62,9 @@ class TestReasks:
         assert "никто" not in sent[1]["messages"][-1]["content"]  # no data among instructions
 
     def test_invented_evidence_mended(self, tmp_path: Path) -> None:
-        replies = iter([verdict("pass", ("выдумка",)), verdict("fail", ("да, ПОЖАЛУЙСТА",))])
+        replies = iter(
+            [verdict("pass", ("это чистая выдумка",)), verdict("fail", ("да, ПОЖАЛУЙСТА",))]
+        )
         verdicts, _, _ = judged(after_probe(lambda b: next(replies)), tmp_path, pairs_of(1))
         assert outcomes(verdicts) == [("fail", None)] and verdicts[0].note == "So it is."
 
@@ -151,8 +155,28 @@ def test_what_no_form_can_help_does_not_fall(tmp_path: Path, sent: Sent, reason:
     assert {output_mode(body) for body in asked} == {"json_schema"}
 
 
+def test_a_quote_of_two_words_is_none(tmp_path: Path) -> None:
+    """It would be found in almost any text, so nothing is asked again because of it."""
+    respond = after_probe(lambda body: verdict("pass", ("чистая выдумка",)))
+    verdicts, sent, judge = judged(respond, tmp_path, pairs_of(1))
+    assert outcomes(verdicts) == [("pass", None)]
+    assert (judge.unfounded, len(sent)) == (0, 1)
+
+
+def test_a_pass_whose_reasoning_says_fail_counts_and_is_counted(tmp_path: Path) -> None:
+    def respond(body: dict[str, Any]) -> Sent:
+        reasoning = "It fails to be polite." if odd(body) else "It is polite."
+        return Sent(json.dumps({"evidence": [], "reasoning": reasoning, "verdict": "pass"}))
+
+    verdicts, sent, judge = judged(after_probe(respond), tmp_path, pairs_of(3))
+    assert outcomes(verdicts) == [("pass", None)] * 3
+    assert (judge.contradictory, len(sent)) == (1, 3)
+    coverage = Coverage.of(verdicts, 0, judge.contradictory)
+    assert "; passes whose reasoning says fail: 1" in coverage.summary
+
+
 def test_unfounded_evidence_is_counted_and_does_not_fall(tmp_path: Path) -> None:
-    respond = after_probe(lambda b: verdict("pass", ("выдумка",) if odd(b) else ()))
+    respond = after_probe(lambda b: verdict("pass", ("это чистая выдумка",) if odd(b) else ()))
     verdicts, sent, judge = judged(respond, tmp_path, pairs_of(3))
     assert outcomes(verdicts) == [("pass", None)] * 3
     assert (judge.unfounded, len(sent), judge.fallbacks.total()) == (1, 4, 0)

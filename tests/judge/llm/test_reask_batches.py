@@ -93,7 +93,6 @@ class TestOneRuleIsMalformed:
             "VERDICT c:",
             "VERDICT c: splendid",
             "VERDICT: pass",
-            "I say VERDICT c: pass",
             "VERDICT cc: pass",
             "VERDICT c_: pass",
             "VERDICT _c: pass",
@@ -112,6 +111,20 @@ class TestOneRuleIsMalformed:
         results, sent, judge = run(holding("plain", respond), tmp_path)
         assert judge.mode == "plain"
         assert results == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
+
+
+def test_text_behind_a_verdict_may_take_it_back(tmp_path: Path) -> None:
+    """The sentence names rule c, but stands behind the verdict on b: both are asked alone."""
+
+    def respond(body: Body) -> Sent:
+        if len(rules_of(body)) == 1:
+            return reply(body, said_alone("fail"))
+        sentence = "I say VERDICT c: pass"
+        parts = [lines("a", "pass"), lines("b", "pass"), sentence, lines("d", "pass")]
+        return Sent("\n".join(parts))
+
+    results, sent, _ = run(holding("plain", respond), tmp_path)
+    assert results == [PASS, FAIL, FAIL, PASS] and sent == ["abcd", "b", "c"]
 
 
 class TestIds:
@@ -154,14 +167,17 @@ class TestIds:
 class TestEvidence:
     def test_is_held_against_the_data_rule_by_rule(self, tmp_path: Path) -> None:
         """The invented piece costs its own rule one question; what is quoted well stays."""
-        values = {rule: judgement("pass", ("пожалуйста",)) for rule in "abd"}
-        batch = together({**values, "c": judgement("pass", ("выдумка",))})
-        results, sent, judge = run(first_time(lambda b: batch, said_alone("fail")), tmp_path)
-        assert results == [PASS, PASS, FAIL, PASS] and sent == ["abcd", "c"]
+        values = {rule: judgement("pass", ("будьте так добры",)) for rule in "abd"}
+        batch = together({**values, "c": judgement("pass", ("это чистая выдумка",))})
+        respond = first_time(lambda b: batch, said_alone("fail"))
+        pairs = pairs_of(1, "Да, будьте так добры.")
+        verdicts, sent, judge = judged(respond, tmp_path, pairs, FOUR, rules_per_call=4)
+        assert outcomes(verdicts) == [PASS, PASS, FAIL, PASS]
+        assert ["".join(rules_of(body)) for body in sent] == ["abcd", "c"]
         assert judge.unfounded == 0
 
     def test_invented_for_good_is_flagged(self, tmp_path: Path) -> None:
-        invented = judgement("fail", ("выдумка",))
+        invented = judgement("fail", ("это чистая выдумка",))
 
         def respond(body: Body) -> Sent:
             several = {**{rule: judgement() for rule in "abd"}, "c": invented}
@@ -172,6 +188,14 @@ class TestEvidence:
         )
         assert outcomes(verdicts) == [PASS, PASS, FAIL, PASS] and len(sent) == 3
         assert verdicts[2].note.startswith(NO_EVIDENCE) and judge.unfounded == 1
+
+
+def test_a_pass_whose_reasoning_says_fail_is_counted(tmp_path: Path) -> None:
+    values = {rule: judgement() for rule in "abd"}
+    against = judgement() | {"reasoning": "Правило нарушено."}
+    batch = together({**values, "c": against})
+    results, sent, judge = run(first_time(lambda b: batch), tmp_path)
+    assert results == [PASS] * 4 and (judge.contradictory, len(sent)) == (1, 1)
 
 
 class TestTheWholeReplyFails:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from data.jsonl import write_records
 from tests.judge.llm.judge_factory import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, output_mode, serving, verdict
 
@@ -75,6 +76,33 @@ def test_thoughts_in_front_of_plain_text(tmp_path: Path) -> None:
 
     verdicts, _, judge = judged(respond, tmp_path, pairs_of(2))
     assert (judge.mode, outcomes(verdicts)) == ("plain", [("pass", None)] * 2)
+
+
+HALVES = {
+    "in plain text": "REASONING: \ud83d\nVERDICT: pass",
+    "in JSON": GOOD.replace("So it is.", "\ud83d"),
+    "in a key": GOOD.replace("reasoning", "\udc00"),
+}
+
+
+@pytest.mark.parametrize("text", HALVES.values(), ids=HALVES.keys())
+def test_half_a_character_is_malformed_and_stored_nowhere(tmp_path: Path, text: str) -> None:
+    """UTF-8 cannot say a lone surrogate, so a record of the reply would end in a traceback."""
+    verdicts, requests, _ = judged(after_probe(lambda body: Sent(text)), tmp_path, pairs_of(1))
+    assert outcomes(verdicts) == [("missing", "malformed")]
+    write_records(tmp_path / "verdicts.jsonl", verdicts)
+    stored = (tmp_path / "calls.jsonl").read_text("utf-8").splitlines()
+    assert len(stored) == 2  # the probe's
+    again, repeated, _ = judged(after_probe(lambda body: Sent(GOOD)), tmp_path, pairs_of(1))
+    assert outcomes(again) == [("pass", None)] and len(repeated) == 1 < len(requests)
+
+
+def test_an_escape_of_half_a_character_is_malformed(tmp_path: Path) -> None:
+    """The reply itself is ASCII and is stored; its reasoning would not be."""
+    escaped = GOOD.replace("So it is.", "\\ud83d")
+    verdicts, _, _ = judged(after_probe(lambda body: Sent(escaped)), tmp_path, pairs_of(1))
+    assert outcomes(verdicts) == [("missing", "malformed")]
+    write_records(tmp_path / "verdicts.jsonl", verdicts)
 
 
 def test_replies_stored_under_an_unusual_word_are_read_again(tmp_path: Path) -> None:

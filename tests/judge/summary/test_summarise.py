@@ -5,19 +5,22 @@ from pathlib import Path
 import pytest
 
 from config.schema import Config
-from data.jsonl import read_record
+from data.answers import read_answers
+from data.jsonl import read_record, write_records
 from data.run_paths import RunPaths
+from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id
 from judge.calibration.record import Calibration, judge_fingerprint
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import LABEL_FREE
-from judge.records import JudgeResult
+from judge.records import EstimateOrReason, JudgeResult
+from judge.run import read_judged_split
 from judge.summary.summarise import summarise
 from judge.summary.true_rate import correct_score
 from prompts.prompt_file import load_prompt
 from report.numbers import build_numbers
 from report.render import render_html
 from report.run_files import read_run
-from tests.report.judge_fixture import make_calibration, make_gold, write_json
+from tests.report.judge_fixture import make_calibration, make_gold, model_fingerprint, write_json
 from tests.report.run_fixture import make_run
 
 
@@ -35,9 +38,8 @@ def calibration_of(config: Config) -> Calibration:
 def calibrate_model(config: Config) -> None:
     """Replaces the calibration by one of the language model that judged val."""
     prompt, rules = load_prompt(config.prompt, Path())
-    by_code = judge_fingerprint(rules, prompt)
-    fingerprint = by_code.model_copy(update={"model": "judge ", "mode": "text"})
-    write_json(RunPaths.of(config).calibration, make_calibration(fingerprint))
+    calibration = make_calibration(model_fingerprint(prompt, rules))
+    write_json(RunPaths.of(config).calibration, calibration)
 
 
 @pytest.mark.parametrize("changed", ["rules", "prompt", "templates", "model", "mode"])
@@ -73,9 +75,7 @@ def test_a_calibration_newer_than_the_scores_counts(config: Config) -> None:
     calibrate_model(config)
     summary = summarise(config)
     assert summary.judge is not None and summary.judge.calibrated
-    assert summary.hidden is not None
-    for arm in summary.hidden.arms.values():  # hidden: judged by code, not by it
-        assert "made with another model, mode" in (arm.corrected.refused or "")
+    assert summary.judge.flaw is None
 
 
 def test_code_is_compared_with_people_where_a_model_rules_uncalibrated(config: Config) -> None:
@@ -121,23 +121,75 @@ def test_hidden_arms(config: Config) -> None:
 def test_corrected_rates(config: Config) -> None:
     """The student passes 18 of 24; J = 0.8 + 0.9 − 1: θ = (0.75 − 0.1) / 0.7.
 
-    On hidden it passes 20 of 24, more than TPR = 0.8: clipped to 1. The base passes 2 of 24, fewer
-    than 1 − TNR = 0.1: clipped to 0.
+    With labels of its own answers this is not stated: PPI++ assumes nothing of the judge.
     """
-    summary = summarise(config)
-    assert summary.calibration is not None and summary.hidden is not None
-    assert summary.calibration.corrected.value == pytest.approx(0.65 / 0.7)
-    hidden_rates = {name: arm.corrected for name, arm in summary.hidden.arms.items()}
-    assert {arm: rate.value for arm, rate in hidden_rates.items()} == {"base": 0, "student/lora": 1}
-    low = hidden_rates["student/lora"].low
-    assert low is not None and low < 1 == hidden_rates["student/lora"].high
+    run = RunPaths.of(config)
+    assert "some of its own answers" in (corrected_on_val(config).refused or "")
+    run.labels.unlink()
+    assert corrected_on_val(config).value == pytest.approx(0.65 / 0.7)
+    write_json(run.summary, summarise(config))
     material = read_run(config)
-    assert "judge’s errors: <b>92.9 % [" in render_html(material, build_numbers(material))
+    page = render_html(material, build_numbers(material))
+    assert "judge’s errors: <b>92.9 % [" in page
+    assert "assumes that the judge errs on the student’s answers as on those" in page
+
+
+def corrected_on_val(config: Config) -> EstimateOrReason:
+    calibration = summarise(config).calibration
+    assert calibration is not None
+    return calibration.corrected
+
+
+def label_student(config: Config, good: int) -> None:
+    """People labelled all of the student's 24 answers to val, the first `good` of them good."""
+    run = RunPaths.of(config)
+    answers = read_answers(run.answers("student/lora"))
+    labels = tuple(
+        Label(answer=answer_id(a), row=a.row, sample=0, good=number < good, comment=None)
+        for number, a in enumerate(answers)
+    )
+    write_json(run.labels, Labels(arms={"student/lora": ArmLabels(labels=labels, blank=0)}))
+
+
+def test_hidden_rates_are_corrected_by_labels_of_the_arm_itself(config: Config) -> None:
+    """On val the student passes 18 of 24; all 17 good ones and one of 7 bad ones.
+
+    J = 1 + 6/7 − 1. On hidden it passes 20 of 24: θ = (20/24 + 6/7 − 1) / (6/7) = 0.8056. Nobody
+    labelled the base, whose rate is not corrected by errors on other systems.
+    """
+    label_student(config, good=17)
+    hidden = summarise(config).hidden
+    assert hidden is not None
+    rates = {name: arm.corrected for name, arm in hidden.arms.items()}
+    assert rates["student/lora"].value == pytest.approx((20 / 24 - 1 / 7) / (6 / 7))
+    assert "people labelled no answer of base" in (rates["base"].refused or "")
+    (RunPaths.of(config).labels).unlink()
+    hidden = summarise(config).hidden
+    assert hidden is not None
+    assert all(
+        "people labelled no answer" in str(a.corrected.refused) for a in hidden.arms.values()
+    )
+
+
+def test_labels_that_say_too_little_correct_no_hidden_rate(config: Config) -> None:
+    """No bad answer; 6 fails among 21 bad ones, so J = 6/21; and answers that changed since."""
+    for good, reason in ((24, "both passing and failing"), (3, "J = 0.29")):
+        label_student(config, good)
+        hidden = summarise(config).hidden
+        assert hidden is not None
+        assert reason in (hidden.arms["student/lora"].corrected.refused or "")
+    path = RunPaths.of(config).answers("student/lora")
+    changed = [a.model_copy(update={"text": "Desk: Anew."}) for a in read_answers(path)]
+    write_records(path, changed)
+    hidden = summarise(config).hidden
+    assert hidden is not None
+    assert "generated anew" in (hidden.arms["student/lora"].corrected.refused or "")
 
 
 def test_raw_rates_say_why(config: Config) -> None:
     """No calibration of this score; a judge that knows too little; a rule of a model."""
     calibration, run = calibration_of(config), RunPaths.of(config)
+    _, rules = load_prompt(config.prompt, Path())
     decidable = calibration.scores[LABEL_FREE]
     weak = make_gold().model_copy(update={"true_pass": 2, "false_fail": 18})  # J = 0.1 + 0.9 − 1
     cases = {
@@ -147,12 +199,12 @@ def test_raw_rates_say_why(config: Config) -> None:
             update={"must_rules": ("opening", "kind")}
         ),
     }
+    split = read_judged_split(run, "val", rules)
     for reason, score in cases.items():
         scores = {LABEL_FREE: score} if score else {}
-        write_json(run.calibration, calibration.model_copy(update={"scores": scores}))
-        hidden = summarise(config).hidden
-        assert hidden is not None
-        assert all(reason in (arm.corrected.refused or "") for arm in hidden.arms.values())
+        other = calibration.model_copy(update={"scores": scores})
+        rate = correct_score(other, split, "student/lora", LABEL_FREE)
+        assert isinstance(rate, Refusal) and reason in rate.reason
 
 
 def test_an_arm_without_verdicts_has_no_corrected_rate(config: Config) -> None:

@@ -1,0 +1,143 @@
+"""What the judge's errors go with: the length, opening or language of an answer, or its system.
+
+Regresses judge − gold (people, or the code rule that an llm rule shadows) on these features. The
+gold is among the regressors: a judge errs otherwise on good answers than on bad ones, and bad ones
+may be longer.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from math import log2
+from typing import NamedTuple
+
+import numpy as np
+
+from data.records import Record
+from data.rows import question_key
+from judge.calibration.label_agreement import GoldComparison
+from judge.calibration.mutation.case import LoggedPairs
+from judge.checks.text import language_of, words
+from judge.metrics.regression import clustered_regression
+from judge.metrics.stats import Floats, holm
+from judge.metrics.verdict_table import STRICT, VerdictTable
+
+ANSWERS_PER_FEATURE = 20  # fewer answers per regressor leave the intervals too narrow
+FEWEST_QUESTIONS = 30  # so do fewer clusters
+RARE = 0.05  # share of the answers below which a feature is left out, and above 1 − it
+
+
+class JudgedAnswer(NamedTuple):
+    """An answer with the verdicts of the judge and of the gold."""
+
+    text: str
+    system: str
+    question: str  # answers to one question are a cluster
+    judge: bool
+    gold: bool
+
+
+class BiasCause(Record):
+    """How judge − gold changes with one feature of the answers, the others held equal."""
+
+    cause: str  # "length", "opening “…”", "Russian", or "system … beside …"
+    effect: float  # a share: per doubling of the length, or with the feature
+    low: float  # 95 % interval
+    high: float
+    p_holm: float  # adjusted over the causes of one regression
+
+    @property
+    def significant(self) -> bool:
+        """Whether the judge is biased by this cause, at 5 % over all causes."""
+        return self.p_holm < 0.05
+
+
+def bias_causes(answers: Sequence[JudgedAnswer]) -> tuple[BiasCause, ...]:
+    """The effect of every feature that varies. Empty with too few answers or questions."""
+    if not answers:
+        return ()
+    judge, gold = ([getattr(answer, rater) for answer in answers] for rater in ("judge", "gold"))
+    questions = [answer.question for answer in answers]
+    return regress_errors(answer_features(answers), judge, gold, questions)
+
+
+def causes_against_people(comparison: GoldComparison) -> tuple[BiasCause, ...]:
+    """Of the strict score, against people's labels of the logged answers."""
+    return bias_causes(
+        [
+            JudgedAnswer(
+                row.answers[label.system], label.system, question_key(row), passes, label.good
+            )
+            for label in comparison.gold
+            if STRICT in comparison.tables
+            and (row := comparison.rows[label.row])
+            and (passes := comparison.passes(STRICT, label)) is not None
+        ]
+    )
+
+
+def causes_against_code(
+    table: VerdictTable, pairs: LoggedPairs
+) -> dict[str, tuple[BiasCause, ...]]:
+    """LLM rule → its causes, against the code rule that it shadows on the logged answers."""
+    causes = {}
+    for rule in table.rules.rules:
+        if rule.shadow_llm:
+            judged = []
+            for row, answer in pairs:
+                key = answer.row, answer.sample
+                code, model = (
+                    table.decided(answer.arm, name).get(key) for name in (rule.id, rule.shadow_llm)
+                )
+                if code is not None and model is not None:
+                    case = JudgedAnswer(answer.text, answer.arm, question_key(row), model, code)
+                    judged.append(case)
+            causes[rule.shadow_llm] = bias_causes(judged)
+    return causes
+
+
+def regress_errors(
+    features: Mapping[str, Floats],
+    judge: Sequence[bool],
+    gold: Sequence[bool],
+    questions: Sequence[Hashable],
+) -> tuple[BiasCause, ...]:
+    """The effects of features [n] by name, as `bias_causes`."""
+    truth = np.array(gold, dtype=np.float64)
+    controls = [np.ones(len(gold)), *([truth] if len(set(gold)) > 1 else [])]
+    matrix = np.column_stack([*controls, *features.values()])
+    width = matrix.shape[1]
+    if len(gold) < ANSWERS_PER_FEATURE * width or len(set(questions)) < FEWEST_QUESTIONS:
+        return ()
+    if not features or np.linalg.matrix_rank(matrix) < width:
+        return ()
+    model = clustered_regression(np.array(judge, dtype=np.float64) - truth, matrix, questions)
+    unit = np.eye(width)[len(controls) :]
+    tested = {name: model.contrast(weights) for name, weights in zip(features, unit, strict=True)}
+    adjusted = holm([p for _, p in tested.values()])
+    return tuple(
+        BiasCause(cause=name, effect=effect.value, low=effect.low, high=effect.high, p_holm=p)
+        for (name, (effect, _)), p in zip(tested.items(), adjusted, strict=True)
+    )
+
+
+def answer_features(answers: Sequence[JudgedAnswer]) -> dict[str, Floats]:
+    """The features that vary, by name: a number per answer.
+
+    Systems are compared with the most frequent one.
+    """
+    terms = [words(answer.text) for answer in answers]
+    lengths = np.array([log2(len(words_of) + 1) for words_of in terms])
+    features = {"length": lengths} if len(set(lengths)) > 1 else {}
+    openings = Counter(words_of[0] for words_of in terms if words_of)
+    flags = {"Russian": [language_of(answer.text) == "ru" for answer in answers]}
+    for word, _ in openings.most_common(1):
+        flags[f"opening “{word}”"] = [words_of[:1] == [word] for words_of in terms]
+    systems = Counter(answer.system for answer in answers).most_common()
+    for system, _ in systems[1:]:
+        name = f"system {system} beside {systems[0][0]}"
+        flags[name] = [answer.system == system for answer in answers]
+    for name, values in flags.items():
+        column = np.array(values, dtype=np.float64)
+        if RARE <= column.mean() <= 1 - RARE:
+            features[name] = column
+    return features
