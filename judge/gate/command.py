@@ -65,8 +65,14 @@ def _rule_case(rule: ScoredRule, strict_min: float | None, measured: GateMeasure
     )
     if len(failed) > LISTED:
         details += f"\nand {len(failed) - LISTED} more"
-    left = (len(answers) - len(failed)) / len(answers)
-    if rule.must and strict_min is not None and left < strict_min:
-        numbers += f"; {len(failed)} failures: they alone leave {left:.1%}, below strict_min"
+    # of the answers that make up the strict rate, those that this rule alone leaves
+    decided = measured.table.decided(measured.best, measured.result.scores.headline)
+    verdicts = measured.table.verdicts[measured.best]
+    passed = [verdicts[key][rule.id].outcome != "fail" for key in decided]
+    left = sum(passed) / max(1, len(passed))
+    if rule.must and passed and strict_min is not None and left < strict_min:
+        numbers += (
+            f"; {passed.count(False)} failures: they alone leave {left:.1%}, below strict_min"
+        )
         return JunitCase(rule.id, "failure", numbers, details)
     return JunitCase(rule.id, "pass", numbers, details)

@@ -4,6 +4,7 @@ Measures nothing but the paired test: the numbers are those that scoring and cal
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from judge.calibration.record import Calibration, judge_fingerprint, load_calibr
 from judge.checks.applicability import must_rules_by_model
 from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Refusal, format_difference, format_share
-from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
+from judge.metrics.verdict_table import BY_CODE, STRICT, VerdictTable, build_verdict_table
 from judge.records import BASE, TEACHER, JudgeResult
 from judge.summary.records import GateResult
 from judge.verdict import Verdict
@@ -49,6 +50,7 @@ def read_measurements(config: Config) -> GateMeasurements:
     if best not in result.scores.arms:
         raise DataError(f"{run.scores}: holds no scores of the best student, {best}; {way_out}")
     table = build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
+    table = replace(table, choice=result.scores.choice)
     fingerprint = judge_fingerprint(rules, prompt, result.judge)
     return GateMeasurements(best, result, table, load_calibration(run.calibration, fingerprint))
 
@@ -117,8 +119,8 @@ def _missing(gate: GateSettings, default: float, measured: GateMeasurements) -> 
         arms += [TEACHER, BASE]
     elif gate.not_worse_than_teacher is not None:
         arms.append(TEACHER)
-    scores = measured.result.scores.arms
-    strict = {arm: scores[arm].strict for arm in arms if arm in scores}
+    scores = measured.result.scores
+    strict = {arm: score for arm in arms if (score := scores.strict_of(arm)) is not None}
     missing = {
         arm: score.missing / max(1, score.n + score.missing) for arm, score in strict.items()
     }
@@ -147,10 +149,12 @@ def _serve(measured: GateMeasurements) -> GateResult:
 
 
 def _strict(threshold: float, measured: GateMeasurements) -> GateResult:
-    strict = measured.result.scores.arms[measured.best].strict
+    scores = measured.result.scores
+    strict = scores.arms[measured.best].of(scores.headline)
     rate = format_share(strict.rate, strict.low, strict.high)
     passed = None if strict.rate is None else strict.rate >= threshold
-    return _gate("strict_min", passed, f"{rate} on {strict.n} rows, at least {threshold:.1%}")
+    name = "" if scores.headline == STRICT else f"{scores.headline}: "
+    return _gate("strict_min", passed, f"{name}{rate} on {strict.n} rows, at least {threshold:.1%}")
 
 
 def _gap(threshold: float, measured: GateMeasurements) -> GateResult:
@@ -167,7 +171,8 @@ def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
     name, table = "not_worse_than_teacher", measured.table
     if TEACHER not in table.verdicts:
         return _gate(name, None, "the teacher has no verdicts")
-    student, teacher = table.decided(measured.best, STRICT), table.decided(TEACHER, STRICT)
+    score = measured.result.scores.headline
+    student, teacher = table.decided(measured.best, score), table.decided(TEACHER, score)
     keys = [key for key in student if key in teacher]
     index, origin = _youden(measured)
     test = non_inferiority(
@@ -176,6 +181,7 @@ def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
         table.clusters(keys),
         margin,
         index,
+        table.optimism(measured.best, score),
     )
     if isinstance(test, Refusal):
         return _gate(name, None, test.reason)
@@ -190,7 +196,8 @@ def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
 
 def _youden(measured: GateMeasurements) -> tuple[float, str]:
     """The judge's J = TPR + TNR − 1 on the strict score, and its origin in words."""
-    if not must_rules_by_model(measured.table.rules):
+    by_code = measured.result.scores.headline == BY_CODE
+    if by_code or not must_rules_by_model(measured.table.rules):
         return 1.0, "rules in code"
     calibration = measured.calibration
     score = calibration.scores.get(STRICT) if isinstance(calibration, Calibration) else None

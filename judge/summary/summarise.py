@@ -24,8 +24,16 @@ from judge.inputs import JudgedSplit
 from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.scores import rule_slices
-from judge.metrics.verdict_table import LABEL_FREE, STRICT
-from judge.records import BASE, TEACHER, EstimateOrReason, JudgeNote, JudgeResult, RuleSlice
+from judge.metrics.verdict_table import BY_CODE_LABEL_FREE, LABEL_FREE, STRICT
+from judge.records import (
+    BASE,
+    TEACHER,
+    EstimateOrReason,
+    JudgeNote,
+    JudgeResult,
+    RuleSlice,
+    Scores,
+)
 from judge.run import read_judged_split
 from judge.summary.records import (
     AttackTotals,
@@ -178,28 +186,36 @@ def _hidden(
     val_scores, scores = val.result.scores if val.result else None, hidden.result.scores
     if val_scores is not None and scores.rules_sha256 != val_scores.rules_sha256:
         return Refusal("val and the hidden set were scored by different rules")
-    shifts = None
+    name, shifts = _hidden_score(val_scores, scores), None
     if val.answered and hidden.answered:
-        shifts = tuple(distribution_shifts(val.answered, hidden.answered))
-    strict = {shift.arm: shift for shift in shifts or () if shift.what == LABEL_FREE}
+        shifts = tuple(distribution_shifts(val.answered, hidden.answered, name))
+    strict = {shift.arm: shift for shift in shifts or () if shift.what == name}
     on_val = val_scores.arms if val_scores else {}
     note = _note(hidden)
     return HiddenSummary(
+        score=name,
+        not_stated=scores.not_stated(name),
         calibrated=note.calibrated if note else None,
         arms={
             arm: HiddenArm(
-                val=on_val[arm].label_free if arm in on_val else None,
-                hidden=scores.arms[arm].label_free,
+                val=on_val[arm].of(name) if arm in on_val else None,
+                hidden=scores.arms[arm].of(name),
                 shift=strict.get(arm),
                 corrected=EstimateOrReason.of(
-                    correct_score(hidden.calibration, hidden.answered, arm, LABEL_FREE)
+                    correct_score(hidden.calibration, hidden.answered, arm, name)
                 ),
             )
             for arm in (BASE, student)
             if arm is not None and arm in scores.arms
         },
-        shifts=shifts and tuple(shift for shift in shifts if shift.what != LABEL_FREE),
+        shifts=shifts and tuple(shift for shift in shifts if shift.what != name),
     )
+
+
+def _hidden_score(val: Scores | None, hidden: Scores) -> str:
+    """The strict score of the hidden set: by the rules in code where either split has no other."""
+    names = {scores.headline_label_free for scores in (val, hidden) if scores is not None}
+    return BY_CODE_LABEL_FREE if BY_CODE_LABEL_FREE in names else LABEL_FREE
 
 
 def _gates(config: Config) -> tuple[GateResult, ...]:
