@@ -17,9 +17,10 @@ from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
 from judge.judge_note import JudgeFingerprint
 from judge.metrics.interval import format_difference, format_share
+from judge.metrics.optimism import ChosenStudent, correct_choice
 from judge.metrics.paired import compare_arms, holm_adjusted
 from judge.metrics.scores import strict_score
-from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
+from judge.metrics.verdict_table import VerdictTable, build_verdict_table
 from judge.records import Comparison, JudgeResult, StrictScore
 from judge.verdict import Verdict
 from prompts.rules import RuleFile, rules_sha256, stored_rules
@@ -30,7 +31,7 @@ class RankedArm(Record):
 
     rank: int  # from 1; arms without a rate come last
     arm: str  # run/arm
-    strict: StrictScore  # on the common rows
+    strict: StrictScore  # on the common rows; the first arm's is corrected for being the first
     against_first: Comparison | None  # Holm over all of these; None: the first arm
 
 
@@ -43,6 +44,8 @@ class RunComparison(Record):
     judges: tuple[str, ...]  # language models that judged
     # fields of the fingerprint in which the judges differ, so that verdicts may not compare
     judge_differences: tuple[str, ...]
+    score: str  # the strict score of `arms`
+    optimism: float  # taken off the first arm's rate, because it was chosen on these rows
     arms: tuple[RankedArm, ...]
 
 
@@ -75,30 +78,41 @@ def compare_runs(folders: Sequence[Path]) -> RunComparison:
             "compare: the runs share no answered row; compare runs on the same val questions"
         )
     table = build_verdict_table(first.rules, rows, verdicts)
+    score = table.headline(arm for arm in table.verdicts if "/logged/" not in arm)
+    order = _best_first(table, score)
+    chosen = ChosenStudent(arm=order[0], tried=tuple(order))
+    table = correct_choice(table, chosen, score, seed=0, criterion=score)
     return RunComparison(
         rules_sha256=first.rules_sha256,
         runs={run.name: len(run.rows) for run in runs},
         rows=len(table.questions),
         judges=tuple(sorted({run.judge for run in runs})),
         judge_differences=_judge_differences(runs),
-        arms=tuple(_ranked(table)),
+        score=score,
+        optimism=table.optimism(order[0], score),
+        arms=tuple(_ranked(table, order, score)),
     )
 
 
-def _ranked(table: VerdictTable) -> Iterator[RankedArm]:
-    scores = {arm: strict_score(table, arm, answers) for arm, answers in table.strict.items()}
-    rates = {arm: score.rate for arm, score in scores.items()}
-    order = sorted(rates, key=lambda arm: (1.0 if (r := rates[arm]) is None else -r, arm))
-    compared = holm_adjusted([compare_arms(table, arm, order[0], STRICT) for arm in order[1:]])
+def _best_first(table: VerdictTable, score: str) -> list[str]:
+    """The arms by their rate, then by name; those without a rate come last."""
+    rates = {arm: table.rate(table.decided(arm, score)) for arm in table.verdicts}
+    return sorted(rates, key=lambda arm: (1.0 if (r := rates[arm]) is None else -r.value, arm))
+
+
+def _ranked(table: VerdictTable, order: Sequence[str], score: str) -> Iterator[RankedArm]:
+    compared = holm_adjusted([compare_arms(table, arm, order[0], score) for arm in order[1:]])
     for rank, (arm, against) in enumerate(zip(order, (None, *compared), strict=True), 1):
-        yield RankedArm(rank=rank, arm=arm, strict=scores[arm], against_first=against)
+        strict = strict_score(table, arm, table.verdicts[arm], score)
+        yield RankedArm(rank=rank, arm=arm, strict=strict, against_first=against)
 
 
 def _table(comparison: RunComparison) -> Iterator[str]:
     runs = ", ".join(f"{name} ({rows} rows)" for name, rows in comparison.runs.items())
     yield f"{runs}: {comparison.rows} rows in common, rules {comparison.rules_sha256[:12]}"
     width = max(len(ranked.arm) for ranked in comparison.arms)
-    yield f"   {'arm':<{width}}  {'strict':<22} {'rows':>5} {'missing':>7}  against the first"
+    head = f"{'arm':<{width}}  {comparison.score:<22} {'rows':>5} {'missing':>7}"
+    yield f"   {head}  against the first"
     for ranked in comparison.arms:
         strict = ranked.strict
         rate = format_share(strict.rate, strict.low, strict.high)
@@ -106,7 +120,12 @@ def _table(comparison: RunComparison) -> Iterator[str]:
             f"{ranked.rank:>2} {ranked.arm:<{width}}  {rate:<22} {strict.n:>5} "
             f"{strict.missing:>7}  {_difference(ranked.against_first)}"
         )
-    yield "p: exact McNemar, Holm over all pairs. The first arm was chosen on these same rows."
+    yield "p: exact sign-flip test by question, Holm over all pairs."
+    if len(comparison.arms) > 1:
+        yield (
+            f"The first arm is the best of {len(comparison.arms)} on these rows: for that choice "
+            f"{100 * comparison.optimism:.1f} points are taken off its rate and its lead."
+        )
     if comparison.judge_differences == ("fingerprint",):
         yield (
             "some run does not say how its judge was set, which may cause the difference; run "

@@ -8,8 +8,11 @@ from typing import Self
 
 from data.records import Record
 from judge.case_records import ConditionalRule, ServeDecision
+from judge.choice_correction import ChoiceCorrection
 from judge.judge_note import JudgeFingerprint, JudgeNote
 from judge.metrics.interval import Interval, Measurement, Refusal
+from judge.metrics.verdict_table import BY_CODE, BY_CODE_LABEL_FREE, LABEL_FREE, STRICT
+from judge.reference.records import ContextScore, ReferenceScore
 from judge.verdict import Missing
 
 BASE, TEACHER = "base", "teacher"  # the arms that students are compared with
@@ -37,49 +40,14 @@ class RuleScore(BoundedRate):
 
 
 class StrictScore(BoundedRate):
-    """Share of rows on which every must-rule passes, over the `n` rows that are decided."""
+    """Share of rows on which every must-rule passes, over the `n` rows that have all verdicts.
+
+    Rate and interval of the best student are corrected for its choice, see `ChoiceCorrection`; the
+    bounds are not.
+    """
 
     n: int
-    missing: int
-
-
-class Mean(Record):
-    """The mean over `n` answers."""
-
-    value: float
-    n: int
-
-
-class Perplexity(Record):
-    """exp of the mean negative log-likelihood per token of best logged answers, 1 … ∞."""
-
-    value: float
-    n: int  # reference answers, the same for every arm
-    tokens: int  # of those answers, with end-of-turn tokens
-    left_out: int  # reference answers that are too long behind some arm's prompt
-
-
-class ReferenceScore(Record):
-    """Similarity to the best logged answer, 0 … 100, over the `n` rows that have one."""
-
-    chrf: float
-    bleu: float
-    rouge1: float
-    rouge2: float
-    rouge_l: float
-    n: int
-    chrf_signature: str  # sacrebleu's, with the exact settings of the metric
-    bleu_signature: str
-    lexical_grounding: Mean | None  # share, 0 … 1, of content words in passages or question
-    perplexity: Perplexity | None = None  # None: the arm scored no logged answer
-
-
-class ContextScore(Record):
-    """Context recall and precision against the best logged answers: means over `n` rows."""
-
-    recall: float
-    precision: float
-    n: int
+    missing: int  # rows without some verdict; those that failed another must-rule fail in any case
 
 
 class ArmScore(Record):
@@ -87,8 +55,21 @@ class ArmScore(Record):
 
     strict: StrictScore
     label_free: StrictScore  # over the must-rules that need no label; on hidden rows too
+    # over the must-rules that code decides; None in files written before this field existed
+    by_code: StrictScore | None = None
+    by_code_label_free: StrictScore | None = None  # over those of them that need no label
     rules: dict[str, RuleScore]
     reference: ReferenceScore | None = None
+
+    def of(self, name: str) -> StrictScore:
+        """The strict score of this name, one of those in `judge.metrics.verdict_table`."""
+        scores = {
+            STRICT: self.strict,
+            LABEL_FREE: self.label_free,
+            BY_CODE: self.by_code,
+            BY_CODE_LABEL_FREE: self.by_code_label_free,
+        }
+        return scores[name] or self.strict
 
 
 class Comparison(Record):
@@ -98,13 +79,13 @@ class Comparison(Record):
     against: str
     what: str  # "strict", "strict without labels", or the id of a rule
     n: int
-    difference: float | None  # student − against, a share
+    difference: float | None  # student − against, a share; less what its choice took off
     low: float | None  # 95 % interval of the difference, clustered by question
     high: float | None
     better: int  # rows on which only the student passes
     worse: int  # rows on which only the other arm passes
-    p: float | None  # exact McNemar
-    p_holm: float | None  # adjusted over the rules; None for the strict scores
+    p: float | None  # exact sign-flip test by question
+    p_holm: float | None  # adjusted over the rules; of a strict score, over the students
 
 
 class EstimateOrReason(Record):
@@ -124,7 +105,7 @@ class EstimateOrReason(Record):
 
 
 class GapScore(EstimateOrReason):
-    """(student − base) / (teacher − base) on strict scores."""
+    """(student − base) / (teacher − base) on the strict scores of the headline."""
 
     student: str
     n: int  # rows decided in all three arms
@@ -176,6 +157,28 @@ class Scores(Record):
     gaps: tuple[GapScore, ...]
     slices: tuple[SliceScore, ...]
     slices_hidden: int  # values of a field with fewer than ten decided rows in every arm
+    headline: str = STRICT  # the strict score of cards, gap, gates and slices
+    headline_label_free: str = LABEL_FREE  # the same on rows without labels
+    # must-rules on which a language model gave no verdict at all for base, teacher or best student
+    not_judged: tuple[str, ...] = ()
+    # None: no best student is chosen, or the file was written before this field existed
+    choice: ChoiceCorrection | None = None
+
+    def not_stated(self, name: str) -> str | None:
+        """Why only the rules in code make up the strict score `name`; None where all rules do."""
+        whole = {BY_CODE: STRICT, BY_CODE_LABEL_FREE: LABEL_FREE}.get(name)
+        if whole is None:
+            return None
+        rules = ", ".join(self.not_judged) or "every must-rule on one answer"
+        why_this = ", the score by which students are chosen" if name == BY_CODE else ""
+        return (
+            f"“{whole}” is not stated: no language model has judged {rules}. In its place stands "
+            f"“{name}”{why_this}."
+        )
+
+    def strict_of(self, arm: str) -> StrictScore | None:
+        """The strict score of the headline; None for an arm without scores."""
+        return self.arms[arm].of(self.headline) if arm in self.arms else None
 
 
 class RaterAgreement(Record):

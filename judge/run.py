@@ -1,6 +1,7 @@
 """Judges a run: code checks, verdicts by the language model, scores; writes them to the run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.calibration.record import calibration_flaw, judge_fingerprint, load_calibration
 from judge.checks.check import code_verdicts
+from judge.chosen_student import read_chosen_student
 from judge.inputs import JudgedSplit, JudgeInputs, answered_arms, read_arms, read_inputs
 from judge.judge_note import Coverage, JudgeFingerprint, JudgeNote
 from judge.labels import best_by_row
@@ -62,10 +64,12 @@ def judge_run(
     arms = answered_arms(config, split) if split == "val" else ()  # hidden rows have no references
     logprobs = {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
     references = reference_scores(inputs.answers, rows, logprobs)
-    table = build_verdict_table(rules, rows, verdicts)
-    assessment = assess(config, inputs, table, split)
+    chosen = read_chosen_student(config, rules, rows) if split == "val" else None
+    scores = score(rules, rows, verdicts, references, config.seed, chosen)
+    table = replace(build_verdict_table(rules, rows, verdicts), choice=scores.choice)
+    assessment = assess(config, inputs, table, scores.headline, split)
     result = JudgeResult(
-        scores=score(rules, rows, verdicts, references, config.seed),
+        scores=scores,
         agreements=shadow_agreements(table, config.seed),
         arms=inputs.llm_arms if server is not None else [],
         judge=note,
@@ -102,13 +106,14 @@ def read_judged_split(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> Ans
     verdicts, scores = _result_paths(run, split)
     if not all(path.exists() for path in (scores, verdicts, run.split(split))):
         return None
-    if read_record(scores, JudgeResult).scores.rules_sha256 != rules_sha256(rules):
+    stored = read_record(scores, JudgeResult).scores
+    if stored.rules_sha256 != rules_sha256(rules):
         return None
     rows = list(read_records(run.split(split), Row))
     judged = list(read_records(verdicts, Verdict))
     if not {verdict.row for verdict in judged} <= {row.id for row in rows}:
         return None
-    table = build_verdict_table(rules, rows, judged)
+    table = replace(build_verdict_table(rules, rows, judged), choice=stored.choice)
     return AnsweredSplit(rows, read_arms(run, split, table.verdicts), table)
 
 

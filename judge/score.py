@@ -12,7 +12,6 @@ from judge.inputs import JudgedSplit, llm_arms
 from judge.judging_server import configured_server, judging_server
 from judge.llm.reply_source import AskPolicy, check_budget
 from judge.metrics.interval import format_difference, format_share
-from judge.metrics.verdict_table import LABEL_FREE, STRICT
 from judge.records import DistributionShift, JudgeResult
 from judge.run import judge_plan, judge_run
 from judge.summary.records import JudgeSummary
@@ -74,15 +73,19 @@ def _score(
 
 
 def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> int:
-    hidden = split == "hidden"
-    most_missing = 0.0
+    name, most_missing = result.scores.headline, 0.0
+    if split == "hidden":
+        name = result.scores.headline_label_free
     for arm, scores in result.scores.arms.items():
-        strict = scores.label_free if hidden else scores.strict
+        strict = scores.of(name)
         rate = format_share(strict.rate, strict.low, strict.high)
-        name = LABEL_FREE if hidden else STRICT
         print(f"{arm}: {name} {rate} on {strict.n} rows, {strict.missing} missing")
         if not arm.startswith("logged/"):  # the model does not judge logged answers
             most_missing = max(most_missing, strict.missing / max(1, strict.n + strict.missing))
+    choice = result.scores.choice
+    for sentence in (result.scores.not_stated(name), *(choice.sentences if choice else ())):
+        if sentence is not None:
+            print(sentence)
     note = result.judge
     if note is not None and note.coverage is not None:
         print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.summary}")

@@ -161,8 +161,8 @@ def _judge_stages(config: Config, files: _StageFiles) -> list[Stage]:
     score = Stage(
         "judge score",
         ("judge", "score"),
-        settings,
-        (run.split("val"), *files.judged, *inputs),
+        (*settings, "predict"),
+        (run.split("val"), *files.judged, *inputs, run.search),
         (run.verdicts, run.rules, run.scores),
     )
     hidden = Stage(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from judge.records import TEACHER, Comparison, GapScore
 from report.formats import interval, p_value, percent, signed_points
-from report.run_files import RunFiles, TrainingFiles
+from report.run_files import RunFiles
 
 FEW_ROWS = 30  # rows below which intervals are too wide to tell much
 
@@ -46,35 +46,38 @@ def comparison_sentence(comparison: Comparison | None) -> str:
     if comparison.difference is None or low is None or high is None:
         return f"Student and {against} share too few decided rows ({n}) to be compared."
     conclusion = "No clear difference; that is not proof that the two are equal."
+    p = comparison.p if comparison.p_holm is None else comparison.p_holm  # over the students
     # where interval and test disagree, the difference is not clear
-    if comparison.p is not None and comparison.p < 0.05 and (low > 0 or high < 0):
+    if p is not None and p < 0.05 and (low > 0 or high < 0):
         word = "better" if low > 0 else "worse"
         conclusion = f"The student is {word} than the {against} on rows like these."
     return (
         f"Student − {against} on the same {n} rows: {signed_points(comparison.difference)} "
         f"{interval(low, high)}; {comparison.better} rows only the student gets right, "
-        f"{comparison.worse} only the {against}; exact McNemar {p_value(comparison.p)}. "
+        f"{comparison.worse} only the {against}; exact sign-flip test by question, {p_value(p)}. "
         f"{conclusion}"
     )
 
 
 def list_caveats(material: RunFiles) -> Iterator[str]:
     """What weakens the headline: one sentence or two per caveat."""
-    yield from _selection_optimism(material)
+    yield from _choices(material)
     for arm in material.arms:
         score = material.strict(arm)
         if score is not None and score.missing:
             yield (
-                f"{arm}: {score.missing} of {score.n + score.missing} rows are undecided; its "
-                f"strict adherence lies between {percent(score.low_bound)} (all of them fail) and "
-                f"{percent(score.high_bound)} (all pass)."
+                f"{arm}: {score.missing} of {score.n + score.missing} rows lack a verdict and are "
+                f"left out; with them its {material.strict_name} lies between "
+                f"{percent(score.low_bound)} (all of them fail) and "
+                f"{percent(score.high_bound)} (all that can do pass)."
             )
     teacher = material.strict(TEACHER)
     if teacher is not None and teacher.n < FEW_ROWS:
         yield f"Only {teacher.n} rows are decided: every interval here is wide."
     note = material.judged.judge if material.judged else None
     must = [scored.id for scored in material.llm_checked if scored.must]
-    if note is not None and must and (note.same_as_base or not note.calibrated):
+    stated = material.strict_name == "strict adherence"
+    if note is not None and stated and must and (note.same_as_base or not note.calibrated):
         flaw = "has not been calibrated against people"
         if note.same_as_base:
             flaw = "is the student's own base model"
@@ -84,32 +87,29 @@ def list_caveats(material: RunFiles) -> Iterator[str]:
         )
 
 
-def _selection_optimism(material: RunFiles) -> Iterator[str]:
-    """Choosing on the reported rows makes the reported number look better than it is."""
-    students = len(material.choice.ranked) if material.choice else 0
-    checkpoints = max(
-        (_checkpoints(training) for training in material.training.values()), default=1
-    )
-    trials = material.search.trials if material.search else ()
-    scored = sum(trial.strict is not None for trial in trials)
-    if not material.choice or max(students, scored, checkpoints) < 2:
+def _choices(material: RunFiles) -> Iterator[str]:
+    """What was chosen on the rows that score it, as far as no correction allows for it."""
+    judged, choice = material.judged, material.choice
+    if judged is None or choice is None:
         return
-    what = f"best of {students} students" if students > 1 else "student's best checkpoint"
-    if scored > 1:
-        what += f", after {scored} trials of a search,"
-    remedy = "An unbiased number needs labelled rows that no choice has used."
-    hidden = material.quality.splits.get("hidden") if material.quality else None
-    if hidden is not None and hidden.unlabelled == hidden.rows:
-        remedy = (
-            "The hidden rows cannot correct it: they carry no labels, so not every rule can be "
-            "decided on them."
+    scores = judged.scores
+    sentence = scores.not_stated(scores.headline)
+    if sentence is not None:
+        yield sentence
+    correction = scores.choice
+    if correction is None or correction.student != material.student:
+        if len(choice.ranked) > 1:
+            yield (
+                f"The best of {len(choice.ranked)} students was chosen on the rows that score it, "
+                "so its number is too high. Run `python -m judge CONFIG score` again: it corrects "
+                "for the choice."
+            )
+        return
+    yield from correction.sentences
+    training = material.training.get(choice.best)
+    evaluations = [step for step in training.steps if step.val_loss is not None] if training else []
+    if len(evaluations) > 1 and correction.unseen is None:
+        yield (
+            "Not corrected: the student's best checkpoint was chosen on "
+            f"{material.config.predict.eval_rows} of these val rows at most."
         )
-    yield (
-        f"Selection optimism: the {what} was chosen on the same val rows on which it is scored "
-        f"here, so its number is somewhat too high. {remedy}"
-    )
-
-
-def _checkpoints(training: TrainingFiles) -> int:
-    """How many checkpoints of a student were evaluated."""
-    return sum(step.val_loss is not None for step in training.steps)

@@ -5,12 +5,11 @@ from judge.case_records import ConditionalRule, ServeReason
 from judge.records import (
     ArmScore,
     Comparison,
-    ContextScore,
     GapScore,
     JudgeNote,
-    ReferenceScore,
     ShadowAgreement,
 )
+from judge.reference.records import ContextScore, ReferenceScore
 from judge.summary.records import (
     CalibrationTotals,
     GateResult,
@@ -30,6 +29,7 @@ class Numbers(Record):
 
     name: str
     headline: str
+    score: str  # the name of the strict score that is the headline
     best: str | None  # name of the best student
     do_not_serve: tuple[ServeReason, ...]  # empty: nothing speaks against it, or not judged
     gap_closed: GapScore
@@ -64,6 +64,7 @@ def build_numbers(material: RunFiles) -> Numbers:
     return Numbers(
         name=material.config.name,
         headline=headline_sentence(gap),
+        score=material.strict_name,
         best=choice.best if choice else None,
         do_not_serve=material.reasons_not_to_serve,
         gap_closed=gap,

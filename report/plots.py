@@ -43,7 +43,8 @@ Score = StrictScore | RuleScore
 def draw_forest(material: RunFiles) -> Markup | None:
     """Strict adherence and every rule with a rate, by arm, with intervals; None without scores."""
     arms, names = material.arms, [scored.id for scored in material.rules.scored_rules()]
-    rows: dict[str, list[Score | None]] = {"strict": [material.strict(arm) for arm in arms]}
+    name = material.strict_name.removesuffix(" adherence")
+    rows: dict[str, list[Score | None]] = {name: [material.strict(arm) for arm in arms]}
     rows |= {name: [material.rule(arm, name) for arm in arms] for name in names}
     shown = {
         name: scores

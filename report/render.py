@@ -93,7 +93,7 @@ def _values(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
         "references": {arm: numbers.references[arm] for arm in arms if arm in numbers.references},
         "versus_teacher": comparison_sentence(material.comparison(TEACHER)),
         "rules": [rule for rule in rules if rule.must or rule not in llm_checked],
-        "logged": {arm: s.strict for arm, s in numbers.arms.items() if arm.startswith("logged/")},
+        "logged": {arm: material.strict(arm) for arm in numbers.arms if arm.startswith("logged/")},
         "students": compare_settings([student.settings for student in ranked]),
         "trials": compare_settings([{"model": t.model, **t.settings} for t in trials]),
         "missing": missing_reasons(material),

@@ -136,20 +136,30 @@ class RunFiles:
         return self.judged.scores.arms.get(arm) if self.judged else None
 
     def strict(self, arm: str) -> StrictScore | None:
-        """The strict score of an arm."""
-        score = self.score(arm)
-        return score.strict if score else None
+        """The strict score of an arm that is the headline."""
+        return self.judged.scores.strict_of(arm) if self.judged else None
+
+    @property
+    def strict_name(self) -> str:
+        """The name of the strict score that is the headline, as the pages write it."""
+        name = self.judged.scores.headline if self.judged else "strict"
+        return "strict adherence" if name == "strict" else name
 
     def rule(self, arm: str, rule: str) -> RuleScore | None:
         """The score of one rule on an arm."""
         score = self.score(arm)
         return score.rules.get(rule) if score else None
 
-    def comparison(self, against: str, what: str = "strict") -> Comparison | None:
-        """The best student against another arm; None when they were not compared."""
-        comparisons = self.judged.scores.comparisons if self.judged else ()
-        key = (self.student, against, what)
-        return next((c for c in comparisons if (c.student, c.against, c.what) == key), None)
+    def comparison(self, against: str, what: str | None = None) -> Comparison | None:
+        """The best student against another arm, by a rule or the strict score of the headline.
+
+        None when they were not compared.
+        """
+        if self.judged is None:
+            return None
+        scores = self.judged.scores
+        key = (self.student, against, what or scores.headline)
+        return next((c for c in scores.comparisons if (c.student, c.against, c.what) == key), None)
 
 
 def read_run(config: Config, root: Path = Path()) -> RunFiles:

@@ -90,7 +90,7 @@ def _missing(material: RunFiles) -> _Answer:
     others = f", and some of {len(shares) - 1} other arms" if len(shares) > 1 else ""
     answer = (
         f"{worst.missing} of {worst.n + worst.missing} strict scores of {arm} are missing{others}: "
-        f"its rate lies between {percent(worst.low_bound)} (all fail) and "
+        f"with them its rate lies between {percent(worst.low_bound)} (all fail) and "
         f"{percent(worst.high_bound)} (all pass)."
     )
     few = shares[arm] <= material.config.judge.max_missing

@@ -12,10 +12,10 @@ from data.run_paths import RunPaths
 from engine.hf_generation import greedy_answers
 from engine.models import TorchModel
 from engine.request_builder import RequestBuilder, View
-from judge.checks.cases import due_by_code
 from judge.checks.check import code_verdicts
 from judge.evaluation_rows import evaluation_rows
-from judge.metrics.verdict_table import strict
+from judge.metrics.optimism import strict_cases
+from judge.metrics.verdict_table import complete_strict
 from student.distributed import gather_shards, shard_for_rank
 
 SAMPLES = 3  # val rows whose answers a tracker may show
@@ -32,7 +32,8 @@ class Evaluation(NamedTuple):
 
 
 class Adherence(NamedTuple):
-    """How well the answers to some rows obey the code rules; undecided answers do not count."""
+    """How well the answers to some rows obey the rules in code; answers without all of their
+    verdicts do not count. `strict` is the judge's score “strict by the rules in code”."""
 
     strict: float | None  # share that passes every must-rule; None where all are undecided
     strict_by_case: float | None  # mean of the cases' shares; None without conditional must-rules
@@ -66,24 +67,21 @@ def adherence(builder: RequestBuilder, rows: Iterable[Row], answers: Iterable[An
     each such rule the rows on which it is. A model that refuses everything or nothing fails one.
     """
     rows_by_id = {row.id: row for row in rows}
-    scores: dict[str | None, list[bool]] = defaultdict(list)  # by case; None: no rule is due
+    scores: dict[str | None, list[bool]] = defaultdict(list)  # by case, see `strict_cases`
     all_scores: list[bool] = []
     passes: dict[str, list[bool]] = defaultdict(list)
-    conditional = [rule.id for rule in builder.rules.conditional_rules if rule.severity == "must"]
     for answer in answers:
         row = answer.shown(rows_by_id[answer.row])
         verdicts = code_verdicts(builder.rules, builder.prompt, row, answer)
-        score = strict(verdicts, builder.rules.must_rules)
+        score = complete_strict(verdicts, builder.rules.must_rules)
         if score is not None:
             all_scores.append(score)
-            due = set(conditional).intersection(due_by_code(builder.rules, row))
-            cases: Iterable[str | None] = due or (None,)
-            for case in cases:
+            for case in strict_cases(builder.rules, row):
                 scores[case].append(score)
         for verdict in verdicts:
             if verdict.outcome in ("pass", "fail"):
                 passes[verdict.rule].append(verdict.outcome == "pass")
-    by_case = fmean(map(fmean, scores.values())) if conditional and scores else None
+    by_case = fmean(map(fmean, scores.values())) if scores else None
     rules = {rule: fmean(outcomes) for rule, outcomes in passes.items()}
     return Adherence(fmean(all_scores) if all_scores else None, by_case, rules)
 

@@ -71,7 +71,7 @@ class RankedStudent(Record):
     """One candidate for the best student."""
 
     name: str
-    strict: float | None  # on all val rows, by the code rules
+    strict: float | None  # on all val rows, by the rules in code
     strict_by_case: float | None = None
     val_loss: float | None
     best_epoch: float
@@ -161,7 +161,7 @@ def reason(ranked: Sequence[Candidate], val_rows: int | None) -> str:
     """Why the first one is the best."""
     best = ranked[0]
     rates = _rates_text(best)
-    text = f"{rates} on {val_rows} val rows by the code rules, the highest of {len(ranked)}"
+    text = f"{rates} on {val_rows} val rows by the rules in code, the highest of {len(ranked)}"
     ties = sum((chosen_by(c), c.strict) == (chosen_by(best), best.strict) for c in ranked) - 1
     if ties and best.val_loss is not None:
         text += f"; {ties} more equal, and the lowest val loss of these, {best.val_loss:.3f}"

@@ -25,6 +25,7 @@ ALLOWED = {
         # a view only shows: report reads the judge's records from disk and measures nothing
         *("judge.records", "judge.judge_note", "judge.case_records", "judge.summary.records"),
         "judge.calibration.record",
+        *("judge.reference.records", "judge.choice_correction"),
         *("judge.metrics.interval", "judge.verdict"),
     },
     "pipeline": {"config", "data", "prompts", "engine", "judge", "teacher", "student", "report"},

@@ -69,7 +69,7 @@ def rule_effects(without: Passes, with_probes: Passes) -> list[RuleEffect]:
         rows = [row for _, row in pairs]
         old, new = ([passes[pair] for pair in pairs] for passes in (before, after))
         old_rate, new_rate = rate(old, rows), rate(new, rows)
-        change = paired_difference(list(map(float, new)), list(map(float, old)), rows)
+        change = paired_difference(new, old, rows)
         if old_rate is None or new_rate is None or change is None:
             continue  # a single question gives no interval
         effects.append(

@@ -9,8 +9,9 @@ from dataclasses import astuple
 
 from benchmarks.quality.runs import StrictScores
 from data.records import Record
+from judge.metrics.gap_closed import gap_closed
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.stats import clustered_interval, gap_closed, paired_difference
+from judge.metrics.stats import paired_difference, rate
 
 GAP_GOAL = 0.8  # share of the gap between base and teacher that a recipe should close
 REFERENCE = "ce"  # the recipe that the others are compared with
@@ -37,10 +38,10 @@ def recipe_standings(
     for (recipe, answers), by_seed in sorted(scores.items(), key=lambda item: -item[0][1]):
         rows = [row for seed_scores in by_seed.values() for row in seed_scores]
         student = _flat(by_seed)
-        strict = clustered_interval(student, rows)
-        assert strict is not None  # val has more than one question
+        strict = rate(student, rows)
+        assert strict is not None  # val has rows
         upper, lower = ([float(arm[row]) for row in rows] for arm in (teacher, base))
-        gap = gap_closed(student, upper, lower, rows, seed=0)
+        gap = gap_closed(list(map(float, student)), upper, lower, rows, seed=0)
         difference = None
         if recipe != REFERENCE and (REFERENCE, answers) in scores:
             difference = paired_difference(student, _flat(scores[REFERENCE, answers]), rows)
@@ -57,8 +58,8 @@ def recipe_standings(
     return standings
 
 
-def _flat(by_seed: Mapping[int, StrictScores]) -> list[float]:
-    return [float(passes) for _, scores in sorted(by_seed.items()) for passes in scores.values()]
+def _flat(by_seed: Mapping[int, StrictScores]) -> list[bool]:
+    return [passes for _, scores in sorted(by_seed.items()) for passes in scores.values()]
 
 
 def answers_needed(

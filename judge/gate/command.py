@@ -13,7 +13,6 @@ from judge.gate.thresholds import (
     read_measurements,
 )
 from judge.metrics.interval import format_share
-from judge.metrics.verdict_table import STRICT
 from prompts.rules import ScoredRule
 
 LISTED = 10  # failed answers named per rule
@@ -66,9 +65,9 @@ def _rule_case(rule: ScoredRule, strict_min: float | None, measured: GateMeasure
     )
     if len(failed) > LISTED:
         details += f"\nand {len(failed) - LISTED} more"
-    # of the answers in the strict rate, those that this rule alone leaves
+    # of the answers that make up the strict rate, those that this rule alone leaves
     by_answer = measured.table.verdicts[measured.best]
-    decided = measured.table.decided(measured.best, STRICT)
+    decided = measured.table.decided(measured.best, measured.result.scores.headline)
     left = measured.table.rate({key: by_answer[key][rule.id].outcome != "fail" for key in decided})
     if rule.must and strict_min is not None and left is not None and left.high < strict_min:
         rate = format_share(left.value, left.low, left.high)

@@ -4,6 +4,7 @@ Measures nothing but the paired test: the numbers are those that scoring and cal
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +18,14 @@ from judge.calibration.rule_youden import margin_youden
 from judge.checks.applicability import must_rules_by_model
 from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Refusal, format_difference, format_share
-from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
+from judge.metrics.verdict_table import BY_CODE, STRICT, VerdictTable, build_verdict_table
 from judge.records import BASE, TEACHER, JudgeResult
 from judge.summary.records import GateResult
 from judge.verdict import Verdict
 from prompts.prompt_file import load_prompt
 from prompts.rules import rules_sha256
+
+_CODE_YOUDEN = Interval(1.0, 1.0, 1.0)  # rules in code do not err
 
 
 class GateMeasurements(NamedTuple):
@@ -50,6 +53,7 @@ def read_measurements(config: Config) -> GateMeasurements:
     if best not in result.scores.arms:
         raise DataError(f"{run.scores}: holds no scores of the best student, {best}; {way_out}")
     table = build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
+    table = replace(table, choice=result.scores.choice)
     calibration = calibration_of_scores(run.calibration, rules, prompt, result)
     return GateMeasurements(best, result, table, calibration)
 
@@ -126,8 +130,8 @@ def _missing(gate: GateSettings, default: float, measured: GateMeasurements) -> 
         arms += [TEACHER, BASE]
     elif gate.not_worse_than_teacher is not None:
         arms.append(TEACHER)
-    scores = measured.result.scores.arms
-    strict = {arm: scores[arm].strict for arm in arms if arm in scores}
+    scores = measured.result.scores
+    strict = {arm: score for arm in arms if (score := scores.strict_of(arm)) is not None}
     missing = {
         arm: score.missing / max(1, score.n + score.missing) for arm, score in strict.items()
     }
@@ -156,10 +160,12 @@ def _serve(measured: GateMeasurements) -> GateResult:
 
 
 def _strict(threshold: float, measured: GateMeasurements) -> GateResult:
-    strict = measured.result.scores.arms[measured.best].strict
+    scores = measured.result.scores
+    strict = scores.arms[measured.best].of(scores.headline)
     rate = format_share(strict.rate, strict.low, strict.high)
     passed = _reaches(strict.low, strict.high, threshold)
-    return _gate("strict_min", passed, f"{rate} on {strict.n} rows, at least {threshold:.1%}")
+    name = "" if scores.headline == STRICT else f"{scores.headline}: "
+    return _gate("strict_min", passed, f"{name}{rate} on {strict.n} rows, at least {threshold:.1%}")
 
 
 def _gap(threshold: float, measured: GateMeasurements) -> GateResult:
@@ -175,9 +181,11 @@ def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
     name, table = "not_worse_than_teacher", measured.table
     if TEACHER not in table.verdicts:
         return _gate(name, None, "the teacher has no verdicts")
-    student, teacher = table.decided(measured.best, STRICT), table.decided(TEACHER, STRICT)
+    score = measured.result.scores.headline
+    student, teacher = table.decided(measured.best, score), table.decided(TEACHER, score)
     keys = [key for key in student if key in teacher]
-    index = margin_youden(table.rules, measured.calibration)
+    by_model = score != BY_CODE
+    index = margin_youden(table.rules, measured.calibration) if by_model else _CODE_YOUDEN
     if isinstance(index, Refusal):
         return _gate(name, None, index.reason)
     test = non_inferiority(
@@ -186,6 +194,7 @@ def _not_worse(margin: float, measured: GateMeasurements) -> GateResult:
         table.clusters(keys),
         margin,
         index.low,
+        table.optimism(measured.best, score),
     )
     if isinstance(test, Refusal):
         return _gate(name, None, test.reason)

@@ -28,16 +28,19 @@ class AnsweredSplit(NamedTuple):
     table: VerdictTable
 
 
-def distribution_shifts(val: AnsweredSplit, hidden: AnsweredSplit) -> Iterator[DistributionShift]:
+def distribution_shifts(
+    val: AnsweredSplit, hidden: AnsweredSplit, strict: str = LABEL_FREE
+) -> Iterator[DistributionShift]:
     """Hidden − val: how often each rule applies, then answer length and pass rates by arm.
 
-    Both splits must be judged by the same rules. A measure that is undecided on one is left out.
+    `strict` is the name of the strict score that both splits can state. Both splits must be
+    judged by the same rules. A measure that is undecided on one is left out.
     """
     label_free = [
         scored for scored in val.table.rules.scored_rules() if not needs_label(scored.rule)
     ]
-    on_hidden = _measurements(hidden, label_free)
-    for (arm, what), measurement in _measurements(val, label_free).items():
+    on_hidden = _measurements(hidden, strict, label_free)
+    for (arm, what), measurement in _measurements(val, strict, label_free).items():
         if (arm, what) in on_hidden:
             difference = independent_difference(on_hidden[arm, what], measurement)
             yield DistributionShift(
@@ -52,7 +55,7 @@ def distribution_shifts(val: AnsweredSplit, hidden: AnsweredSplit) -> Iterator[D
 
 
 def _measurements(
-    split: AnsweredSplit, label_free: Sequence[ScoredRule]
+    split: AnsweredSplit, strict: str, label_free: Sequence[ScoredRule]
 ) -> dict[tuple[str | None, str], Measurement]:
     """Arm (None: the rows) and name of the measure → its value, where it is decided."""
     table = split.table
@@ -67,9 +70,10 @@ def _measurements(
         lengths = _lengths(split, arm)
         mean = clustered_interval(list(lengths.values()), table.clusters(lengths))
         measures[arm, "words"] = mean, len(lengths)
-        for score in (LABEL_FREE, *(scored.id for scored in label_free)):
+        for score in (strict, *(scored.id for scored in label_free)):
             decided = table.decided(arm, score)
-            measures[arm, score] = table.rate(decided), len(decided)
+            interval = table.rate(decided, table.optimism(arm, score))
+            measures[arm, score] = interval, len(decided)
     return {
         key: Measurement(**asdict(interval), n=n)
         for key, (interval, n) in measures.items()

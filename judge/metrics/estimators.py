@@ -19,6 +19,7 @@ from judge.metrics.stats import (
     Floats,
     cluster_mean,
     cluster_sums,
+    effective_count,
     effective_size,
     rate,
     rule_of_three,
@@ -52,9 +53,9 @@ def corrected_rate(
             f"{calibration.fails} bad answers, {adjusted:.2f} adjusted for their number, is below "
             f"{MIN_J:g}: the score can hardly tell them apart"
         )
-    n = effective_verdicts(passed, clusters)
-    if n is None:
+    if len(set(clusters)) < 2:
         return Refusal("fewer than two questions have a verdict")
+    n = effective_count(passed, clusters)
     share = sum(passed) / len(passed)
     low, high = _ends(share, n, calibration)
     if high < 0 or low > 1:
@@ -86,20 +87,6 @@ def _adjusted_rates(counts: Confusion) -> tuple[float, float]:
     return (counts.true_pass + 1) / (counts.passes + 2), (counts.true_fail + 1) / (counts.fails + 2)
 
 
-def effective_verdicts(passed: Sequence[bool], clusters: Sequence[Hashable]) -> float | None:
-    """The effective size of clustered verdicts; None below two clusters.
-
-    The number of clusters where the verdicts show no variance between clusters.
-    """
-    mean = cluster_mean(passed, clusters)
-    if mean is None:
-        return None
-    if mean.groups == len(passed):  # nothing repeats: there is no design effect to estimate
-        return float(len(passed))
-    most = float(len(passed) if mean.error else mean.groups)
-    return effective_size(mean.value * (1 - mean.value), mean.error**2, most)
-
-
 def _clipped(share: float) -> float:
     return min(1.0, max(0.0, share))
 
@@ -124,12 +111,15 @@ def non_inferiority(
     clusters: Sequence[Hashable],
     margin: float,
     index: float = 1.0,
+    optimism: float = 0.0,
 ) -> NonInferiority | Refusal:
     """The test on the same rows; `margin` δ > 0 is a share of good answers.
 
     `index` is the judge's J = TPR + TNR − 1, and 1 for code rules. An imperfect judge shrinks every
     true difference by the factor J (Rogan & Gladen 1978), so the margin shrinks likewise;
-    otherwise too many worse students would pass. Refused when J < 0.3, and below two questions.
+    otherwise too many worse students would pass. `optimism` is a share by which the student's
+    rate is too high, see `judge.metrics.optimism`. Refused when J < 0.3, and below two
+    questions.
     """
     if index < MIN_J:
         return Refusal(f"J = {index:.2f} is below {MIN_J:g}: the judge is too unreliable")
@@ -148,7 +138,8 @@ def non_inferiority(
         # √n · the clustered error, so it includes the correlation of repeated questions.
         deviation = mean.error * math.sqrt(len(differences))
         rows = (float(norm.ppf(CONFIDENCE) + norm.ppf(POWER)) * deviation / shrunk_margin) ** 2
-    return NonInferiority(mean.value, mean.value - half, -shrunk_margin, math.ceil(rows))
+    value = mean.value - optimism
+    return NonInferiority(value, value - half, -shrunk_margin, math.ceil(rows))
 
 
 class PoweredRate(NamedTuple):

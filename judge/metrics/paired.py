@@ -2,20 +2,28 @@
 
 from collections.abc import Iterator, Sequence
 
+from judge.metrics.gap_closed import gap_closed
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.stats import gap_closed, holm, mcnemar, paired_difference
-from judge.metrics.verdict_table import LABEL_FREE, STRICT, AnswerKey, VerdictTable
+from judge.metrics.stats import holm, paired_difference, sign_flip_test
+from judge.metrics.verdict_table import AnswerKey, VerdictTable
 from judge.records import BASE, TEACHER, Comparison, GapScore
 
 
 def compare_students(table: VerdictTable) -> Iterator[Comparison]:
-    """Every student against teacher and base: the strict scores, then rule by rule."""
+    """Every student against teacher and base: the strict scores, then rule by rule.
+
+    A strict score's p-values are adjusted for the number of students, the rules' for that of rules.
+    """
     rules = [rule.id for rule in table.rules.scored_rules()]
-    for student in table.students:
-        for against in (TEACHER, BASE):
-            if against in table.verdicts:
-                yield compare_arms(table, student, against, STRICT)
-                yield compare_arms(table, student, against, LABEL_FREE)
+    students = [arm for arm in table.students if not arm.endswith("+prompt")]
+    prompted = [arm for arm in table.students if arm.endswith("+prompt")]
+    for against in (TEACHER, BASE):
+        if against in table.verdicts:
+            for arms in (students, prompted):
+                for score in table.scores:
+                    compared = [compare_arms(table, arm, against, score) for arm in arms]
+                    yield from holm_adjusted(compared)
+            for student in table.students:
                 yield from holm_adjusted(
                     [compare_arms(table, student, against, rule) for rule in rules]
                 )
@@ -34,35 +42,37 @@ def compare_arms(table: VerdictTable, arm: str, against: str, score: str) -> Com
     """One arm against another on the answers that are decided in both."""
     first, second = table.decided(arm, score), table.decided(against, score)
     keys = [key for key in first if key in second]
+    passed, passed_against = ([decided[key] for key in keys] for decided in (first, second))
     better = sum(first[key] and not second[key] for key in keys)
     worse = sum(second[key] and not first[key] for key in keys)
-    interval = paired_difference(
-        [first[key] for key in keys], [second[key] for key in keys], table.clusters(keys)
-    )
+    clusters = table.clusters(keys)
+    optimism = table.optimism(arm, score) - table.optimism(against, score)
+    interval = paired_difference(passed, passed_against, clusters, optimism)
     return Comparison(
         student=arm,
         against=against,
         what=score,
         n=len(keys),
-        difference=(better - worse) / len(keys) if keys else None,
+        difference=(better - worse) / len(keys) - optimism if keys else None,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
         better=better,
         worse=worse,
-        p=mcnemar(better, worse) if keys else None,
+        p=sign_flip_test(passed, passed_against, clusters) if keys else None,
         p_holm=None,
     )
 
 
-def gap_scores(table: VerdictTable, seed: int) -> Iterator[GapScore]:
-    """The share of the gap from base to teacher that each student closes, on strict scores."""
+def gap_scores(table: VerdictTable, score: str, seed: int) -> Iterator[GapScore]:
+    """The share of the gap from base to teacher that each student closes, by a strict score."""
     for student in table.students:
         arms = (student, TEACHER, BASE)
         keys: list[AnswerKey] = []
         gap: Interval | Refusal = Refusal("needs the arms teacher and base")
         if all(arm in table.verdicts for arm in arms):
-            decided = [table.decided(arm, STRICT) for arm in arms]
+            decided = [table.decided(arm, score) for arm in arms]
             keys = [key for key in decided[0] if key in decided[1] and key in decided[2]]
             first, second, third = ([float(passed[key]) for key in keys] for passed in decided)
-            gap = gap_closed(first, second, third, table.clusters(keys), seed)
+            optimism = table.optimism(student, score)
+            gap = gap_closed(first, second, third, table.clusters(keys), seed, optimism)
         yield GapScore.of(gap, student=student, n=len(keys))

@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.stats import binom, norm, t
 
-from judge.metrics.interval import Interval, Refusal
+from judge.metrics.interval import Interval
 
 CONFIDENCE = 0.95
-RESAMPLES = 10_000  # of a bootstrap
-_CHUNK = 500  # resamples drawn at once, which bounds the memory at a few MB
 
 Floats = NDArray[np.float64]
+
+_Z = float(norm.ppf((1 + CONFIDENCE) / 2))
+_ROUNDING = 1e-18  # sums of squares below it are of equal values
 
 
 def wilson(passes: float, n: float) -> Interval | None:
@@ -28,10 +29,9 @@ def wilson(passes: float, n: float) -> Interval | None:
     """
     if n == 0:
         return None
-    z = float(norm.ppf((1 + CONFIDENCE) / 2))
     rate = passes / n
-    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    middle = (rate + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
+    half = _Z / (1 + _Z * _Z / n) * math.sqrt(rate * (1 - rate) / n + _Z * _Z / (4 * n * n))
     # At 0 and n the ends are exactly 0 and 1, where the formula would leave rounding errors.
     low = 0.0 if passes == 0 else middle - half
     high = 1.0 if passes == n else middle + half
@@ -56,7 +56,7 @@ class ClusterMean(NamedTuple):
 
 
 @lru_cache(maxsize=256)  # scipy takes a hundred times longer than the rest of an interval
-def _t(confidence: float, degrees: int) -> float:
+def _t(confidence: float, degrees: float) -> float:
     return float(t.ppf(confidence, degrees))
 
 
@@ -72,14 +72,18 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Clust
     n = float(sizes.sum())
     mean = float(sums.sum() / n)
     residuals = sums - mean * sizes
-    error = math.sqrt(count / (count - 1) * float(residuals @ residuals)) / n
+    spread = float(residuals @ residuals)
+    error = math.sqrt(count / (count - 1) * spread) / n if spread > _ROUNDING else 0.0
     return ClusterMean(mean, error, count)
 
 
 def clustered_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval | None:
-    """The mean and its two-sided interval by `cluster_mean`."""
+    """The mean and its two-sided interval by `cluster_mean`, of values that are no shares.
+
+    None below two clusters, and where the clusters show no variance: the width would be zero.
+    """
     mean = cluster_mean(values, clusters)
-    if mean is None:
+    if mean is None or mean.error == 0:
         return None
     half = mean.bound((1 + CONFIDENCE) / 2)
     return Interval(mean.value, mean.value - half, mean.value + half)
@@ -94,6 +98,39 @@ def effective_size(variance: float, mean_variance: float, most: float) -> float:
     return min(most, variance / mean_variance) if mean_variance else most
 
 
+def effective_count(
+    values: Sequence[float], clusters: Sequence[Hashable], ends: tuple[float, float] = (0, 1)
+) -> float:
+    """The number of independent values whose mean is as uncertain as the mean of these values.
+
+    It is n over the design effect. Two factors allow for an effect that is estimated from few
+    clusters: one more cluster at each of the `ends` of the values, without which an effect seen on
+    a few fails alone is too small (as Agresti & Coull add to counts); and the squared ratio of
+    Student's t of n and of the effective number of clusters (Korn & Graubard 1998, Survey
+    Methodology 24). It is n where no cluster repeats. Never more, and never fewer than n²/Σ size²,
+    which is right where all values of a cluster are equal (Kish 1965).
+    """
+    sums, sizes = cluster_sums(np.asarray(values, dtype=np.float64), clusters)
+    n, groups = float(sizes.sum()), len(sizes)
+    if groups == n:
+        return n
+    fewest = n * n / float(sizes @ sizes)
+    if groups == 1:
+        return fewest
+    size = n / groups
+    sums, sizes = np.append(sums, [size * end for end in ends]), np.append(sizes, [size, size])
+    total = float(sizes.sum())
+    mean = float(sums.sum()) / total
+    residuals = sums - mean * sizes
+    mean_variance = (groups + 2) / (groups + 1) * float(residuals @ residuals) / total**2
+    squares = float(np.square(values).sum()) + size * (ends[0] ** 2 + ends[1] ** 2)
+    variance = (squares - total * mean**2) / (total - 1)
+    tails = (1 + CONFIDENCE) / 2
+    few_clusters = (_t(tails, n - 1) / _t(tails, max(1.0, fewest - 1))) ** 2
+    count = effective_size(variance, mean_variance, total) * n / total * few_clusters
+    return min(n, max(fewest, count))
+
+
 def cluster_sums(values: Floats, clusters: Sequence[Hashable]) -> tuple[Floats, Floats]:
     """Sum (over the last axis) and size per cluster: values [..., n] → [..., G], [G]."""
     places: dict[Hashable, int] = {}
@@ -103,33 +140,45 @@ def cluster_sums(values: Floats, clusters: Sequence[Hashable]) -> tuple[Floats, 
     return sums.T, np.bincount(index, minlength=len(places)).astype(np.float64)
 
 
-def rate(values: Sequence[bool], clusters: Sequence[Hashable]) -> Interval | None:
-    """A pass rate: Wilson's interval, or the clustered one where questions repeat.
+def rate(
+    values: Sequence[bool], clusters: Sequence[Hashable], optimism: float = 0.0
+) -> Interval | None:
+    """A pass rate with Wilson's interval at the effective number of values; None without values.
 
-    Where the clusters show no variance, Wilson's interval counts clusters instead of values.
+    `optimism` is a share by which the rate is too high, see `judge.metrics.optimism`.
+    Wilson's interval at an effective size: Franco et al. 2019 (J. Survey Stat. Methodol. 7).
     """
-    groups = len(set(clusters))
-    if groups == len(values):
-        return wilson(sum(values), len(values))
-    interval = clustered_interval(values, clusters)
-    if interval is None or interval.low == interval.high:
-        if all(values) or not any(values):
-            return wilson(groups if all(values) else 0, groups)
-        return _wilson_of_share(sum(values) / len(values), groups)
-    return Interval(interval.value, max(0.0, interval.low), min(1.0, interval.high))
-
-
-def _wilson_of_share(share: float, groups: int) -> Interval:
-    counts = math.floor(share * groups), math.ceil(share * groups)
-    intervals = [interval for count in counts if (interval := wilson(count, groups))]
-    return Interval(share, min(i.low for i in intervals), max(i.high for i in intervals))
+    n = len(values)
+    if n == 0:
+        return None
+    passes = max(0.0, sum(values) - optimism * n)
+    size = effective_count(values, clusters)
+    interval = wilson(passes * size / n, size)
+    return None if interval is None else Interval(passes / n, interval.low, interval.high)
 
 
 def paired_difference(
-    first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]
+    first: Sequence[float],
+    second: Sequence[float],
+    clusters: Sequence[Hashable],
+    optimism: float = 0.0,
 ) -> Interval | None:
-    """Mean of first − second over the same rows, with the clustered interval."""
-    return clustered_interval([a - b for a, b in zip(first, second, strict=True)], clusters)
+    """Mean of first − second over the same rows, both 0 or 1; None below two clusters.
+
+    Bonett & Price 2012 (J. Educ. Behav. Stat. 37): Wald's interval with one pair more of each kind
+    of change, here at the effective number of pairs. Without any change it is not [0, 0].
+    `optimism` is a share by which the first rate is too high.
+    """
+    differences = np.subtract(np.asarray(first, dtype=np.float64), second)
+    if len(set(clusters)) < 2:
+        return None
+    size = effective_count(differences.tolist(), clusters, ends=(-1, 1))
+    gains, losses = (float((sign * differences > 0).mean()) * size for sign in (1, -1))
+    gain, loss = (gains + 1) / (size + 2), (losses + 1) / (size + 2)
+    half = _Z * math.sqrt((gain + loss - (gain - loss) ** 2) / (size + 2))
+    middle = gain - loss - optimism
+    value = max(-1.0, float(differences.mean()) - optimism)
+    return Interval(value, max(-1.0, middle - half), min(1.0, middle + half))
 
 
 def independent_difference(first: Interval, second: Interval) -> Interval:
@@ -143,14 +192,27 @@ def independent_difference(first: Interval, second: Interval) -> Interval:
     return Interval(value, value - below, value + above)
 
 
-def mcnemar(better: int, worse: int) -> float:
-    """Exact two-sided p-value of equal changes in both directions (McNemar 1947).
+def sign_flip_test(
+    first: Sequence[bool], second: Sequence[bool], clusters: Sequence[Hashable]
+) -> float:
+    """Exact two-sided p-value of no difference between two arms on the same rows.
 
-    `better` and `worse` count the rows on which only one of the two arms passes.
+    If the arms are equal, swapping them on all rows of a question changes nothing: the sum of
+    first − second of each question is as likely positive as negative (Fisher 1935). All
+    combinations of signs are counted, by the number of questions with each size of sum. Where no
+    question repeats this is McNemar's exact test, which ignores that rows of a question agree.
     """
-    n = better + worse
-    tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
-    return min(1.0, 2 * tail / (1 << n))  # integers until here: exact at any n
+    differences = np.subtract(np.asarray(first, dtype=np.float64), second)
+    sums, _ = cluster_sums(differences, clusters)
+    sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
+    # chances of the total of the questions whose sum is positive, 0 … Σ sizes
+    chances = np.ones(1)
+    for size, count in zip(sizes.astype(int).tolist(), counts.tolist(), strict=True):
+        of_size = np.zeros(size * count + 1)
+        of_size[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        chances = np.convolve(chances, of_size).astype(np.float64)
+    lopsided = int(np.abs(sums).sum() - abs(sums.sum())) // 2
+    return min(1.0, 2 * float(chances[: lopsided + 1].sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -161,50 +223,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     values[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
     adjusted: list[float] = values.tolist()
     return adjusted
-
-
-def gap_closed(
-    student: Sequence[float],
-    teacher: Sequence[float],
-    base: Sequence[float],
-    clusters: Sequence[Hashable],
-    seed: int,
-) -> Interval | Refusal:
-    """(student − base) / (teacher − base) over the same rows, with a bootstrap over clusters.
-
-    Refused when the teacher is not clearly above the base, where the ratio would be noise.
-    """
-    gain = paired_difference(teacher, base, clusters)
-    if gain is None:
-        return Refusal("fewer than two questions are scored in all three arms")
-    if gain.low <= 0:
-        return Refusal(
-            f"teacher − base = {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] is not "
-            "clearly above zero"
-        )
-    arms = np.asarray([student, teacher, base], dtype=np.float64)  # [3, n]
-    sums, _ = cluster_sums(arms, clusters)  # [3, G]; the sizes cancel in the ratio
-    ratios = _resampled_ratios(sums[0] - sums[2], sums[1] - sums[2], seed)
-    low = float(np.quantile(ratios, (1 - CONFIDENCE) / 2, method="lower"))
-    high = float(np.quantile(ratios, (1 + CONFIDENCE) / 2, method="higher"))
-    if math.isinf(low) or math.isinf(high):
-        return Refusal("teacher − base is too near zero to bound the ratio")
-    value = (sums[0] - sums[2]).sum() / (sums[1] - sums[2]).sum()
-    return Interval(float(value), low, high)
-
-
-def _resampled_ratios(numerators: Floats, denominators: Floats, seed: int) -> Floats:
-    """Σ numerators / Σ denominators over resampled clusters: [G], [G] → [RESAMPLES].
-
-    Without a gap in a resample the ratio is ±∞, not absent: leaving it out would make the interval
-    too narrow.
-    """
-    random = np.random.default_rng(seed)
-    count = len(numerators)
-    ratios = []
-    for _ in range(0, RESAMPLES, _CHUNK):
-        weights = random.multinomial(count, np.full(count, 1 / count), size=_CHUNK)
-        over, under = weights @ numerators, weights @ denominators
-        infinite = np.where(over > 0, np.inf, -np.inf)
-        ratios.append(np.where(under > 0, over / np.where(under > 0, under, 1.0), infinite))
-    return np.concatenate(ratios)

@@ -5,17 +5,23 @@ Decides which answers pass as a whole; leaves comparisons to the other metrics.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from config.errors import DataError
 from data.rows import Row, question_clusters
-from judge.checks.applicability import needs_label
+from judge.checks.applicability import by_model, needs_label
+from judge.choice_correction import ChoiceCorrection
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate
 from judge.verdict import Verdict
-from prompts.rules import RuleFile
+from prompts.rules import RuleFile, ScoredRule
 
+# Names of the strict scores, by the must-rules that they count; never a rule's id.
 STRICT = "strict"
-LABEL_FREE = "strict without labels"  # over the must-rules that need no label; never a rule's id
+LABEL_FREE = "strict without labels"  # the must-rules that need no label
+# The must-rules in whose verdicts no language model takes part. Students are chosen by this score.
+BY_CODE = "strict by the rules in code"
+BY_CODE_LABEL_FREE = "strict without labels by the rules in code"
 
 AnswerKey = tuple[str, int]  # row id and sample: one answer of an arm
 
@@ -23,12 +29,32 @@ AnswerKey = tuple[str, int]  # row id and sample: one answer of an arm
 def strict(verdicts: Iterable[Verdict], must_rules: Collection[str]) -> bool | None:
     """Whether one answer passes every must-rule; None when a missing verdict leaves it open.
 
-    False when any must-rule fails, even if other verdicts are missing.
+    False when any must-rule fails, even if other verdicts are missing. A rate needs
+    `complete_strict`.
     """
     outcomes = {verdict.outcome for verdict in verdicts if verdict.rule in must_rules}
     if "fail" in outcomes:
         return False
     return None if "missing" in outcomes else True
+
+
+def complete_strict(verdicts: Iterable[Verdict], must_rules: Collection[str]) -> bool | None:
+    """Whether one answer passes every must-rule; None when any of their verdicts is missing.
+
+    One fail decides an answer and a pass needs all verdicts. A rate over all decided answers would
+    count fails with missing verdicts and leave out passes with missing ones: it would be too low.
+    """
+    counted = [verdict for verdict in verdicts if verdict.rule in must_rules]
+    if any(verdict.outcome == "missing" for verdict in counted):
+        return None
+    return strict(counted, must_rules)
+
+
+class StrictAnswer(NamedTuple):
+    """One of the strict scores of an answer."""
+
+    decided: bool | None  # by `complete_strict`: what rates are made of
+    certain: bool | None  # by `strict`: False is certain, whatever the missing verdicts are
 
 
 @dataclass(frozen=True)
@@ -38,8 +64,10 @@ class VerdictTable:
     rules: RuleFile
     questions: dict[str, str]  # row id → normalised question, by which answers are clustered
     verdicts: dict[str, dict[AnswerKey, dict[str, Verdict]]]  # arm → answer → rule id → verdict
-    strict: dict[str, dict[AnswerKey, bool | None]]  # arm → answer → strict score
-    label_free: dict[str, dict[AnswerKey, bool | None]]  # the same over rules that need no label
+    strict: dict[str, dict[AnswerKey, bool | None]]  # arm → answer → `strict`
+    # name of a strict score → arm → answer
+    scores: dict[str, dict[str, dict[AnswerKey, StrictAnswer]]]
+    choice: ChoiceCorrection | None = None  # corrects the strict scores of the best student
 
     @property
     def students(self) -> list[str]:
@@ -47,23 +75,49 @@ class VerdictTable:
         return [arm for arm in self.verdicts if arm.startswith("student/")]
 
     def decided(self, arm: str, score: str) -> dict[AnswerKey, bool]:
-        """Answer → passed, where `score` (STRICT, LABEL_FREE or a rule id) is decided."""
-        if score in (STRICT, LABEL_FREE):
-            scores = self.strict if score == STRICT else self.label_free
-            return {key: passed for key, passed in scores[arm].items() if passed is not None}
+        """Answer → passed, where `score` (a strict score or a rule id) is decided."""
+        if score in self.scores:
+            answers = self.strict_answers(arm, score)
+            return {
+                key: answer.decided for key, answer in answers.items() if answer.decided is not None
+            }
         return {
             key: by_rule[score].outcome == "pass"
             for key, by_rule in self.verdicts[arm].items()
             if by_rule[score].outcome in ("pass", "fail")
         }
 
+    def strict_answers(self, arm: str, score: str) -> dict[AnswerKey, StrictAnswer]:
+        """A strict score of an arm's answers, of the best student to the rows that score it."""
+        answers, choice = self.scores[score][arm], self.choice
+        if choice is None or choice.unseen is None or arm != choice.student:
+            return answers
+        unseen = frozenset(choice.unseen)
+        return {key: answer for key, answer in answers.items() if key[0] in unseen}
+
+    def optimism(self, arm: str, score: str) -> float:
+        """The share by which the arm's rate of `score` is too high, because it was chosen by it."""
+        corrected = self.choice is not None and arm == self.choice.student and score in self.scores
+        return self.choice.optimism if corrected and self.choice is not None else 0.0
+
     def clusters(self, keys: Iterable[AnswerKey]) -> list[str]:
         """The question of each answer."""
         return [self.questions[row] for row, _ in keys]
 
-    def rate(self, decided: Mapping[AnswerKey, bool]) -> Interval | None:
-        """The pass rate of these answers, clustered by question; None without answers."""
-        return rate(list(decided.values()), self.clusters(decided))
+    def rate(self, decided: Mapping[AnswerKey, bool], optimism: float = 0.0) -> Interval | None:
+        """The pass rate of these answers, clustered by question, less `optimism`."""
+        return rate(list(decided.values()), self.clusters(decided), optimism)
+
+    def headline(self, arms: Iterable[str], needs_labels: bool = True) -> str:
+        """The strict score that can be stated for all of these arms.
+
+        It is STRICT, or LABEL_FREE for rows without labels; by the rules in code where, for one of
+        the arms, no answer has all verdicts of a language model.
+        """
+        names = (STRICT, BY_CODE) if needs_labels else (LABEL_FREE, BY_CODE_LABEL_FREE)
+        judged = [arm for arm in arms if arm in self.verdicts]
+        stated = [name for name in names if all(self.decided(arm, name) for arm in judged)]
+        return stated[0] if stated else names[0]
 
 
 def build_verdict_table(
@@ -85,24 +139,51 @@ def build_verdict_table(
         for (row, sample), by_rule in answers.items():
             for rule in scored:
                 by_rule.setdefault(rule, _not_run(arm, row, sample, rule))
-    must = rules.must_rules
-    label_free = [rule for rule in must if not needs_label(scored[rule].rule)]
+    counted = _counted_rules(list(scored.values()))
     return VerdictTable(
         rules,
         by_row,
         arms,
-        {arm: _strict_scores(answers, must) for arm, answers in arms.items()},
-        {arm: _strict_scores(answers, label_free) for arm, answers in arms.items()},
+        {arm: _strict_scores(answers, rules.must_rules) for arm, answers in arms.items()},
+        {
+            name: {arm: _strict_answers(answers, must) for arm, answers in arms.items()}
+            for name, must in counted.items()
+        },
     )
+
+
+def _counted_rules(scored: Sequence[ScoredRule]) -> dict[str, list[str]]:
+    """Name of a strict score → the must-rules that it counts."""
+    must = [rule for rule in scored if rule.must]
+    by_code = [rule for rule in must if not by_model(rule)]
+    rules = {
+        STRICT: must,
+        LABEL_FREE: [rule for rule in must if not needs_label(rule.rule)],
+        BY_CODE: by_code,
+        BY_CODE_LABEL_FREE: [rule for rule in by_code if not needs_label(rule.rule)],
+    }
+    return {name: [rule.id for rule in counted] for name, counted in rules.items()}
+
+
+def _strict_answers(
+    answers: dict[AnswerKey, dict[str, Verdict]], must: Collection[str]
+) -> dict[AnswerKey, StrictAnswer]:
+    """A strict score of each answer of an arm; undecided without a rule to count."""
+    if not must:
+        return dict.fromkeys(answers, StrictAnswer(None, None))
+    return {
+        key: StrictAnswer(*(score(by_rule.values(), must) for score in (complete_strict, strict)))
+        for key, by_rule in answers.items()
+    }
 
 
 def _strict_scores(
     answers: dict[AnswerKey, dict[str, Verdict]], must: Collection[str]
 ) -> dict[AnswerKey, bool | None]:
-    """The strict score of each answer of an arm over the rules `must`.
+    """`strict` of each answer of an arm over the rules `must`.
 
     None for all of them without such a rule, or when one rule is unlabelled on every answer: an
-    answer could then fail but never pass, and the rate of decided answers would always be 0.
+    answer could then fail but never pass.
     """
     never_labelled = any(
         all(by_rule[rule].reason == "unlabelled" for by_rule in answers.values()) for rule in must

@@ -13,7 +13,7 @@ from data.answers import Answer
 from data.rows import Row
 from data.words import is_character, split_terms
 from judge.checks.text import fold
-from judge.records import ContextScore, Mean
+from judge.reference.records import ContextScore, Mean
 
 MIN_LETTERS = 4  # a shorter word is a content word only if it holds a digit
 # Share of the reference's words from which a passage is relevant. In the demo's and the campus logs

@@ -14,8 +14,8 @@ from sacrebleu.metrics import BLEU, CHRF
 from data.answers import Answer
 from data.rows import Row
 from judge.labels import best_by_row
-from judge.records import Perplexity, ReferenceScore
 from judge.reference.overlap import lexical_grounding
+from judge.reference.records import Perplexity, ReferenceScore
 from judge.reference.rouge import rouge
 
 

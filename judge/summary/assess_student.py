@@ -32,10 +32,11 @@ class Assessment(NamedTuple):
 
 
 def assess(
-    config: Config, inputs: JudgeInputs, table: VerdictTable, split: JudgedSplit
+    config: Config, inputs: JudgeInputs, table: VerdictTable, headline: str, split: JudgedSplit
 ) -> Assessment:
     """The assessment of every arm but the logged answers.
 
+    `headline` is the strict score that decides whether to serve the best student.
     Raises DataError when the teacher's audit is broken.
     """
     run = RunPaths.of(config)
@@ -52,6 +53,7 @@ def assess(
     evidence = StudentEvidence(
         student,
         table,
+        headline,
         teaching,
         rules,
         share_with_fragments(table, student, fragments[student]),

@@ -9,6 +9,7 @@ from typing import Literal
 from data.records import Record
 from judge.judge_note import JudgeNote
 from judge.metrics.interval import Interval
+from judge.metrics.verdict_table import LABEL_FREE
 from judge.records import (
     DistributionShift,
     EstimateOrReason,
@@ -87,7 +88,7 @@ class LabelledArm(Record):
 
 
 class HiddenArm(Record):
-    """The strict score over the must-rules that need no label, on val and on the hidden set."""
+    """The strict score of the hidden set on both splits."""
 
     val: StrictScore | None
     hidden: StrictScore
@@ -98,6 +99,8 @@ class HiddenArm(Record):
 class HiddenSummary(Record):
     """The hidden set compared with val."""
 
+    score: str = LABEL_FREE  # the strict score of `arms`
+    not_stated: str | None = None  # why only rules in code make it up
     calibrated: bool | None  # the language model that judged; None: code alone
     arms: dict[str, HiddenArm]  # base and best student
     # all measures but the strict scores; None: the current rules have not judged both splits

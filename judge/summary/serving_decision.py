@@ -11,7 +11,7 @@ from judge.case_records import ConditionalRule, CountedShare, FragmentExample, S
 from judge.metrics.conditional_rules import ordinary_answers
 from judge.metrics.interval import Interval, format_difference, format_share
 from judge.metrics.stats import paired_difference
-from judge.metrics.verdict_table import STRICT, AnswerKey, VerdictTable
+from judge.metrics.verdict_table import AnswerKey, VerdictTable
 from judge.records import BASE, TEACHER
 from judge.teaching import Teaching
 
@@ -32,6 +32,7 @@ class StudentEvidence(NamedTuple):
 
     student: str  # arm
     table: VerdictTable
+    headline: str  # name of the strict score that is compared
     teaching: Teaching
     rules: Sequence[ConditionalRule]
     fragments: CountedShare  # answers of the student with a fragment of any rule
@@ -58,11 +59,12 @@ def reasons_not_to_serve(evidence: StudentEvidence) -> Iterator[ServeReason]:
 
 def _few_obey(evidence: StudentEvidence) -> Iterator[ServeReason]:
     """A teacher that hardly obeys, unless its student obeys more often all the same."""
-    table = evidence.table
+    table, score = evidence.table, evidence.headline
     if TEACHER not in table.verdicts:
         return
     teacher, student = (
-        table.rate(table.decided(arm, STRICT)) for arm in (TEACHER, evidence.student)
+        table.rate(table.decided(arm, score), table.optimism(arm, score))
+        for arm in (TEACHER, evidence.student)
     )
     if teacher is None or student is None:
         return
@@ -117,7 +119,8 @@ def _not_better(evidence: StudentEvidence) -> Iterator[ServeReason]:
     """A student that is not clearly better than the base, on all rows or on the ordinary ones."""
     table, student = evidence.table, evidence.student
     ordinary = set(ordinary_answers(table, student))
-    obeyed = [passed for key, passed in table.decided(student, STRICT).items() if key in ordinary]
+    decided = table.decided(student, evidence.headline)
+    obeyed = [passed for key, passed in decided.items() if key in ordinary]
     rows = {"rows": set(table.verdicts[student])}
     if sum(obeyed) < MOST_OBEYED * len(obeyed):
         rows["ordinary rows, where no conditional rule is due"] = ordinary
@@ -138,13 +141,14 @@ def _not_better(evidence: StudentEvidence) -> Iterator[ServeReason]:
 
 def _gain(evidence: StudentEvidence, keys: Collection[AnswerKey]) -> tuple[int, Interval | None]:
     """The rows among these that are decided in both, and student − base on them."""
-    table = evidence.table
+    table, score = evidence.table, evidence.headline
     if BASE not in table.verdicts:
         return 0, None
-    student, base = table.decided(evidence.student, STRICT), table.decided(BASE, STRICT)
+    student, base = table.decided(evidence.student, score), table.decided(BASE, score)
     both = [key for key in student if key in base and key in keys]
     first, second = ([passed[key] for key in both] for passed in (student, base))
-    return len(both), paired_difference(first, second, table.clusters(both))
+    optimism = table.optimism(evidence.student, score)
+    return len(both), paired_difference(first, second, table.clusters(both), optimism)
 
 
 def _fragments(evidence: StudentEvidence) -> Iterator[ServeReason]:

@@ -32,8 +32,8 @@ from judge.judge_note import JudgeNote
 from judge.metrics.distribution_shift import AnsweredSplit, distribution_shifts
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.scores import rule_slices
-from judge.metrics.verdict_table import LABEL_FREE, STRICT
-from judge.records import BASE, TEACHER, EstimateOrReason, JudgeResult, RuleSlice
+from judge.metrics.verdict_table import BY_CODE_LABEL_FREE, LABEL_FREE, STRICT
+from judge.records import BASE, TEACHER, EstimateOrReason, JudgeResult, RuleSlice, Scores
 from judge.run import read_judged_split
 from judge.summary.records import (
     AttackTotals,
@@ -198,37 +198,47 @@ def _hidden(
     val_scores, scores = val.result.scores if val.result else None, hidden.result.scores
     if val_scores is not None and scores.rules_sha256 != val_scores.rules_sha256:
         return Refusal("val and the hidden set were scored by different rules")
-    shifts = None
+    name, shifts = _hidden_score(val_scores, scores), None
     if val.answered and hidden.answered:
-        shifts = tuple(distribution_shifts(val.answered, hidden.answered))
-    strict = {shift.arm: shift for shift in shifts or () if shift.what == LABEL_FREE}
+        shifts = tuple(distribution_shifts(val.answered, hidden.answered, name))
+    strict = {shift.arm: shift for shift in shifts or () if shift.what == name}
     on_val = val_scores.arms if val_scores else {}
     note = _note(hidden)
     return HiddenSummary(
+        score=name,
+        not_stated=scores.not_stated(name),
         calibrated=note.calibrated if note else None,
         arms={
             arm: HiddenArm(
-                val=on_val[arm].label_free if arm in on_val else None,
-                hidden=scores.arms[arm].label_free,
+                val=on_val[arm].of(name) if arm in on_val else None,
+                hidden=scores.arms[arm].of(name),
                 shift=strict.get(arm),
-                corrected=EstimateOrReason.of(_hidden_rate(arm, labels.get(arm), val, hidden)),
+                corrected=EstimateOrReason.of(
+                    _hidden_rate(arm, labels.get(arm), val, hidden, name)
+                ),
             )
             for arm in (BASE, student)
             if arm is not None and arm in scores.arms
         },
-        shifts=shifts and tuple(shift for shift in shifts if shift.what != LABEL_FREE),
+        shifts=shifts and tuple(shift for shift in shifts if shift.what != name),
     )
 
 
 def _hidden_rate(
-    arm: str, labels: ArmLabels | None, val: _Split, hidden: _Split
+    arm: str, labels: ArmLabels | None, val: _Split, hidden: _Split, score: str
 ) -> Interval | Refusal:
     """The arm's rate of good hidden answers, from labels of its own answers to val."""
     if labels and val.result and hidden.result and val.answered:
         same = val.result.fingerprint == hidden.result.fingerprint
         if must_rules_by_model(val.answered.table.rules) and not same:
             return Refusal("val and the hidden set were scored by different judges")
-    return correct_by_own_labels(arm, labels, val.answered, hidden.answered, LABEL_FREE)
+    return correct_by_own_labels(arm, labels, val.answered, hidden.answered, score)
+
+
+def _hidden_score(val: Scores | None, hidden: Scores) -> str:
+    """The strict score of the hidden set: by the rules in code where either split has no other."""
+    names = {scores.headline_label_free for scores in (val, hidden) if scores is not None}
+    return BY_CODE_LABEL_FREE if BY_CODE_LABEL_FREE in names else LABEL_FREE
 
 
 def _gates(config: Config) -> tuple[GateResult, ...]:

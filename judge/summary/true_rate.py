@@ -14,7 +14,7 @@ from judge.metrics.agreement import Confusion, confusion
 from judge.metrics.distribution_shift import AnsweredSplit
 from judge.metrics.estimators import corrected_rate, powered_rate
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.verdict_table import VerdictTable
+from judge.metrics.verdict_table import STRICT, VerdictTable
 from judge.summary.records import LabelEstimate
 
 
@@ -112,7 +112,8 @@ def estimate_good_rate(
             "again"
         )
     good = {(label.row, label.sample): label.good for label in labels.labels}
-    decided = {key: passed for key in keys if (passed := scores[key]) is not None}
+    by_key = table.scores[STRICT].get(arm, {})
+    decided = {key: passed for key in keys if (passed := by_key[key].decided) is not None}
     people = table.rate(good)
     labels_by_key, verdicts = map(good.get, keys), map(decided.get, keys)
     powered = powered_rate(list(labels_by_key), list(verdicts), table.clusters(keys))

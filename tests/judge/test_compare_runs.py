@@ -107,7 +107,20 @@ class TestTable:
         p_values = [float(binomtest(b.better, b.better + b.worse).pvalue) for b in behind]
         assert [b.p for b in behind] == pytest.approx(p_values)
         assert [b.p_holm for b in behind] == pytest.approx(holm(p_values))
-        assert behind[1].p_holm == 2 * p_values[1] and behind[2].p_holm == 3 * p_values[2]
+        assert [b.p_holm for b in behind[1:]] == pytest.approx([2 * p_values[1], 3 * p_values[2]])
+
+    def test_the_first_arm_is_corrected_for_being_the_first(self, runs: list[RunPaths]) -> None:
+        """18 of 20, less what four arms of which two are close make of it; the others as measured,
+        and all differences to the first shrink by it."""
+        comparison = compare_runs([run.root for run in runs])
+        rates = [ranked.strict.rate for ranked in comparison.arms]
+        assert 0.01 < comparison.optimism < 0.1
+        assert rates == pytest.approx([0.9 - comparison.optimism, 0.8, 0.05, 0.0])
+        behind = [ranked.against_first for ranked in comparison.arms if ranked.against_first]
+        differences = [-0.1, -0.85, -0.9]
+        assert [b.difference for b in behind] == pytest.approx(
+            [difference + comparison.optimism for difference in differences]
+        )
 
     def test_command(self, runs: list[RunPaths], capsys: pytest.CaptureFixture[str]) -> None:
         capsys.readouterr()
@@ -117,8 +130,13 @@ class TestTable:
         assert comparison == compare_runs([run.root for run in runs])
         printed = capsys.readouterr().out.splitlines()
         assert "20 rows in common" in printed[0]
-        assert printed[2].split()[:3] == ["1", "one/student/a", "90.0%"]
-        assert "-10.0 points" in printed[3] and "on 20 rows, p = 0.688" in printed[3]
+        points = 100 * comparison.optimism
+        assert printed[2].split()[:3] == ["1", "one/student/a", f"{90 - points:.1f}%"]
+        assert f"{points - 10:.1f} points" in printed[3] and "on 20 rows, p = 0.688" in printed[3]
+        assert printed[-1] == (
+            "The first arm is the best of 4 on these rows: for that choice "
+            f"{points:.1f} points are taken off its rate and its lead."
+        )
 
     def test_one_run_is_ranked_too(self, runs: list[RunPaths]) -> None:
         arms = compare_runs([runs[0].root]).arms

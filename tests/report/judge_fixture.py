@@ -27,6 +27,7 @@ from judge.judge_note import JudgeFingerprint, JudgeNote
 from judge.labels import GoldCounts
 from judge.metrics.agreement import shadow_agreements
 from judge.metrics.interval import Interval
+from judge.metrics.optimism import ChosenStudent
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import LABEL_FREE, STRICT, build_verdict_table
 from judge.records import JudgeResult, RaterAgreement, ShadowAgreement
@@ -36,6 +37,7 @@ from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile
 
 SHARE = Interval(value=0.8, low=0.6, high=0.9)
+CHOSEN = ChosenStudent(arm="student/lora", tried=("student/lora", "student/other"))
 
 
 def write_json(path: Path, record: Record) -> None:
@@ -73,7 +75,7 @@ def judge_val(
         model=f"judge {text}", mode="text", calls=24, same_as_base=True, calibrated=False
     )
     result = JudgeResult(
-        scores=score(rules, rows, verdicts, reference_scores(answers, rows, {})),
+        scores=score(rules, rows, verdicts, reference_scores(answers, rows, {}), chosen=CHOSEN),
         agreements=shadow_agreements(build_verdict_table(rules, rows, verdicts)),
         arms=["teacher"],
         judge=note,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,8 @@ def assess_again(config: Config) -> None:
     pairs = [(by_id[answer.row], answer) for answer in answers]
     inputs = JudgeInputs(prompt, rules, rows, answers, pairs, llm_arms=[])
     table = build_verdict_table(rules, rows, read_records(run.verdicts, Verdict))
-    assessment = assess(config, inputs, table, "val")
+    table = replace(table, choice=result.scores.choice)
+    assessment = assess(config, inputs, table, result.scores.headline, "val")
     write_json(run.scores, result.model_copy(update=assessment._asdict()))
 
 

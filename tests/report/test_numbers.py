@@ -56,11 +56,28 @@ def test_refused_gap_says_why(tmp_path: Path) -> None:
     assert "not clearly above zero" in render_html(material, numbers)
 
 
-def test_choice_on_the_scored_rows_is_a_caveat(tmp_path: Path) -> None:
+def test_the_choice_is_told_with_what_it_took_off(tmp_path: Path) -> None:
+    """The other student obeys on a part of the best one's rows: nothing is taken off."""
+    warnings = build_numbers(read_fixture(tmp_path)).warnings
     assert any(
-        "Selection optimism" in warning
-        for warning in build_numbers(read_fixture(tmp_path)).warnings
+        warning.startswith(
+            "lora is the best of 2 students on these rows: for that choice 0.0 points"
+        )
+        for warning in warnings
     )
+    assert any(
+        "best checkpoint was chosen on 64 of these val rows" in warning for warning in warnings
+    )
+
+
+def test_scores_from_before_the_correction_say_so(tmp_path: Path) -> None:
+    config = make_run(tmp_path)
+    path = RunPaths.of(config).scores
+    result = json.loads(path.read_text("utf-8"))
+    del result["scores"]["choice"]
+    path.write_text(json.dumps(result), "utf-8")
+    (warning,) = (w for w in build_numbers(read_run(config)).warnings if "best of 2" in w)
+    assert "its number is too high. Run `python -m judge CONFIG score` again" in warning
 
 
 def test_uncalibrated_judge_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from judge.records import ContextScore, Mean, Perplexity, ReferenceScore
+from judge.reference.records import ContextScore, Mean, Perplexity, ReferenceScore
 from report.numbers import build_numbers
 from report.render import render_html, render_markdown
 from report.run_files import RunFiles

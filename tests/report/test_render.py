@@ -188,7 +188,6 @@ def test_what_was_tried_is_told(tmp_path: Path) -> None:
     material = read_fixture(tmp_path, "words")
     numbers = build_numbers(material)
     assert numbers.search is not None and numbers.search.best == "trial-001"
-    assert any("after 2 trials of a search" in warning for warning in numbers.warnings)
     markdown = render_markdown(material, numbers).replace("\\_", "_")
     html = html_of(material)
     for page, start, end in (

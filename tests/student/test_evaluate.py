@@ -8,6 +8,8 @@ from config.load import load_config
 from data.answers import Answer
 from data.rows import Context, Row
 from engine.request_builder import RequestBuilder
+from judge.checks.check import code_verdicts
+from judge.metrics.scores import score
 from student.evaluate import Adherence, adherence
 from tests.student.run_factory import ROOT, experiment, tiny_model
 
@@ -89,3 +91,18 @@ def test_without_conditional_rules_there_is_no_second_number(builder: RequestBui
     builder.rules = builder.rules.model_copy(update={"rules": tuple(ordinary)})
     result = measured(builder, *[ANSWER] * 12)
     assert result.strict == 1.0 and result.strict_by_case is None
+
+
+def test_it_is_the_judges_strict_score_by_the_rules_in_code(builder: RequestBuilder) -> None:
+    """Students are chosen by the score that stands in the report where no model judged."""
+    rows = val_rows()
+    texts = [ANSWER] * 4 + [PARTIAL] * 2 + [REFUSAL] * 2 + [ANSWER] + [PARTIAL] + [REFUSAL] * 2
+    answers = [Answer.from_text("s", r.id, text) for r, text in zip(rows, texts, strict=True)]
+    verdicts = [
+        verdict
+        for row, answer in zip(rows, answers, strict=True)
+        for verdict in code_verdicts(builder.rules, builder.prompt, row, answer)
+    ]
+    by_code = score(builder.rules, rows, verdicts).arms["s"].by_code
+    assert by_code is not None
+    assert adherence(builder, rows, answers).strict == by_code.rate == pytest.approx(7 / 12)

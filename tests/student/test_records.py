@@ -66,12 +66,12 @@ def test_the_reason_is_in_words() -> None:
     two = ranked(student("a", 0.475, 0.4167), student("b", 0.5, 0.2778))
     assert reason(two, 40) == (
         "strict adherence by case 41.7% (the mean over the cases: each must-rule that is due on "
-        "some rows only, and the rows without one; 47.5% of all rows) on 40 val rows by the code "
-        "rules, the highest of 2"
+        "some rows only, and the rows without one; 47.5% of all rows) on 40 val rows by the rules "
+        "in code, the highest of 2"
     )
     single = ranked(student("a", 0.475, None))
     assert reason(single, 40) == (
-        "strict adherence 47.5% on 40 val rows by the code rules, the highest of 1"
+        "strict adherence 47.5% on 40 val rows by the rules in code, the highest of 1"
     )
     ties = ranked(student("a", 0.5, 0.5, 0.25), student("b", 0.5, 0.5))
     assert reason(ties, 40).endswith("1 more equal, and the lowest val loss of these, 0.250")

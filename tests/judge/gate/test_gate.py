@@ -227,7 +227,7 @@ class TestServe:
         scored(run, student=BASE)
         finding = (
             "The student is not clearly better than the base without the prompt on 40 rows: "
-            "+0.0 points [+0.0, +0.0]"
+            "+0.0 points [-6.6, +6.6]"
         )
         assert f"warning: do not serve student/a: {finding}; what would help: " in printed(capsys)
         assert gated(run, strict_min=0.0) == 1

@@ -5,9 +5,8 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from judge.metrics.agreement import Confusion
-from judge.metrics.estimators import corrected_rate, effective_verdicts
+from judge.metrics.estimators import corrected_rate
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.stats import cluster_mean
 from tests.judge.metrics.intervals import as_tuple
 from tests.judge.metrics.simulated import SIZES, TIGHT, draw_answers
 
@@ -88,18 +87,6 @@ class TestRefused:
     def test_verdicts_that_the_calibration_does_not_allow(self) -> None:
         """A judge that passes 40 % of bad answers cannot pass 1 % of 1,000."""
         assert "other kinds" in self.reason(outcomes(10, 990), Confusion(90, 40, 10, 60))
-
-
-def test_effective_verdicts_by_hand() -> None:
-    """Pairs that agree count once: 40 answers in 20 equal pairs are 20 (19 with G/(G−1))."""
-    passed = [True, True, False, False] * 10
-    names = [number // 2 for number in range(40)]
-    assert effective_verdicts(passed, names) == pytest.approx(19)
-    assert effective_verdicts(passed, range(40)) == 40
-    assert effective_verdicts([True] * 40, names) == 20  # no spread: questions, not answers
-    assert effective_verdicts([True, False] * 20, names) == 20  # nor here, within each question
-    estimate = cluster_mean([float(verdict) for verdict in passed], names)
-    assert estimate is not None and estimate.error**2 == pytest.approx(0.25 / 19)
 
 
 def coverage(

@@ -79,6 +79,26 @@ def test_strict_score_counts_missing_rows() -> None:
     assert (result.low_bound, result.high_bound) == (15 / 20, 17 / 20)
 
 
+def test_a_row_without_all_verdicts_does_not_count() -> None:
+    """A fail decides a row and a pass needs all verdicts, so rows that fail with a verdict missing
+    would outweigh those that pass with one missing: 2 of 4 complete rows pass, and of the four
+    others two fail in any case."""
+    outcomes: list[tuple[Outcome, Outcome]] = [
+        *[("pass", "pass")] * 2,
+        *[("fail", "pass")] * 2,
+        *[("fail", "missing")] * 2,
+        *[("pass", "missing")] * 2,
+    ]
+    verdicts = [
+        make_verdict(outcome, rule, row.id)
+        for row, pair in zip(ROWS, outcomes, strict=False)
+        for rule, outcome in zip(("must", "other"), pair, strict=True)
+    ]
+    strict = score(make_rules(MUST, OTHER), ROWS[:8], verdicts).arms["base"].strict
+    assert (strict.rate, strict.n, strict.missing) == (0.5, 4, 4)
+    assert (strict.low_bound, strict.high_bound) == (2 / 8, 4 / 8)
+
+
 def test_all_missing_is_no_rate() -> None:
     result = only_must({"base": "m" * 20}, ROWS).arms["base"]
     assert result.strict.rate is None and result.rules["must"].rate is None
@@ -115,11 +135,11 @@ class TestComparisons:
     def test_paired_difference_over_rows_decided_in_both(self) -> None:
         result = compared(self.scores, "base", "strict")
         assert (result.n, result.better, result.worse, result.difference) == (18, 12, 0, 12 / 18)
-        assert result.p == 2 / 2**12  # twelve changes, all one way
+        assert result.p == pytest.approx(2 / 2**12)  # twelve changes, all one way
         assert result.low is not None and 0 < result.low < 12 / 18
         teacher = compared(self.scores, "teacher", "strict")
         assert (teacher.n, teacher.better, teacher.worse, teacher.difference) == (19, 2, 2, 0.0)
-        assert teacher.p == 1.0
+        assert teacher.p == pytest.approx(1.0)
 
     def test_only_students_are_compared(self) -> None:
         assert {comparison.student for comparison in self.scores.comparisons} == {"student/a"}
@@ -151,10 +171,11 @@ def test_holm_is_over_the_rules_of_one_pair() -> None:
                 outcome: Outcome = "missing" if missing else "pass" if good else "fail"
                 verdicts.append(make_verdict(outcome, rule, row.id, arm))
     result = score(RULES, ROWS[:6], verdicts)
-    assert compared(result, "base", "must").p_holm == 2 * (2 / 2**6)
+    assert compared(result, "base", "must").p_holm == pytest.approx(2 * (2 / 2**6))
     assert compared(result, "base", "other").p_holm == 1.0
     assert compared(result, "base", "should").p_holm is None
-    assert compared(result, "base", "strict").p_holm is None
+    strict_score = compared(result, "base", "strict")  # over one student: itself
+    assert strict_score.p_holm == strict_score.p
 
 
 def test_repeated_questions_are_one_cluster() -> None:

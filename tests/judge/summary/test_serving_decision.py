@@ -9,7 +9,7 @@ from data.answers import How
 from data.rows import Row
 from judge.case_records import ConditionalRule, ConditionalScore, CountedShare, FragmentExample
 from judge.metrics.stats import wilson
-from judge.metrics.verdict_table import VerdictTable, build_verdict_table
+from judge.metrics.verdict_table import STRICT, VerdictTable, build_verdict_table
 from judge.summary.serving_decision import StudentEvidence, reasons_not_to_serve
 from judge.teaching import Teaching
 from judge.verdict import Outcome, Verdict
@@ -90,6 +90,7 @@ class Case:
         evidence = StudentEvidence(
             student=STUDENT,
             table=table({"base": self.base, "teacher": self.teacher, STUDENT: self.student}),
+            headline=STRICT,
             teaching=Teaching.model_validate({"selection": {"train": selection}}),
             rules=(rule,),
             fragments=self.fragments,
