@@ -17,7 +17,7 @@ from judge.calibration.record import Calibration, calibration_flaw, calibration_
 from judge.calibration.rule_youden import margin_youden
 from judge.checks.applicability import must_rules_by_model
 from judge.metrics.estimators import non_inferiority
-from judge.metrics.interval import Refusal, format_difference, format_share
+from judge.metrics.interval import Interval, Refusal, format_difference, format_share
 from judge.metrics.verdict_table import BY_CODE, STRICT, VerdictTable, build_verdict_table
 from judge.records import BASE, TEACHER, JudgeResult
 from judge.summary.records import GateResult
