@@ -2,13 +2,8 @@
 
 from data.records import Record
 from judge.case_records import ConditionalRule, ServeReason
-from judge.records import (
-    ArmScore,
-    Comparison,
-    GapScore,
-    JudgeNote,
-    ShadowAgreement,
-)
+from judge.judge_note import JudgeNote
+from judge.records import ArmScore, Comparison, GapScore, ShadowAgreement
 from judge.reference.records import ContextScore, ReferenceScore
 from judge.summary.records import (
     CalibrationTotals,
