@@ -35,7 +35,8 @@ def test_report_json_keeps_its_contract(tmp_path: Path) -> None:
     rule = report["arms"]["teacher"]["rules"]["refusal"]
     assert (rule["applicable"], rule["passes"]) == (8, 7)
     assert report["best"] == "lora"
-    assert report["headline"].startswith("The student closes 88.9 % [")
+    ends = ", ".join(f"{100 * gap[end]:.1f}" for end in ("low", "high"))
+    assert report["headline"].startswith(f"The student closes 88.9 % [{ends}] of the gap")
     assert report["tokens"]["saved"] == report["tokens"]["saved_least"] == 800
     assert (report["tokens"]["prompted"], report["tokens"]["rows"]) == (911.5, 24)
     assert report["judge"]["calibrated"] is False

@@ -30,11 +30,11 @@ def test_variants_leave_rules_out() -> None:
 def test_the_score_of_hidden_rows_is_calibrated_as_it_is_scored() -> None:
     """The variant's strict score is the table's own label-free score, answer by answer."""
     tables = gold_comparison(MIXED, [("да", True), ("ой", True), ("нет 1", False)] * 3).tables
-    label_free = {
+    of_all_rules = tables[STRICT].scores[LABEL_FREE]
+    assert tables[LABEL_FREE].strict == {
         arm: {key: answer.certain for key, answer in answers.items()}
-        for arm, answers in tables[STRICT].scores[LABEL_FREE].items()
+        for arm, answers in of_all_rules.items()
     }
-    assert tables[LABEL_FREE].strict == label_free
 
 
 class TestAgainstGold:

@@ -49,6 +49,22 @@ def test_no_difference_seen_is_bounded_by_three() -> None:
     assert decided([1.0] * 61, [1.0] * 61, 0.05).holds
 
 
+def test_no_difference_is_bounded_by_questions_and_not_by_rows() -> None:
+    """Alike on 50 rows of 25 questions: up to 3 of 25 questions may differ."""
+    result = non_inferiority([1.0] * 50, [1.0] * 50, [n // 2 for n in range(50)], 0.05)
+    assert isinstance(result, NonInferiority) and result.low == -3 / 25
+
+
+def test_what_the_choice_took_off() -> None:
+    """The bound of a student that was chosen on these rows is lower by its optimism."""
+    student, teacher = [1.0] * 30 + [0.0] * 10, [1.0] * 28 + [0.0] * 10 + [1.0] * 2
+    plain = non_inferiority(student, teacher, range(40), 0.1)
+    chosen = non_inferiority(student, teacher, range(40), 0.1, 1.0, 0.04)
+    assert isinstance(plain, NonInferiority) and isinstance(chosen, NonInferiority)
+    assert chosen.low == pytest.approx(plain.low - 0.04)
+    assert chosen.difference == pytest.approx(plain.difference - 0.04)
+
+
 def test_refused() -> None:
     low = non_inferiority([1.0, 0.0], [1.0, 1.0], "ab", 0.05, 0.29)
     assert isinstance(low, Refusal) and "J = 0.29" in low.reason

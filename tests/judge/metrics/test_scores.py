@@ -5,7 +5,10 @@ from scipy.stats import binomtest
 
 from config.errors import DataError
 from data.rows import Row
+from judge.metrics.gap_closed import gap_closed
+from judge.metrics.interval import Interval
 from judge.metrics.scores import score
+from judge.metrics.stats import paired_difference
 from judge.metrics.verdict_table import strict
 from judge.records import Comparison, Scores
 from judge.verdict import Outcome
@@ -83,15 +86,15 @@ def test_a_row_without_all_verdicts_does_not_count() -> None:
     """A fail decides a row and a pass needs all verdicts, so rows that fail with a verdict missing
     would outweigh those that pass with one missing: 2 of 4 complete rows pass, and of the four
     others two fail in any case."""
-    outcomes: list[tuple[Outcome, Outcome]] = [
-        *[("pass", "pass")] * 2,
-        *[("fail", "pass")] * 2,
-        *[("fail", "missing")] * 2,
-        *[("pass", "missing")] * 2,
-    ]
+    outcomes: tuple[tuple[Outcome, Outcome], ...] = (
+        ("pass", "pass"),
+        ("fail", "pass"),
+        ("fail", "missing"),
+        ("pass", "missing"),
+    )
     verdicts = [
         make_verdict(outcome, rule, row.id)
-        for row, pair in zip(ROWS, outcomes, strict=False)
+        for row, pair in zip(ROWS[:8], outcomes * 2, strict=True)
         for rule, outcome in zip(("must", "other"), pair, strict=True)
     ]
     strict = score(make_rules(MUST, OTHER), ROWS[:8], verdicts).arms["base"].strict
@@ -109,6 +112,35 @@ def test_all_missing_is_no_rate() -> None:
 def test_no_failure_seen_is_bounded_by_three() -> None:
     result = only_must({"base": "p" * 20}, ROWS).arms["base"].rules["must"]
     assert result.failures_at_most == 3 / 20
+
+
+def test_no_failure_is_bounded_by_the_number_of_questions() -> None:
+    """20 rows of 5 questions: up to 3 of 5 questions may fail, not 3 of 20 rows."""
+    same = [make_row(f"r{n}", question=f"Question {n // 4}") for n in range(20)]
+    result = only_must({"base": "p" * 20}, same).arms["base"].rules["must"]
+    assert result.failures_at_most == 3 / 5
+
+
+def test_intervals_of_the_headline_are_those_of_the_statistics() -> None:
+    """Strict rate, difference and gap have the 95 % intervals of their functions, no narrower."""
+    base, teacher, student = ("p" * passes + "f" * (20 - passes) for passes in (2, 16, 11))
+    result = only_must({"base": base, "teacher": teacher, "student/a": student}, ROWS)
+    passed = {
+        name: [letter == "p" for letter in of]
+        for name, of in zip("bts", (base, teacher, student), strict=True)
+    }
+    strict_score = result.arms["student/a"].strict
+    expected = binomtest(11, 20).proportion_ci(method="wilson")
+    assert (strict_score.low, strict_score.high) == pytest.approx((expected.low, expected.high))
+    difference = paired_difference(passed["s"], passed["b"], range(20))
+    versus_base = compared(result, "base", "strict")
+    assert difference is not None
+    assert (versus_base.low, versus_base.high) == (difference.low, difference.high)
+    gap = gap_closed(passed["s"], passed["t"], passed["b"], range(20), 1)
+    assert isinstance(gap, Interval) and (result.gaps[0].low, result.gaps[0].high) == (
+        gap.low,
+        gap.high,
+    )
 
 
 def test_rules_that_did_not_run_are_missing() -> None:
