@@ -27,7 +27,7 @@ _LABEL = re.compile(
 )
 _FIRST_WORD = re.compile(r"\W*(\w+)")
 _VALUE = re.compile(r"[\s*_`\"»”)\]]*[:：|=→–—-]+[\s*_`]*(.*)")
-_EVIDENCE_LINE = re.compile(r"^\W*EVIDENCE\b.*$", re.MULTILINE | re.IGNORECASE)
+_EVIDENCE_LINE = re.compile(r"^[^\w\n]*EVIDENCE\b.*$", re.MULTILINE | re.IGNORECASE)
 _NO_QUOTE = ("", "none", "(none)", "n/a", "нет", "(нет)")
 
 

@@ -25,7 +25,7 @@ def correct_score(
 
     Inferred from the arm's rate by `score` (STRICT or LABEL_FREE), and from that score's errors on
     the logged answers that people called good or bad. Wrong where the judge errs otherwise on this
-    arm: then the interval covered the truth in 8 to 27 % of simulated runs.
+    arm: with a TNR of 0.5 instead of 0.8 the interval covers the truth in 19 % of simulated runs.
     """
     if isinstance(calibration, Refusal):
         return calibration

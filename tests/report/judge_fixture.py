@@ -15,6 +15,7 @@ from data.run_paths import RunPaths
 from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id
 from judge.calibration.attacks import AttackOutcome, AttackReport, AttackTally
 from judge.calibration.bias import BiasRate, BiasReport
+from judge.calibration.bias_causes import BiasCause
 from judge.calibration.label_agreement import (
     Disagreement,
     RulePassCounts,
@@ -170,6 +171,12 @@ def make_calibration(fingerprint: JudgeFingerprint, text: str = "") -> Calibrati
             ),
         ),
         biases=_probes(text),
+        causes={
+            "strict against people": (
+                BiasCause(cause=f"opening “{text}”", effect=0.2, low=0.1, high=0.3, p_holm=0.01),
+                BiasCause(cause="length", effect=0.01, low=-0.1, high=0.1, p_holm=0.9),
+            )
+        },
         disagreement_count=9,
         disagreements=(_disagreement(text, passes=True), _disagreement(text, passes=False)),
     )

@@ -1,5 +1,6 @@
 """Sentences of the section on the calibration."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,3 +49,12 @@ def test_a_calibration_says_what_the_model_left_open(tmp_path: Path) -> None:
     )
     for render in (render_html, render_markdown):
         assert summary in render(material, build_numbers(material))
+
+
+def test_a_cause_of_bias_is_shown_with_its_effect(tmp_path: Path) -> None:
+    material = read_fixture(tmp_path)
+    for render in (render_html, render_markdown):
+        page = render(material, build_numbers(material))
+        section = page[page.index("Causes of bias") :]
+        assert len(re.findall("(?<!un)biased", section)) == 1  # the opening; the length is not
+        assert "+20.0" in section and "length, per doubling" in section

@@ -84,7 +84,7 @@ def test_scores_from_before_the_correction_say_so(tmp_path: Path) -> None:
 def test_uncalibrated_judge_is_named(tmp_path: Path) -> None:
     material = read_fixture(tmp_path)
     page = render_html(material, build_numbers(material))
-    assert "This judge has not been calibrated against people; its verdicts" in page
+    assert "not calibrated against people (only code was calibrated, not judge ); its" in page
     assert "are shown for orientation and decide no strict score." in page
     assert "it judges its own kind" in page
 

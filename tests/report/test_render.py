@@ -89,7 +89,7 @@ def test_hostile_text_adds_no_tag_and_no_attribute(plain: Tags, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("start", "end", "least"),
     [
-        ("<h3>Calibration", '<h2 id="hidden"', 20),
+        ("<h3>Calibration", '<h2 id="hidden"', 21),
         ('<h2 id="hidden"', '<h2 id="references"', 2),
         ('<h3 id="search"', '<h2 id="audit"', 6),
     ],

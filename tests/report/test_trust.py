@@ -7,6 +7,7 @@ import pytest
 
 from data.run_paths import RunPaths
 from judge.metrics.interval import Interval
+from judge.records import EstimateOrReason
 from judge.summary.records import CalibrationTotals, JudgeSummary
 from judge.summary.summarise import write_summary
 from prompts.rules import Rule, ScoredRule
@@ -56,7 +57,7 @@ def test_whole_run(material: RunFiles) -> None:
     assert "κ 0.70 [0.45, 0.90]" in by_name["people"].answer
     assert "on 40 logged answers" in by_name["people"].answer
     assert "83.3 % (n = 24) of hidden and 75.0 % (n = 24) of val" in by_name["hidden"].answer
-    assert "Corrected by people's labels, 100.0 % [" in by_name["hidden"].answer
+    assert by_name["hidden"].answer.endswith("Both are raw, not corrected by people's labels.")
     assert all(fact.run is None for fact in by_name.values())
 
 
@@ -181,21 +182,28 @@ def test_hidden_in_words(material: RunFiles, low: float, high: float, marker: st
     assert judge_shift(arm, shift)[0] == marker
 
 
-def test_raw_hidden_rates_say_why(material: RunFiles) -> None:
-    """The reason stands on every page, once for all arms that share it."""
+def with_corrected(material: RunFiles, corrected: EstimateOrReason) -> RunFiles:
+    """The material with this rate of good answers of each hidden arm."""
     hidden = material.summary.hidden
     assert hidden is not None
-    raw = {"value": None, "low": None, "high": None, "refused": "made with another prompt"}
     arms = {
-        name: arm.model_copy(update={"corrected": arm.corrected.model_copy(update=raw)})
-        for name, arm in hidden.arms.items()
+        name: arm.model_copy(update={"corrected": corrected}) for name, arm in hidden.arms.items()
     }
-    changed = with_summary(material, hidden=hidden.model_copy(update={"arms": arms}))
+    return with_summary(material, hidden=hidden.model_copy(update={"arms": arms}))
+
+
+def test_raw_hidden_rates_say_why(material: RunFiles) -> None:
+    """The reason stands on every page, once for all arms that share it."""
+    refused = EstimateOrReason(refused="made with another prompt")
+    changed = with_corrected(material, refused)
     numbers = build_numbers(changed)
     for page in (render_html(changed, numbers), render_markdown(changed, numbers)):
         assert "Raw, uncorrected (base and student/lora): made with another prompt" in page
     assert "Both are raw, not corrected" in facts(changed)["hidden"].answer
-    assert "Raw, uncorrected" not in render_html(material, build_numbers(material))
+    stated = with_corrected(material, EstimateOrReason(value=0.8, low=0.7, high=0.9))
+    assert "Raw, uncorrected" not in render_html(stated, build_numbers(stated))
+    answer = facts(stated)["hidden"].answer
+    assert "if the score errs on hidden rows alike, 80.0 % [70.0, 90.0] of the hidden" in answer
 
 
 def test_a_summary_of_another_best_student_is_not_shown(tmp_path: Path) -> None:

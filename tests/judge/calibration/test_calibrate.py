@@ -214,6 +214,8 @@ class TestWithServer:
         visible = sum(has_visible_text(attack.text or "") for attack in load_attacks())
         assert f"the model passed {visible} by some rule" in printed
         assert "refusal_judged against code (refusal): " in printed
+        assert "causes of bias, strict against people: not measured, too few answers" in printed
+        assert "causes of bias, refusal_judged: not measured" in printed
 
     def test_the_budget_is_one_for_all_of_it(self, tmp_path: Path) -> None:
         calibration, bodies = self.calibrated(
