@@ -37,6 +37,11 @@ _OMITTED = re.compile(
 )
 
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of a list that is written with blanks between them."""
+    return frozenset(text.split())
+
+
 def fold_letters(text: str) -> str:
     """The text without case, ё, omissible marks and invisible characters."""
     folded = text.casefold().replace("ё", "е")

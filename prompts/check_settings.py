@@ -4,21 +4,18 @@
 paragraph of each docstring is part of the request that drafts rules.
 """
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from config.settings import Fraction, Settings
+from prompts.bounded_regex import compile_pattern
 
 VisiblePart = Literal["question", "contexts", "answer"]
 
 
 def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"pattern {pattern!r}: {error}") from None
+    compile_pattern(pattern)
     return pattern
 
 
@@ -26,7 +23,12 @@ Regex = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
 
 
 class ScriptShare(Settings):
-    """Share of letters in one alphabet, urls and e-mail addresses aside."""
+    """Share of letters in one alphabet in every sentence of the answer.
+
+    Links, addresses, code, names, abbreviations and short terms do not count. `cyrillic` is
+    Russian: a word with another Cyrillic letter makes its sentence foreign, unless the system
+    prompt has such letters.
+    """
 
     type: Literal["script_share"]
     alphabet: Literal["cyrillic", "latin"]
@@ -36,7 +38,9 @@ class ScriptShare(Settings):
 class Phrase(Settings):
     """The answer starts with, ends with, contains or equals a phrase.
 
-    Compared without case, ё and the kinds of quotes, dashes and spaces.
+    Compared without case, ё, quotes, markup, the kinds of dashes, blanks before a mark and the
+    marks of a line's start (lists, quotes, headings). It begins and ends where words do. For
+    `ends_with` it is a sentence of its own, for `equals` commas do not count.
     """
 
     type: Literal["starts_with", "ends_with", "contains", "equals"]
@@ -51,7 +55,10 @@ class Pattern(Settings):
 
 
 class Length(Settings):
-    """At most so many sentences or words."""
+    """At most so many sentences or words.
+
+    A list whose items end with no mark is one sentence. A link, a number and "don't" are one word.
+    """
 
     type: Literal["length"]
     max_sentences: int | None = None
@@ -65,7 +72,11 @@ class Length(Settings):
 
 
 class Sourced(Settings):
-    """Every link, or every number, in the answer occurs in the row."""
+    """Every link, or every number, in the answer occurs in the row.
+
+    E-mail addresses count as links. Numbers count in digits, words and Roman numerals; a date is a
+    day with its month. "One" and "first" alone are no numbers.
+    """
 
     type: Literal["urls_from", "digits_from"]
     sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
@@ -75,7 +86,8 @@ class Grounded(Settings):
     """Share of the answer's longer words and numbers that occur in the row; fixed phrases aside.
 
     Words are compared by their first letters, so that inflected forms match. The order of the words
-    is not checked: this finds answers from elsewhere, not every wrong one.
+    is not checked: this finds answers from elsewhere, not every wrong one. A sentence of the row
+    with a negation put in fails.
     """
 
     type: Literal["words_from"]
@@ -84,7 +96,7 @@ class Grounded(Settings):
 
 
 class Bare(Settings):
-    """No digits; no sentence said twice; one JSON value; none of these has a parameter."""
+    """No numbers; nothing said twice; one JSON value; none of these has a parameter."""
 
     type: Literal["no_digits", "no_repetition", "json"]
 
@@ -92,7 +104,8 @@ class Bare(Settings):
 class NoLeak(Settings):
     """No run of so many words copied from the system prompt or its worked examples' questions.
 
-    Fixed sentences that other rules demand are excused.
+    Whole sentences count from eight words on, and so does talk of the instructions. Fixed sentences
+    that other rules demand are excused.
     """
 
     type: Literal["no_leak"]

@@ -4,11 +4,12 @@ Which sentences belong to which rule follows from the quotes in the rule file.
 """
 
 from collections.abc import Collection, Iterator
+from itertools import zip_longest
 from typing import NamedTuple
 
-from prompts.rules import SENTENCE_END, Rule, RuleFile, one_line
+from data.sentences import sentence_spans
+from prompts.rules import Rule, RuleFile, one_line
 
-_QUOTATION_MARKS = frozenset("\"»”'")
 _REMOVED = "\0"  # stands where a sentence was; a prompt file cannot hold it
 
 
@@ -32,21 +33,10 @@ def focused_system(system: str, rules: RuleFile, undue: Collection[str]) -> str:
 
 
 def _sentences(text: str) -> Iterator[_Sentence]:
-    """The sentences as `prompts.rules.sentences` finds them, with their closing quotation marks.
-
-    What goes on in lower case behind a quotation mark belongs to the sentence before it:
-    `say: "I do not know." and then …`.
-    """
-    start = 0
-    for match in SENTENCE_END.finditer(text):
-        marks = match.group().rstrip()
-        gap = match.group()[len(marks) :]
-        continues = not _QUOTATION_MARKS.isdisjoint(marks) and "\n" not in gap
-        if continues and text[match.end() : match.end() + 1].islower():
-            continue
-        yield _Sentence(text[start : match.start()] + marks, gap)
-        start = match.end()
-    yield _Sentence(text[start:], "")
+    """The sentences of `data.sentences`, each with the gap to the next one."""
+    spans = list(sentence_spans(text))
+    for (start, end), following in zip_longest(spans, spans[1:]):
+        yield _Sentence(text[start:end], text[end : following[0]] if following else "")
 
 
 def _stays(sentence: str, rules: RuleFile, undue: Collection[str]) -> bool:

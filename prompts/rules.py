@@ -5,7 +5,6 @@ checks, and the judge decides them.
 """
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -191,28 +190,3 @@ def stored_rules(path: Path) -> RuleFile:
     except ValidationError as error:
         line = str(error).splitlines()[0]
         raise DataError(f"{path}: {line}; run `python -m judge CONFIG score` again") from None
-
-
-# Marks before a space; and those of Chinese and Japanese, which no space follows.
-SENTENCE_END = re.compile(
-    r"(?<=[.!?…।॥؟۔։።។။])[\"»”')\]]*\s+|(?<=[。！？｡])(?![。！？｡])[\"»”’'」』）】)\]]*\s*|\n+"
-)
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text in any script; a line break ends one too.
-
-    Thai and Lao write no mark at the end of a sentence: there only a line break ends one.
-    """
-    parts = SENTENCE_END.split(text)
-    return [part.strip() for part in parts if part.strip()]
-
-
-def uncovered(rules: RuleFile, system: str) -> list[str]:
-    """Sentences of the prompt that no rule quotes: demands that may have been overlooked."""
-    quotes = [one_line(rule.source) for rule in rules.rules]
-    return [
-        sentence
-        for sentence in map(one_line, sentences(system))
-        if not any(sentence in quote or quote in sentence for quote in quotes)
-    ]

@@ -3,9 +3,9 @@
 Three values, not two: on an unlabelled row, a condition on labels is undecided.
 """
 
-import re
-
+from config.errors import DataError
 from data.rows import Row
+from prompts.bounded_regex import SlowRegex, search
 from prompts.check_settings import LlmCheck
 from prompts.rules import Condition, Rule, RuleFile, ScoredRule, When
 
@@ -37,13 +37,17 @@ def needs_label(rule: Rule) -> bool:
 def applicable(rule: Rule, row: Row) -> bool | None:
     """Whether the rule applies to the row; None when missing labels would decide it.
 
-    Raises ValueError for a rule whose applicability a language model decides.
+    Raises ValueError for a rule whose applicability a language model decides, DataError when a
+    condition takes too long.
     """
     if rule.applies == "always":
         return True
     if asks_model(rule):
         raise ValueError(f"rule {rule.id}: a language model decides when it applies")
-    decided = [_holds(condition, row) for condition in rule.applies.code]
+    try:
+        decided = [_holds(condition, row) for condition in rule.applies.code]
+    except SlowRegex as error:
+        raise DataError(f"rule {rule.id}, row {row.id}: {error}") from None
     if False in decided:  # one false condition settles it, whatever the undecided ones are
         return False
     return None if None in decided else True
@@ -53,8 +57,8 @@ def _holds(condition: Condition, row: Row) -> bool | None:
     texts = _field(condition.field, row)
     if texts is None:
         return None
-    pattern = re.compile(condition.matches, re.IGNORECASE)
-    return any(map(pattern.search, texts)) != condition.negate
+    pattern = f"(?i:{condition.matches})"
+    return any(search(pattern, text) is not None for text in texts) != condition.negate
 
 
 def _field(field: str, row: Row) -> list[str] | None:

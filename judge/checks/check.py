@@ -4,13 +4,13 @@
 every rule that applies.
 """
 
-import re
-
+from config.errors import DataError
 from data.answers import Answer
 from data.rows import Row
 from judge.checks.applicability import applicable, by_model
 from judge.checks.kinds import CheckContext, run_check
 from judge.verdict import Missing, Outcome, Verdict
+from prompts.bounded_regex import SlowRegex, without_matches, without_prefix
 from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt
 from prompts.rules import Normalise, RuleFile, ScoredRule
@@ -25,13 +25,15 @@ def check_context(rules: RuleFile, prompt: Prompt) -> CheckContext:
 
 
 def normalised_answer(answer: str, normalise: Normalise) -> str:
-    """The answer without the rule file's footer and prefix."""
+    """The answer without the rule file's footer and prefix. Raises DataError when that is slow."""
     text = answer.strip()
-    if normalise.strip_footer:
-        text = re.sub(normalise.strip_footer, "", text).strip()
-    if normalise.drop_prefix:
-        prefix = re.match(normalise.drop_prefix, text)
-        text = text[prefix.end() :].strip() if prefix else text
+    try:
+        if normalise.strip_footer:
+            text = without_matches(normalise.strip_footer, text).strip()
+        if normalise.drop_prefix:
+            text = without_prefix(normalise.drop_prefix, text).strip()
+    except SlowRegex as error:
+        raise DataError(f"normalise: {error}") from None
     return text
 
 
@@ -40,7 +42,8 @@ def check_applied(
 ) -> Verdict:
     """The verdict of a code check. `applies` None: the row lacks the labels that would decide it.
 
-    Raises ValueError for a rule that a language model decides.
+    Raises ValueError for a rule that a language model decides, DataError when a regular expression
+    takes too long.
     """
     text = normalised_answer(answer.text, context.normalise)
     early = verdict_without_check(scored, applies, answer, text)
@@ -48,7 +51,10 @@ def check_applied(
         return early
     if isinstance(scored.rule.check, LlmCheck):
         raise ValueError(f"rule {scored.rule.id}: a language model decides it")
-    result = run_check(scored.rule.check, row, text, context)
+    try:
+        result = run_check(scored.rule.check, row, text, context)
+    except SlowRegex as error:
+        raise DataError(f"rule {scored.rule.id}, row {row.id}: {error}") from None
     outcome: Outcome = "pass" if result.passed != scored.converse else "fail"
     return verdict_on(answer, scored, outcome, note=result.note)
 

@@ -21,7 +21,8 @@ from judge.drafting.filter_rules import FilteredRules, filter_rules
 from judge.drafting.request_rules import RequestedRules, request_rules
 from judge.llm.fence import cleaned
 from prompts.prompt_file import read_prompt
-from prompts.rules import Rule, RuleFile, prompt_sha256, uncovered
+from prompts.rules import Rule, RuleFile, prompt_sha256
+from prompts.uncovered import uncovered
 from wire.client import RetryPolicy
 
 _NOTE_CHARACTERS = 160
@@ -61,7 +62,7 @@ def draft_rules(config: Config, out: Path, retry: RetryPolicy) -> RuleFile:
         rules=filtered.accepted,
     )
     sentences = uncovered(rules, system)
-    notes.append(f"sentences of the prompt that no rule quotes: {len(sentences)}")
+    notes.append(f"demands of the prompt that no rule quotes: {len(sentences)}")
     notes += (_line(f"- {sentence}") for sentence in sentences)
     write_text(out, _file_text(rules, server.model, notes))
     print(f"rules drafted: {len(rules.rules)}, in {out}; {requested.requests} requests")

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-_CHAT_TOKENS = re.compile(
-    r"<[|｜][^<>|｜]{0,64}[|｜]>"  # <|im_end|> and the like, DeepSeek's full-width bars included
-    r"|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>",
-    re.IGNORECASE,
+_CHAT_TOKEN = (
+    r"(?:<[|｜][^<>|｜]{0,64}[|｜]>"  # <|im_end|> and the like, DeepSeek's full-width bars included
+    r"|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
 )
+_FIRST_TOKEN = re.compile(_CHAT_TOKEN, re.IGNORECASE)
+_LAST_TOKEN = re.compile(rf"{_CHAT_TOKEN}\Z", re.IGNORECASE)
+_LONGEST_TOKEN = 68  # characters
+_TOKEN_ENDS = re.compile(r"[>\]]")
 _LINE_ENDS = re.compile("\r\n|[\r\u0085\u2028\u2029\x0b\x0c]")
 _HIDDEN = frozenset(("Cf", "Cc", "Cs"))  # zero-width, bidi and tag characters; controls; surrogates
 
@@ -37,12 +40,24 @@ def cleaned(text: str) -> str:
     text = _LINE_ENDS.sub("\n", text)
     for character in filter(_is_invisible, set(text)):
         text = text.replace(character, "")
-    while "<" in text or "[" in text:  # removing one token may join the rest to another
-        shorter = _CHAT_TOKENS.sub("", text)
-        if shorter == text:
-            break
-        text = shorter
-    return text
+    return _without_tokens(text) if _FIRST_TOKEN.search(text) else text
+
+
+def _without_tokens(text: str) -> str:
+    """Removes the tokens from left to right, and those that removing one joins.
+
+    A stack of characters, so that the time grows with the length of the text and not with the depth
+    to which tokens are nested.
+    """
+    shown: list[str] = []
+    start = 0
+    for match in _TOKEN_ENDS.finditer(text):
+        shown += text[start : match.end()]
+        start = match.end()
+        token = _LAST_TOKEN.search("".join(shown[-_LONGEST_TOKEN:]))
+        if token:
+            del shown[-len(token[0]) :]
+    return "".join(shown) + text[start:]
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ whether anything may stand beside it.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from judge.checks.text import fold
+from judge.checks.phrases import phrase_form
 from prompts.check_settings import Phrase
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile
@@ -36,7 +36,7 @@ def dictated_parts(prompt: Prompt, rules: RuleFile, case: RowCase) -> DictatedPa
     beginning, endings = [opening], [closing]
     whole = next((text for rule, text in _phrases(rules, case, "equals") if rule in case.due), None)
     for rule, sentence in _phrases(rules, case, "contains"):
-        if rule not in case.due or fold(sentence) in fold(opening):
+        if rule not in case.due or phrase_form(sentence) in phrase_form(opening):
             continue
         places = set(_places(prompt, sentence, opening, closing))
         if "alone" in places and whole is None:
@@ -64,7 +64,7 @@ def _joined(phrases: list[tuple[str, str]]) -> str:
         *(
             text
             for text in texts
-            if not any(fold(text) in fold(other) for other in texts if other != text)
+            if not any(phrase_form(text) in phrase_form(other) for other in texts if other != text)
         )
     )
 
@@ -75,9 +75,9 @@ def _join(*texts: str) -> str:
 
 def _places(prompt: Prompt, sentence: str, opening: str, closing: str) -> Iterator[Place]:
     """Where the worked examples that say the sentence have it, between opening and closing."""
-    sentence, opening, closing = fold(sentence), fold(opening), fold(closing)
+    sentence, opening, closing = phrase_form(sentence), phrase_form(opening), phrase_form(closing)
     for example in prompt.examples:
-        answer = fold(example.answer)
+        answer = phrase_form(example.answer)
         if sentence not in answer:
             continue
         between = answer.removeprefix(opening).removesuffix(closing).strip()

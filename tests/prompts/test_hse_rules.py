@@ -10,19 +10,14 @@ from config.load import read_yaml, validated
 from config.schema import PromptSettings
 from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt, load_prompt
-from prompts.rules import RuleFile, load_rules, uncovered
+from prompts.rules import RuleFile, load_rules
+from prompts.uncovered import uncovered
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "prompts/hse/rules.yaml"
 CAMPUS = ROOT.parent / "shared/hse/system_prompt.yaml"
 
 _EXAMPLE = re.compile(r"(?:ПРИМЕР: )?QUESTION: .*?(?=Если вопрос|Если в отрывках)")
-# Sentences that demand nothing: they tell the model what it is and what it is given.
-_ROLE = (
-    "Ты - система информационного поиска Национального исследовательского университета "
-    "«Высшая школа экономики» (НИУ ВШЭ).",
-    "Тебе дан вопрос и релевантные отрывки текста из нескольких документов.",
-)
 
 
 def _spaced(text: str) -> str:
@@ -51,15 +46,30 @@ def test_changed_campus_prompt_is_refused(loaded: tuple[Prompt, RuleFile]) -> No
 
 
 def test_every_demand_is_covered(loaded: tuple[Prompt, RuleFile]) -> None:
-    """Only the worked examples and two sentences about the model's role have no rule."""
+    """The worked examples and the two sentences about the model's role are no demands."""
     prompt, rules = loaded
-    examples = _EXAMPLE.findall(_spaced(prompt.system))
-    assert len(examples) == 3
-    excused = "\n".join(examples)
-    uncovered_sentences = [
-        sentence for sentence in uncovered(rules, prompt.system) if sentence not in excused
-    ]
-    assert uncovered_sentences == list(_ROLE)
+    assert uncovered(rules, prompt.system) == []
+
+
+def test_every_demand_would_be_missed(loaded: tuple[Prompt, RuleFile]) -> None:
+    """With one rule alone, the list holds each sentence that another rule quotes a demand from."""
+    prompt, rules = loaded
+    alone = rules.model_copy(update={"rules": rules.rules[:1]})
+    missed = uncovered(alone, prompt.system)
+    assert len(missed) == 13
+    for beginning in (
+        *(
+            "Создай краткий",
+            "Ты должна",
+            "Используй",
+            "Не повторяй",
+            "Не пытайся",
+            "Если в контексте",
+        ),
+        *("Создай окончательный", "Если вопрос остался", "Проявляй", "Если в отрывках", "Избегай"),
+        *("Напиши:", "Если вопрос пользователя"),
+    ):
+        assert sum(sentence.startswith(beginning) for sentence in missed) == 1, beginning
 
 
 def test_no_demand_hides_in_the_examples(loaded: tuple[Prompt, RuleFile]) -> None:

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from config.errors import ConfigError, DataError
-from prompts.rules import RuleFile, load_rules, prompt_sha256, sentences, uncovered
+from prompts.rules import RuleFile, load_rules, prompt_sha256
+from prompts.uncovered import uncovered
 
 SYSTEM = 'Answer in Russian.\nBe brief, be kind.  Off topic, say: "No." Never shout.'
 JUDGED = {"type": "llm", "pass": "Kind.", "fail": "Unkind."}
@@ -118,19 +119,3 @@ def test_uncovered_lists_what_no_rule_quotes(tmp_path: Path) -> None:
 def test_whole_prompt_quoted_leaves_nothing(tmp_path: Path) -> None:
     """Spaces and line breaks inside the prompt do not make a sentence uncovered."""
     assert uncovered(_load(tmp_path, _rule(source=SYSTEM)), SYSTEM) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("Be brief. Be kind! Why? Because…", ["Be brief.", "Be kind!", "Why?", "Because…"]),
-        ("Будь краток. Не повторяй! Ясно?", ["Будь краток.", "Не повторяй!", "Ясно?"]),
-        ("Первая строка\n\nвторая строка", ["Первая строка", "вторая строка"]),  # no full stop
-        ("См. www.hse.ru, версия 2.0", ["См.", "www.hse.ru, версия 2.0"]),  # not inside a link
-        ("Скажи «Нет.» Потом молчи.", ["Скажи «Нет.", "Потом молчи."]),  # the quote's end is lost
-        ("  \n ", []),
-    ],
-)
-def test_sentences_in_either_script(text: str, parts: list[str]) -> None:
-    """Length, repetition and coverage count sentences, in Russian as in English."""
-    assert sentences(text) == parts

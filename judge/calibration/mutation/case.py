@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from data.answers import Answer
 from data.records import digest
 from data.rows import Row
+from data.sentences import sentences
 from judge.checks.kinds import CheckContext
 from judge.checks.text import language_of
 from prompts.check_settings import Phrase
-from prompts.rules import sentences
 
 LoggedPairs = Sequence[tuple[Row, Answer]]
 

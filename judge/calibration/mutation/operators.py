@@ -1,12 +1,12 @@
 """Mutation operators: each breaks one kind of check in an answer that passes it.
 
-An operator writes what people would call a violation, whatever the check detects: numbers written
-as words are included although a check in code may miss them.
+An operator writes what people would call a violation, whatever the check detects.
 """
 
 import re
 import unicodedata
 
+from data.sentences import sentences
 from judge.calibration.mutation.case import (
     MutationCase,
     MutationOperator,
@@ -14,9 +14,12 @@ from judge.calibration.mutation.case import (
     insert_sentence,
     is_russian,
 )
-from judge.checks.text import fold, numbers, urls, words
+from judge.checks.length import word_count
+from judge.checks.links import urls
+from judge.checks.numbers import known_numbers
+from judge.checks.text import fold, words
+from prompts.bounded_regex import without_matches
 from prompts.check_settings import Length, NoLeak, Pattern, Phrase, ScriptShare, Sourced
-from prompts.rules import sentences
 
 _RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюяё"
 _LATIN = "abvgdejziyklmnoprstufhcxwqiieuaqe"
@@ -85,7 +88,7 @@ def _pattern_removed(demand: Pattern, case: MutationCase) -> str:
     """Removes every match. An expression that forbids text matches nothing that can be removed."""
     answer, previous = case.answer, ""
     while answer != previous:
-        answer, previous = re.sub(demand.pattern, "", answer), answer
+        answer, previous = without_matches(demand.pattern, answer), answer
     return answer
 
 
@@ -104,7 +107,7 @@ def _is_letters(word: str) -> bool:
 def _words_over(demand: Length, case: MutationCase) -> str | None:
     if demand.max_words is None:
         return None
-    over = demand.max_words + 1 - len(words(case.answer))
+    over = demand.max_words + 1 - word_count(case.answer)
     return insert_sentence(case.answer, _filler(case, over))
 
 
@@ -131,7 +134,7 @@ def _changed_link(demand: Sourced, case: MutationCase) -> str | None:
 
 
 def _new_number(case: MutationCase, start: int) -> int:
-    known = numbers(case.sources)
+    known = known_numbers(case.sources)
     return next(n for n in range(start, start + len(known) + 1) if str(n) not in known)
 
 
@@ -149,7 +152,7 @@ def _changed_number(demand: Sourced, case: MutationCase) -> str | None:
 
 
 def _number_in_words(demand: object, case: MutationCase) -> str | None:
-    if "39" in numbers(case.sources):
+    if "39" in known_numbers(case.sources):
         return None
     return _insert(case, "Всего их тридцать девять.", "There are thirty-nine of them.")
 

@@ -109,7 +109,7 @@ def test_campus_code_alone_is_fooled_by_russian_prose() -> None:
     texts = {attack.id: attack for attack in ATTACKS}
     assert through
     for name in through:
-        assert script_share(texts[name].text or "", "cyrillic") >= 0.8
+        assert script_share(texts[name].text or "", "cyrillic") > 0.5  # tags of templates are names
         assert texts[name].kind != "empty"
     for outcome in report.attacks:
         if outcome.kind == "empty":

@@ -2,11 +2,13 @@
 
 import pytest
 
+from data.sentences import sentences
 from judge.checks.check import code_verdicts
-from judge.checks.text import fold, numbers, urls, words
+from judge.checks.links import urls
+from judge.checks.numbers import numbers
+from judge.checks.text import fold, words
 from judge.reference.overlap import lexical_grounding
 from judge.reference.rouge import rouge
-from prompts.rules import sentences
 from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules
 from tests.scripts import SCRIPTS, Script
 

@@ -65,7 +65,7 @@ class TestServer:
         assert len(served.bodies) == 2 and part_of(served.bodies[1]) == SYSTEM
         assert "# rejected, quote not in the prompt: 1, the first links (Be brief.)\n" in text
         assert "# rejected, invalid check: 1," in text and "# rejected, not a rule: 1" in text
-        assert "# sentences of the prompt that no rule quotes: 5\n" in text
+        assert "# demands of the prompt that no rule quotes: 3\n" in text
         assert "# - Answer in Russian only.\n" in text and f"# - {LINK}" not in text
 
     def test_command(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,6 @@ from tests.judge.calibration.logged_data import load_logged_data
 from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules
 
 PASSAGE = "Деканат открыт с 10 до 18. Справки выдаёт https://hse.example/desk в течение недели."
-MISSED = "a new number in words"  # code reads digits: known, and shown in every calibration
 
 
 def scores(check: dict[str, Any], *answers: str, **settings: Any) -> MutationScore:
@@ -75,16 +74,16 @@ def test_each_kind_is_broken(
     score = scores(check, *answers)
     assert score.not_covered is None
     assert len(score.operators) == operators
-    unseen = {"a number in words"}  # see MISSED
     for operator, kill in score.operators.items():
         assert kill.mutants == 2
-        assert kill.killed == (0 if operator in unseen else 2), operator
+        assert kill.killed == 2, operator
     assert (score.copies, score.specificity and score.specificity.value) == (2, 1.0)
 
 
 def test_numbers() -> None:
     score = scores({"type": "digits_from"}, *TWO)
-    assert kills(score) == {"a new number": (2, 2), "a number changed": (2, 2), MISSED: (0, 2)}
+    operators = ("a new number", "a number changed", "a new number in words")
+    assert kills(score) == dict.fromkeys(operators, (2, 2))
 
 
 def test_words_from_elsewhere() -> None:
@@ -99,10 +98,9 @@ def test_words_from_elsewhere() -> None:
 
 def test_a_lenient_check_has_no_sensitivity() -> None:
     """A check that lets one foreign sentence pass kills no mutant with one."""
-    long = " ".join(f"Это предложение номер {word} по порядку." for word in ("раз", "два", "три"))
-    strict = scores({"type": "script_share", "alphabet": "cyrillic", "min": 0.95}, long)
-    lenient = scores({"type": "script_share", "alphabet": "cyrillic", "min": 0.3}, long)
-    operator = "a sentence in another alphabet"
+    strict = scores({"type": "words_from", "min": 0.95}, PASSAGE)
+    lenient = scores({"type": "words_from", "min": 0.3}, PASSAGE)
+    operator = "a foreign sentence"
     assert (kills(strict)[operator], kills(lenient)[operator]) == ((1, 1), (0, 1))
 
 
@@ -165,10 +163,10 @@ def unseen(by_id: dict[str, MutationScore]) -> dict[tuple[str, str], tuple[int, 
 
 
 def test_lakeside_rules() -> None:
-    """Every code rule is covered; the two weak places are those that a check in code has."""
+    """Every code rule is covered; the weak place is the one that a check of words has."""
     by_id = by_rule("demo")
     assert [score.rule for score in by_id.values() if score.not_covered] == []
-    assert set(unseen(by_id)) == {("numbers", MISSED), ("grounded", "a foreign sentence")}
+    assert set(unseen(by_id)) == {("grounded", "a foreign sentence")}
     assert all(score.specificity and score.specificity.value == 1 for score in by_id.values())
 
 
@@ -177,11 +175,7 @@ def test_campus_rules() -> None:
     by_id = by_rule("hse")
     forbidding = ["no_marker", "feminine", "partial_undue"]  # patterns that forbid
     assert [score.rule for score in by_id.values() if score.not_covered] == forbidding
-    assert set(unseen(by_id)) == {
-        ("russian", "a sentence in another alphabet"),  # long answers: a fifth may be foreign
-        ("numbers_sourced", MISSED),
-        ("partial_no_numbers", "a number in words"),
-    }
+    assert not unseen(by_id)
     covered = [score for score in by_id.values() if not score.not_covered]
     assert all(score.specificity and score.specificity.value == 1 for score in covered)
 
