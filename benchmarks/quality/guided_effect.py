@@ -44,7 +44,7 @@ from judge.verdict import Verdict
 
 GUIDED_RESULTS = ROOT / "benchmarks" / "results" / "guided.md"
 
-AnswerVerdicts = Mapping[tuple[int, str], Sequence[Verdict]]  # (seed, row) → verdicts
+SeededVerdicts = Mapping[tuple[int, str], Sequence[Verdict]]  # (seed, row) → verdicts
 
 
 class ConditionalCounts(Record):
@@ -76,7 +76,7 @@ class GuidedFigures(Record):
 
 
 def conditional_counts(
-    rules: Iterable[str], verdicts: AnswerVerdicts
+    rules: Iterable[str], verdicts: SeededVerdicts
 ) -> dict[str, ConditionalCounts]:
     """Each conditional rule's counts. An empty answer says nothing."""
     counts = {}
@@ -131,7 +131,7 @@ def arm_figures(
     return figures, scores
 
 
-def _verdicts(config: Config, by_seed: Mapping[int, str]) -> AnswerVerdicts:
+def _verdicts(config: Config, by_seed: Mapping[int, str]) -> SeededVerdicts:
     return {
         (seed, row): of_answer
         for seed, name in by_seed.items()

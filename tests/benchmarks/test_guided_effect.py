@@ -15,7 +15,7 @@ from judge.checks.check import EMPTY_ANSWER
 from judge.verdict import Outcome, Verdict
 
 
-def verdicts(rule: Outcome, converse: Outcome, note: str | None = None) -> list[Verdict]:
+def verdicts(rule: Outcome, converse: Outcome, note: str = "") -> list[Verdict]:
     """The verdicts on one answer: of `refusal` and of its converse."""
     return [
         Verdict(rule=name, arm="student/a", row="r", by="code", outcome=outcome, note=note)

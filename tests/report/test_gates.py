@@ -20,8 +20,8 @@ def test_none_is_set(tmp_path: Path) -> None:
 
 
 def test_each_is_a_line(tmp_path: Path) -> None:
-    """The student obeys on 18 of 24 rows, the teacher on 20: strict 55 … 88 %, 16/18 of the gap."""
-    config = with_gates(make_run(tmp_path), GateSettings(strict_min=0.55, gap_closed_min=1.5))
+    """18 of 24 rows obey, and 20 of the teacher's. Each threshold lies outside its interval."""
+    config = with_gates(make_run(tmp_path), GateSettings(strict_min=0.45, gap_closed_min=2.5))
     write_summary(config)
     material = read_run(config)
     numbers = build_numbers(material)

@@ -10,10 +10,10 @@ import pytest
 
 from data.sentences import sentences
 from judge.checks.grounding import ground
+from judge.checks.known_numbers import numbers
 from judge.checks.language import language_share
 from judge.checks.length import sentence_count, word_count
 from judge.checks.links import urls
-from judge.checks.numbers import numbers
 from judge.checks.phrases import phrase_form
 from judge.checks.repetition import repetition
 from judge.llm.fence import cleaned
