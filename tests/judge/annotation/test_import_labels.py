@@ -133,7 +133,7 @@ class TestThroughARun:
         )
         estimate = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
         assert estimate.judge_missing == 3  # row 23 too: it fails another rule, but lacks a verdict
-        assert estimate.judge is not None and estimate.judge.value == 18 / 22
+        assert estimate.judge is not None and estimate.judge.value == 18 / 21
 
     def test_labels_of_another_text_count_for_nothing(self, tmp_path: Path) -> None:
         """Twelve labels; then the teacher answers all rows anew, three of them word for word."""
