@@ -118,7 +118,7 @@ class TestThroughARun:
         assert expected is not None and estimates["base"].powered.high == expected.high
 
     def test_missing_scores_are_counted(self, tmp_path: Path) -> None:
-        """Three must-verdicts of the teacher get lost: their rows are missing."""
+        """Three must-verdicts of the teacher get lost: missing, neither fail nor pass."""
         config = make_run(tmp_path)
         path = RunPaths.of(config).verdicts
         lost = {"val-0000", "val-0001", "val-0023"}
@@ -132,8 +132,7 @@ class TestThroughARun:
             ],
         )
         estimate = imported(config, filled(exported(config), ["good", "bad"] * 6))["teacher"]
-        # row 23 fails another rule, but a rate counts complete rows alone
-        assert estimate.judge_missing == 3
+        assert estimate.judge_missing == 3  # row 23 too: it fails another rule, but lacks a verdict
         assert estimate.judge is not None and estimate.judge.value == 18 / 21
 
     def test_labels_of_another_text_count_for_nothing(self, tmp_path: Path) -> None:
