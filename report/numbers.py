@@ -2,12 +2,12 @@
 
 from data.records import Record
 from judge.case_records import ConditionalRule, ServeReason
+from judge.judge_note import JudgeNote
 from judge.records import (
     ArmScore,
     Comparison,
     ContextScore,
     GapScore,
-    JudgeNote,
     ReferenceScore,
     ShadowAgreement,
 )
