@@ -4,7 +4,7 @@ import re
 
 from data.sentences import sentences
 from judge.checks.links import without_links
-from judge.checks.numbers import PHONE
+from judge.checks.number_mentions import PHONE
 from judge.checks.text import words
 
 _ITEM = re.compile(r"[ \t]*(?:[-*•+–—·▪◦][ \t]+|[*_]*\d{1,3}[.)][*_]*[ \t]+)")
