@@ -29,7 +29,7 @@ PARTS = [
 ]
 _NUMBERS = count()
 CHECKS: dict[str, Callable[[str], object]] = {
-    "urls": urls,
+    "urls": lambda text: urls(f"{text} {next(_NUMBERS)}"),
     "numbers": numbers,
     "sentences": sentences,
     "word_count": word_count,
