@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from data.rows import Row
 from judge.checks.grounding import ground
-from judge.checks.known_numbers import known_numbers, number_mentions, unknown_numbers
 from judge.checks.language import language_share
 from judge.checks.leaks import leak
 from judge.checks.length import sentence_count, word_count
 from judge.checks.links import canonical_url, emails, known_links, urls
+from judge.checks.number_mentions import known_numbers, number_mentions, unknown_numbers
 from judge.checks.phrases import contains, phrase_form, says
 from judge.checks.repetition import repetition
 from judge.checks.text import without_list_markers

@@ -3,8 +3,8 @@
 import re
 
 from data.sentences import sentences
-from judge.checks.known_numbers import PHONE
 from judge.checks.links import without_links
+from judge.checks.number_mentions import PHONE
 from judge.checks.text import words
 
 _ITEM = re.compile(r"[ \t]*(?:[-*•+–—·▪◦][ \t]+|[*_]*\d{1,3}[.)][*_]*[ \t]+)")

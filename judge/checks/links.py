@@ -59,12 +59,12 @@ class _Link(NamedTuple):
 
 def urls(text: str) -> list[str]:
     """The links as written, without punctuation after them; Markdown links and bare hosts too."""
-    return [link.text for link in _links(_plain(text)) if not link.is_email]
+    return [link.text for link in _parsed(text).links if not link.is_email]
 
 
 def emails(text: str) -> list[str]:
     """The e-mail addresses as written."""
-    return [link.text for link in _links(_plain(text)) if link.is_email]
+    return [link.text for link in _parsed(text).links if link.is_email]
 
 
 @lru_cache(maxsize=2048)  # a row's texts recur with every answer
@@ -75,12 +75,23 @@ def known_links(text: str) -> frozenset[str]:
 
 def without_links(text: str, replacement: str = " ") -> str:
     """The text without links and e-mail addresses."""
-    plain = _plain(text)
+    plain, links = _parsed(text)
     parts, start = [], 0
-    for link in _links(plain):
+    for link in links:
         parts += [plain[start : link.start], replacement]
         start = link.start + len(link.text)
     return "".join([*parts, plain[start:]])
+
+
+class _Parsed(NamedTuple):
+    plain: str  # the text without escapes and invisible characters
+    links: tuple[_Link, ...]
+
+
+@lru_cache(maxsize=8)  # several checks read an answer
+def _parsed(text: str) -> _Parsed:
+    plain = _plain(text)
+    return _Parsed(plain, tuple(_links(plain)))
 
 
 def _plain(text: str) -> str:

@@ -14,9 +14,9 @@ from judge.calibration.mutation.case import (
     insert_sentence,
     is_russian,
 )
-from judge.checks.known_numbers import known_numbers
 from judge.checks.length import word_count
 from judge.checks.links import urls
+from judge.checks.number_mentions import known_numbers
 from judge.checks.text import fold, words
 from prompts.bounded_regex import without_matches
 from prompts.check_settings import Length, NoLeak, Pattern, Phrase, ScriptShare, Sourced

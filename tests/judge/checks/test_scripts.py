@@ -4,8 +4,8 @@ import pytest
 
 from data.sentences import sentences
 from judge.checks.check import code_verdicts
-from judge.checks.known_numbers import numbers
 from judge.checks.links import urls
+from judge.checks.number_mentions import numbers
 from judge.checks.text import fold, words
 from judge.reference.overlap import lexical_grounding
 from judge.reference.rouge import rouge

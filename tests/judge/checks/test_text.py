@@ -2,7 +2,7 @@
 
 import pytest
 
-from judge.checks.known_numbers import numbers
+from judge.checks.number_mentions import numbers
 from judge.checks.text import fold, script_share, without_list_markers, words
 
 

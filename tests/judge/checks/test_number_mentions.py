@@ -2,7 +2,7 @@
 
 import pytest
 
-from judge.checks.known_numbers import known_numbers, numbers, unknown_numbers
+from judge.checks.number_mentions import known_numbers, numbers, unknown_numbers
 
 
 @pytest.mark.parametrize(
