@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from config.errors import ConfigError, DataError
+from config.errors import ConfigError
 from config.load import load_config
 from data.rows import Row
 from data.run_paths import RunPaths
@@ -252,35 +252,13 @@ class TestServe:
             assert gated(run, strict_min=0.0) == 3
 
 
-class TestStale:
-    def test_not_judged(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="judge CONFIG score"):
-            gated(make_run(tmp_path), strict_min=0.5)
-
-    def test_rules_changed_since(self, run: RunPaths) -> None:
-        rules = run.root / "rules.yaml"
-        rules.write_text(rules.read_text("utf-8").replace("max_words: 3", "max_words: 4"))
-        with pytest.raises(DataError, match="other rules"):
-            gated(run, strict_min=0.5)
-
-    def test_another_best_student(self, run: RunPaths) -> None:
-        run.choice.write_text('{"best": "b"}')
-        with pytest.raises(DataError, match="best student, student/b; run"):
-            gated(run, strict_min=0.5)
-
-
 class TestXml:
     def test_cases(self, run: RunPaths) -> None:
         assert gated(run, strict_min=0.9, gap_closed_min=1.0) == 1
         root = ElementTree.parse(run.gate).getroot()
         gates, rules = root.findall("testsuite")
-        assert root.attrib == {
-            "name": "run",
-            "tests": "6",
-            "failures": "2",
-            "errors": "0",
-            "skipped": "0",
-        }
+        counts = {"tests": "6", "failures": "2", "errors": "0", "skipped": "0"}
+        assert root.attrib == {"name": "run", **counts}
         assert [case.get("name") for case in gates] == [
             "max_missing",
             "serve",
