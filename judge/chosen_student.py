@@ -58,9 +58,9 @@ def read_chosen_student(
     search = read_record(run.search, _Search) if run.search.exists() else None
     if search is None or search.best != choice.best:
         return chosen
-    seen = {row.id for row in evaluation_rows(rules, val, config.predict.eval_rows)}
+    evaluated_ids = {row.id for row in evaluation_rows(rules, val, config.predict.eval_rows)}
     questions = question_clusters(val)
-    seen_questions = {questions[row] for row in seen}
+    seen_questions = {questions[row] for row in evaluated_ids}
     unseen = frozenset(row for row in questions if questions[row] not in seen_questions)
     enough = len({questions[row] for row in unseen}) >= FEWEST_QUESTIONS
     trials = sum(trial.strict is not None for trial in search.trials)

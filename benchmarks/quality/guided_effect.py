@@ -83,7 +83,7 @@ def conditional_counts(
     for rule in rules:
         outcomes = [_outcomes(rule, of_answer) for of_answer in verdicts.values()]
         due = [own for own, _ in outcomes if own is not None]
-        undue = [said for _, said in outcomes if said is not None]
+        undue = [alarm for _, alarm in outcomes if alarm is not None]
         counts[rule] = ConditionalCounts(
             due=len(due), obeyed=sum(due), undue=len(undue), said=sum(undue)
         )
@@ -92,15 +92,15 @@ def conditional_counts(
 
 def _outcomes(rule: str, verdicts: Iterable[Verdict]) -> tuple[bool | None, bool | None]:
     """Whether the rule is obeyed where it is due, and said where it is not; None: the other."""
-    obeyed = said = None
+    obeyed = false_alarm = None
     for verdict in verdicts:
         if verdict.outcome not in ("pass", "fail"):
             continue
         if verdict.rule == rule:
             obeyed = verdict.outcome == "pass"
         elif verdict.rule == f"{rule}_converse":
-            said = verdict.outcome == "fail" and verdict.note != EMPTY_ANSWER
-    return obeyed, said
+            false_alarm = verdict.outcome == "fail" and verdict.note != EMPTY_ANSWER
+    return obeyed, false_alarm
 
 
 def arm_figures(

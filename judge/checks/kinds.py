@@ -123,8 +123,8 @@ def _bare(check: Bare, row: Row, answer: str, context: CheckContext) -> CheckRes
     if check.type == "no_repetition":
         repeated = repetition(answer)
         return CheckResult(repeated is None, f"repeated: {repeated[:120]}" if repeated else "")
-    said = [mention.text for mention in number_mentions(without_list_markers(answer))]
-    return CheckResult(not said, f"numbers: {', '.join(said)[:200]}" if said else "")
+    mentions = [mention.text for mention in number_mentions(without_list_markers(answer))]
+    return CheckResult(not mentions, f"numbers: {', '.join(mentions)[:200]}" if mentions else "")
 
 
 def _json(answer: str) -> CheckResult:

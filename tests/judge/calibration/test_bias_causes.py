@@ -79,14 +79,14 @@ def test_the_features_are_named() -> None:
 def test_a_planted_cause_is_found(cause: str) -> None:
     """Power of at least 90 % at 600 labels, and the intervals hold what was planted."""
     random = np.random.default_rng(2)
-    found = covered = others = 0
+    detected = covered = others = 0
     for _ in range(TIMES):
         effects = causes(random, cause)
         effect = effects.pop(cause)
-        found += effect.significant and effect.effect > 0
+        detected += effect.significant and effect.effect > 0
         covered += effect.low <= PLANTED[cause] <= effect.high
         others += any(other.significant for other in effects.values())
-    assert found / TIMES >= 0.9
+    assert detected / TIMES >= 0.9
     assert covered / TIMES >= 0.9  # 95 % − 3.2 standard errors
     assert others / TIMES <= 0.1  # 5 % + 3.2 standard errors
 
