@@ -32,7 +32,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-GOOD = "Lakeside desk: The pool opens at ten. Anything else?"
+GOOD = "Lakeside desk: The pool is open. Anything else?"  # a number would need a passage
 
 
 class ProbedEngine:
