@@ -2,8 +2,8 @@
 
 A linear probe (logistic regression, Alain & Bengio 2016, arXiv 1610.01644) reads the base's hidden
 states at the last token of the unprompted view, and predicts from them which conditional rules are
-due. It learns from every train row, with its true case: more than any teacher can give. Where it
-fails on val, the base's states do not hold the case in a form that a small change could use.
+due. It learns from every train row, with its true case. Where it is no better than chance on val,
+a linear function of the base's states does not tell the case.
 Prints the table and, on the last line, the figures as JSON. The table replaces
 results/case-probe.md.
 """
