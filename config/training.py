@@ -83,6 +83,9 @@ class StudentSettings(Settings):
     # weigh answers so that each case (no conditional rule is due, or which) counts in the loss as
     # often as it occurs among the train rows, however few of its rows have an answer
     case_weights: bool = False
+    # weight in the loss of the first token behind the opening that nearly all answers share, by
+    # which a refusal or another fixed sentence differs from an answer; 1: as every other token
+    first_token_weight: PositiveFloat = 1.0
     # share of the rows that are also learnt behind the prompt, for clients that go on sending it;
     # each such row is as long as the prompt, which may be ten times as long as the row alone
     prompted_share: Fraction = 0.0
@@ -97,6 +100,15 @@ class StudentSettings(Settings):
     def needs_adapter_off(self) -> bool:
         """Whether training runs the untouched base."""
         return self.retention is not None or self.objective.needs_teacher_pass
+
+    @model_validator(mode="after")
+    def _weighs_given_answers(self) -> "StudentSettings":
+        if self.first_token_weight != 1 and isinstance(self.objective, OnPolicy):
+            raise ValueError(
+                f"student {self.name}: first_token_weight = {self.first_token_weight:g} weighs the "
+                "teacher's answers, and objective on_policy learns from none; use ce or kl"
+            )
+        return self
 
     @model_validator(mode="after")
     def _base_stays(self) -> "StudentSettings":

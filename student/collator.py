@@ -20,6 +20,7 @@ from data.top_logprobs import TopLogprobs
 PADDING = -1  # segment of a padded position
 
 TokenIds = NDArray[np.int32]  # [T]
+TokenWeights = NDArray[np.float32]  # [T]
 NO_TOKENS: TokenIds = np.zeros(0, np.int32)
 
 
@@ -34,6 +35,7 @@ class Example(NamedTuple):
     # answer by answer: it is learnt by its text alone, the teacher did not choose it; (): none is
     dictated: tuple[bool, ...] = ()
     weight: float = 1.0  # of each answer token in the loss; 1 on average over a training's tokens
+    token_weights: tuple[TokenWeights, ...] = ()  # answer by answer, times `weight`; (): all are 1
 
     @property
     def length(self) -> int:
@@ -56,6 +58,7 @@ class Example(NamedTuple):
                 answers=(answer,),
                 top_logprobs=self.top_logprobs[index : index + 1],
                 dictated=self.dictated[index : index + 1],
+                token_weights=self.token_weights[index : index + 1],
             )
             for index, answer in enumerate(self.answers)
         ]
@@ -103,7 +106,11 @@ def collate(examples: Sequence[Example], device: torch.device | None = None) -> 
     answers = [answer for example in examples for answer in example.answers]
     tops = _filled([top for example in examples for top in example.top_logprobs], answers)
     dictated = [flag for e in examples for flag in e.dictated or (False,) * len(e.answers)]
-    weights = [example.weight for example in examples for _ in example.answers]
+    weights = [
+        np.float32(example.weight) * token_weights
+        for example in examples
+        for token_weights in example.token_weights or map(np.ones_like, example.answers)
+    ]
     sizes = [len(answer) for answer in answers]
     return Batch(
         input_ids=torch.from_numpy(input_ids).to(device),
@@ -115,7 +122,7 @@ def collate(examples: Sequence[Example], device: torch.device | None = None) -> 
         top_ids=tensor([top.ids for top in tops]) if tops else None,
         top_logprobs=tensor([top.logprobs for top in tops], torch.float32) if tops else None,
         dictated=tensor([np.repeat(dictated, sizes)], torch.bool),
-        weights=tensor([np.repeat(weights, sizes)], torch.float32),
+        weights=tensor(weights, torch.float32),
     )
 
 

@@ -25,6 +25,7 @@ from data.top_logprobs import TopLogprobs, read_top_logprobs
 from engine.request_builder import RequestBuilder, View
 from student.case_weights import weigh_by_case
 from student.collator import NO_TOKENS, Example, TokenIds
+from student.first_token_weight import weigh_first_tokens
 from student.target_tokens import answer_token_ids, matching_answers, stored_top_logprobs
 
 MAX_TOO_LONG = 0.005  # share of the rows that may exceed the model's length and are left out
@@ -71,6 +72,8 @@ def load_training_data(
         raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
     if student.case_weights:
         by_row = weigh_by_case(builder.rules, run.training_rows(config), by_row)
+    if student.first_token_weight != 1:
+        by_row = weigh_first_tokens(by_row, student.first_token_weight)
     limit, seed = config.model.max_length, config.seed_of(student)
     again = _prompted_rows(by_row, student.prompted_share, seed)
     prompted = _within(limit, _behind_the_prompt(builder, run.training_rows(config), again))
@@ -198,6 +201,7 @@ def _sha256(examples: Iterable[Example]) -> str:
         tops = [top for top in example.top_logprobs if top is not None]
         arrays: list[NDArray[Any]] = [example.prompt_ids, example.teacher_prompt_ids]
         arrays += [*example.answers, *(top.ids for top in tops), *(top.logprobs for top in tops)]
+        arrays += example.token_weights
         for array in arrays:
             checksum.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
     return checksum.hexdigest()

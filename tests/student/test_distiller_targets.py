@@ -3,6 +3,7 @@
 On a random two-layer model in float32, where sums in another order differ by about 1e-6.
 """
 
+import numpy as np
 import pytest
 import torch
 
@@ -96,6 +97,20 @@ def test_weights_are_of_rows(objective: Objective) -> None:
     ]
     assert [weight for weight, _ in alone] == [3.0, 0.5, 1.0]
     assert_same(loss_of(new_distiller(objective), MIXED), summed(*alone))
+
+
+@each_distillation
+def test_weights_are_of_tokens(objective: Distillation) -> None:
+    """The loss is linear in them: with weights w it is Σ w_t times the loss of token t alone."""
+    answer, top = ROWS[1].answers[0], ROWS[1].top_logprobs[0]
+    single = ROWS[1]._replace(answers=(answer,), top_logprobs=(top,), dictated=(), weight=2.0)
+    weights = np.linspace(0.5, 8.0, len(answer), dtype=np.float32)
+    alone = [
+        (float(weight), loss_of(new_distiller(objective), [single._replace(token_weights=(unit,))]))
+        for weight, unit in zip(weights, np.eye(len(answer), dtype=np.float32), strict=True)
+    ]
+    weighted = single._replace(token_weights=(weights,))
+    assert_same(loss_of(new_distiller(objective), [weighted]), summed(*alone))
 
 
 @each_objective
