@@ -120,7 +120,7 @@ def _table(comparison: RunComparison) -> Iterator[str]:
             f"{ranked.rank:>2} {ranked.arm:<{width}}  {rate:<22} {strict.n:>5} "
             f"{strict.missing:>7}  {_difference(ranked.against_first)}"
         )
-    yield "p: exact sign-flip test by question, Holm over all pairs."
+    yield "p: of the interval, Holm over all pairs."
     if len(comparison.arms) > 1:
         yield (
             f"The first arm is the best of {len(comparison.arms)} on these rows: for that choice "
