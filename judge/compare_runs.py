@@ -16,8 +16,8 @@ from data.records import Record, digest
 from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
 from judge.judge_note import JudgeFingerprint
+from judge.metrics.correct_choice import ChosenStudent, correct_choice
 from judge.metrics.interval import format_difference, format_share
-from judge.metrics.optimism import ChosenStudent, correct_choice
 from judge.metrics.paired import compare_arms, holm_adjusted
 from judge.metrics.scores import strict_score
 from judge.metrics.verdict_table import VerdictTable, build_verdict_table

@@ -105,8 +105,9 @@ def _choices(material: RunFiles) -> Iterator[str]:
     yield from correction.sentences
     training = material.training.get(choice.best)
     evaluations = [step for step in training.steps if step.val_loss is not None] if training else []
-    if len(evaluations) > 1 and correction.unseen is None:
+    if len(evaluations) > 1 and correction.evaluations == 1 and correction.unseen is None:
         yield (
-            "Not corrected: the student's best checkpoint was chosen on "
-            f"{material.config.predict.eval_rows} of these val rows at most."
+            f"Not corrected: the student's best checkpoint was chosen from {len(evaluations)} "
+            f"evaluations on {evaluations[0].val_rows} of these val rows, whose answers are not on "
+            "record. Training anew stores them."
         )

@@ -6,17 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from judge.metrics.correct_choice import ChosenStudent, correct_choice
 from judge.metrics.estimators import NonInferiority, non_inferiority
-from judge.metrics.optimism import (
-    ChosenStudent,
-    ScoreSums,
-    choice_optimism,
-    correct_choice,
-    strict_cases,
-)
+from judge.metrics.optimism import Criterion, ScoreSums, choice_optimism
 from judge.metrics.paired import compare_arms, gap_scores
 from judge.metrics.scores import score
 from judge.metrics.stats import Floats, paired_difference, rate
+from judge.metrics.trained_optimism import strict_cases
 from judge.metrics.verdict_table import BY_CODE, STRICT, build_verdict_table
 from judge.verdict import Verdict
 from tests.judge.factories import llm_check, make_row, make_rule, make_rules, make_verdict
@@ -30,8 +26,8 @@ HARDNESS = 0.93  # of the Beta distribution of a row's pass rate: students corre
 def optimism(passes: Floats, seed: int = 0) -> float:
     """By how much the best of these students [K, n] looks too good, each row its own question."""
     sums = ScoreSums(passes, np.ones_like(passes))
-    criterion = ScoreSums(passes[None], np.ones_like(passes)[None])
-    return choice_optimism(criterion, sums, sums, int(passes.sum(axis=1).argmax()), seed)
+    criterion = Criterion(ScoreSums(passes[None], np.ones_like(passes)[None]), sums)
+    return choice_optimism(criterion, sums, int(passes.sum(axis=1).argmax()), seed)
 
 
 class Arms(NamedTuple):
@@ -240,7 +236,7 @@ class TestScores:
         result = score(make_rules(MUST), self.rows, verdicts(self.passes), chosen=chosen)
         assert result.choice is not None
         (sentence,) = result.choice.sentences
-        assert "looked at nearly all val rows" in sentence and "predict.eval_rows" in sentence
+        assert "looked at all val rows" in sentence and "at least 20 questions" in sentence
 
     def test_the_score_of_choice_stands_for_one_that_not_all_students_have(self) -> None:
         """A model judged the chosen student alone: its correction is that of the rules in code."""
