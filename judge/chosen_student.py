@@ -1,16 +1,13 @@
 """Reads which student was chosen on val, from which others, and after which search."""
 
-from collections.abc import Sequence
+from pathlib import Path
 
 from config.schema import Config
-from data.jsonl import read_record
+from data.jsonl import read_record, read_records
 from data.records import Record
-from data.rows import Row, question_clusters
 from data.run_paths import RunPaths
-from judge.evaluation_rows import evaluation_rows
-from judge.metrics.gap_closed import FEWEST_QUESTIONS
-from judge.metrics.optimism import ChosenStudent
-from prompts.rules import RuleFile
+from judge.metrics.correct_choice import ChosenStudent
+from judge.metrics.trained_optimism import PassedRows
 
 
 class _RankedStudent(Record, extra="ignore"):
@@ -38,34 +35,64 @@ class _Search(Record, extra="ignore"):
 
     best: str | None
     trials: tuple[_Trial, ...]
+    held_out: tuple[str, ...] = ()
 
 
-def read_chosen_student(
-    config: Config, rules: RuleFile, val: Sequence[Row]
-) -> ChosenStudent | None:
+class _Result(Record, extra="ignore"):
+    """The field of a student's result.json that the judge reads."""
+
+    best_step: int | None = None
+
+
+class _Line(Record, extra="ignore"):
+    """The fields of a line of metrics.jsonl that the judge reads."""
+
+    step: int
+    val_loss: float | None = None
+    val_rows: int | None = None  # None: no evaluation
+    passed: dict[str, bool] | None = None
+
+
+def read_chosen_student(config: Config) -> ChosenStudent | None:
     """The best student; None before it is chosen.
 
-    The winner of a search is scored on the val rows that no trial was evaluated on, if they are of
-    ten questions at least. Raises DataError when a file is broken.
+    The winner of a search is scored on the val rows that the search held out. Raises DataError when
+    a file is broken.
     """
     run = RunPaths.of(config)
     if not run.choice.exists():
         return None
     choice = read_record(run.choice, _Choice)
-    ranked = sorted(choice.ranked, key=_val_loss)
-    tried = tuple(f"student/{student.name}" for student in ranked)
-    chosen = ChosenStudent(arm=f"student/{choice.best}", tried=tried)
+    names = [student.name for student in sorted(choice.ranked, key=_val_loss)]
+    chosen = ChosenStudent(
+        arm=f"student/{choice.best}",
+        tried=tuple(f"student/{name}" for name in names),
+        evaluations={f"student/{name}": _evaluations(run.student(name)) for name in names},
+    )
     search = read_record(run.search, _Search) if run.search.exists() else None
     if search is None or search.best != choice.best:
         return chosen
-    evaluated_ids = {row.id for row in evaluation_rows(rules, val, config.predict.eval_rows)}
-    questions = question_clusters(val)
-    seen_questions = {questions[row] for row in evaluated_ids}
-    unseen = frozenset(row for row in questions if questions[row] not in seen_questions)
-    enough = len({questions[row] for row in unseen}) >= FEWEST_QUESTIONS
     trials = sum(trial.strict is not None for trial in search.trials)
-    return chosen._replace(trials=trials, unseen=unseen if enough else None)
+    return chosen._replace(trials=trials, unseen=frozenset(search.held_out) or None)
 
 
-def _val_loss(student: _RankedStudent) -> float:
-    return float("inf") if student.val_loss is None else student.val_loss
+def _evaluations(student: Path) -> tuple[PassedRows, ...]:
+    """The evaluations during the training, lowest val loss first.
+
+    That of the chosen checkpoint alone where the files do not say which rows passed.
+    """
+    result, metrics = student / "result.json", student / "metrics.jsonl"
+    if not (result.exists() and metrics.exists()):
+        return (None,)
+    best_step = read_record(result, _Result).best_step
+    lines = [line for line in read_records(metrics, _Line) if line.val_rows is not None]
+    on_record = all(line.passed is not None for line in lines)
+    if not on_record or best_step not in [line.step for line in lines]:
+        return (None,)
+    return tuple(
+        None if line.step == best_step else line.passed for line in sorted(lines, key=_val_loss)
+    )
+
+
+def _val_loss(candidate: _RankedStudent | _Line) -> float:
+    return float("inf") if candidate.val_loss is None else candidate.val_loss

@@ -16,8 +16,8 @@ from data.records import Record, digest
 from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
 from judge.judge_note import JudgeFingerprint
+from judge.metrics.correct_choice import ChosenStudent, correct_choice
 from judge.metrics.interval import format_difference, format_share
-from judge.metrics.optimism import ChosenStudent, correct_choice
 from judge.metrics.paired import compare_arms, holm_adjusted
 from judge.metrics.scores import strict_score
 from judge.metrics.verdict_table import VerdictTable, build_verdict_table
@@ -120,7 +120,7 @@ def _table(comparison: RunComparison) -> Iterator[str]:
             f"{ranked.rank:>2} {ranked.arm:<{width}}  {rate:<22} {strict.n:>5} "
             f"{strict.missing:>7}  {_difference(ranked.against_first)}"
         )
-    yield "p: exact sign-flip test by question, Holm over all pairs."
+    yield "p: of the interval, Holm over all pairs."
     if len(comparison.arms) > 1:
         yield (
             f"The first arm is the best of {len(comparison.arms)} on these rows: for that choice "

@@ -1,13 +1,38 @@
-"""The val rows of each evaluation during training: every case, then file order."""
+"""Which val rows choose: those of each evaluation during training, and those held out of a search.
+
+The first are rows of every case, then those in file order.
+"""
 
 from collections.abc import Sequence
 from itertools import islice
 
-from data.rows import Row
+from data.records import digest
+from data.rows import Row, question_key
 from judge.checks.cases import due_by_code
+from judge.metrics.gap_closed import FEWEST_QUESTIONS
 from prompts.rules import RuleFile
 
 ROWS_PER_CASE = 8  # a recall moves by an eighth with one row; fewer rows show little
+
+
+def held_out_rows(rules: RuleFile, val: Sequence[Row]) -> frozenset[str]:
+    """The ids of the rows that no trial of a search looks at: half of the questions of each case.
+
+    They follow from the questions alone, whatever their order. None where that would be fewer than
+    FEWEST_QUESTIONS: they could not score the winner.
+    """
+    questions: dict[str, list[Row]] = {}
+    for row in val:
+        questions.setdefault(question_key(row), []).append(row)
+
+    def order(question: str) -> tuple[str, str]:
+        cases = {case for row in questions[question] for case in due_by_code(rules, row)}
+        return " ".join(sorted(cases)), digest(["held out", question])
+
+    held_out = sorted(questions, key=order)[1::2]
+    if len(held_out) < FEWEST_QUESTIONS:
+        return frozenset()
+    return frozenset(row.id for question in held_out for row in questions[question])
 
 
 def evaluation_rows(rules: RuleFile, val: Sequence[Row], count: int) -> list[Row]:

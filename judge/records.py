@@ -84,8 +84,10 @@ class Comparison(Record):
     high: float | None
     better: int  # rows on which only the student passes
     worse: int  # rows on which only the other arm passes
-    p: float | None  # exact sign-flip test by question
-    p_holm: float | None  # adjusted over the rules; of a strict score, over the students
+    p: (
+        float | None
+    )  # of a rule, exact sign-flip test by question; of a strict score, its interval's
+    p_holm: float | None  # of a rule, adjusted over the rules; `compare`: over all pairs
 
 
 class EstimateOrReason(Record):

@@ -64,7 +64,7 @@ def judge_run(
     arms = answered_arms(config, split) if split == "val" else ()  # hidden rows have no references
     logprobs = {arm: read_answers(run.answers(f"scored/{arm}")) for arm in arms}
     references = reference_scores(inputs.answers, rows, logprobs)
-    chosen = read_chosen_student(config, rules, rows) if split == "val" else None
+    chosen = read_chosen_student(config) if split == "val" else None
     scores = score(rules, rows, verdicts, references, config.seed, chosen)
     table = replace(build_verdict_table(rules, rows, verdicts), choice=scores.choice)
     assessment = assess(config, inputs, table, scores.headline, split)

@@ -6,7 +6,7 @@ Plain text for every page.
 from collections.abc import Iterator
 
 from judge.records import TEACHER, Comparison, GapScore
-from report.formats import interval, p_value, percent, signed_points
+from report.formats import interval, percent, signed_points
 from report.run_files import RunFiles
 
 FEW_ROWS = 30  # rows below which intervals are too wide to tell much
@@ -46,16 +46,13 @@ def comparison_sentence(comparison: Comparison | None) -> str:
     if comparison.difference is None or low is None or high is None:
         return f"Student and {against} share too few decided rows ({n}) to be compared."
     conclusion = "No clear difference; that is not proof that the two are equal."
-    p = comparison.p if comparison.p_holm is None else comparison.p_holm  # over the students
-    # where interval and test disagree, the difference is not clear
-    if p is not None and p < 0.05 and (low > 0 or high < 0):
+    if low > 0 or high < 0:
         word = "better" if low > 0 else "worse"
         conclusion = f"The student is {word} than the {against} on rows like these."
     return (
         f"Student − {against} on the same {n} rows: {signed_points(comparison.difference)} "
         f"{interval(low, high)}; {comparison.better} rows only the student gets right, "
-        f"{comparison.worse} only the {against}; exact sign-flip test by question, {p_value(p)}. "
-        f"{conclusion}"
+        f"{comparison.worse} only the {against}. {conclusion}"
     )
 
 
@@ -108,8 +105,9 @@ def _choices(material: RunFiles) -> Iterator[str]:
     yield from correction.sentences
     training = material.training.get(choice.best)
     evaluations = [step for step in training.steps if step.val_loss is not None] if training else []
-    if len(evaluations) > 1 and correction.unseen is None:
+    if len(evaluations) > 1 and correction.evaluations == 1 and correction.unseen is None:
         yield (
-            "Not corrected: the student's best checkpoint was chosen on "
-            f"{material.config.predict.eval_rows} of these val rows at most."
+            f"Not corrected: the student's best checkpoint was chosen from {len(evaluations)} "
+            f"evaluations on {evaluations[0].val_rows} of these val rows, whose answers are not on "
+            "record. Training anew stores them."
         )

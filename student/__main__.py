@@ -63,6 +63,8 @@ def _search(config: "Config", accept_changes: bool) -> None:
     if result.best is None:
         raise DataError(f"search: {result.why}")
     print(f"best: {result.best} ({result.why})")
+    if result.winner_sentence is not None:
+        print(result.winner_sentence)
     print(f"to use it: python -m pipeline {RunPaths.of(config).search.with_name('best.yaml')}")
 
 

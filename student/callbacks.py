@@ -156,7 +156,7 @@ def _run_settings(
 
 def _values(step: Step, tracker: TrackerSettings, table: Any) -> dict[str, Any]:
     """The line as a flat dict, one name per number."""
-    values = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
+    values = step.model_dump(exclude={"step", "rules", "passed", "samples"}, exclude_none=True)
     values |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
     if tracker.samples and step.samples:
         rows = [list(sample.model_dump().values()) for sample in step.samples]

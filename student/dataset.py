@@ -6,7 +6,7 @@ a large run are ever held together.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from data.top_logprobs import TopLogprobs, read_top_logprobs
 from engine.request_builder import RequestBuilder, View
+from judge.evaluation_rows import evaluation_rows
 from student.case_weights import weigh_by_case
 from student.collator import NO_TOKENS, Example, TokenIds
 from student.first_token_weight import weigh_first_tokens
@@ -39,12 +40,18 @@ class TrainingData(NamedTuple):
     sha256: str  # of all training examples
     unmatched: int = 0  # train answers left out: the stored probabilities are not of their tokens
     prompted: tuple[Example, ...] = ()  # a share of `train` again, behind the prompt
+    evaluated: tuple[Row, ...] = ()  # val rows whose generated answers are scored in training
 
 
 def load_training_data(
-    config: Config, student: StudentSettings, builder: RequestBuilder
+    config: Config,
+    student: StudentSettings,
+    builder: RequestBuilder,
+    held_out: Collection[str] = (),
 ) -> TrainingData:
     """The selected answers, with the teacher's prompt or probabilities if the objective needs them.
+
+    Val rows whose id is in `held_out` are left out.
 
     An answer whose stored probabilities are not those of its tokens is left out and counted, such
     as one that ended with another token than the template's; a dictated answer needs none. Raises
@@ -78,14 +85,16 @@ def load_training_data(
     again = _prompted_rows(by_row, student.prompted_share, seed)
     prompted = _within(limit, _behind_the_prompt(builder, run.training_rows(config), again))
     train = _within(limit, by_row.values())
-    val_answers = read_records(run.selected_val, Answer)
-    val = build_examples(builder, run.iter_rows("val"), val_answers)
+    val_answers = (a for a in read_records(run.selected_val, Answer) if a.row not in held_out)
+    val_rows = [row for row in run.iter_rows("val") if row.id not in held_out]
+    val = build_examples(builder, val_rows, val_answers)
     return TrainingData(
         train,
         _within(limit, val.values()),
         _sha256([*train, *prompted]),
         len(unmatched),
         tuple(prompted),
+        tuple(evaluation_rows(builder.rules, val_rows, config.predict.eval_rows)),
     )
 
 

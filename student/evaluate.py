@@ -1,20 +1,18 @@
 """Evaluation during training: greedy generation on val, scored by the code rules."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
 from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
-from data.run_paths import RunPaths
 from engine.hf_generation import greedy_answers
 from engine.models import TorchModel
 from engine.request_builder import RequestBuilder, View
 from judge.checks.check import code_verdicts
-from judge.evaluation_rows import evaluation_rows
-from judge.metrics.optimism import strict_cases
+from judge.metrics.trained_optimism import strict_cases
 from judge.metrics.verdict_table import complete_strict
 from student.distributed import gather_shards, shard_for_rank
 
@@ -27,6 +25,7 @@ class Evaluation(NamedTuple):
     strict: float | None
     strict_by_case: float | None
     rules: dict[str, float]
+    passed: dict[str, bool]
     val_rows: int
     samples: list[dict[str, str]]  # fields as in `Sample`
 
@@ -38,12 +37,13 @@ class Adherence(NamedTuple):
     strict: float | None  # share that passes every must-rule; None where all are undecided
     strict_by_case: float | None  # mean of the cases' shares; None without conditional must-rules
     rules: dict[str, float]  # share that passes, by rule
+    passed: dict[str, bool]  # row id → whether its last answer passes every must-rule
 
 
-def evaluate(config: Config, builder: RequestBuilder, model: TorchModel) -> Evaluation:
-    """Answers the evaluation's val rows without the prompt, and scores the answers."""
-    val = RunPaths.of(config).rows("val")
-    rows = evaluation_rows(builder.rules, val, config.predict.eval_rows)
+def evaluate(
+    config: Config, builder: RequestBuilder, rows: Sequence[Row], model: TorchModel
+) -> Evaluation:
+    """Answers these val rows without the prompt, and scores the answers."""
     rows = [row for row in rows if builder.fit_contexts(row).fits]
     prompts = shard_for_rank([builder.view_ids(row, View(prompted=False)) for row in rows])
     end, max_tokens = builder.renderer.template.end_of_turn, config.predict.sampling.max_tokens
@@ -69,6 +69,7 @@ def adherence(builder: RequestBuilder, rows: Iterable[Row], answers: Iterable[An
     rows_by_id = {row.id: row for row in rows}
     scores: dict[str | None, list[bool]] = defaultdict(list)  # by case, see `strict_cases`
     all_scores: list[bool] = []
+    passed: dict[str, bool] = {}
     passes: dict[str, list[bool]] = defaultdict(list)
     for answer in answers:
         row = answer.shown(rows_by_id[answer.row])
@@ -76,6 +77,7 @@ def adherence(builder: RequestBuilder, rows: Iterable[Row], answers: Iterable[An
         score = complete_strict(verdicts, builder.rules.must_rules)
         if score is not None:
             all_scores.append(score)
+            passed[answer.row] = score
             for case in strict_cases(builder.rules, row):
                 scores[case].append(score)
         for verdict in verdicts:
@@ -83,7 +85,7 @@ def adherence(builder: RequestBuilder, rows: Iterable[Row], answers: Iterable[An
                 passes[verdict.rule].append(verdict.outcome == "pass")
     by_case = fmean(map(fmean, scores.values())) if scores else None
     rules = {rule: fmean(outcomes) for rule, outcomes in passes.items()}
-    return Adherence(fmean(all_scores) if all_scores else None, by_case, rules)
+    return Adherence(fmean(all_scores) if all_scores else None, by_case, rules, passed)
 
 
 def _answer(builder: RequestBuilder, row: Row, ids: list[int], max_tokens: int) -> Answer:

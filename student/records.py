@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal, TypeVar
 
 from data.records import Record
-from judge.metrics.interval import Interval
+from judge.metrics.interval import Interval, format_share
 from judge.metrics.stats import wilson
 
 
@@ -41,6 +41,9 @@ class Step(Record):
     # adherence by rule on those rows: of a conditional rule the recall, of its converse 1 − the
     # share of false alarms
     rules: dict[str, float] | None = None
+    # row id → whether its answer passes every must-rule, where that is decided; None: in records of
+    # before it was stored
+    passed: dict[str, bool] | None = None
     val_rows: int | None = None  # evaluated val rows; None: an optimiser step
     samples: tuple[Sample, ...] | None = None  # only where a tracker is set to show them
 
@@ -112,15 +115,28 @@ class Trial(Record):
     strict_interval: ClassVar[property] = property(_strict_interval)
 
 
+class CorrectedRate(Record):
+    """Strict adherence of the best of several, by the rules in code."""
+
+    value: float
+    low: float  # 95 % interval, clustered by question
+    high: float
+    rows: int
+    # share of the rows by which the choices among trials and evaluations made it look better
+    optimism: float = 0.0
+
+
 class LeaderboardCell(Record):
     """The trials of one method on one base."""
 
     model: str
     method: str
     best: str | None  # the best trial; None where none completed
-    strict: float | None
+    strict: float | None  # of the best one, as measured
     val_loss: float | None
     n: int  # trials that were trained, completed or not
+    # `strict` less what the choice adds; None: no rule decided, or the rows are not on record
+    corrected: CorrectedRate | None = None
 
 
 class SearchResult(Record):
@@ -130,6 +146,29 @@ class SearchResult(Record):
     leaderboard: tuple[LeaderboardCell, ...]  # models × methods
     best: str | None  # name of the best trial
     why: str
+    # ids of the val rows that no trial looked at; empty: val has too few questions
+    held_out: tuple[str, ...] = ()
+    # the best trial on them; None: none is held out, or the search has not ended
+    winner: CorrectedRate | None = None
+
+    @property
+    def winner_sentence(self) -> str | None:
+        """The winner on rows that it was not chosen by, in words."""
+        completed = sum(trial.state == "complete" for trial in self.trials)
+        if self.best is None:
+            return None
+        if not self.held_out:
+            return (
+                f"No val row was held out, as val has too few questions: the best of {completed} "
+                "trials looks better on these rows than it is."
+            )
+        if self.winner is None:
+            return None
+        share = format_share(self.winner.value, self.winner.low, self.winner.high)
+        return (
+            f"The best of {completed} trials, on the {self.winner.rows} val rows that no trial "
+            f"looked at: strict adherence {share} by the rules in code."
+        )
 
 
 Candidate = TypeVar("Candidate", Step, RankedStudent, Trial)

@@ -1,7 +1,7 @@
 """Trains one student on the selected answers; resumes from its last complete checkpoint."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -48,17 +48,19 @@ def train(
     student: StudentSettings,
     accept_changes: bool,
     listeners: Sequence[StepListener] = (),
+    held_out: Collection[str] = (),
 ) -> TrainingResult:
     """Trains `student` unless it is trained already, and saves its best weights in `adapter/`.
 
-    An exception of a listener ends the training. Raises DataError when no answer was selected, when
+    Val rows whose id is in `held_out` are not looked at: neither val loss nor evaluation. An
+    exception of a listener ends the training. Raises DataError when no answer was selected, when
     rows are too long, or when the settings differ from an earlier run's (with `accept_changes` the
     student is trained anew instead).
     """
     run = RunPaths.of(config)
     folder = run.student(student.name)
     builder = RequestBuilder(config)
-    data = load_training_data(config, student, builder)
+    data = load_training_data(config, student, builder, held_out)
     if data.unmatched and process_rank() == 0:
         print(
             f"{student.name}: {data.unmatched} answers left out: their stored probabilities are "
@@ -130,7 +132,7 @@ def _train(
         arguments,
         _training_task(student, builder, data, model),
         builder.renderer.tokenizer,
-        partial(evaluate, config, builder),
+        partial(evaluate, config, builder, data.evaluated),
     )
     for weight in trainable(model).values():
         if weight.dtype != torch.float32:  # TRL casts them to bfloat16 on a 4-bit base

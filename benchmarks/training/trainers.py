@@ -73,7 +73,7 @@ class TrainerFactory:
         sampling = GenerationSettings((0,), 1)  # not used by these objectives
         distiller = Distiller(model, objective, NO_TOKENS, sampling, tokens_per_pass=1 << 20)
         task = TrainingTask(distiller, rows, (), batch_size=len(rows))
-        no_answers = Evaluation(None, None, {}, 0, [])
+        no_answers = Evaluation(None, None, {}, {}, 0, [])
         settings = self._settings(len(rows))
         settings.dataset_kwargs = {"skip_prepare_dataset": True}  # it reads `task` alone
         return _quiet(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from judge.metrics.interval import Interval
-from judge.metrics.stats import CONFIDENCE, Floats, cluster_sums, rate
+from judge.metrics.stats import CONFIDENCE, Floats, cluster_sums, rate, wilson_size
 from judge.metrics.verdict_table import VerdictTable
 from judge.records import RaterAgreement, ShadowAgreement
 
@@ -21,25 +21,25 @@ _KAPPA_RESAMPLES = 2_000
 
 
 class Confusion(NamedTuple):
-    """Answers by the verdicts of both raters."""
+    """Answers by the verdicts of both raters; whole numbers, unless from `effective_confusion`."""
 
-    true_pass: int
-    false_pass: int  # gold fails, the judge passes
-    false_fail: int  # gold passes, the judge fails
-    true_fail: int
+    true_pass: float
+    false_pass: float  # gold fails, the judge passes
+    false_fail: float  # gold passes, the judge fails
+    true_fail: float
 
     @property
-    def n(self) -> int:
+    def n(self) -> float:
         """Answers that both decided."""
         return sum(self)
 
     @property
-    def passes(self) -> int:
+    def passes(self) -> float:
         """Answers that pass by the gold."""
         return self.true_pass + self.false_fail
 
     @property
-    def fails(self) -> int:
+    def fails(self) -> float:
         """Answers that fail by the gold."""
         return self.true_fail + self.false_pass
 
@@ -53,6 +53,18 @@ def confusion(gold: Sequence[bool], judged: Sequence[bool]) -> Confusion:
         false_fail=cells[True, False],
         true_fail=cells[False, False],
     )
+
+
+def effective_confusion(tpr: Interval | None, tnr: Interval | None) -> Confusion:
+    """The counts that would give these intervals if no two answers were to one question.
+
+    Zero where the gold has no answer of a kind.
+    """
+    passes, fails = (wilson_size(share) if share else 0.0 for share in (tpr, tnr))
+    true_pass, true_fail = (
+        share.value * size if share else 0.0 for share, size in ((tpr, passes), (tnr, fails))
+    )
+    return Confusion(true_pass, fails - true_fail, passes - true_pass, true_fail)
 
 
 def youden(counts: Confusion) -> float | None:
@@ -73,7 +85,7 @@ def youden_interval(
     MOVER (Zou & Donner 2008) of the clustered intervals of TPR and TNR. Where one cluster holds
     passes and fails, their correlation widens it; a negative one is not used to narrow it.
     """
-    tpr, tnr = (_share_correct(gold, judged, clusters, side) for side in (True, False))
+    tpr, tnr = (share_correct(gold, judged, clusters, side) for side in (True, False))
     if tpr is None or tnr is None:
         return None
     passes = np.array(gold, dtype=bool)
@@ -93,7 +105,7 @@ def youden_interval(
     return Interval(value, max(-1.0, value - below), min(1.0, value + above))
 
 
-def _share_correct(
+def share_correct(
     gold: Sequence[bool], judged: Sequence[bool], clusters: Sequence[Hashable], side: bool
 ) -> Interval | None:
     """Of the answers whose gold is `side`, the share that is judged so, clustered: TPR or TNR."""
@@ -185,15 +197,15 @@ def rater_agreement(
     index = youden_interval(gold, judged, clusters)
     correct = [a == b for a, b in zip(gold, judged, strict=True)]
     return RaterAgreement(
-        n=counts.n,
+        n=len(correct),
         missing=missing,
         **counts._asdict(),
         accuracy=rate(correct, clusters),
         balanced_accuracy=None if index is None else (index.value + 1) / 2,
         kappa=kappa_interval(gold, judged, clusters, seed),
         ac1=ac1(counts),
-        tpr=_share_correct(gold, judged, clusters, True),
-        tnr=_share_correct(gold, judged, clusters, False),
+        tpr=share_correct(gold, judged, clusters, True),
+        tnr=share_correct(gold, judged, clusters, False),
         j=index and index.value,
         j_low=index and index.low,
         j_high=index and index.high,

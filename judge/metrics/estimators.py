@@ -32,13 +32,17 @@ _Z = float(norm.ppf((1 + CONFIDENCE) / 2))
 
 
 def corrected_rate(
-    passed: Sequence[bool], clusters: Sequence[Hashable], calibration: Confusion
+    passed: Sequence[bool],
+    clusters: Sequence[Hashable],
+    calibration: Confusion,
+    optimism: float = 0.0,
 ) -> Interval | Refusal:
     """θ = (p + TNR − 1)/J (Rogan & Gladen 1978) with its 95 % interval, both within 0 … 1.
 
     The interval of Lee et al. (arXiv 2511.21140, after Lang & Reiczigel 2014) also allows for the
-    error of TPR and TNR. The verdicts count by their effective size where questions repeat; the
-    calibration answers are taken as independent.
+    error of TPR and TNR. The verdicts count by their effective size where questions repeat; so must
+    the calibration answers, see `effective_confusion`. `optimism` is a share by which the pass rate
+    is too high, see `judge.metrics.optimism`.
 
     Refused when J < 0.3, with or without the interval's adjustment of the counts, when the
     calibration lacks passes or fails, and when the verdicts contradict it.
@@ -49,14 +53,14 @@ def corrected_rate(
     adjusted = sum(_adjusted_rates(calibration)) - 1
     if min(index, adjusted) < MIN_J:
         return Refusal(
-            f"J = {index:.2f} (TPR + TNR − 1) on {calibration.passes} good and "
-            f"{calibration.fails} bad answers, {adjusted:.2f} adjusted for their number, is below "
-            f"{MIN_J:g}: the score can hardly tell them apart"
+            f"J = {index:.2f} (TPR + TNR − 1) on {calibration.passes:.0f} good and "
+            f"{calibration.fails:.0f} bad answers, {adjusted:.2f} adjusted for their number, is "
+            f"below {MIN_J:g}: the score can hardly tell them apart"
         )
     if len(set(clusters)) < 2:
         return Refusal("fewer than two questions have a verdict")
     n = effective_count(passed, clusters)
-    share = sum(passed) / len(passed)
+    share = max(0.0, sum(passed) / len(passed) - optimism)
     low, high = _ends(share, n, calibration)
     if high < 0 or low > 1:
         return Refusal(

@@ -2,37 +2,22 @@
 
 Bootstrap bias correction (Tsamardinos, Greasidou & Borboudakis 2018, Machine Learning 107): the
 questions are resampled, a student is chosen on the resample by the rule that chose the best one,
-and the questions left out score it. Needs only the scores of every student on every row.
+and the questions left out score it. Needs only the scores of every student on every row. Where
+each student is itself the best of several checkpoints, these are chosen on the resample too.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from data.rows import Row
-from judge.checks.cases import due_by_code
-from judge.choice_correction import ChoiceCorrection
-from judge.metrics.stats import Floats, cluster_sums
-from judge.metrics.verdict_table import BY_CODE, AnswerKey, VerdictTable
-from prompts.rules import RuleFile
+from judge.metrics.stats import Floats
 
 RESAMPLES = 2_000
 _CHUNK = 200  # resamples drawn at once, which bounds the memory at a few MB per 1,000 questions
 
-StrictCase = str | None  # a conditional must-rule that is due; None: none is
-
-
-def strict_cases(rules: RuleFile, row: Row) -> frozenset[StrictCase]:
-    """The cases of a row, over which strict adherence by case is the mean.
-
-    Each conditional must-rule is one, and the rows on which none is due. Empty for a rule file
-    without conditional must-rules, where students are chosen by strict adherence over all rows.
-    """
-    conditional = {rule.id for rule in rules.conditional_rules if rule.severity == "must"}
-    due = conditional.intersection(due_by_code(rules, row))
-    return frozenset(due or (None,)) if conditional else frozenset()
+Indices = NDArray[np.intp]
 
 
 class ScoreSums(NamedTuple):
@@ -49,18 +34,49 @@ class ScoreSums(NamedTuple):
         return rates
 
 
+class Criterion(NamedTuple):
+    """What chooses one of M candidates: the highest mean over the cases.
+
+    Of equals it is the one with the highest rate over all rows, then the first.
+    """
+
+    by_case: ScoreSums  # [C, M, G]
+    overall: ScoreSums  # [M, G]
+
+    def choose(self, weights: Floats, candidates: Sequence[Indices]) -> list[Indices]:
+        """The chosen one of each group of candidates [R, K] on the resamples [R, G]: [R]."""
+        by_case, overall = (sums.rates(weights) for sums in self)  # [R, C, M], [R, M]
+        chosen = []
+        for of_group in candidates:
+            of_cases = np.take_along_axis(by_case, of_group[:, None], axis=2)
+            place = _highest(of_cases, np.take_along_axis(overall, of_group, axis=1))
+            chosen.append(np.take_along_axis(of_group, place[:, None], axis=1)[:, 0])
+        return chosen
+
+
+class CheckpointChoice(NamedTuple):
+    """The choice of each student's checkpoint during its training, before that of the student."""
+
+    criterion: Criterion  # on the rows of the evaluations
+    checkpoints: Sequence[Sequence[int]]  # the candidates of each student
+
+
 def choice_optimism(
-    criterion: ScoreSums, strict: ScoreSums, scored: ScoreSums, best: int, seed: int
+    criterion: Criterion,
+    scored: ScoreSums,
+    best: int,
+    seed: int,
+    training: CheckpointChoice | None = None,
 ) -> float:
-    """The share by which the chosen student's rate is too high, 0 … 1.
+    """The share by which the chosen candidate's rate is too high, 0 … 1.
 
-    `criterion` [C, K, G] is by case: the student with the highest mean over the cases is chosen,
-    of equals the one with the highest `strict` [K, G], then the first. `scored` [K, G] is the
-    score to correct, and `best` the index of the student that was chosen on all questions.
+    `criterion` chooses one of M students, or, with `training`, of M checkpoints: first one of each
+    student, then the student. `scored` [M, G] is the score to correct, and `best` the index of the
+    candidate that was chosen on all questions.
 
-    It is the mean over the resamples of (best student − student chosen on the resample) on the
+    It is the mean over the resamples of (best candidate − the one chosen on the resample) on the
     questions left out. Without the first term, whose expectation is the best one's rate on all
-    questions, the resamples would add noise where they always choose the same student.
+    questions, the resamples would add noise where they always choose the same one.
     """
     random = np.random.default_rng(seed)
     groups = scored.rows.shape[-1]
@@ -68,87 +84,30 @@ def choice_optimism(
     for _ in range(0, RESAMPLES, _CHUNK):
         drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=_CHUNK)
         weights = drawn.astype(np.float64)
-        chosen = _choose(criterion.rates(weights), strict.rates(weights))
-        left_out = scored.rates((drawn == 0).astype(np.float64))  # [R, K]
+        candidates = _candidates(len(scored.rows), weights, training)
+        (chosen,) = criterion.choose(weights, [candidates])
+        left_out = scored.rates((drawn == 0).astype(np.float64))  # [R, M]
         losses.append(left_out[:, best] - left_out[np.arange(_CHUNK), chosen])
     loss = np.concatenate(losses)
     known = loss[~np.isnan(loss)]
     return max(0.0, float(known.mean())) if len(known) else 0.0
 
 
-def _choose(by_case: Floats, strict: Floats) -> Floats:
-    """The index of the best student of each resample: [R, C, K], [R, K] → [R]."""
+def _candidates(count: int, weights: Floats, training: CheckpointChoice | None) -> Indices:
+    """The students of each resample, [R, K], each by the index of its checkpoint."""
+    repeats = (len(weights), 1)
+    if training is None:
+        return np.tile(np.arange(count), repeats)
+    of_students = [np.tile(np.array(indices), repeats) for indices in training.checkpoints]
+    return np.stack(training.criterion.choose(weights, of_students), axis=1)
+
+
+def _highest(by_case: Floats, overall: Floats) -> Indices:
+    """The place of the best candidate of each resample: [R, C, K], [R, K] → [R]."""
     cases = ~np.isnan(by_case)
     counts = cases.sum(axis=1)
     means = np.where(counts > 0, np.nansum(by_case, axis=1) / np.maximum(counts, 1), -1.0)
     highest = means >= means.max(axis=1, keepdims=True) - 1e-12
-    ranked = np.where(highest, np.nan_to_num(strict, nan=-1.0), -2.0)
-    chosen: Floats = ranked.argmax(axis=1)  # the first of equals
-    return chosen
-
-
-class ChosenStudent(NamedTuple):
-    """The student that was chosen on val, and what it was chosen from."""
-
-    arm: str
-    tried: tuple[str, ...]  # arms of the students, in the order that decides between equals
-    trials: int = 0  # of a search that it won
-    unseen: frozenset[str] | None = None  # val rows that no trial saw, if these alone score it
-
-
-def correct_choice(
-    table: VerdictTable,
-    chosen: ChosenStudent,
-    score: str,
-    seed: int,
-    cases: Mapping[str, frozenset[StrictCase]] | None = None,
-    criterion: str = BY_CODE,
-) -> VerdictTable:
-    """The table with the correction of a chosen student's strict scores.
-
-    `criterion` is the strict score that chose it, by the `cases` of each row, see `strict_cases`;
-    without cases over all rows. The optimism is that of `score`, or of the criterion where `score`
-    is not decided for every student.
-    """
-    students = [arm for arm in chosen.tried if arm in table.verdicts]
-    optimism = 0.0
-    if len(students) > 1 and chosen.arm in students:
-        if not all(table.decided(arm, score) for arm in students):
-            score = criterion
-        keys = list(dict.fromkeys(key for arm in students for key in table.verdicts[arm]))
-        strict = _score_sums(table, students, criterion, keys, [True] * len(keys))
-        names = sorted({case for of_row in (cases or {}).values() for case in of_row}, key=str)
-        by_case = [
-            _score_sums(table, students, criterion, keys, [case in cases[row] for row, _ in keys])
-            for case in names
-            if cases is not None
-        ]
-        stacked = ScoreSums(*map(np.stack, zip(*(by_case or [strict]), strict=True)))
-        counted = [chosen.unseen is None or row in chosen.unseen for row, _ in keys]
-        scored = _score_sums(table, students, score, keys, counted)
-        best = students.index(chosen.arm)
-        optimism = choice_optimism(stacked, strict, scored, best, seed)
-    correction = ChoiceCorrection(
-        student=chosen.arm,
-        tried=max(1, len(students)),
-        optimism=optimism,
-        trials=chosen.trials,
-        unseen=None if chosen.unseen is None else tuple(sorted(chosen.unseen)),
-    )
-    return replace(table, choice=correction)
-
-
-def _score_sums(
-    table: VerdictTable,
-    students: Sequence[str],
-    score: str,
-    keys: Sequence[AnswerKey],
-    counted: Sequence[bool],
-) -> ScoreSums:
-    """Passes and decided answers by student and question, of the answers that are counted."""
-    decided = [table.decided(arm, score) for arm in students]
-    passes = np.array([[of_arm.get(key, False) for key in keys] for of_arm in decided])
-    rows = np.array([[key in of_arm for key in keys] for of_arm in decided])
-    clusters, mask = table.clusters(keys), np.array(counted)
-    sums = (cluster_sums((of_rows & mask).astype(float), clusters)[0] for of_rows in (passes, rows))
-    return ScoreSums(*sums)
+    ranked = np.where(highest, np.nan_to_num(overall, nan=-1.0), -2.0)
+    place: Indices = ranked.argmax(axis=1)  # the first of equals
+    return place

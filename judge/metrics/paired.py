@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from judge.metrics.gap_closed import gap_closed
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.stats import holm, paired_difference, sign_flip_test
+from judge.metrics.stats import holm, paired_difference, paired_p, sign_flip_test
 from judge.metrics.verdict_table import AnswerKey, VerdictTable
 from judge.records import BASE, TEACHER, Comparison, GapScore
 
@@ -12,18 +12,15 @@ from judge.records import BASE, TEACHER, Comparison, GapScore
 def compare_students(table: VerdictTable) -> Iterator[Comparison]:
     """Every student against teacher and base: the strict scores, then rule by rule.
 
-    A strict score's p-values are adjusted for the number of students, the rules' for that of rules.
+    The p-values of rules are adjusted for the number of rules. That of a strict score is its
+    interval's, which the choice of the student has corrected already.
     """
     rules = [rule.id for rule in table.rules.scored_rules()]
-    students = [arm for arm in table.students if not arm.endswith("+prompt")]
-    prompted = [arm for arm in table.students if arm.endswith("+prompt")]
     for against in (TEACHER, BASE):
         if against in table.verdicts:
-            for arms in (students, prompted):
-                for score in table.scores:
-                    compared = [compare_arms(table, arm, against, score) for arm in arms]
-                    yield from holm_adjusted(compared)
             for student in table.students:
+                for score in table.scores:
+                    yield compare_arms(table, student, against, score)
                 yield from holm_adjusted(
                     [compare_arms(table, student, against, rule) for rule in rules]
                 )
@@ -47,7 +44,8 @@ def compare_arms(table: VerdictTable, arm: str, against: str, score: str) -> Com
     worse = sum(second[key] and not first[key] for key in keys)
     clusters = table.clusters(keys)
     optimism = table.optimism(arm, score) - table.optimism(against, score)
-    interval = paired_difference(passed, passed_against, clusters, optimism)
+    pairs = (passed, passed_against, clusters)
+    interval = paired_difference(*pairs, optimism)
     return Comparison(
         student=arm,
         against=against,
@@ -58,9 +56,16 @@ def compare_arms(table: VerdictTable, arm: str, against: str, score: str) -> Com
         high=interval.high if interval else None,
         better=better,
         worse=worse,
-        p=sign_flip_test(passed, passed_against, clusters) if keys else None,
+        p=_p_value(pairs, optimism, score in table.scores) if keys else None,
         p_holm=None,
     )
+
+
+def _p_value(
+    pairs: tuple[Sequence[bool], Sequence[bool], Sequence[str]], optimism: float, strict: bool
+) -> float | None:
+    """Of a strict score the interval's, so that both say the same; of a rule an exact test's."""
+    return paired_p(*pairs, optimism) if strict else sign_flip_test(*pairs)
 
 
 def gap_scores(table: VerdictTable, score: str, seed: int) -> Iterator[GapScore]:

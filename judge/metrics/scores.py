@@ -11,10 +11,11 @@ from dataclasses import asdict
 from config.errors import DataError
 from data.rows import Row
 from judge.checks.applicability import must_rules_by_model
+from judge.metrics.correct_choice import ChosenStudent, correct_choice
 from judge.metrics.interval import Measurement
-from judge.metrics.optimism import ChosenStudent, correct_choice, strict_cases
 from judge.metrics.paired import compare_students, gap_scores
 from judge.metrics.stats import rule_of_three
+from judge.metrics.trained_optimism import strict_cases
 from judge.metrics.verdict_table import (
     BY_CODE,
     BY_CODE_LABEL_FREE,

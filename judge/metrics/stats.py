@@ -38,6 +38,15 @@ def wilson(passes: float, n: float) -> Interval | None:
     return Interval(rate, low, high)
 
 
+def wilson_size(interval: Interval) -> float:
+    """The number of observations behind an interval by `wilson`, which may be an effective one.
+
+    Each end x solves (rate − x)² = z²·x·(1 − x)/n.
+    """
+    end = interval.low if interval.low > 0 else interval.high
+    return _Z * _Z * end * (1 - end) / (interval.value - end) ** 2
+
+
 def rule_of_three(n: int) -> float:
     """One-sided 95 % upper bound of a rate with no event among `n` observations (Hanley 1983)."""
     return min(1.0, 3 / n) if n else 1.0
@@ -172,13 +181,32 @@ def paired_difference(
     differences = np.subtract(np.asarray(first, dtype=np.float64), second)
     if len(set(clusters)) < 2:
         return None
+    middle, error = _added_pairs(differences, clusters)
+    value = max(-1.0, float(differences.mean()) - optimism)
+    low, high = (middle - optimism + sign * _Z * error for sign in (-1, 1))
+    return Interval(value, max(-1.0, low), min(1.0, high))
+
+
+def paired_p(
+    first: Sequence[float],
+    second: Sequence[float],
+    clusters: Sequence[Hashable],
+    optimism: float = 0.0,
+) -> float | None:
+    """Two-sided p-value of no difference: below 0.05 where `paired_difference` leaves out 0."""
+    if len(set(clusters)) < 2:
+        return None
+    differences = np.subtract(np.asarray(first, dtype=np.float64), second)
+    middle, error = _added_pairs(differences, clusters)
+    return float(2 * norm.sf(abs(middle - optimism) / error))
+
+
+def _added_pairs(differences: Floats, clusters: Sequence[Hashable]) -> tuple[float, float]:
+    """Mean difference and its standard error, with one pair more of each kind of change."""
     size = effective_count(differences.tolist(), clusters, ends=(-1, 1))
     gains, losses = (float((sign * differences > 0).mean()) * size for sign in (1, -1))
     gain, loss = (gains + 1) / (size + 2), (losses + 1) / (size + 2)
-    half = _Z * math.sqrt((gain + loss - (gain - loss) ** 2) / (size + 2))
-    middle = gain - loss - optimism
-    value = max(-1.0, float(differences.mean()) - optimism)
-    return Interval(value, max(-1.0, middle - half), min(1.0, middle + half))
+    return gain - loss, math.sqrt((gain + loss - (gain - loss) ** 2) / (size + 2))
 
 
 def independent_difference(first: Interval, second: Interval) -> Interval:

@@ -10,7 +10,7 @@ from data.answers import Answer
 from judge.annotation.sheet import ArmLabels, answer_id
 from judge.calibration.record import Calibration
 from judge.checks.applicability import by_model
-from judge.metrics.agreement import Confusion, confusion
+from judge.metrics.agreement import Confusion, effective_confusion, share_correct
 from judge.metrics.distribution_shift import AnsweredSplit
 from judge.metrics.estimators import corrected_rate, powered_rate
 from judge.metrics.interval import Interval, Refusal
@@ -40,9 +40,7 @@ def correct_score(
     if by_llm and calibration.judge.model is None:
         return Refusal(f"a language model decides {', '.join(by_llm)} and was not calibrated")
     gold = against_gold.report
-    counts = Confusion(gold.true_pass, gold.false_pass, gold.false_fail, gold.true_fail)
-    decided = split.table.decided(arm, score)
-    return corrected_rate(list(decided.values()), split.table.clusters(decided), counts)
+    return _corrected_rate(split.table, arm, score, effective_confusion(gold.tpr, gold.tnr))
 
 
 def correct_by_own_labels(
@@ -70,14 +68,21 @@ def correct_by_own_labels(
     if stale is not None:
         return stale
     on_val = val.table.decided(arm, score)
-    pairs = [
-        (label.good, on_val[label.row, label.sample])
-        for label in labels.labels
-        if (label.row, label.sample) in on_val
-    ]
-    counts = confusion([good for good, _ in pairs], [passed for _, passed in pairs])
-    decided = hidden.table.decided(arm, score)
-    return corrected_rate(list(decided.values()), hidden.table.clusters(decided), counts)
+    good = {(label.row, label.sample): label.good for label in labels.labels}
+    keys = [key for key in good if key in on_val]
+    people, judged = [good[key] for key in keys], [on_val[key] for key in keys]
+    clusters = val.table.clusters(keys)
+    tpr, tnr = (share_correct(people, judged, clusters, side) for side in (True, False))
+    return _corrected_rate(hidden.table, arm, score, effective_confusion(tpr, tnr))
+
+
+def _corrected_rate(
+    table: VerdictTable, arm: str, score: str, calibration: Confusion
+) -> Interval | Refusal:
+    """The arm's corrected rate; the best student's less what its choice took off."""
+    decided = table.decided(arm, score)
+    passed, clusters = list(decided.values()), table.clusters(decided)
+    return corrected_rate(passed, clusters, calibration, table.optimism(arm, score))
 
 
 def _stale(labels: ArmLabels, answers: Sequence[Answer]) -> Refusal | None:
@@ -124,7 +129,7 @@ def estimate_good_rate(
         labelled=len(good),
         blank=labels.blank,
         people=people,
-        judge=table.rate(decided),
+        judge=table.rate(decided, table.optimism(arm, STRICT)),
         judge_missing=len(keys) - len(decided),
         powered=powered.rate,
         weight=powered.weight,

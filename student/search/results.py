@@ -1,9 +1,11 @@
 """The content of search.json: every trial of a search, the leaderboard, and the winner."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from judge.metrics.interval import format_share
 from student.records import LeaderboardCell, SearchResult, Trial, TrialState, best_first, reason
+from student.search.corrected_rate import TrialRows
 
 _NOT_COMPLETED: dict[TrialState, str] = {
     "pruned": "stopped early by val loss",
@@ -13,14 +15,20 @@ _NOT_COMPLETED: dict[TrialState, str] = {
 }
 
 
-def search_result(trials: Sequence[Trial]) -> SearchResult:
-    """The leaderboard and the winner of these trials."""
+def search_result(
+    trials: Sequence[Trial], rows: TrialRows, held_out: Collection[str] = (), seed: int = 0
+) -> SearchResult:
+    """The leaderboard and the winner of these trials; `held_out` are ids of val rows.
+
+    `seed` is of the resamples that correct the leaderboard.
+    """
     completed = rank_trials(trials)
     return SearchResult(
         trials=tuple(trials),
-        leaderboard=_leaderboard(trials),
+        leaderboard=_leaderboard(trials, rows, seed),
         best=completed[0].name if completed else None,
         why=_why(completed, trials),
+        held_out=tuple(sorted(held_out)),
     )
 
 
@@ -29,14 +37,17 @@ def rank_trials(trials: Iterable[Trial]) -> list[Trial]:
     return best_first(trial for trial in trials if trial.state == "complete")
 
 
-def _leaderboard(trials: Sequence[Trial]) -> tuple[LeaderboardCell, ...]:
+def _leaderboard(
+    trials: Sequence[Trial], rows: TrialRows, seed: int
+) -> tuple[LeaderboardCell, ...]:
     groups: dict[tuple[str, str], list[Trial]] = {}
     for trial in trials:
         if trial.state not in ("refused", "running"):
             groups.setdefault((trial.model, trial.method), []).append(trial)
     cells = []
     for (model, method), group in groups.items():
-        best = next(iter(rank_trials(group)), None)
+        ranked = rank_trials(group)
+        best = ranked[0] if ranked else None
         cells.append(
             LeaderboardCell(
                 model=model,
@@ -45,6 +56,7 @@ def _leaderboard(trials: Sequence[Trial]) -> tuple[LeaderboardCell, ...]:
                 strict=best.strict if best else None,
                 val_loss=best.val_loss if best else None,
                 n=len(group),
+                corrected=rows.best_rate(ranked, seed) if ranked else None,
             )
         )
     return tuple(cells)
@@ -63,12 +75,18 @@ def outcome_line(trial: Trial) -> str:
 
 def leaderboard_lines(result: SearchResult) -> list[str]:
     """One line per model and method: the number of trials, and the best one."""
-    trials = {trial.name: outcome_line(trial) for trial in result.trials}
     return [
-        f"{Path(cell.model).name}, {cell.method}: {cell.n} trials; best "
-        f"{trials[cell.best] if cell.best else 'none'}"
+        f"{Path(cell.model).name}, {cell.method}: {cell.n} trials; best {_best_text(cell)}"
         for cell in result.leaderboard
     ]
+
+
+def _best_text(cell: LeaderboardCell) -> str:
+    rate = cell.corrected
+    if cell.best is None or rate is None:
+        return cell.best or "none"
+    strict, off = format_share(rate.value, rate.low, rate.high), 100 * rate.optimism
+    return f"{cell.best}: strict {strict}, {off:.1f} points taken off for the choice"
 
 
 def _why(completed: Sequence[Trial], trials: Sequence[Trial]) -> str:

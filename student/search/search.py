@@ -2,7 +2,8 @@
 
 Optuna samples, prunes and keeps the study in an SQLite file, so a killed search can be resumed and
 several processes can work on it at once. Val loss stops a trial early; strict adherence on val by
-case decides. The hidden set is never opened.
+case decides. Half of val's questions are held out: no trial looks at them, and they score the
+winner. The hidden set is never opened.
 """
 
 import shutil
@@ -22,12 +23,16 @@ from config.search_space import SearchSettings
 from data.atomic_write import write_text
 from data.file_lock import lock_file
 from data.fingerprint import Fingerprint, check_fingerprint
+from data.jsonl import read_records
 from data.records import digest
 from data.run_paths import RunPaths
 from engine.models import file_sha256
 from engine.request_builder import RequestBuilder
+from judge.evaluation_rows import held_out_rows
 from student.preflight import preflight
-from student.records import SearchResult, Trial, chosen_by
+from student.records import SearchResult, Step, Trial, chosen_by
+from student.search.answer_rows import answer_rows
+from student.search.corrected_rate import TrialRows
 from student.search.results import outcome_line, search_result
 from student.search.space import TrialSettings, sample_settings, trial_config
 from student.search.study import (
@@ -57,6 +62,7 @@ def run_search(config: Config, accept_changes: bool) -> SearchResult:
     worker = _Worker(config, config.search, accept_changes)
     while worker.run_next():
         pass
+    worker.score_winner()
     return worker.save_result()
 
 
@@ -66,8 +72,11 @@ class _Worker:
     def __init__(self, config: Config, search: SearchSettings, accept_changes: bool) -> None:
         self.config, self.search, self.run = config, search, RunPaths.of(config)
         self._folder = self.run.search.with_suffix("")
+        self._builder = RequestBuilder(config)
         with lock_file(self.run.search, wait=True):
-            fingerprint = _fingerprint(config, search)
+            fingerprint = _fingerprint(self._builder, search)
+            self._val = self.run.rows("val")
+            self._held_out = held_out_rows(self._builder.rules, self._val)
             if check_fingerprint(self._folder / "fingerprint.json", fingerprint, accept_changes):
                 self._delete_trials()
             self.study = open_study(self._folder / "study.db", search)
@@ -126,7 +135,7 @@ class _Worker:
         try:
             config = trial_config(self.config, settings)
             preflight(config)
-            result = train(config, config.students[0], True, [pruner])
+            result = train(config, config.students[0], True, [pruner], self._held_out)
             measured = {"strict", "strict_by_case", "val_rows", "val_loss", "best_epoch", "seconds"}
             outcome = {"state": "complete", **result.model_dump(include=measured)}
         except KeyboardInterrupt:
@@ -147,7 +156,7 @@ class _Worker:
     def save_result(self) -> SearchResult:
         """Writes search.json and best.yaml; deletes the weights of all trials but the best."""
         with lock_file(self.run.search, wait=True):
-            result = search_result(list(trial_records(self.study).values()))
+            result = self._result()
             keep = {result.best, *(student.name for student in self.config.students)}
             for trial in result.trials:
                 if trial.state == "complete" and trial.name not in keep:
@@ -159,6 +168,30 @@ class _Worker:
                 if trial.name == result.best:
                     self._write_best(trial)
             return result
+
+    def _result(self) -> SearchResult:
+        trials = list(trial_records(self.study).values())
+        evaluations = {trial.name: self._evaluations(trial.name) for trial in trials}
+        rows = TrialRows(self._builder.rules, self._val, evaluations)
+        result = search_result(trials, rows, self._held_out, self.search.seed)
+        passed = self.study.user_attrs.get(f"winner {result.best}")
+        return result.model_copy(update={"winner": rows.rate(passed) if passed else None})
+
+    def _evaluations(self, trial: str) -> list[Step]:
+        metrics = self.run.student(trial) / "metrics.jsonl"
+        steps = read_records(metrics, Step) if metrics.exists() else ()
+        return [step for step in steps if step.val_rows is not None]
+
+    def score_winner(self) -> None:
+        """Has the best trial answer the rows that are held out, unless it has."""
+        with lock_file(self.run.search, wait=True):
+            result = self._result()
+            best = next((trial for trial in result.trials if trial.name == result.best), None)
+            if best is None or result.winner is not None or not self._held_out:
+                return
+            config = trial_config(self.config, TrialSettings(best.model, best.settings))
+            rows = [row for row in self._val if row.id in self._held_out]
+            self.study.set_user_attr(f"winner {best.name}", answer_rows(config, rows))
 
     def _write_best(self, best: Trial) -> None:
         """The experiment with the best trial as its student, which is trained already.
@@ -174,9 +207,10 @@ class _Worker:
         write_text(self.run.search.with_name("best.yaml"), text)
 
 
-def _fingerprint(config: Config, search: SearchSettings) -> Fingerprint:
+def _fingerprint(builder: RequestBuilder, search: SearchSettings) -> Fingerprint:
     """Everything that the trials have in common; `trials` may grow."""
-    run, builder = RunPaths.of(config), RequestBuilder(config)
+    config = builder.config
+    run = RunPaths.of(config)
     files = [run.split("train"), run.split("val"), run.selected, run.selected_val]
     for path in files:
         if not path.exists():
@@ -193,4 +227,5 @@ def _fingerprint(config: Config, search: SearchSettings) -> Fingerprint:
         "prompt": builder.prompt.sha256,
         "predict": config.predict.model_dump(mode="json", include={"sampling", "eval_rows"}),
         "answers": digest([file_sha256(path) for path in files]),
+        "held_out": digest(sorted(held_out_rows(builder.rules, run.rows("val")))),
     }

@@ -8,7 +8,7 @@ from data.jsonl import write_records
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.checks.cases import due_by_code
-from judge.evaluation_rows import ROWS_PER_CASE, evaluation_rows
+from judge.evaluation_rows import ROWS_PER_CASE, evaluation_rows, held_out_rows
 from prompts.prompt_file import load_prompt
 from prompts.rules import RuleFile
 from teacher.generate import candidate_rows
@@ -86,3 +86,31 @@ def test_candidates_are_sampled_for_the_same_rows(tmp_path: Path) -> None:
     write_records(RunPaths.of(config).split("val"), val)
     expected = evaluation_rows(lakeside_rules(), val, config.predict.eval_rows)
     assert list(candidate_rows(config, "val")) == expected != val[: config.predict.eval_rows]
+
+
+def test_half_of_the_questions_of_each_case_are_held_out() -> None:
+    """Of 48 ordinary, 12 off-topic, 11 missing and 5 vague questions, whatever their order."""
+    val = val_rows(48, 12, 11, 5)
+    held_out = held_out_rows(lakeside_rules(), val)
+    assert counts([row for row in val if row.id in held_out]) == {
+        "": 24,
+        "partial": 5,
+        "refusal": 6,
+        "vague": 3,
+    }
+    assert held_out_rows(lakeside_rules(), val[::-1]) == held_out
+    assert held_out != {row.id for row in val[1::2]}, "not every second row of the file"
+
+
+def test_rows_of_one_question_stay_together() -> None:
+    """40 rows ask 20 questions."""
+    val = [row.model_copy(update={"question": f"q {n // 2}"}) for n, row in enumerate(val_rows(40))]
+    held_out = held_out_rows(lakeside_rules(), val)
+    assert len(held_out) == 20
+    assert all((f"r{n}" in held_out) == (f"r{n + 1}" in held_out) for n in range(0, 40, 2))
+
+
+def test_too_few_questions_to_hold_any_out() -> None:
+    """Ten questions must score the winner."""
+    assert held_out_rows(lakeside_rules(), val_rows(19)) == frozenset()
+    assert len(held_out_rows(lakeside_rules(), val_rows(20))) == 10

@@ -64,6 +64,16 @@ def test_a_stage_that_ends_by_a_fault_passes_its_code_on(config: Config) -> None
     assert failed.value.exit_code == 70
 
 
+def test_an_inconclusive_stage_runs_again(config: Config) -> None:
+    """Exit code 3 is passed on and leaves no stamp, so the missing verdicts are asked for again."""
+    stamps, stage = RunPaths.of(config).root / "stages", stage_of(config, "import sys; sys.exit(3)")
+    for _ in range(2):
+        assert run_stage(config, stage, accept_changes=False) == 3
+        assert not list(stamps.glob("*"))
+    assert run_stage(config, stage_of(config, ""), accept_changes=False) == 0
+    assert len(list(stamps.glob("*"))) == 1
+
+
 @pytest.mark.parametrize("name", ["1e5", "1.5", "0x1f", "2026-11-27", "no", "null", "a.b-c_d"])
 def test_resolved_settings_are_read_as_they_were(tmp_path: Path, name: str) -> None:
     """YAML would read some names as numbers, dates or nothing: they are quoted."""

@@ -27,8 +27,8 @@ from judge.checks.check import code_verdicts
 from judge.judge_note import JudgeFingerprint, JudgeNote
 from judge.labels import GoldCounts
 from judge.metrics.agreement import shadow_agreements
+from judge.metrics.correct_choice import ChosenStudent
 from judge.metrics.interval import Interval
-from judge.metrics.optimism import ChosenStudent
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import LABEL_FREE, STRICT, build_verdict_table
 from judge.records import JudgeResult, RaterAgreement, ShadowAgreement

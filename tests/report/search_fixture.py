@@ -3,7 +3,7 @@
 from typing import Any
 
 from data.run_paths import RunPaths
-from student.records import LeaderboardCell, SearchResult, Trial
+from student.records import CorrectedRate, LeaderboardCell, SearchResult, Trial
 from tests.report.judge_fixture import write_json
 
 BEST = "trial-001"
@@ -45,9 +45,15 @@ def make_search(run: RunPaths, text: str) -> None:
         ),
     )
     why = f"strict adherence 75.0% on 20 val rows, the highest of 2 {text}"
-    write_json(
-        run.search, SearchResult(trials=tuple(trials), leaderboard=cells, best=best.name, why=why)
+    result = SearchResult(
+        trials=tuple(trials),
+        leaderboard=cells,
+        best=best.name,
+        why=why,
+        held_out=tuple(f"row-{number}" for number in range(12)),
+        winner=CorrectedRate(value=0.5, low=0.254, high=0.746, rows=12),
     )
+    write_json(run.search, result)
 
 
 def _cell(trial: Trial, n: int) -> LeaderboardCell:
@@ -58,4 +64,7 @@ def _cell(trial: Trial, n: int) -> LeaderboardCell:
         strict=trial.strict,
         val_loss=trial.val_loss,
         n=n,
+        corrected=CorrectedRate(
+            value=(trial.strict or 0) - 0.04, low=0.4, high=0.8, rows=20, optimism=0.04
+        ),
     )

@@ -215,3 +215,62 @@ def test_a_summary_of_another_best_student_is_not_shown(tmp_path: Path) -> None:
     assert material.student == "student/other"
     assert material.summary == JudgeSummary()
     assert "has not summarised this run" in render_html(material, build_numbers(material))
+
+
+class TestThresholds:
+    """The values on both sides of each threshold: a threshold that moves turns one of them."""
+
+    def marker(self, material: RunFiles, name: str, **update: object) -> str:
+        """The marker with these totals of the calibration."""
+        calibration = totals(material).model_copy(update=update)
+        return facts(with_summary(material, calibration=calibration))[name].marker
+
+    def test_mutants_and_copies(self, material: RunFiles) -> None:
+        """Of 100 each: 95 are enough of both, below 50 speaks against the rules."""
+        tested = totals(material).mutations.model_copy(
+            update={"mutants": 100, "copies": 100, "missed": ()}
+        )
+        markers = {(95, 95): "yes", (94, 100): "with care", (100, 94): "with care"}
+        markers |= {(50, 100): "with care", (49, 100): "no", (100, 49): "no"}
+        for (killed, passed), marker in markers.items():
+            mutations = tested.model_copy(update={"killed": killed, "passed": passed})
+            assert self.marker(material, "mutations", mutations=mutations) == marker
+        missed = tested.model_copy(update={"killed": 100, "passed": 100, "missed": ("“x”",)})
+        assert self.marker(material, "mutations", mutations=missed) == "with care"
+
+    def test_hostile_texts(self, material: RunFiles) -> None:
+        """Of 100: none may get through or be undecided, 5 are some, 6 too many."""
+        tried = totals(material).attacks.model_copy(
+            update={"texts": 100, "rows": 5, "through": 0, "undecided": 0, "escapes": 0}
+        )
+        cases: list[tuple[dict[str, int], str]] = [
+            ({}, "yes"),
+            ({"through": 1}, "with care"),
+            ({"through": 5}, "with care"),
+            ({"through": 6}, "no"),
+            ({"undecided": 1}, "with care"),
+            ({"escapes": 1}, "no"),
+        ]
+        for update, marker in cases:
+            attacks = tried.model_copy(update=update)
+            assert self.marker(material, "attacks", attacks=attacks) == marker
+
+    def test_people(self, material: RunFiles) -> None:
+        """κ of 0.4: surely above it, or surely below where it may be nothing."""
+        ends = {(0.41, 0.9): "yes", (0.39, 0.9): "with care", (0.01, 0.3): "with care"}
+        ends |= {(-0.01, 0.39): "no", (-0.01, 0.41): "not known"}
+        for (low, high), marker in ends.items():
+            kappa = Interval(value=(low + high) / 2, low=low, high=high)
+            people = make_gold().model_copy(update={"kappa": kappa})
+            assert self.marker(material, "people", people=people) == marker
+
+    def test_hidden(self, material: RunFiles) -> None:
+        """A difference that is surely below ten points either way is harmless."""
+        assert material.summary.hidden is not None
+        arm = material.summary.hidden.arms["student/lora"]
+        assert arm.shift is not None
+        ends = {(-0.09, 0.09): "yes", (-0.11, 0.05): "with care", (-0.05, 0.11): "with care"}
+        ends |= {(-0.3, -0.01): "no", (0.01, 0.3): "with care"}
+        for (low, high), marker in ends.items():
+            shift = arm.shift.model_copy(update={"low": low, "high": high})
+            assert judge_shift(arm, shift)[0] == marker

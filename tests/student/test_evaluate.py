@@ -57,6 +57,7 @@ def test_one_that_never_refuses(builder: RequestBuilder) -> None:
     result = measured(builder, *[ANSWER] * 12)
     assert result.strict == pytest.approx(8 / 12)
     assert result.strict_by_case == pytest.approx((1 + 0 + 0) / 3)
+    assert result.passed == {f"r{n}": n < 6 or n >= 10 for n in range(12)}
     assert result.rules["refusal"] == 0 and result.rules["refusal_converse"] == 1
 
 

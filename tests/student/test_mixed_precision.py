@@ -108,7 +108,7 @@ def fp16_trainer(folder: Path) -> AnswerTrainer:
     )
     task = TrainingTask(distiller, ROWS, [], batch_size=1)
     return AnswerTrainer(
-        model, settings, task, tokenizer, lambda model: Evaluation(None, None, {}, 0, [])
+        model, settings, task, tokenizer, lambda model: Evaluation(None, None, {}, {}, 0, [])
     )
 
 

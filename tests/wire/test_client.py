@@ -15,8 +15,11 @@ import pytest
 from openai import AsyncOpenAI
 
 from config.errors import SetupError
+from config.judging import ServerSettings
 from tests.judge.llm.judge_factory import after_probe, judge_at, judged, outcomes, pairs_of
 from tests.judge.llm.server import Sent, error, serving, verdict
+from wire.client import GIVE_UP_AFTER, RetryPolicy, ServerClient
+from wire.no_reply import NotSent, Undelivered
 
 # headers that differ by HTTP client: encodings, connection handling, the openai client's telemetry
 OF_THE_CLIENT = re.compile("accept-encoding|connection|x-stainless-.*")
@@ -58,6 +61,27 @@ def test_cookies_are_not_kept(tmp_path: Path) -> None:
         named = served.url.replace("127.0.0.1", "localhost")  # no client keeps cookies of a number
         judge_at(named, tmp_path).verdicts(pairs_of(2))
         assert len(served.heads) == 3 and not any("cookie" in head for head in served.heads)
+
+
+def test_lost_requests_are_counted_in_a_row() -> None:
+    """After 20 nothing more is sent. A reply between them starts the count anew."""
+    replies = iter([*[error(500)] * 19, verdict(), *[error(500)] * 20, verdict()])
+
+    async def ask_all(url: str) -> list[str]:
+        server, ends = ServerSettings(base_url=url, model="m"), []
+        client = ServerClient("judge.llm", url, server, RetryPolicy(attempts=1), bytes)
+        for _ in range(41):
+            try:
+                await client.ask(b"{}")
+                ends.append("reply")
+            except Undelivered as lost:
+                ends.append("not sent" if isinstance(lost, NotSent) else "lost")
+        await client.close()
+        return ends
+
+    with serving(lambda body: next(replies)) as served:
+        ends = asyncio.run(ask_all(served.url))
+    assert ends == ["lost"] * 19 + ["reply"] + ["lost"] * GIVE_UP_AFTER + ["not sent"]
 
 
 @pytest.mark.parametrize("status", [200, 400])

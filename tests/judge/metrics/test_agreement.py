@@ -37,12 +37,12 @@ TABLES = [
 def answers(counts: Confusion) -> tuple[list[bool], list[bool]]:
     """Gold and judged, answer by answer."""
     kinds = [(True, True), (False, True), (True, False), (False, False)]
-    pairs = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
+    pairs = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(int(count))]
     return [gold for gold, _ in pairs], [judged for _, judged in pairs]
 
 
 def measures(counts: Confusion) -> RaterAgreement:
-    return rater_agreement(*answers(counts), range(counts.n), 0, 0)
+    return rater_agreement(*answers(counts), range(int(counts.n)), 0, 0)
 
 
 @pytest.mark.parametrize("counts", TABLES)
@@ -184,7 +184,7 @@ class TestAgreements:
             (3, "pass", "missing"),
             (2, "not_applicable", "pass"),
         ]
-        pairs = [(gold, judged) for count, gold, judged in cells for _ in range(count)]
+        pairs = [(gold, judged) for count, gold, judged in cells for _ in range(int(count))]
         verdicts = [
             verdict
             for number, (gold, judged) in enumerate(pairs)

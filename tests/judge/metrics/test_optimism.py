@@ -6,17 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from judge.metrics.correct_choice import ChosenStudent, correct_choice
 from judge.metrics.estimators import NonInferiority, non_inferiority
-from judge.metrics.optimism import (
-    ChosenStudent,
-    ScoreSums,
-    choice_optimism,
-    correct_choice,
-    strict_cases,
-)
+from judge.metrics.optimism import Criterion, ScoreSums, choice_optimism
 from judge.metrics.paired import compare_arms, gap_scores
 from judge.metrics.scores import score
-from judge.metrics.stats import Floats, paired_difference, rate, sign_flip_test
+from judge.metrics.stats import Floats, paired_difference, rate
+from judge.metrics.trained_optimism import strict_cases
 from judge.metrics.verdict_table import BY_CODE, STRICT, build_verdict_table
 from judge.verdict import Verdict
 from tests.judge.factories import llm_check, make_row, make_rule, make_rules, make_verdict
@@ -30,8 +26,8 @@ HARDNESS = 0.93  # of the Beta distribution of a row's pass rate: students corre
 def optimism(passes: Floats, seed: int = 0) -> float:
     """By how much the best of these students [K, n] looks too good, each row its own question."""
     sums = ScoreSums(passes, np.ones_like(passes))
-    criterion = ScoreSums(passes[None], np.ones_like(passes)[None])
-    return choice_optimism(criterion, sums, sums, int(passes.sum(axis=1).argmax()), seed)
+    criterion = Criterion(ScoreSums(passes[None], np.ones_like(passes)[None]), sums)
+    return choice_optimism(criterion, sums, int(passes.sum(axis=1).argmax()), seed)
 
 
 class Arms(NamedTuple):
@@ -66,11 +62,9 @@ def outcomes() -> dict[str, tuple[float, float]]:
         shares = (0.0, optimism(passes))
         rates = [rate(best, range(ROWS), share) for share in shares]
         gains = [paired_difference(best, teacher, range(ROWS), share) for share in shares]
-        p = sign_flip_test(best, teacher.tolist(), range(ROWS))
         add("bias", *(of.value - 0.5 for of in rates if of))
         add("covered", *(of.low <= 0.5 <= of.high for of in rates if of))
-        raw, corrected = (gain.low > 0 for gain in gains if gain)
-        add("better", raw and p < 0.05, corrected and 24 * p < 0.05)
+        add("better", *(gain.low > 0 for gain in gains if gain))
     for students, teacher, _ in zip(*equal_students(24, worse_by=0.1), strict=True):
         passes = students.astype(float)
         best = passes[passes.sum(axis=1).argmax()].tolist()
@@ -94,7 +88,7 @@ class TestSimulated:
         assert outcomes["covered"][0] < 0.8 and outcomes["covered"][1] > 0.91
 
     def test_conclusions(self, outcomes: dict[str, tuple[float, float]]) -> None:
-        """Measured: "better" 16 → 1 %, the gate at its margin 30 → 2 %; 5 % are allowed."""
+        """Measured: "better" 17 → 1 %, the gate at its margin 30 → 2 %; 5 % are allowed."""
         assert outcomes["better"][0] > 0.08 and outcomes["better"][1] <= 0.05
         assert outcomes["passes"][0] > 0.2 and outcomes["passes"][1] <= 0.07
 
@@ -210,16 +204,17 @@ class TestScores:
         assert sentence.startswith("a is the best of 2 students on these rows: for that choice ")
         assert f" {100 * off:.1f} points are taken off its strict rate" in sentence
 
-    def test_p_values_allow_for_the_number_of_students(self) -> None:
-        """Both students differ from the base on about 20 rows: Holm doubles the smaller p."""
+    def test_the_p_value_is_corrected_as_its_interval_is(self) -> None:
+        """Not adjusted once more for the number of students: the two could contradict."""
         result = score(make_rules(MUST), self.rows, verdicts(self.passes), chosen=self.chosen)
-        p = {
-            c.student: (c.p, c.p_holm)
-            for c in result.comparisons
-            if (c.against, c.what) == ("base", "strict")
-        }
-        assert p["student/a"][1] == pytest.approx(2 * 2 / 2**20)
-        assert p["student/b"][1] == pytest.approx(2 / 2**19)
+        plain = score(make_rules(MUST), self.rows, verdicts(self.passes))
+        corrected, uncorrected = (
+            next(c for c in of.comparisons if (c.student, c.against) == ("student/a", "teacher"))
+            for of in (result, plain)
+        )
+        assert corrected.p is not None and uncorrected.p is not None
+        assert corrected.p < uncorrected.p  # a is behind the teacher, and the correction adds to it
+        assert corrected.p_holm is None
 
     def test_the_winner_of_a_search_counts_on_unseen_rows_only(self) -> None:
         """It passes 5 of the 10 rows that no trial saw, and 15 of the 30 others."""
@@ -241,7 +236,7 @@ class TestScores:
         result = score(make_rules(MUST), self.rows, verdicts(self.passes), chosen=chosen)
         assert result.choice is not None
         (sentence,) = result.choice.sentences
-        assert "looked at nearly all val rows" in sentence and "predict.eval_rows" in sentence
+        assert "looked at all val rows" in sentence and "at least 20 questions" in sentence
 
     def test_the_score_of_choice_stands_for_one_that_not_all_students_have(self) -> None:
         """A model judged the chosen student alone: its correction is that of the rules in code."""

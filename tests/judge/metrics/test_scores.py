@@ -1,7 +1,7 @@
 """Scores: denominators, bounds, comparisons and slices on tables small enough to count by hand."""
 
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from config.errors import DataError
 from data.rows import Row
@@ -167,7 +167,8 @@ class TestComparisons:
     def test_paired_difference_over_rows_decided_in_both(self) -> None:
         result = compared(self.scores, "base", "strict")
         assert (result.n, result.better, result.worse, result.difference) == (18, 12, 0, 12 / 18)
-        assert result.p == pytest.approx(2 / 2**12)  # twelve changes, all one way
+        # Bonett and Price: 13 and 1 of 20 changes, standard error √(0.7 − 0.6²)/√20
+        assert result.p == pytest.approx(2 * norm.sf(0.6 / (0.34 / 20) ** 0.5))
         assert result.low is not None and 0 < result.low < 12 / 18
         teacher = compared(self.scores, "teacher", "strict")
         assert (teacher.n, teacher.better, teacher.worse, teacher.difference) == (19, 2, 2, 0.0)
@@ -206,8 +207,8 @@ def test_holm_is_over_the_rules_of_one_pair() -> None:
     assert compared(result, "base", "must").p_holm == pytest.approx(2 * (2 / 2**6))
     assert compared(result, "base", "other").p_holm == 1.0
     assert compared(result, "base", "should").p_holm is None
-    strict_score = compared(result, "base", "strict")  # over one student: itself
-    assert strict_score.p_holm == strict_score.p
+    strict_score = compared(result, "base", "strict")  # no interval allows for the others
+    assert strict_score.p is not None and strict_score.p_holm is None
 
 
 def test_repeated_questions_are_one_cluster() -> None:

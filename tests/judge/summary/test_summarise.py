@@ -11,6 +11,7 @@ from data.run_paths import RunPaths
 from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id
 from judge.calibration.record import Calibration, judge_fingerprint
 from judge.metrics.interval import Refusal
+from judge.metrics.stats import wilson
 from judge.metrics.verdict_table import LABEL_FREE
 from judge.records import EstimateOrReason, JudgeResult
 from judge.run import read_judged_split
@@ -191,10 +192,11 @@ def test_raw_rates_say_why(config: Config) -> None:
     calibration, run = calibration_of(config), RunPaths.of(config)
     _, rules = load_prompt(config.prompt, Path())
     decidable = calibration.scores[LABEL_FREE]
-    weak = make_gold().model_copy(update={"true_pass": 2, "false_fail": 18})  # J = 0.1 + 0.9 − 1
+    few = {"true_pass": 4, "false_fail": 16, "tpr": wilson(4, 20)}  # J = 0.2 + 0.9 − 1
+    weak = make_gold().model_copy(update=few)
     cases = {
         "this score decides no logged answer": None,
-        "J = 0.00 (TPR + TNR − 1) on 20 good": decidable.model_copy(update={"report": weak}),
+        "J = 0.10 (TPR + TNR − 1) on 20 good": decidable.model_copy(update={"report": weak}),
         "a language model decides kind": decidable.model_copy(
             update={"must_rules": ("opening", "kind")}
         ),
