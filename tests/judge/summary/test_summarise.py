@@ -11,7 +11,7 @@ from data.run_paths import RunPaths
 from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id
 from judge.calibration.record import Calibration, judge_fingerprint
 from judge.metrics.interval import Refusal
-from judge.metrics.verdict_table import LABEL_FREE
+from judge.metrics.verdict_table import LABEL_FREE, USEFUL
 from judge.records import EstimateOrReason, JudgeResult
 from judge.run import read_judged_split
 from judge.summary.summarise import summarise
@@ -187,26 +187,23 @@ def test_labels_that_say_too_little_correct_no_hidden_rate(config: Config) -> No
 
 
 def test_raw_rates_say_why(config: Config) -> None:
-    """No calibration of this score; a judge that knows too little; a rule of a model."""
+    """No useful score; a judge that knows too little; other rules of the score than now."""
     calibration, run = calibration_of(config), RunPaths.of(config)
     _, rules = load_prompt(config.prompt, Path())
-    decidable = calibration.scores[LABEL_FREE]
+    decidable = calibration.useful[USEFUL]
     weak = make_gold().model_copy(update={"true_pass": 2, "false_fail": 18})  # J = 0.1 + 0.9 − 1
     cases = {
         "this score decides no logged answer": None,
         "J = 0.00 (TPR + TNR − 1) on 20 good": decidable.model_copy(update={"report": weak}),
-        "a language model decides kind": decidable.model_copy(
-            update={"must_rules": ("opening", "kind")}
-        ),
+        "the rules in `useful` have changed": decidable.model_copy(update={"rules": ("kind",)}),
     }
     split = read_judged_split(run, "val", rules)
     for reason, score in cases.items():
-        scores = {LABEL_FREE: score} if score else {}
-        other = calibration.model_copy(update={"scores": scores})
-        rate = correct_score(other, split, "student/lora", LABEL_FREE)
+        other = calibration.model_copy(update={"useful": {USEFUL: score} if score else {}})
+        rate = correct_score(other, split, "student/lora")
         assert isinstance(rate, Refusal) and reason in rate.reason
 
 
 def test_an_arm_without_verdicts_has_no_corrected_rate(config: Config) -> None:
-    rate = correct_score(calibration_of(config), None, "base", LABEL_FREE)
+    rate = correct_score(calibration_of(config), None, "base")
     assert rate == Refusal("the current rules have not judged the answers")
