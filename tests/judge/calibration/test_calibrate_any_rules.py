@@ -107,7 +107,7 @@ def test_with_a_server(tmp_path: Path, rules: str, rows: str) -> None:
         server = ServerSettings(base_url=served.url, model="m", api_key_env="JUDGE_TEST_KEY")
         calibration = calibrate(config, server)
     assert (calibration.attacks.llm_row is None) == (not ROWS[rows][1])
-    assert all(score.whole.missing == 0 for score in calibration.useful.values())
+    assert calibration.useful[USEFUL].whole.missing == 0
 
 
 def test_code_alone_never_replaces_the_calibration_of_a_model(

@@ -79,7 +79,10 @@ def test_a_calibration_newer_than_the_scores_counts(config: Config) -> None:
 
 
 def test_code_is_compared_with_people_where_a_model_rules_uncalibrated(config: Config) -> None:
-    """A calibration of code alone leaves the strict score open: the score of code is shown."""
+    """A calibration of code alone leaves the strict score open: attacks are shown by code's rules.
+
+    People's labels are compared with the useful score in either case.
+    """
     rules = Path(config.prompt.rules)
     rules.write_text(rules.read_text("utf-8").replace("severity: should", "severity: must"))
     prompt, changed = load_prompt(config.prompt, Path())
@@ -88,7 +91,8 @@ def test_code_is_compared_with_people_where_a_model_rules_uncalibrated(config: C
     summary = summarise(config)
     assert summary.llm_must == ("kind",)
     assert summary.calibration is not None
-    assert (summary.calibration.score, summary.calibration.people) == ("code_only", None)
+    assert summary.calibration.score == "code_only"
+    assert (summary.calibration.useful, summary.calibration.people) == (USEFUL, make_gold())
 
 
 def test_hidden_set_of_other_rules_is_not_compared(config: Config) -> None:
