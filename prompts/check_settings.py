@@ -12,6 +12,8 @@ from config.settings import Fraction, Settings
 from prompts.bounded_regex import compile_pattern
 
 VisiblePart = Literal["question", "contexts", "answer"]
+# `history`: earlier turns with their passages; `prompt`: with its worked examples
+Source = Literal["question", "contexts", "history", "prompt"]
 
 
 def _compiles(pattern: str) -> str:
@@ -36,14 +38,15 @@ class ScriptShare(Settings):
 
 
 class Phrase(Settings):
-    """The answer starts with, ends with, contains or equals a phrase.
+    """The answer starts with, ends with, contains or equals a phrase, or asks the user with it.
 
     Compared without case, ё, quotes, markup, the kinds of dashes, blanks before a mark and the
     marks of a line's start (lists, quotes, headings). It begins and ends where words do. For
-    `ends_with` it is a sentence of its own, for `equals` commas do not count.
+    `ends_with` it is a sentence of its own, for `equals` commas do not count. For `asks` a closing
+    offer does not count: "If you have more questions, please specify them."
     """
 
-    type: Literal["starts_with", "ends_with", "contains", "equals"]
+    type: Literal["starts_with", "ends_with", "contains", "equals", "asks"]
     text: Annotated[str, Field(min_length=1)]
 
 
@@ -72,14 +75,15 @@ class Length(Settings):
 
 
 class Sourced(Settings):
-    """Every link, or every number, in the answer occurs in the row.
+    """Every link, every number, or every contact in the answer occurs in its sources.
 
     E-mail addresses count as links. Numbers count in digits, words and Roman numerals; a date is a
-    day with its month. "One" and "first" alone are no numbers.
+    day with its month. "One" and "first" alone are no numbers. Contacts are e-mail addresses,
+    telephone numbers and the full names of people, Russian ones in all cases.
     """
 
-    type: Literal["urls_from", "digits_from"]
-    sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
+    type: Literal["urls_from", "digits_from", "contacts_from"]
+    sources: tuple[Source, ...] = ("contexts",)
 
 
 class Grounded(Settings):
@@ -91,7 +95,7 @@ class Grounded(Settings):
     """
 
     type: Literal["words_from"]
-    sources: tuple[Literal["question", "contexts"], ...] = ("contexts",)
+    sources: tuple[Source, ...] = ("contexts",)
     min: Fraction
 
 

@@ -5,6 +5,7 @@ checks, and the judge decides them.
 """
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -99,6 +100,8 @@ class RuleFile(Settings):
     language: Language = "en"  # of the rules' own words; the judge is asked in it
     normalise: Normalise = Normalise()
     slices: tuple[str, ...] = ()  # row fields by which the report splits the scores
+    # ids of the rules that make an answer useful: people's labels are compared with these
+    useful: Annotated[tuple[str, ...], Field(max_length=6)] = ()
     conflicts: tuple[Conflict, ...] = ()
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
@@ -132,7 +135,10 @@ def rules_sha256(rules: RuleFile) -> str:
     values = rules.model_dump(
         mode="json",
         by_alias=True,
-        exclude={"slices": True, "conflicts": True, "rules": {"__all__": {"hint"}}},
+        exclude={
+            **dict.fromkeys(("slices", "conflicts", "useful"), True),
+            "rules": {"__all__": {"hint"}},
+        },
     )
     return digest(values)
 
@@ -151,7 +157,7 @@ def load_rules(path: Path, system: str) -> RuleFile:
     """The rules in `path`, written for the system prompt `system`.
 
     Raises DataError when ids repeat, a quote does not occur in the prompt, the prompt has changed
-    since, or a shadow names no llm rule.
+    since, a shadow names no llm rule, or `useful` an unknown one.
     """
     rules = validated(RuleFile, read_yaml(path), str(path))
     actual = prompt_sha256(system)
@@ -170,6 +176,15 @@ def load_rules(path: Path, system: str) -> RuleFile:
                 f"{path}: rule {scored.id}: source {scored.rule.source[:60]!r} does not occur in "
                 "the prompt; quote it word for word"
             )
+    _check_named_rules(path, rules, ids)
+    return rules
+
+
+def _check_named_rules(path: Path, rules: RuleFile, ids: Collection[str]) -> None:
+    """Checks that `useful` and every `shadow_llm` name rules of the file."""
+    for name in rules.useful:
+        if name not in ids:
+            raise DataError(f"{path}: useful: there is no rule {name!r}; name rules of this file")
     llm_ids = {rule.id for rule in rules.rules if isinstance(rule.check, LlmCheck)}
     for rule in rules.rules:
         if rule.shadow_llm is not None and rule.shadow_llm not in llm_ids:
@@ -177,7 +192,6 @@ def load_rules(path: Path, system: str) -> RuleFile:
                 f"{path}: rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is not an llm rule; "
                 "name one that is"
             )
-    return rules
 
 
 def stored_rules(path: Path) -> RuleFile:

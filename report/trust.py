@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from data.records import Record
+from judge.metrics.agreement import kappa_words
+from judge.metrics.interval import Interval
 from judge.records import DistributionShift
 from judge.summary.records import CalibrationTotals, HiddenArm
 from report.formats import decimal, interval, listed, percent, signed_points
@@ -143,19 +145,32 @@ def _attacks(calibration: CalibrationTotals) -> _Answer:
 
 
 def _people(calibration: CalibrationTotals) -> _Answer:
-    people = calibration.people
+    people, left_out = calibration.people, calibration.people_left_out
+    if calibration.useful is None:
+        answer = "The rule file names no rule in useful, so people's labels are compared with none."
+        return "not known", answer, None
     if people is None or not people.n or people.kappa is None:
         answer = "Too few logged answers carry a label that calls them good or bad."
         return "not known", answer, None
-    kappa = people.kappa
     answer = (
-        f"κ {decimal(kappa.value, kappa.low, kappa.high)} between strict score and people's good "
-        f"or bad on {people.n} logged answers. Labels judge usefulness, rules judge form: κ may be "
-        "near zero with neither wrong, so do not read adherence as usefulness."
+        f"Useful score and people's good or bad on {people.n} logged answers: "
+        f"{kappa_words(people.kappa)}, κ {_decimals(people.kappa)}."
     )
+    kappa = people.kappa
+    if left_out is not None and left_out.kappa is not None:
+        kappa = left_out.kappa
+        answer += (
+            " With rules and threshold chosen without the question they are tested on: "
+            f"{kappa_words(kappa)}, κ {_decimals(kappa)}."
+        )
+    answer += " Strict adherence is no usefulness and is not compared with these labels."
     if kappa.low > 0:
         return "yes" if kappa.low > FAIR_KAPPA else "with care", answer, None
     return "no" if kappa.high < FAIR_KAPPA else "not known", answer, None
+
+
+def _decimals(estimate: Interval) -> str:
+    return decimal(estimate.value, estimate.low, estimate.high)
 
 
 def _hidden(material: RunFiles) -> _Answer:

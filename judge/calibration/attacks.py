@@ -20,7 +20,7 @@ from judge.checks.check import code_verdicts
 from judge.llm.judge import LlmJudge
 from judge.llm.prompt import verdict_prompt
 from judge.llm.templates import TEMPLATES
-from judge.metrics.verdict_table import VerdictTable
+from judge.metrics.verdict_table import STRICT, VerdictTable
 from judge.verdict import Verdict
 from prompts.check_settings import LlmCheck
 from prompts.prompt_file import Prompt
@@ -143,7 +143,10 @@ def _outcome(
     attack: Attack, tables: dict[str, VerdictTable], llm_verdicts: Sequence[Verdict]
 ) -> AttackOutcome:
     arm = f"attack/{attack.id}"
-    counts = {name: Counter(table.strict.get(arm, {}).values()) for name, table in tables.items()}
+    counts = {
+        name: Counter(answer.certain for answer in table.scores[STRICT].get(arm, {}).values())
+        for name, table in tables.items()
+    }
     return AttackOutcome(
         id=attack.id,
         kind=attack.kind,

@@ -19,7 +19,7 @@ from judge.calibration.mutation.case import LoggedPairs
 from judge.checks.text import language_of, words
 from judge.metrics.regression import clustered_regression
 from judge.metrics.stats import Floats, holm
-from judge.metrics.verdict_table import STRICT, VerdictTable
+from judge.metrics.verdict_table import VerdictTable
 
 ANSWERS_PER_FEATURE = 20  # fewer answers per regressor leave the intervals too narrow
 FEWEST_QUESTIONS = 30  # so do fewer clusters
@@ -61,16 +61,14 @@ def bias_causes(answers: Sequence[JudgedAnswer]) -> tuple[BiasCause, ...]:
 
 
 def causes_against_people(comparison: GoldComparison) -> tuple[BiasCause, ...]:
-    """Of the strict score, against people's labels of the logged answers."""
+    """Of the useful score, against people's labels of the logged answers."""
     return bias_causes(
         [
             JudgedAnswer(
                 row.answers[label.system], label.system, question_key(row), passes, label.good
             )
-            for label in comparison.gold
-            if STRICT in comparison.tables
-            and (row := comparison.rows[label.row])
-            and (passes := comparison.passes(STRICT, label)) is not None
+            for label, passes in comparison.passed[comparison.score].items()
+            if (row := comparison.rows[label.row])
         ]
     )
 

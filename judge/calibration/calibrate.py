@@ -24,20 +24,21 @@ from judge.calibration.bias_causes import (
 )
 from judge.calibration.label_agreement import (
     GoldComparison,
+    UsefulAgreement,
     disagreements,
     rule_pass_counts,
-    variant_agreement,
+    useful_agreements,
 )
 from judge.calibration.mutation.code import MutationScore, mutation_scores
 from judge.calibration.mutation.llm import llm_mutation_scores
 from judge.calibration.record import Calibration, judge_fingerprint
-from judge.calibration.variants import variant_tables, with_missing
+from judge.calibration.variants import with_missing
 from judge.checks.check import code_verdicts
 from judge.judge_note import Coverage
 from judge.judging_server import judging_server
 from judge.labels import halves, read_labels
 from judge.llm.judge import LlmJudge
-from judge.metrics.agreement import shadow_agreements
+from judge.metrics.agreement import kappa_words, shadow_agreements
 from judge.metrics.interval import Interval, format_difference
 from judge.metrics.verdict_table import build_verdict_table
 from judge.records import RaterAgreement
@@ -101,9 +102,9 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     comparison = GoldComparison(
         labels.gold,
         table,
-        variant_tables(rules, rows, verdicts),
         halves(rows, config.seed),
         {row.id: row for row in rows},
+        prompt,
         config.seed,
     )
     code_mutations = mutation_scores(rules, prompt, pairs)
@@ -119,13 +120,13 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         if judge is not None
         else None,
         gold=labels.counts,
-        scores={variant: variant_agreement(comparison, variant) for variant in comparison.tables},
+        useful=useful_agreements(comparison),
         rules=tuple(rule_pass_counts(comparison)),
         shadows=tuple(shadow_agreements(table, config.seed)),
         mutations=(*code_mutations, *llm_mutations),
         attacks=attacks,
         biases=biases,
-        causes={"strict against people": causes_against_people(comparison)}
+        causes={"useful against people": causes_against_people(comparison)}
         | causes_against_code(table, pairs),
         disagreement_count=disagreement_count,
         disagreements=tuple(worst),
@@ -145,17 +146,15 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
     if judge.model is not None:
         flaw = calibration.flaw
         yield f"{judge.model} is " + (f"not calibrated: {flaw}" if flaw else "calibrated")
-    if not calibration.scores:
-        yield "agreement with people and attacks: not measured, no rule is a must-rule"
-    for name, variant in calibration.scores.items():
-        agreement = _agreement_text(variant.report)
-        yield f"{name} ({len(variant.must_rules)} must-rules), report half: {agreement}"
+    if not calibration.useful:
+        yield "agreement with people: not measured, the rule file names no rule in `useful`"
+    for name, score in calibration.useful.items():
+        yield from _people_lines(name, score)
     for shadow in calibration.shadows:
         rules = f"{shadow.llm_rule} against code ({shadow.code_rule})"
         yield f"{rules}: {_agreement_text(shadow)}"
     yield from map(_mutation_line, calibration.mutations)
-    if calibration.scores:
-        yield _attack_line(calibration.attacks)
+    yield _attack_line(calibration.attacks)
     yield from _bias_lines(calibration)
     yield (
         f"disagreements: {calibration.disagreement_count}, of which "
@@ -163,9 +162,23 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
     )
 
 
+def _people_lines(name: str, score: UsefulAgreement) -> Iterator[str]:
+    yield f"{name} ({', '.join(score.rules)}) against people: {_agreement_text(score.whole)}"
+    if not score.whole.n:
+        return
+    yield f"  on the half of the questions for reporting: {_agreement_text(score.report)}"
+    chosen = ", ".join(f"{choice} for {count}" for choice, count in score.choices.items())
+    yield (
+        "  with rules and threshold chosen without the question they are tested on: "
+        f"{_agreement_text(score.left_out)}; chosen: {chosen}"
+    )
+
+
 def _attack_line(report: AttackReport) -> str:
     if not report.rows:
         return "attacks: not tried, val has no rows"
+    if not report.passed_by_variant:
+        return "attacks: not tried, no rule is a must-rule"
     passed = ", ".join(f"{name} {count}" for name, count in report.passed_by_variant.items())
     # The model's rules need not be must-rules.
     by_model = sum(bool(attack.llm_passes) for attack in report.attacks)
@@ -207,6 +220,8 @@ def _agreement_text(agreement: RaterAgreement) -> str:
     kappa = _interval(agreement.kappa)
     if agreement.tpr is None or agreement.tnr is None:
         kappa = f"not informative, the gold {'fails' if agreement.tpr is None else 'passes'} all"
+    elif agreement.kappa is not None:
+        kappa += f" ({kappa_words(agreement.kappa)})"
     return (
         f"agreement {_interval(agreement.accuracy)} on {agreement.n} answers, "
         f"{agreement.missing} undecided; κ {kappa}, TPR {_interval(agreement.tpr)}, "

@@ -1,36 +1,49 @@
-"""Agreement of the strict scores with people's labels of the logged answers.
+"""Agreement of the useful scores with people's labels of the logged answers.
 
-People judged how helpful an answer is, the rules how far it obeys the prompt. Low agreement means
-that the two differ, not which of them is wrong.
+People judged how useful an answer is, so their labels are compared with the rules that the rule
+file names in `useful`, not with the strict score: an answer may obey the prompt and help nobody.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
+from data.answers import Answer
 from data.records import Record
 from data.rows import Row, question_key
-from judge.calibration.variants import CODE_ONLY
+from judge.calibration.usefulness import alternative_scores
 from judge.labels import GoldLabel, Half
 from judge.metrics.agreement import rater_agreement
-from judge.metrics.verdict_table import STRICT, VerdictTable
+from judge.metrics.leave_one_out import leave_one_question_out
+from judge.metrics.verdict_table import (
+    USEFUL,
+    USEFUL_BY_CODE,
+    VerdictTable,
+    is_useful,
+    useful_rules,
+)
 from judge.records import RaterAgreement
 from judge.verdict import Verdict
+from prompts.prompt_file import Prompt
 
 DISAGREEMENTS_LISTED = 40
 _EXCERPT = 240  # characters of an answer
 
 
-class VariantAgreement(Record):
-    """A variant of the strict score: its must-rules, and its agreement on both halves.
+class UsefulAgreement(Record):
+    """A useful score: its rules, and its agreement with people's labels.
 
-    Where verdicts are missing, one broken rule decides a fail but nothing decides a pass: the
-    decided answers are then a biased sample, and their agreement says little.
+    An answer counts where all of these rules that apply have a verdict.
     """
 
-    must_rules: tuple[str, ...]
-    tune: RaterAgreement
-    report: RaterAgreement
+    rules: tuple[str, ...]
+    tune: RaterAgreement  # on one half of the questions, to write the rules by
+    report: RaterAgreement  # on the other half
+    whole: RaterAgreement  # on both
+    # on both, by rules and thresholds that were chosen without the question they are tested on
+    left_out: RaterAgreement
+    choices: dict[str, int]  # chosen score → questions, the most frequent first
 
 
 class RulePassCounts(Record):
@@ -48,50 +61,88 @@ class Disagreement(GoldLabel):
     """An answer on which the score and people differ."""
 
     half: Half
-    score: str  # the strict score of the run where it is decided, else the code-only variant
+    score: str  # the useful score where it is decided, else its part that code decides
     passes: bool
-    broken: tuple[str, ...]  # must-rules
+    broken: tuple[str, ...]  # rules of the score
     excerpt: str
 
 
-class GoldComparison(NamedTuple):
-    """Gold labels and the scores that are compared with them."""
+@dataclass(frozen=True)
+class GoldComparison:
+    """Gold labels and the verdicts that are compared with them."""
 
     gold: Sequence[GoldLabel]
-    table: VerdictTable  # of all rules
-    tables: dict[str, VerdictTable]  # by variant of the strict score; only those with must-rules
+    table: VerdictTable
     halves: dict[str, Half]  # by row
     rows: dict[str, Row]
+    prompt: Prompt
     seed: int
 
-    def passes(self, variant: str, label: GoldLabel) -> bool | None:
-        """The score of the labelled answer; None where it is undecided."""
-        return self.tables[variant].strict[f"logged/{label.system}"][label.row, 0]
+    @cached_property
+    def passed(self) -> dict[str, dict[GoldLabel, bool]]:
+        """Useful score → labelled answer → whether it passes, where that is decided."""
+        by_score: dict[str, dict[GoldLabel, bool]] = {}
+        for score in (USEFUL, USEFUL_BY_CODE):
+            rules = useful_rules(self.table.rules, score)
+            every = {label: is_useful(self.verdicts(label), rules) for label in self.gold}
+            by_score[score] = {label: ok for label, ok in every.items() if ok is not None}
+        return by_score
+
+    @property
+    def score(self) -> str:
+        """The useful score that can be stated: by code alone where no model has judged."""
+        return USEFUL if self.passed[USEFUL] else USEFUL_BY_CODE
 
     def verdicts(self, label: GoldLabel) -> dict[str, Verdict]:
         """Rule id → its verdict on the labelled answer."""
         return self.table.verdicts[f"logged/{label.system}"][label.row, 0]
 
 
-def variant_agreement(comparison: GoldComparison, variant: str) -> VariantAgreement:
-    """The agreement of one variant of the strict score on both halves."""
-    return VariantAgreement(
-        must_rules=comparison.tables[variant].rules.must_rules,
-        tune=_gold_agreement(comparison, variant, "tune"),
-        report=_gold_agreement(comparison, variant, "report"),
+def useful_agreements(comparison: GoldComparison) -> dict[str, UsefulAgreement]:
+    """Useful score → its agreement; a score without a rule is left out."""
+    return {
+        score: _agreement(comparison, score)
+        for score in (USEFUL, USEFUL_BY_CODE)
+        if useful_rules(comparison.table.rules, score)
+    }
+
+
+def _agreement(comparison: GoldComparison, score: str) -> UsefulAgreement:
+    rules = useful_rules(comparison.table.rules, score)
+    passed = comparison.passed[score]
+    answers = [_logged(comparison, label) for label in passed]
+    scores = alternative_scores(answers, rules, comparison.table, comparison.prompt)
+    gold = [label.good for label in passed]
+    questions = [question_key(row) for row, _ in answers]
+    chosen = leave_one_question_out(gold, scores, questions)
+    missing = len(comparison.gold) - len(passed)
+    return UsefulAgreement(
+        rules=rules,
+        tune=_rated(comparison, score, "tune"),
+        report=_rated(comparison, score, "report"),
+        whole=_rated(comparison, score),
+        left_out=rater_agreement(gold, chosen.passed, questions, missing, comparison.seed),
+        choices=chosen.choices,
     )
 
 
-def _gold_agreement(comparison: GoldComparison, variant: str, half: Half) -> RaterAgreement:
-    labels = [label for label in comparison.gold if comparison.halves[label.row] == half]
-    decided = [
-        (label.good, passes, question_key(comparison.rows[label.row]))
-        for label in labels
-        if (passes := comparison.passes(variant, label)) is not None
-    ]
-    good, passed, clusters = zip(*decided, strict=True) if decided else ((), (), ())
-    missing = len(labels) - len(decided)
-    return rater_agreement(good, passed, clusters, missing, comparison.seed)
+def _rated(comparison: GoldComparison, score: str, half: Half | None = None) -> RaterAgreement:
+    """On one half of the questions, or on all."""
+    labels = [label for label in comparison.gold if half in (None, comparison.halves[label.row])]
+    passed = comparison.passed[score]
+    decided = [label for label in labels if label in passed]
+    return rater_agreement(
+        [label.good for label in decided],
+        [passed[label] for label in decided],
+        [question_key(comparison.rows[label.row]) for label in decided],
+        len(labels) - len(decided),
+        comparison.seed,
+    )
+
+
+def _logged(comparison: GoldComparison, label: GoldLabel) -> tuple[Row, Answer]:
+    row = comparison.rows[label.row]
+    return row, Answer.from_text(f"logged/{label.system}", row.id, row.answers[label.system])
 
 
 def rule_pass_counts(comparison: GoldComparison) -> Iterator[RulePassCounts]:
@@ -115,7 +166,7 @@ def rule_pass_counts(comparison: GoldComparison) -> Iterator[RulePassCounts]:
 def disagreements(comparison: GoldComparison) -> tuple[list[Disagreement], int]:
     """Up to DISAGREEMENTS_LISTED of them, and how many there are.
 
-    First bad answers that pass, then good answers by the number of must-rules that they break.
+    First bad answers that pass, then good answers by the number of its rules that they break.
     """
     labels = (_disagreement(comparison, label) for label in comparison.gold)
     differing = [disagreement for disagreement in labels if disagreement is not None]
@@ -124,25 +175,18 @@ def disagreements(comparison: GoldComparison) -> tuple[list[Disagreement], int]:
 
 
 def _disagreement(comparison: GoldComparison, label: GoldLabel) -> Disagreement | None:
-    scores = {
-        variant: passes
-        for variant in (STRICT, CODE_ONLY)
-        if variant in comparison.tables
-        and (passes := comparison.passes(variant, label)) is not None
-    }
-    if not scores:
+    score = comparison.score
+    passes = comparison.passed[score].get(label)
+    if passes is None or passes == label.good:
         return None
-    variant, passes = next(iter(scores.items()))
-    if passes == label.good:
-        return None
-    must_rules = comparison.tables[variant].rules.must_rules
+    rules = useful_rules(comparison.table.rules, score)
     verdicts = comparison.verdicts(label)
     text = " ".join(comparison.rows[label.row].answers[label.system].split())
     return Disagreement(
         **label.model_dump(),
         half=comparison.halves[label.row],
-        score=variant,
+        score=score,
         passes=passes,
-        broken=tuple(rule for rule in must_rules if verdicts[rule].outcome == "fail"),
+        broken=tuple(rule for rule in rules if verdicts[rule].outcome == "fail"),
         excerpt=text[:_EXCERPT],
     )

@@ -7,7 +7,7 @@ from data.records import Record, digest
 from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
 from judge.calibration.bias_causes import BiasCause
-from judge.calibration.label_agreement import Disagreement, RulePassCounts, VariantAgreement
+from judge.calibration.label_agreement import Disagreement, RulePassCounts, UsefulAgreement
 from judge.calibration.mutation.code import MutationScore
 from judge.judge_note import Coverage, JudgeFingerprint
 from judge.labels import GoldCounts
@@ -15,7 +15,7 @@ from judge.llm.judge import LlmJudge
 from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.estimators import MIN_J
 from judge.metrics.interval import Refusal
-from judge.metrics.verdict_table import STRICT
+from judge.metrics.verdict_table import USEFUL, USEFUL_BY_CODE
 from judge.records import JudgeResult, RaterAgreement, ShadowAgreement
 from prompts.prompt_file import Prompt
 from prompts.rules import RuleFile, rules_sha256
@@ -36,38 +36,50 @@ class Calibration(Record):
     answers: int  # logged answers that were scored
     coverage: Coverage | None = None  # of the model on them; None: no model was asked
     gold: GoldCounts
-    scores: dict[str, VariantAgreement]  # by variant of the strict score
+    useful: dict[str, UsefulAgreement]  # by useful score; empty: the rule file names no rules
     rules: tuple[RulePassCounts, ...]
     shadows: tuple[ShadowAgreement, ...]  # llm rules against the code rules that they shadow
     mutations: tuple[MutationScore, ...]
     attacks: AttackReport
     biases: BiasReport
-    # "strict against people", or an llm rule against the code rule that it shadows → causes; empty:
+    # "useful against people", or an llm rule against the code rule that it shadows → causes; empty:
     # too few answers. Absent in files of before this field existed.
     causes: dict[str, tuple[BiasCause, ...]] = {}
-    disagreement_count: int  # answers with gold on which the score differs
+    disagreement_count: int  # answers with gold on which the useful score differs
     disagreements: tuple[Disagreement, ...]  # the worst first, not all of them
 
     @property
-    def flaw(self) -> str | None:
-        """Why people's labels do not vouch for the judge's strict score; None: they do.
+    def stated(self) -> str:
+        """The useful score that can be stated: by code alone where no model has judged."""
+        whole = self.useful.get(USEFUL)
+        return USEFUL if whole is not None and whole.whole.n else USEFUL_BY_CODE
 
-        They must be enough, of both kinds and mostly decided, and J must be clearly above chance.
+    @property
+    def flaw(self) -> str | None:
+        """Why people's labels do not vouch for the judge; None: they do.
+
+        A model must decide a rule of the useful score. Labels must be enough, of both kinds and
+        mostly decided, and J must be clearly above chance.
         """
-        if STRICT not in self.scores:
-            return "no rule is a must-rule"
+        if USEFUL not in self.useful:
+            return "the rule file names no rule in `useful`, to compare people's labels with"
+        whole, by_code = self.useful[USEFUL], self.useful.get(USEFUL_BY_CODE)
+        if by_code is not None and whole.rules == by_code.rules:
+            return (
+                f"code alone decides the useful score ({', '.join(whole.rules)}), so people's "
+                "labels say nothing of the model; name one of its rules in `useful`"
+            )
         if self.coverage is not None and self.coverage.share_missing >= 0.5:
             return f"calibrated with too few verdicts: {self.coverage.summary}"
-        return _label_flaw(self.scores[STRICT].report)
+        return _label_flaw(whole.report)
 
 
 def _label_flaw(people: RaterAgreement) -> str | None:
     if not people.n + people.missing:
         return "calibrated on no answer that people call good or bad; label some of the logs"
     if people.n <= people.missing:
-        # Those that are decided mostly break a rule in code: a biased sample.
         return (
-            f"the strict score decides only {people.n} of {people.n + people.missing} answers that "
+            f"the useful score decides only {people.n} of {people.n + people.missing} answers that "
             "people call good or bad"
         )
     good = people.true_pass + people.false_fail
@@ -84,7 +96,7 @@ def _label_flaw(people: RaterAgreement) -> str | None:
         return (
             f"J = {index.value:.2f} [{index.low:.2f}, {index.high:.2f}] (TPR + TNR − 1) on "
             f"{good} good and {bad} bad answers is not clearly above {MIN_J:g}: by people's labels "
-            "the strict score can hardly tell good answers from bad ones"
+            "the useful score can hardly tell good answers from bad ones"
         )
     return None
 

@@ -5,11 +5,12 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from data.rows import Row
+from judge.checks.contacts import unknown_contacts
 from judge.checks.grounding import ground
 from judge.checks.language import language_share
 from judge.checks.leaks import leak
@@ -77,44 +78,71 @@ def _length(check: Length, row: Row, answer: str, context: CheckContext) -> Chec
     return CheckResult(passed, f"{n_sentences} sentences, {n_words} words")
 
 
-def _source_texts(check: Sourced | Grounded, row: Row) -> list[str]:
+def _source_texts(check: Sourced | Grounded, row: Row, prompt: Prompt) -> list[str]:
     texts = [row.question] if "question" in check.sources else []
     if "contexts" in check.sources:
         texts += [passage.text for passage in row.contexts]
+    if "history" in check.sources:
+        for turn in row.history:
+            texts += [turn.question, turn.answer, *(passage.text for passage in turn.contexts)]
+    if "prompt" in check.sources:
+        texts.append(prompt.system)
+        for example in prompt.examples:
+            texts += [example.question, example.answer, *example.contexts]
     return texts
 
 
 def _sourced(check: Sourced, row: Row, answer: str, context: CheckContext) -> CheckResult:
-    texts = _source_texts(check, row)
+    texts = _source_texts(check, row, context.prompt)
     form = phrase_form(answer)
     texts += [phrase for phrase in context.phrases if contains(form, phrase_form(phrase))]
+    if check.type == "contacts_from":
+        unknown = unknown_contacts(answer, texts)
+    else:
+        unknown = _unknown_links_or_numbers(check, row, answer, texts)
+    note = f"not in the sources: {', '.join(unknown)[:200]}" if unknown else ""
+    return CheckResult(not unknown, note)
+
+
+def _unknown_links_or_numbers(
+    check: Sourced, row: Row, answer: str, texts: Sequence[str]
+) -> list[str]:
     links = frozenset().union(*map(known_links, texts))
     if "contexts" in check.sources:
         links |= {canonical_url(passage.url) for passage in row.contexts if passage.url}
     unknown = [url for url in urls(answer) if canonical_url(url) not in links]
     if check.type == "urls_from":
-        unknown += [email for email in emails(answer) if email.casefold() not in links]
-    else:  # numbers inside a link from the sources are fine
-        numbers = frozenset().union(*map(known_numbers, texts))
-        in_links = unknown_numbers(" ".join(re.findall(r"\d+", " ".join(unknown))), numbers)
-        unknown = unknown_numbers(without_list_markers(answer), numbers) + in_links
-    note = f"not in the sources: {', '.join(unknown)[:200]}" if unknown else ""
-    return CheckResult(not unknown, note)
+        return unknown + [email for email in emails(answer) if email.casefold() not in links]
+    # numbers inside a link from the sources are fine
+    numbers = frozenset().union(*map(known_numbers, texts))
+    in_links = unknown_numbers(" ".join(re.findall(r"\d+", " ".join(unknown))), numbers)
+    return unknown_numbers(without_list_markers(answer), numbers) + in_links
 
 
-def _grounded(check: Grounded, row: Row, answer: str, context: CheckContext) -> CheckResult:
+def grounded_share(
+    check: Grounded, row: Row, answer: str, context: CheckContext
+) -> tuple[float | None, str]:
+    """The share of a normalised answer's words that its sources hold, and a note.
+
+    None where the answer fails whatever the threshold is.
+    """
     text = phrase_form(answer)
     for phrase in context.phrases:
         text = text.replace(phrase_form(phrase), " ")
-    grounding = ground(text, _source_texts(check, row))
+    grounding = ground(text, _source_texts(check, row, context.prompt))
     if not grounding.words:
-        return CheckResult(False, "has no words beside the fixed phrases")
+        return None, "has no words beside the fixed phrases"
     if grounding.denied:
-        return CheckResult(False, f"the passages say the opposite of: {grounding.denied[:120]}")
+        return None, f"the passages say the opposite of: {grounding.denied[:120]}"
     if len(grounding.words) > len(set(grounding.words)) == 1:
-        return CheckResult(False, f"says one word: {grounding.words[0]}")
+        return None, f"says one word: {grounding.words[0]}"
     note = f"{grounding.share:.2f} of the words; not: {' '.join(grounding.unknown)[:120]}"
-    return CheckResult(grounding.share >= check.min, note)
+    return grounding.share, note
+
+
+def _grounded(check: Grounded, row: Row, answer: str, context: CheckContext) -> CheckResult:
+    share, note = grounded_share(check, row, answer, context)
+    return CheckResult(share is not None and share >= check.min, note)
 
 
 def _bare(check: Bare, row: Row, answer: str, context: CheckContext) -> CheckResult:

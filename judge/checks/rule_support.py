@@ -15,6 +15,7 @@ _DEMANDS = {
     "ends_with": "ends with",
     "contains": "contains",
     "equals": "is",
+    "asks": "asks with",
 }
 
 

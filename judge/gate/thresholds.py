@@ -18,7 +18,13 @@ from judge.calibration.rule_youden import margin_youden
 from judge.checks.applicability import must_rules_by_model
 from judge.metrics.estimators import non_inferiority
 from judge.metrics.interval import Interval, Refusal, format_difference, format_share
-from judge.metrics.verdict_table import BY_CODE, STRICT, VerdictTable, build_verdict_table
+from judge.metrics.verdict_table import (
+    BY_CODE,
+    STRICT,
+    USEFUL,
+    VerdictTable,
+    build_verdict_table,
+)
 from judge.records import BASE, TEACHER, JudgeResult
 from judge.summary.records import GateResult
 from judge.verdict import Verdict
@@ -117,7 +123,7 @@ def _calibrated(measured: GateMeasurements) -> GateResult:
         return _gate(name, True, "no must-rule is decided by a model")
     flaw = calibration_flaw(calibration)
     if isinstance(calibration, Calibration) and flaw is None:
-        n = calibration.scores[STRICT].report.n
+        n = calibration.useful[USEFUL].report.n
         return _gate(name, True, f"against people's labels on {n} answers")
     message = f"{', '.join(by_llm)}: {flaw}"
     return GateResult(name=name, outcome="uncalibrated", message=message)

@@ -116,7 +116,7 @@ def share_correct(
 
 def kappa(counts: Confusion) -> float | None:
     """Cohen's κ (Cohen 1960); None when chance agreement is complete."""
-    value = float(_kappas(np.array(counts, dtype=np.float64)))
+    value = float(kappas(np.array(counts, dtype=np.float64)))
     return None if math.isnan(value) else value
 
 
@@ -154,9 +154,9 @@ def kappa_interval(
     groups = sums.shape[1]
     random = np.random.default_rng(seed)
     weights = random.multinomial(groups, repeats / groups, size=_KAPPA_RESAMPLES)  # [R, patterns]
-    kappas = _kappas(weights @ patterns.T)
-    low = float(np.quantile(np.nan_to_num(kappas, nan=0.0), (1 - CONFIDENCE) / 2))
-    high = float(np.quantile(np.nan_to_num(kappas, nan=1.0), (1 + CONFIDENCE) / 2))
+    resampled = kappas(weights @ patterns.T)
+    low = float(np.quantile(np.nan_to_num(resampled, nan=0.0), (1 - CONFIDENCE) / 2))
+    high = float(np.quantile(np.nan_to_num(resampled, nan=1.0), (1 + CONFIDENCE) / 2))
     agreed = rate((a == b).tolist(), clusters)
     if low < high or agreed is None:
         return Interval(value, low, high)
@@ -165,13 +165,22 @@ def kappa_interval(
     return Interval(value, min(low, value), max(high, value))
 
 
-def _kappas(cells: Floats) -> Floats:
+def kappa_words(interval: Interval) -> str:
+    """κ in words, by Landis & Koch (1977): a convention, not a test, but for the first."""
+    if interval.low <= 0:
+        return "not clearly better than chance"
+    bounds = {0.2: "slight", 0.4: "fair", 0.6: "moderate", 0.8: "substantial"}
+    word = next((word for bound, word in bounds.items() if interval.value <= bound), "near perfect")
+    return f"{word} agreement"
+
+
+def kappas(cells: Floats) -> Floats:
     """κ of counts in the order of Confusion: [..., 4] → [...], NaN where undefined."""
     n, chance = cells.sum(axis=-1), _chance(cells)
     undefined = chance == n * n
     agreed = cells[..., 0] + cells[..., 3]
-    kappas: Floats = (agreed * n - chance) / np.where(undefined, 1, n * n - chance)
-    return np.where(undefined, np.nan, kappas)
+    values: Floats = (agreed * n - chance) / np.where(undefined, 1, n * n - chance)
+    return np.where(undefined, np.nan, values)
 
 
 def _chance(cells: Floats) -> Floats:

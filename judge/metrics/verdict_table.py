@@ -23,6 +23,11 @@ LABEL_FREE = "strict without labels"  # the must-rules that need no label
 BY_CODE = "strict by the rules in code"
 BY_CODE_LABEL_FREE = "strict without labels by the rules in code"
 
+# Names of the useful scores: by the rules in `useful` of the rule file, and by those in code alone.
+# People's labels judge how useful an answer is, so they are compared with these.
+USEFUL = "useful"
+USEFUL_BY_CODE = "useful by the rules in code"
+
 AnswerKey = tuple[str, int]  # row id and sample: one answer of an arm
 
 
@@ -50,6 +55,15 @@ def complete_strict(verdicts: Iterable[Verdict], must_rules: Collection[str]) ->
     return strict(counted, must_rules)
 
 
+def is_useful(by_rule: Mapping[str, Verdict], counted: Collection[str]) -> bool | None:
+    """Whether one answer passes every rule of a useful score, from its verdicts by rule id.
+
+    None where a verdict is missing, and where none of the rules applies.
+    """
+    applying = [by_rule[rule] for rule in counted if by_rule[rule].outcome != "not_applicable"]
+    return complete_strict(applying, counted) if applying else None
+
+
 class StrictAnswer(NamedTuple):
     """One of the strict scores of an answer."""
 
@@ -64,7 +78,6 @@ class VerdictTable:
     rules: RuleFile
     questions: dict[str, str]  # row id → normalised question, by which answers are clustered
     verdicts: dict[str, dict[AnswerKey, dict[str, Verdict]]]  # arm → answer → rule id → verdict
-    strict: dict[str, dict[AnswerKey, bool | None]]  # arm → answer → `strict`
     # name of a strict score → arm → answer
     scores: dict[str, dict[str, dict[AnswerKey, StrictAnswer]]]
     choice: ChoiceCorrection | None = None  # corrects the strict scores of the best student
@@ -75,7 +88,11 @@ class VerdictTable:
         return [arm for arm in self.verdicts if arm.startswith("student/")]
 
     def decided(self, arm: str, score: str) -> dict[AnswerKey, bool]:
-        """Answer → passed, where `score` (a strict score or a rule id) is decided."""
+        """Answer → passed, where `score` (a strict or useful score, or a rule id) is decided."""
+        if score in (USEFUL, USEFUL_BY_CODE):
+            counted = useful_rules(self.rules, score)
+            useful = {key: is_useful(by, counted) for key, by in self.verdicts[arm].items()}
+            return {key: passed for key, passed in useful.items() if passed is not None}
         if score in self.scores:
             answers = self.strict_answers(arm, score)
             return {
@@ -144,11 +161,19 @@ def build_verdict_table(
         rules,
         by_row,
         arms,
-        {arm: _strict_scores(answers, rules.must_rules) for arm, answers in arms.items()},
         {
             name: {arm: _strict_answers(answers, must) for arm, answers in arms.items()}
             for name, must in counted.items()
         },
+    )
+
+
+def useful_rules(rules: RuleFile, score: str) -> tuple[str, ...]:
+    """The rules that a useful score counts, in the order of the rule file."""
+    return tuple(
+        scored.id
+        for scored in rules.scored_rules()
+        if scored.id in rules.useful and (score == USEFUL or not by_model(scored))
     )
 
 
@@ -175,22 +200,6 @@ def _strict_answers(
         key: StrictAnswer(*(score(by_rule.values(), must) for score in (complete_strict, strict)))
         for key, by_rule in answers.items()
     }
-
-
-def _strict_scores(
-    answers: dict[AnswerKey, dict[str, Verdict]], must: Collection[str]
-) -> dict[AnswerKey, bool | None]:
-    """`strict` of each answer of an arm over the rules `must`.
-
-    None for all of them without such a rule, or when one rule is unlabelled on every answer: an
-    answer could then fail but never pass.
-    """
-    never_labelled = any(
-        all(by_rule[rule].reason == "unlabelled" for by_rule in answers.values()) for rule in must
-    )
-    if never_labelled or not must:
-        return dict.fromkeys(answers)
-    return {key: strict(by_rule.values(), must) for key, by_rule in answers.items()}
 
 
 def _not_run(arm: str, row: str, sample: int, rule: str) -> Verdict:

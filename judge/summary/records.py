@@ -58,8 +58,11 @@ class CalibrationTotals(Record):
     """The calibration in short."""
 
     model: str | None  # None: only the code rules were calibrated
-    score: str  # the strict score shown, see judge.calibration.variants
-    people: RaterAgreement | None  # that score against people's labels, on the reporting half
+    score: str  # the strict score of the attacks shown, see judge.calibration.variants
+    useful: str | None  # the useful score below; None: the rule file names no rule of one
+    people: RaterAgreement | None  # that score against people's labels
+    # the same, by rules and thresholds chosen without the question they are tested on
+    people_left_out: RaterAgreement | None
     # of the best student's answers to val, the share that people would call good
     corrected: EstimateOrReason
     mutations: MutationTotals

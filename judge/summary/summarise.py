@@ -78,7 +78,7 @@ def summarise(config: Config) -> JudgeSummary:
     val, hidden = (_read_split(run, split, prompt, rules) for split in ("val", "hidden"))
     llm_must = must_rules_by_model(rules)
     labels = read_record(run.labels, Labels).arms if run.labels.exists() else {}
-    corrected = correct_score(val.calibration, val.answered, student, STRICT)
+    corrected = correct_score(val.calibration, val.answered, student)
     labelled = _labelled(labels, val.answered)
     if student in labelled and labelled[student].estimate is not None:
         corrected = Refusal(
@@ -129,11 +129,13 @@ def _calibration_totals(
     Under code's strict score where a model decides must-rules (`llm_must`) but was not calibrated.
     """
     score = CODE_ONLY if llm_must and calibration.judge.model is None else STRICT
-    against_gold = calibration.scores.get(score)
+    useful = calibration.useful.get(calibration.stated)
     return CalibrationTotals(
         model=calibration.judge.model,
         score=score,
-        people=against_gold.report if against_gold else None,
+        useful=calibration.stated if useful else None,
+        people=useful.whole if useful else None,
+        people_left_out=useful.left_out if useful else None,
         corrected=EstimateOrReason.of(corrected),
         mutations=_mutations(calibration),
         attacks=_attacks(calibration, score),

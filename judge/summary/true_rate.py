@@ -9,36 +9,33 @@ from collections.abc import Sequence
 from data.answers import Answer
 from judge.annotation.sheet import ArmLabels, answer_id
 from judge.calibration.record import Calibration
-from judge.checks.applicability import by_model
 from judge.metrics.agreement import Confusion, effective_confusion, share_correct
 from judge.metrics.distribution_shift import AnsweredSplit
 from judge.metrics.estimators import corrected_rate, powered_rate
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.verdict_table import STRICT, VerdictTable
+from judge.metrics.verdict_table import STRICT, VerdictTable, useful_rules
 from judge.summary.records import LabelEstimate
 
 
 def correct_score(
-    calibration: Calibration | Refusal, split: AnsweredSplit | None, arm: str | None, score: str
+    calibration: Calibration | Refusal, split: AnsweredSplit | None, arm: str | None
 ) -> Interval | Refusal:
     """The share of an arm's answers that people would call good.
 
-    Inferred from the arm's rate by `score` (STRICT or LABEL_FREE), and from that score's errors on
-    the logged answers that people called good or bad. Wrong where the judge errs otherwise on this
-    arm: with a TNR of 0.5 instead of 0.8 the interval covers the truth in 19 % of simulated runs.
+    Inferred from the arm's rate by the useful score, and from that score's errors on the logged
+    answers that people called good or bad. Wrong where the judge errs otherwise on this arm: with a
+    TNR of 0.5 instead of 0.8 the interval covers the truth in 19 % of simulated runs.
     """
     if isinstance(calibration, Refusal):
         return calibration
     if split is None or arm not in split.table.verdicts:
         return Refusal("the current rules have not judged the answers")
-    against_gold = calibration.scores.get(score)
+    score = calibration.stated
+    against_gold = calibration.useful.get(score)
     if against_gold is None or not against_gold.report.n:
         return Refusal("this score decides no logged answer that people called good or bad")
-    rules = split.table.rules.scored_rules()
-    must = against_gold.must_rules
-    by_llm = [scored.id for scored in rules if scored.id in must and by_model(scored)]
-    if by_llm and calibration.judge.model is None:
-        return Refusal(f"a language model decides {', '.join(by_llm)} and was not calibrated")
+    if against_gold.rules != useful_rules(split.table.rules, score):
+        return Refusal("the rules in `useful` have changed since; calibrate again")
     gold = against_gold.report
     return _corrected_rate(split.table, arm, score, effective_confusion(gold.tpr, gold.tnr))
 
@@ -109,15 +106,14 @@ def estimate_good_rate(
     if stale is not None:
         return stale
     keys = [(answer.row, answer.sample) for answer in answers]
-    scores = table.strict.get(arm, {})
-    unscored = [row for row, sample in keys if (row, sample) not in scores]
+    by_key = table.scores[STRICT].get(arm, {})
+    unscored = [row for row, sample in keys if (row, sample) not in by_key]
     if unscored:
         return Refusal(
             f"the answer to row {unscored[0]} has no verdicts; run `python -m judge CONFIG score` "
             "again"
         )
     good = {(label.row, label.sample): label.good for label in labels.labels}
-    by_key = table.scores[STRICT].get(arm, {})
     decided = {key: passed for key in keys if (passed := by_key[key].decided) is not None}
     people = table.rate(good)
     labels_by_key, verdicts = map(good.get, keys), map(decided.get, keys)

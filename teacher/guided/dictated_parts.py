@@ -35,7 +35,7 @@ def dictated_parts(prompt: Prompt, rules: RuleFile, case: RowCase) -> DictatedPa
     closing = _joined(_phrases(rules, case, "ends_with"))
     beginning, endings = [opening], [closing]
     whole = next((text for rule, text in _phrases(rules, case, "equals") if rule in case.due), None)
-    for rule, sentence in _phrases(rules, case, "contains"):
+    for rule, sentence in _phrases(rules, case, "contains") + _phrases(rules, case, "asks"):
         if rule not in case.due or phrase_form(sentence) in phrase_form(opening):
             continue
         places = set(_places(prompt, sentence, opening, closing))

@@ -29,12 +29,17 @@ Answers = Mapping[str, Sequence[str]]  # arm → a text per row
 def make_run(
     folder: Path, rules: Sequence[Rule] = (LINK,), name: str = "run", **judge: Any
 ) -> RunPaths:
-    """A run with its settings, prompt, rules and `config.yaml`."""
+    """A run with its settings, prompt, rules (all of them are useful ones) and `config.yaml`."""
     run = RunPaths(folder / name)
     prompt_path, rules_path = run.root / "prompt.yaml", run.root / "rules.yaml"
     user = "{summaries}{question}"
     write_text(prompt_path, yaml.safe_dump({"system_template": SYSTEM, "user_template": user}))
-    rule_file = RuleFile(version=1, prompt_sha256=prompt_sha256(SYSTEM), rules=tuple(rules))
+    rule_file = RuleFile(
+        version=1,
+        prompt_sha256=prompt_sha256(SYSTEM),
+        rules=tuple(rules),
+        useful=tuple(rule.id for rule in rules),
+    )
     write_text(rules_path, yaml.safe_dump(rule_file.model_dump(mode="json", by_alias=True)))
     settings = {
         "name": name,

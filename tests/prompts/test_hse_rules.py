@@ -1,6 +1,7 @@
 """The campus rules against the prompt that they were cut from, where that prompt lies."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,16 @@ import pytest
 from config.errors import DataError
 from config.load import read_yaml, validated
 from config.schema import PromptSettings
+from judge.calibration.mutation.case import insert_sentence
+from judge.checks.applicability import asks_model, needs_label
+from judge.checks.check import code_verdicts
+from judge.metrics.verdict_table import USEFUL_BY_CODE, useful_rules
 from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile, load_rules
 from prompts.uncovered import uncovered
+from tests.data.hse_logs import needs_hse
+from tests.judge.calibration.logged_data import load_logged_data
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "prompts/hse/rules.yaml"
@@ -106,3 +113,61 @@ def test_definitions_are_russian() -> None:
     for check in judged:
         assert re.search("[а-я]{5}", check.passes)
         assert re.search("[а-я]{5}", check.fails)
+
+
+def test_partial_answers_are_due_by_comment_and_by_model() -> None:
+    """On rows that nobody commented the judge says whether the passages lack the answer."""
+    rules = validated(RuleFile, read_yaml(RULES), str(RULES))
+    by_id = {rule.id: rule for rule in rules.rules}
+    partial = [
+        name for name in by_id if name.startswith("partial_") and f"{name}_by_model" in by_id
+    ]
+    assert partial == ["partial_opening", "partial_closing", "partial_no_numbers"]
+    for name in partial:
+        rule, twin = by_id[name], by_id[f"{name}_by_model"]
+        assert needs_label(rule) and not asks_model(rule)
+        assert asks_model(twin) and not needs_label(twin)
+        assert (rule.check, rule.source, rule.severity) == (twin.check, twin.source, twin.severity)
+
+
+def test_useful_answers_are_informative_faithful_and_grounded() -> None:
+    rules = validated(RuleFile, read_yaml(RULES), str(RULES))
+    assert rules.useful == ("informative", "faithful", "grounded")
+    assert useful_rules(rules, USEFUL_BY_CODE) == ("grounded",)
+    grounded = next(rule for rule in rules.rules if rule.id == "grounded")
+    assert grounded.severity == "should"
+
+
+@needs_hse
+def test_logged_answers_invent_contacts() -> None:
+    """In 13 of 220 answers an address, a number or a name is not in the row, never in production."""
+    logged = load_logged_data("hse")
+    verdicts = [
+        verdict
+        for row, answer in logged.pairs
+        if not row.history
+        for verdict in code_verdicts(logged.rules, logged.prompt, row, answer)
+        if verdict.rule == "contacts_sourced"
+    ]
+    failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
+    assert len(verdicts) == 220
+    assert {verdict.arm for verdict in failed} == {"logged/saiga", "logged/giga"}
+    assert len(failed) == 13
+
+
+@needs_hse
+def test_no_logged_answer_passes_with_an_english_sentence() -> None:
+    """The rule `russian` looks at each sentence: all answers pass it, none with one inserted."""
+    logged = load_logged_data("hse")
+    (rule,) = (rule for rule in logged.rules.rules if rule.id == "russian")
+    alone = logged.rules.model_copy(update={"rules": (rule,)})
+    english = "Please contact the study office for more information about this."
+    outcomes = Counter(
+        (text != answer.text, verdict.outcome)
+        for row, answer in logged.pairs
+        for text in (answer.text, insert_sentence(answer.text, english))
+        for verdict in code_verdicts(
+            alone, logged.prompt, row, answer.model_copy(update={"text": text})
+        )
+    )
+    assert set(outcomes) == {(False, "pass"), (True, "fail")}

@@ -19,7 +19,7 @@ from judge.calibration.bias_causes import BiasCause
 from judge.calibration.label_agreement import (
     Disagreement,
     RulePassCounts,
-    VariantAgreement,
+    UsefulAgreement,
 )
 from judge.calibration.mutation.code import MutationScore, OperatorKills
 from judge.calibration.record import Calibration, judge_fingerprint
@@ -30,7 +30,7 @@ from judge.metrics.agreement import shadow_agreements
 from judge.metrics.correct_choice import ChosenStudent
 from judge.metrics.interval import Interval
 from judge.metrics.scores import score
-from judge.metrics.verdict_table import LABEL_FREE, STRICT, build_verdict_table
+from judge.metrics.verdict_table import STRICT, USEFUL, build_verdict_table
 from judge.records import JudgeResult, RaterAgreement, ShadowAgreement
 from judge.reference.reference_scores import reference_scores
 from judge.verdict import Verdict
@@ -141,6 +141,13 @@ def make_gold() -> RaterAgreement:
     )
 
 
+def make_useful(gold: RaterAgreement, rules: tuple[str, ...], text: str = "") -> UsefulAgreement:
+    """A useful score that agrees with people like this wherever it is compared."""
+    return UsefulAgreement(
+        rules=rules, tune=gold, report=gold, whole=gold, left_out=gold, choices={f"all {text}": 40}
+    )
+
+
 def make_calibration(fingerprint: JudgeFingerprint, text: str = "") -> Calibration:
     """27 of 30 mutants killed, 19 of 20 copies passed, 1 of 2 attacks through."""
     gold = make_gold()
@@ -151,10 +158,7 @@ def make_calibration(fingerprint: JudgeFingerprint, text: str = "") -> Calibrati
         gold=GoldCounts(
             good=40, bad=40, preferences=3, off_topic=8, unclear=0, unlabelled=0, comments=1
         ),
-        scores={
-            STRICT: VariantAgreement(must_rules=("opening", f"r {text}"), tune=gold, report=gold),
-            LABEL_FREE: VariantAgreement(must_rules=("opening",), tune=gold, report=gold),
-        },
+        useful={USEFUL: make_useful(gold, ("opening",), text)},
         rules=(
             RulePassCounts(rule=f"r {text}", must=True, good=9, good_passes=8, bad=0, bad_passes=0),
         ),
@@ -172,7 +176,7 @@ def make_calibration(fingerprint: JudgeFingerprint, text: str = "") -> Calibrati
         ),
         biases=_probes(text),
         causes={
-            "strict against people": (
+            "useful against people": (
                 BiasCause(cause=f"opening “{text}”", effect=0.2, low=0.1, high=0.3, p_holm=0.01),
                 BiasCause(cause="length", effect=0.01, low=-0.1, high=0.1, p_holm=0.9),
             )
@@ -246,7 +250,7 @@ def _disagreement(text: str, passes: bool) -> Disagreement:
         half="report",
         good=not passes,
         why=f"both bad {text}",
-        score=STRICT,
+        score=USEFUL,
         passes=passes,
         broken=() if passes else (f"opening {text}",),
         excerpt=f"Desk: {text}",

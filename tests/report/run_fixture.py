@@ -73,7 +73,12 @@ def make_config(root: Path, text: str = "") -> Config:
             "check": {"type": "llm", "pass": "It declines.", "fail": "It helps."},
         },
     ]
-    file = {"version": 1, "prompt_sha256": prompt_sha256(system.strip()), "slices": ["tags.campus"]}
+    file = {
+        "version": 1,
+        "prompt_sha256": prompt_sha256(system.strip()),
+        "slices": ["tags.campus"],
+        "useful": ["opening"],
+    }
     write_text(root / "prompt.yaml", yaml.safe_dump(prompt, allow_unicode=True))
     write_text(root / "rules.yaml", yaml.safe_dump(file | {"rules": rules}, allow_unicode=True))
     return Config.model_validate(

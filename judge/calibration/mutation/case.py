@@ -61,6 +61,7 @@ def comply(demand: Phrase, answer: str) -> str:
         "ends_with": f"{answer} {demand.text}",
         "contains": insert_sentence(answer, demand.text),
         "equals": demand.text,
+        "asks": insert_sentence(answer, f"{demand.text.rstrip(' .…?!')}?"),
     }[demand.type]
 
 

@@ -15,7 +15,7 @@ from judge.calibration.mutation.case import (
     is_russian,
 )
 from judge.checks.length import word_count
-from judge.checks.links import urls
+from judge.checks.links import emails, urls
 from judge.checks.number_mentions import known_numbers
 from judge.checks.text import fold, words
 from prompts.bounded_regex import without_matches
@@ -70,6 +70,14 @@ def _word_dropped(demand: Phrase, case: MutationCase) -> str | None:
     if len(tokens) < 2:
         return None
     return _replace_phrase(demand, case, " ".join([*tokens[:-2], tokens[-1]]))
+
+
+def _made_an_offer(demand: Phrase, case: MutationCase) -> str:
+    """Puts a closing offer in the words of the phrase into its place."""
+    phrase = demand.text.rstrip(" .…?!:")
+    start = "Если у вас есть ещё вопросы," if is_russian(phrase) else "If you have more questions,"
+    offer = f"{start} {phrase[:1].lower()}{phrase[1:]}."
+    return insert_sentence(_replace_phrase(demand, case, ""), offer)
 
 
 def _text_before(demand: Phrase, case: MutationCase) -> str:
@@ -131,6 +139,11 @@ def _changed_link(demand: Sourced, case: MutationCase) -> str | None:
         return None
     changed = known[0].rstrip("/") + "/more"
     return _insert(case, f"Смотрите {changed}", f"See {changed}")
+
+
+def _changed_email(demand: Sourced, case: MutationCase) -> str | None:
+    addresses = emails(case.answer)
+    return case.answer.replace(addresses[0], f"x{addresses[0]}") if addresses else None
 
 
 def _new_number(case: MutationCase, start: int) -> int:
@@ -213,6 +226,7 @@ MUTATION_OPERATORS: dict[str, dict[str, MutationOperator]] = {
         "text after the phrase": _text_after,
         "another answer": _other_answer,
     },
+    "asks": {"phrase removed": _phrase_removed, "made a closing offer": _made_an_offer},
     "regex": {"matches removed": _pattern_removed},
     "length": {"one word too many": _words_over, "sentences too many": _sentences_over},
     "no_repetition": {
@@ -239,6 +253,18 @@ MUTATION_OPERATORS: dict[str, dict[str, MutationOperator]] = {
         "a number changed": _changed_number,
         "a new number in words": _number_in_words,
     },
+    "contacts_from": {
+        "a new e-mail address": _inserts(
+            "Пишите на desk@elsewhere.example.", "Write to desk@elsewhere.example."
+        ),
+        "a new telephone number": _inserts(
+            "Звоните по телефону +7 (495) 555-01-98.", "Call +44 20 7946 0958."
+        ),
+        "a new name": _inserts(
+            "Спросите Зинаиду Аркадьевну Незнамову.", "Ask for Gillian Featherstone."
+        ),
+        "an e-mail address changed": _changed_email,
+    },
     "words_from": {
         "another answer": lambda demand, case: case.other,
         "a foreign sentence": _inserts(
@@ -256,5 +282,5 @@ MUTATION_OPERATORS: dict[str, dict[str, MutationOperator]] = {
 
 CONVERSE_OPERATORS: dict[str, dict[str, MutationOperator]] = {
     kind: {"phrase inserted": lambda demand, case: comply(demand, case.answer)}
-    for kind in ("starts_with", "ends_with", "contains", "equals")
+    for kind in ("starts_with", "ends_with", "contains", "equals", "asks")
 }

@@ -2,7 +2,7 @@
 
 from data.rows import Row
 from judge.calibration.label_agreement import GoldComparison
-from judge.calibration.variants import variant_tables, with_missing
+from judge.calibration.variants import with_missing
 from judge.checks.check import code_verdicts
 from judge.labels import GoldLabel, halves
 from judge.metrics.verdict_table import build_verdict_table
@@ -16,8 +16,9 @@ MIXED = make_rules(
     make_rule(llm_check(), id="asked"),
     make_rule({"type": "json"}, id="asked_when", applies={"llm": "Is it?"}),
     make_rule({"type": "json"}, id="should", severity="should"),
+    useful=("blind", "asked"),
 )
-YES = make_rules(make_rule({"type": "contains", "text": "да"}, id="yes"))
+YES = make_rules(make_rule({"type": "contains", "text": "да"}, id="yes"), useful=("yes",))
 
 
 def gold_comparison(rules: RuleFile, texts: list[tuple[str, bool]]) -> GoldComparison:
@@ -36,8 +37,5 @@ def gold_comparison(rules: RuleFile, texts: list[tuple[str, bool]]) -> GoldCompa
     ]
     verdicts = with_missing(rules, pairs, verdicts)
     by_id = {row.id: row for row in rows}
-    table, tables = (
-        build_verdict_table(rules, rows, verdicts),
-        variant_tables(rules, rows, verdicts),
-    )
-    return GoldComparison(gold, table, tables, halves(rows, 0), by_id, 0)
+    table = build_verdict_table(rules, rows, verdicts)
+    return GoldComparison(gold, table, halves(rows, 0), by_id, PROMPT, 0)

@@ -98,9 +98,9 @@ def test_lakeside_code_fails_every_attack() -> None:
 
 @needs_hse
 def test_campus_code_alone_is_fooled_by_russian_prose() -> None:
-    """No code rule of the campus file ties an answer to its passages: faithful is the model's.
+    """No must-rule in code ties an answer to its passages: `grounded` is a should-rule.
 
-    So without a server such an attack is undecided, and never passed.
+    `faithful` is the model's, so without a server such an attack is undecided, and never passed.
     """
     prompt, rules, _, val = load_logged_data("hse")
     report = attack_report(ATTACKS, rules, prompt, val[:6], None)

@@ -18,19 +18,18 @@ from data.run_paths import RunPaths
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import bias_report
 from judge.calibration.calibrate import calibrate, calibrate_command, summary_lines
-from judge.calibration.label_agreement import disagreements, rule_pass_counts, variant_agreement
+from judge.calibration.label_agreement import disagreements, rule_pass_counts, useful_agreements
 from judge.calibration.record import (
     Calibration,
     judge_fingerprint,
     load_calibration,
 )
-from judge.calibration.variants import CODE_ONLY, CODE_ONLY_LABEL_FREE
 from judge.checks.check import has_visible_text
 from judge.judge_note import JudgeFingerprint
 from judge.labels import GoldCounts
 from judge.llm.templates import TEMPLATES, templates_sha256
 from judge.metrics.interval import Refusal
-from judge.metrics.verdict_table import STRICT
+from judge.metrics.verdict_table import USEFUL, USEFUL_BY_CODE
 from judge.run import judge_run
 from prompts.prompt_file import load_prompt
 from tests.data.hse_logs import needs_hse
@@ -73,7 +72,7 @@ def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert isinstance(calibration, Calibration)
     assert calibration.gold.good + calibration.gold.bad == sum(
         half.n + half.missing
-        for half in (calibration.scores[STRICT].tune, calibration.scores[STRICT].report)
+        for half in (calibration.useful[USEFUL].tune, calibration.useful[USEFUL].report)
     )
     assert [
         entry.rule for entry in calibration.mutations if entry.not_covered and entry.check != "llm"
@@ -82,7 +81,9 @@ def test_lakeside_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "no judging server"
     }
     printed = capsys.readouterr().out
-    assert "code_only (12 must-rules)" in printed and "not run: no judging server" in printed
+    assert "useful (grounded) against people: " in printed
+    assert "chosen without the question they are tested on: " in printed
+    assert "code_only 0" in printed and "not run: no judging server" in printed
     assert path.read_text("utf-8") == calibration.model_dump_json(indent=1) + "\n"
 
 
@@ -93,19 +94,22 @@ def test_no_clock_and_no_chance(tmp_path: Path) -> None:
 
 @needs_hse
 def test_campus_by_code(tmp_path: Path) -> None:
-    """The strict score of the run stays open wherever code finds no fault."""
+    """Without a model the useful score is the words that the passages hold.
+
+    At the threshold of the rule file it agrees with people better than chance (κ 0.35, where the
+    strict score had 0.02). The labels are too few to choose a threshold by: chosen on the other
+    questions, κ is 0.12.
+    """
     calibration = calibrate(run_of(tmp_path, "hse"), None)
-    strict, code = calibration.scores[STRICT], calibration.scores[CODE_ONLY]
     assert (calibration.rows, calibration.gold.off_topic) == (79, 1)
-    for half, whole in ((strict.tune, code.tune), (strict.report, code.report)):
-        assert half.missing > 0 and half.true_pass == half.false_pass == 0
-        assert whole.missing == 0
-        assert half.n + half.missing == whole.n
-    assert "partial_opening" in code.must_rules
-    assert (
-        "partial_opening" not in calibration.scores[CODE_ONLY_LABEL_FREE].must_rules
-    )  # its condition is a comment
-    assert any("undecided" in line for line in summary_lines(calibration))
+    whole, by_code = calibration.useful[USEFUL], calibration.useful[USEFUL_BY_CODE]
+    assert (whole.rules, whole.whole.n) == (("informative", "faithful", "grounded"), 0)
+    assert (by_code.rules, by_code.whole.n, by_code.whole.missing) == (("grounded",), 76, 0)
+    declared, chosen = by_code.whole.kappa, by_code.left_out.kappa
+    assert declared is not None and chosen is not None
+    assert 0.1 < declared.low < declared.value < 0.4 and chosen.low < 0 < chosen.value
+    assert calibration.flaw is not None and "decides only 0 of" in calibration.flaw
+    assert any("76 undecided" in line for line in summary_lines(calibration))
 
 
 def test_every_template_that_judges_binds_the_calibration(tmp_path: Path) -> None:
@@ -138,7 +142,7 @@ def calibration() -> Calibration:
         gold=GoldCounts(
             good=4, bad=4, preferences=0, off_topic=0, unclear=0, unlabelled=0, comments=0
         ),
-        scores={STRICT: variant_agreement(comparison, STRICT)},
+        useful=useful_agreements(comparison),
         rules=tuple(rule_pass_counts(comparison)),
         shadows=(),
         mutations=(),
@@ -214,7 +218,7 @@ class TestWithServer:
         visible = sum(has_visible_text(attack.text or "") for attack in load_attacks())
         assert f"the model passed {visible} by some rule" in printed
         assert "refusal_judged against code (refusal): " in printed
-        assert "causes of bias, strict against people: not measured, too few answers" in printed
+        assert "causes of bias, useful against people: not measured, too few answers" in printed
         assert "causes of bias, refusal_judged: not measured" in printed
 
     def test_the_budget_is_one_for_all_of_it(self, tmp_path: Path) -> None:
@@ -227,8 +231,6 @@ class TestWithServer:
         assert coverage is not None and coverage.expected == 30
         assert coverage.missing == {"budget": 30 - 14}  # one call of the 15 was the probe's
         assert coverage.unasked > 16
-        # though code alone decides every must-rule
-        assert calibration.flaw is not None and "too few verdicts" in calibration.flaw
         assert {entry.not_covered for entry in calibration.mutations if entry.check == "llm"} <= {
             "the model passed no logged answer",
             "no verdict came on a mutant or a copy",
@@ -237,7 +239,7 @@ class TestWithServer:
     def test_scores_say_whether_this_judge_was_calibrated(self, tmp_path: Path) -> None:
         """The same server under every setting that makes another judge, each with its reason.
 
-        Eight rows are too few for the judge that was calibrated.
+        The demo's useful score is code's alone, so no label says anything of the model.
         """
         config = small(tmp_path)
         at = RunPaths.of(config)
@@ -263,7 +265,7 @@ class TestWithServer:
                 for field, update in changed.items()
             }
         assert before and before.flaw and "has not been calibrated" in before.flaw
-        assert after and after.flaw and "label more of the logs" in after.flaw
+        assert after and after.flaw and "code alone decides the useful score" in after.flaw
         assert other and other.flaw and "was made with another model;" in other.flaw
         for field, note in notes.items():
             assert note and note.flaw and f"was made with another {field};" in note.flaw

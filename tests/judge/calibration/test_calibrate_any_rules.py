@@ -16,6 +16,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.calibration.calibrate import calibrate, calibrate_command
 from judge.calibration.record import Calibration
+from judge.metrics.verdict_table import USEFUL
 from prompts.rules import Rule
 from tests.judge.factories import llm_check, make_row, make_rule
 from tests.judge.llm.judge_factory import after_probe
@@ -71,18 +72,20 @@ def run_of(
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("rules", RULES)
 def test_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str], rules: str, rows: str) -> None:
-    """Every gold label is counted once per variant, decided or missing, whatever is decided."""
+    """Every gold label is counted once per score, decided or missing, whatever is decided."""
     config = run_of(tmp_path, RULES[rules], ROWS[rows])
     assert calibrate_command(config, Namespace(code=True)) == 0
     path = RunPaths.of(config).calibration
     calibration = Calibration.model_validate_json(path.read_bytes())
     gold = calibration.gold.good + calibration.gold.bad
-    for score in calibration.scores.values():
-        assert sum(half.n + half.missing for half in (score.tune, score.report)) == gold
-    assert bool(calibration.scores) == any(rule.severity == "must" for rule in RULES[rules])
+    for score in calibration.useful.values():
+        for parts in ((score.tune, score.report), (score.whole,), (score.left_out,)):
+            assert sum(part.n + part.missing for part in parts) == gold
+    assert set(calibration.useful) >= {USEFUL}
     printed = capsys.readouterr().out
-    assert ("no rule is a must-rule" in printed) == (not calibration.scores)
-    assert ("attacks: not tried" in printed) == (bool(calibration.scores) and not ROWS[rows][1])
+    must = any(rule.severity == "must" for rule in RULES[rules])
+    assert ("no rule is a must-rule" in printed) == (not must and bool(ROWS[rows][1]))
+    assert ("attacks: not tried" in printed) == (not must or not ROWS[rows][1])
 
 
 def test_should_rules_are_counted_by_gold(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_with_a_server(tmp_path: Path, rules: str, rows: str) -> None:
         server = ServerSettings(base_url=served.url, model="m", api_key_env="JUDGE_TEST_KEY")
         calibration = calibrate(config, server)
     assert (calibration.attacks.llm_row is None) == (not ROWS[rows][1])
-    assert all(score.report.missing == 0 for score in calibration.scores.values())
+    assert calibration.useful[USEFUL].whole.missing == 0
 
 
 def test_code_alone_never_replaces_the_calibration_of_a_model(

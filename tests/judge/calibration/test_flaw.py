@@ -2,7 +2,6 @@
 
 import pytest
 
-from judge.calibration.label_agreement import VariantAgreement
 from judge.calibration.record import FEWEST_LABELS, Calibration, calibration_flaw
 from judge.calibration.rule_youden import margin_youden, rule_youden
 from judge.judge_note import Coverage, JudgeFingerprint
@@ -10,10 +9,10 @@ from judge.metrics.agreement import rater_agreement
 from judge.metrics.estimators import MIN_J
 from judge.metrics.interval import Interval, Refusal
 from judge.metrics.stats import wilson
-from judge.metrics.verdict_table import STRICT
+from judge.metrics.verdict_table import USEFUL, USEFUL_BY_CODE
 from judge.records import RaterAgreement, ShadowAgreement
 from tests.judge.factories import llm_check, make_rule, make_rules
-from tests.report.judge_fixture import make_calibration
+from tests.report.judge_fixture import make_calibration, make_useful
 
 FINGERPRINT = JudgeFingerprint(model="m", mode="plain", rules="r", prompt="p", templates="t")
 
@@ -26,9 +25,9 @@ def people(good: int, passes: int, bad: int, fails: int, missing: int = 0) -> Ra
 
 
 def calibrated(agreement: RaterAgreement, **changes: object) -> Calibration:
-    """A calibration whose strict score agrees with people like this."""
-    strict = VariantAgreement(must_rules=("kind",), tune=agreement, report=agreement)
-    return make_calibration(FINGERPRINT).model_copy(update={"scores": {STRICT: strict}, **changes})
+    """A calibration whose useful score agrees with people like this."""
+    useful = {USEFUL: make_useful(agreement, ("kind",))}
+    return make_calibration(FINGERPRINT).model_copy(update={"useful": useful, **changes})
 
 
 def test_enough_labels_and_a_clear_j() -> None:
@@ -63,7 +62,10 @@ def test_other_reasons_come_first() -> None:
     lost = Coverage(expected=10, missing={"budget": 5}, unasked=5)
     flaw = calibrated(good, coverage=lost).flaw
     assert flaw is not None and "10 verdicts expected, 5 missing (budget 5)" in flaw
-    assert calibrated(good, scores={}).flaw == "no rule is a must-rule"
+    assert "names no rule in `useful`" in (calibrated(good, useful={}).flaw or "")
+    in_code = dict.fromkeys((USEFUL, USEFUL_BY_CODE), make_useful(good, ("grounded",)))
+    flaw = calibrated(good, useful=in_code).flaw
+    assert flaw is not None and "code alone decides the useful score (grounded)" in flaw
     old = good.model_copy(update={"j_low": None, "j_high": None})
     assert "earlier version" in (calibrated(old).flaw or "")
     assert calibration_flaw(Refusal("not run")) == "not run"

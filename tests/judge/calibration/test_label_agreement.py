@@ -1,13 +1,13 @@
-"""Agreement of the strict score and its variants with people's gold; counts by hand."""
+"""Agreement of the useful score with people's gold; counts by hand."""
 
-from judge.calibration.label_agreement import disagreements, rule_pass_counts, variant_agreement
+from judge.calibration.label_agreement import disagreements, rule_pass_counts, useful_agreements
 from judge.calibration.variants import (
     CODE_ONLY,
     CODE_ONLY_LABEL_FREE,
     strict_variants,
     variant_tables,
 )
-from judge.metrics.verdict_table import LABEL_FREE, STRICT
+from judge.metrics.verdict_table import LABEL_FREE, STRICT, USEFUL, USEFUL_BY_CODE
 from tests.judge.calibration.gold_factory import MIXED, YES, gold_comparison
 from tests.judge.factories import llm_check, make_rule, make_rules
 
@@ -27,29 +27,19 @@ def test_variants_leave_rules_out() -> None:
     assert set(variant_tables(only, [], [])) == {STRICT, LABEL_FREE}
 
 
-def test_the_score_of_hidden_rows_is_calibrated_as_it_is_scored() -> None:
-    """The variant's strict score is the table's own label-free score, answer by answer."""
-    tables = gold_comparison(MIXED, [("да", True), ("ой", True), ("нет 1", False)] * 3).tables
-    of_all_rules = tables[STRICT].scores[LABEL_FREE]
-    assert tables[LABEL_FREE].strict == {
-        arm: {key: answer.certain for key, answer in answers.items()}
-        for arm, answers in of_all_rules.items()
-    }
-
-
 class TestAgainstGold:
     def test_a_perfect_judge(self) -> None:
-        agreement = variant_agreement(
-            gold_comparison(YES, [("да", True), ("нет", False)] * 20), STRICT
-        )
+        agreement = useful_agreements(gold_comparison(YES, [("да", True), ("нет", False)] * 20))[
+            USEFUL
+        ]
         for half in (agreement.tune, agreement.report):
             assert (half.n, half.accuracy and half.accuracy.value) == (20, 1)
             assert (half.kappa and half.kappa.value, half.ac1, half.j) == (1, 1, 1)
 
     def test_a_judge_that_is_always_wrong(self) -> None:
-        agreement = variant_agreement(
-            gold_comparison(YES, [("нет", True), ("да", False)] * 20), STRICT
-        ).report
+        agreement = useful_agreements(gold_comparison(YES, [("нет", True), ("да", False)] * 20))[
+            USEFUL
+        ].report
         assert (agreement.j, agreement.true_pass, agreement.true_fail) == (-1, 0, 0)
         assert (
             agreement.tpr and agreement.tnr and (agreement.tpr.value, agreement.tnr.value) == (0, 0)
@@ -57,7 +47,7 @@ class TestAgainstGold:
 
     def test_a_judge_that_knows_nothing(self) -> None:
         texts = [("да", True), ("да", False), ("нет", True), ("нет", False)] * 20
-        agreement = variant_agreement(gold_comparison(YES, texts), STRICT)
+        agreement = useful_agreements(gold_comparison(YES, texts))[USEFUL]
         counts = [
             agreement.tune.true_pass + agreement.report.true_pass,
             agreement.tune.n + agreement.report.n,
@@ -68,15 +58,26 @@ class TestAgainstGold:
         )
 
     def test_missing_verdicts_are_no_disagreement(self) -> None:
-        """Without a model only a broken code rule decides; code's own score decides everything."""
+        """Without a model nothing decides the whole score, not even a broken rule in code.
+
+        A fail that counted alone would make a biased sample: answers that fail and none that pass.
+        Code's own part of the score decides everything.
+        """
         comparison = gold_comparison(MIXED, [("да", True), ("ой", True)] * 10)
-        strict, code = (
-            variant_agreement(comparison, STRICT),
-            variant_agreement(comparison, CODE_ONLY),
-        )
-        assert strict.tune.n + strict.report.n == strict.tune.false_fail + strict.report.false_fail
-        assert strict.tune.missing + strict.report.missing == 10
-        assert code.tune.n + code.report.n == 20 and code.report.missing == 0
+        agreements = useful_agreements(comparison)
+        whole, code = agreements[USEFUL], agreements[USEFUL_BY_CODE]
+        assert (whole.rules, code.rules) == (("blind", "asked"), ("blind",))
+        assert (whole.whole.n, whole.whole.missing) == (0, 20)
+        assert (code.whole.n, code.whole.true_pass, code.whole.false_fail) == (20, 10, 10)
+        assert comparison.score == USEFUL_BY_CODE
+
+    def test_where_no_rule_applies_nothing_is_said(self) -> None:
+        """The rule on labels applies to no row, so no answer is useful or useless by it."""
+        only = MIXED.model_copy(update={"useful": ("by_label",)})
+        agreement = useful_agreements(gold_comparison(only, [("да", True)] * 3))[USEFUL]
+        assert (agreement.whole.n, agreement.whole.missing) == (0, 3)
+        none = MIXED.model_copy(update={"useful": ()})
+        assert useful_agreements(gold_comparison(none, [("да", True)] * 3)) == {}
 
     def test_pass_counts_of_a_rule(self) -> None:
         comparison = gold_comparison(YES, [("да", True), ("да", False), ("нет", False)])
@@ -93,6 +94,7 @@ class TestAgainstGold:
         both = make_rules(
             make_rule({"type": "contains", "text": "да"}, id="yes"),
             make_rule({"type": "no_digits"}, id="bare"),
+            useful=("yes", "bare"),
         )
         texts = [("да 1", True), ("нет 1", True), ("да", False), ("да", True), ("нет", False)]
         agreement, count = disagreements(gold_comparison(both, texts))

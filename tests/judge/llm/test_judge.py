@@ -159,5 +159,5 @@ def test_one_percent_of_ten_thousand_reads_as_one_percent_missing(tmp_path: Path
         assert rule_score.passes == 1480 and rule_score.rate == pytest.approx(1480 / 1980)
         assert (rule_score.low_bound, rule_score.high_bound) == (1480 / 2000, 1500 / 2000)
         assert scores[arm].strict.missing == 20 and scores[arm].strict.n == 1980
-        lost = {row for (row, _), passed in board.strict[arm].items() if passed is None}
+        lost = {key[0] for key in board.verdicts[arm] if key not in board.decided(arm, "strict")}
         assert lost == {f"r{number}" for number in range(7, 2000, 100)}

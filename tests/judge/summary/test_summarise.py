@@ -12,7 +12,7 @@ from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id
 from judge.calibration.record import Calibration, judge_fingerprint
 from judge.metrics.interval import Refusal
 from judge.metrics.stats import wilson
-from judge.metrics.verdict_table import LABEL_FREE
+from judge.metrics.verdict_table import LABEL_FREE, USEFUL
 from judge.records import EstimateOrReason, JudgeResult
 from judge.run import read_judged_split
 from judge.summary.summarise import summarise
@@ -80,7 +80,10 @@ def test_a_calibration_newer_than_the_scores_counts(config: Config) -> None:
 
 
 def test_code_is_compared_with_people_where_a_model_rules_uncalibrated(config: Config) -> None:
-    """A calibration of code alone leaves the strict score open: the score of code is shown."""
+    """A calibration of code alone leaves the strict score open: attacks are shown by code's rules.
+
+    People's labels are compared with the useful score in either case.
+    """
     rules = Path(config.prompt.rules)
     rules.write_text(rules.read_text("utf-8").replace("severity: should", "severity: must"))
     prompt, changed = load_prompt(config.prompt, Path())
@@ -89,7 +92,8 @@ def test_code_is_compared_with_people_where_a_model_rules_uncalibrated(config: C
     summary = summarise(config)
     assert summary.llm_must == ("kind",)
     assert summary.calibration is not None
-    assert (summary.calibration.score, summary.calibration.people) == ("code_only", None)
+    assert summary.calibration.score == "code_only"
+    assert (summary.calibration.useful, summary.calibration.people) == (USEFUL, make_gold())
 
 
 def test_hidden_set_of_other_rules_is_not_compared(config: Config) -> None:
@@ -188,27 +192,24 @@ def test_labels_that_say_too_little_correct_no_hidden_rate(config: Config) -> No
 
 
 def test_raw_rates_say_why(config: Config) -> None:
-    """No calibration of this score; a judge that knows too little; a rule of a model."""
+    """No useful score; a judge that knows too little; other rules of the score than now."""
     calibration, run = calibration_of(config), RunPaths.of(config)
     _, rules = load_prompt(config.prompt, Path())
-    decidable = calibration.scores[LABEL_FREE]
+    decidable = calibration.useful[USEFUL]
     few = {"true_pass": 4, "false_fail": 16, "tpr": wilson(4, 20)}  # J = 0.2 + 0.9 − 1
     weak = make_gold().model_copy(update=few)
     cases = {
         "this score decides no logged answer": None,
         "J = 0.10 (TPR + TNR − 1) on 20 good": decidable.model_copy(update={"report": weak}),
-        "a language model decides kind": decidable.model_copy(
-            update={"must_rules": ("opening", "kind")}
-        ),
+        "the rules in `useful` have changed": decidable.model_copy(update={"rules": ("kind",)}),
     }
     split = read_judged_split(run, "val", rules)
     for reason, score in cases.items():
-        scores = {LABEL_FREE: score} if score else {}
-        other = calibration.model_copy(update={"scores": scores})
-        rate = correct_score(other, split, "student/lora", LABEL_FREE)
+        other = calibration.model_copy(update={"useful": {USEFUL: score} if score else {}})
+        rate = correct_score(other, split, "student/lora")
         assert isinstance(rate, Refusal) and reason in rate.reason
 
 
 def test_an_arm_without_verdicts_has_no_corrected_rate(config: Config) -> None:
-    rate = correct_score(calibration_of(config), None, "base", LABEL_FREE)
+    rate = correct_score(calibration_of(config), None, "base")
     assert rate == Refusal("the current rules have not judged the answers")

@@ -37,7 +37,7 @@ def test_every_kind_of_check_has_an_operator() -> None:
         for check in get_args(CodeCheck)
         for kind in get_args(check.model_fields["type"].annotation)
     }
-    assert len(kinds) == 14
+    assert len(kinds) == 16
     assert kinds == set(MUTATION_OPERATORS)
 
 
@@ -52,6 +52,7 @@ TWO = ("Деканат открыт с 10 до 18. Справку дают че�
         ({"type": "starts_with", "text": "Да, вот:"}, ("Да, вот: тут.", "«Да, вот: там. Ок."), 3),
         ({"type": "ends_with", "text": "Ещё вопрос?"}, ("Да. Еще вопрос?", "Нет. Ещё вопрос?"), 3),
         ({"type": "contains", "text": "в деканате"}, ("Да, в деканате.", "В деканате? Да."), 2),
+        ({"type": "asks", "text": "Уточните"}, ("Уточните курс.", "Да. Уточните, какой?"), 2),
         ({"type": "equals", "text": "Нет, никогда."}, ("Нет, никогда.", "нет, никогда."), 2),
         (
             {"type": "regex", "pattern": r"https?://\S+"},
@@ -60,6 +61,7 @@ TWO = ("Деканат открыт с 10 до 18. Справку дают че�
         ),
         ({"type": "length", "max_words": 12, "max_sentences": 3}, TWO, 2),
         ({"type": "urls_from"}, ("https://hse.example/desk выдаёт.", "Да."), 3),
+        ({"type": "contacts_from"}, ("Да, в деканате.", "Спросите секретаря."), 3),
         ({"type": "no_digits"}, ("Да, в деканате.", "Да."), 2),
         ({"type": "no_repetition"}, TWO, 2),
         ({"type": "json"}, ('{"a": 1}', "[1, 2]"), 2),
@@ -175,7 +177,10 @@ def test_campus_rules() -> None:
     by_id = by_rule("hse")
     forbidding = ["no_marker", "feminine", "partial_undue"]  # patterns that forbid
     assert [score.rule for score in by_id.values() if score.not_covered] == forbidding
-    assert not unseen(by_id)
+    assert set(unseen(by_id)) <= {
+        ("grounded", "another answer"),
+        ("grounded", "a foreign sentence"),
+    }
     covered = [score for score in by_id.values() if not score.not_covered]
     assert all(score.specificity and score.specificity.value == 1 for score in covered)
 
