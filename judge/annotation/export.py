@@ -47,7 +47,8 @@ def sample_answers(
 ) -> list[tuple[Row, Answer]]:
     """A simple random sample without replacement of the arm's answers, in random order.
 
-    A larger sample begins with the smaller one. Raises ConfigError for an arm without answers, or
+    A larger sample begins with the smaller one. Arms that answered the same rows are sampled on the
+    same rows, so that their difference is paired. Raises ConfigError for an arm without answers, or
     for more answers than it has.
     """
     arms = list(dict.fromkeys(answer.arm for _, answer in pairs))
@@ -60,5 +61,5 @@ def sample_answers(
         )
     # Answers are stored in the order in which they finished.
     answers.sort(key=lambda pair: (pair[1].row, pair[1].sample))
-    random.Random(f"{seed} {arm}").shuffle(answers)
+    random.Random(f"{seed} labelling").shuffle(answers)
     return answers[:rows]

@@ -18,9 +18,9 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id, read_sheet
 from judge.inputs import answered_pairs
-from judge.metrics.interval import Refusal
+from judge.metrics.interval import Refusal, format_difference
 from judge.metrics.verdict_table import build_verdict_table
-from judge.summary.records import LabelEstimate
+from judge.summary.records import LabelDifference, LabelEstimate
 from judge.summary.summarise import write_summary
 from judge.summary.true_rate import estimate_good_rate
 from judge.verdict import Verdict
@@ -47,8 +47,10 @@ def import_labels_command(config: Config, arguments: argparse.Namespace) -> int:
     arms = read_record(run.labels, Labels).arms if run.labels.exists() else {}
     all_labels = Labels(arms={**arms, arm: labels})
     write_text(run.labels, all_labels.model_dump_json(indent=1) + "\n")
-    write_summary(config)
+    summary = write_summary(config)
     print(_estimate_line(arm, estimate))
+    if summary.label_difference is not None:
+        print(_difference_line(summary.label_difference))
     return 0
 
 
@@ -84,6 +86,18 @@ def _read_labels(path: Path, pairs: Sequence[tuple[Row, Answer]]) -> tuple[str, 
     if len(labels) < 2:
         raise DataError(f"{path}: fewer than two verdicts; write good or bad in column verdict")
     return arm, ArmLabels(labels=tuple(labels), blank=blank)
+
+
+def _difference_line(difference: LabelDifference) -> str:
+    """The difference of two arms by people's labels, or why it is not stated."""
+    arms = f"{difference.student} − {difference.against} by people's labels"
+    if difference.value is None:
+        return f"{arms}: not stated, {difference.refused}"
+    points = format_difference(difference.value, difference.low, difference.high)
+    return (
+        f"{arms} (PPI++): {points} on {difference.rows} rows, {difference.labelled} and "
+        f"{difference.labelled_against} of them labelled, {difference.labelled_both} in both arms"
+    )
 
 
 def _estimate_line(arm: str, estimate: LabelEstimate) -> str:
