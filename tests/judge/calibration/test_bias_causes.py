@@ -33,7 +33,12 @@ def draw_text(random: np.random.Generator) -> str:
 def draw_answers() -> list[JudgedAnswer]:
     random = np.random.default_rng(1)
     return [
-        JudgedAnswer(draw_text(random), system, f"q{question}", judge=False, gold=False)
+        JudgedAnswer(
+            *(draw_text(random), system, f"q{question}"),
+            judge=False,
+            gold=False,
+            place=int(random.integers(3)),  # of the rule in a call about three
+        )
         for question, system in product(range(LABELS // 2), ("giga", "saiga"))
     ]
 
@@ -43,6 +48,7 @@ FEATURES = answer_features(ANSWERS)
 QUESTIONS = [answer.question for answer in ANSWERS]
 PLANTED = {
     "length": 0.1,  # per doubling
+    "each later place": 0.1,
     "opening “hello”": 0.15,
     "Russian": 0.15,
     "system saiga beside giga": 0.15,

@@ -143,7 +143,7 @@ def calibration() -> Calibration:
         shadows=(),
         mutations=(),
         attacks=attack_report(load_attacks()[:1], YES, PROMPT, [make_row()], None),
-        biases=bias_report([], [], YES, [], [], None),
+        biases=bias_report([], YES, [], [], None),
         disagreement_count=disagreement_count,
         disagreements=tuple(worst),
     )

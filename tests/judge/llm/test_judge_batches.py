@@ -11,7 +11,6 @@ from config.judging import JudgeSettings
 from data.jsonl import read_records
 from data.records import digest
 from judge.llm.cache import CachedReply
-from judge.llm.judge import rule_batches
 from judge.llm.output_mode import probe_prompt
 from judge.llm.prompt import (
     applies_prompt,
@@ -21,6 +20,7 @@ from judge.llm.prompt import (
     verdicts_prompt,
 )
 from judge.llm.request import OUTPUT_MODES, Mode, build_request
+from judge.llm.rule_batches import rule_batches
 from prompts.rules import Language
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.judge_factory import after_probe, judge_at, judged, outcomes, pairs_of
