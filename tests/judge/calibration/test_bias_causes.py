@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 from statsmodels.api import OLS
 
+from judge.calibration.bias import JudgedPair
 from judge.calibration.bias_causes import (
     BiasCause,
     JudgedAnswer,
     answer_features,
     bias_causes,
+    causes_of_choices,
     regress_errors,
 )
+from judge.labels import Preference
 from judge.metrics.regression import clustered_regression
 from judge.metrics.stats import Floats
+from tests.judge.factories import make_row
 
 LABELS = 600  # 300 questions, two answers each
 TIMES = 200
@@ -109,6 +113,47 @@ def test_without_a_cause_nothing_is_found() -> None:
     assert alarms / (3 * TIMES) <= 0.077
 
 
+def draw_choices(random: np.random.Generator, later: float) -> list[JudgedPair]:
+    """200 labelled pairs in both orders; a judge that agrees with people in 70 %.
+
+    Where it errs otherwise, it takes the second answer more often by `later`.
+    """
+    pairs = []
+    for number, (good, bad) in enumerate(zip(ANSWERS[::2][:200], ANSWERS[1::2], strict=False)):
+        row = make_row(f"r{number}", answers={"a": good.text, "b": bad.text})
+        better, worse = random.permutation(["a", "b"])
+        preference = Preference(row=row.id, better=better, worse=worse)
+        first, second = random.random(2) < np.array([0.7 - later / 2, 0.7 + later / 2])
+        pairs.append(JudgedPair(row, preference, bool(first), bool(second)))
+    return pairs
+
+
+def test_the_place_in_a_comparison_is_a_cause() -> None:
+    """The second answer is chosen more often by 20 points: power, interval and false alarms.
+
+    A choice for one answer is one against the other, so the effect on being chosen is 0.2.
+    """
+    random = np.random.default_rng(4)
+    detected = covered = alarms = 0
+    times = 60  # the features of 800 answers are read anew each time
+    for _ in range(times):
+        place = {c.cause: c for c in causes_of_choices(draw_choices(random, 0.2))}
+        effect = place["each later place"]
+        detected += effect.significant and effect.effect > 0
+        covered += effect.low <= 0.2 <= effect.high
+        alarms += any(c.significant for c in causes_of_choices(draw_choices(random, 0.0)))
+    assert detected / times >= 0.9
+    assert covered / times >= 0.86  # 95 % − 3.2 standard errors
+    assert alarms / times <= 0.14  # 5 % + 3.2 standard errors
+
+
+def test_an_undecided_choice_is_left_out() -> None:
+    random = np.random.default_rng(4)
+    half = [pair._replace(shown_second=None) for pair in draw_choices(random, 0.0)]
+    assert len(causes_of_choices(half)) > 0
+    assert causes_of_choices([pair._replace(shown_first=None) for pair in half]) == ()
+
+
 def test_the_regression_is_that_of_statsmodels() -> None:
     random = np.random.default_rng(5)
     groups = np.repeat(np.arange(40), 3)
@@ -127,7 +172,7 @@ def test_the_regression_is_that_of_statsmodels() -> None:
 
 
 def test_nothing_without_enough_answers() -> None:
-    """Five columns with the gold, so 20 each, and 30 questions."""
+    """Seven columns with the gold, so 20 each, and 30 questions."""
     random = np.random.default_rng(6)
     judge, gold = draw_verdicts(random)
     judged = [

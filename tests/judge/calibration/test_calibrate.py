@@ -159,7 +159,8 @@ class TestFingerprint:
     def test_another_judge(self, calibration: Calibration, tmp_path: Path, field: str) -> None:
         path = tmp_path / "calibration.json"
         path.write_text(calibration.model_dump_json(), "utf-8")
-        other = 4 if field in ("rules_per_call", "temperature", "max_tokens") else "x"
+        other: object = 4 if field in ("rules_per_call", "temperature", "max_tokens") else "x"
+        other = True if field == "token_probabilities" else other
         refused = load_calibration(path, FINGERPRINT.model_copy(update={field: other}))
         assert isinstance(refused, Refusal)
         assert f"another {field};" in refused.reason
