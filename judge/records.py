@@ -207,7 +207,7 @@ class RaterAgreement(Record):
             kappa = f"{self.kappa.value:.2f} [{self.kappa.low:.2f}, {self.kappa.high:.2f}]"
         differing = self.false_pass + self.false_fail
         return (
-            f"{first} and {second}: Cohen's κ {kappa} on {self.n} verdicts; {differing} on which "
+            f"{first} and {second}: Cohen’s κ {kappa} on {self.n} verdicts; {differing} on which "
             "they disagree are missing"
         )
 

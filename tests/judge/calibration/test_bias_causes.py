@@ -148,10 +148,16 @@ def test_the_place_in_a_comparison_is_a_cause() -> None:
 
 
 def test_an_undecided_choice_is_left_out() -> None:
-    random = np.random.default_rng(4)
-    half = [pair._replace(shown_second=None) for pair in draw_choices(random, 0.0)]
-    assert len(causes_of_choices(half)) > 0
-    assert causes_of_choices([pair._replace(shown_first=None) for pair in half]) == ()
+    """With one order of each pair the place is known still, unless the better is always first."""
+    pairs = draw_choices(np.random.default_rng(4), 0.0)
+    mixed = [
+        pair._replace(shown_second=None) if number % 2 else pair._replace(shown_first=None)
+        for number, pair in enumerate(pairs)
+    ]
+    assert "each later place" in {cause.cause for cause in causes_of_choices(mixed)}
+    assert causes_of_choices([pair._replace(shown_second=None) for pair in pairs]) == ()
+    none = [pair._replace(shown_first=None, shown_second=None) for pair in pairs]
+    assert causes_of_choices(none) == ()
 
 
 def test_the_regression_is_that_of_statsmodels() -> None:

@@ -222,12 +222,15 @@ class TestSameVerdicts:
     @pytest.mark.parametrize("mode", OUTPUT_MODES)
     @pytest.mark.parametrize("size", [2, 3, 4, 7, 9])
     def test_by_fewer_calls(self, tmp_path: Path, mode: str, size: int) -> None:
-        """7 rules on 10 answers: 70 calls, or 10 × ⌈7 / k⌉; every verdict and note the same."""
+        """7 rules on 10 answers: 70 calls, or 10 × ⌈7 / k⌉; all but the place is the same."""
         pairs = pairs_of_two_arms(5)
         respond = holding(mode, good)
         one, sent_one, _ = judged(respond, tmp_path / "one", pairs, SEVEN)
         many, sent, judge = judged(respond, tmp_path / "many", pairs, SEVEN, rules_per_call=size)
-        assert many == one and len({verdict.outcome for verdict in one}) == 3
+        # a verdict that came with others says at which place; a missing one does too
+        assert [verdict.place for verdict in many] == [n % 7 % size for n in range(70)]
+        assert [verdict.model_copy(update={"place": 0}) for verdict in many] == one
+        assert len({verdict.outcome for verdict in one}) == 3
         assert judge.mode == mode and judge.fallbacks.total() == judge.unfounded == 0
         # what is refused on the way to the mode is asked of the probe alone
         assert len(sent_one) == 70 and len(sent) == 10 * ceil(7 / size)

@@ -133,7 +133,7 @@ def test_kappa_is_of_all_that_both_ruled_on(tmp_path: Path) -> None:
     second = [row % 2 > 0 for row in range(30)]
     assert agreement.kappa == kappa_interval(first, second, range(30), 0)
     assert agreement.kappa is not None and agreement.kappa.value == pytest.approx(0.0)
-    assert "m and n: Cohen's κ 0.00 [" in agreement.of_models("m", "n")
+    assert "m and n: Cohen’s κ 0.00 [" in agreement.of_models("m", "n")
     assert "on 30 verdicts; 15 on which they disagree" in agreement.of_models("m", "n")
 
 
