@@ -150,10 +150,10 @@ def test_the_calibration_error_of_the_probabilities(tmp_path: Path) -> None:
 
     calibration = calibrated(config, respond, token_probabilities=True)
     errors = calibration.probability_errors
-    assert {name: (error.n, pytest.approx(error.ece)) for name, error in errors.items()} == {
-        "kind against code (code)": (8, 0.1),
-        "kind against people": (8, 0.125),
-    }
+    assert [error.n for error in errors.values()] == [8, 8]
+    measured = {name: error.ece for name, error in errors.items()}
+    expected = {"kind against code (code)": 0.1, "kind against people": 0.125}
+    assert measured == pytest.approx(expected)
     assert calibration.judge.token_probabilities
     lines = "\n".join(summary_lines(calibration))
     assert "calibration error of the probabilities, kind against people: 0.125 on 8" in lines

@@ -12,7 +12,8 @@ def test_by_hand() -> None:
     |1 − 1.85| / 4 + |0 − 0.4| / 4 = 0.3125. A probability of 1 is in the last bin too.
     """
     error = calibration_error([0.9, 0.95, 0.2, 0.2], [True, False, False, False], 0)
-    assert error is not None and (error.n, error.ece) == (4, pytest.approx(0.3125))
+    assert error is not None and error.n == 4
+    assert error.ece == pytest.approx(0.3125)
     sure = calibration_error([1.0, 0.9], [True, True], 0)
     assert sure is not None and sure.ece == pytest.approx(0.05)
     assert calibration_error([], [], 0) is None
