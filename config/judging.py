@@ -58,6 +58,8 @@ class JudgeSettings(Settings):
     """The language model that decides the LLM rules, and its limits."""
 
     llm: ServerSettings | Literal["embedded", "none"] = "none"
+    # another model that judges too; where the two disagree the verdict is missing
+    second: ServerSettings | None = None
     arms: tuple[str, ...] | None = None  # arms that the model judges; None: all
     # tokens per verdict, reasoning included; a call about n rules gets n times as many
     max_tokens: PositiveInt = 256
@@ -66,7 +68,10 @@ class JudgeSettings(Settings):
     temperature: Annotated[float, Field(ge=0)] = 0.0
     # votes per verdict, odd; None: 3 for must-rules if temperature > 0, else 1
     samples: PositiveInt | None = None
-    # calls per command; further verdicts are missing, reason `budget`
+    # Read verdicts from the probabilities of the tokens pass and fail, and store the probability.
+    # Needs a server that gives logprobs, one verdict per call and one vote.
+    token_probabilities: bool = False
+    # calls per command, of both models; further verdicts are missing, reason `budget`
     max_calls: PositiveInt | None = None
     max_cost: PositiveFloat | None = None  # same, in the currency of price_per_million
     max_missing: Fraction = 0.2  # above this share of missing strict scores a run is inconclusive
@@ -77,6 +82,28 @@ class JudgeSettings(Settings):
         if self.samples is not None and self.samples % 2 == 0:
             raise ValueError(
                 f"samples {self.samples} is even and allows a tied vote; use an odd number"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _two_models(self) -> "JudgeSettings":
+        if self.second is None:
+            return self
+        if self.llm == "none":
+            raise ValueError("second: there is no first model; set judge.llm")
+        if isinstance(self.llm, ServerSettings) and self.llm.model == self.second.model:
+            raise ValueError(
+                f"second: {self.second.model} is the model of judge.llm too; name another one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_reply_per_verdict(self) -> "JudgeSettings":
+        several = self.rules_per_call > 1 or self.samples_of(must=True) > 1
+        if self.token_probabilities and several:
+            raise ValueError(
+                "token_probabilities: one reply has to hold one verdict; set rules_per_call: 1 and "
+                "samples: 1"
             )
         return self
 

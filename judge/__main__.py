@@ -79,6 +79,9 @@ def judge_parser() -> argparse.ArgumentParser:
     export = add("export-for-labelling", "write a random sample of an arm's answers as a CSV sheet")
     export.add_argument("--arm", required=True, help="base, teacher, student/NAME, logged/NAME, …")
     export.add_argument("--rows", required=True, type=int, metavar="N", help="answers to label")
+    export.add_argument(
+        "--rule", metavar="RULE", help="a rule to judge the answers by; default: good or bad"
+    )
     labels = add(
         "import-labels", "read a labelled sheet and estimate the arm's rate of good answers"
     )

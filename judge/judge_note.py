@@ -73,6 +73,8 @@ class JudgeFingerprint(Record):
     temperature: float | None = None  # None for code alone, as the next two
     samples: str = ""  # votes per verdict on must-rules and on others
     max_tokens: int | None = None
+    second: str = ""  # the second model, its output mode and the hash of its changes; "": none
+    token_probabilities: bool = False  # verdicts are read from the tokens' probabilities
     rules: str  # hash of the rule file
     prompt: str  # hash of the prompt with its examples
     templates: str  # hash of the judging templates, prompts/judge/*/*.j2
@@ -91,10 +93,12 @@ class JudgeNote(Record):
     mode: str  # output mode: json_schema, …, plain
     rules_per_call: int = 1
     request_changes: dict[str, JsonValue] = {}  # judge.llm.extra_body and max_tokens_field
+    second: str = ""  # the second model; a verdict needs both. "": there is one
+    second_mode: str = ""
     # output mode → questions asked in it because a stricter mode failed
     fallbacks: dict[str, int] = {}
     unfounded: int = 0  # questions whose reply quotes text that is not in the data, after re-asking
-    calls: int  # made in this run
+    calls: int  # made in this run, of both models
     coverage: Coverage | None = None  # absent in files written before this field existed
     prompt_tokens: int = 0  # of those calls
     completion_tokens: int = 0

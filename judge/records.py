@@ -202,6 +202,17 @@ class RaterAgreement(Record):
     j_low: float | None = None  # its interval; absent in files written before this field existed
     j_high: float | None = None
 
+    def of_models(self, first: str, second: str) -> str:
+        """How far two models agree, in words."""
+        kappa = "undefined"
+        if self.kappa is not None:
+            kappa = f"{self.kappa.value:.2f} [{self.kappa.low:.2f}, {self.kappa.high:.2f}]"
+        differing = self.false_pass + self.false_fail
+        return (
+            f"{first} and {second}: Cohen’s κ {kappa} on {self.n} verdicts; {differing} on which "
+            "they disagree are missing"
+        )
+
     @property
     def youden(self) -> Interval | None:
         """J with its interval; None where it is undefined or the file has none."""
@@ -222,6 +233,7 @@ class JudgeResult(Record):
 
     scores: Scores
     agreements: list[ShadowAgreement]
+    between_judges: RaterAgreement | None = None  # the second model against the first; None: one
     arms: list[str]  # judged by the language model
     judge: JudgeNote | None  # None: code rules only
     fingerprint: JudgeFingerprint | None = None  # absent in files of before this field existed

@@ -22,7 +22,7 @@ from judge.llm.dry_run import Plan
 from judge.llm.judge import LlmJudge
 from judge.llm.reply_source import AskPolicy
 from judge.llm.request import OUTPUT_MODES
-from judge.metrics.agreement import shadow_agreements
+from judge.metrics.agreement import judges_agreement, shadow_agreements
 from judge.metrics.distribution_shift import AnsweredSplit
 from judge.metrics.scores import score
 from judge.metrics.verdict_table import build_verdict_table
@@ -71,6 +71,7 @@ def judge_run(
     result = JudgeResult(
         scores=scores,
         agreements=shadow_agreements(table, config.seed),
+        between_judges=judges_agreement(table, config.seed),
         arms=inputs.llm_arms if server is not None else [],
         judge=note,
         fingerprint=fingerprint,
@@ -132,6 +133,8 @@ def _note(
         mode=judge.mode,
         rules_per_call=judge.rules_per_call,
         request_changes=judge.request_changes,
+        second=judge.second,
+        second_mode=judge.second_mode,
         fallbacks={mode: judge.fallbacks[mode] for mode in OUTPUT_MODES if judge.fallbacks[mode]},
         unfounded=judge.unfounded,
         calls=usage.calls,
@@ -139,7 +142,7 @@ def _note(
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         cost=usage.cost,
-        same_as_base=judge.model == config.model.name,
+        same_as_base=config.model.name in (judge.model, judge.second),
         calibrated=flaw is None,
         flaw=flaw,
     )

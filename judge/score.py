@@ -40,7 +40,7 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         lines = ["judge: 0 calls"]
         if server is not None and asks != "none":
-            lines = judge_plan(config, server, split, asks).summary(server.price_per_million)
+            lines = judge_plan(config, server, split, asks).summary()
         print("\n".join(lines))
         return 0
     result = _score(config, server, split, asks)
@@ -86,9 +86,7 @@ def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> in
     for sentence in (result.scores.not_stated(name), *(choice.sentences if choice else ())):
         if sentence is not None:
             print(sentence)
-    note = result.judge
-    if note is not None and note.coverage is not None:
-        print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.summary}")
+    _print_judge(result)
     if most_missing > config.judge.max_missing:
         print(
             f"inconclusive: {most_missing:.0%} of an arm's strict scores are missing, more than "
@@ -96,6 +94,15 @@ def _print_result(config: Config, split: JudgedSplit, result: JudgeResult) -> in
         )
         return 3
     return 0
+
+
+def _print_judge(result: JudgeResult) -> None:
+    note = result.judge
+    if note is None or note.coverage is None:
+        return
+    print(f"judge {note.model} ({note.mode}): {note.calls} calls; {note.coverage.summary}")
+    if result.between_judges is not None:
+        print(result.between_judges.of_models(note.model, note.second))
 
 
 def _print_reasons(result: JudgeResult) -> None:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from data.records import Record
 
+Judged = Literal["pass", "fail"]
 Outcome = Literal["pass", "fail", "not_applicable", "missing"]
 Missing = Literal[
     "transport",
@@ -14,6 +15,7 @@ Missing = Literal[
     "empty",
     "cannot_judge",
     "tie",
+    "disagreement",  # of two models
     "budget",
     "not_run",
     "unlabelled",  # the row has no label, and the rule's condition needs one
@@ -30,4 +32,9 @@ class Verdict(Record):
     outcome: Outcome
     reason: Missing | None = None  # set exactly when the outcome is missing
     by: Literal["code", "llm"] = "code"
+    # what the first and the second model ruled; None: there is one, or one of them did not rule
+    judges: tuple[Judged, Judged] | None = None
+    # of a pass beside a fail, by the tokens of the reply; None: not asked for, or not in the reply
+    probability: float | None = None
+    place: int = 0  # of the rule among those that its call was about; 0: the first, or the only one
     note: str = ""  # the judge's reasoning, or the finding of the check

@@ -150,7 +150,7 @@ def _planned_calls(builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]
             for split in get_args(JudgedSplit)
         }
         plan = plan_judging(config, server, rows)
-        judging_of_arms = plan.summary(server.price_per_million)
+        judging_of_arms = plan.summary()
     return [
         f"candidates: {candidates} calls at most, {prompt_tokens} prompt tokens before prefix "
         "caching",

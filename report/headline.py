@@ -6,6 +6,7 @@ Plain text for every page.
 from collections.abc import Iterator
 
 from judge.records import TEACHER, Comparison, GapScore
+from judge.summary.records import LabelDifference
 from report.formats import interval, percent, signed_points
 from report.run_files import RunFiles
 
@@ -53,6 +54,21 @@ def comparison_sentence(comparison: Comparison | None) -> str:
         f"Student − {against} on the same {n} rows: {signed_points(comparison.difference)} "
         f"{interval(low, high)}; {comparison.better} rows only the student gets right, "
         f"{comparison.worse} only the {against}. {conclusion}"
+    )
+
+
+def label_difference_sentence(difference: LabelDifference | None) -> str:
+    """The difference of student and teacher by people's labels; empty where there is none."""
+    if difference is None:
+        return ""
+    if difference.value is None:
+        return f"By people's labels of both arms: not stated, {difference.refused}."
+    return (
+        f"By people's labels of both arms (PPI++) the student's rate of good answers is "
+        f"{signed_points(difference.value)} {interval(difference.low, difference.high)} beside "
+        f"the {difference.against}'s: valid however the judge errs on either, not corrected for "
+        f"the choice of the student ({difference.labelled} and {difference.labelled_against} of "
+        f"{difference.rows} rows labelled, {difference.labelled_both} in both arms)."
     )
 
 

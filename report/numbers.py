@@ -9,6 +9,7 @@ from judge.summary.records import (
     CalibrationTotals,
     GateResult,
     HiddenSummary,
+    LabelDifference,
     LabelledArm,
     TokenSavings,
 )
@@ -42,6 +43,7 @@ class Numbers(Record):
     calibration: CalibrationTotals | None
     calibration_refused: str | None  # why there is none, or which part of the fingerprint differs
     people: dict[str, LabelledArm]  # estimates from people's labels, by arm
+    label_difference: LabelDifference | None  # best student − teacher; None: not both are labelled
     hidden: HiddenSummary | None
     students: tuple[RankedStudent, ...]  # best first
     search: SearchResult | None  # None: nothing was searched
@@ -77,6 +79,7 @@ def build_numbers(material: RunFiles) -> Numbers:
         calibration=summary.calibration,
         calibration_refused=summary.calibration_refused,
         people=summary.labelled,
+        label_difference=summary.label_difference,
         hidden=summary.hidden,
         students=choice.ranked if choice else (),
         search=material.search,

@@ -16,7 +16,7 @@ from judge.metrics.agreement import kappa_words
 from judge.records import TEACHER
 from report import formats, plots
 from report.examples import choose_examples
-from report.headline import comparison_sentence
+from report.headline import comparison_sentence, label_difference_sentence
 from report.heat_maps import shade
 from report.html_to_markdown import html_to_markdown
 from report.judging_section import explain_kappa, missing_reasons
@@ -94,6 +94,7 @@ def _values(material: RunFiles, numbers: Numbers) -> dict[str, Any]:
         "strict": {arm: material.strict(arm) for arm in arms},
         "references": {arm: numbers.references[arm] for arm in arms if arm in numbers.references},
         "versus_teacher": comparison_sentence(material.comparison(TEACHER)),
+        "versus_teacher_by_people": label_difference_sentence(numbers.label_difference),
         "rules": [rule for rule in rules if rule.must or rule not in llm_checked],
         "logged": {arm: material.strict(arm) for arm in numbers.arms if arm.startswith("logged/")},
         "students": compare_settings([student.settings for student in ranked]),

@@ -50,7 +50,7 @@ class Scorer:
         judge: dict[str, object] | None = None
         if config.teacher.score_with_llm and stated is not None:
             settings = config.judge.model_copy(update={"arms": None})  # candidates are no arms
-            calls = RunPaths.of(config).teacher_calls
+            calls, second = RunPaths.of(config).teacher_calls, settings.second
             self._llm = LlmJudge(stated, settings, rules, prompt, calls)
             shape = {"max_tokens", "rules_per_call", "temperature", "samples"}
             judge = {
@@ -58,6 +58,8 @@ class Scorer:
                 "settings": settings.model_dump(include=shape),
                 "templates": templates_sha256(TEMPLATES),
                 **({"request_changes": stated.changes} if stated.changes else {}),
+                **({"token_probabilities": True} if settings.token_probabilities else {}),
+                **({"second": [second.model, second.changes]} if second else {}),
             }
         checks = sorted(Path(check.__file__).parent.glob("*.py"))
         code = [path.read_text("utf-8") for path in checks]

@@ -19,6 +19,13 @@ _MANY = 10**12  # tokens: more are no count
 _TEXT_TYPES = (None, "text", "output_text")
 
 
+class TokenLogprobs(NamedTuple):
+    """A token of a reply and the most probable ones in its place, itself included."""
+
+    token: str
+    top: tuple[tuple[str, float], ...]  # token, log-probability
+
+
 class Reply(NamedTuple):
     """A server's reply. Check `ending` before reading the text: a cut reply may look whole."""
 
@@ -27,6 +34,7 @@ class Reply(NamedTuple):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasoning: str = ""  # the model's thoughts, if there is no text
+    tokens: tuple[TokenLogprobs, ...] = ()  # the last ones, if they were asked for
 
     @property
     def ending(self) -> Ending:
@@ -45,6 +53,8 @@ class Reply(NamedTuple):
         """Whether UTF-8 can encode it. A lone surrogate, half a character, is in no file."""
         try:
             (self.text + self.reasoning + self.finish).encode()
+            for token in self.tokens:
+                "".join((token.token, *(text for text, _ in token.top))).encode()
         except UnicodeEncodeError:
             return False
         return True
@@ -185,7 +195,11 @@ def first_choice(choices: Sequence[_Choice]) -> _Choice:
 
 def read_completion(raw: bytes) -> Reply:
     """The reply in a response's body. Raises as `parse_completion`."""
-    completion = parse_completion(raw, ChatCompletion)
+    return reply_of(parse_completion(raw, ChatCompletion))
+
+
+def reply_of(completion: ChatCompletion) -> Reply:
+    """The reply of a completion, without its tokens."""
     choice = first_choice(completion.choices)
     text = choice.message.text
     return Reply(

@@ -106,6 +106,8 @@ def way_out(fault: HttpFault, setting: str, text: str, fields: frozenset[str]) -
     (name, *_) = named_fields(text, fields) or ["extra_body"]
     if fault == "limit":
         return f"the server's limit for {name} is lower; lower it in the settings"
+    if name in ("logprobs", "top_logprobs"):
+        return "it gives none; switch off judge.token_probabilities or teacher.sampling.logprobs"
     if name in ("max_tokens", "max_completion_tokens"):
         other = {"max_tokens": "max_completion_tokens"}.get(name, "max_tokens")
         return f"set {setting}.max_tokens_field: {other}"

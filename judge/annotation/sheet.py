@@ -17,8 +17,10 @@ from data.readers.csv_logs import read_csv
 from data.readers.entry import Entry
 from data.records import Record, digest
 from data.rows import Row
+from prompts.rules import Rule
 
 COLUMNS = ("id", "row", "question", "contexts", "answer", "verdict", "comment")
+RULE_COLUMN = "rule"  # on a sheet about one rule: its id, and behind a colon what it demands
 EXCEL_CELL = 32_767  # characters that Excel keeps of a cell
 _BOM = "\ufeff"  # without it Excel reads UTF-8 as the local code page
 _VERDICTS = {"good": True, "bad": False, "": None}
@@ -31,6 +33,7 @@ class SheetLine(NamedTuple):
     answer: str  # the answer's id, see `answer_id`
     good: bool | None  # None: not labelled
     comment: str | None
+    rule: str | None = None  # the rule that the verdict is about; None: the answer as a whole
 
 
 class Label(Record):
@@ -53,7 +56,8 @@ class ArmLabels(Record):
 class Labels(Record):
     """judge/labels.json."""
 
-    arms: dict[str, ArmLabels]
+    arms: dict[str, ArmLabels]  # whether an answer is good
+    rules: dict[str, dict[str, ArmLabels]] = {}  # rule → arm; whether an answer obeys that rule
 
 
 def answer_id(answer: Answer) -> str:
@@ -64,14 +68,16 @@ def answer_id(answer: Answer) -> str:
     return "a" + digest([answer.arm, answer.row, answer.sample, answer.text])[:12]
 
 
-def format_sheet(pairs: Iterable[tuple[Row, Answer]]) -> bytes:
-    """The answers as CSV in UTF-8, safe from being run as formulas."""
+def format_sheet(pairs: Iterable[tuple[Row, Answer]], rule: Rule | None = None) -> bytes:
+    """The answers as CSV in UTF-8, safe from being run as formulas; to be judged by one rule."""
     file = io.StringIO()
     writer = csv.writer(file)
-    writer.writerow(COLUMNS)
+    columns = COLUMNS if rule is None else (*COLUMNS[:-2], RULE_COLUMN, *COLUMNS[-2:])
+    writer.writerow(columns)
+    demand = () if rule is None else (f"{rule.id}: {rule.source}",)
     for row, answer in pairs:
-        cells = (answer_id(answer), row.id, row.question, passages_text(row), answer.text, "", "")
-        writer.writerow(map(_as_text, cells))
+        texts = (answer_id(answer), row.id, row.question, passages_text(row), answer.text)
+        writer.writerow(map(_as_text, (*texts, *demand, "", "")))
     return (_BOM + file.getvalue()).encode()
 
 
@@ -123,4 +129,5 @@ def _sheet_line(where: str, entry: Entry) -> SheetLine | None:
         comment = cell_text(cells["comment"].strip(), "comment") or None
     except Malformed as error:
         raise DataError(f"{where}: {error}; save the sheet as CSV in UTF-8") from None
-    return SheetLine(entry.line, cells["id"].strip(), _VERDICTS[verdict], comment)
+    rule = cells.get(RULE_COLUMN, "").strip().lstrip("'").partition(":")[0] or None
+    return SheetLine(entry.line, cells["id"].strip(), _VERDICTS[verdict], comment, rule)

@@ -61,12 +61,23 @@ class BiasReport(Record):
     repeat_flips: BiasRate  # questions whose verdicts at a temperature are not all equal
 
 
-class _PreferencePair(NamedTuple):
-    """A labelled pair: the answer that people preferred, and the other one."""
+class JudgedPair(NamedTuple):
+    """A labelled pair, and whether the judge prefers the answer that people preferred."""
 
     row: Row
-    better: str
-    worse: str
+    preference: Preference
+    shown_first: bool | None = None  # that answer stood first; None: undecided, or not asked
+    shown_second: bool | None = None
+
+    @property
+    def better(self) -> str:
+        """The answer that people preferred."""
+        return self.row.answers[self.preference.better]
+
+    @property
+    def worse(self) -> str:
+        """The other one."""
+        return self.row.answers[self.preference.worse]
 
 
 class _VerdictCase(NamedTuple):
@@ -77,9 +88,28 @@ class _VerdictCase(NamedTuple):
     padded: JudgePrompt
 
 
+def judge_pairs(
+    preferences: Sequence[Preference], rows: Sequence[Row], judge: LlmJudge | None
+) -> list[JudgedPair]:
+    """The labelled pairs, each judged in both orders if there is a judge."""
+    by_id = {row.id: row for row in rows}
+    pairs = [JudgedPair(by_id[preference.row], preference) for preference in preferences]
+    if judge is None:
+        return pairs
+    language = judge.language
+    forward = judge.rulings([pair_prompt(p.row, p.better, p.worse, language) for p in pairs])
+    backward = judge.rulings([pair_prompt(p.row, p.worse, p.better, language) for p in pairs])
+    return [
+        pair._replace(
+            shown_first=None if first.verdict is None else first.verdict == "first",
+            shown_second=None if second.verdict is None else second.verdict == "second",
+        )
+        for pair, first, second in zip(pairs, forward, backward, strict=True)
+    ]
+
+
 def bias_report(
-    preferences: Sequence[Preference],
-    rows: Sequence[Row],
+    judged_pairs: Sequence[JudgedPair],
     rules: RuleFile,
     pairs: LoggedPairs,
     verdicts: Sequence[Verdict],
@@ -89,18 +119,11 @@ def bias_report(
 
     `verdicts` are of the model on the logged answers, `pairs`.
     """
-    by_id = {row.id: row for row in rows}
-    preferred = [
-        _PreferencePair(
-            row := by_id[label.row], row.answers[label.better], row.answers[label.worse]
-        )
-        for label in preferences
-    ]
-    people = _prefers_longer([(pair, True) for pair in preferred])
+    people = _prefers_longer([(pair, True) for pair in judged_pairs])
     if judge is None:
         rates = dict.fromkeys(BiasReport.model_fields, BiasRate(not_run=NO_JUDGING_SERVER))
         return BiasReport(**{**rates, "people_prefer_longer": people})
-    choices, position_flips = _stable_choices(preferred, judge)
+    choices, position_flips = _stable_choices(judged_pairs)
     cases = _verdict_cases(rules, pairs, verdicts)
     padding_flips, padding_helps = _padding(cases, judge)
     return BiasReport(
@@ -120,7 +143,7 @@ def _bias_rate(values: Sequence[tuple[bool, Row]], missing: int = 0) -> BiasRate
     return BiasRate(n=len(shown), count=sum(shown), rate=interval, missing=missing)
 
 
-def _prefers_longer(choices: Sequence[tuple[_PreferencePair, bool]]) -> BiasRate:
+def _prefers_longer(choices: Sequence[tuple[JudgedPair, bool]]) -> BiasRate:
     """How often the longer answer is chosen; the choice is whether it is the better one."""
     return _bias_rate(
         [
@@ -132,19 +155,16 @@ def _prefers_longer(choices: Sequence[tuple[_PreferencePair, bool]]) -> BiasRate
 
 
 def _stable_choices(
-    pairs: Sequence[_PreferencePair], judge: LlmJudge
-) -> tuple[list[tuple[_PreferencePair, bool]], BiasRate]:
+    pairs: Sequence[JudgedPair],
+) -> tuple[list[tuple[JudgedPair, bool]], BiasRate]:
     """The choices that are equal in both orders of the answers, and the rate of the others.
 
     A choice is whether the judge prefers the answer that people preferred.
     """
-    language = judge.language
-    forward = judge.rulings([pair_prompt(row, a, b, language) for row, a, b in pairs])
-    backward = judge.rulings([pair_prompt(row, b, a, language) for row, a, b in pairs])
     decided = [
-        (pair, first.verdict == "first", second.verdict == "second")
-        for pair, first, second in zip(pairs, forward, backward, strict=True)
-        if first.verdict is not None and second.verdict is not None
+        (pair, pair.shown_first, pair.shown_second)
+        for pair in pairs
+        if pair.shown_first is not None and pair.shown_second is not None
     ]
     flips = [(first != second, pair.row) for pair, first, second in decided]
     stable = [(pair, first) for pair, first, second in decided if first == second]

@@ -1,6 +1,7 @@
-"""What the judge's errors go with: the length, opening or language of an answer, or its system.
+"""What the judge's errors go with: length, opening or language of an answer, its system, its place.
 
 Regresses judge − gold (people, or the code rule that an llm rule shadows) on these features. The
+place is that of the answer in a comparison, or that of the rule among those of one call. The
 gold is among the regressors: a judge errs otherwise on good answers than on bad ones, and bad ones
 may be longer.
 """
@@ -14,6 +15,7 @@ import numpy as np
 
 from data.records import Record
 from data.rows import question_key
+from judge.calibration.bias import JudgedPair
 from judge.calibration.label_agreement import GoldComparison
 from judge.calibration.mutation.case import LoggedPairs
 from judge.checks.text import language_of, words
@@ -34,13 +36,15 @@ class JudgedAnswer(NamedTuple):
     question: str  # answers to one question are a cluster
     judge: bool
     gold: bool
+    place: int = 0  # 0: the first
 
 
 class BiasCause(Record):
     """How judge − gold changes with one feature of the answers, the others held equal."""
 
-    cause: str  # "length", "opening “…”", "Russian", or "system … beside …"
-    effect: float  # a share: per doubling of the length, or with the feature
+    # "length", "each later place", "opening “…”", "Russian", or "system … beside …"
+    cause: str
+    effect: float  # a share: per doubling of the length, per place, or with the feature
     low: float  # 95 % interval
     high: float
     p_holm: float  # adjusted over the causes of one regression
@@ -73,6 +77,24 @@ def causes_against_people(comparison: GoldComparison) -> tuple[BiasCause, ...]:
     )
 
 
+def causes_of_choices(pairs: Sequence[JudgedPair]) -> tuple[BiasCause, ...]:
+    """Of being chosen in a comparison, against the choice of people; both orders count."""
+    return bias_causes(
+        [
+            JudgedAnswer(
+                pair.row.answers[system], system, question_key(pair.row), chose == good, good, place
+            )
+            for pair in pairs
+            for chose, better_place in ((pair.shown_first, 0), (pair.shown_second, 1))
+            if chose is not None
+            for system, good, place in (
+                (pair.preference.better, True, better_place),
+                (pair.preference.worse, False, 1 - better_place),
+            )
+        ]
+    )
+
+
 def causes_against_code(
     table: VerdictTable, pairs: LoggedPairs
 ) -> dict[str, tuple[BiasCause, ...]]:
@@ -87,7 +109,9 @@ def causes_against_code(
                     table.decided(answer.arm, name).get(key) for name in (rule.id, rule.shadow_llm)
                 )
                 if code is not None and model is not None:
-                    case = JudgedAnswer(answer.text, answer.arm, question_key(row), model, code)
+                    place = table.verdicts[answer.arm][key][rule.shadow_llm].place
+                    question = question_key(row)
+                    case = JudgedAnswer(answer.text, answer.arm, question, model, code, place)
                     judged.append(case)
             causes[rule.shadow_llm] = bias_causes(judged)
     return causes
@@ -126,6 +150,9 @@ def answer_features(answers: Sequence[JudgedAnswer]) -> dict[str, Floats]:
     terms = [words(answer.text) for answer in answers]
     lengths = np.array([log2(len(words_of) + 1) for words_of in terms])
     features = {"length": lengths} if len(set(lengths)) > 1 else {}
+    places = Counter(answer.place for answer in answers)
+    if places.most_common(1)[0][1] <= (1 - RARE) * len(answers):
+        features["each later place"] = np.array([answer.place for answer in answers], dtype=float)
     openings = Counter(words_of[0] for words_of in terms if words_of)
     flags = {"Russian": [language_of(answer.text) == "ru" for answer in answers]}
     for word, _ in openings.most_common(1):

@@ -16,11 +16,12 @@ from data.atomic_write import write_text
 from data.jsonl import read_record
 from data.run_paths import RunPaths
 from judge.calibration.attacks import AttackReport, attack_report, load_attacks
-from judge.calibration.bias import BiasRate, bias_report
+from judge.calibration.bias import BiasRate, bias_report, judge_pairs
 from judge.calibration.bias_causes import (
     BiasCause,
     causes_against_code,
     causes_against_people,
+    causes_of_choices,
 )
 from judge.calibration.label_agreement import (
     GoldComparison,
@@ -31,20 +32,27 @@ from judge.calibration.label_agreement import (
 )
 from judge.calibration.mutation.code import MutationScore, mutation_scores
 from judge.calibration.mutation.llm import llm_mutation_scores
+from judge.calibration.probability_errors import errors_against_code, errors_against_people
 from judge.calibration.record import Calibration, judge_fingerprint
+from judge.calibration.rule_labels import (
+    RuleLabel,
+    read_rule_labels,
+    rule_label_agreements,
+)
 from judge.calibration.variants import with_missing
 from judge.checks.check import code_verdicts
 from judge.judge_note import Coverage
 from judge.judging_server import judging_server
 from judge.labels import halves, read_labels
 from judge.llm.judge import LlmJudge
-from judge.metrics.agreement import kappa_words, shadow_agreements
+from judge.metrics.agreement import judges_agreement, kappa_words, shadow_agreements
 from judge.metrics.interval import Interval, format_difference
-from judge.metrics.verdict_table import build_verdict_table
+from judge.metrics.verdict_table import VerdictTable, build_verdict_table
 from judge.records import RaterAgreement
 from judge.summary.summarise import write_summary
 from judge.verdict import Verdict
-from prompts.prompt_file import load_prompt
+from prompts.prompt_file import Prompt, load_prompt
+from prompts.rules import RuleFile
 
 
 def calibrate_command(config: Config, arguments: argparse.Namespace) -> int:
@@ -109,8 +117,11 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
     )
     code_mutations = mutation_scores(rules, prompt, pairs)
     llm_mutations = llm_mutation_scores(rules, pairs, verdicts, judge)
+    rule_labels = read_rule_labels(config, rules)
+    labelled_table = _judge_labelled(rule_labels, rules, prompt, judge)
     attacks = attack_report(load_attacks(), rules, prompt, val, judge)
-    biases = bias_report(labels.preferences, rows, rules, pairs, verdicts, judge)
+    choices = judge_pairs(labels.preferences, rows, judge)
+    biases = bias_report(choices, rules, pairs, verdicts, judge)
     worst, disagreement_count = disagreements(comparison)
     return Calibration(
         judge=judge_fingerprint(rules, prompt, judge),  # last: the mode is known after a request
@@ -123,14 +134,38 @@ def calibrate(config: Config, server: ServerSettings | None) -> Calibration:
         useful=useful_agreements(comparison),
         rules=tuple(rule_pass_counts(comparison)),
         shadows=tuple(shadow_agreements(table, config.seed)),
+        rule_labels=tuple(rule_label_agreements(rule_labels, labelled_table, config.seed)),
+        probability_errors={
+            **errors_against_code(table, config.seed),
+            **errors_against_people(rule_labels, labelled_table, config.seed),
+        },
+        between_judges=judges_agreement(table, config.seed),
         mutations=(*code_mutations, *llm_mutations),
         attacks=attacks,
         biases=biases,
-        causes={"useful against people": causes_against_people(comparison)}
-        | causes_against_code(table, pairs),
+        causes={
+            "useful against people": causes_against_people(comparison),
+            **causes_against_code(table, pairs),
+            **({"choices against people": causes_of_choices(choices)} if judge else {}),
+        },
         disagreement_count=disagreement_count,
         disagreements=tuple(worst),
     )
+
+
+def _judge_labelled(
+    labels: Sequence[RuleLabel], rules: RuleFile, prompt: Prompt, judge: LlmJudge | None
+) -> VerdictTable:
+    """All verdicts on the answers that people judged by a rule."""
+    by_answer = {(label.answer.arm, label.answer.key): label for label in labels}
+    pairs = [(label.row, label.answer) for label in by_answer.values()]
+    verdicts = [
+        verdict for row, answer in pairs for verdict in code_verdicts(rules, prompt, row, answer)
+    ]
+    if judge is not None:
+        verdicts += judge.verdicts(pairs)
+    rows = {row.id: row for row, _ in pairs}
+    return build_verdict_table(rules, list(rows.values()), verdicts)
 
 
 def summary_lines(calibration: Calibration) -> Iterator[str]:
@@ -150,9 +185,7 @@ def summary_lines(calibration: Calibration) -> Iterator[str]:
         yield "agreement with people: not measured, the rule file names no rule in `useful`"
     for name, score in calibration.useful.items():
         yield from _people_lines(name, score)
-    for shadow in calibration.shadows:
-        rules = f"{shadow.llm_rule} against code ({shadow.code_rule})"
-        yield f"{rules}: {_agreement_text(shadow)}"
+    yield from _rule_lines(calibration)
     yield from map(_mutation_line, calibration.mutations)
     yield _attack_line(calibration.attacks)
     yield from _bias_lines(calibration)
@@ -172,6 +205,23 @@ def _people_lines(name: str, score: UsefulAgreement) -> Iterator[str]:
         "  with rules and threshold chosen without the question they are tested on: "
         f"{_agreement_text(score.left_out)}; chosen: {chosen}"
     )
+
+
+def _rule_lines(calibration: Calibration) -> Iterator[str]:
+    """How well the model or the two models decide single rules."""
+    if calibration.between_judges is not None:
+        judge = calibration.judge
+        yield calibration.between_judges.of_models(str(judge.model), judge.second)
+    for shadow in calibration.shadows:
+        rules = f"{shadow.llm_rule} against code ({shadow.code_rule})"
+        yield f"{rules}: {_agreement_text(shadow)}"
+    for labelled in calibration.rule_labels:
+        yield f"{labelled.rule} against people who judged it: {_agreement_text(labelled)}"
+    for name, error in calibration.probability_errors.items():
+        yield (
+            f"calibration error of the probabilities, {name}: {error.ece:.3f} on {error.n} "
+            f"verdicts, {error.by_chance:.3f} by chance alone"
+        )
 
 
 def _attack_line(report: AttackReport) -> str:

@@ -9,10 +9,12 @@ from judge.calibration.bias import BiasReport
 from judge.calibration.bias_causes import BiasCause
 from judge.calibration.label_agreement import Disagreement, RulePassCounts, UsefulAgreement
 from judge.calibration.mutation.code import MutationScore
+from judge.calibration.rule_labels import RuleLabelAgreement
 from judge.judge_note import Coverage, JudgeFingerprint
 from judge.labels import GoldCounts
 from judge.llm.judge import LlmJudge
 from judge.llm.templates import TEMPLATES, templates_sha256
+from judge.metrics.calibration_error import CalibrationError
 from judge.metrics.estimators import MIN_J
 from judge.metrics.interval import Refusal
 from judge.metrics.verdict_table import USEFUL, USEFUL_BY_CODE
@@ -25,7 +27,10 @@ from prompts.rules import RuleFile, rules_sha256
 FEWEST_LABELS = 20
 _JUDGE = Path(__file__).resolve().parents[1]
 # The code that decides verdicts: the checks, and the reading of a model's replies.
-_DECIDING = ("checks/*.py", "llm/parse*.py", "llm/plain_reply.py", "llm/reask.py")
+_DECIDING = (
+    *("checks/*.py", "llm/parse*.py", "llm/plain_reply.py", "llm/reask.py"),
+    *("llm/token_probability.py", "llm/two_judges.py"),
+)
 
 
 class Calibration(Record):
@@ -39,11 +44,16 @@ class Calibration(Record):
     useful: dict[str, UsefulAgreement]  # by useful score; empty: the rule file names no rules
     rules: tuple[RulePassCounts, ...]
     shadows: tuple[ShadowAgreement, ...]  # llm rules against the code rules that they shadow
+    between_judges: RaterAgreement | None = None  # the second model against the first; None: one
+    rule_labels: tuple[RuleLabelAgreement, ...] = ()  # rules against people who judged them
+    # "RULE against code (RULE)" or "RULE against people" → the error of the probabilities
+    probability_errors: dict[str, CalibrationError] = {}
     mutations: tuple[MutationScore, ...]
     attacks: AttackReport
     biases: BiasReport
-    # "useful against people", or an llm rule against the code rule that it shadows → causes; empty:
-    # too few answers. Absent in files of before this field existed.
+    # "useful against people", "choices against people" in comparisons, or an llm rule against the
+    # code rule that it shadows → causes; empty: too few answers. Absent in files of before this
+    # field existed.
     causes: dict[str, tuple[BiasCause, ...]] = {}
     disagreement_count: int  # answers with gold on which the useful score differs
     disagreements: tuple[Disagreement, ...]  # the worst first, not all of them
@@ -125,6 +135,8 @@ def judge_fingerprint(
             "temperature": llm.temperature,
             "samples": llm.samples,
             "max_tokens": llm.max_tokens,
+            "second": llm.second_identity,
+            "token_probabilities": llm.token_probabilities,
         }
     today = {
         "rules": rules_sha256(rules),

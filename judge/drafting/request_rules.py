@@ -15,7 +15,13 @@ from judge.llm.output_mode import settle_mode
 from judge.llm.parse import answer_text, read_object
 from judge.llm.parsed_reply import Unreadable
 from judge.llm.prompt import reask_body
-from judge.llm.reply_source import ServerOnly, Usage, check_budget, missing_reason
+from judge.llm.reply_source import (
+    JudgeServer,
+    ServerOnly,
+    Usage,
+    check_budget,
+    missing_reason,
+)
 from judge.llm.request import Body, JudgeRequest, Mode, build_request, response_format
 from judge.llm.templates import render
 from prompts.rules import Language
@@ -45,14 +51,15 @@ async def request_rules(
     Raises SetupError when key, quota, address or model are wrong, or the server never replies.
     """
     check_budget(settings, server)
-    usage = Usage(server.price_per_million)
-    source = ServerOnly(server, retry, settings, usage)
+    named = JudgeServer(server)
+    usage = Usage.of([named])
+    source = ServerOnly(named, retry, settings, usage)
     language = language_of(system)
     rules: list[Any] = []
     skipped: list[tuple[str, str]] = []
     waiting = split_text(system, PART_CHARACTERS)[::-1]
     try:
-        mode = await settle_mode(source, server, settings.max_tokens)
+        mode = await settle_mode(source, named, settings.max_tokens)
         while waiting:
             part = waiting.pop()
             body = draft_body(part, mode, server.model, language)

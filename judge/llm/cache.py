@@ -10,7 +10,7 @@ from typing import Literal
 from data.jsonl import JsonlFile, read_records
 from data.records import Record
 from judge.llm.request import JudgeRequest
-from wire.completion import Reply
+from wire.completion import Reply, TokenLogprobs
 from wire.no_reply import BadRequest, ContentFiltered, ContextOverflow, Rejected
 
 _REJECTIONS = {kind.__name__: kind for kind in (ContextOverflow, ContentFiltered, BadRequest)}
@@ -28,6 +28,7 @@ class CachedReply(Record):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasoning: str = ""  # where the reply has no text
+    tokens: tuple[TokenLogprobs, ...] = ()  # the last ones, if they were asked for
 
 
 class ReplyCache:
@@ -50,7 +51,7 @@ class ReplyCache:
         if record.rejected is not None:
             raise _REJECTIONS[record.rejected](record.text)
         tokens = record.prompt_tokens, record.completion_tokens
-        return Reply(record.text, record.finish, *tokens, record.reasoning)
+        return Reply(record.text, record.finish, *tokens, record.reasoning, record.tokens)
 
     def add(self, request: JudgeRequest, reply: Reply | Rejected) -> None:
         """Stores a reply, or the server's rejection of the request.

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from config.judging import JudgeSettings, ServerSettings
 from data.answers import Answer
+from data.records import digest
 from data.rows import Row
 from judge.checks.applicability import applicable, asks_model, by_model
 from judge.checks.check import (
@@ -26,7 +26,7 @@ from judge.checks.check import (
     verdict_without_check,
 )
 from judge.llm.cache import ReplyCache
-from judge.llm.dry_run import Plan
+from judge.llm.dry_run import Plan, PlannedReplies
 from judge.llm.pool import map_concurrently
 from judge.llm.prompt import JudgePrompt, verdicts_prompt
 from judge.llm.reask import Ruling
@@ -34,17 +34,21 @@ from judge.llm.reply_source import (
     AskPolicy,
     CacheOnly,
     CacheThenServer,
+    JudgeServer,
     ReplySource,
     ServerOnly,
     Usage,
     check_budget,
+    judge_servers,
 )
 from judge.llm.request import Body, Mode
+from judge.llm.rule_batches import rule_batches
 from judge.llm.session import JudgeSession
-from judge.verdict import Outcome, Verdict
+from judge.llm.two_judges import RulingSource, TwoJudges
+from judge.verdict import Judged, Verdict
 from prompts.check_settings import LlmCheck
 from prompts.prompt_file import Prompt
-from prompts.rules import Rule, RuleFile, ScoredRule
+from prompts.rules import RuleFile, ScoredRule
 from wire.client import RetryPolicy
 from wire.completion import Reply
 
@@ -81,7 +85,7 @@ class LlmJudge:
         Raises ConfigError when the cost is limited and the server has no prices.
         """
         check_budget(settings, server)
-        self._server = server
+        self._servers = judge_servers(settings, server)
         self.model = server.model
         self.request_changes = server.changes  # of every request, by the settings
         self.rules_per_call = settings.rules_per_call
@@ -97,10 +101,21 @@ class LlmJudge:
         self._policy = policy
         self._workers = 2 * server.concurrency  # more than request slots, so that no slot idles
         self.mode: Mode | Literal["not asked"] = "not asked"  # until a prompt needs it
+        self.second = settings.second.model if settings.second else ""
+        self.second_mode: Mode | Literal["not asked", ""] = "not asked" if self.second else ""
+        self.token_probabilities = settings.token_probabilities
         self.fallbacks: Counter[Mode] = Counter()  # prompts that fell back to each mode
         self.unfounded = 0  # rulings that quote text which is not in the data
         self.contradictory = 0  # passes whose reasoning says fail
-        self.usage = Usage(server.price_per_million)
+        self.usage = Usage.of(self._servers)
+
+    @property
+    def second_identity(self) -> str:
+        """The second model as a fingerprint names it; empty without one."""
+        if not self.second:
+            return ""
+        changes = self._servers[1].server.changes
+        return f"{self.second} ({self.second_mode}){' ' + digest(changes) if changes else ''}"
 
     def verdicts(self, pairs: AnswerPairs, asks: AskPolicy = "new") -> list[Verdict]:
         """A verdict per pair and rule that needs the model, in that order.
@@ -119,7 +134,7 @@ class LlmJudge:
 
     def rulings(self, prompts: Sequence[JudgePrompt]) -> list[Ruling]:
         """The rulings on prompts about one thing each. Raises as `verdicts` does."""
-        rulings = asyncio.run(self._map(prompts, JudgeSession.rulings))
+        rulings = asyncio.run(self._map(prompts, lambda session, prompt: session.rulings(prompt)))
         return [ruling for (ruling,) in rulings]
 
     def repeats(
@@ -133,21 +148,23 @@ class LlmJudge:
 
     def replies(self, bodies: Sequence[Body]) -> list[Reply | None]:
         """The raw replies to requests, None where there is none. Raises as `verdicts` does."""
-        return asyncio.run(self._map(bodies, JudgeSession.reply))
+        return asyncio.run(self._map(bodies, lambda session, body: session.reply(body)))
 
     def plan(self, pairs: AnswerPairs, asks: Literal["new", "missing"] = "new") -> Plan:
         """The calls that `verdicts` would make. Asks nothing and writes nothing."""
         cache, plan = ReplyCache(self._cache_path, writable=False), Plan()
-        retry = plan if asks == "missing" else None
-        session = self._session(cache, CacheThenServer(cache, plan), retry)
-        work = partial(self._case_verdicts, session)
+        sessions = []
+        for named in self._servers:
+            planned = PlannedReplies(plan, named.server.price_per_million)
+            sessions.append(self._session(named, cache, planned, asks))
+        work = partial(self._case_verdicts, _together(sessions))
         asyncio.run(map_concurrently(self._cases(pairs), work, self._workers))
         return plan
 
     async def _map(
         self,
         items: Sequence[_T],
-        work: Callable[[JudgeSession, _T], Awaitable[_R]],
+        work: Callable[[RulingSource, _T], Awaitable[_R]],
         asks: AskPolicy = "new",
     ) -> list[_R]:
         """The results of the work on each item, in one session."""
@@ -156,25 +173,35 @@ class LlmJudge:
         async with AsyncExitStack() as stack:
             cache = ReplyCache(self._cache_path, writable=asks != "none")
             stack.callback(cache.close)
-            if asks == "none":
-                session = self._session(cache, CacheOnly(cache))
-            else:
-                server = ServerOnly(self._server, self._policy, self._settings, self.usage, cache)
-                stack.push_async_callback(server.close)
-                retry = server if asks == "missing" else None
-                session = self._session(cache, CacheThenServer(cache, server), retry)
+            sessions = []
+            for named in self._servers:
+                server = None
+                if asks != "none":
+                    server = ServerOnly(named, self._policy, self._settings, self.usage, cache)
+                    stack.push_async_callback(server.close)
+                sessions.append(self._session(named, cache, server, asks))
+            work_of_all = partial(work, _together(sessions))
             try:
-                return await map_concurrently(items, partial(work, session), self._workers)
+                return await map_concurrently(items, work_of_all, self._workers)
             finally:
-                self.mode = session.mode or self.mode
-                self.fallbacks += session.fallbacks
-                self.unfounded += session.unfounded
-                self.contradictory += session.contradictory
+                self._record(sessions)
+
+    def _record(self, sessions: Sequence[JudgeSession]) -> None:
+        self.mode = sessions[0].mode or self.mode
+        if self.second:
+            self.second_mode = sessions[1].mode or self.second_mode
+        for session in sessions:
+            self.fallbacks += session.fallbacks
+            self.unfounded += session.unfounded
+            self.contradictory += session.contradictory
 
     def _session(
-        self, cache: ReplyCache, source: ReplySource, retry: ReplySource | None = None
+        self, named: JudgeServer, cache: ReplyCache, server: ReplySource | None, asks: AskPolicy
     ) -> JudgeSession:
-        return JudgeSession(self._server, self._settings, self.language, cache, source, retry)
+        """Rulings from stored replies, and from the server if there is one."""
+        source = CacheOnly(cache) if server is None else CacheThenServer(cache, server)
+        retry = server if asks == "missing" else None
+        return JudgeSession(named, self._settings, self.language, cache, source, retry)
 
     def _cases(self, pairs: AnswerPairs) -> list[_Case]:
         """All cases, row by row, for the server's prefix cache and ours."""
@@ -191,7 +218,7 @@ class LlmJudge:
             for rules in self._batches
         ]
 
-    async def _case_verdicts(self, session: JudgeSession, case: _Case) -> list[Verdict]:
+    async def _case_verdicts(self, session: RulingSource, case: _Case) -> list[Verdict]:
         text = normalised_answer(case.answer.text, self._context.normalise)
         verdicts: list[Verdict | None] = []
         for scored in case.rules:
@@ -201,14 +228,14 @@ class LlmJudge:
         ]
         if open_rules:
             prompt = verdicts_prompt(open_rules, case.row, text, self.language)
-            rulings = iter(await session.rulings(prompt))
+            rulings = enumerate(await session.rulings(prompt))
         return [
-            verdict or _verdict(case.answer, scored, next(rulings))
+            verdict or _verdict(case.answer, scored, *next(rulings))
             for scored, verdict in zip(case.rules, verdicts, strict=True)
         ]
 
     async def _verdict_without_call(
-        self, session: JudgeSession, case: _Case, scored: ScoredRule, text: str
+        self, session: RulingSource, case: _Case, scored: ScoredRule, text: str
     ) -> Verdict | None:
         """The verdict that needs no prompt about the answer; None when it needs one."""
         row, answer = case.row, case.answer
@@ -232,37 +259,24 @@ class LlmJudge:
         return verdict
 
 
-def rule_batches(
-    scored_rules: Sequence[ScoredRule], settings: JudgeSettings
-) -> list[list[ScoredRule]]:
-    """The rules of each call, in the rule file's order, up to `rules_per_call` together.
-
-    A batch holds rules that see the same texts and are sampled alike. The batches are the same for
-    all rows, and rules that do not apply are left out, so a new ruling on applicability changes
-    only the calls that ask about that rule. A rule and its converse count as one: only one of them
-    is ever asked about.
-    """
-    alike: dict[object, list[list[ScoredRule]]] = {}
-    for _, same_rule in groupby(scored_rules, lambda scored: scored.rule.id):
-        with_converse = list(same_rule)
-        alike.setdefault(_batch_kind(with_converse[0].rule, settings), []).append(with_converse)
-    size = settings.rules_per_call
-    return [
-        [scored for with_converse in rules[start : start + size] for scored in with_converse]
-        for rules in alike.values()
-        for start in range(0, len(rules), size)
-    ]
+def _together(sessions: Sequence[JudgeSession]) -> RulingSource:
+    return sessions[0] if len(sessions) == 1 else TwoJudges(*sessions)
 
 
-def _batch_kind(rule: Rule, settings: JudgeSettings) -> object:
-    if not isinstance(rule.check, LlmCheck):  # the model only says whether the rule applies
-        return rule.id
-    return frozenset(rule.check.sees), settings.samples_of(rule.severity == "must")
-
-
-def _verdict(answer: Answer, scored: ScoredRule, ruling: Ruling) -> Verdict:
+def _verdict(answer: Answer, scored: ScoredRule, place: int, ruling: Ruling) -> Verdict:
     if ruling.verdict is None:
-        return verdict_on(answer, scored, "missing", ruling.reason, ruling.note)
-    obeyed = ruling.verdict == "pass"
-    outcome: Outcome = "pass" if obeyed != scored.converse else "fail"
-    return verdict_on(answer, scored, outcome, note=ruling.note)
+        verdict = verdict_on(answer, scored, "missing", ruling.reason, ruling.note)
+    else:
+        verdict = verdict_on(answer, scored, _outcome(ruling.verdict, scored), note=ruling.note)
+    if ruling.judges is None and ruling.probability is None and not place:
+        return verdict
+    details: dict[str, object] = {"probability": ruling.probability, "place": place}
+    if ruling.probability is not None and scored.converse:
+        details["probability"] = 1 - ruling.probability
+    if ruling.judges is not None:
+        details["judges"] = tuple(_outcome(word, scored) for word in ruling.judges)
+    return verdict.model_copy(update=details)
+
+
+def _outcome(word: str, scored: ScoredRule) -> Judged:
+    return "pass" if (word == "pass") != scored.converse else "fail"

@@ -12,8 +12,15 @@ from data.rows import Context, Row
 from judge.llm.parse import answer_text, read_reply
 from judge.llm.parsed_reply import Unreadable
 from judge.llm.prompt import VERDICTS, JudgePrompt, verdict_prompt
-from judge.llm.reply_source import ReplySource
-from judge.llm.request import OUTPUT_MODES, JudgeRequest, Mode, RequestSettings, build_request
+from judge.llm.reply_source import JudgeServer, ReplySource
+from judge.llm.request import (
+    OUTPUT_MODES,
+    JudgeRequest,
+    Mode,
+    RequestSettings,
+    ask_for_tokens,
+    build_request,
+)
 from prompts.check_settings import LlmCheck
 from prompts.rules import Rule
 from wire.no_reply import (
@@ -31,23 +38,28 @@ _REPEATS = (40, 20, 10)  # of the passage: about 700 tokens, then less for a sma
 _MAX_TOKENS = 512  # of the probe's reply, at least
 
 
-async def settle_mode(source: ReplySource, server: ServerSettings, max_tokens: int) -> Mode:
+async def settle_mode(
+    source: ReplySource, server: JudgeServer, max_tokens: int, tokens: bool = False
+) -> Mode:
     """The strictest mode that the server supports; plain text when it supports none.
 
-    `max_tokens` of a verdict: a reasoning model spends them on reasoning first.
-    Raises SetupError when the server answers no request at all, or refuses plain text too, and
-    NotAsked when none may be sent.
+    `max_tokens` of a verdict: a reasoning model spends them on reasoning first. `tokens`: the
+    verdicts are read from the tokens' log-probabilities.
+    Raises SetupError when the server answers no request at all, refuses plain text too, or gives no
+    log-probabilities that are asked for, and NotAsked when none may be sent.
     """
-    probe = RequestSettings("plain", server.model, max(_MAX_TOKENS, max_tokens), fields=server)
+    settings, setting = server
+    name = f"{setting}: {quoted(settings.base_url)}, model {settings.model}"
+    most = max(_MAX_TOKENS, max_tokens)
+    probe = RequestSettings("plain", settings.model, most, fields=settings, tokens=tokens)
     failures: list[NoReply] = []
     for mode in OUTPUT_MODES[:-1]:
         try:
-            if await _supports(source, probe._replace(mode=mode)):
+            if await _supports(source, probe._replace(mode=mode), name):
                 return mode
         except (BadRequest, Undelivered) as error:
             failures.append(error)
     if len(failures) == len(OUTPUT_MODES) - 1:  # otherwise plain text needs no probe
-        name = f"judge.llm: {quoted(server.base_url)}, model {server.model}"
         await _check_plain(source, probe, failures, name)
     return "plain"
 
@@ -59,7 +71,7 @@ async def _check_plain(
     failure = failures[-1]
     try:
         if any(isinstance(error, BadRequest) for error in failures):
-            await _supports(source, probe)
+            await _supports(source, probe, name)
             return
     except BadRequest as error:
         raise SetupError(
@@ -72,13 +84,21 @@ async def _check_plain(
     raise SetupError(f"{name} was reached and gives no usable reply: {failure}; check the server")
 
 
-async def _supports(source: ReplySource, probe: RequestSettings) -> bool:
-    """Whether the server replies in this mode. Raises BadRequest, Undelivered and NotAsked."""
+async def _supports(source: ReplySource, probe: RequestSettings, name: str) -> bool:
+    """Whether the server replies in this mode.
+
+    Raises BadRequest, Undelivered and NotAsked, and SetupError when a reply lacks the tokens.
+    """
     mode = probe.mode
     for repeats in _REPEATS:
         request = probe_prompt(repeats).request(probe)
         try:
             reply = await source.reply(request._replace(stage="probe"))
+            if probe.tokens and not any(token.top for token in reply.tokens):
+                raise SetupError(
+                    f"{name} gives no log-probabilities of tokens; set judge.token_probabilities: "
+                    "false, or take another server"
+                )
             read_reply(answer_text(reply, mode), mode, VERDICTS)
         except ContextOverflow:
             continue  # a small model: try a shorter passage
@@ -96,7 +116,8 @@ def probe_prompt(repeats: int) -> JudgePrompt:
     return verdict_prompt(rule, row, "It is open from nine to six. You are welcome.")
 
 
-def mode_request(server: ServerSettings) -> JudgeRequest:
+def mode_request(server: ServerSettings, tokens: bool = False) -> JudgeRequest:
     """The request under which the cache stores a server's output mode. It is never sent."""
-    body = server.apply(probe_prompt(1).body("plain", server.model, 1))
+    body = probe_prompt(1).body("plain", server.model, 1)
+    body = server.apply(ask_for_tokens(body) if tokens else body)
     return build_request({"mode of": body})._replace(rule="probe", row="probe")

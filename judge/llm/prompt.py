@@ -16,6 +16,7 @@ from judge.llm.request import (
     JudgeRequest,
     Mode,
     RequestSettings,
+    ask_for_tokens,
     build_request,
     object_schema,
     response_format,
@@ -50,8 +51,10 @@ class JudgePrompt:
     def request(self, settings: RequestSettings) -> JudgeRequest:
         """The request that puts this prompt."""
         rule = ",".join(rule.id for rule in self.rules) or self.template
-        mode, model, max_tokens, temperature, sample, fields = settings
+        mode, model, max_tokens, temperature, sample, fields, tokens = settings
         body = self.body(mode, model, max_tokens, temperature, sample)
+        if tokens and self.template == "verdict":
+            body = ask_for_tokens(body)
         return build_request(body, fields)._replace(
             stage=self.template, rule=rule, row=self.row, mode=mode
         )

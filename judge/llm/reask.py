@@ -5,6 +5,7 @@ When no re-ask helps, or the server rejects the output mode, the next looser mod
 `cannot_judge` and ties are final. Whether we ask again never depends on the verdict itself.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from judge.llm.parse import (
@@ -18,8 +19,9 @@ from judge.llm.parsed_reply import ParsedReply, Unreadable
 from judge.llm.prompt import JudgePrompt, reask_body
 from judge.llm.reply_source import NotRun, ReplySource, missing_reason
 from judge.llm.request import OUTPUT_MODES, Body, JudgeRequest, Mode, RequestSettings
+from judge.llm.token_probability import pass_probability
 from judge.verdict import Missing
-from wire.completion import Reply
+from wire.completion import Reply, TokenLogprobs
 from wire.finish_reason import Ending
 from wire.no_reply import BadRequest, NoReply, Rejected
 
@@ -51,6 +53,8 @@ class Ruling(NamedTuple):
     unfounded: bool = False  # it quotes text that is not in the data, even when asked again
     contradictory: bool = False  # a pass whose reasoning says fail
     fallbacks: tuple[Mode, ...] = ()  # the looser modes that were tried
+    probability: float | None = None  # of a pass, by the tokens; None: not asked for, or not there
+    judges: tuple[str, str] | None = None  # what two models ruled; None: one, or one did not rule
 
 
 class _Invalid(NamedTuple):
@@ -58,7 +62,7 @@ class _Invalid(NamedTuple):
 
     problem: Problem
     message: str = ""  # tells the model why
-    reply: ParsedReply | None = None  # readable, only its evidence is unfounded
+    ruling: Ruling | None = None  # readable, only its evidence is unfounded
 
 
 async def ask_until_valid(
@@ -89,23 +93,23 @@ class _Dialogue:
         self._reasked: set[str] = set()  # causes
         self._failure: Ruling | None = None  # of the stricter modes
         self._problem: Problem | None = None  # of the latest reply in this mode
-        self._readable: ParsedReply | None = None  # the latest in this mode
+        self._readable: Ruling | None = None  # the latest in this mode
         self._text = self._note = ""  # of the latest reply
 
     def on_reply(self, reply: Reply) -> None:
         """Ends with a valid reply; otherwise asks again."""
         self._text, self._note = reply.text, _note(reply)
-        parsed = _parsed(self._prompt, self.request.mode, reply)
-        if isinstance(parsed, ParsedReply):
-            self._end(_ruling(parsed))
+        outcome = _read(self._prompt, self.request.mode, reply)
+        if isinstance(outcome, Ruling):
+            self._end(outcome)
             return
-        self._problem, self._readable = parsed.problem, parsed.reply or self._readable
-        cause = _CAUSES.get(parsed.problem)
+        self._problem, self._readable = outcome.problem, outcome.ruling or self._readable
+        cause = _CAUSES.get(outcome.problem)
         if cause is None or cause in self._reasked:
-            self._give_up(parsed.problem)
+            self._give_up(outcome.problem)
         else:
             self._reasked.add(cause)
-            self.request = self.request.with_body(self._reask(parsed))
+            self.request = self.request.with_body(self._reask(outcome))
 
     def on_error(self, error: NoReply) -> None:
         """Ends, or tries the next mode when the server rejects this one."""
@@ -126,7 +130,7 @@ class _Dialogue:
     def _give_up(self, problem: Problem) -> None:
         """No re-ask is left: a readable reply counts, flagged; otherwise the verdict is missing."""
         if self._readable is not None:
-            self._end(_ruling(self._readable, unfounded=True))
+            self._end(self._readable)
             return
         reason: Missing = "malformed" if problem == "evidence" else problem
         ruling = Ruling(None, reason, self._note[:_NOTE])
@@ -175,7 +179,7 @@ def rulings_in(prompt: JudgePrompt, mode: Mode, reply: Reply) -> dict[str, Rulin
     }
 
 
-def _parsed(prompt: JudgePrompt, mode: Mode, reply: Reply) -> ParsedReply | _Invalid:
+def _read(prompt: JudgePrompt, mode: Mode, reply: Reply) -> Ruling | _Invalid:
     problem = _ENDINGS.get(reply.ending)  # checked before the text: a cut reply may look whole
     if problem is not None:
         return _Invalid(problem, "it did not end by itself")
@@ -187,7 +191,8 @@ def _parsed(prompt: JudgePrompt, mode: Mode, reply: Reply) -> ParsedReply | _Inv
     except Unreadable as error:
         return _Invalid("malformed", str(error))
     number = first_unfounded(parsed.evidence, [part.text for part in prompt.parts])
-    return parsed if number is None else _Invalid("evidence", str(number), parsed)
+    ruling = _ruling(parsed, reply.tokens, unfounded=number is not None)
+    return ruling if number is None else _Invalid("evidence", str(number), ruling)
 
 
 def _note(reply: Reply) -> str:
@@ -200,9 +205,17 @@ def _note(reply: Reply) -> str:
     return note.encode(errors="replace").decode()
 
 
-def _ruling(parsed: ParsedReply, unfounded: bool = False) -> Ruling:
+def _ruling(
+    parsed: ParsedReply, tokens: Sequence[TokenLogprobs] = (), unfounded: bool = False
+) -> Ruling:
+    """The ruling of a reply: of pass and fail the more probable one, where it has tokens."""
+    probability = pass_probability(parsed.verdict, tokens) if tokens else None
+    if probability is not None and probability != 0.5:
+        more_probable = "pass" if probability > 0.5 else "fail"
+        parsed = parsed.model_copy(update={"verdict": more_probable})
     flag = NO_EVIDENCE if unfounded else ""
     note = "; ".join(filter(None, (flag, parsed.reasoning[:_NOTE])))
     if parsed.verdict == "cannot_judge":
         return Ruling(None, "cannot_judge", note, unfounded)
-    return Ruling(parsed.verdict, None, note, unfounded, parsed.contradicts_itself)
+    contradictory = parsed.contradicts_itself
+    return Ruling(parsed.verdict, None, note, unfounded, contradictory, probability=probability)

@@ -1,7 +1,8 @@
 """Where a judge's replies come from: the cache, or the server within the budget."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from config.errors import ConfigError
 from config.judging import JudgeSettings, Prices, ServerSettings
@@ -11,6 +12,7 @@ from judge.verdict import Missing
 from wire.client import RetryPolicy, ServerClient
 from wire.completion import Reply, read_completion
 from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, NotSent, Rejected
+from wire.token_logprobs import read_with_tokens
 
 AskPolicy = Literal[
     "new",  # ask the server for replies that are not stored
@@ -19,29 +21,56 @@ AskPolicy = Literal[
 ]
 
 
+class JudgeServer(NamedTuple):
+    """A server that judges, and the name of its setting for error lines."""
+
+    server: ServerSettings
+    setting: str = "judge.llm"
+
+
+def judge_servers(settings: JudgeSettings, server: ServerSettings | None) -> list[JudgeServer]:
+    """The first server, which may be the embedded model's, and the second one if there is one."""
+    servers = [] if server is None else [JudgeServer(server)]
+    if servers and settings.second is not None:
+        servers.append(JudgeServer(settings.second, "judge.second"))
+    return servers
+
+
 @dataclass
 class Usage:
-    """Calls and tokens of a server so far."""
+    """Calls and tokens so far, of all servers of a judge."""
 
-    prices: Prices | None
+    cost: float | None  # of all replies; None: a server has no prices
     calls: int = 0  # requests, the probe's included; a retry is not a new call
     unasked: int = 0  # requests that the budget prevented
     prompt_tokens: int = 0  # as the server counts them, otherwise estimated
     completion_tokens: int = 0
 
-    @property
-    def cost(self) -> float | None:
-        """The cost of all replies; None without prices."""
-        prices = self.prices
-        return prices.cost(self.prompt_tokens, self.completion_tokens) if prices else None
+    @classmethod
+    def of(cls, servers: Sequence[JudgeServer]) -> "Usage":
+        """Nothing is used yet."""
+        priced = all(server.price_per_million is not None for server, _ in servers)
+        return cls(0.0 if priced else None)
+
+    def add(self, prompt_tokens: int, completion_tokens: int, prices: Prices | None) -> None:
+        """Counts a reply."""
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        if self.cost is not None and prices is not None:
+            self.cost += prices.cost(prompt_tokens, completion_tokens)
 
 
 def check_budget(settings: JudgeSettings, server: ServerSettings | None) -> None:
-    """Raises ConfigError when the cost is limited and the server has no prices."""
-    if settings.max_cost is not None and (server is None or server.price_per_million is None):
+    """Raises ConfigError when the cost is limited and a server has no prices."""
+    if settings.max_cost is None:
+        return
+    servers = judge_servers(settings, server)
+    unpriced = [setting for named, setting in servers if named.price_per_million is None]
+    if unpriced or not servers:
         raise ConfigError(
             f"judge.max_cost = {settings.max_cost:g}: the server has no prices; add "
-            "judge.llm.price_per_million: {prompt: …, completion: …}, or limit --max-calls"
+            f"{(unpriced or ['judge.llm'])[0]}.price_per_million: {{prompt: …, completion: …}}, or "
+            "limit --max-calls"
         )
 
 
@@ -112,15 +141,18 @@ class ServerOnly:
 
     def __init__(
         self,
-        server: ServerSettings,
+        server: JudgeServer,
         policy: RetryPolicy,
         settings: JudgeSettings,
         usage: Usage,
         cache: ReplyCache | None = None,
     ) -> None:
         """`usage` goes on counting, and the budget in the settings limits all of it."""
-        url = server.base_url
-        self._client = ServerClient("judge.llm", url, server, policy, read_completion)
+        settings_of_server, setting = server
+        url = settings_of_server.base_url
+        read = read_with_tokens if settings.token_probabilities else read_completion
+        self._client = ServerClient(setting, url, settings_of_server, policy, read)
+        self._prices = settings_of_server.price_per_million
         self._settings = settings
         self._usage = usage
         self._cache = cache
@@ -148,9 +180,12 @@ class ServerOnly:
             raise
         self._accepted = True
         self._store_rejections()
-        usage.prompt_tokens += reply.prompt_tokens or request.estimated_tokens
         reply_bytes = len(reply.text.encode(errors="replace"))
-        usage.completion_tokens += reply.completion_tokens or reply_bytes // BYTES_PER_TOKEN
+        usage.add(
+            reply.prompt_tokens or request.estimated_tokens,
+            reply.completion_tokens or reply_bytes // BYTES_PER_TOKEN,
+            self._prices,
+        )
         if self._cache is not None:
             self._cache.add(request, reply)
         return reply

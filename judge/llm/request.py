@@ -14,6 +14,7 @@ CallStage = Literal["probe", "applies", "verdict", "pair", "text"]
 Body = dict[str, Any]  # JSON of a chat completion request
 
 _NO_CHANGES = RequestFields()
+_TOP_LOGPROBS = 5  # per token: some servers give no more
 BYTES_PER_TOKEN = 4  # an estimate where the server counts no tokens; a Cyrillic letter has 2 bytes
 
 
@@ -26,6 +27,7 @@ class RequestSettings(NamedTuple):
     temperature: float = 0
     sample: int = 0  # seeds the sampling
     fields: RequestFields = _NO_CHANGES
+    tokens: bool = False  # ask for the log-probabilities of a verdict's tokens
 
 
 class JudgeRequest(NamedTuple):
@@ -73,6 +75,11 @@ def response_format(mode: Mode, name: str, schema: dict[str, Any]) -> Body:
         return {"structured_outputs": {"json": schema}}
     named_schema = {"name": name, "strict": True, "schema": schema}
     return {"response_format": {"type": "json_schema", "json_schema": named_schema}}
+
+
+def ask_for_tokens(body: Body) -> Body:
+    """The request of a reply with its tokens' log-probabilities."""
+    return {**body, "logprobs": True, "top_logprobs": _TOP_LOGPROBS}
 
 
 def object_schema(properties: dict[str, Any]) -> dict[str, Any]:

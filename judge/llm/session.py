@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from config.errors import SetupError
-from config.judging import JudgeSettings, ServerSettings
+from config.judging import JudgeSettings
 from data.rows import Row
 from judge.llm.cache import ReplyCache
 from judge.llm.output_mode import mode_request, settle_mode
 from judge.llm.prompt import JudgePrompt, applies_prompt
 from judge.llm.reask import Ruling, ask_until_valid, rulings_in
-from judge.llm.reply_source import CacheOnly, ReplySource, missing_reason
+from judge.llm.reply_source import CacheOnly, JudgeServer, ReplySource, missing_reason
 from judge.llm.request import (
     OUTPUT_MODES,
     Body,
@@ -37,7 +37,7 @@ class JudgeSession:
 
     def __init__(
         self,
-        server: ServerSettings,
+        server: JudgeServer,
         settings: JudgeSettings,
         language: Language,
         cache: ReplyCache,
@@ -46,6 +46,7 @@ class JudgeSession:
     ) -> None:
         """With `retry`, prompts whose stored replies give no verdict are asked there again."""
         self._server = server
+        self.model = server.server.model
         self._settings = settings
         self._language = language
         self._cache = cache
@@ -78,9 +79,9 @@ class JudgeSession:
             mode = self.mode or await self._settle_mode()
         except NoReply as error:
             return _missing(prompt, error)
-        server = self._server
+        server, tokens = self._server.server, self._settings.token_probabilities
         settings = RequestSettings(
-            mode, server.model, self._settings.max_tokens, temperature, number, server
+            mode, server.model, self._settings.max_tokens, temperature, number, server, tokens
         )
         request = prompt.request(settings)
         if request.key not in self._rulings:
@@ -91,7 +92,7 @@ class JudgeSession:
     async def reply(self, body: Body) -> Reply | None:
         """The raw reply to any request; None: there is none."""
         try:
-            reply = await self._source.reply(build_request(body, self._server))
+            reply = await self._source.reply(build_request(body, self._server.server))
         except NoReply:
             return None
         return reply if reply.is_storable else None
@@ -136,7 +137,7 @@ class JudgeSession:
             if self._setup_error is not None:
                 raise self._setup_error
             if self.mode is None:
-                request = mode_request(self._server)
+                request = mode_request(self._server.server, self._settings.token_probabilities)
                 stored = self._cache.reply(request.key)
                 if stored is not None:
                     self.mode = OUTPUT_MODES[OUTPUT_MODES.index(stored.text)]
@@ -147,7 +148,10 @@ class JudgeSession:
 
     async def _probed_mode(self) -> Mode:
         try:
-            return await settle_mode(self._source, self._server, self._settings.max_tokens)
+            settings = self._settings
+            return await settle_mode(
+                self._source, self._server, settings.max_tokens, settings.token_probabilities
+            )
         except SetupError as error:
             self._setup_error = error
             raise

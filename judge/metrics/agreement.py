@@ -1,8 +1,9 @@
 """Agreement of two raters on pass or fail: counts, shares, chance-corrected measures.
 
 The first rater is the gold: code, or people. A measure that the counts do not define is None.
-`shadow_agreements` compares the language model with code: a rule with `shadow_llm` is decided by
-code and, again, by an llm rule. Code is right by definition, so no human label is needed.
+`judges_agreement` compares two models, `shadow_agreements` the language model with code: a rule
+with `shadow_llm` is decided by code and, again, by an llm rule. Code is right by definition, so no
+human label is needed.
 """
 
 import math
@@ -228,6 +229,24 @@ def shadow_agreements(table: VerdictTable, seed: int = 0) -> list[ShadowAgreemen
         for rule in table.rules.rules
         if rule.shadow_llm
     ]
+
+
+def judges_agreement(table: VerdictTable, seed: int) -> RaterAgreement | None:
+    """The second of two models against the first, on all verdicts on which both ruled.
+
+    None where there was one model, or the two never ruled on the same.
+    """
+    judged = [
+        (*verdict.judges, table.questions[row])
+        for answers in table.verdicts.values()
+        for (row, _), by_rule in answers.items()
+        for verdict in by_rule.values()
+        if verdict.judges is not None
+    ]
+    if not judged:
+        return None
+    first, second = ([rulings[place] == "pass" for rulings in judged] for place in (0, 1))
+    return rater_agreement(first, second, [rulings[2] for rulings in judged], 0, seed)
 
 
 def _shadow_agreement(

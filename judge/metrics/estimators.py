@@ -1,8 +1,8 @@
 """Estimators of an arm's true rate of good answers, and the non-inferiority test.
 
-`corrected_rate` uses the judge's error rates, `powered_rate` few labels by people, and
-`non_inferiority` shrinks its margin by the judge's errors. Pure functions of numbers: the caller
-makes sure that calibration and verdicts come from one judge.
+`corrected_rate` uses the judge's error rates, `powered_rate` and `powered_difference` few labels by
+people, and `non_inferiority` shrinks its margin by the judge's errors. Pure functions of numbers:
+the caller makes sure that calibration and verdicts come from one judge.
 """
 
 import math
@@ -25,6 +25,9 @@ from judge.metrics.stats import (
     rule_of_three,
     wilson,
 )
+
+Labels = Sequence[bool | None]
+Verdicts = Sequence[float | None]
 
 MIN_J = 0.3  # below this the correction divides noise by almost nothing
 POWER = 0.8
@@ -153,8 +156,15 @@ class PoweredRate(NamedTuple):
     weight: float  # λ, 0 … 1; 0 uses only the people's labels
 
 
+class LabelledSample(NamedTuple):
+    """An arm's labels by people and verdicts of the judge, by row."""
+
+    labels: Labels
+    judged: Verdicts
+
+
 def powered_rate(
-    labels: Sequence[bool | None], judged: Sequence[float | None], clusters: Sequence[Hashable]
+    labels: Labels, judged: Verdicts, clusters: Sequence[Hashable]
 ) -> PoweredRate | None:
     """The mean label over all answers, from labels of some and verdicts of most.
 
@@ -173,28 +183,81 @@ def powered_rate(
     λ = 0, the people's labels alone, where they all agree or no answer is unlabelled. None below
     two labelled questions.
     """
+    estimate = _power(labels, judged, clusters)
+    return None if estimate is None else PoweredRate(estimate.rate, estimate.weight)
+
+
+def powered_difference(
+    first: LabelledSample, second: LabelledSample, clusters: Sequence[Hashable]
+) -> Interval | None:
+    """The mean label of the first arm − that of the second, on the same rows: PPI++ of each.
+
+    Both arms and `clusters` are by row. The labels of either arm must be a random sample of the
+    rows, each its own or both the same one; the same rows make the interval narrower. Valid
+    however the judge errs on either arm.
+
+    MOVER of the two intervals of `powered_rate` with their correlation (Newcombe 1998, Stat. Med.
+    17, method 10; Zou & Donner 2008). One more labelled row of each kind of change is counted in
+    the correlation, as Bonett and Price do: two arms with equal labels leave a width. None where
+    either arm has fewer than two labelled questions.
+    """
+    a, b = (_power(arm.labels, arm.judged, clusters) for arm in (first, second))
+    if a is None or b is None:
+        return None
+    sums, _ = cluster_sums(np.array([a.influence, b.influence]), clusters)  # [2, G]
+    # A pass deviates from a rate of one half by ½; the two kinds of change by that in both arms.
+    change = 2 * (0.5 / a.labelled) * (0.5 / b.labelled)
+    covariance = float(sums[0] @ sums[1]) - change
+    variances = [
+        float(of_arm @ of_arm) + 2 * (0.5 / arm.labelled) ** 2
+        for of_arm, arm in zip(sums, (a, b), strict=True)
+    ]
+    correlation = covariance / math.sqrt(variances[0] * variances[1])
+    value = a.rate.value - b.rate.value
+    below, above = (
+        math.sqrt(x * x + y * y - 2 * correlation * x * y)
+        for x, y in (
+            (a.rate.value - a.rate.low, b.rate.high - b.rate.value),
+            (a.rate.high - a.rate.value, b.rate.value - b.rate.low),
+        )
+    )
+    return Interval(value, max(-1.0, value - below), min(1.0, value + above))
+
+
+class _Powered(NamedTuple):
+    """A powered rate, and how it depends on each answer."""
+
+    rate: Interval
+    weight: float
+    influence: Floats  # [answers]; its squared sums by cluster are the variance of the rate
+    labelled: int  # answers
+
+
+def _power(labels: Labels, judged: Verdicts, clusters: Sequence[Hashable]) -> _Powered | None:
+    """PPI++ as `powered_rate` describes it."""
     labelled = np.array([label is not None for label in labels], dtype=bool)
     pairs = [(bool(y), g) for y, g in zip(labels, clusters, strict=True) if y is not None]
     good, questions = [y for y, _ in pairs], [g for _, g in pairs]
     labels_only = rate(good, questions)
     if labels_only is None or len(set(questions)) < 2:
         return None
+    y = np.array(good, dtype=np.float64)
+    influence = np.zeros(len(labelled))
+    if labelled.all() or len(set(good)) == 1:
+        influence[labelled] = _deviations(y)
+        return _Powered(labels_only, 0.0, influence, len(good))
     f = np.array(judged, dtype=np.float64)  # None → NaN
     undecided = np.isnan(f)
     f[undecided] = 0.0 if undecided.all() else f[~undecided].mean()
-    if labelled.all() or len(set(good)) == 1:
-        return PoweredRate(labels_only, 0.0)
-    y = np.array(good, dtype=np.float64)
     weight = _weight(y, f[labelled], f)
     value = float(y.mean() + weight * (f[~labelled].mean() - f[labelled].mean()))
-    influence = np.zeros(len(f))
     influence[labelled] = _deviations(y - weight * f[labelled])
     influence[~labelled] = _deviations(weight * f[~labelled])
     sums, _ = cluster_sums(influence, clusters)
     # The judge is never worth more than labels on every answer.
     size = effective_size(float(y.var()), float(sums @ sums), float(len(f)))
     interval = wilson(_clipped(value) * size, size)
-    return None if interval is None else PoweredRate(interval, weight)
+    return None if interval is None else _Powered(interval, weight, influence, len(good))
 
 
 def _weight(y: Floats, f: Floats, all_f: Floats) -> float:

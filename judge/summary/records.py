@@ -90,6 +90,17 @@ class LabelledArm(Record):
     refused: str | None = None
 
 
+class LabelDifference(EstimateOrReason):
+    """An arm's rate of good answers − that of another arm, from people's labels of both (PPI++)."""
+
+    student: str
+    against: str
+    rows: int = 0  # that both arms answered
+    labelled: int = 0  # of them with a label of the student's answer
+    labelled_against: int = 0  # … and of the other arm's
+    labelled_both: int = 0  # … and of both: these narrow the interval
+
+
 class HiddenArm(Record):
     """The strict score of the hidden set on both splits."""
 
@@ -139,6 +150,8 @@ class JudgeSummary(Record):
     rule_slices: tuple[RuleSlice, ...] = ()  # of the best student
     gates: tuple[GateResult, ...] = ()  # empty: no threshold is set
     labelled: dict[str, LabelledArm] = {}
+    # best student − teacher; None: people did not label answers of both
+    label_difference: LabelDifference | None = None
     hidden: HiddenSummary | None = None
     hidden_refused: str | None = NOT_SUMMARISED
     tokens: TokenSavings | None = None

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from config.errors import DataError
 from config.judging import GateSettings
 from config.schema import Config
-from data.answers import logged_answers, read_answers
+from data.answers import read_answers
 from data.atomic_write import write_text
 from data.jsonl import read_record
 from data.run_paths import RunPaths
@@ -49,7 +49,9 @@ from judge.summary.records import (
 from judge.summary.true_rate import (
     correct_by_own_labels,
     correct_score,
+    estimate_good_difference,
     estimate_good_rate,
+    labelled_answers,
 )
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile, rules_sha256
@@ -101,6 +103,7 @@ def summarise(config: Config) -> JudgeSummary:
         rule_slices=slices,
         gates=_gates(config),
         labelled=labelled,
+        label_difference=estimate_good_difference(student, TEACHER, labels, val.answered),
         hidden=hidden_summary,
         hidden_refused=hidden_refused,
         tokens=_token_savings(*(_prompt_tokens(run, arm) for arm in (TEACHER, BASE))),
@@ -258,10 +261,10 @@ def _labelled(arms: Mapping[str, ArmLabels], val: AnsweredSplit | None) -> dict[
     if val is None:
         reason = "the current rules have not judged val"
         return dict.fromkeys(arms, LabelledArm(refused=reason))
-    answers = [*val.answers, *(answer for row in val.rows for answer in logged_answers(row))]
+    answers = labelled_answers(val)
     labelled = {}
     for arm, labels in arms.items():
-        of_arm = [a for a in answers if a.arm == arm and a.finish != "too_long"]
+        of_arm = [answer for answer in answers if answer.arm == arm]
         estimate, refused = _or_reason(estimate_good_rate(arm, labels, of_arm, val.table))
         labelled[arm] = LabelledArm(estimate=estimate, refused=refused)
     return labelled

@@ -1,20 +1,25 @@
 """An arm's true rate of good answers: the judge's rate corrected, or people's labels extended.
 
 `correct_score` needs a calibration of the judge and assumes that the judge errs on the arm as on
-the systems that people labelled. The other two need labels of the arm's own answers to val.
+the systems that people labelled. The others need labels of the arms' own answers to val.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from data.answers import Answer
+from data.answers import Answer, logged_answers
 from judge.annotation.sheet import ArmLabels, answer_id
 from judge.calibration.record import Calibration
 from judge.metrics.agreement import Confusion, effective_confusion, share_correct
 from judge.metrics.distribution_shift import AnsweredSplit
-from judge.metrics.estimators import corrected_rate, powered_rate
+from judge.metrics.estimators import (
+    LabelledSample,
+    corrected_rate,
+    powered_difference,
+    powered_rate,
+)
 from judge.metrics.interval import Interval, Refusal
-from judge.metrics.verdict_table import STRICT, VerdictTable, useful_rules
-from judge.summary.records import LabelEstimate
+from judge.metrics.verdict_table import STRICT, AnswerKey, VerdictTable, useful_rules
+from judge.summary.records import LabelDifference, LabelEstimate
 
 
 def correct_score(
@@ -94,6 +99,12 @@ def _stale(labels: ArmLabels, answers: Sequence[Answer]) -> Refusal | None:
     )
 
 
+def labelled_answers(val: AnsweredSplit) -> list[Answer]:
+    """The answers that labels are a sample of: all but those whose prompt did not fit."""
+    answers = [*val.answers, *(answer for row in val.rows for answer in logged_answers(row))]
+    return [answer for answer in answers if answer.finish != "too_long"]
+
+
 def estimate_good_rate(
     arm: str, labels: ArmLabels, answers: Sequence[Answer], table: VerdictTable
 ) -> LabelEstimate | Refusal:
@@ -114,10 +125,11 @@ def estimate_good_rate(
             "again"
         )
     good = {(label.row, label.sample): label.good for label in labels.labels}
-    decided = {key: passed for key in keys if (passed := by_key[key].decided) is not None}
+    by_key = _by_key(arm, labels, table, keys)
+    verdicts = zip(keys, by_key.judged, strict=True)
+    decided = {key: bool(passed) for key, passed in verdicts if passed is not None}
     people = table.rate(good)
-    labels_by_key, verdicts = map(good.get, keys), map(decided.get, keys)
-    powered = powered_rate(list(labels_by_key), list(verdicts), table.clusters(keys))
+    powered = powered_rate(*by_key, table.clusters(keys))
     if people is None or powered is None:
         return Refusal("only one question is labelled; label answers to others too")
     return LabelEstimate(
@@ -130,3 +142,47 @@ def estimate_good_rate(
         powered=powered.rate,
         weight=powered.weight,
     )
+
+
+def estimate_good_difference(
+    student: str | None, against: str, labels: Mapping[str, ArmLabels], val: AnsweredSplit | None
+) -> LabelDifference | None:
+    """The student's rate of good answers − that of the other arm, on the rows that both answered.
+
+    None unless people labelled answers of both arms; refused where the rate of either arm is. Not
+    corrected for the choice of the student.
+    """
+    if student is None or val is None or student not in labels or against not in labels:
+        return None
+    arms, answers, table = (student, against), labelled_answers(val), val.table
+    keys = dict[str, list[AnswerKey]]()
+    for arm in arms:
+        of_arm = [answer for answer in answers if answer.arm == arm]
+        rate = estimate_good_rate(arm, labels[arm], of_arm, table)
+        if isinstance(rate, Refusal):
+            refused = Refusal(f"{arm}: {rate.reason}")
+            return LabelDifference.of(refused, student=student, against=against)
+        keys[arm] = [(answer.row, answer.sample) for answer in of_arm]
+    answered = set(keys[against])
+    common = [key for key in keys[student] if key in answered]
+    first, second = (_by_key(arm, labels[arm], table, common) for arm in arms)
+    difference = powered_difference(first, second, table.clusters(common))
+    paired = zip(first.labels, second.labels, strict=True)
+    return LabelDifference.of(
+        difference or Refusal("the rows that both arms answered hold too few labels"),
+        student=student,
+        against=against,
+        rows=len(common),
+        labelled=sum(label is not None for label in first.labels),
+        labelled_against=sum(label is not None for label in second.labels),
+        labelled_both=sum(None not in labels_of_row for labels_of_row in paired),
+    )
+
+
+def _by_key(
+    arm: str, labels: ArmLabels, table: VerdictTable, keys: Sequence[AnswerKey]
+) -> LabelledSample:
+    """The arm's labels and strict scores of these answers, those that a search saw included."""
+    good = {(label.row, label.sample): label.good for label in labels.labels}
+    scores = table.scores[STRICT].get(arm, {})
+    return LabelledSample([good.get(key) for key in keys], [scores[key].decided for key in keys])

@@ -5,13 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.run_paths import RunPaths
+from judge.calibration.rule_labels import RuleLabelAgreement
 from judge.judge_note import Coverage
+from judge.metrics.calibration_error import CalibrationError
 from judge.summary.summarise import write_summary
 from prompts.rules import Rule
 from report.numbers import build_numbers
 from report.render import render_html, render_markdown
 from report.run_files import read_run
-from tests.report.judge_fixture import make_calibration, write_json
+from tests.report.judge_fixture import make_calibration, make_gold, write_json
 from tests.report.run_fixture import make_run, read_fixture
 
 
@@ -58,3 +60,29 @@ def test_a_cause_of_bias_is_shown_with_its_effect(tmp_path: Path) -> None:
         section = page[page.index("Causes of bias") :]
         assert len(re.findall("(?<!un)biased", section)) == 1  # the opening; the length is not
         assert "+20.0" in section and "length, per doubling" in section
+
+
+def test_rules_that_people_judged_and_the_error_of_probabilities(tmp_path: Path) -> None:
+    material = read_fixture(tmp_path)
+    assert material.calibration is not None
+    labelled = RuleLabelAgreement(rule="kind", **dict(make_gold()))
+    update = {
+        "rule_labels": (labelled,),
+        "probability_errors": {
+            "kind against people": CalibrationError(n=40, ece=0.25, by_chance=0.08)
+        },
+        "between_judges": make_gold(),
+        "judge": material.calibration.judge.model_copy(
+            update={"model": "m", "second": "n (plain)"}
+        ),
+    }
+    changed = replace(material, calibration=material.calibration.model_copy(update=update))
+    for render in (render_html, render_markdown):
+        page = render(changed, build_numbers(changed))
+        assert "Judge against people who judged single rules" in page
+        assert "m and n (plain): Cohen’s κ 0.70 " in page  # Markdown escapes the brackets
+        assert " on 40 verdicts; 6 on which they disagree" in page
+        section = page[page.index("Calibration error of the probabilities") :]
+        assert "kind against people" in section and "0.25" in section and "0.08" in section
+        before = render(material, build_numbers(material))
+        assert "judged single rules" not in before and "error of the probabilities" not in before

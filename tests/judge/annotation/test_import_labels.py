@@ -117,6 +117,36 @@ class TestThroughARun:
         expected = rate([False] * 5, range(5))
         assert expected is not None and estimates["base"].powered.high == expected.high
 
+    def test_the_difference_of_two_labelled_arms(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Both sheets hold the same rows, and the report says what people say beside the score."""
+        config = make_run(tmp_path)
+        first = exported(config, "student/lora")
+        imported(config, filled(first, ["good"] * 4 + ["bad"] * 8))
+        assert summarise(config).label_difference is None  # of one arm alone
+        first.unlink()
+        imported(config, filled(exported(config), ["good"] * 9 + ["bad"] * 3))
+        difference = summarise(config).label_difference
+        assert difference is not None and difference.value is not None
+        estimates = [
+            summarise(config).labelled[arm].estimate for arm in ("student/lora", "teacher")
+        ]
+        student, teacher = (estimate.powered.value for estimate in estimates if estimate)
+        assert difference.value == pytest.approx(student - teacher)
+        assert (difference.rows, difference.labelled, difference.labelled_both) == (24, 12, 12)
+        points = f"{100 * difference.value:+.1f} points"
+        assert f"teacher by people's labels (PPI++): {points} [" in capsys.readouterr().out
+        material = read_run(config)
+        page = render_html(material, build_numbers(material))
+        assert "By people’s labels of both arms (PPI++)" in page.replace("&#39;", "’")
+        path = RunPaths.of(config).answers("teacher")
+        anew = [a.model_copy(update={"text": "Anew."}) for a in read_records(path, Answer)]
+        write_records(path, anew)
+        stale = summarise(config).label_difference
+        assert stale is not None and stale.value is None
+        assert (stale.refused or "").startswith("teacher: 12 of 12 labels belong to answers")
+
     def test_missing_scores_are_counted(self, tmp_path: Path) -> None:
         """Three must-verdicts of the teacher get lost: missing, neither fail nor pass."""
         config = make_run(tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from judge.calibration.bias import BIAS_REPEATS, BiasReport, bias_report, padded
+from judge.calibration.bias import BIAS_REPEATS, BiasReport, bias_report, judge_pairs, padded
 from judge.calibration.mutation.llm import NO_JUDGING_SERVER
 from judge.labels import Preference
 from tests.judge.calibration.mutation.test_llm import answer_in
@@ -50,7 +50,8 @@ def probed(respond: Respond, path: Path) -> tuple[BiasReport, list[dict[str, Any
     with serving(after_probe(respond)) as served:
         judge = judge_at(served.url, path, RULES)
         verdicts = judge.verdicts(pairs)
-        return bias_report(PREFERENCES, ROWS, RULES, pairs, verdicts, judge), served.bodies
+        choices = judge_pairs(PREFERENCES, ROWS, judge)
+        return bias_report(choices, RULES, pairs, verdicts, judge), served.bodies
 
 
 def by_length(body: dict[str, Any]) -> Sent:
@@ -62,7 +63,7 @@ def by_length(body: dict[str, Any]) -> Sent:
 
 
 def test_people_need_no_server() -> None:
-    report = bias_report(PREFERENCES, ROWS, RULES, [], [], None)
+    report = bias_report(judge_pairs(PREFERENCES, ROWS, None), RULES, [], [], None)
     people = report.people_prefer_longer
     assert (people.n, people.count, people.not_run) == (11, 7, None)
     assert people.rate and people.rate.low < 7 / 11 < people.rate.high

@@ -147,7 +147,7 @@ def calibration() -> Calibration:
         shadows=(),
         mutations=(),
         attacks=attack_report(load_attacks()[:1], YES, PROMPT, [make_row()], None),
-        biases=bias_report([], [], YES, [], [], None),
+        biases=bias_report([], YES, [], [], None),
         disagreement_count=disagreement_count,
         disagreements=tuple(worst),
     )
@@ -163,7 +163,8 @@ class TestFingerprint:
     def test_another_judge(self, calibration: Calibration, tmp_path: Path, field: str) -> None:
         path = tmp_path / "calibration.json"
         path.write_text(calibration.model_dump_json(), "utf-8")
-        other = 4 if field in ("rules_per_call", "temperature", "max_tokens") else "x"
+        other: object = 4 if field in ("rules_per_call", "temperature", "max_tokens") else "x"
+        other = True if field == "token_probabilities" else other
         refused = load_calibration(path, FINGERPRINT.model_copy(update={field: other}))
         assert isinstance(refused, Refusal)
         assert f"another {field};" in refused.reason

@@ -3,6 +3,7 @@
 import pytest
 
 from judge.calibration.record import FEWEST_LABELS, Calibration, calibration_flaw
+from judge.calibration.rule_labels import RuleLabelAgreement
 from judge.calibration.rule_youden import margin_youden, rule_youden
 from judge.judge_note import Coverage, JudgeFingerprint
 from judge.metrics.agreement import rater_agreement
@@ -89,6 +90,19 @@ class TestRuleYouden:
         calibration = calibrated(self.useless, shadows=(shadow,))
         assert margin_youden(self.kind, calibration) == shadow.youden
         assert shadow.youden is not None and shadow.youden.value == pytest.approx(0.7)
+
+    def test_people_who_judged_the_rule_come_next(self) -> None:
+        labelled = RuleLabelAgreement(rule="kind", **dict(people(40, 34, 40, 34)))
+        other = labelled.model_copy(update={"rule": "other"})
+        calibration = calibrated(self.useless, shadows=(), rule_labels=(other, labelled))
+        index = margin_youden(self.kind, calibration)
+        assert index == labelled.youden and isinstance(index, Interval)
+        assert index.value == pytest.approx(0.7)
+        shadow = self.shadow(people(40, 36, 40, 32))
+        both = calibration.model_copy(update={"shadows": (shadow,)})
+        assert margin_youden(self.kind, both) == shadow.youden
+        of_one_kind = labelled.model_copy(update={"j": None})  # no J, as without labels
+        assert rule_youden("kind", calibrated(self.useless, rule_labels=(of_one_kind,))) is None
 
     def test_mutants_and_copies(self) -> None:
         """9 of 10 mutants caught and 10 of 10 copies passed: J = 0.9, ends by Newcombe."""

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from config.judging import Prices
 from judge.llm.reply_source import AskPolicy
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.judge_factory import after_probe, judge_at, judged, pairs_of
 from tests.judge.llm.server import serving, user, verdict
+from tests.judge.llm.test_budget import priced_judge
 from tests.judge.llm.test_reply_source import troubled
 
-PRICES = Prices(prompt=2.0, completion=8.0)
 NOWHERE = "http://127.0.0.1:9/v1"
 
 TWO_STAGES = make_rules(
@@ -63,7 +62,7 @@ def test_the_plan_of_either_way_of_asking(tmp_path: Path, asks: AskPolicy, calls
 
 
 def test_the_plan_in_words(tmp_path: Path) -> None:
-    lines = judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).summary(PRICES)
+    lines = priced_judge(NOWHERE, tmp_path, None).plan(pairs_of(2)).summary()
     assert "3 calls at most: 0 whether a rule applies, 2 for verdicts, 1 (or a few)" in lines[0]
     assert "bytes / 4" in lines[1] and lines[2].startswith("cost: about 0.0")
-    assert len(judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).summary(None)) == 2
+    assert len(judge_at(NOWHERE, tmp_path).plan(pairs_of(2)).summary()) == 2

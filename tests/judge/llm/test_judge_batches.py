@@ -11,7 +11,6 @@ from config.judging import JudgeSettings
 from data.jsonl import read_records
 from data.records import digest
 from judge.llm.cache import CachedReply
-from judge.llm.judge import rule_batches
 from judge.llm.output_mode import probe_prompt
 from judge.llm.prompt import (
     applies_prompt,
@@ -21,6 +20,7 @@ from judge.llm.prompt import (
     verdicts_prompt,
 )
 from judge.llm.request import OUTPUT_MODES, Mode, build_request
+from judge.llm.rule_batches import rule_batches
 from prompts.rules import Language
 from tests.judge.factories import llm_check, make_answer, make_row, make_rule, make_rules
 from tests.judge.llm.judge_factory import after_probe, judge_at, judged, outcomes, pairs_of
@@ -222,12 +222,15 @@ class TestSameVerdicts:
     @pytest.mark.parametrize("mode", OUTPUT_MODES)
     @pytest.mark.parametrize("size", [2, 3, 4, 7, 9])
     def test_by_fewer_calls(self, tmp_path: Path, mode: str, size: int) -> None:
-        """7 rules on 10 answers: 70 calls, or 10 × ⌈7 / k⌉; every verdict and note the same."""
+        """7 rules on 10 answers: 70 calls, or 10 × ⌈7 / k⌉; all but the place is the same."""
         pairs = pairs_of_two_arms(5)
         respond = holding(mode, good)
         one, sent_one, _ = judged(respond, tmp_path / "one", pairs, SEVEN)
         many, sent, judge = judged(respond, tmp_path / "many", pairs, SEVEN, rules_per_call=size)
-        assert many == one and len({verdict.outcome for verdict in one}) == 3
+        # a verdict that came with others says at which place; a missing one does too
+        assert [verdict.place for verdict in many] == [n % 7 % size for n in range(70)]
+        assert [verdict.model_copy(update={"place": 0}) for verdict in many] == one
+        assert len({verdict.outcome for verdict in one}) == 3
         assert judge.mode == mode and judge.fallbacks.total() == judge.unfounded == 0
         # what is refused on the way to the mode is asked of the probe alone
         assert len(sent_one) == 70 and len(sent) == 10 * ceil(7 / size)
