@@ -117,19 +117,19 @@ def estimate_good_rate(
     if stale is not None:
         return stale
     keys = [(answer.row, answer.sample) for answer in answers]
-    by_key = table.scores[STRICT].get(arm, {})
-    unscored = [row for row, sample in keys if (row, sample) not in by_key]
+    scores = table.scores[STRICT].get(arm, {})
+    unscored = [row for row, sample in keys if (row, sample) not in scores]
     if unscored:
         return Refusal(
             f"the answer to row {unscored[0]} has no verdicts; run `python -m judge CONFIG score` "
             "again"
         )
     good = {(label.row, label.sample): label.good for label in labels.labels}
-    by_key = _by_key(arm, labels, table, keys)
-    verdicts = zip(keys, by_key.judged, strict=True)
+    sample_of_arm = _labelled_sample(arm, labels, table, keys)
+    verdicts = zip(keys, sample_of_arm.judged, strict=True)
     decided = {key: bool(passed) for key, passed in verdicts if passed is not None}
     people = table.rate(good)
-    powered = powered_rate(*by_key, table.clusters(keys))
+    powered = powered_rate(*sample_of_arm, table.clusters(keys))
     if people is None or powered is None:
         return Refusal("only one question is labelled; label answers to others too")
     return LabelEstimate(
@@ -165,7 +165,7 @@ def estimate_good_difference(
         keys[arm] = [(answer.row, answer.sample) for answer in of_arm]
     answered = set(keys[against])
     common = [key for key in keys[student] if key in answered]
-    first, second = (_by_key(arm, labels[arm], table, common) for arm in arms)
+    first, second = (_labelled_sample(arm, labels[arm], table, common) for arm in arms)
     difference = powered_difference(first, second, table.clusters(common))
     paired = zip(first.labels, second.labels, strict=True)
     return LabelDifference.of(
@@ -179,7 +179,7 @@ def estimate_good_difference(
     )
 
 
-def _by_key(
+def _labelled_sample(
     arm: str, labels: ArmLabels, table: VerdictTable, keys: Sequence[AnswerKey]
 ) -> LabelledSample:
     """The arm's labels and strict scores of these answers, those that a search saw included."""
