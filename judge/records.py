@@ -202,6 +202,17 @@ class RaterAgreement(Record):
     j_low: float | None = None  # its interval; absent in files written before this field existed
     j_high: float | None = None
 
+    @property
+    def kappa_words(self) -> str:
+        """κ in words, by Landis & Koch (1977): a convention, not a test, but for the first."""
+        if self.kappa is None:
+            return "undefined"
+        if self.kappa.low <= 0:
+            return "not clearly better than chance"
+        bounds = {0.2: "slight", 0.4: "fair", 0.6: "moderate", 0.8: "substantial"}
+        words = (word for bound, word in bounds.items() if self.kappa.value <= bound)
+        return f"{next(words, 'near perfect')} agreement"
+
     def of_models(self, first: str, second: str) -> str:
         """How far two models agree, in words."""
         kappa = "undefined"

@@ -150,12 +150,12 @@ def _judge_stages(config: Config, files: _StageFiles) -> list[Stage]:
     """
     run = files.run
     settings = ("judge", "prompt", "model", "students", "seed", "probes")
-    inputs = (*files.prompts, run.audit, run.choice, run.calibration, run.labels)
+    inputs = (*files.prompts, *files.metrics, run.audit, run.choice, run.calibration, run.labels)
     calibrate = Stage(
         "judge calibrate",
         ("judge", "calibrate", "--code"),
         ("prompt", "seed"),
-        (*files.splits, *files.prompts),
+        (*files.splits, *files.prompts, *files.judged, run.labels),
         (run.calibration,),
     )
     score = Stage(

@@ -12,7 +12,6 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from judge.metrics.agreement import kappa_words
 from judge.records import TEACHER
 from report import formats, plots
 from report.examples import choose_examples
@@ -37,7 +36,6 @@ _FILTERS = (
     formats.short,
     formats.fenced,
     formats.listed,
-    kappa_words,
     explain_kappa,
     shade,
 )

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Literal
 
 from data.records import Record
-from judge.metrics.agreement import kappa_words
 from judge.metrics.interval import Interval
 from judge.records import DistributionShift
 from judge.summary.records import CalibrationTotals, HiddenArm
@@ -154,14 +153,14 @@ def _people(calibration: CalibrationTotals) -> _Answer:
         return "not known", answer, None
     answer = (
         f"Useful score and people's good or bad on {people.n} logged answers: "
-        f"{kappa_words(people.kappa)}, κ {_decimals(people.kappa)}."
+        f"{people.kappa_words}, κ {_decimals(people.kappa)}."
     )
     kappa = people.kappa
     if left_out is not None and left_out.kappa is not None:
         kappa = left_out.kappa
         answer += (
             " With rules and threshold chosen without the question they are tested on: "
-            f"{kappa_words(kappa)}, κ {_decimals(kappa)}."
+            f"{left_out.kappa_words}, κ {_decimals(kappa)}."
         )
     answer += " Strict adherence is no usefulness and is not compared with these labels."
     if kappa.low > 0:

@@ -45,7 +45,7 @@ from judge.judge_note import Coverage
 from judge.judging_server import judging_server
 from judge.labels import halves, read_labels
 from judge.llm.judge import LlmJudge
-from judge.metrics.agreement import judges_agreement, kappa_words, shadow_agreements
+from judge.metrics.agreement import judges_agreement, shadow_agreements
 from judge.metrics.interval import Interval, format_difference
 from judge.metrics.verdict_table import VerdictTable, build_verdict_table
 from judge.records import RaterAgreement
@@ -271,7 +271,7 @@ def _agreement_text(agreement: RaterAgreement) -> str:
     if agreement.tpr is None or agreement.tnr is None:
         kappa = f"not informative, the gold {'fails' if agreement.tpr is None else 'passes'} all"
     elif agreement.kappa is not None:
-        kappa += f" ({kappa_words(agreement.kappa)})"
+        kappa += f" ({agreement.kappa_words})"
     return (
         f"agreement {_interval(agreement.accuracy)} on {agreement.n} answers, "
         f"{agreement.missing} undecided; κ {kappa}, TPR {_interval(agreement.tpr)}, "

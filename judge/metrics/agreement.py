@@ -166,15 +166,6 @@ def kappa_interval(
     return Interval(value, min(low, value), max(high, value))
 
 
-def kappa_words(interval: Interval) -> str:
-    """κ in words, by Landis & Koch (1977): a convention, not a test, but for the first."""
-    if interval.low <= 0:
-        return "not clearly better than chance"
-    bounds = {0.2: "slight", 0.4: "fair", 0.6: "moderate", 0.8: "substantial"}
-    word = next((word for bound, word in bounds.items() if interval.value <= bound), "near perfect")
-    return f"{word} agreement"
-
-
 def kappas(cells: Floats) -> Floats:
     """κ of counts in the order of Confusion: [..., 4] → [...], NaN where undefined."""
     n, chance = cells.sum(axis=-1), _chance(cells)

@@ -29,7 +29,7 @@ Answers = Mapping[str, Sequence[str]]  # arm → a text per row
 def make_run(
     folder: Path, rules: Sequence[Rule] = (LINK,), name: str = "run", **judge: Any
 ) -> RunPaths:
-    """A run with its settings, prompt, rules (all of them are useful ones) and `config.yaml`."""
+    """A run with its settings, prompt, rules (the first six are useful ones) and `config.yaml`."""
     run = RunPaths(folder / name)
     prompt_path, rules_path = run.root / "prompt.yaml", run.root / "rules.yaml"
     user = "{summaries}{question}"
@@ -38,7 +38,7 @@ def make_run(
         version=1,
         prompt_sha256=prompt_sha256(SYSTEM),
         rules=tuple(rules),
-        useful=tuple(rule.id for rule in rules),
+        useful=tuple(rule.id for rule in rules)[:6],
     )
     write_text(rules_path, yaml.safe_dump(rule_file.model_dump(mode="json", by_alias=True)))
     settings = {

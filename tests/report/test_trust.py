@@ -256,13 +256,14 @@ class TestThresholds:
             assert self.marker(material, "attacks", attacks=attacks) == marker
 
     def test_people(self, material: RunFiles) -> None:
-        """κ of 0.4: surely above it, or surely below where it may be nothing."""
+        """κ by rules that are chosen without the tested question: surely above 0.4, or surely below
+        where it may be nothing."""
         ends = {(0.41, 0.9): "yes", (0.39, 0.9): "with care", (0.01, 0.3): "with care"}
         ends |= {(-0.01, 0.39): "no", (-0.01, 0.41): "not known"}
         for (low, high), marker in ends.items():
             kappa = Interval(value=(low + high) / 2, low=low, high=high)
             people = make_gold().model_copy(update={"kappa": kappa})
-            assert self.marker(material, "people", people=people) == marker
+            assert self.marker(material, "people", people_left_out=people) == marker
 
     def test_hidden(self, material: RunFiles) -> None:
         """A difference that is surely below ten points either way is harmless."""

@@ -43,7 +43,7 @@ def make_run(folder: Path) -> Config:
 
 def exported(config: Config, arm: str = "teacher", rows: int = 12) -> Path:
     """The path of the sheet."""
-    assert export_command(config, Namespace(arm=arm, rows=rows)) == 0
+    assert export_command(config, Namespace(arm=arm, rows=rows, rule=None)) == 0
     (path,) = RunPaths.of(config).annotation_sheet("x").parent.glob("*.csv")
     return path
 
@@ -213,7 +213,7 @@ class TestThroughARun:
         assert exported(config).read_bytes() == untouched
         path.write_bytes(filled(path, ["good"]).read_bytes())
         with pytest.raises(DataError, match="holds another sample, or labels"):
-            export_command(config, Namespace(arm="teacher", rows=12))
+            export_command(config, Namespace(arm="teacher", rows=12, rule=None))
 
     def test_what_cannot_be_imported(self, tmp_path: Path) -> None:
         config = make_run(tmp_path)
@@ -244,7 +244,7 @@ class TestThroughARun:
         gone = answers[0].model_copy(update={"finish": "too_long", "text": ""})
         write_records(path, [gone, *answers[1:]])
         with pytest.raises(ConfigError, match="teacher has 23 answers"):
-            export_command(config, Namespace(arm="teacher", rows=24))
+            export_command(config, Namespace(arm="teacher", rows=24, rule=None))
 
     def test_from_the_command_line(self, tmp_path: Path) -> None:
         config = make_run(tmp_path)
