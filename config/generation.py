@@ -54,7 +54,7 @@ class TeacherSettings(Settings):
     score_with_llm: bool = False  # judge.llm also scores candidates, beside the code rules
     # Rows whose candidates all break a must-rule get guided ones: behind a prompt with only the
     # rules that are due, with the broken rules repeated, with the beginning given, or dictated.
-    guided: bool = False
+    guided: bool = True
     # logs: at most as many answers of a conditional rule (such as a refusal), relative to the rows
     # without one, as train rows on which it is due · null: as many as are selected
     balance: Literal["logs"] | None = None

@@ -102,20 +102,20 @@ class StudentSettings(Settings):
         return self.retention is not None or self.objective.needs_teacher_pass
 
     @model_validator(mode="after")
-    def _weighs_given_answers(self) -> "StudentSettings":
-        if self.first_token_weight != 1 and isinstance(self.objective, OnPolicy):
-            raise ValueError(
-                f"student {self.name}: first_token_weight = {self.first_token_weight:g} weighs the "
-                "teacher's answers, and objective on_policy learns from none; use ce or kl"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _base_stays(self) -> "StudentSettings":
         if self.needs_adapter_off and not self.method.adapter_off:
             raise ValueError(
                 f"student {self.name}: method {self.method.kind} leaves no untouched base; "
                 "use objective ce, or kl with teacher: stored, and no retention"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weighs_given_answers(self) -> "StudentSettings":
+        if self.first_token_weight != 1 and isinstance(self.objective, OnPolicy):
+            raise ValueError(
+                f"student {self.name}: first_token_weight = {self.first_token_weight:g} weighs the "
+                "teacher's answers, and objective on_policy learns from none; use ce or kl"
             )
         return self
 

@@ -33,10 +33,17 @@ PLAIN = StudentSettings(
 RECIPES: dict[str, dict[str, object]] = {
     "plain": {},
     "epochs4": {"epochs": 4},
+    "first-token": {"epochs": 4, "first_token_weight": 8.0},
     "weights": {"case_weights": True},
     "averaging": {"epochs": 4, "averaging": 0.1},
     "prompted": {"prompted_share": 0.3},
-    "combined": {"epochs": 4, "averaging": 0.1, "case_weights": True, "prompted_share": 0.3},
+    "combined": {
+        "epochs": 4,
+        "first_token_weight": 8.0,
+        "averaging": 0.1,
+        "case_weights": True,
+        "prompted_share": 0.3,
+    },
     # a published recipe without any selection of answers; an epoch is about 50 steps
     "on-policy": {"objective": OnPolicy(), "learning_rate": 5e-6, "epochs": 1},
 }
@@ -52,13 +59,14 @@ class AnswerArm(NamedTuple):
 
 _ALL_WAYS: tuple[How, ...] = ("sampled", "focused", "reminded", "prefilled", "constructed")
 _GUIDED_RECIPES = tuple(recipe for recipe in RECIPES if recipe != "on-policy")
+_LIMITED: dict[str, object] = {"max_same_text_share": 0.15, "balance": None}
 _BALANCED: dict[str, object] = {"max_same_text_share": None, "balance": "logs"}
 ARMS: dict[str, AnswerArm] = {
-    "sampled": AnswerArm(_ALL_WAYS[:1], {}, ("plain", "on-policy")),
-    "focused": AnswerArm(_ALL_WAYS[:2], {}),
-    "reminded": AnswerArm(_ALL_WAYS[:3], {}),
-    "prefilled": AnswerArm(_ALL_WAYS[:4], {}),
-    "constructed": AnswerArm(_ALL_WAYS, {}, _GUIDED_RECIPES),
+    "sampled": AnswerArm(_ALL_WAYS[:1], _LIMITED, ("plain", "first-token", "on-policy")),
+    "focused": AnswerArm(_ALL_WAYS[:2], _LIMITED),
+    "reminded": AnswerArm(_ALL_WAYS[:3], _LIMITED),
+    "prefilled": AnswerArm(_ALL_WAYS[:4], _LIMITED),
+    "constructed": AnswerArm(_ALL_WAYS, _LIMITED, _GUIDED_RECIPES),
     "balance": AnswerArm(_ALL_WAYS, _BALANCED, _GUIDED_RECIPES),
 }
 

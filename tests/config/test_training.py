@@ -69,7 +69,10 @@ def test_what_cannot_work_is_refused(overrides: list[str], line: str) -> None:
     [
         [METHOD % "full"],
         [METHOD % "full", "students.0.objective={kind: kl}"],
-        [METHOD % "prefix_tuning", NO_TEXT_OBJECTIVE, RETAINS],
+        [
+            *(METHOD % "prefix_tuning", NO_TEXT_OBJECTIVE, RETAINS),
+            "students.0.first_token_weight=1",
+        ],
         [METHOD % "dora", "students.0.objective={kind: kl, teacher: adapter_off}"],
         ["students.0.method.rank=512", "predict.serve=adapter"],
         ["students.1.start=lora-lr1e-3"],

@@ -26,7 +26,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_row_is_asked_until_a_candidate_breaks_no_rule(tmp_path: Path) -> None:
     """Good in round k costs k + 1 requests, never good all 4; the good candidate is selected."""
-    config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9})
+    config = experiment(tmp_path, {"a": 1, "b": 0, "c": 3, "never": 9}, "teacher.guided=false")
     engine = ScriptedEngine(RequestBuilder(config))
     summaries = generate(config, TeacherModels(engine), accept_changes=False)
     answers = read_answers(RunPaths.of(config).answers("candidates/train"))
@@ -112,7 +112,7 @@ SEMANTIC = [
 ]
 HARMLESS = [
     "teacher.max_selected=2",
-    "teacher.guided=true",
+    "teacher.guided=false",
     "teacher.balance=logs",
     "students.0.learning_rate=0.1",
     "students.0.tokens_per_pass=512",

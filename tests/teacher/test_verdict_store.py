@@ -27,7 +27,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def generated(folder: Path, *changes: str) -> Config:
     """A run with two rows: `a` gets a good answer in the second round, `never` none."""
-    config = experiment(folder, {"a": 1, "never": 9}, *changes)
+    config = experiment(folder, {"a": 1, "never": 9}, "teacher.guided=false", *changes)
     generate(config, TeacherModels(ScriptedEngine(RequestBuilder(config))), accept_changes=False)
     return config
 
