@@ -19,7 +19,6 @@ from benchmarks.quality.guided_runs import (
     ARMS,
     EXPERIMENTS,
     RECIPES,
-    SEEDS,
     arm_config,
     load_experiment,
     select_arms,
@@ -205,7 +204,7 @@ def guided_page(setting: str, figures: GuidedFigures) -> str:
     )
     return (
         f"# What guided candidates change\n\n{setting}\n\nStrict adherence on val by the code "
-        f"rules, mean of {len(SEEDS)} seeds; brackets: 95 % intervals, paired by row and seed, "
+        f"rules, mean of the seeds shown; brackets: 95 % intervals, paired by row and seed, "
         "clustered by question. Of each conditional rule: said where it is due / where it is "
         "not.\n\n"
         f"{ways}\n\nRecipes:\n\n{recipes}\n\n{tables}\n"
