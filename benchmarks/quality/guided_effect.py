@@ -155,9 +155,9 @@ def experiment_figures(config: Config) -> tuple[ArmFigures, ...]:
         of_arm = arm_config(config, arm)
         answers = len(list(read_records(RunPaths.of(of_arm).selected, Answer)))
         of_students, scores = arm_figures(of_arm, arm, recipe, answers, by_seed)
-        if reference is None:
+        if (arm, recipe) == ("sampled", "plain"):
             reference = scores
-        else:
+        elif reference is not None:
             pairs = sorted(scores.keys() & reference.keys())
             new, old = ([float(of[pair]) for pair in pairs] for of in (scores, reference))
             change = paired_difference(new, old, [row for _, row in pairs])
