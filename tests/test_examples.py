@@ -68,7 +68,7 @@ class Cluster:
             "name": "t",
             "runs": str(folder / "runs"),
             "data": {**data, "hidden": None},
-            "teacher": {"candidates": 1},
+            "teacher": {"candidates": 1, "guided": False},  # one answer to each row
             "prompt": {"examples": None},
         }
         self.config.write_text(yaml.safe_dump(settings))
