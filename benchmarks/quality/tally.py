@@ -36,8 +36,8 @@ class Tally:
 
     def covers(self, truth: float, naive: Interval | None, ours: Interval | None) -> None:
         """Whether each interval holds the truth; one that is not stated holds nothing."""
-        held = (of is not None and of.low <= truth <= of.high for of in (naive, ours))
-        self.add(COVERED, "95", *held)
+        covered = (of is not None and of.low <= truth <= of.high for of in (naive, ours))
+        self.add(COVERED, "95", *covered)
 
     def figures(self) -> Iterator[SimulatedFigure]:
         """The means of each measure."""

@@ -63,8 +63,9 @@ class TwoJudges:
                 return ruling._replace(note=f"{model}: {ruling.note}")
         judges = str(first.verdict), str(second.verdict)
         if first.verdict != second.verdict:
-            said = (f"{m} says {r.verdict}: {r.note}" for m, r in zip(models, rulings, strict=True))
-            return Ruling(None, "disagreement", "; ".join(said), judges=judges)
+            pairs = zip(models, rulings, strict=True)
+            note = "; ".join(f"{model} says {r.verdict}: {r.note}" for model, r in pairs)
+            return Ruling(None, "disagreement", note, judges=judges)
         probability = None
         if first.probability is not None and second.probability is not None:
             probability = (first.probability + second.probability) / 2

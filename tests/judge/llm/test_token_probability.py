@@ -81,8 +81,8 @@ def test_in_every_mode_of_output(tmp_path: Path, mode: str) -> None:
     assert judge.mode == mode and outcomes(verdicts) == [("fail", None)] * 3
     assert [v.probability for v in verdicts] == pytest.approx([0.3] * 3)
     assert all((body["logprobs"], body["top_logprobs"]) == (True, 5) for body in sent)
-    again, asked, _ = judged(respond, tmp_path, pairs_of(3), asks="none", token_probabilities=True)
-    assert again == verdicts and asked == []  # the tokens are stored
+    again, bodies, _ = judged(respond, tmp_path, pairs_of(3), asks="none", token_probabilities=True)
+    assert again == verdicts and bodies == []  # the tokens are stored
 
 
 def test_the_more_probable_word_is_the_verdict(tmp_path: Path) -> None:

@@ -77,10 +77,10 @@ def test_rows_that_no_evaluation_answered_cost_nothing() -> None:
     """The winner of a search: its checkpoint was chosen on other rows than those that score it."""
     student, _ = train(draw_students(1, np.random.default_rng(0))[0])
     every = trained_optimism([student], 0, QUESTIONS, [True] * ROWS, 0)
-    seen = trained_optimism([student], 0, QUESTIONS, [n < EVALUATED for n in range(ROWS)], 0)
+    evaluated = trained_optimism([student], 0, QUESTIONS, [n < EVALUATED for n in range(ROWS)], 0)
     unseen = trained_optimism([student], 0, QUESTIONS, [n >= EVALUATED for n in range(ROWS)], 0)
-    assert unseen == 0.0 < every < seen
-    assert every == pytest.approx(seen * EVALUATED / ROWS, rel=0.1)
+    assert unseen == 0.0 < every < evaluated
+    assert every == pytest.approx(evaluated * EVALUATED / ROWS, rel=0.1)
 
 
 def test_a_run_with_one_student_is_corrected_too() -> None:

@@ -70,8 +70,8 @@ def test_the_winner_is_scored_on_them(tmp_path: Path) -> None:
     assert (result.winner.value, result.winner.rows) == (0.0, VAL // 2)
     assert "The best of 2 trials, on the 12 val rows that no trial" in str(result.winner_sentence)
     steps = [step for step in read_records(run.student(result.best) / "metrics.jsonl", Step)]
-    seen = {row for step in steps for row in step.passed or ()}
-    assert len(seen) == VAL // 2 and not seen.intersection(result.held_out)
+    evaluated = {row for step in steps for row in step.passed or ()}
+    assert len(evaluated) == VAL // 2 and not evaluated.intersection(result.held_out)
     assert run_search(config, False) == result == read_record(run.search, SearchResult)
     run.choice.parent.mkdir(parents=True, exist_ok=True)
     run.choice.write_text(f'{{"best": "{result.best}"}}', "utf-8")
