@@ -67,7 +67,7 @@ def numbers(steps: list[Step]) -> dict[tuple[int, str], float]:
     """(step, name) → number, of every measurement."""
     written: dict[tuple[int, str], float] = {}
     for step in steps:
-        values = step.model_dump(exclude={"step", "rules", "samples"}, exclude_none=True)
+        values = step.model_dump(exclude={"step", "rules", "passed", "samples"}, exclude_none=True)
         values |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
         written |= {(step.step, key): value for key, value in values.items()}
     return written
