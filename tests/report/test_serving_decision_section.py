@@ -104,11 +104,15 @@ def test_conditional_rules_are_a_table(tmp_path: Path) -> None:
 
 
 def test_a_rule_that_few_rows_taught_says_what_to_do(tmp_path: Path) -> None:
+    """Guided candidates are advised only where they are off."""
     config = make_run(tmp_path)
-    teach(config, selected=46, taught=3)
-    for page in pages(read_run(config))[:2]:
-        assert "3 rows (sampled 3)" in page
-        assert ", fewer than 50: teacher.guided: true, probes: {}, or more train rows" in page
+    teacher = config.teacher.model_copy(update={"guided": False})
+    off = config.model_copy(update={"teacher": teacher})
+    for settings, advice in ((config, ""), (off, "teacher.guided: true, ")):
+        teach(settings, selected=46, taught=3)
+        for page in pages(read_run(settings))[:2]:
+            assert "3 rows (sampled 3)" in page
+            assert f", fewer than 50: {advice}probes: {{}}, or more train rows" in page
 
 
 def test_an_audit_that_does_not_say_what_taught(tmp_path: Path) -> None:
