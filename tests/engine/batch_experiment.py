@@ -11,11 +11,11 @@ from data.run_paths import RunPaths
 
 
 def experiment(folder: Path, *changes: str) -> Config:
-    """The demo's prompt on three rows, by batch files; no answer obeys its rules."""
+    """The demo's prompt on three rows, by batch files of one round; no answer obeys its rules."""
     config = load_config(
         ROOT / "config/demo.yaml",
         [
-            *("name=t", f"runs={folder}", "teacher.candidates=3"),
+            *("name=t", f"runs={folder}", "teacher.candidates=3", "teacher.guided=false"),
             *("teacher.sampling.logprobs=null", "teacher.engine={kind: batch, model: m}"),
             *changes,
         ],

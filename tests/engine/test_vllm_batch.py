@@ -28,7 +28,6 @@ def test_vllm_answers_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(ROOT)
     same = "teacher.engine={kind: batch, model: embedded, same_tokenizer: true}"
     small = ["teacher.sampling={temperature: 0.7, max_tokens: 12, logprobs: 5}"]
-    small.append("teacher.guided=false")  # answers of 12 tokens break every rule
     config = experiment(tmp_path, same, *small, "predict.sampling.max_tokens=12")
     (written,) = prepare_batch(config).files
     folder = BatchFolder(tmp_path / "t/teacher/batch", 100)
