@@ -8,7 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.quality.tally import Bools, SimulatedFigure, Tally
-from judge.metrics.estimators import NonInferiority, non_inferiority
+from judge.metrics.estimators import (
+    LabelledSample,
+    NonInferiority,
+    non_inferiority,
+    powered_rate,
+)
 from judge.metrics.gap_closed import gap_closed
 from judge.metrics.interval import Interval
 from judge.metrics.stats import paired_difference, rate
@@ -30,7 +35,7 @@ def _optimism(students: Bools, best: int) -> float:
     return trained_optimism(tried, best, _QUESTIONS, _EVERY, 0)
 
 
-def best_student(count: int, draws: int = 120) -> Iterator[SimulatedFigure]:
+def best_student(count: int, draws: int = 600) -> Iterator[SimulatedFigure]:
     """Equal students and a teacher that is as good; for the gate they are worse by its margin."""
     tally, random = Tally(f"the best of {count} equal students"), np.random.default_rng(count)
     for _ in range(draws):
@@ -71,7 +76,31 @@ def _floats(*arms: Bools) -> list[list[float]]:
     return [arm.astype(float).tolist() for arm in arms]
 
 
-def best_checkpoint(count: int, draws: int = 100) -> Iterator[SimulatedFigure]:
+def labelled_best(
+    count: int = 9, labelled: int = 30, draws: int = 120
+) -> Iterator[SimulatedFigure]:
+    """Equal students; people label answers of the best, and agree with 85 % of its verdicts."""
+    tally = Tally(f"the best of {count} equal students by {labelled} labels of people")
+    random = np.random.default_rng(count)
+    for _ in range(draws):
+        chance = random.beta(0.93, 0.93, ROWS)
+        students = random.random((count, ROWS)) < chance
+        best = int(students.sum(axis=1).argmax())
+        good = np.where(random.random(ROWS) < 0.85, students[best], ~students[best]).tolist()
+        picked = set(random.permutation(ROWS)[:labelled].tolist())
+        labels = [label if row in picked else None for row, label in enumerate(good)]
+        (judged,) = _floats(students[best])
+        rates = [
+            powered_rate(LabelledSample(labels, judged, off), range(ROWS))
+            for off in (0.0, _optimism(students, best))
+        ]
+        intervals = [of.rate for of in rates if of]
+        tally.add("bias by people, points", "0", *(of.value - 0.5 for of in intervals))
+        tally.covers(0.5, *intervals)
+    yield from tally.figures()
+
+
+def best_checkpoint(count: int, draws: int = 200) -> Iterator[SimulatedFigure]:
     """Equal checkpoints of equal students; those of one student agree on more rows (0.6)."""
     name = f"{count} student{'s'[: count - 1]}, each the best of {EVALUATIONS} evaluations on "
     tally, random = Tally(f"{name}{EVALUATED} of {ROWS} rows"), np.random.default_rng(count)

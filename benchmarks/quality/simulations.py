@@ -10,6 +10,7 @@ from benchmarks.quality.tally import Bools, SimulatedFigure, Tally
 from judge.calibration.bias_causes import regress_errors
 from judge.metrics.agreement import effective_confusion
 from judge.metrics.estimators import (
+    LabelledSample,
     corrected_rate,
     powered_rate,
 )
@@ -114,7 +115,8 @@ def other_errors(draws: int = 400) -> Iterator[SimulatedFigure]:
         naive = corrected_rate(passed.tolist(), answers.clusters, effective_confusion(tpr, tnr))
         labelled = set(random.permutation(len(good))[:60].tolist())
         labels = [bool(of) if n in labelled else None for n, of in enumerate(good.tolist())]
-        ours = powered_rate(labels, passed.astype(float).tolist(), answers.clusters)
+        sample = LabelledSample(labels, passed.astype(float).tolist())
+        ours = powered_rate(sample, answers.clusters)
         stated = naive if isinstance(naive, Interval) else None
         tally.covers(0.5, stated, ours.rate if ours else None)
     yield from tally.figures()
@@ -139,7 +141,7 @@ def repeated_labels(draws: int = 400) -> Iterator[SimulatedFigure]:
     yield from tally.figures()
 
 
-def causes_of_bias(draws: int = 200) -> Iterator[SimulatedFigure]:
+def causes_of_bias(draws: int = 1000) -> Iterator[SimulatedFigure]:
     """600 labels of 300 questions; the gold falls with length, and errors differ by gold.
 
     Naive: each cause alone, by rows, at 5 %. Ours: all at once with the gold, by question, Holm.

@@ -9,7 +9,12 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks.quality import simulations
-from benchmarks.quality.choice_simulations import best_checkpoint, best_student, search_winner
+from benchmarks.quality.choice_simulations import (
+    best_checkpoint,
+    best_student,
+    labelled_best,
+    search_winner,
+)
 from benchmarks.quality.tally import SimulatedFigure
 from benchmarks.result_page import conditions, publish
 from config.checkout import ROOT
@@ -27,11 +32,11 @@ class StatisticsFigures(Record):
 def statistics_table(figures: Sequence[SimulatedFigure]) -> str:
     """The simulations in Markdown."""
     lines = [
-        "| simulation | measure | should be | naive | ours |",
-        "| --- | --- | --- | --- | --- |",
+        "| simulation | measure | should be | naive | ours | draws |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {f.simulation} | {f.measure} | {f.wanted} | {f.naive:.1f} | {f.ours:.1f} |"
+        f"| {f.simulation} | {f.measure} | {f.wanted} | {f.naive:.1f} | {f.ours:.1f} | {f.draws} |"
         for f in figures
     ]
     return "\n".join(lines)
@@ -41,6 +46,7 @@ def all_simulations() -> Iterator[SimulatedFigure]:
     """Every simulation, in the order of the page."""
     for count in (2, 9, 24):
         yield from best_student(count)
+    yield from labelled_best()
     for count in (1, 2):
         yield from best_checkpoint(count)
     yield from search_winner()

@@ -21,6 +21,7 @@ class SimulatedFigure(NamedTuple):
     wanted: str
     naive: float
     ours: float
+    draws: int
 
 
 class Tally:
@@ -43,4 +44,4 @@ class Tally:
         """The means of each measure."""
         for (measure, wanted), draws in self._draws.items():
             naive, ours = (100 * np.array(draws, dtype=np.float64)).mean(axis=0).tolist()
-            yield SimulatedFigure(self._simulation, measure, wanted, naive, ours)
+            yield SimulatedFigure(self._simulation, measure, wanted, naive, ours, len(draws))

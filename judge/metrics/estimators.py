@@ -154,21 +154,21 @@ class PoweredRate(NamedTuple):
 
     rate: Interval
     weight: float  # λ, 0 … 1; 0 uses only the people's labels
+    optimism: float = 0.0  # that was taken off
 
 
 class LabelledSample(NamedTuple):
-    """An arm's labels by people and verdicts of the judge, by row."""
+    """An arm's labels by people and verdicts of the judge, by answer; None: there is none."""
 
     labels: Labels
     judged: Verdicts
+    optimism: float = 0.0  # share by which the rate of the verdicts is too high
 
 
-def powered_rate(
-    labels: Labels, judged: Verdicts, clusters: Sequence[Hashable]
-) -> PoweredRate | None:
+def powered_rate(sample: LabelledSample, clusters: Sequence[Hashable]) -> PoweredRate | None:
     """The mean label over all answers, from labels of some and verdicts of most.
 
-    All three arguments are by answer: label or None, verdict or None, question.
+    `clusters` holds the question of each answer.
 
     PPI++ (Angelopoulos, Duchi & Zrnic 2023, arXiv 2311.01453): the people's mean, corrected by the
     judge's verdicts on the unlabelled answers. Valid for any judge as long as the labelled answers
@@ -182,9 +182,15 @@ def powered_rate(
 
     λ = 0, the people's labels alone, where they all agree or no answer is unlabelled. None below
     two labelled questions.
+
+    Verdicts that chose the arm are too high by `sample.optimism`, see `judge.metrics.optimism`. The
+    labels are too high by that times their slope on the verdicts, cov(Y, f)/var(f), and so is θ,
+    whatever λ is.
     """
-    estimate = _power(labels, judged, clusters)
-    return None if estimate is None else PoweredRate(estimate.rate, estimate.weight)
+    estimate = _power(sample, clusters)
+    if estimate is None:
+        return None
+    return PoweredRate(estimate.rate, estimate.weight, estimate.optimism)
 
 
 def powered_difference(
@@ -201,7 +207,7 @@ def powered_difference(
     the correlation, as Bonett and Price do: two arms with equal labels leave a width. None where
     either arm has fewer than two labelled questions.
     """
-    a, b = (_power(arm.labels, arm.judged, clusters) for arm in (first, second))
+    a, b = (_power(arm, clusters) for arm in (first, second))
     if a is None or b is None:
         return None
     sums, _ = cluster_sums(np.array([a.influence, b.influence]), clusters)  # [2, G]
@@ -231,42 +237,42 @@ class _Powered(NamedTuple):
     weight: float
     influence: Floats  # [answers]; its squared sums by cluster are the variance of the rate
     labelled: int  # answers
+    optimism: float  # that was taken off the rate
 
 
-def _power(labels: Labels, judged: Verdicts, clusters: Sequence[Hashable]) -> _Powered | None:
+def _power(sample: LabelledSample, clusters: Sequence[Hashable]) -> _Powered | None:
     """PPI++ as `powered_rate` describes it."""
-    labelled = np.array([label is not None for label in labels], dtype=bool)
-    pairs = [(bool(y), g) for y, g in zip(labels, clusters, strict=True) if y is not None]
+    labelled = np.array([label is not None for label in sample.labels], dtype=bool)
+    pairs = [(bool(y), g) for y, g in zip(sample.labels, clusters, strict=True) if y is not None]
     good, questions = [y for y, _ in pairs], [g for _, g in pairs]
-    labels_only = rate(good, questions)
-    if labels_only is None or len(set(questions)) < 2:
+    if len(set(questions)) < 2:
         return None
     y = np.array(good, dtype=np.float64)
-    influence = np.zeros(len(labelled))
-    if labelled.all() or len(set(good)) == 1:
-        influence[labelled] = _deviations(y)
-        return _Powered(labels_only, 0.0, influence, len(good))
-    f = np.array(judged, dtype=np.float64)  # None → NaN
+    f = np.array(sample.judged, dtype=np.float64)  # None → NaN
     undecided = np.isnan(f)
     f[undecided] = 0.0 if undecided.all() else f[~undecided].mean()
-    weight = _weight(y, f[labelled], f)
-    value = float(y.mean() + weight * (f[~labelled].mean() - f[labelled].mean()))
+    optimism = sample.optimism * _slope(y, f[labelled], float(f[labelled].var(ddof=1)))
+    influence = np.zeros(len(labelled))
+    if labelled.all() or len(set(good)) == 1:
+        labels_only = rate(good, questions, optimism)
+        influence[labelled] = _deviations(y)
+        assert labels_only is not None  # there are labels
+        return _Powered(labels_only, 0.0, influence, len(good), optimism)
+    weight = _slope(y, f[labelled], float(f.var(ddof=1))) * float(np.mean(~labelled))
+    value = float(y.mean() + weight * (f[~labelled].mean() - f[labelled].mean())) - optimism
     influence[labelled] = _deviations(y - weight * f[labelled])
     influence[~labelled] = _deviations(weight * f[~labelled])
     sums, _ = cluster_sums(influence, clusters)
     # The judge is never worth more than labels on every answer.
     size = effective_size(float(y.var()), float(sums @ sums), float(len(f)))
     interval = wilson(_clipped(value) * size, size)
-    return None if interval is None else _Powered(interval, weight, influence, len(good))
+    assert interval is not None  # the size is above 0
+    return _Powered(interval, weight, influence, len(good), optimism)
 
 
-def _weight(y: Floats, f: Floats, all_f: Floats) -> float:
-    """λ = cov(Y, f) / ((1 + n/N)·var(f)), the variance over all answers; clipped to 0 … 1."""
-    variance = float(all_f.var(ddof=1))
-    if variance == 0:
-        return 0.0
-    covariance = float(np.cov(y, f, ddof=1)[0, 1])
-    return _clipped(covariance / ((1 + len(y) / (len(all_f) - len(y))) * variance))
+def _slope(y: Floats, f: Floats, variance: float) -> float:
+    """cov(Y, f)/var(f), 0 … 1."""
+    return _clipped(float(np.cov(y, f, ddof=1)[0, 1]) / variance) if variance else 0.0
 
 
 def _deviations(values: Floats) -> Floats:

@@ -128,8 +128,8 @@ def estimate_good_rate(
     sample_of_arm = _labelled_sample(arm, labels, table, keys)
     verdicts = zip(keys, sample_of_arm.judged, strict=True)
     decided = {key: bool(passed) for key, passed in verdicts if passed is not None}
-    people = table.rate(good)
-    powered = powered_rate(*sample_of_arm, table.clusters(keys))
+    powered = powered_rate(sample_of_arm, table.clusters(keys))
+    people = table.rate(good, powered.optimism if powered else 0.0)
     if people is None or powered is None:
         return Refusal("only one question is labelled; label answers to others too")
     return LabelEstimate(
@@ -149,8 +149,7 @@ def estimate_good_difference(
 ) -> LabelDifference | None:
     """The student's rate of good answers − that of the other arm, on the rows that both answered.
 
-    None unless people labelled answers of both arms; refused where the rate of either arm is. Not
-    corrected for the choice of the student.
+    None unless people labelled answers of both arms; refused where the rate of either arm is.
     """
     if student is None or val is None or student not in labels or against not in labels:
         return None
@@ -185,4 +184,5 @@ def _labelled_sample(
     """The arm's labels and strict scores of these answers, those that a search saw included."""
     good = {(label.row, label.sample): label.good for label in labels.labels}
     scores = table.scores[STRICT].get(arm, {})
-    return LabelledSample([good.get(key) for key in keys], [scores[key].decided for key in keys])
+    judged = [scores[key].decided for key in keys]
+    return LabelledSample([good.get(key) for key in keys], judged, table.optimism(arm, STRICT))

@@ -21,7 +21,7 @@ from judge.annotation.export import export_command, sample_answers
 from judge.annotation.import_labels import import_labels_command
 from judge.annotation.sheet import COLUMNS, Labels, format_sheet
 from judge.inputs import answered_pairs
-from judge.metrics.estimators import powered_rate
+from judge.metrics.estimators import LabelledSample, powered_rate
 from judge.metrics.stats import rate
 from judge.summary.records import LabelEstimate
 from judge.summary.summarise import summarise, write_summary
@@ -93,7 +93,8 @@ class TestThroughARun:
         }
         rows = [f"val-{number:04d}" for number in range(24)]
         labels = [marked[row] == "good" if row in marked else None for row in rows]
-        expected = powered_rate(labels, [float(number < 20) for number in range(24)], rows)
+        judged = [float(number < 20) for number in range(24)]
+        expected = powered_rate(LabelledSample(labels, judged), rows)
         assert expected is not None and estimate.weight == pytest.approx(expected.weight)
         assert as_tuple(estimate.powered) == pytest.approx(as_tuple(expected.rate))
         line = capsys.readouterr().out.splitlines()[-1]

@@ -84,7 +84,7 @@ def test_the_value_is_the_difference_of_the_powered_rates() -> None:
         )
         for _ in range(2)
     ]
-    rates = [powered_rate(*arm, range(90)) for arm in arms]
+    rates = [powered_rate(arm, range(90)) for arm in arms]
     estimate = powered_difference(arms[0], arms[1], range(90))
     assert estimate is not None and rates[0] is not None and rates[1] is not None
     assert estimate.value == pytest.approx(rates[0].rate.value - rates[1].rate.value)
@@ -125,3 +125,20 @@ def test_nothing_without_labels_of_both() -> None:
     assert powered_difference(labelled, none, range(3)) is None
     assert powered_difference(none, labelled, range(3)) is None
     assert powered_difference(labelled, labelled, range(3)) is not None
+
+
+def test_the_choice_of_the_first_arm_is_taken_off() -> None:
+    """As off its rate: by what the optimism of its verdicts means for its labels."""
+    random = np.random.default_rng(1)
+    good = random.random((2, 90)) < 0.6
+    first, second = (
+        LabelledSample(
+            [bool(of) if row < 30 else None for row, of in enumerate(arm)], arm.astype(float)
+        )
+        for arm in good
+    )
+    reduced = first._replace(optimism=0.05)
+    whole, less = (powered_difference(arm, second, range(90)) for arm in (first, reduced))
+    own = powered_rate(reduced, range(90))
+    assert whole is not None and less is not None and own is not None
+    assert whole.value - less.value == pytest.approx(own.optimism) == pytest.approx(0.05)
