@@ -21,7 +21,8 @@ class ProbeKind(Settings):
     """One kind of probe."""
 
     questions: Annotated[tuple[str, ...], Field(min_length=1)]  # some with a slot
-    contexts: Literal["own", "another"] = "another"  # the row's passages, or another row's
+    # the row's passages; the rest without the one that seems to hold the answer; or another row's
+    contexts: Literal["own", "rest", "another"] = "another"
     labels: tuple[str, ...] = ()  # of the probe, in the words of the logs
     comment: str | None = None  # likewise
     flip_tags: bool = False  # take the tags in the user turn from another row
@@ -34,9 +35,9 @@ class ProbeKind(Settings):
     @model_validator(mode="after")
     def _own_passages(self) -> "ProbeKind":
         without_slot = [text for text in self.questions if SLOT not in text]
-        if self.contexts == "own" and without_slot:
+        if self.contexts != "another" and without_slot:
             raise ValueError(
-                f"contexts: own needs {SLOT} in every question; it is missing in "
+                f"contexts: {self.contexts} needs {SLOT} in every question; it is missing in "
                 f"{without_slot[0]!r}"
             )
         return self

@@ -66,8 +66,8 @@ def label_difference_sentence(difference: LabelDifference | None) -> str:
     return (
         f"By people's labels of both arms (PPI++) the student's rate of good answers is "
         f"{signed_points(difference.value)} {interval(difference.low, difference.high)} beside "
-        f"the {difference.against}'s: valid however the judge errs on either, not corrected for "
-        f"the choice of the student ({difference.labelled} and {difference.labelled_against} of "
+        f"the {difference.against}'s: valid however the judge errs on either, reduced for the "
+        f"choice of the student ({difference.labelled} and {difference.labelled_against} of "
         f"{difference.rows} rows labelled, {difference.labelled_both} in both arms)."
     )
 

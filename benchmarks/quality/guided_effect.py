@@ -212,9 +212,9 @@ def guided_page(setting: str, figures: GuidedFigures) -> str:
 
 
 def _described(arm: str) -> str:
-    ways, limits, _ = ARMS[arm]
+    ways, limits, _, probes = ARMS[arm]
     changes = "".join(f", {key}: {value}" for key, value in limits.items())
-    return f"candidates {', '.join(ways)}{changes}"
+    return f"candidates {', '.join(ways)}{changes}{', answers to probes' if probes else ''}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -25,25 +25,24 @@ from teacher.rejection_sampling import select_all
 from teacher.scoring import stored_candidates
 
 EXPERIMENTS = (ROOT / "config" / "demo.yaml", ROOT / "config" / "norda.yaml")
+PROBES = {"demo": "{floor: 80}", "norda": "{floor: 80, bank: prompts/norda/probes.yaml}"}
 SEEDS = (0, 1, 2)
 PLAIN = StudentSettings(
     name="plain", method=LoraMethod(rank=16, alpha=32), learning_rate=5e-4, batch_size=4
 )
-# what each recipe changes of PLAIN
+_FIRST_TOKEN: dict[str, object] = {"epochs": 4, "first_token_weight": 8.0}
+# what each recipe changes of PLAIN, in the order of the trainings
 RECIPES: dict[str, dict[str, object]] = {
+    "first-token": _FIRST_TOKEN,
+    "weights": {**_FIRST_TOKEN, "case_weights": True},
+    "averaging": {**_FIRST_TOKEN, "averaging": 0.1},
+    "prompted": {**_FIRST_TOKEN, "prompted_share": 0.3},
+    "combined": {**_FIRST_TOKEN, "averaging": 0.1, "case_weights": True, "prompted_share": 0.3},
     "plain": {},
+    "first-token-4": {**_FIRST_TOKEN, "first_token_weight": 4.0},
+    "first-token-16": {**_FIRST_TOKEN, "first_token_weight": 16.0},
+    "epochs6": {**_FIRST_TOKEN, "epochs": 6},
     "epochs4": {"epochs": 4},
-    "first-token": {"epochs": 4, "first_token_weight": 8.0},
-    "weights": {"case_weights": True},
-    "averaging": {"epochs": 4, "averaging": 0.1},
-    "prompted": {"prompted_share": 0.3},
-    "combined": {
-        "epochs": 4,
-        "first_token_weight": 8.0,
-        "averaging": 0.1,
-        "case_weights": True,
-        "prompted_share": 0.3,
-    },
     # a published recipe without any selection of answers; an epoch is about 50 steps
     "on-policy": {"objective": OnPolicy(), "learning_rate": 5e-6, "epochs": 1},
 }
@@ -54,21 +53,27 @@ class AnswerArm(NamedTuple):
 
     ways: tuple[How, ...]
     limits: dict[str, object]  # teacher settings that differ from the experiment's
-    recipes: tuple[str, ...] = ("plain",)
+    recipes: tuple[str, ...] = ("first-token",)
+    probes: bool = False  # whether answers to made rows compete too
 
 
 _ALL_WAYS: tuple[How, ...] = ("sampled", "focused", "reminded", "prefilled", "constructed")
-_GUIDED_RECIPES = tuple(recipe for recipe in RECIPES if recipe != "on-policy")
 _LIMITED: dict[str, object] = {"max_same_text_share": 0.15, "balance": None}
 _BALANCED: dict[str, object] = {"max_same_text_share": None, "balance": "logs"}
 ARMS: dict[str, AnswerArm] = {
-    "sampled": AnswerArm(_ALL_WAYS[:1], _LIMITED, ("plain", "first-token", "on-policy")),
+    "sampled": AnswerArm(_ALL_WAYS[:1], _LIMITED, ("first-token", "plain", "on-policy")),
     "focused": AnswerArm(_ALL_WAYS[:2], _LIMITED),
     "reminded": AnswerArm(_ALL_WAYS[:3], _LIMITED),
     "prefilled": AnswerArm(_ALL_WAYS[:4], _LIMITED),
-    "constructed": AnswerArm(_ALL_WAYS, _LIMITED, _GUIDED_RECIPES),
-    "balance": AnswerArm(_ALL_WAYS, _BALANCED, _GUIDED_RECIPES),
+    "constructed": AnswerArm(_ALL_WAYS, _LIMITED),
+    "balance": AnswerArm(
+        _ALL_WAYS, _BALANCED, tuple(recipe for recipe in RECIPES if recipe != "on-policy")
+    ),
+    "probes": AnswerArm(
+        _ALL_WAYS, _BALANCED, ("first-token", "weights", "averaging", "combined"), probes=True
+    ),
 }
+PROMPTED_ARMS = ("balance", "probes")  # whose students also answer behind their prompt
 
 
 class GuidedTraining(NamedTuple):
@@ -84,7 +89,8 @@ class GuidedTraining(NamedTuple):
 def load_experiment(path: Path) -> Config:
     """The settings of the experiment whose teacher is guided."""
     name = f"guided-{path.stem}"
-    return load_config(path, [f"name={name}", "teacher.guided=true", "judge={llm: none}"])
+    overrides = (f"name={name}", "teacher.guided=true", "judge={llm: none}")
+    return load_config(path, [*overrides, f"probes={PROBES[path.stem]}"])
 
 
 def arm_config(config: Config, arm: str) -> Config:
@@ -95,7 +101,12 @@ def arm_config(config: Config, arm: str) -> Config:
         for seed in SEEDS
     ]
     teacher = config.teacher.model_copy(update=ARMS[arm].limits)
-    changes = {"name": f"{config.name}-{arm}", "teacher": teacher, "students": tuple(students)}
+    changes = {
+        "name": f"{config.name}-{arm}",
+        "teacher": teacher,
+        "probes": config.probes if ARMS[arm].probes else None,
+        "students": tuple(students),
+    }
     return config.model_copy(update=changes)
 
 
@@ -108,42 +119,44 @@ def select_arms(config: Config) -> None:
         run = RunPaths.of(of_arm)
         copytree(RunPaths.of(config).data, run.data, dirs_exist_ok=True)
         run.selected.parent.mkdir(parents=True, exist_ok=True)
-        competing = [c for c in candidates.train if c.answer.how in arm.ways]
-        select_all(of_arm, candidates._replace(train=competing))
+        rows = {row.id for row in run.training_rows(of_arm)}
+        due = {row: rules for row, rules in candidates.due.items() if row in rows}
+        competing = [
+            candidate
+            for candidate in candidates.train
+            if candidate.answer.how in arm.ways and candidate.answer.row in rows
+        ]
+        select_all(of_arm, candidates._replace(train=competing, due=due))
 
 
 def trainings(config: Config) -> Iterator[GuidedTraining]:
-    """Every student of every arm, the plain ones first."""
-    by_recipe = {recipe: [arm for arm in ARMS if recipe in ARMS[arm].recipes] for recipe in RECIPES}
-    for recipe, arms in by_recipe.items():
-        for arm in arms:
-            of_arm = arm_config(config, arm)
-            by_name = {student.name: student for student in of_arm.students}
+    """Every student of every arm, by recipe."""
+    configs = {arm: arm_config(config, arm) for arm in ARMS}
+    for recipe in RECIPES:
+        for arm in (arm for arm in ARMS if recipe in ARMS[arm].recipes):
+            by_name = {student.name: student for student in configs[arm].students}
             for seed in SEEDS:
-                yield GuidedTraining(arm, recipe, seed, of_arm, by_name[f"{recipe}-{seed}"])
+                yield GuidedTraining(arm, recipe, seed, configs[arm], by_name[f"{recipe}-{seed}"])
 
 
 def train_and_answer(pending: Sequence[GuidedTraining], jobs: int) -> None:
-    """Trains the students, `jobs` at a time, and answers val with each.
-
-    Afterwards each also answers behind its own prompt, which takes longer than all the rest.
-    """
+    """Trains the students, `jobs` at a time, and answers val with each, without the prompt and,
+    by those of PROMPTED_ARMS, behind it."""
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for prompted in (False, True):
-            answers = {pool.submit(_answer, training, prompted): training for training in pending}
-            for answered in as_completed(answers):
-                answered.result()
-                training = answers[answered]
-                view = "with its prompt" if prompted else "without the prompt"
-                print(f"{training.config.name}, {training.student.name}: {view}", flush=True)
+        answers = {pool.submit(_train_and_answer, training): training for training in pending}
+        for answered in as_completed(answers):
+            answered.result()
+            training = answers[answered]
+            print(f"{training.config.name}, {training.student.name}", flush=True)
 
 
-def _answer(training: GuidedTraining, prompted: bool) -> None:
+def _train_and_answer(training: GuidedTraining) -> None:
     config, student = training.config, training.student
     train(config, student, False)
     live = HfEngine(resolve_base(config.model), config.model.max_length)
     with closing(live):
         predictor = Predictor(config, Engines(live, live), False)
-        arm = f"student/{student.name}" + ("+prompt" if prompted else "")
-        view = View(prompted, predictor.adapter(student))
-        predictor.answer(arm, predictor.run.rows("val"), view)
+        adapter = predictor.adapter(student)
+        for prompted in (False, True) if training.arm in PROMPTED_ARMS else (False,):
+            arm = f"student/{student.name}" + ("+prompt" if prompted else "")
+            predictor.answer(arm, predictor.run.rows("val"), View(prompted, adapter))

@@ -71,7 +71,10 @@ class CalibrationTotals(Record):
 
 
 class LabelEstimate(Record):
-    """An arm's rate of good answers, estimated in three ways."""
+    """An arm's rate of good answers, estimated in three ways.
+
+    Each is less what the choice of the best student took off.
+    """
 
     answers: int  # of the arm: labelled or not
     labelled: int

@@ -6,15 +6,16 @@ row that share the fewest words with it, so that they do not answer it.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from config.errors import ConfigError
 from config.generation import ProbeSettings
 from config.schema import Config
-from data.rows import Row, normalise_question
+from data.rows import Context, Row, normalise_question
 from data.words import is_character
 from judge.checks.text import language_of
+from judge.labels import best_logged
 from prompts.probe_bank import SLOT, ProbeBank, load_probe_bank
 from prompts.prompt_file import Prompt
 
@@ -93,6 +94,8 @@ class _CandidateBuilder:
         questions = [(text, "model") for text in generated]
         questions += [(text, "bank") for text in self._kind.questions]
         rows = self._rows
+        if self._kind.contexts == "rest":
+            rows = [row for row in rows if _answering(row) is not None]
         if not rows:
             return []
         has_slot = any(SLOT in text for text, _ in questions)
@@ -108,7 +111,6 @@ class _CandidateBuilder:
         kind, question, has_slot = self._kind, text.replace(SLOT, source.question), SLOT in text
         marks_nothing = not kind.labels and kind.comment is None
         stays_unlabelled = has_slot and marks_nothing and source.labels is None
-        passages = source if kind.contexts == "own" else self._unrelated(question, source)
         tags = source.tags
         if kind.flip_tags:
             other = self._rng.choice(self._rows).tags
@@ -116,7 +118,7 @@ class _CandidateBuilder:
         row = Row(
             id=f"probe-{self._name}-{number:04d}",
             question=question,
-            contexts=passages.contexts,
+            contexts=self._passages(question, source),
             tags=tags,
             labels=None if stays_unlabelled else kind.labels,
             comment=kind.comment,
@@ -125,12 +127,37 @@ class _CandidateBuilder:
         )
         return ProbeCandidate(row, repeats_train=text.strip() == SLOT)
 
+    def _passages(self, question: str, source: Row) -> tuple[Context, ...]:
+        if self._kind.contexts == "own":
+            return source.contexts
+        if self._kind.contexts == "rest":
+            return _without_answer(source)
+        return self._unrelated(question, source).contexts
+
     def _unrelated(self, question: str, source: Row) -> Row:
         """Of a few unmarked rows, the one whose passages share the fewest words with a question."""
         others = [row for row in self._rows if row.id != source.id and row.contexts]
         compared = self._rng.sample(others, min(_COMPARED_ROWS, len(others)))
         stems = _stems(question)
-        return min(compared, key=lambda row: len(stems & _passage_stems(row)), default=source)
+        return min(
+            compared, key=lambda row: len(stems & _passage_stems(row.contexts)), default=source
+        )
+
+
+def _without_answer(row: Row) -> tuple[Context, ...]:
+    answering = _answering(row)
+    return tuple(context for place, context in enumerate(row.contexts) if place != answering)
+
+
+def _answering(row: Row) -> int | None:
+    """The place of the passage that seems to hold the answer: it shares the most words with the
+    question and the good answers, and any other at most half as many. None: none stands out."""
+    known = _stems(" ".join((row.question, *best_logged(row))))
+    shared = [len(known & _passage_stems([context])) for context in row.contexts]
+    if len(shared) < 2:
+        return None
+    second, most = sorted(shared)[-2:]
+    return shared.index(most) if 2 * second <= most > 0 else None
 
 
 def _stems(text: str) -> set[str]:
@@ -138,5 +165,5 @@ def _stems(text: str) -> set[str]:
     return {word[:_STEM] for word in words if len(word) > 3 or is_character(word)}
 
 
-def _passage_stems(row: Row) -> set[str]:
-    return set().union(*(_stems(context.text) for context in row.contexts))
+def _passage_stems(contexts: Iterable[Context]) -> set[str]:
+    return set().union(*(_stems(context.text) for context in contexts))

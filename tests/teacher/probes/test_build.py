@@ -10,7 +10,7 @@ from config.errors import ConfigError
 from config.load import load_config, validated
 from data.follow_ups import conversation_key
 from data.near_duplicates import near_duplicates
-from data.rows import Context, Row, question_key
+from data.rows import Context, Rating, Row, question_key
 from judge.checks.applicability import asks_model
 from prompts.probe_bank import SLOT, ProbeBank, load_probe_bank
 from prompts.prompt_file import load_prompt
@@ -39,7 +39,7 @@ def test_the_shipped_banks(language: Language) -> None:
     """
     bank = load_probe_bank(None, language)
     assert set(bank.kinds) == {
-        *("missing", "tags", "off_topic", "unethical", "homework"),
+        *("missing", "removed", "tags", "off_topic", "unethical", "homework"),
         *("vague", "anxious", "instruction"),
     }
     for name, kind in bank.kinds.items():
@@ -69,19 +69,17 @@ def test_every_rule_reaches_the_floor(name: str) -> None:
             assert covered.logged + covered.probes >= 50, rule
     assert probes.counts.lacking == {}
     rows_by_kind = Counter(row.synthetic for row in rows)
+    lacking_answers = rows_by_kind["missing"] + rows_by_kind["removed"]
     assert rows_by_kind["instruction"] == 50
     if name == "hse":
-        assert rows_by_kind["vague"] == rows_by_kind["anxious"] == rows_by_kind["missing"] == 50
+        assert rows_by_kind["vague"] == rows_by_kind["anxious"] == lacking_answers == 50
         assert (
             rows_by_kind["off_topic"] + rows_by_kind["unethical"] + rows_by_kind["homework"] == 49
         )  # and one is logged
         assert probes.counts.unserved == ("links_given", "partial_undue")
     else:  # 36 and 17 are logged; 60 are off topic already
-        assert (rows_by_kind["missing"], rows_by_kind["vague"], rows_by_kind["off_topic"]) == (
-            14,
-            33,
-            0,
-        )
+        assert (lacking_answers, rows_by_kind["vague"], rows_by_kind["off_topic"]) == (14, 33, 0)
+        assert rows_by_kind["missing"] == rows_by_kind["removed"] == 7
         assert probes.counts.unserved == ()
 
 
@@ -94,7 +92,7 @@ def test_no_probe_is_near_another_one_or_a_held_out_row(name: str) -> None:
     near = sources.config.data.near_duplicate
     keys = {question_key(row) for row in probes.rows}
     assert not list(near_duplicates(keys, {question_key(row) for row in sources.held_out}, near))
-    new = [row for row in probes.rows if row.synthetic != "missing"]
+    new = [row for row in probes.rows if row.synthetic not in ("missing", "removed")]
     fresh = {question_key(row) for row in new}
     assert len(fresh) == len(new) > 80
     assert not list(near_duplicates(fresh, {question_key(row) for row in sources.train}, near))
@@ -120,7 +118,7 @@ def test_labels_leave_no_verdict_open(name: str) -> None:
         off_topic = row.synthetic in ("off_topic", "unethical", "homework")
         assert code["refusal"] is off_topic and code["refusal_converse"] is not off_topic
         missing = "partial" if name == "demo" else "partial_opening"
-        assert code[missing] is (row.synthetic == "missing")
+        assert code[missing] is (row.synthetic in ("missing", "removed"))
         assert row.labels == ((OFF_TOPIC,) if off_topic else ())
         assert row.synthetic in sources.bank.kinds and row.id.startswith(f"probe-{row.synthetic}-")
         assert not row.answers and not row.history
@@ -129,7 +127,8 @@ def test_labels_leave_no_verdict_open(name: str) -> None:
 
 def test_only_the_evidence_is_removed() -> None:
     """In at least 9 of 10 `missing` probes the passages share fewer words with the question than
-    the row's own do. An `instruction` probe keeps the row's passages.
+    the row's own do. A `removed` probe has the row's passages but one, and an `instruction` probe
+    all of them.
     """
     sources, _, probes = built_probes("demo", "probes.floor=100")
     by_id = {row.id: row for row in sources.train}
@@ -143,7 +142,42 @@ def test_only_the_evidence_is_removed() -> None:
             assert source is not None and row.question == source.question
             assert row.contexts and row.contexts != source.contexts
             fewer.append(_shared(row) < _shared(source))
-    assert len(fewer) > 50 and sum(fewer) >= 0.9 * len(fewer)
+        if row.synthetic == "removed":
+            assert source is not None and row.question == source.question
+            (removed,) = set(source.contexts) - set(row.contexts)
+            assert [c for c in source.contexts if c != removed] == list(row.contexts) != []
+    assert len(fewer) > 25 and sum(fewer) >= 0.9 * len(fewer)
+
+
+def test_the_answering_passage_is_removed() -> None:
+    """It shares most words with the question, or with the answer that the labels call good. A row
+    of which no passage stands out makes no such probe.
+    """
+    passages = tuple(
+        Context(text=text)
+        for text in (
+            "The pool in the east wing opens at ten.",
+            "Swimming lessons are on Mondays.",
+            "Lockers take a coin.",
+        )
+    )
+    question = Row(id="a", question="When does the pool open?", contexts=passages)
+    told = Row(
+        id="b",
+        question="And on Mondays?",
+        contexts=passages,
+        answers={"production": "Lockers are free, but each takes a coin."},
+        labels=("good",),
+        rating=Rating(meanings={"good": "good"}, systems=("production",)),
+    )
+    config = load_config(ROOT / "config/demo.yaml", ["probes={}"])
+    prompt, _ = load_prompt(config.prompt, ROOT)
+    alone = Row(id="c", question="Where is the pool?", contexts=passages[:1])
+    unclear = Row(id="d", question="Is the pool free on Mondays?", contexts=passages)
+    sources = load_probe_sources(config, prompt, [question, told, alone, unclear], ())
+    candidates = probe_candidates(sources, {})["removed"]
+    shown = {candidate.row.origin: candidate.row.contexts for candidate in candidates}
+    assert shown == {"bank, a": passages[1:], "bank, b": passages[:2]}
 
 
 def _shared(row: Row) -> int:
