@@ -23,11 +23,11 @@ RETAINS = "students.0.retention={questions: q.txt}"
         ),
         (
             [METHOD % "full", NO_TEXT_OBJECTIVE],
-            r"student lora-lr1e-3: method full leaves no untouched base; use objective ce",
+            r"student lora: method full leaves no untouched base; use objective ce",
         ),
         (
             [METHOD % "full", RETAINS],
-            r"student lora-lr1e-3: method full leaves no untouched base; .* no retention",
+            r"student lora: method full leaves no untouched base; .* no retention",
         ),
         (
             [METHOD % "prompt_tuning", "predict.sampling.temperature=0.7"],
@@ -42,18 +42,18 @@ RETAINS = "students.0.retention={questions: q.txt}"
             r"rank 513 is above 512, .*; lower it, or set predict.serve: auto",
         ),
         (
-            ["students.0.start=lora-lr5e-4"],
-            r"lora-lr1e-3: start 'lora-lr5e-4' is not an earlier student of the list",
+            ["students.0.start=lora-prompted"],
+            r"lora: start 'lora-prompted' is not an earlier student of the list",
         ),
         (
-            ["students.1.start=lora-lr1e-3", "students.1.method.rank=8"],
-            r"lora-lr5e-4: start 'lora-lr1e-3' has another method; use the same method",
+            ["students.1.start=lora", "students.1.method.rank=8"],
+            r"lora-prompted: start 'lora' has another method; use the same method",
         ),
         (
             ["students.0.objective={kind: kl}", "teacher.sampling.logprobs=null"],
             r"kl with teacher: stored needs .*teacher.sampling.logprobs: 20, or .*adapter_off",
         ),
-        (["students.1.name=lora-lr1e-3"], r"students: names must differ"),
+        (["students.1.name=lora"], r"students: names must differ"),
         (["students.0.name=base"], r"`base` is the name of the untrained arm; rename the student"),
     ],
 )
@@ -75,7 +75,7 @@ def test_what_cannot_work_is_refused(overrides: list[str], line: str) -> None:
         ],
         [METHOD % "dora", "students.0.objective={kind: kl, teacher: adapter_off}"],
         ["students.0.method.rank=512", "predict.serve=adapter"],
-        ["students.1.start=lora-lr1e-3"],
+        ["students.1.start=lora"],
     ],
 )
 def test_what_can_work_is_taken(overrides: list[str]) -> None:
