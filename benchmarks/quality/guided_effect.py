@@ -42,6 +42,7 @@ from judge.metrics.verdict_table import strict
 from judge.verdict import Verdict
 
 GUIDED_RESULTS = ROOT / "benchmarks" / "results" / "guided.md"
+REFERENCE = ("sampled", "first-token")  # arm and recipe that the others are compared with
 
 SeededVerdicts = Mapping[tuple[int, str], Sequence[Verdict]]  # (seed, row) → verdicts
 
@@ -65,7 +66,7 @@ class ArmFigures(Record):
     ordinary: float | None  # strict adherence where no conditional rule is due
     with_prompt: float | None  # strict adherence of the student behind its own prompt
     rules: dict[str, ConditionalCounts]
-    over_sampled: Interval | None = None  # strict minus that of the plain student of `sampled`
+    over_sampled: Interval | None = None  # strict minus that of REFERENCE
 
 
 class GuidedFigures(Record):
@@ -155,7 +156,7 @@ def experiment_figures(config: Config) -> tuple[ArmFigures, ...]:
         of_arm = arm_config(config, arm)
         answers = len(list(read_records(RunPaths.of(of_arm).selected, Answer)))
         of_students, scores = arm_figures(of_arm, arm, recipe, answers, by_seed)
-        if (arm, recipe) == ("sampled", "plain"):
+        if (arm, recipe) == REFERENCE:
             reference = scores
         elif reference is not None:
             pairs = sorted(scores.keys() & reference.keys())
@@ -206,7 +207,8 @@ def guided_page(setting: str, figures: GuidedFigures) -> str:
         f"# What guided candidates change\n\n{setting}\n\nStrict adherence on val by the code "
         f"rules, mean of the seeds shown; brackets: 95 % intervals, paired by row and seed, "
         "clustered by question. Of each conditional rule: said where it is due / where it is "
-        "not.\n\n"
+        f"not. *Minus sampled*: beside the students of `{REFERENCE[0]}` with recipe "
+        f"`{REFERENCE[1]}`.\n\n"
         f"{ways}\n\nRecipes:\n\n{recipes}\n\n{tables}\n"
     )
 
