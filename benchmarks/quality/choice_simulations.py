@@ -77,7 +77,7 @@ def _floats(*arms: Bools) -> list[list[float]]:
 
 
 def labelled_best(
-    count: int = 9, labelled: int = 30, draws: int = 120
+    count: int = 9, labelled: int = 30, draws: int = 400
 ) -> Iterator[SimulatedFigure]:
     """Equal students; people label answers of the best, and agree with 85 % of its verdicts."""
     tally = Tally(f"the best of {count} equal students by {labelled} labels of people")
