@@ -42,12 +42,12 @@ RETAINS = "students.0.retention={questions: q.txt}"
             r"rank 513 is above 512, .*; lower it, or set predict.serve: auto",
         ),
         (
-            ["students.0.start=lora-prompted"],
-            r"lora: start 'lora-prompted' is not an earlier student of the list",
+            ["students.0.start=lora-lr1e-3"],
+            r"lora: start 'lora-lr1e-3' is not an earlier student of the list",
         ),
         (
             ["students.1.start=lora", "students.1.method.rank=8"],
-            r"lora-prompted: start 'lora' has another method; use the same method",
+            r"lora-lr1e-3: start 'lora' has another method; use the same method",
         ),
         (
             ["students.0.objective={kind: kl}", "teacher.sampling.logprobs=null"],
