@@ -57,6 +57,7 @@ class RunPaths:
         self.labels = root / "judge" / "labels.json"
         self.best = root / "best"
         self.choice = self.best / "choice.json"
+        self.chat_template = self.best / "chat_template.jinja"  # to serve the best student with
 
     @classmethod
     def of(cls, config: Config) -> "RunPaths":

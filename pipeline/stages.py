@@ -137,7 +137,7 @@ def _student_stages(config: Config, files: _StageFiles) -> list[Stage]:
             (*files.splits, run.split("hidden"), *files.prompts, *files.results),
             (
                 *(*files.answers, files.hidden_answers[0]),
-                *(run.choice, run.best / "adapter", run.best / "merged"),
+                *(run.choice, run.best / "adapter", run.best / "merged", run.chat_template),
             ),
             model,
         ),
@@ -189,7 +189,7 @@ def _report_stage(files: _StageFiles) -> Stage:
             *(run.scores, run.verdicts, run.summary, run.calibration, run.quality, run.audit),
             *(run.manifest, run.choice, run.search, *files.metrics, *files.splits),
             *(*files.prompts, *files.judged, run.best / "adapter" / "adapter_config.json"),
-            *(run.best / "merged" / "config.json", run.timings),
+            *(run.best / "merged" / "config.json", run.chat_template, run.timings),
         ),
         tuple(run.report(suffix) for suffix in ("html", "md", "json")),
     )

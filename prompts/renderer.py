@@ -74,13 +74,8 @@ class Renderer:
         turn, and the worked examples in `order`, which may leave some out. The earlier turns of the
         conversation follow in both views, with their passages. `system`: in place of the prompt's.
         """
-        turns: list[Message] = []
         system = self.prompt.system if system is None else system
-        if prompted:
-            examples = self.prompt.examples
-            for index in range(len(examples)) if order is None else order:
-                user = example_text(self.prompt, examples[index])
-                turns += _exchange(user, examples[index].answer)
+        turns = self._example_turns(order) if prompted else []
         for turn in row.history:
             texts = {"question": turn.question, "contexts": turn.contexts}
             turns += _exchange(user_text(self.prompt, row.model_copy(update=texts)), turn.answer)
@@ -90,6 +85,21 @@ class Renderer:
         elif prompted:
             turns[0]["content"] = f"{system}\n\n{turns[0]['content']}"
         return [{**turn, "content": self.template.neutralise(turn["content"])} for turn in turns]
+
+    def _example_turns(self, order: Sequence[int] | None) -> list[Message]:
+        turns: list[Message] = []
+        examples = self.prompt.examples
+        for index in range(len(examples)) if order is None else order:
+            turns += _exchange(example_text(self.prompt, examples[index]), examples[index].answer)
+        return turns
+
+    @property
+    def prompt_turns(self) -> list[Message]:
+        """The turns in front of a row's own as a client sends them; empty where the prompt has none
+        of its own."""
+        if self.system_role != "system":
+            return []
+        return [{"role": "system", "content": self.prompt.system}, *self._example_turns(None)]
 
     def view_ids(
         self, row: Row, prompted: bool, order: Sequence[int] | None = None

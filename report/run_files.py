@@ -66,6 +66,7 @@ class SavedStudent:
     base: str  # as the adapter's config names it
     rank: int | None  # of a low-rank adapter
     revision: str | None  # commit of a base on the hub
+    chat_template: Path | None  # leaves out the prompt of a client that sends it
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,15 @@ def _saved(config: Config, run: RunPaths, choice: StudentChoice | None) -> Saved
     served = method.served
     base = str(values.get("base_model_name_or_path", config.model.name))
     path = merged if served == "folded" else adapter
-    return SavedStudent(method.kind, served, path, base, values.get("r"), values.get("revision"))
+    return SavedStudent(
+        method.kind,
+        served,
+        path,
+        base,
+        rank=values.get("r"),
+        revision=values.get("revision"),
+        chat_template=run.chat_template if run.chat_template.exists() else None,
+    )
 
 
 def _read(path: Path, kind: type[_T]) -> _T | None:

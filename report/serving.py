@@ -48,6 +48,8 @@ def build_serving_guide(material: RunFiles) -> ServingGuide | None:
             f"  --lora-modules {shlex.quote(f'{name}={path}')}"
         )
     command = f"vllm serve {model} \\\n  --max-model-len {material.config.model.max_length}"
+    if saved.chat_template:
+        command += f" \\\n  --chat-template {shlex.quote(str(saved.chat_template.resolve()))}"
     if material.precision == "float16":  # config.json of most bases names bfloat16
         command += " --dtype float16"
     body = json.dumps(_body(material, name), ensure_ascii=False, indent=1)

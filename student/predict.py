@@ -18,6 +18,7 @@ from engine.batch_job import Task, run_job
 from engine.merge_adapter import ADAPTER_CONFIG, save_merged
 from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
+from prompts.serving_template import serving_template
 from student.checkpoint import writing
 from student.evaluate import adherence
 from student.records import RankedStudent, StudentChoice, best_first, reason
@@ -138,10 +139,12 @@ def choose_best(config: Config, builder: RequestBuilder) -> StudentChoice:
 
 
 def _export(run: RunPaths, adapter: Adapter, builder: RequestBuilder) -> None:
-    """Writes `best/adapter`, and `best/merged` for a student that servers take only merged.
+    """Writes `best/adapter`, `best/merged` for a student that servers take only merged, and the
+    chat template to serve it with.
 
     The report adds the model card.
     """
+    run.chat_template.unlink(missing_ok=True)
     for folder in (run.best / "adapter", run.best / "merged"):
         shutil.rmtree(folder, ignore_errors=True)
     size = sum(path.stat().st_size for path in adapter.path.iterdir())
@@ -152,6 +155,9 @@ def _export(run: RunPaths, adapter: Adapter, builder: RequestBuilder) -> None:
             save_merged(
                 builder.model, adapter.path, run.best / "merged", builder.config.model.dtype
             )
+        template = serving_template(builder.renderer)
+        if template is not None:
+            write_text(run.chat_template, template)
 
 
 def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:

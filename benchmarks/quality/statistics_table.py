@@ -1,7 +1,7 @@
 """`python -m benchmarks.quality.statistics_table`: the judge's statistics against naive ones.
 
 Runs every simulation with the naive formula and with ours. Prints the table and, on the last line,
-the figures as JSON. The table replaces results/statistics.md. Takes about two minutes of one core.
+the figures as JSON. The table replaces results/statistics.md. Takes about ten minutes of one core.
 """
 
 import argparse

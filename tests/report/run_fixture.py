@@ -278,6 +278,7 @@ def _students(run: RunPaths, text: str) -> None:
     )
     adapter = '{"base_model_name_or_path": "some/base", "r": 12}'
     write_text(run.best / "adapter" / "adapter_config.json", adapter)
+    write_text(run.chat_template, "{{ messages }}")
     manifest = {"versions": {"torch": f"2 {text}"}, "unprompted_frame": f"<|im_start|>{text}"}
     write_text(run.manifest, json.dumps(manifest))
     write_text(run.root / "timings.json", '{"teacher generate": 100.5, "report": 2.0}')

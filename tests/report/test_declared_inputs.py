@@ -87,6 +87,7 @@ def test_every_file_that_is_opened_is_declared(tmp_path: Path, name: str) -> Non
         *("answers/student/lora+prompt.jsonl", "student/search.json", "student/other/result.json"),
         *("judge/calibration.json", "judge/summary.json", "judge/scores.json", "data/quality.json"),
         *("teacher/audit.json", "best/choice.json", "best/adapter/adapter_config.json"),
+        "best/chat_template.jinja",
     ],
 )
 def test_a_report_is_written_anew_after_a_change(tmp_path: Path, file: str) -> None:

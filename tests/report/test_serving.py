@@ -34,6 +34,7 @@ def test_merged_weights_are_served_as_a_model(tmp_path: Path) -> None:
     assert shlex.split(guide.command.replace("\\\n", "")) == [
         *("vllm", "serve", str(merged.resolve())),
         *("--served-model-name", STUDENT, "--max-model-len", "2048"),
+        *("--chat-template", str(RunPaths.of(config).chat_template.resolve())),
     ]
     card = render_card(material, build_numbers(material))
     assert "merged/ in this folder: the base with the adapter" in card
@@ -65,3 +66,17 @@ def test_virtual_tokens_are_served_by_a_program(tmp_path: Path) -> None:
         shown = page(material, numbers)
         assert "PeftModel.from_pretrained" in shown
         assert "vllm serve" not in shown and "curl" not in shown
+
+
+def test_without_a_template_of_its_own(tmp_path: Path) -> None:
+    """Where the prompt stands in the user's turn: nothing is said of clients that send it."""
+    config = run_with(tmp_path, LoraMethod())
+    sentence = "goes on sending exactly the system prompt"
+    material = read_run(config)
+    assert sentence in render_card(material, build_numbers(material))
+    RunPaths.of(config).chat_template.unlink()
+    material = read_run(config)
+    guide = build_serving_guide(material)
+    assert guide is not None and "--chat-template" not in guide.command
+    page, card = (of(material, build_numbers(material)) for of in (render_html, render_card))
+    assert sentence not in page and sentence not in card

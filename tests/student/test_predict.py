@@ -120,5 +120,5 @@ def test_best_holds_what_is_served(
         assert not any(path.startswith("adapter/") for path in saved)
     else:
         adapter = {"adapter/adapter_config.json", "adapter/adapter_model.safetensors"}
-        assert saved == {*adapter, "choice.json"}
+        assert saved == {*adapter, "choice.json", "chat_template.jinja"}
     assert not any(path.endswith("stale") for path in saved)

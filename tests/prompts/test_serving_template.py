@@ -1,0 +1,135 @@
+"""The serving template drops exactly the prompt: the chat with it is the chat without it."""
+
+import copy
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from openai import OpenAI
+
+from data.rows import Context, Row, Turn
+from engine.models import resolve_model
+from prompts.chat_rendering import ChatRendering, Message
+from prompts.prompt_file import Prompt
+from prompts.renderer import Renderer
+from prompts.serving_template import serving_template
+from tests.prompts.renderer_factory import KINDS, make_renderer
+from tests.prompts.template_families import TEMPLATES, family_renderer, template_row
+
+ROW = Row(
+    id="r",
+    question="When?",
+    contexts=(Context(text="At 9."),),
+    history=(Turn(question="Where?", answer="There."),),
+)
+WITH_SYSTEM = [
+    name for name in TEMPLATES if (row := template_row(name)).works and row.system_role == "system"
+]
+# quotes, breaks, braces and characters beyond 16 bits in the template's source
+HOSTILE = "Say \"{{ x }}\" or '{% y %}'.\n\tC:\\new \\u0041 {# z #}\n«Да» 🙂 %} }}"
+
+
+@cache
+def served(renderer_name: str) -> tuple[Renderer, ChatRendering]:
+    renderer = (
+        make_renderer(renderer_name) if renderer_name in KINDS else family_renderer(renderer_name)
+    )
+    return renderer, serving(renderer)
+
+
+def serving(renderer: Renderer) -> ChatRendering:
+    """The rendering of a tokenizer that has the serving template."""
+    tokenizer = copy.deepcopy(renderer.tokenizer)
+    tokenizer.chat_template = serving_template(renderer)
+    own = renderer.template.rendering
+    return ChatRendering(tokenizer, own.kwargs, own.today)
+
+
+def raw_chat(renderer: Renderer, prompted: bool) -> list[Message]:
+    own = renderer.messages(ROW, prompted=False)
+    return [*renderer.prompt_turns, *own] if prompted else own
+
+
+@pytest.mark.parametrize("name", [*KINDS, *WITH_SYSTEM])
+def test_a_chat_with_the_prompt_is_the_chat_without(name: str) -> None:
+    """With the worked examples and with the system turn alone; every other chat stays as it is."""
+    renderer, served_rendering = served(name)
+    own, without = renderer.template.rendering, raw_chat(renderer, prompted=False)
+    assert served_rendering.text(without) == own.text(without)
+    assert served_rendering.text(raw_chat(renderer, prompted=True)) == own.text(without)
+    system_alone = [renderer.prompt_turns[0], *without]
+    assert served_rendering.text(system_alone) == own.text(without) != own.text(system_alone)
+    another = [{"role": "system", "content": "Rhyme."}, *without]
+    assert served_rendering.text(another) == own.text(another)
+    longer = [{"role": "system", "content": renderer.prompt.system + " Rhyme."}, *without]
+    assert served_rendering.text(longer) == own.text(longer)
+
+
+def test_a_prompt_of_any_characters() -> None:
+    """Whatever it holds: its text is a literal of the template."""
+    base = make_renderer("plain")
+    renderer = Renderer(base.tokenizer, Prompt(system=HOSTILE, user_template="{question}"))
+    rendering = serving(renderer)
+    without = raw_chat(renderer, prompted=False)
+    assert rendering.text(raw_chat(renderer, prompted=True)) == rendering.text(without)
+    changed = [{"role": "system", "content": HOSTILE.replace("🙂", "🙃")}, *without]
+    assert rendering.text(changed) == renderer.template.rendering.text(changed)
+
+
+def test_parts_and_space_around_the_text() -> None:
+    """Some clients send a list of parts, and trim or do not."""
+    renderer, rendering = served("plain")
+    without = raw_chat(renderer, prompted=False)
+    parts = [{"type": "text", "text": f"\n{renderer.prompt.system} "}]
+    chat = [{"role": "system", "content": parts}, *without]
+    text = rendering.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    assert text == rendering.text(without)
+
+
+def test_the_prompt_alone_stays() -> None:
+    """A chat needs a turn."""
+    renderer, rendering = served("plain")
+    chat = renderer.prompt_turns[:1]
+    assert rendering.text(chat) == renderer.template.rendering.text(chat)
+
+
+def test_none_where_the_prompt_stands_in_the_users_turn() -> None:
+    base = make_renderer("plain")
+    renderer = Renderer(base.tokenizer, base.prompt, system_role="first_user")
+    assert renderer.prompt_turns == [] and serving_template(renderer) is None
+
+
+@pytest.mark.slow
+def test_a_vllm_server_drops_the_prompt(tmp_path: Path) -> None:
+    """The same number of prompt tokens, and greedily the same answer, with the prompt and without;
+    another number with another system message."""
+    from engine.vllm_server import vllm_server
+
+    renderer = make_renderer("smollm2")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in Path(resolve_model("embedded")).iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    (folder / "chat_template.jinja").write_text(serving_template(renderer) or "", "utf-8")
+    without = raw_chat(renderer, prompted=False)
+    chats = [
+        without,
+        raw_chat(renderer, prompted=True),
+        [renderer.prompt_turns[0], *without],
+        [{"role": "system", "content": "Answer in one long sentence that rhymes."}, *without],
+    ]
+    with vllm_server(str(folder), 2048, tmp_path / "server.log") as url:
+        client = OpenAI(base_url=url, api_key="none")
+        model = client.models.list().data[0].id
+        replies = [
+            client.chat.completions.create(
+                model=model, messages=cast(Any, chat), temperature=0, max_tokens=12
+            )
+            for chat in chats
+        ]
+    tokens = [reply.usage.prompt_tokens if reply.usage else 0 for reply in replies]
+    texts = [reply.choices[0].message.content for reply in replies]
+    assert tokens[0] == tokens[1] == tokens[2] != tokens[3]
+    assert texts[0] == texts[1] == texts[2]
