@@ -60,6 +60,26 @@ def test_exceptions(
     assert proxy_for(f"http://{host}/v1/chat/completions") == (PROXY if through else None)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1:8000", "127.8.9.1", "[::1]:8000", "[::ffff:127.0.0.1]", "0.0.0.0:8000"),
+        *("localhost:8000", "LOCALHOST", "localhost.", "gpu.localhost:1"),
+    ],
+)
+def test_this_machine_is_reached_directly(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says: the key would go to the proxy."""
+    monkeypatch.setenv("http_proxy", PROXY)
+    monkeypatch.setenv("all_proxy", PROXY)
+    assert proxy_for(f"http://{host}/v1") is None
+
+
+@pytest.mark.parametrize("host", ["localhost.example", "mylocalhost", "128.0.0.1", "[::2]"])
+def test_other_machines_are_not(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", PROXY)
+    assert proxy_for(f"http://{host}/v1") == PROXY
+
+
 def test_the_password_of_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It gets what its address holds, as Basic of RFC 7617, and the request as it is."""
     with serving(lambda body: verdict()) as served:
