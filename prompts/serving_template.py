@@ -8,14 +8,16 @@ from prompts.renderer import Renderer
 
 # `turns` are those of the prompt: the system turn and, behind it, the worked examples. Left out are
 # all of them or the system turn alone, where a chat begins with exactly these. A content may be a
-# text or, from some servers, a list of parts.
+# text, nothing or, from some servers, a list of parts. The last line strips nothing behind it: what
+# follows is rendered as at the start of a template.
 _LEAVE_OUT = """\
 {{%- set unprompted_turns = {turns} -%}}
 {{%- set unprompted = namespace(same=0) -%}}
 {{%- for turn in unprompted_turns -%}}
 {{%- if unprompted.same == loop.index0 < messages | length -%}}
 {{%- set content = messages[loop.index0]['content'] -%}}
-{{%- set text = content if content is string else content | map(attribute='text') | join -%}}
+{{%- set parts = [] if content is string else content or [] -%}}
+{{%- set text = content if content is string else parts | map(attribute='text') | join -%}}
 {{%- if messages[loop.index0]['role'] == turn['role'] and text | trim == turn['content'] | trim -%}}
 {{%- set unprompted.same = loop.index -%}}
 {{%- endif -%}}
@@ -27,7 +29,7 @@ _LEAVE_OUT = """\
 {{%- elif unprompted.same -%}}
 {{%- set messages = messages[1:] -%}}
 {{%- endif -%}}
-{{%- endif -%}}
+{{%- endif %}}
 """
 
 

@@ -87,6 +87,29 @@ def test_parts_and_space_around_the_text() -> None:
     assert text == rendering.text(without)
 
 
+@pytest.mark.parametrize("blanks", ["\n", "  ", "\n\n  ", "{# x #}\n "])
+def test_a_template_that_begins_with_blanks(blanks: str) -> None:
+    """They are rendered, or not, as they were."""
+    base = make_renderer("plain")
+    tokenizer = copy.deepcopy(base.tokenizer)
+    tokenizer.chat_template = blanks + tokenizer.chat_template
+    renderer = Renderer(tokenizer, base.prompt)
+    without = raw_chat(renderer, prompted=False)
+    own = renderer.template.rendering.text(without)
+    for prompted in (False, True):
+        assert serving(renderer).text(raw_chat(renderer, prompted)) == own
+
+
+def test_a_turn_without_content() -> None:
+    """An answer may be a tool call alone."""
+    renderer, rendering = served("plain")
+    call = {"role": "assistant", "content": None}
+    chat = [renderer.prompt_turns[0], call, {"role": "user", "content": "And?"}]
+    text = rendering.tokenizer.apply_chat_template(chat, tokenize=False)
+    expected = renderer.tokenizer.apply_chat_template(chat[1:], tokenize=False)
+    assert text == expected
+
+
 def test_the_prompt_alone_stays() -> None:
     """A chat needs a turn."""
     renderer, rendering = served("plain")
