@@ -1,10 +1,19 @@
-"""Replaces whole files atomically: a reader sees the old bytes or the new ones, never a part."""
+"""Replaces whole files atomically: a reader sees the old bytes or the new ones, never a part.
+
+Each write has a temporary file of its own, so that of several writers the last one wins.
+"""
 
 import os
+import secrets
+import time
 from collections.abc import Iterable
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from config.errors import DataError, system_way_out
+
+_ABANDONED_S = 3600  # without a write for so long: the writer of a temporary file was killed
 
 
 def write_bytes(path: Path, *parts: bytes) -> None:
@@ -20,18 +29,32 @@ def write_text(path: Path, text: str) -> None:
 def replace_file(path: Path, parts: Iterable[bytes], size: int) -> None:
     """Replaces a file by parts that are generated one by one; `size` of all, for the error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    _remove_abandoned(path)
+    temporary = path.with_name(f".{_prefix(path)}.{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError):
             raise write_error(path, size, error) from error
         raise
+
+
+def _remove_abandoned(path: Path) -> None:
+    for temporary in path.parent.glob(f".{escape(_prefix(path))}.*.tmp"):
+        with suppress(OSError):  # another writer removed it
+            if time.time() - temporary.stat().st_mtime > _ABANDONED_S:
+                temporary.unlink()
+
+
+def _prefix(path: Path) -> str:
+    """50 characters, at most 200 bytes: with the random part a valid name wherever `path` is."""
+    return path.name[:50]
 
 
 def write_error(path: Path, size: int, error: Exception) -> DataError:
