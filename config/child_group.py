@@ -2,6 +2,8 @@
 
 The child leads a process group of its own. A watcher beside it reads a pipe from this process: its
 end comes when this process closes it or dies, by SIGKILL too, and then the watcher ends the group.
+Child and watcher inherit what is inheritable, which is the claims of this process (data.file_lock):
+a claim is free only when nothing of the group is left.
 """
 
 import os
@@ -15,14 +17,18 @@ from typing import IO
 WATCHER_GRACE_S = 5  # seconds between the watcher's SIGTERM and its SIGKILL
 _WATCHER = f"""
 import os, signal, sys, time
+group = int(sys.stdin.buffer.readline() or 0)
 sys.stdin.buffer.read()
-group = int(sys.argv[1])
-try:
-    os.killpg(group, signal.SIGTERM)
+def wait():
     for _ in range({WATCHER_GRACE_S * 20}):
-        time.sleep(0.05)
         os.killpg(group, 0)
-    os.killpg(group, signal.SIGKILL)
+        time.sleep(0.05)
+try:
+    if group:
+        os.killpg(group, signal.SIGTERM)
+        wait()
+        os.killpg(group, signal.SIGKILL)
+        wait()
 except (ProcessLookupError, PermissionError):
     pass
 """
@@ -36,27 +42,31 @@ def child_group(
 
     `end_s`: seconds after SIGTERM until SIGKILL; None: waits until the command has ended.
     """
-    process = subprocess.Popen(
-        command,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env=dict(env),
-        start_new_session=True,
-    )
-    watcher = subprocess.Popen(
-        [sys.executable, "-SE", "-c", _WATCHER, str(process.pid)],
+    watcher = subprocess.Popen(  # first, so that the child is never without one
+        [sys.executable, "-SE", "-c", _WATCHER],
         stdin=subprocess.PIPE,
+        close_fds=False,
         start_new_session=True,  # no signal to a group ends it
     )
+    assert watcher.stdin is not None
     try:
-        yield process
-    finally:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            close_fds=False,
+            start_new_session=True,
+        )
         try:
-            _end(process, end_s)
+            watcher.stdin.write(b"%d\n" % process.pid)
+            watcher.stdin.flush()
+            yield process
         finally:
-            assert watcher.stdin is not None
-            watcher.stdin.close()
-            watcher.wait()
+            _end(process, end_s)
+    finally:
+        watcher.stdin.close()
+        watcher.wait()
 
 
 def _end(process: "subprocess.Popen[bytes]", end_s: float | None) -> None:

@@ -1,32 +1,122 @@
-"""A lock on a file, so that one process at a time writes it."""
+"""Locks on files: one process at a time writes a file, one command at a time a part of a run.
+
+A lock lasts until its file is closed or its process ends, however it ends. A claim is inherited by
+the children that `config.child_group` starts, and lasts as long as any of them.
+"""
 
 import fcntl
 import os
+import platform
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from config.errors import DataError
 from data.atomic_write import write_error
 
+_COMMAND_CHARACTERS = 100
+
+
+class _LockedError(DataError):
+    """Another process holds the lock."""
+
 
 def lock_file(path: Path, wait: bool = False) -> IO[str]:
     """Locks `path` until the returned file is closed or this process ends.
 
-    Raises DataError with the holder's process number when the file is locked, unless `wait`.
+    Raises DataError with the holder's process and command when it is locked, unless `wait`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(path.name + ".lock").open("a+")
+    return _lock(path.with_name(path.name + ".lock"), path, wait)
+
+
+@contextmanager
+def claim(root: Path, *parts: str, wait: bool = False) -> Iterator[None]:
+    """Claims parts of a run for this command and the children that it starts.
+
+    Raises DataError with the holder's process and command when a part is claimed. With `wait` it
+    prints that line and waits. A run without a folder has nothing to protect.
+    """
+    with ExitStack() as locks:
+        for part in parts if root.is_dir() else ():
+            lock = locks.enter_context(_claim_part(root, part, wait))
+            os.set_inheritable(lock.fileno(), True)
+        yield
+
+
+def _claim_part(root: Path, part: str, wait: bool) -> IO[str]:
+    lock_path, path = root / "claims" / f"{part}.lock", root / part
+    try:
+        return _lock(lock_path, path, wait=False)
+    except _LockedError as error:
+        if not wait:
+            raise
+        print(f"waiting: {error}", file=sys.stderr, flush=True)
+        return _lock(lock_path, path, wait=True)
+
+
+def _lock(lock_path: Path, path: Path, wait: bool) -> IO[str]:
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    lock = lock_path.open("a+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise DataError(f"{path}: process {holder} is writing it; wait for it or end it") from None
-    try:
         lock.truncate(0)
-        lock.write(str(os.getpid()))
+        lock.write("\n".join((str(os.getpid()), platform.node(), _own_command())))
         lock.flush()
-    except OSError as error:
-        raise write_error(path, 0, error) from error
+    except BlockingIOError:
+        lock.seek(0)
+        message = _holder(lock_path, lock.read())
+        lock.close()
+        raise _LockedError(f"{path}: {message}") from None
+    except OSError as error:  # a full disk, or a file system without locks
+        with suppress(OSError):
+            lock.close()
+        raise write_error(lock_path, 0, error) from error
+    except BaseException:  # interrupted while it waits
+        lock.close()
+        raise
     return lock
+
+
+def _own_command() -> str:
+    """The command of this process, without overrides: their values may be secret."""
+    words = sys.orig_argv
+    if "-m" in words:
+        words = ["python", *words[words.index("-m") :]]
+    line = shlex.join(word for word in words if "=" not in word)
+    return " ".join(line.split())[:_COMMAND_CHARACTERS]
+
+
+def _holder(lock_path: Path, content: str) -> str:
+    """Who holds the lock, by what it wrote there and by the processes that have the file open."""
+    pid, node, command = (*content.split("\n"), "", "", "")[:3]
+    if node != platform.node():
+        where = f"process {pid or 'unknown'} on {node or 'another machine'}"
+        return f"{where} is writing it ({command}); wait for it or end it there"
+    if _exists(pid):
+        return f"process {pid} is writing it ({command}); wait for it or end it: kill {pid}"
+    children = " ".join(_open_in(lock_path))
+    way_out = f"wait some seconds, or end it: kill -9 {children}" if children else "run again"
+    return f"process {pid} ({command}) has ended, but what it started is writing still; {way_out}"
+
+
+def _exists(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:  # of another user
+        return True
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _open_in(lock_path: Path) -> Iterator[str]:
+    """The numbers of the other processes that have this file open, as far as they can be seen."""
+    target = str(lock_path.resolve())
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            links = {os.readlink(link) for link in (process / "fd").iterdir()}
+            if target in links and process.name != str(os.getpid()):
+                yield process.name

@@ -30,7 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["compare"]:  # reads several runs, so it takes no CONFIG
         return _compare(words[1:])
     arguments = parse_arguments(judge_parser(), words)
-    return _run_action(load_arguments(arguments), arguments)
+    config = load_arguments(arguments)
+    from data.file_lock import claim
+    from data.run_paths import RunPaths
+
+    # every action writes into the judge's folder, or reads there what another one writes
+    parts = () if getattr(arguments, "dry_run", False) else ("judge",)
+    with claim(RunPaths.of(config).root, *parts):
+        return _run_action(config, arguments)
 
 
 def judge_parser() -> argparse.ArgumentParser:

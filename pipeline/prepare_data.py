@@ -10,6 +10,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from data.file_lock import claim
 from data.prepare import prepare_data, quality_notes
 from data.run_date import record_run_date
 from data.run_paths import RunPaths
@@ -20,8 +21,11 @@ def main() -> int:
     parser = command_parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
     add_run_arguments(parser)
     config = load_arguments(parse_arguments(parser))
-    record_run_date(RunPaths.of(config).date, date.today())  # shards on other machines share it
-    quality = prepare_data(config.data, Path(), RunPaths.of(config).data, config.seed)
+    run = RunPaths.of(config)
+    run.root.mkdir(parents=True, exist_ok=True)
+    with claim(run.root, "data"):
+        record_run_date(run.date, date.today())  # shards on other machines share it
+        quality = prepare_data(config.data, Path(), run.data, config.seed)
     counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
     turns = quality.follow_ups
     if turns is not None and turns.logged:

@@ -9,7 +9,7 @@ from config.errors import DataError, UnpromptedError
 from config.load import dump_config
 from config.schema import Config
 from data.atomic_write import write_text
-from data.file_lock import lock_file
+from data.file_lock import claim
 from data.run_paths import RunPaths
 from pipeline.child import failure_reason, run_child, warnings_of
 from pipeline.stage_stamp import (
@@ -39,7 +39,8 @@ def run_stages(config: Config, accept_changes: bool) -> int:
     when an input of a stage changes while it runs.
     """
     run = RunPaths.of(config)
-    with lock_file(run.root / "run"):
+    run.root.mkdir(parents=True, exist_ok=True)
+    with claim(run.root, "run"):
         write_text(run.config, dump_config(config))
         stages = pipeline_stages(config, checkout_commit())
         code = 0

@@ -18,7 +18,12 @@ def main() -> int:
     """Writes report.html, report.md, report.json and the best student's model card."""
     parser = command_parser("report", "Writes the report of a run from the files in its folder.")
     add_run_arguments(parser)
-    write_report(load_arguments(parse_arguments(parser)))
+    config = load_arguments(parse_arguments(parser))
+    from data.file_lock import claim
+    from data.run_paths import RunPaths
+
+    with claim(RunPaths.of(config).root, "report", wait=True):  # a report takes seconds
+        write_report(config)
     return 0
 
 

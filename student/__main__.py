@@ -1,6 +1,7 @@
 """`python -m student CONFIG train|predict|search`: trains students and runs them."""
 
-from contextlib import closing
+import os
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from config.cli import (
@@ -34,6 +35,7 @@ def main() -> int:
 
 
 def _train(config: "Config", name: str | None, accept_changes: bool) -> None:
+    from data.file_lock import claim
     from data.run_paths import RunPaths
     from student.preflight import preflight
     from student.train import train
@@ -41,10 +43,14 @@ def _train(config: "Config", name: str | None, accept_changes: bool) -> None:
     names = [student.name for student in config.students]
     if name is not None and name not in names:
         raise ConfigError(f"--student {name}: no such student; the config has {', '.join(names)}")
-    RunPaths.of(config).check_selected()
-    preflight(config)
-    for student in config.students:
-        if name in (None, student.name):
+    run = RunPaths.of(config)
+    run.check_selected()
+    students = [student for student in config.students if name in (None, student.name)]
+    # of the processes of one training, which `torchrun` numbers, the first one writes
+    writes = os.environ.get("RANK", "0") == "0"
+    with claim(run.root, *(f"student/{student.name}" for student in students if writes)):
+        preflight(config)
+        for student in students:
             result = train(config, student, accept_changes)
             print(
                 f"{student.name}: {result.steps} steps on {result.train_answers} answers in "
@@ -69,6 +75,8 @@ def _search(config: "Config", accept_changes: bool) -> None:
 
 
 def _predict(config: "Config", accept_changes: bool) -> None:
+    from data.file_lock import claim
+    from data.run_paths import RunPaths
     from engine.hf_engine import HfEngine
     from engine.models import resolve_base
     from engine.vllm_engine import VllmEngine
@@ -76,11 +84,14 @@ def _predict(config: "Config", accept_changes: bool) -> None:
     from student.preflight import preflight
 
     check_trained(config)
-    preflight(config)
-    model = resolve_base(config.model)
-    length, dtype = config.model.max_length, config.model.dtype
-    vllm = VllmEngine(model, length, _max_lora_rank(config), dtype, config.model.gpu_memory)
-    with closing(vllm), closing(HfEngine(model, length, dtype)) as live:
+    with ExitStack() as stack:
+        stack.enter_context(claim(RunPaths.of(config).root, "best"))
+        preflight(config)
+        model = resolve_base(config.model)
+        length, dtype, memory = config.model.max_length, config.model.dtype, config.model.gpu_memory
+        vllm = VllmEngine(model, length, _max_lora_rank(config), dtype, memory)
+        stack.enter_context(closing(vllm))
+        live = stack.enter_context(closing(HfEngine(model, length, dtype)))
         choice = predict(config, Engines(vllm, live), accept_changes)
     print(f"best: {choice.best} ({choice.why})")
 

@@ -1,5 +1,6 @@
 """`python -m teacher CONFIG probes|generate|merge|select|prepare|collect`."""
 
+from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,27 @@ def main(make_models: "Callable[[Config], TeacherModels] | None" = None) -> int:
     arguments = parse_arguments(parser)
     config = load_arguments(arguments)
     _check(config, arguments.action, arguments.shard)
+    from data.file_lock import claim
+    from data.run_paths import RunPaths
+
+    # shards write files of their own, so that they may run side by side
+    part = "teacher" if arguments.shard is None else _shard_part(arguments.shard)
+    with claim(RunPaths.of(config).root, part):
+        _run_action(config, arguments, make_models)
+    return 0
+
+
+def _shard_part(shard: str) -> str:
+    from data.shards import parse_shard
+
+    return f"teacher{parse_shard(shard).suffix}"
+
+
+def _run_action(
+    config: "Config",
+    arguments: Namespace,
+    make_models: "Callable[[Config], TeacherModels] | None",
+) -> None:
     from data.run_paths import RunPaths
     from student.preflight import preflight
     from teacher import commands
@@ -58,7 +80,6 @@ def main(make_models: "Callable[[Config], TeacherModels] | None" = None) -> int:
         commands.run_generate(
             config, make_models(config), arguments.accept_changes, arguments.shard
         )
-    return 0
 
 
 def _asks(config: "Config", action: str) -> bool:

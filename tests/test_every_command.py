@@ -15,6 +15,7 @@ from config.cli import run_command
 from config.errors import DataError
 from config.load import load_config
 from data.atomic_write import write_text
+from data.file_lock import claim
 from data.fingerprint import fingerprint_path
 from data.jsonl import read_records, write_records
 from data.rows import Row
@@ -195,3 +196,25 @@ def test_selected_answers_to_rows_that_are_gone(run: RunPaths) -> None:
     config = load_config(run.root.parent / "t.yaml")
     with pytest.raises(DataError, match=r"row r0: .*`python -m teacher CONFIG select` first"):
         load_training_data(config, config.students[0], RequestBuilder(config))
+
+
+CLAIMS = {
+    "teacher": "teacher",
+    "judge": "judge",
+    "student train": "student/s",
+    "student predict": "best",
+}
+
+
+def test_a_command_that_writes_what_another_one_writes(run: RunPaths, ended: Run) -> None:
+    """Refused before any work. A dry run writes nothing, and workers of a search share one."""
+    prepare(run)
+    (run.root.parent / "teacher").rename(run.root / "teacher")
+    for command in COMMANDS.keys() - {"judge score --dry-run", "student search", "report"}:
+        room, action = command.split()[:2]
+        part = CLAIMS.get(room) or CLAIMS[f"{room} {action}"]
+        with claim(run.root, part):
+            code, errors = ended(command)
+        assert code == 2 and errors.count("\n") == 1, (command, errors)
+        if command != "student predict":  # says first that nothing is trained
+            assert f"/{part}: process " in errors and "is writing it" in errors, (command, errors)
