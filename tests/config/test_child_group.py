@@ -21,9 +21,11 @@ grandchild = subprocess.Popen([sys.executable, "-c", sys.argv[2]])
 open(sys.argv[1], "w").write(f"{{os.getpid()}} {{grandchild.pid}} ")
 {SLEEPS}
 """
+# SIGINT is ignored in what a shell starts in the background, and children inherit that.
 PARENT = f"""
-import os, sys, time
+import os, signal, sys, time
 from config.child_group import child_group
+signal.signal(signal.SIGINT, signal.default_int_handler)
 command = [sys.executable, "-c", {CHILD!r}, sys.argv[1], sys.argv[2]]
 with child_group(command, sys.stdout, os.environ, None):
     time.sleep(60)

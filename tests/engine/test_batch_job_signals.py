@@ -15,6 +15,8 @@ def stopped(path: Path, paid: Path, seed: int, by: signal.Signals) -> int:
     child = os.fork()
     if child == 0:
         code = 99
+        # ignored in what a shell starts in the background, and children inherit that
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             engine = FakeEngine(seed, paid, dies_after=20 + seed, signal_number=by)
             run_command(lambda: 0 if run_job(engine, fake_tasks(2000), path, {}) else 1)
