@@ -76,26 +76,45 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         code = main()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # else Python ends with 120 where the output cannot be written
     except UnpromptedError as error:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
+    except SystemExit as end:
+        code = _exit_code(end)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         code = 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         code = 128 + signal.SIGPIPE
-    except Exception as error:
+    except BaseException as error:
         code = _report_fault(error)
     sys.exit(code)
 
 
-def _report_fault(error: Exception) -> int:
+def _exit_code(end: SystemExit) -> int:
+    """The code of an exit that is not the command's result: of argparse, a signal or a library."""
+    if end.code is None or (isinstance(end.code, int) and end.code != 1):
+        return end.code or 0
+    return _report_fault(end)  # a library gave up; 1 would read as a failed gate
+
+
+def _discard_output() -> None:
+    """What is left in the buffer would fail again when Python ends, which then exits with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report_fault(error: BaseException) -> int:
     """Prints one line for what a user can fix about a file, else the traceback; the exit code."""
     way_out = system_way_out(error)
     if isinstance(error, OSError) and way_out is not None:
         place = f"{error.filename}: " if error.filename is not None else ""
         print(f"error: {place}{error.strerror}; {way_out}", file=sys.stderr)
+        if error.filename is None:  # it may be of the output, whose buffer is written once more
+            _discard_output()
         return USER_CODE
+    print("a fault of the program, not yours; please report these lines:", file=sys.stderr)
     traceback.print_exception(error)
     return FAULT_CODE

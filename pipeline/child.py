@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from config.child_group import child_group
+from config.cli import FAULT_CODE
 from config.progress import PROGRESS_FILE, latest_event
 
 _POLL_S = 0.2
@@ -65,9 +66,12 @@ def warnings_of(log: Path) -> list[str]:
 
 
 def failure_reason(log: Path, code: int) -> str:
-    """The log's last error line, or the exit code with the last lines of the log."""
+    """The log's last error line, or the exit code with the last lines of the log.
+
+    A command that ends with a fault has none: an error line in its log was about something else.
+    """
     lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error: ")]
-    if errors:
+    if errors and code not in (1, FAULT_CODE):
         return errors[-1].removeprefix("error: ")
     return "\n  ".join([f"exit code {code}; the log's last lines ({log}):", *lines[-_TAIL_LINES:]])

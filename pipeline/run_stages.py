@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from config.checkout import checkout_commit
+from config.cli import FAULT_CODE
 from config.errors import DataError, UnpromptedError
 from config.load import dump_config
 from config.schema import Config
@@ -29,7 +30,8 @@ class StageFailed(UnpromptedError):
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.exit_code = code if code > 0 else 128 - code  # negative: killed by a signal
+        # negative: killed by a signal; 1: Python could not start it, and no gate failed
+        self.exit_code = FAULT_CODE if code == 1 else code if code > 0 else 128 - code
 
 
 def run_stages(config: Config, accept_changes: bool) -> int:

@@ -1,6 +1,7 @@
 """How a command ends (signals, user mistakes, a closed reader), and that `--help` stays light."""
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from config.cli import FAULT_CODE, add_run_arguments, parse_arguments
 from judge.__main__ import judge_parser
 
 ROOT = Path(__file__).resolve().parents[2]
+# A shell has SIGINT ignored in what it starts in the background, and children inherit that.
 WAITS = """
-import time
+import signal, time
 from config.cli import run_command
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def main():
     print("started", flush=True)
     time.sleep(60)
@@ -100,6 +103,59 @@ def test_a_file_that_cannot_be_used_is_one_line(action: str, reason: str | None)
     assert process.returncode == (FAULT_CODE if reason is None else 2)
     if reason is not None:
         assert errors.startswith("error: ") and errors.count("\n") == 1 and f"{reason}; " in errors
+
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        ("0", 0),
+        ("1", 1),  # a gate
+        ("3", 3),
+        ("sys.exit(0)", 0),
+        ("sys.exit(2)", 2),  # argparse
+        ("sys.exit(143)", 143),
+        ("sys.exit(1)", 70),  # a library that gives up
+        ("sys.exit('no licence')", 70),
+        ("1 / 0", 70),
+        ("[].pop()", 70),
+        ("exec('raise MemoryError')", 70),
+        ("exec('raise asyncio.CancelledError')", 70),
+        ("exec('raise ExceptionGroup(str(), [ValueError()])')", 70),
+        ("exec('raise KeyboardInterrupt')", 130),
+    ],
+)
+def test_only_a_gate_ends_with_1(action: str, code: int) -> None:
+    """A command returns 1 for a failed gate; nothing that is raised ends with it."""
+    program = (
+        f"import asyncio, sys\nfrom config.cli import run_command\nrun_command(lambda: {action})"
+    )
+    process = started(program)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code, errors
+    assert ("Traceback" in errors or "SystemExit" in errors) == (code == 70)
+    assert ("please report" in errors) == (code == 70)
+
+
+def test_output_that_cannot_be_written() -> None:
+    """Python itself would end with 120 for what is still in the buffer: too late to be handled."""
+    program = "from config.cli import run_command\nrun_command(lambda: print('x' * 10) or 0)"
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert process.returncode == 2
+    assert process.stderr == "error: No space left on device; free some space and run again\n"
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (141, "")
 
 
 OPTIONS = argparse.ArgumentParser()

@@ -64,6 +64,17 @@ def test_a_stage_that_ends_by_a_fault_passes_its_code_on(config: Config) -> None
     assert failed.value.exit_code == 70
 
 
+def test_a_stage_that_python_ends_is_no_failed_gate(config: Config) -> None:
+    """Python's own 1, e.g. for a module that is not there; the line says where the log is."""
+    stage = stage_of(config, "print('error: something else'); import not_there")
+    with pytest.raises(StageFailed) as failed:
+        run_stage(config, stage, accept_changes=False)
+    assert failed.value.exit_code == 70
+    log = RunPaths.of(config).root / "logs" / "some_stage.log"
+    assert f"exit code 1; the log's last lines ({log}):" in str(failed.value)
+    assert "No module named 'not_there'" in str(failed.value)
+
+
 def test_an_inconclusive_stage_runs_again(config: Config) -> None:
     """Exit code 3 is passed on and leaves no stamp, so the missing verdicts are asked for again."""
     stamps, stage = RunPaths.of(config).root / "stages", stage_of(config, "import sys; sys.exit(3)")
