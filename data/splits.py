@@ -6,7 +6,7 @@ The same question never occurs in two splits. Near duplicates are reported and s
 import hashlib
 from collections.abc import Sequence
 
-from data.near_duplicates import near_duplicates
+from data.near_duplicates import nearest_duplicates
 from data.records import Record
 from data.rows import Row, question_key
 
@@ -53,10 +53,7 @@ def measure_leakage(train: Sequence[Row], other: Sequence[Row], threshold: float
         if question_key(row) in other_ids
     ]
     train_ids = {key: row for key, row in _first_ids(train).items() if key not in other_ids}
-    nearest: dict[str, tuple[str, float]] = {}
-    for question, match, similarity in near_duplicates(train_ids, other_ids, threshold):
-        if question not in nearest or similarity > nearest[question][1]:
-            nearest[question] = match, similarity
+    nearest = nearest_duplicates(train_ids, other_ids, threshold)
     near = [
         LeakedPair(
             train=row, other=other_ids[nearest[key][0]], similarity=round(nearest[key][1], 4)
