@@ -18,7 +18,7 @@ _ABANDONED_S = 3600  # without a write for so long: the writer of a temporary fi
 
 def write_bytes(path: Path, *parts: bytes) -> None:
     """Replaces a file. Raises DataError with path and size when the disk is full."""
-    replace_file(path, parts, sum(map(len, parts)))
+    replace_file(path, parts)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -26,14 +26,17 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def replace_file(path: Path, parts: Iterable[bytes], size: int) -> None:
-    """Replaces a file by parts that are generated one by one; `size` of all, for the error."""
+def replace_file(path: Path, parts: Iterable[bytes]) -> None:
+    """Replaces a file by parts that are generated one by one. Raises as `write_bytes` does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
+    size, remaining = 0, iter(parts)
     temporary = path.with_name(f".{_prefix(path)}.{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.writelines(parts)
+            for part in remaining:
+                size += len(part)
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -41,6 +44,7 @@ def replace_file(path: Path, parts: Iterable[bytes], size: int) -> None:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
+            size += sum(map(len, remaining))
             raise write_error(path, size, error) from error
         raise
 

@@ -7,12 +7,11 @@ here; the caller drops them, from train only.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from config.errors import ConfigError
 from config.log_formats import DataSettings
-from data.records import Record
+from data.records import Record, digest
 from data.rows import FollowUp, Row, question_key
 
 FOLLOW_UP = "follow_up"  # key of the second turn's answer in the counts
@@ -39,15 +38,11 @@ class CleanCounts(Record):
     duplicates: tuple[Duplicate, ...]
 
 
-class CleanedRows(NamedTuple):
-    """All rows with clean answers, and the counts."""
+class RowCleaner:
+    """Strips footers from logged answers, drops stubs and empty answers, and counts them.
 
-    rows: tuple[Row, ...]
-    counts: CleanCounts
-
-
-class _Cleaner:
-    """Cleans one answer at a time and counts. Raises ConfigError on an invalid pattern."""
+    Raises ConfigError when a pattern in the settings is not a regular expression.
+    """
 
     def __init__(self, settings: DataSettings) -> None:
         footer = settings.footer
@@ -55,12 +50,10 @@ class _Cleaner:
         self._stubs = [
             _compile(f"data.stubs.{index}", stub) for index, stub in enumerate(settings.stubs)
         ]
-        self.footers: Counter[str] = Counter()
-        self.stubs: Counter[str] = Counter()
-        self.empty: Counter[str] = Counter()
-        self.truncated: Counter[str] = Counter()
+        self._counts = {name: Counter[str]() for name in ("footers", "stubs", "empty", "truncated")}
 
     def clean_row(self, row: Row) -> Row:
+        """The row with clean answers, without those that are dropped."""
         answers = {system: self._clean(system, text) for system, text in row.answers.items()}
         usable = {system: text for system, text in answers.items() if text is not None}
         follow_up = self._clean_follow_up(row.follow_up)
@@ -75,49 +68,30 @@ class _Cleaner:
         return turn.model_copy(update={"answer": answer})
 
     def _clean(self, system: str, text: str) -> str | None:
-        for counter in (self.footers, self.stubs, self.empty, self.truncated):
+        for counter in self._counts.values():
             counter[system] += 0  # so that every system is reported
         if self._footer is not None:
             text, count = self._footer.subn("", text)
-            self.footers[system] += bool(count)
+            self._counts["footers"][system] += bool(count)
             text = text.rstrip() if count else text
         if not text.strip():
-            self.empty[system] += 1
+            self._counts["empty"][system] += 1
             return None
         if any(stub.search(text) for stub in self._stubs):
-            self.stubs[system] += 1
+            self._counts["stubs"][system] += 1
             return None
-        self.truncated[system] += looks_truncated(text)
+        self._counts["truncated"][system] += looks_truncated(text)
         return text
 
-
-def clean_rows(rows: Sequence[Row], settings: DataSettings) -> CleanedRows:
-    """The rows with footers stripped from logged answers, without stubs and empty answers.
-
-    Raises ConfigError when a pattern in the settings is not a regular expression.
-    """
-    cleaner = _Cleaner(settings)
-    cleaned = tuple(cleaner.clean_row(row) for row in rows)
-    counts = CleanCounts(
-        footers=dict(cleaner.footers),
-        stubs=dict(cleaner.stubs),
-        empty=dict(cleaner.empty),
-        truncated=dict(cleaner.truncated),
-        duplicates=find_duplicates(rows),
-    )
-    return CleanedRows(cleaned, counts)
+    def counts(self, duplicates: Iterable[Duplicate]) -> CleanCounts:
+        """The counts of all rows until now; the caller knows which rows are duplicates."""
+        counts = {name: dict(counter) for name, counter in self._counts.items()}
+        return CleanCounts(**counts, duplicates=tuple(duplicates))
 
 
-def find_duplicates(rows: Sequence[Row]) -> tuple[Duplicate, ...]:
-    """The rows that repeat the question and passages of an earlier row."""
-    first: dict[tuple[str, ...], str] = {}
-    duplicates = []
-    for row in rows:
-        key = (question_key(row), *(context.text for context in row.contexts))
-        original = first.setdefault(key, row.id)
-        if original != row.id:
-            duplicates.append(Duplicate(row=row.id, of=original))
-    return tuple(duplicates)
+def view_digest(row: Row) -> bytes:
+    """Equal for rows with the same question and passages, 16 bytes."""
+    return bytes.fromhex(digest([question_key(row), *(part.text for part in row.contexts)]))[:16]
 
 
 def looks_truncated(text: str) -> bool:

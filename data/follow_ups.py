@@ -8,9 +8,9 @@ unlabelled, so in val every rule that reads labels, and the strict score, would 
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from data.records import Record
+from data.records import Record, digest
 from data.rows import PRODUCTION, Context, Row, Turn, normalise_question, question_key
 from data.words import is_character
 
@@ -33,37 +33,45 @@ class FollowUpCounts(Record):
     unusable: dict[Unusable, tuple[str, ...]]  # reason → row ids
 
 
-class FollowUpRows(NamedTuple):
-    """The rows of second turns, and the counts."""
+class FollowUps:
+    """Turns the follow-ups of cleaned train rows into rows, and counts those that it cannot use.
 
-    rows: tuple[Row, ...]
-    counts: FollowUpCounts
-
-
-def follow_up_rows(train: Sequence[Row], held_out: Collection[str], joined: bool) -> FollowUpRows:
-    """The follow-ups of the cleaned train rows, also of rows that leak or repeat.
-
-    held_out: question keys of val and hidden. A follow-up whose first question is held out is not
-    used: its history would leak it. joined: logs put the first question before the second.
+    Rows that leak or repeat have usable follow-ups, too.
     """
-    rows: dict[tuple[object, ...], Row] = {}
-    unusable: dict[Unusable, list[str]] = defaultdict(list)
-    for row in train:
+
+    def __init__(self, held_out: Collection[str], joined: bool) -> None:
+        """held_out: question keys of val and hidden. A follow-up whose first question is held out
+        is not used: its history would leak it. joined: logs put the first question before the
+        second.
+        """
+        self._held_out, self._joined = held_out, joined
+        self._logged = 0
+        self._shown: set[str] = set()  # digests of the conversations
+        self._unusable: dict[Unusable, list[str]] = defaultdict(list)
+
+    def follow_up_row(self, row: Row) -> Row | None:
+        """The row of this row's second turn; None when it has none that can be used."""
         if row.follow_up is None:
-            continue
-        follow_up = _follow_up_row(row, held_out, joined)
+            return None
+        self._logged += 1
+        follow_up = _follow_up_row(row, self._held_out, self._joined)
         if not isinstance(follow_up, Row):
-            unusable[follow_up].append(row.id)
-        elif conversation_key(follow_up) in rows:
-            unusable["repeated"].append(row.id)
-        else:
-            rows[conversation_key(follow_up)] = follow_up
-    counts = FollowUpCounts(
-        logged=sum(row.follow_up is not None for row in train),
-        rows=len(rows),
-        unusable={reason: tuple(ids) for reason, ids in sorted(unusable.items())},
-    )
-    return FollowUpRows(tuple(rows.values()), counts)
+            self._unusable[follow_up].append(row.id)
+            return None
+        conversation = digest(conversation_key(follow_up))
+        if conversation in self._shown:
+            self._unusable["repeated"].append(row.id)
+            return None
+        self._shown.add(conversation)
+        return follow_up
+
+    def counts(self) -> FollowUpCounts:
+        """The counts of all rows until now."""
+        return FollowUpCounts(
+            logged=self._logged,
+            rows=len(self._shown),
+            unusable={reason: tuple(ids) for reason, ids in sorted(self._unusable.items())},
+        )
 
 
 def conversation_key(row: Row) -> tuple[object, ...]:

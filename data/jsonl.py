@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from config.errors import DataError
 from data.appender import Appender
-from data.atomic_write import replace_file, write_text
+from data.atomic_write import replace_file
 from data.file_lock import lock_file
 from data.records import Record
 
@@ -59,7 +59,7 @@ def _invalid(location: str, error: ValidationError) -> DataError:
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Replaces a JSONL file atomically."""
-    write_text(path, "".join(record.model_dump_json() + "\n" for record in records))
+    replace_file(path, (record.model_dump_json().encode() + b"\n" for record in records))
 
 
 class JsonlFile(Generic[_R]):
@@ -104,7 +104,7 @@ class JsonlFile(Generic[_R]):
 
         Needs disk space for a second file meanwhile.
         """
-        replace_file(self.path, map(self._line, offsets), self._end)
+        replace_file(self.path, map(self._line, offsets))
         self._file.close()  # both handles still point to the replaced file
         self._reader.close()
         self._open()

@@ -67,16 +67,36 @@ def named_systems(label: str, systems: Iterable[str]) -> list[str]:
     ]
 
 
+class UnknownLabels:
+    """Counts the labels that neither have a meaning nor name an answering system, row by row."""
+
+    def __init__(self) -> None:
+        self._systems: dict[str, None] = {}  # of all rows, in order
+        self._counts: Counter[str] = Counter()
+
+    def add(self, row: Row) -> None:
+        """Counts the labels of one row."""
+        self._systems.update(dict.fromkeys(row.answers))
+        for label in row.labels or ():
+            if _meaning(label, row.rating) is None:
+                self._counts[label] += 1
+
+    def counts(self) -> dict[str, int]:
+        """Label → rows, the most frequent first."""
+        systems = list(self._systems)
+        return {
+            label: count
+            for label, count in self._counts.most_common()
+            if not named_systems(label, systems)
+        }
+
+
 def unknown_labels(rows: Iterable[Row]) -> dict[str, int]:
     """Label that neither has a meaning nor names a system → rows, the most frequent first."""
-    rows = list(rows)
-    systems = list(dict.fromkeys(system for row in rows for system in row.answers))
-    counts = Counter(
-        label for row in rows for label in row.labels or () if _meaning(label, row.rating) is None
-    )
-    return {
-        label: count for label, count in counts.most_common() if not named_systems(label, systems)
-    }
+    labels = UnknownLabels()
+    for row in rows:
+        labels.add(row)
+    return labels.counts()
 
 
 def unknown_labels_line(counts: Mapping[str, int]) -> str:

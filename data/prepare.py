@@ -5,51 +5,28 @@ add follow-up rows to train.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, Self
 
 from config.errors import DataError
 from config.log_formats import CampusLogs, DataSettings
+from config.progress import ProgressBar
 from data.atomic_write import write_text
-from data.clean import CleanCounts, clean_rows
-from data.follow_ups import FollowUpCounts, FollowUpRows, follow_up_rows
-from data.jsonl import write_records
-from data.label_meaning import unknown_labels, unknown_labels_line
-from data.readers.logs import LogFile, Quarantined, check_unique_ids, read_logs
-from data.records import Record
-from data.rows import Row, question_key
-from data.splits import Leakage, measure_leakage, remove_leaks, split_by_question
+from data.clean import Duplicate, RowCleaner
+from data.data_quality import DataQuality, SplitCounter, SplitQuality
+from data.follow_ups import FollowUps
+from data.jsonl import read_records, write_records
+from data.label_meaning import UnknownLabels
+from data.readers.logs import LogNotes, Quarantined, check_unique_ids, scan_logs
+from data.rows import Row
+from data.splits import Leakage, RowKey, held_out_questions, measure_leakage
+from data.stored_rows import StoredRows
 
 _SHOWN_LINES = 5  # malformed lines in the error
-
-
-class SplitQuality(Record):
-    """Counts of one split: its written rows, and the answers that cleaning changed."""
-
-    rows: int
-    questions: int  # distinct, by normalised text
-    contexts: int  # passages of the rows' own turns
-    without_contexts: int  # rows
-    follow_ups: int  # rows with a logged follow-up
-    labels: dict[str, int]  # label → rows; a row may have several
-    unlabelled: int  # rows
-    cleaned: CleanCounts  # before leaks and duplicates were removed
-
-
-class DataQuality(Record):
-    """The quality report, `quality.json`."""
-
-    splits: dict[str, SplitQuality]
-    leakage: dict[str, Leakage]  # "train-val", "train-hidden", "val-hidden"
-    leaks_removed: tuple[str, ...]  # train rows whose question occurs in val or hidden
-    duplicates_removed: tuple[str, ...]  # train rows
-    records: int  # in all files, valid or malformed
-    quarantined: tuple[Quarantined, ...]
-    follow_ups: FollowUpCounts | None = None  # of train; None: data.follow_ups is false
-    unknown_labels: dict[str, int] = {}  # label that means nothing known → rows
-    missing_words: dict[str, dict[str, int]] = {}  # column → word taken as nothing → cells
+_BAR_DELAY_S = 2.0  # a file that is read sooner needs no progress bar
 
 
 class PreparedSplits(NamedTuple):
@@ -65,120 +42,167 @@ def prepare_data(settings: DataSettings, root: Path, out: Path, seed: int) -> Da
     """Writes train, val and hidden as JSONL, quality.json and quarantine.jsonl.
 
     Paths in the settings are relative to `root`. Files of an earlier run are replaced atomically.
-    Raises DataError as `prepare_splits` does, and when the disk is full.
+    Raises DataError when a file is unusable, too many records are malformed, two rows have the
+    same id, a split is empty, or the disk is full.
     """
-    splits = prepare_splits(settings, root, seed)
-    write_records(out / "train.jsonl", splits.train)
-    write_records(out / "val.jsonl", splits.val)
-    if splits.hidden is None:
-        (out / "hidden.jsonl").unlink(missing_ok=True)  # of an earlier run with other settings
-    else:
-        write_records(out / "hidden.jsonl", splits.hidden)
-    write_records(out / "quarantine.jsonl", splits.quality.quarantined)
-    write_text(out / "quality.json", splits.quality.model_dump_json(indent=1) + "\n")
-    return splits.quality
+    with StoredRows(out.parent) as rows, StoredRows(out.parent) as second_turns:
+        logs = _read_files(settings, root, rows)
+        splits = _Splits.of(settings, rows, logs.places, seed)
+        parts = _write_splits(settings, splits, second_turns, out)
+        removed = {at: rows.keys[at].id for at in splits.places["train"] if at in splits.removed}
+        leaked = [at for at in removed if rows.keys[at].key in splits.held_out]
+        keys = {name: [rows.keys[at] for at in places] for name, places in splits.places.items()}
+        keys["train"] += second_turns.keys
+        quality = DataQuality(
+            splits={name: parts[name] for name in sorted(parts)},
+            leakage=_leakages(keys, settings.near_duplicate),
+            leaks_removed=tuple(removed.pop(at) for at in leaked),
+            duplicates_removed=tuple(removed.values()),
+            records=len(rows.keys) + len(logs.quarantined),
+            quarantined=logs.quarantined,
+            follow_ups=splits.follow_ups and splits.follow_ups.counts(),
+            unknown_labels=logs.unknown_labels,
+            missing_words=logs.missing_words,
+        )
+    write_records(out / "quarantine.jsonl", quality.quarantined)
+    write_text(out / "quality.json", quality.model_dump_json(indent=1) + "\n")
+    return quality
 
 
 def prepare_splits(settings: DataSettings, root: Path, seed: int) -> PreparedSplits:
-    """The splits, without writing them.
-
-    Raises DataError when a file is unusable, too many records are malformed, two rows have the
-    same id, or a split is empty.
-    """
-    files = _read_files(settings, root)
-    _check_malformed(tuple(files.values()), settings.max_bad_fraction)
-    rows: dict[str, Sequence[Row]] = {name: file.rows for name, file in files.items()}
-    check_unique_ids(chain.from_iterable(rows.values()), "all data files")
-    if settings.val is None:
-        rows["train"], rows["val"] = split_by_question(rows["train"], settings.val_fraction, seed)
-    cleaned = {name: clean_rows(split, settings) for name, split in rows.items()}
-    held_out = [split.rows for name, split in cleaned.items() if name != "train"]
-    unleaked, leaks = remove_leaks(cleaned["train"].rows, held_out)
-    duplicates = {duplicate.row for duplicate in cleaned["train"].counts.duplicates}
-    all_rows = {name: split.rows for name, split in cleaned.items()}
-    splits = {**all_rows, "train": tuple(row for row in unleaked if row.id not in duplicates)}
-    _check_not_empty(splits, len(leaks))
-    follow_ups = _follow_ups(cleaned["train"].rows, held_out, settings)
-    if follow_ups is not None:
-        splits["train"] += follow_ups.rows
-        all_rows["train"] += follow_ups.rows
-    quality = DataQuality(
-        splits={
-            name: describe_split(splits[name], cleaned[name].counts) for name in sorted(splits)
-        },
-        leakage=_leakages(all_rows, settings.near_duplicate),
-        leaks_removed=leaks,
-        duplicates_removed=tuple(row.id for row in unleaked if row.id in duplicates),
-        records=sum(len(file.rows) + len(file.quarantined) for file in files.values()),
-        quarantined=tuple(record for file in files.values() for record in file.quarantined),
-        follow_ups=None if follow_ups is None else follow_ups.counts,
-        unknown_labels=unknown_labels(chain.from_iterable(file.rows for file in files.values())),
-        missing_words=_missing_words(files.values()),
-    )
-    return PreparedSplits(splits["train"], splits["val"], splits.get("hidden"), quality)
+    """The splits in memory; no file stays. Raises DataError as `prepare_data` does."""
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "data"
+        quality = prepare_data(settings, root, out, seed)
+        rows = {name: tuple(read_records(out / f"{name}.jsonl", Row)) for name in quality.splits}
+        return PreparedSplits(rows["train"], rows["val"], rows.get("hidden"), quality)
 
 
-def quality_notes(quality: DataQuality) -> list[str]:
-    """Lines on cells that were taken as nothing and on labels that nothing understood."""
-    notes = []
-    for column, words in quality.missing_words.items():
-        cells = ", ".join(f"{count} {word}" for word, count in words.items())
-        notes.append(f"taken as missing in column {column}: {cells}")
-    if quality.unknown_labels:
-        notes.append(unknown_labels_line(quality.unknown_labels))
-    return notes
+class _Logs(NamedTuple):
+    """What the log files hold, beside the stored rows."""
+
+    places: dict[str, range]  # file: train, val or hidden → places of its stored rows
+    quarantined: tuple[Quarantined, ...]
+    missing_words: dict[str, dict[str, int]]
+    unknown_labels: dict[str, int]
 
 
-def describe_split(rows: Sequence[Row], cleaned: CleanCounts) -> SplitQuality:
-    """The counts of one split."""
-    labels = Counter(label for row in rows for label in row.labels or ())
-    return SplitQuality(
-        rows=len(rows),
-        questions=len({question_key(row) for row in rows}),
-        contexts=sum(len(row.contexts) for row in rows),
-        without_contexts=sum(not row.contexts for row in rows),
-        follow_ups=sum(row.follow_up is not None for row in rows),
-        labels=dict(sorted(labels.items())),
-        unlabelled=sum(row.labels is None for row in rows),
-        cleaned=cleaned,
-    )
+def _read_files(settings: DataSettings, root: Path, rows: StoredRows) -> _Logs:
+    files = {"train": settings.train, "val": settings.val, "hidden": settings.hidden}
+    places, notes, labels = dict[str, range](), list[LogNotes](), UnknownLabels()
+    with ProgressBar("reading the logs", " rows", None, delay_s=_BAR_DELAY_S) as bar:
+
+        def store(row: Row) -> None:
+            labels.add(row)
+            rows.add(row)
+            bar.update()
+
+        for name, logs in files.items():
+            if logs is not None:
+                start = len(rows.keys)
+                notes.append(scan_logs(logs, root, store))
+                places[name] = range(start, len(rows.keys))
+    quarantined = tuple(chain.from_iterable(note.quarantined for note in notes))
+    _check_malformed(quarantined, len(rows.keys), settings.max_bad_fraction)
+    check_unique_ids((row.id for row in rows.keys), "all data files")
+    return _Logs(places, quarantined, _missing_words(notes), labels.counts())
 
 
-def _read_files(settings: DataSettings, root: Path) -> dict[str, LogFile]:
-    sources = {"train": settings.train, "val": settings.val, "hidden": settings.hidden}
-    return {name: read_logs(logs, root) for name, logs in sources.items() if logs is not None}
-
-
-def _missing_words(files: Iterable[LogFile]) -> dict[str, dict[str, int]]:
+def _missing_words(notes: Iterable[LogNotes]) -> dict[str, dict[str, int]]:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for file in files:
-        for column, words in file.missing_words.items():
+    for note in notes:
+        for column, words in note.missing_words.items():
             counts[column].update(words)
     return {column: dict(sorted(words.items())) for column, words in sorted(counts.items())}
 
 
-def _follow_ups(
-    train: Sequence[Row], held_out: Sequence[Sequence[Row]], settings: DataSettings
-) -> FollowUpRows | None:
+class _Splits(NamedTuple):
+    """Which stored row is in which split, and which train rows are removed."""
+
+    rows: StoredRows
+    places: dict[str, Sequence[int]]  # split → places of its rows
+    held_out: set[str]  # question keys of val and hidden
+    duplicates: dict[str, dict[int, Duplicate]]  # split → place → duplicate
+    removed: set[int]  # places of train rows that leak or repeat
+    follow_ups: FollowUps | None
+
+    @classmethod
+    def of(
+        cls, settings: DataSettings, rows: StoredRows, files: Mapping[str, range], seed: int
+    ) -> Self:
+        places = dict[str, Sequence[int]](files)
+        if settings.val is None:
+            keys = (rows.keys[at].key for at in files["train"])
+            val = held_out_questions(keys, settings.val_fraction, seed)
+            places["train"] = [at for at in files["train"] if rows.keys[at].key not in val]
+            places["val"] = [at for at in files["train"] if rows.keys[at].key in val]
+        held_out = {rows.keys[at].key for name in places if name != "train" for at in places[name]}
+        duplicates = {name: _duplicates(rows, of_split) for name, of_split in places.items()}
+        leaks = {at for at in places["train"] if rows.keys[at].key in held_out}
+        removed = leaks | duplicates["train"].keys()
+        _check_not_empty(places, len(removed), len(leaks))
+        follow_ups = _follow_ups(settings, held_out)
+        return cls(rows, places, held_out, duplicates, removed, follow_ups)
+
+    def train_rows(self, cleaner: RowCleaner, second_turns: StoredRows) -> Iterator[Row]:
+        """The clean train rows, then those of second turns, which are stored meanwhile."""
+        places = self.places["train"]
+        for place, row in zip(places, map(cleaner.clean_row, self.rows.read(places)), strict=True):
+            if self.follow_ups is not None:
+                second_turn = self.follow_ups.follow_up_row(row)
+                if second_turn is not None:
+                    second_turns.add(second_turn)
+            if place not in self.removed:
+                yield row
+        yield from second_turns.read(range(len(second_turns.keys)))
+
+
+def _duplicates(rows: StoredRows, places: Iterable[int]) -> dict[int, Duplicate]:
+    """Place of a row that repeats the question and passages of an earlier one → both."""
+    first: dict[bytes, str] = {}
+    duplicates = {}
+    for at in places:
+        identity = rows.keys[at].id
+        original = first.setdefault(rows.views[at], identity)
+        if original != identity:
+            duplicates[at] = Duplicate(row=identity, of=original)
+    return duplicates
+
+
+def _follow_ups(settings: DataSettings, held_out: set[str]) -> FollowUps | None:
     if not settings.follow_ups:
         return None
     logs = settings.train
-    keys = {question_key(row) for rows in held_out for row in rows}
-    return follow_up_rows(train, keys, isinstance(logs, CampusLogs) and logs.joined_follow_ups)
+    return FollowUps(held_out, isinstance(logs, CampusLogs) and logs.joined_follow_ups)
 
 
-def _leakages(rows: Mapping[str, Sequence[Row]], threshold: float) -> dict[str, Leakage]:
+def _write_splits(
+    settings: DataSettings, splits: _Splits, second_turns: StoredRows, out: Path
+) -> dict[str, SplitQuality]:
+    (out / "hidden.jsonl").unlink(missing_ok=True)  # of an earlier run with other settings
+    parts = {}
+    for name, places in splits.places.items():
+        cleaner, counter = RowCleaner(settings), SplitCounter()
+        if name == "train":
+            rows = splits.train_rows(cleaner, second_turns)
+        else:
+            rows = map(cleaner.clean_row, splits.rows.read(places))
+        write_records(out / f"{name}.jsonl", counter.counted(rows))
+        parts[name] = counter.quality(cleaner.counts(splits.duplicates[name].values()))
+    return parts
+
+
+def _leakages(keys: Mapping[str, Sequence[RowKey]], threshold: float) -> dict[str, Leakage]:
     pairs = [("train", "val"), ("train", "hidden"), ("val", "hidden")]
     return {
-        f"{left}-{right}": measure_leakage(rows[left], rows[right], threshold)
+        f"{left}-{right}": measure_leakage(keys[left], keys[right], threshold)
         for left, right in pairs
-        if right in rows
+        if right in keys
     }
 
 
-def _check_malformed(files: Sequence[LogFile], max_fraction: float) -> None:
-    malformed = [record for file in files for record in file.quarantined]
-    total = len(malformed) + sum(len(file.rows) for file in files)
+def _check_malformed(malformed: Sequence[Quarantined], rows: int, max_fraction: float) -> None:
+    total = len(malformed) + rows
     if len(malformed) <= max_fraction * total:
         return
     shown = [f"{record.file}:{record.line}: {record.reason}" for record in malformed[:_SHOWN_LINES]]
@@ -190,10 +214,10 @@ def _check_malformed(files: Sequence[LogFile], max_fraction: float) -> None:
     )
 
 
-def _check_not_empty(splits: Mapping[str, Sequence[Row]], leaks: int) -> None:
-    if not splits["val"]:
+def _check_not_empty(places: Mapping[str, Sequence[int]], removed: int, leaks: int) -> None:
+    if not places["val"]:
         raise DataError("val: no rows are left; give data.val or raise data.val_fraction")
-    if not splits["train"]:
+    if removed == len(places["train"]):
         raise DataError(
             f"train: no rows are left, {leaks} share their question with val or hidden; "
             "give data.train other questions or lower data.val_fraction"

@@ -4,11 +4,18 @@ The same question never occurs in two splits. Near duplicates are reported and s
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from data.near_duplicates import nearest_duplicates
 from data.records import Record
-from data.rows import Row, question_key
+
+
+class RowKey(NamedTuple):
+    """What tells rows and their questions apart."""
+
+    id: str
+    key: str  # question key
 
 
 class LeakedPair(Record):
@@ -26,33 +33,28 @@ class Leakage(Record):
     near: tuple[LeakedPair, ...]  # per near question: its first train row and the nearest one
 
 
-def split_by_question(
-    rows: Sequence[Row], fraction: float, seed: int
-) -> tuple[list[Row], list[Row]]:
-    """Train and val, in the rows' order: `fraction` of the distinct questions goes to val.
+def held_out_questions(keys: Iterable[str], fraction: float, seed: int) -> set[str]:
+    """The question keys that go to val: `fraction` of the distinct ones.
 
     Depends on the questions and the seed only, not on the order. With two or more questions
     neither side is empty, unless the fraction is 0 or 1.
     """
-    keys = {question_key(row) for row in rows}
-    ranked = sorted(keys, key=lambda key: hashlib.sha256(f"{seed}\0{key}".encode()).digest())
+    ranked = sorted(set(keys), key=lambda key: hashlib.sha256(f"{seed}\0{key}".encode()).digest())
     count = round(fraction * len(ranked))
     if 0 < fraction < 1 and len(ranked) > 1:
         count = min(max(count, 1), len(ranked) - 1)
-    held_out = set(ranked[:count])
-    train = [row for row in rows if question_key(row) not in held_out]
-    return train, [row for row in rows if question_key(row) in held_out]
+    return set(ranked[:count])
 
 
-def measure_leakage(train: Sequence[Row], other: Sequence[Row], threshold: float) -> Leakage:
+def measure_leakage(train: Iterable[RowKey], other: Iterable[RowKey], threshold: float) -> Leakage:
     """The questions that both contain, and the pairs of at least `threshold` similarity."""
-    other_ids = _first_ids(other)
+    train_rows, other_ids = list(train), _first_ids(other)
     exact = [
-        LeakedPair(train=row.id, other=other_ids[question_key(row)], similarity=1.0)
-        for row in train
-        if question_key(row) in other_ids
+        LeakedPair(train=row.id, other=other_ids[row.key], similarity=1.0)
+        for row in train_rows
+        if row.key in other_ids
     ]
-    train_ids = {key: row for key, row in _first_ids(train).items() if key not in other_ids}
+    train_ids = {key: row for key, row in _first_ids(train_rows).items() if key not in other_ids}
     nearest = nearest_duplicates(train_ids, other_ids, threshold)
     near = [
         LeakedPair(
@@ -64,18 +66,9 @@ def measure_leakage(train: Sequence[Row], other: Sequence[Row], threshold: float
     return Leakage(exact=tuple(exact), near=tuple(near))
 
 
-def remove_leaks(
-    train: Sequence[Row], others: Sequence[Sequence[Row]]
-) -> tuple[list[Row], tuple[str, ...]]:
-    """Train without the rows whose question occurs in one of the others, and the removed ids."""
-    held_out = {question_key(row) for other in others for row in other}
-    clean = [row for row in train if question_key(row) not in held_out]
-    return clean, tuple(row.id for row in train if question_key(row) in held_out)
-
-
-def _first_ids(rows: Sequence[Row]) -> dict[str, str]:
+def _first_ids(rows: Iterable[RowKey]) -> dict[str, str]:
     """Question key → id of its first row."""
     ids: dict[str, str] = {}
     for row in rows:
-        ids.setdefault(question_key(row), row.id)
+        ids.setdefault(row.key, row.id)
     return ids

@@ -104,7 +104,6 @@ def merge_top_logprobs(paths: Iterable[Path], out: Path) -> None:
     Without any record it writes no file. Raises DataError on another schema or a full disk.
     """
     files = [TopLogprobsFile(path) for path in paths if path.exists()]
-    size = sum(file.path.stat().st_size for file in files)
 
     def parts() -> Iterator[Any]:
         written: set[str] = set()
@@ -114,7 +113,7 @@ def merge_top_logprobs(paths: Iterable[Path], out: Path) -> None:
             written.update(file)
 
     if any(files):
-        replace_file(out, parts(), size)
+        replace_file(out, parts())
 
 
 class TopLogprobsStore:
@@ -167,7 +166,7 @@ def _reduce(path: Path, keys: Container[str]) -> None:
     if not size:
         path.unlink()
     elif size < path.stat().st_size:
-        replace_file(path, chain([_HEADER], file.record_bytes(keys)), size)
+        replace_file(path, chain([_HEADER], file.record_bytes(keys)))
 
 
 def _message(key: str, top_logprobs: TopLogprobs) -> bytes:

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 
 from data.label_meaning import named_systems, row_meanings, unknown_labels
 from data.records import Record
-from data.rows import PRODUCTION, Row
-from data.splits import split_by_question
+from data.rows import PRODUCTION, Row, question_key
+from data.splits import held_out_questions
 
 Half = Literal["tune", "report"]
 
@@ -85,9 +85,8 @@ def halves(rows: Sequence[Row], seed: int) -> dict[str, Half]:
     Uses seed + 1: val was split off by the same order of questions under `seed`, so it would be
     entirely in one half.
     """
-    tune, report = split_by_question(rows, 0.5, seed + 1)
-    tuned: dict[str, Half] = {row.id: "tune" for row in tune}
-    return {**tuned, **{row.id: "report" for row in report}}
+    report = held_out_questions(map(question_key, rows), 0.5, seed + 1)
+    return {row.id: "report" if question_key(row) in report else "tune" for row in rows}
 
 
 def best_by_row(rows: Sequence[Row]) -> dict[str, list[str]]:

@@ -11,7 +11,8 @@ from config.judging import ServerSettings
 from config.load import dump_config
 from config.schema import Config
 from data.answers import Answer
-from data.prepare import DataQuality, PreparedSplits, prepare_splits, quality_notes
+from data.data_quality import DataQuality, quality_notes
+from data.prepare import PreparedSplits, prepare_splits
 from data.rows import Row
 from data.run_paths import RunPaths, Split
 from engine.request_builder import RequestBuilder, View

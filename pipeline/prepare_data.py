@@ -10,8 +10,9 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from data.data_quality import quality_notes
 from data.file_lock import claim
-from data.prepare import prepare_data, quality_notes
+from data.prepare import prepare_data
 from data.run_date import record_run_date
 from data.run_paths import RunPaths
 

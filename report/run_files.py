@@ -16,8 +16,8 @@ from config.errors import DataError
 from config.peft_methods import Served
 from config.schema import Config
 from data.answers import Answer, read_answers
+from data.data_quality import DataQuality
 from data.jsonl import read_records
-from data.prepare import DataQuality
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.calibration.record import Calibration

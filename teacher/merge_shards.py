@@ -110,12 +110,11 @@ def _join(paths: list[Path], merged: Path) -> int:
     for path, fingerprint in zip(paths, fingerprints, strict=True):
         if fingerprint != fingerprints[0]:
             raise DataError(f"{path}: was made with other settings than {paths[0]}; make it again")
-    replace_file(merged, _joined(paths), sum(path.stat().st_size for path in paths))
+    replace_file(merged, _joined(paths))
     check_fingerprint(fingerprint_path(merged), fingerprints[0], True)
     merge_top_logprobs([top_logprobs_path(path) for path in paths], top_logprobs_path(merged))
     verdicts = [path for path in map(verdicts_path, paths) if path.exists()]
-    size = sum(path.stat().st_size for path in verdicts)
-    replace_file(verdicts_path(merged), _lines(verdicts), size)
+    replace_file(verdicts_path(merged), _lines(verdicts))
     return sum(1 for _ in _lines([merged]))
 
 

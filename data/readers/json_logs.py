@@ -11,6 +11,7 @@ from data.readers.cells import Malformed, shown_keys
 from data.readers.entry import Entry, RepeatedKey, unique_keys
 from data.readers.text_file import SAVE_AS_UTF8, read_lines, read_text
 
+_PART = 1_000_000  # characters of a list that are read at a time
 _Line = tuple[int, str]  # number, from 1, and text
 
 
@@ -19,6 +20,10 @@ def read_json(path: Path) -> Iterator[Entry]:
 
     Raises DataError when the file is one object, which may hold the list of records.
     """
+    start = next(read_lines(path, "\n", _PART), "")
+    if start.lstrip().startswith("[") and not start.endswith("\n") and len(start) == _PART:
+        yield from read_json_list(path)  # in one line, which need not be in memory
+        return
     numbered = enumerate(read_lines(path, "\n"), 1)
     lines = ((number, line) for number, line in numbered if line.strip())
     head = list(islice(lines, 2))
@@ -115,49 +120,100 @@ def read_json_list(path: Path) -> Iterator[Entry]:
 
     Raises DataError when the file is missing or is not a list as JSON in UTF-8 or UTF-16.
     """
-    text = read_text(path)
+    text = _ListText(path)
     try:
-        text.encode()
-        yield from _elements(text)
-    except UnicodeEncodeError as error:
-        line = text.count("\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: not UTF-8; {SAVE_AS_UTF8}") from None
+        for number, (line, raw, value) in enumerate(text.elements(), 1):
+            if isinstance(value, dict):
+                yield Entry(number, line, raw, value, None)
+            elif isinstance(value, RepeatedKey):
+                yield Entry(number, line, raw, None, f"key {value.key[:40]!r} is given twice")
+            else:
+                yield Entry(number, line, raw, None, "not an object")
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: not a list of objects as JSON: {error}; is it the right file?"
         ) from None
 
 
-def _elements(text: str) -> Iterator[Entry]:
-    line = position = 0
-    for number, (start, end, value) in enumerate(_values(text), 1):
-        line, position = line + text.count("\n", position, start), start
-        raw = text[start:end]
-        if isinstance(value, dict):
-            yield Entry(number, line + 1, raw, value, None)
-        elif isinstance(value, RepeatedKey):
-            yield Entry(number, line + 1, raw, None, f"key {value.key[:40]!r} is given twice")
-        else:
-            yield Entry(number, line + 1, raw, None, "not an object")
+class _ListText:
+    """The text of a file with one JSON list, of which a part is in memory."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines = read_lines(path, "\n", _PART)
+        self._text = ""  # the part in memory
+        self._position = 0  # in it
+        self._line = 1  # of the position
+        self._before = 0  # characters of the file before the part
 
-def _values(text: str) -> Iterator[tuple[int, int, object]]:
-    """Start, end and value of each element of a JSON list. Raises ValueError on other text."""
-    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
-    position = _skip_space(text, 0)
-    if text[position : position + 1] != "[":
-        raise ValueError("it does not begin with [")
-    if text[_skip_space(text, position + 1) :][:1] == "]":
-        raise ValueError("the list is empty")
-    while text[position] != "]":
-        start = _skip_space(text, position + 1)
-        value, end = decoder.raw_decode(text, start)
-        yield start, end, value
-        position = _skip_space(text, end)
-        if text[position : position + 1] not in (",", "]"):
-            raise ValueError(f"expected a comma or the list's end at character {position}")
-    if text[position + 1 :].strip():
-        raise ValueError(f"more text after the list, at character {position + 1}")
+    def elements(self) -> Iterator[tuple[int, str, object]]:
+        """Line, text and value of each element. Raises ValueError on other text, DataError."""
+        decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
+        if self._next_character() != "[":
+            raise ValueError("it does not begin with [")
+        self._advance(self._position + 1)
+        if self._next_character() == "]":
+            raise ValueError("the list is empty")
+        mark = ","
+        while mark == ",":
+            self._next_character()
+            line = self._line
+            raw, value = self._decode(decoder)
+            yield line, raw, value
+            mark = self._next_character()
+            if mark not in (",", "]"):
+                raise ValueError(f"expected a comma or the list's end at {self._place()}")
+            self._advance(self._position + 1)
+        if self._next_character():
+            raise ValueError(f"more text after the list, at {self._place()}")
+
+    def _decode(self, decoder: json.JSONDecoder) -> tuple[str, object]:
+        """Text and value of the element here. An element that is cut off is read on."""
+        while True:
+            try:
+                value, end = decoder.raw_decode(self._text, self._position)
+            except json.JSONDecodeError as error:
+                if not self._read_on():
+                    raise ValueError(f"{error.msg} at {self._place(error.pos)}") from None
+                continue
+            # a number may go on behind the part's end
+            if end == len(self._text) and self._read_on():
+                continue
+            raw = self._text[self._position : end]
+            self._advance(end)
+            return raw, value
+
+    def _place(self, position: int | None = None) -> str:
+        at = self._position if position is None else position
+        return f"character {self._before + at}"
+
+    def _next_character(self) -> str:
+        """The character at the position, behind white space; "" at the end of the file."""
+        while True:
+            end = _skip_space(self._text, self._position)
+            self._advance(end)
+            if end < len(self._text) or not self._read_on():
+                return self._text[end : end + 1]
+
+    def _advance(self, position: int) -> None:
+        self._line += self._text.count("\n", self._position, position)
+        self._position = position
+
+    def _read_on(self) -> bool:
+        """Drops what is behind the position and reads at least as much as is left, if there is."""
+        rest = self._text[self._position :]
+        parts, length = [rest], 0
+        while length < max(_PART, len(rest)) and (line := next(self._lines, "")):
+            parts.append(line)
+            length += len(line)
+        self._before += self._position
+        self._text, self._position = "".join(parts), 0
+        try:
+            self._text.encode()
+        except UnicodeEncodeError as error:
+            line_number = self._line + self._text.count("\n", 0, error.start)
+            raise DataError(f"{self._path}:{line_number}: not UTF-8; {SAVE_AS_UTF8}") from None
+        return length > 0
 
 
 def _skip_space(text: str, position: int) -> int:

@@ -5,7 +5,7 @@ many.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,38 +33,53 @@ class Quarantined(Record):
     excerpt: str  # at most 200 characters of the record
 
 
+class LogNotes(NamedTuple):
+    """What a log file holds beside its rows."""
+
+    quarantined: tuple[Quarantined, ...]
+    missing_words: dict[str, dict[str, int]]  # column → word such as nan, taken as nothing → cells
+
+
 class LogFile(NamedTuple):
     """The content of a log file."""
 
     rows: tuple[Row, ...]
     quarantined: tuple[Quarantined, ...]
-    missing_words: dict[str, dict[str, int]]  # column → word such as nan, taken as nothing → cells
+    missing_words: dict[str, dict[str, int]]  # as in LogNotes
 
 
 def read_logs(settings: Logs, root: Path) -> LogFile:
-    """The rows of the configured file, whose path is relative to `root`.
+    """The rows of the configured file, all in memory. Raises DataError as `scan_logs` does."""
+    rows: list[Row] = []
+    notes = scan_logs(settings, root, rows.append)
+    return LogFile(tuple(rows), *notes)
+
+
+def scan_logs(settings: Logs, root: Path, add: Callable[[Row], None]) -> LogNotes:
+    """Passes each row of the configured file, whose path is relative to `root`, to `add`.
 
     Malformed records are quarantined. Raises DataError when the whole file is unusable: missing,
     of another format, without a valid row, without a mapped column, with duplicate ids.
     """
     path = root / settings.path
     fields = FieldUse(FIELDS if isinstance(settings, CampusLogs) else settings.fields)
-    rows: list[Row] = []
+    ids: list[str] = []
     quarantined: list[Quarantined] = []
     for entry, record in parse_entries(settings, root):
         if entry.value is not None:
             fields.add(entry.value)
         if isinstance(record, Row):
-            rows.append(record)
+            ids.append(record.id)
+            add(record)
         else:
             quarantined.append(record)
     if not isinstance(settings, CampusLogs):
         fields.check(path)
-    if not rows:
+    if not ids:
         first = f"; line {quarantined[0].line}: {quarantined[0].reason}" if quarantined else ""
         raise DataError(f"{path}: no valid row{first}; is it the right file?")
-    check_unique_ids(rows, str(path))
-    return LogFile(tuple(rows), tuple(quarantined), fields.missing_words())
+    check_unique_ids(ids, str(path))
+    return LogNotes(tuple(quarantined), fields.missing_words())
 
 
 def parse_entries(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:
@@ -95,9 +110,9 @@ def _parse_row(entry: Entry, settings: Logs, stem: str) -> Row:
     return table_row(entry.value, settings.fields, default_id, origin)
 
 
-def check_unique_ids(rows: Iterable[Row], where: str) -> None:
+def check_unique_ids(ids: Iterable[str], where: str) -> None:
     """Raises DataError naming the ids that several rows share."""
-    counts = Counter(row.id for row in rows)
+    counts = Counter(ids)
     repeated = [row for row, count in counts.items() if count > 1]
     if not repeated:
         return

@@ -23,6 +23,7 @@ from data.rows import Row
 
 CSV_SUFFIXES = (".csv", ".tsv")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_BATCH = 1024  # rows of a Parquet file that are in memory
 _WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 
 
@@ -105,22 +106,37 @@ def read_parquet(path: Path) -> Iterator[Entry]:
 
     Raises DataError when the file is missing, is not Parquet, or repeats a column.
     """
-    table = _load_parquet(path)
-    names = table.column_names
+    import pyarrow as pa  # heavy, and only one format needs it
+    import pyarrow.parquet as pq
+
+    rows = 0
+    with open_file(path) as file:
+        try:
+            table = pq.ParquetFile(file)
+            names = table.schema_arrow.names
+            _check_unique_columns(path, names)
+            for batch in table.iter_batches(batch_size=_BATCH):
+                yield from _batch_entries(batch, names, rows)
+                rows += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise _not_parquet(path, error) from None
+
+
+def _check_unique_columns(path: Path, names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
         raise DataError(f"{path}: the columns {names} repeat a name; name each once")
-    number = 0
-    for batch in table.to_batches(max_chunksize=1024):
-        columns = [batch.column(index) for index in range(batch.num_columns)]
-        for row in range(batch.num_rows):
-            number += 1
-            try:
-                values = [column[row].as_py() for column in columns]
-            except (ValueError, OverflowError) as error:  # invalid UTF-8, a date out of range
-                problem = f"a cell that cannot be read: {type(error).__name__}"
-                yield Entry(number, number, "", None, problem)
-            else:
-                yield Entry(number, number, "", dict(zip(names, values, strict=True)), None)
+
+
+def _batch_entries(batch: Any, names: Sequence[str], before: int) -> Iterator[Entry]:
+    """`before`: rows of the file before the batch."""
+    for number, cells in enumerate(zip(*batch.columns, strict=True), before + 1):
+        try:
+            values = [cell.as_py() for cell in cells]
+        except (ValueError, OverflowError) as error:  # invalid UTF-8, a date out of range
+            problem = f"a cell that cannot be read: {type(error).__name__}"
+            yield Entry(number, number, "", None, problem)
+        else:
+            yield Entry(number, number, "", dict(zip(names, values, strict=True)), None)
 
 
 def add_parquet_column(source: Path, column: str, texts: Sequence[str], out: Path) -> None:
@@ -135,12 +151,16 @@ def add_parquet_column(source: Path, column: str, texts: Sequence[str], out: Pat
 
 
 def _load_parquet(path: Path) -> Any:
-    import pyarrow as pa  # heavy, and only one format needs it
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with open_file(path) as file:
             return pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: not a Parquet file: {reason}; write it again") from None
+        raise _not_parquet(path, error) from None
+
+
+def _not_parquet(path: Path, error: Exception) -> DataError:
+    reason = str(error).splitlines()[0]
+    return DataError(f"{path}: not a Parquet file: {reason}; write it again")

@@ -74,21 +74,22 @@ def text_form(path: Path) -> TextForm:
     return TextForm(is_gzip, b"", "utf-8")
 
 
-def read_lines(path: Path, newline: str) -> Iterator[str]:
+def read_lines(path: Path, newline: str, longest: int = -1) -> Iterator[str]:
     """The lines of a file with their ends, one at a time in memory.
 
-    `newline` as in `open`: "" ends lines at \\n, \\r and \\r\\n, "\\n" at \\n alone. Raises
-    DataError naming the line at which gzip data or UTF-16 break off.
+    `newline` as in `open`: "" ends lines at \\n, \\r and \\r\\n, "\\n" at \\n alone. A line of more
+    than `longest` characters comes in parts. Raises DataError naming the line at which gzip data
+    or UTF-16 break off.
     """
     form = text_form(path)
-    number = 0
+    number, line = 0, "\n"
     with _open_bytes(path, form.is_gzip) as file:
         file.read(len(form.mark))
         text = io.TextIOWrapper(file, form.encoding, form.errors, newline)
         while True:
-            number += 1
+            number += line.endswith(("\n", "\r"))
             try:
-                line = text.readline()
+                line = text.readline(longest)
             except UnicodeDecodeError as error:
                 raise DataError(
                     f"{path}:{number}: not {error.encoding}: {error.reason}; {SAVE_AS_UTF8}"

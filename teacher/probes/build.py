@@ -74,7 +74,7 @@ def build_probes(
             kinds = list(sources.bank.kinds)
             lacking[rule.id] = selector.take(kinds, floor - covered, is_scored)
     everything = [*sources.train, *sources.held_out, *selector.rows]
-    check_unique_ids(everything, "train with its probes")
+    check_unique_ids((row.id for row in everything), "train with its probes")
     counts = ProbeCounts(
         floor=floor,
         rows=dict(selector.counts),

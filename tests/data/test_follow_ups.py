@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from config.log_formats import CampusLogs, DataSettings, FieldMap, TableLogs
-from data.follow_ups import follow_up_rows
+from data.data_quality import DataQuality
+from data.follow_ups import FollowUpCounts, FollowUps
 from data.jsonl import read_records
-from data.prepare import DataQuality, prepare_data, prepare_splits
+from data.prepare import prepare_data, prepare_splits
 from data.rows import Context, FollowUp, Row, Turn, question_key
 from tests.data.hse_logs import HSE, LOGS, SETTINGS, needs_hse
 
@@ -28,6 +29,15 @@ def row(identity: str, question: str, second: str | None, **values: Any) -> Row:
     answers = {"production": "It is.", "other": "No."}
     values = {"answers": answers, "contexts": (Context(text="early"),), **values}
     return Row(id=identity, question=question, follow_up=turn, **values)
+
+
+def follow_up_rows(
+    train: list[Row], held_out: set[str], joined: bool
+) -> tuple[tuple[Row, ...], FollowUpCounts]:
+    """The rows of second turns, and the counts."""
+    follow_ups = FollowUps(held_out, joined)
+    second_turns = [follow_ups.follow_up_row(train_row) for train_row in train]
+    return tuple(turn for turn in second_turns if turn is not None), follow_ups.counts()
 
 
 def test_the_history_is_what_the_user_saw() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from config.errors import DataError
 from config.log_formats import CampusLogs, DataSettings, FieldMap, TableLogs
+from data.data_quality import DataQuality
 from data.jsonl import read_records
-from data.prepare import DataQuality, prepare_data, prepare_splits
+from data.prepare import prepare_data, prepare_splits
 from data.rows import Row, question_key
 from tests.data.hse_logs import HSE, SETTINGS, needs_hse
 

@@ -13,8 +13,8 @@ from config.schema import Config
 from data.answers import Answer
 from data.atomic_write import write_text
 from data.clean import CleanCounts
+from data.data_quality import DataQuality, describe_split
 from data.jsonl import read_record, read_records, write_records
-from data.prepare import DataQuality, describe_split
 from data.readers.logs import Quarantined
 from data.rows import Context, Row
 from data.run_paths import RunPaths
