@@ -108,8 +108,14 @@ def test_real_questions_leak_likewise() -> None:
     _assert_found(_planted(questions[:80], unrelated), _rows(questions[:80], "o"))
 
 
+@pytest.mark.parametrize("at_a_time", [1, 10**6])
 @pytest.mark.parametrize("near", [0.0, 0.3, 0.6, 0.8, 1.0])
-def test_the_index_finds_what_comparing_all_pairs_finds(near: float) -> None:
+def test_the_index_finds_what_comparing_all_pairs_finds(
+    near: float, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many texts and pairs are handled at a time."""
+    monkeypatch.setattr("data.near_duplicates._PRODUCTS", at_a_time)
+    monkeypatch.setattr("data.feature_sets._CHUNK", at_a_time)
     rng = random.Random(1)
     few = WORDS[:12]  # so that many pairs are alike
     train = _rows([" ".join(rng.sample(few, rng.randint(1, 6))) for _ in range(60)], "t")

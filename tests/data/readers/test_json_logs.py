@@ -9,6 +9,7 @@ import pytest
 
 from config.errors import DataError
 from config.log_formats import FieldMap, TableLogs
+from data.readers.json_logs import read_json_list
 from data.readers.logs import LogFile, read_logs
 from data.readers.write_back import write_back
 
@@ -101,3 +102,40 @@ def test_packed_lines_that_break_off_name_the_line(tmp_path: Path) -> None:
     data = gzip.compress(lines.encode())
     with pytest.raises(DataError, match=r"p\.jsonl\.gz:\d{4,5}: the gzip data break off"):
         _read(tmp_path / "p.jsonl.gz", data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("part", [1, 2, 3, 7, 50, 10_000])
+def test_a_list_is_read_in_parts_that_cut_it_anywhere(
+    part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The elements, their lines and their text are those of the whole; a number is never cut."""
+    monkeypatch.setattr("data.readers.json_logs._PART", part)
+    text = (
+        '\n [ {"q": "a\\n \\u0416"},\n\n {"q": [1, 2.5e3]} , 12345, {"q": {"x": "]"}},{"q":"ж"}]\n'
+    )
+    (tmp_path / "l.json").write_text(text)
+    entries = list(read_json_list(tmp_path / "l.json"))
+    assert [(entry.number, entry.line, entry.value) for entry in entries] == [
+        (1, 2, {"q": "a\n Ж"}),
+        (2, 4, {"q": [1, 2500.0]}),
+        (3, 4, None),
+        (4, 4, {"q": {"x": "]"}}),
+        (5, 4, {"q": "ж"}),
+    ]
+    assert [entry.raw for entry in entries][2:] == ["12345", '{"q": {"x": "]"}}', '{"q":"ж"}']
+    for broken, reason in (
+        (text + "x", f"more text after the list, at character {len(text)}"),
+        (text[:-3], "Expecting"),
+        (text.replace(" , 12345", " ; 12345"), "expected a comma or the list's end at character"),
+    ):
+        (tmp_path / "l.json").write_text(broken)
+        with pytest.raises(DataError, match=reason):
+            list(read_json_list(tmp_path / "l.json"))
+
+
+def test_one_long_line_that_is_a_list_is_read_as_one(tmp_path: Path) -> None:
+    """1.5 million characters, as json.dump writes them."""
+    records = [{"q": f"{number}" + "x" * 1000} for number in range(1_500)]
+    (tmp_path / "l.json").write_text(json.dumps(records))
+    rows = read_logs(TableLogs(path="l.json", fields=FieldMap(question="q")), tmp_path).rows
+    assert [row.question for row in rows] == [record["q"] for record in records]
