@@ -139,6 +139,20 @@ class ChatCodec:
         """The empty completion of a request that the provider's content filter rejects."""
         return Completion(request.key, "", self._renderer.answer_ids(""), "stop")
 
+    def too_long(self, request: Request) -> Completion:
+        """The completion of a request that the server's model has no room for."""
+        return Completion(request.key, "", (), "too_long")
+
+    def is_storable(self, reply: ChatCompletion) -> bool:
+        """Whether UTF-8 can encode the answer's text. Token ids are always storable."""
+        if self._backend.same_tokenizer:
+            return True
+        try:
+            first_choice(reply.choices).message.text.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
     def _is_whole(self, request: Request, reply: ChatCompletion, finish: str) -> bool:
         """Whether the answer ended by itself. Without a reason, it did if it is shorter than the
         limit; without a count of tokens either, nobody knows, and it is not learnt.

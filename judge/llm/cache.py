@@ -11,9 +11,10 @@ from data.jsonl import JsonlFile, read_records
 from data.records import Record
 from judge.llm.request import JudgeRequest
 from wire.completion import Reply, TokenLogprobs
-from wire.no_reply import BadRequest, ContentFiltered, ContextOverflow, Rejected
+from wire.no_reply import BadRequest, ContentFiltered, ContextOverflow, Forbidden, Rejected
 
-_REJECTIONS = {kind.__name__: kind for kind in (ContextOverflow, ContentFiltered, BadRequest)}
+_KINDS = ContextOverflow, ContentFiltered, Forbidden, BadRequest
+_REJECTIONS = {kind.__name__: kind for kind in _KINDS}
 
 
 class CachedReply(Record):
@@ -24,7 +25,7 @@ class CachedReply(Record):
     row: str
     text: str  # of the reply, or the error line of the rejection
     finish: str  # the server's own word
-    rejected: Literal["ContextOverflow", "ContentFiltered", "BadRequest"] | None = None
+    rejected: Literal["ContextOverflow", "ContentFiltered", "Forbidden", "BadRequest"] | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasoning: str = ""  # where the reply has no text
