@@ -61,7 +61,7 @@ class OpenAiEngine:
                     for number, request in islice(waiting, max_in_flight - len(in_flight)):
                         task = self._complete(clients, request, number)
                         in_flight.add(runner.get_loop().create_task(task))
-                    if not in_flight:
+                    if not in_flight or refused.refuses_all:
                         break
                     first = asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
                     done, in_flight = runner.run(first)

@@ -24,6 +24,7 @@ class RefusedRows:
     """The refusals of one run."""
 
     def __init__(self) -> None:
+        self.refuses_all = False  # the server refused every request, and enough of them
         self._in_a_row: list[RefusedRequest] = []  # since the last accepted request
         self._accepted = False
         self._first: RefusedRequest | None = None
@@ -39,6 +40,7 @@ class RefusedRows:
             refusals = [each for each in refusals if each.completion.finish != "too_long"]
         limit = GIVE_UP_AFTER if self._accepted else FIRST_REFUSALS
         if len(refusals) >= limit or (refusal.at_once and not self._accepted):
+            self.refuses_all = not self._accepted
             raise refusal.failure
 
     def on_accepted(self) -> list[Completion]:

@@ -221,7 +221,8 @@ class ServerClient(Generic[_R]):
             return _Transient(message, error.retry_after_s)
         if fault == "forbidden" and self._may_be_of_the_row():
             return Forbidden(message, error.status)
-        self.limiter.record_reply()
+        if self._accepted or fault != "bad":  # else the settings may be at fault, in every request
+            self.limiter.record_reply()
         if fault in _REJECTIONS or (fault == "limit" and self._accepted):
             return _REJECTIONS.get(fault, BadRequest)(message, error.status)
         if fault == "key":
