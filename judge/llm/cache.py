@@ -5,7 +5,9 @@ stored. Of two records with one key, the later counts.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import field_validator
 
 from data.jsonl import JsonlFile, read_records
 from data.records import Record
@@ -30,6 +32,19 @@ class CachedReply(Record):
     completion_tokens: int = 0
     reasoning: str = ""  # where the reply has no text
     tokens: tuple[TokenLogprobs, ...] = ()  # the last ones, if they were asked for
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _whole(cls, tokens: Any) -> Any:
+        """No tokens where a log-probability is missing: a file cannot hold the NaN it once was."""
+        return () if isinstance(tokens, list) and _lacks_number(tokens) else tokens
+
+
+def _lacks_number(tokens: list[Any]) -> bool:
+    try:
+        return any(logprob is None for _, top in tokens for _, logprob in top)
+    except (TypeError, ValueError):
+        return False  # of another form, which pydantic names
 
 
 class ReplyCache:
