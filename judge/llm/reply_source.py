@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from config.errors import ConfigError
+from config.errors import ConfigError, SetupError
 from config.judging import JudgeSettings, Prices, ServerSettings
 from judge.llm.cache import ReplyCache
 from judge.llm.request import BYTES_PER_TOKEN, JudgeRequest
@@ -141,6 +141,7 @@ class ServerOnly:
 
     Until the server has accepted a request, a rejection may be the set-up's fault: it is stored
     only then, so that the same command asks again after the fix. A rejected probe never is.
+    HTTP 403 without words is stored when another request is accepted behind it, or at the end.
 
     Create, use and close it inside one event loop.
     """
@@ -168,6 +169,7 @@ class ServerOnly:
 
     async def close(self) -> None:
         """Closes the connections."""
+        self._store_rejections()
         await self._client.close()
 
     async def reply(self, request: JudgeRequest) -> Reply:
@@ -183,7 +185,11 @@ class ServerOnly:
         except Rejected as error:
             if request.stage != "probe":
                 self._rejections.append((request, error))
-                self._store_rejections()
+                if not isinstance(error, Forbidden):  # the key may be at fault: see what follows
+                    self._store_rejections()
+            raise
+        except SetupError:
+            self._rejections.clear()
             raise
         self._accepted = True
         self._store_rejections()
