@@ -86,7 +86,7 @@ def table(figures: HostileFigures, lines: dict[str, str]) -> str:
         "|---|---|---|---|",
     ]
     for name, line in lines.items():
-        shown = line[:100].replace("|", " ")
+        shown = line[:100].encode("ascii", "replace").decode().replace("|", " ")
         rows.append(
             f"| {name} | {figures.wall_s[name]:.2f} | {figures.memory_mb[name]:.0f} | {shown} |"
         )
