@@ -1,12 +1,12 @@
 """Time and memory of steps under comparison, run in turns under the same load."""
 
-import ctypes
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
+
+from benchmarks.resident_memory import extra_resident_mb
 
 
 def median_seconds(steps: Sequence[Callable[[], None]], repeats: int) -> list[float]:
@@ -27,8 +27,7 @@ def median_seconds(steps: Sequence[Callable[[], None]], repeats: int) -> list[fl
 def extra_peak_mb(step: Callable[[], None]) -> float:
     """Peak memory of a step above the level before it, in 10⁶ bytes.
 
-    On CPU the resident peak of the process, which Linux can reset. Memory freed by earlier steps is
-    first returned to the system, so that the step cannot reuse it uncounted.
+    On CPU the resident peak of the process.
     """
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -36,17 +35,7 @@ def extra_peak_mb(step: Callable[[], None]) -> float:
         step()
         return (torch.cuda.max_memory_allocated() - before) / 1e6
     step()  # libraries allocate their caches
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _resident_bytes()["VmRSS"]
-    step()
-    return (_resident_bytes()["VmHWM"] - before) / 1e6
-
-
-def _resident_bytes() -> dict[str, int]:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    parts = [line.split() for line in lines if line.startswith(("VmRSS", "VmHWM"))]
-    return {name.rstrip(":"): int(kib) * 1024 for name, kib, _ in parts}
+    return extra_resident_mb(step)
 
 
 def _synchronize() -> None:

@@ -2,6 +2,8 @@
 
 import errno
 
+from config.url_secrets import masked_urls
+
 _PERMISSION = "allow this user to, or choose another folder"
 _WAYS_OUT = {  # errors of the system about files and disks that are no fault of the program
     errno.EACCES: _PERMISSION,
@@ -22,6 +24,10 @@ class UnpromptedError(Exception):
     """A user's mistake. The message names the setting or row, the value and the way out."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        """Users and queries of addresses are hidden in the message."""
+        super().__init__(masked_urls(message))
 
 
 class ConfigError(UnpromptedError):

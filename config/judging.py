@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from config.base_url import BaseUrl
 from config.request_fields import RequestFields
 from config.settings import Fraction, Settings
 
@@ -37,7 +38,7 @@ class ServerSettings(RequestFields):
     """An OpenAI-compatible server of the judge's model."""
 
     kind: Literal["server"] = "server"
-    base_url: str
+    base_url: BaseUrl  # usually ending in /v1
     model: str
     api_key_env: str = "OPENAI_API_KEY"  # environment variable that holds the API key
     concurrency: PositiveInt = 8  # most requests in flight

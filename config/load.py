@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from config.base_url import SECRET_IN_URL
 from config.errors import ConfigError
 from config.schema import Config
+from config.url_secrets import masked_settings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
@@ -93,7 +95,8 @@ def validated(model: type[_Model], values: Any, where: str) -> _Model:
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{where}: {_unknown(path, model)}") from None
         message = first["msg"].removeprefix("Value error, ")
-        value = f"{path} = {repr(first['input'])[:80]}: " if path else ""
+        shown = "***" if first["type"] == SECRET_IN_URL else repr(masked_settings(first["input"]))
+        value = f"{path} = {shown[:80]}: " if path else ""
         raise ConfigError(f"{where}: {value}{message}") from None
 
 

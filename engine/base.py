@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from config.generation import SamplingSettings
 from config.peft_methods import Served
+from data.answers import Finish
 from data.records import digest
 from data.top_logprobs import TopLogprobs
 from prompts.chat_rendering import Message
@@ -51,7 +52,7 @@ class Completion:
     key: str
     text: str  # empty when an existing answer was scored
     token_ids: tuple[int, ...]
-    finish: Literal["stop", "length"]
+    finish: Finish
     logprobs: tuple[float, ...] | None = None  # of each answer token, before temperature
     # if `sampling.logprobs` is above 0
     top_logprobs: TopLogprobs | None = field(default=None, compare=False)

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -40,11 +40,12 @@ class _Result(BaseModel):
         return self.response is not None and self.response.status_code == 200 and not self.error
 
     @property
-    def is_filtered(self) -> bool:
-        """Whether the provider's content filter rejected the request."""
+    def refusal(self) -> Literal["filtered", "overflow"] | None:
+        """Why this request was rejected, and will be again; None: it was answered, or may be."""
         if self.succeeded:
-            return False
-        return http_fault(max(400, self._status), self._error_text, frozenset()) == "filtered"
+            return None
+        fault = http_fault(max(400, self._status), self._error_text, frozenset())
+        return fault if fault in ("filtered", "overflow") else None
 
     @property
     def failure(self) -> str:
@@ -66,8 +67,8 @@ class _Result(BaseModel):
 
     @property
     def is_answer(self) -> bool:
-        """Whether it contains an answer, or an empty one because of the content filter."""
-        if self.is_filtered:
+        """Whether it contains an answer, or an empty one to a request that was rejected."""
+        if self.refusal is not None:
             return True
         try:
             return self.succeeded and bool(parse_completion(self.body, ChatCompletion))
@@ -212,6 +213,7 @@ class BatchEngine:
         """Nothing to free."""
 
     def _completion(self, request: Request, result: _Result) -> Completion:
-        if result.is_filtered:
-            return self._codec.filtered(request)
+        if result.refusal is not None:
+            is_long = result.refusal == "overflow"
+            return self._codec.too_long(request) if is_long else self._codec.filtered(request)
         return self._codec.completion(request, self._codec.parse(result.body))

@@ -4,6 +4,7 @@ Requests carry messages, because a server's model may have another tokenizer. St
 the text of its answers; if the server is vLLM with the base's tokenizer, the token ids.
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -25,6 +26,10 @@ from wire.finish_reason import ending_of
 from wire.server_words import quoted
 
 _TOKEN_ID = "token_id:"  # prefix with which vLLM writes a token's id in place of its text
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_MOST_TOKENS = 10**9  # of any vocabulary
+_LEAST_LOGPROB = -60_000.0  # float16 ends at -65,504; vLLM writes -9999 in place of -inf
+_ROUNDING = 0.01  # by which a server may write a certain token's logprob above 0
 
 
 class _TokenLogprob(BaseModel):
@@ -139,6 +144,20 @@ class ChatCodec:
         """The empty completion of a request that the provider's content filter rejects."""
         return Completion(request.key, "", self._renderer.answer_ids(""), "stop")
 
+    def too_long(self, request: Request) -> Completion:
+        """The completion of a request that the server's model has no room for."""
+        return Completion(request.key, "", (), "too_long")
+
+    def is_storable(self, reply: ChatCompletion) -> bool:
+        """Whether UTF-8 can encode the answer's text. Token ids are always storable."""
+        if self._backend.same_tokenizer:
+            return True
+        try:
+            first_choice(reply.choices).message.text.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
     def _is_whole(self, request: Request, reply: ChatCompletion, finish: str) -> bool:
         """Whether the answer ended by itself. Without a reason, it did if it is shorter than the
         limit; without a count of tokens either, nobody knows, and it is not learnt.
@@ -165,6 +184,8 @@ class ChatCodec:
         if tuple(reply.prompt_token_ids) != request.prompt_ids:
             raise self._mismatch("makes other token ids of the same messages")
         ids = tuple(choice.token_ids)
+        if not all(0 <= token_id < _MOST_TOKENS for token_id in ids):
+            raise self._mismatch("returns a number that is no token id")
         text = decode_answer(self._renderer.tokenizer, ids[:-1] if is_whole else ids)
         finish: Literal["stop", "length"] = "stop" if is_whole else "length"
         if request.sampling.logprobs is None:
@@ -187,6 +208,8 @@ class ChatCodec:
     def _logprob(self, token: _TokenLogprob) -> float:
         if token.logprob is None:
             raise self._mismatch("returns a token without its logprob")
+        if not _LEAST_LOGPROB <= token.logprob <= _ROUNDING:  # NaN is not either
+            raise self._mismatch(f"returns the logprob {token.logprob:g}")
         return token.logprob
 
     def _top_logprobs(self, tokens: Sequence[_Token]) -> TopLogprobs:
@@ -208,7 +231,7 @@ class ChatCodec:
 
     def _token_id(self, token: _TokenLogprob) -> int:
         digits = (token.token or "").removeprefix(_TOKEN_ID)
-        if not digits.isdecimal() or digits == token.token:
+        if not _DIGITS.fullmatch(digits) or digits == token.token:
             raise self._mismatch(f"returns the token {token.token!r} where vLLM writes its id")
         return int(digits)
 

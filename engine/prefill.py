@@ -52,8 +52,8 @@ class Prefill:
 
         Its ids are those of the model where it wrote the end itself, else those of the text.
         """
-        if completion.finish == "length" and not completion.text:
-            return completion  # reasoning without an end: there is no answer to join
+        if completion.finish != "stop" and not completion.text:
+            return completion  # reasoning without an end, or no request: no answer to join
         ids = (*self.beginning_ids, *completion.token_ids)
         is_whole = completion.finish == "stop"
         tokenizer = self._template.tokenizer

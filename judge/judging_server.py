@@ -17,7 +17,12 @@ def configured_server(config: Config) -> ServerSettings | None:
         return None
     if llm == "embedded":
         # on a CPU, a long prompt behind seven others takes minutes
-        return ServerSettings(base_url="", model="embedded", api_key_env="", timeout_s=600.0)
+        return ServerSettings(
+            base_url="http://embedded.invalid/v1",  # until it runs
+            model="embedded",
+            api_key_env="",
+            timeout_s=600.0,
+        )
     return llm
 
 

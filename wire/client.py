@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from config.backends import OpenAiBackend
 from config.errors import SetupError
 from config.judging import ServerSettings
+from wire.bounded_body import MOST_BYTES, BodyTooLarge, read_body
 from wire.completion import ErrorReply, Unintelligible
 from wire.http_error import HttpFault, http_fault, way_out
 from wire.limiter import AdaptiveLimiter
@@ -25,6 +26,7 @@ from wire.no_reply import (
     BadRequest,
     ContentFiltered,
     ContextOverflow,
+    Forbidden,
     NotSent,
     Rejected,
     Undelivered,
@@ -33,7 +35,8 @@ from wire.no_reply import (
 from wire.proxy import proxy_for
 from wire.server_words import error_words, quoted
 
-GIVE_UP_AFTER = 20  # undelivered requests in a row, after which no more are sent
+GIVE_UP_AFTER = 20  # undelivered requests in a row, after which no more are sent; HTTP 403 likewise
+FIRST_REFUSALS = 3  # before any reply, after which the server is taken to refuse every request
 _KEEPALIVE_S = 4.0  # vLLM closes idle connections after 5 s and would cut a request off
 
 _REJECTIONS: dict[HttpFault, type[Rejected]] = {
@@ -81,10 +84,12 @@ class ServerClient(Generic[_R]):
         server: ServerSettings | OpenAiBackend,
         policy: RetryPolicy,
         read: Callable[[bytes], _R],
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         """`setting` names the server in error lines; `base_url` is one of the server's.
 
-        `read` parses a response's body, or raises Unintelligible.
+        `read` parses a response's body, or raises Unintelligible. Of a body no more than
+        `most_bytes` are read, unpacked.
         """
         self._name = f"{setting}: {quoted(base_url)}, model {server.model}"
         self._setting = setting
@@ -94,8 +99,10 @@ class ServerClient(Generic[_R]):
         self.limiter = AdaptiveLimiter(server.concurrency)
         self._policy = policy
         self._read = read
+        self._most_bytes = most_bytes
         self._setup_error: SetupError | None = None  # repeated to every request after the first
         self._undelivered = 0  # the latest requests in a row
+        self._forbidden = 0  # the latest HTTP 403 in a row, without words
         self._accepted = False  # whether any request had a reply
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._session = aiohttp.ClientSession(
@@ -134,6 +141,9 @@ class ServerClient(Generic[_R]):
                 reply = await self._attempt(data, before_attempt)
             except _Transient as error:
                 reply = await self._retry(error, data, before_attempt)
+        except BodyTooLarge as error:  # as large again, if asked for again
+            self._undelivered += 1
+            raise Undelivered(str(error)) from None
         except _Transient as error:
             self._undelivered += 1
             kind = Undelivered if error.reached else Unreached
@@ -164,19 +174,19 @@ class ServerClient(Generic[_R]):
                 raise self._error(error, data) from None
             except Unintelligible as error:
                 raise _Transient(quoted(str(error), self._secret)) from None
-            self._accepted = True
+            self._accepted, self._forbidden = True, 0
             self.limiter.record_reply()
             return reply
 
     async def _post(self, data: bytes) -> bytes:
-        """The body of the response. Raises ErrorReply or _Transient."""
+        """The body of the response. Raises ErrorReply, BodyTooLarge or _Transient."""
         try:
             async with self._session.post(
                 self._url,
                 data=data,
                 allow_redirects=False,  # the key goes only where the settings say
             ) as response:
-                raw = await response.read()
+                raw = await read_body(response, self._most_bytes)
         except TimeoutError:
             raise _Transient(f"no reply within {self._timeout_s:g} s") from None
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
@@ -209,15 +219,26 @@ class ServerClient(Generic[_R]):
             if fault == "throttled":
                 self.limiter.record_throttling()
             return _Transient(message, error.retry_after_s)
-        self.limiter.record_reply()
+        if fault == "forbidden" and self._may_be_of_the_row():
+            return Forbidden(message, error.status)
+        if self._accepted or fault != "bad":  # else the settings may be at fault, in every request
+            self.limiter.record_reply()
         if fault in _REJECTIONS or (fault == "limit" and self._accepted):
-            return _REJECTIONS.get(fault, BadRequest)(message)
+            return _REJECTIONS.get(fault, BadRequest)(message, error.status)
         if fault == "key":
             fix = self._key_way_out()
         else:
             fix = way_out(fault, self._setting, error.body, fields)
         self._setup_error = SetupError(f"{self._name}: {message}: {fix}")
         return self._setup_error
+
+    def _may_be_of_the_row(self) -> bool:
+        """Whether an HTTP 403 without words may be the fault of one request. Counts it.
+
+        Before the first reply one request is sent at a time, so that few of them are refused.
+        """
+        self._forbidden += 1
+        return self._forbidden < (GIVE_UP_AFTER if self._accepted else FIRST_REFUSALS)
 
     def _key_way_out(self) -> str:
         state = "is set" if self._secret else "is not set"

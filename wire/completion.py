@@ -15,7 +15,7 @@ from wire.event_stream import assembled_completion, is_event_stream
 from wire.finish_reason import Ending, ending_of
 from wire.server_words import quoted
 
-_MANY = 10**12  # tokens: more are no count
+_MANY = 10**7  # tokens: more fit into no model
 _TEXT_TYPES = (None, "text", "output_text")
 
 
@@ -150,17 +150,20 @@ class ChatCompletion(BaseModel):
     def tokens(self, *names: str) -> int:
         """A number of tokens in the usage, by the first of these names; 0: the server counts none.
 
-        Some servers write it as a text or with a fraction.
+        Some servers write it as a text or with a fraction. A number that cannot be one counts as
+        none: a negative one, NaN, true, or more than any model reads.
         """
         usage = self.usage if isinstance(self.usage, dict) else {}
         count = next((usage[name] for name in names if usage.get(name)), 0)
-        if type(count) is int and 0 <= count < _MANY:
+        if type(count) is int and 0 <= count <= _MANY:
             return count
+        if not isinstance(count, int | float | str) or isinstance(count, bool):
+            return 0
         try:
             number = float(count)
-        except (TypeError, ValueError, OverflowError):
+        except (ValueError, OverflowError):
             return 0
-        return round(number) if 0 < number < _MANY else 0
+        return round(number) if 0 < number <= _MANY else 0
 
 
 _C = TypeVar("_C", bound=ChatCompletion)

@@ -6,7 +6,7 @@ from typing import Any
 _BY_WORD = (
     (429, r"rate.?limit|too.?many|exhausted|quota"),
     (401, r"authenti|unauthori[sz]ed|api.?key"),
-    (402, r"payment|billing|balance"),
+    (402, r"payment.?required|billing.?(error|not)|insufficient.?(balance|credit)"),
     (403, r"permission|forbidden"),
     (404, r"not.?found"),
     (400, r"invalid|unsupported|bad.?request|context.?length|content.?filter"),

@@ -7,9 +7,10 @@
     └── Rejected            the server answered, and will answer the same to the same request
         ├── ContextOverflow
         ├── ContentFiltered
+        ├── Forbidden
         └── BadRequest
 
-What only the user can fix (key, quota, address, model, an unsupported parameter) is a
+What only the user can fix (key, region, quota, address, model, an unsupported parameter) is a
 `config.errors.SetupError` instead.
 """
 
@@ -19,7 +20,10 @@ class NoReply(Exception):
 
 
 class Undelivered(NoReply):
-    """All attempts failed: no connection, a timeout, HTTP 429 or 5xx, an unreadable body."""
+    """All attempts failed: no connection, a timeout, HTTP 429 or 5xx, an unreadable body.
+
+    Or the only one, whose body is larger than a reply may be.
+    """
 
 
 class Unreached(Undelivered):
@@ -33,6 +37,11 @@ class NotSent(Undelivered):
 class Rejected(NoReply):
     """The server refused this request for good."""
 
+    def __init__(self, message: str, status: int = 400) -> None:
+        """`status` of HTTP."""
+        super().__init__(message)
+        self.status = status
+
 
 class ContextOverflow(Rejected):
     """Prompt and reply are longer than the model's context."""
@@ -40,6 +49,10 @@ class ContextOverflow(Rejected):
 
 class ContentFiltered(Rejected):
     """The provider's content filter refused the request."""
+
+
+class Forbidden(Rejected):
+    """HTTP 403 in words that name neither key nor text. Many in a row are a SetupError."""
 
 
 class BadRequest(Rejected):

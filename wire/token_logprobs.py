@@ -1,8 +1,9 @@
 """Reads the log-probabilities of a chat completion's last tokens, where a server gives them."""
 
-from typing import Any
+from math import inf, isfinite
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 
 from wire.completion import (
     ChatChoice,
@@ -14,20 +15,29 @@ from wire.completion import (
     reply_of,
 )
 
+_ROUNDING = 0.01  # by which a server may write a certain token's log-probability above 0
 _LAST = 32  # tokens that are kept: what ends a reply is asked for, and replies are stored
+
+
+def _checked(logprob: float | None) -> float | None:
+    """A log-probability; None: the token has none, or the probability 0, which no file stores."""
+    if logprob is None or logprob == -inf:
+        return None
+    if not isfinite(logprob) or logprob > _ROUNDING:
+        raise ValueError("no log-probability")
+    return logprob
 
 
 class _TokenLogprob(BaseModel):
     token: str
-    logprob: float | None = None
+    logprob: Annotated[float | None, AfterValidator(_checked)] = None
 
 
 class _Token(_TokenLogprob):
     top_logprobs: list[_TokenLogprob] = []
 
 
-class _Logprobs(BaseModel):
-    content: list[_Token] = []
+_TOKENS = TypeAdapter(list[_Token])
 
 
 class _TokenChoice(ChatChoice):
@@ -48,9 +58,11 @@ def read_with_tokens(raw: bytes) -> Reply:
 
 
 def _tokens(logprobs: Any) -> tuple[TokenLogprobs, ...]:
-    """The last tokens; none where their form is another one."""
+    """The last tokens; none where their form is another one, or a number is no log-probability."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    last = content[-_LAST:] if isinstance(content, list) else []
     try:
-        tokens = _Logprobs.model_validate(logprobs).content
+        tokens = _TOKENS.validate_python(last)
     except ValidationError:
         return ()
     return tuple(
@@ -64,5 +76,5 @@ def _tokens(logprobs: Any) -> tuple[TokenLogprobs, ...]:
                 )
             ),
         )
-        for token in tokens[-_LAST:]
+        for token in tokens
     )

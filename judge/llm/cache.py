@@ -5,15 +5,18 @@ stored. Of two records with one key, the later counts.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import field_validator
 
 from data.jsonl import JsonlFile, read_records
 from data.records import Record
 from judge.llm.request import JudgeRequest
 from wire.completion import Reply, TokenLogprobs
-from wire.no_reply import BadRequest, ContentFiltered, ContextOverflow, Rejected
+from wire.no_reply import BadRequest, ContentFiltered, ContextOverflow, Forbidden, Rejected
 
-_REJECTIONS = {kind.__name__: kind for kind in (ContextOverflow, ContentFiltered, BadRequest)}
+_KINDS = ContextOverflow, ContentFiltered, Forbidden, BadRequest
+_REJECTIONS = {kind.__name__: kind for kind in _KINDS}
 
 
 class CachedReply(Record):
@@ -24,11 +27,24 @@ class CachedReply(Record):
     row: str
     text: str  # of the reply, or the error line of the rejection
     finish: str  # the server's own word
-    rejected: Literal["ContextOverflow", "ContentFiltered", "BadRequest"] | None = None
+    rejected: Literal["ContextOverflow", "ContentFiltered", "Forbidden", "BadRequest"] | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasoning: str = ""  # where the reply has no text
     tokens: tuple[TokenLogprobs, ...] = ()  # the last ones, if they were asked for
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _whole(cls, tokens: Any) -> Any:
+        """No tokens where a log-probability is missing: a file cannot hold the NaN it once was."""
+        return () if isinstance(tokens, list) and _lacks_number(tokens) else tokens
+
+
+def _lacks_number(tokens: list[Any]) -> bool:
+    try:
+        return any(logprob is None for _, top in tokens for _, logprob in top)
+    except (TypeError, ValueError):
+        return False  # of another form, which pydantic names
 
 
 class ReplyCache:

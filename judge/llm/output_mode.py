@@ -23,10 +23,12 @@ from judge.llm.request import (
 )
 from prompts.check_settings import LlmCheck
 from prompts.rules import Rule
+from wire.http_error import FORBIDDEN_WAY_OUT
 from wire.no_reply import (
     BadRequest,
     ContentFiltered,
     ContextOverflow,
+    Forbidden,
     NoReply,
     Undelivered,
     Unreached,
@@ -102,6 +104,8 @@ async def _supports(source: ReplySource, probe: RequestSettings, name: str) -> b
             read_reply(answer_text(reply, mode), mode, VERDICTS)
         except ContextOverflow:
             continue  # a small model: try a shorter passage
+        except Forbidden as error:  # the question is harmless: the key or the address is at fault
+            raise SetupError(f"{name}: {error}: {FORBIDDEN_WAY_OUT}") from None
         except (ContentFiltered, Unreadable):
             return False
         return reply.is_whole

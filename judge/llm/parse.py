@@ -87,13 +87,27 @@ def _decode(reply: str) -> dict[str, Any]:
     block = _CODE_BLOCK.fullmatch(text)
     try:
         value = _DECODER.decode(block.group(1) if block else text)
-        if "\\u" in text:  # an escaped lone surrogate is JSON, but no file can store it
-            json.dumps(value, ensure_ascii=False).encode()
+        if "\\u" in text:  # escapes write characters that JSON allows and no text of people has
+            _check_characters(value)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not one JSON object: {error}"[:200]) from None
     if not isinstance(value, dict):
         raise Unreadable(f"expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _check_characters(value: Any) -> None:
+    """Raises ValueError where a key or a text, at any depth, has half a character or a NUL."""
+    if isinstance(value, str):
+        value.encode()
+        if "\0" in value:
+            raise ValueError("a text holds NUL")
+    elif isinstance(value, list):
+        for part in value:
+            _check_characters(part)
+    elif isinstance(value, dict):
+        for part in (*value, *value.values()):
+            _check_characters(part)
 
 
 def first_unfounded(evidence: Sequence[str], sources: Sequence[str]) -> int | None:

@@ -202,7 +202,7 @@ def _note(reply: Reply) -> str:
         note = f"finish_reason {reply.finish!r} is no known end: {reply.text}"
     elif reply.reasoning and not reply.text.strip():
         note = f"only reasoning came: {reply.reasoning}"
-    return note.encode(errors="replace").decode()
+    return note.replace("\0", "?").encode(errors="replace").decode()
 
 
 def _ruling(

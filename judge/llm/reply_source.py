@@ -1,18 +1,22 @@
 """Where a judge's replies come from: the cache, or the server within the budget."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from config.errors import ConfigError
+from config.errors import ConfigError, SetupError
 from config.judging import JudgeSettings, Prices, ServerSettings
 from judge.llm.cache import ReplyCache
 from judge.llm.request import BYTES_PER_TOKEN, JudgeRequest
 from judge.verdict import Missing
 from wire.client import RetryPolicy, ServerClient
 from wire.completion import Reply, read_completion
-from wire.no_reply import ContentFiltered, ContextOverflow, NoReply, NotSent, Rejected
+from wire.no_reply import ContentFiltered, ContextOverflow, Forbidden, NoReply, NotSent, Rejected
 from wire.token_logprobs import read_with_tokens
+
+_TEMPLATE_TOKENS = 4096  # of a prompt beyond its bytes: a token has one byte at least
+_HIDDEN_TOKENS = 131_072  # of reasoning, which some servers count and do not limit
 
 AskPolicy = Literal[
     "new",  # ask the server for replies that are not stored
@@ -45,6 +49,7 @@ class Usage:
     unasked: int = 0  # requests that the budget prevented
     prompt_tokens: int = 0  # as the server counts them, otherwise estimated
     completion_tokens: int = 0
+    estimated: int = 0  # replies whose tokens the server counts not at all, or impossibly
 
     @classmethod
     def of(cls, servers: Sequence[JudgeServer]) -> "Usage":
@@ -93,6 +98,7 @@ def missing_reason(error: NoReply) -> Missing:
         NotRun: "not_run",
         ContextOverflow: "overflow",
         ContentFiltered: "refused",
+        Forbidden: "refused",
     }
     return reasons.get(type(error), "transport")
 
@@ -135,6 +141,7 @@ class ServerOnly:
 
     Until the server has accepted a request, a rejection may be the set-up's fault: it is stored
     only then, so that the same command asks again after the fix. A rejected probe never is.
+    HTTP 403 without words is stored when another request is accepted behind it, or at the end.
 
     Create, use and close it inside one event loop.
     """
@@ -152,6 +159,7 @@ class ServerOnly:
         url = settings_of_server.base_url
         read = read_with_tokens if settings.token_probabilities else read_completion
         self._client = ServerClient(setting, url, settings_of_server, policy, read)
+        self._setting = setting
         self._prices = settings_of_server.price_per_million
         self._settings = settings
         self._usage = usage
@@ -161,6 +169,7 @@ class ServerOnly:
 
     async def close(self) -> None:
         """Closes the connections."""
+        self._store_rejections()
         await self._client.close()
 
     async def reply(self, request: JudgeRequest) -> Reply:
@@ -176,19 +185,40 @@ class ServerOnly:
         except Rejected as error:
             if request.stage != "probe":
                 self._rejections.append((request, error))
-                self._store_rejections()
+                if not isinstance(error, Forbidden):  # the key may be at fault: see what follows
+                    self._store_rejections()
+            raise
+        except SetupError:
+            self._rejections.clear()
             raise
         self._accepted = True
         self._store_rejections()
-        reply_bytes = len(reply.text.encode(errors="replace"))
-        usage.add(
-            reply.prompt_tokens or request.estimated_tokens,
-            reply.completion_tokens or reply_bytes // BYTES_PER_TOKEN,
-            self._prices,
-        )
+        self._count(request, reply)
         if self._cache is not None:
             self._cache.add(request, reply)
         return reply
+
+    def _count(self, request: JudgeRequest, reply: Reply) -> None:
+        """Counts the tokens of a reply. The first estimate is said."""
+        most_prompt = len(request.data) + _TEMPLATE_TOKENS
+        most_completion = request.body.get("max_tokens", 0) + _HIDDEN_TOKENS
+        prompt = reply.prompt_tokens if reply.prompt_tokens <= most_prompt else 0
+        completion = reply.completion_tokens if reply.completion_tokens <= most_completion else 0
+        if not prompt or not completion:
+            self._usage.estimated += 1
+            if self._usage.estimated == 1:
+                print(
+                    f"{self._setting}: the server states no token counts that can be right (prompt "
+                    f"{reply.prompt_tokens}, completion {reply.completion_tokens}; 0: none); they "
+                    f"are estimated as bytes / {BYTES_PER_TOKEN}",
+                    file=sys.stderr,
+                )
+        reply_bytes = len((reply.text or reply.reasoning).encode(errors="replace"))
+        self._usage.add(
+            prompt or request.estimated_tokens,
+            completion or reply_bytes // BYTES_PER_TOKEN,
+            self._prices,
+        )
 
     def _store_rejections(self) -> None:
         if self._accepted and self._cache is not None:

@@ -10,6 +10,7 @@ from config.load import load_config
 
 DEMO = Path(__file__).parent.parent.parent / "config/demo.yaml"
 OPENAI = "teacher.engine={kind: openai, model: m, base_urls: ['http://a/v1']%s}"
+A, B = "http://a.invalid/v1", "http://b.invalid/v1"
 TEXT = OPENAI % ""
 IDS = OPENAI % ", same_tokenizer: true"
 KL = "students.0.objective={kind: kl}"
@@ -21,7 +22,7 @@ def test_kinds_and_the_default() -> None:
     """Without `engine` the teacher is vLLM in this process."""
     assert load_config(DEMO).teacher.engine == VllmBackend()
     for kind, backend in [
-        ("openai, model: m, base_urls: [a, b]", OpenAiBackend(model="m", base_urls=("a", "b"))),
+        (f"openai, model: m, base_urls: [{A}, {B}]", OpenAiBackend(model="m", base_urls=(A, B))),
         ("batch, model: m", BatchBackend(model="m")),
         ("ray, workers: 3", RayBackend(workers=3)),
     ]:
@@ -47,10 +48,10 @@ def test_kinds_and_the_default() -> None:
             r"base_urls = \[\]: .*at least 1",
         ),
         (
-            ["teacher.engine={kind: openai, model: m, base_urls: [a, a]}"],
+            [f"teacher.engine={{kind: openai, model: m, base_urls: [{A}, {A}]}}"],
             r"a URL is listed twice; raise concurrency",
         ),
-        (["teacher.engine={kind: openai, base_urls: [a]}"], r"model = .*required"),
+        ([f"teacher.engine={{kind: openai, base_urls: [{A}]}}"], r"model = .*required"),
         (["teacher.engine={kind: vllm, workers: 2}"], r"unknown setting .*workers"),
         (["teacher.engine={kind: sglang}"], r"teacher.engine = .*'vllm', 'ray', 'openai', 'batch'"),
     ],

@@ -25,6 +25,15 @@ def tokens_of(reply: dict[str, Any]) -> list[dict[str, Any]]:
     return list(reply["choices"][0]["logprobs"]["content"])
 
 
+def with_first_id(reply: dict[str, Any], token_id: int) -> None:
+    """Replaces the first token id of a reply's answer."""
+    choice = reply["choices"][0]
+    choice["token_ids"] = [token_id, *choice["token_ids"][1:]]
+
+
+HUGE_ID = "token_id:1000000000000000000"
+
+
 class TestBody:
     def test_another_model_is_sent_what_every_server_knows(self) -> None:
         """Messages and sampling; the seed if it has an effect."""
@@ -113,6 +122,19 @@ class TestTokens:
             (
                 lambda reply: tokens_of(reply)[0]["top_logprobs"][1].update(token="7"),
                 r"token '7' where vLLM writes its id",
+            ),
+            (
+                lambda reply: tokens_of(reply)[0]["top_logprobs"][1].update(token=HUGE_ID),
+                r"token 'token_id:1000000000000000000' where vLLM writes its id",
+            ),
+            (lambda reply: with_first_id(reply, 10**30), "a number that is no token id"),
+            (lambda reply: with_first_id(reply, -1), "a number that is no token id"),
+            (lambda reply: tokens_of(reply)[2].update(logprob=float("nan")), "the logprob nan"),
+            (lambda reply: tokens_of(reply)[2].update(logprob=float("-inf")), "the logprob -inf"),
+            (lambda reply: tokens_of(reply)[2].update(logprob=3.5), "the logprob 3.5"),
+            (
+                lambda reply: tokens_of(reply)[0]["top_logprobs"][1].update(logprob=-1e300),
+                "the logprob -1e.300",
             ),
         ],
     )

@@ -1,0 +1,1 @@
+"""What a client of hostile servers spends: time and memory."""
