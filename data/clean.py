@@ -14,6 +14,7 @@ from config.errors import ConfigError
 from config.log_formats import DataSettings
 from data.records import Record
 from data.rows import FollowUp, Row, question_key
+from data.visible_text import has_visible_text
 
 FOLLOW_UP = "follow_up"  # key of the second turn's answer in the counts
 
@@ -81,7 +82,7 @@ class _Cleaner:
             text, count = self._footer.subn("", text)
             self.footers[system] += bool(count)
             text = text.rstrip() if count else text
-        if not text.strip():
+        if not has_visible_text(text):
             self.empty[system] += 1
             return None
         if any(stub.search(text) for stub in self._stubs):

@@ -12,6 +12,7 @@ from data.label_meaning import named_systems, row_meanings, unknown_labels
 from data.records import Record
 from data.rows import PRODUCTION, Row
 from data.splits import split_by_question
+from data.visible_text import has_visible_text
 
 Half = Literal["tune", "report"]
 
@@ -107,7 +108,7 @@ def best_logged(row: Row) -> list[str]:
     if not names and not (PRODUCTION in rated and "bad" in meanings):
         names = [PRODUCTION]
     texts = [row.answers[name] for name in names if name in row.answers]
-    return [text for text in texts if text.strip()]
+    return [text for text in texts if has_visible_text(text)]
 
 
 def _rated(row: Row) -> list[str]:
