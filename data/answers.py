@@ -6,6 +6,7 @@ from typing import Literal
 from data.jsonl import read_records
 from data.records import Record
 from data.rows import Row
+from data.visible_text import has_visible_text
 
 Finish = Literal["stop", "length", "too_long"]  # too_long: the prompt did not fit, no request
 # how a candidate came about · sampled: behind the ordinary prompted view · focused: behind a view
@@ -42,8 +43,8 @@ class Answer(Record):
 
     @property
     def usable(self) -> bool:
-        """Whether the answer is complete: neither cut by the token limit nor empty."""
-        return self.finish == "stop" and bool(self.text.strip())
+        """Whether the answer is complete: not cut by the token limit, and visible."""
+        return self.finish == "stop" and has_visible_text(self.text)
 
     @property
     def dictated(self) -> bool:

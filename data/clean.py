@@ -13,6 +13,7 @@ from config.errors import ConfigError
 from config.log_formats import DataSettings
 from data.records import Record, digest
 from data.rows import FollowUp, Row, question_key
+from data.visible_text import has_visible_text
 
 FOLLOW_UP = "follow_up"  # key of the second turn's answer in the counts
 
@@ -74,7 +75,7 @@ class RowCleaner:
             text, count = self._footer.subn("", text)
             self._counts["footers"][system] += bool(count)
             text = text.rstrip() if count else text
-        if not text.strip():
+        if not has_visible_text(text):
             self._counts["empty"][system] += 1
             return None
         if any(stub.search(text) for stub in self._stubs):

@@ -16,6 +16,7 @@ from config.backends import RemoteBackend
 from config.errors import SetupError
 from data.records import digest
 from data.top_logprobs import TopLogprobs
+from data.visible_text import has_visible_text
 from engine.answer_tokens import without_reasoning
 from engine.base import Completion, Request
 from engine.models import decode_answer
@@ -132,7 +133,7 @@ class ChatCodec:
         answer = cut_reasoning(choice.message.text)
         if not answer.separable:
             self._report("writes reasoning without a clear end into its answers")
-        elif not answer.text.strip() and choice.message.thoughts:
+        elif not has_visible_text(answer.text) and choice.message.thoughts:
             self._report("returns reasoning without an answer")
         text = self._renderer.template.neutralise(answer.text.strip())
         ids = self._renderer.answer_ids(text)

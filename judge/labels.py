@@ -12,6 +12,7 @@ from data.label_meaning import named_systems, row_meanings, unknown_labels
 from data.records import Record
 from data.rows import PRODUCTION, Row, question_key
 from data.splits import held_out_questions
+from data.visible_text import has_visible_text
 
 Half = Literal["tune", "report"]
 
@@ -106,7 +107,7 @@ def best_logged(row: Row) -> list[str]:
     if not names and not (PRODUCTION in rated and "bad" in meanings):
         names = [PRODUCTION]
     texts = [row.answers[name] for name in names if name in row.answers]
-    return [text for text in texts if text.strip()]
+    return [text for text in texts if has_visible_text(text)]
 
 
 def _rated(row: Row) -> list[str]:

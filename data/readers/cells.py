@@ -13,6 +13,7 @@ from uuid import UUID
 
 from data.readers.nested_text import nested_value
 from data.readers.text_file import SAVE_AS_UTF8
+from data.visible_text import has_visible_text
 
 MAX_FIELD = 4_000_000  # characters: accepts a 200,000-token passage, rejects a memory dump
 _NO_SOURCES = "источников нет"
@@ -56,7 +57,7 @@ def required_text(value: object, name: str) -> str:
     text = cell_text(value, name)
     if text is None:
         raise Malformed(f"{name}: missing")
-    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+    if not has_visible_text(text):
         raise Malformed(f"{name}: blank")
     return text
 
@@ -83,7 +84,7 @@ def cell_labels(value: object, name: str) -> tuple[str, ...] | None:
 
 def is_no_passage(text: str) -> bool:
     """Whether a text is blank or states that there are no passages."""
-    return text.strip().rstrip(".").casefold() in ("", _NO_SOURCES)
+    return not has_visible_text(text) or text.strip().rstrip(".").casefold() == _NO_SOURCES
 
 
 def is_missing(value: object) -> bool:

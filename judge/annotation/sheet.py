@@ -17,6 +17,7 @@ from data.readers.csv_logs import read_csv
 from data.readers.entry import Entry
 from data.records import Record, digest
 from data.rows import Row
+from judge.annotation.inert_cell import cell_source, inert_cell
 from prompts.rules import Rule
 
 COLUMNS = ("id", "row", "question", "contexts", "answer", "verdict", "comment")
@@ -77,18 +78,13 @@ def format_sheet(pairs: Iterable[tuple[Row, Answer]], rule: Rule | None = None) 
     demand = () if rule is None else (f"{rule.id}: {rule.source}",)
     for row, answer in pairs:
         texts = (answer_id(answer), row.id, row.question, passages_text(row), answer.text)
-        writer.writerow(map(_as_text, (*texts, *demand, "", "")))
+        writer.writerow(map(inert_cell, (*texts, *demand, "", "")))
     return (_BOM + file.getvalue()).encode()
 
 
 def passages_text(row: Row) -> str:
     """The passages as one cell shows them."""
     return "\n\n".join(passage.text for passage in row.contexts)
-
-
-def _as_text(cell: str) -> str:
-    """Escapes the characters that begin a formula (OWASP, "CSV injection")."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def read_sheet(path: Path) -> list[SheetLine]:
@@ -129,5 +125,5 @@ def _sheet_line(where: str, entry: Entry) -> SheetLine | None:
         comment = cell_text(cells["comment"].strip(), "comment") or None
     except Malformed as error:
         raise DataError(f"{where}: {error}; save the sheet as CSV in UTF-8") from None
-    rule = cells.get(RULE_COLUMN, "").strip().lstrip("'").partition(":")[0] or None
+    rule = cell_source(cells.get(RULE_COLUMN, "").strip()).partition(":")[0] or None
     return SheetLine(entry.line, cells["id"].strip(), _VERDICTS[verdict], comment, rule)

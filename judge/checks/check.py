@@ -7,8 +7,9 @@ every rule that applies.
 from config.errors import DataError
 from data.answers import Answer
 from data.rows import Row
+from data.visible_text import has_visible_text
 from judge.checks.applicability import applicable, by_model
-from judge.checks.kinds import CheckContext, run_check
+from judge.checks.kinds import MOST_READ, CheckContext, characters_read, run_check
 from judge.verdict import Missing, Outcome, Verdict
 from prompts.bounded_regex import SlowRegex, without_matches, without_prefix
 from prompts.check_settings import LlmCheck, Phrase
@@ -43,7 +44,8 @@ def check_applied(
     """The verdict of a code check. `applies` None: the row lacks the labels that would decide it.
 
     Raises ValueError for a rule that a language model decides, DataError when a regular expression
-    takes too long.
+    takes too long. Missing where answer and sources are longer than MOST_READ: a check of a part
+    could neither pass nor fail the whole.
     """
     text = normalised_answer(answer.text, context.normalise)
     early = verdict_without_check(scored, applies, answer, text)
@@ -51,6 +53,10 @@ def check_applied(
         return early
     if isinstance(scored.rule.check, LlmCheck):
         raise ValueError(f"rule {scored.rule.id}: a language model decides it")
+    length = characters_read(scored.rule.check, row, text, context)
+    if length > MOST_READ:
+        note = f"{length} characters of answer and sources; a check reads at most {MOST_READ}"
+        return verdict_on(answer, scored, "missing", "overflow", note)
     try:
         result = run_check(scored.rule.check, row, text, context)
     except SlowRegex as error:
@@ -76,11 +82,6 @@ def verdict_without_check(
     if not has_visible_text(text):
         return verdict_on(answer, scored, "fail", note=EMPTY_ANSWER)
     return None
-
-
-def has_visible_text(answer: str) -> bool:
-    """Whether an answer has a visible character; zero-width ones do not count."""
-    return any(char.isprintable() and not char.isspace() for char in answer)
 
 
 def code_verdicts(rules: RuleFile, prompt: Prompt, row: Row, answer: Answer) -> list[Verdict]:

@@ -15,6 +15,7 @@ _MIN_LETTERS = 4  # shorter words are compared only where the answer has no othe
 _SAME = 0.75
 _SAME_BACK = 0.6
 _LEAST_WORDS = 3  # of a sentence that can deny another
+_MOST_COMPARED = 1_000_000  # pairs of sentences, in half a second; long rows have thousands
 # Conjunctions say nothing of their own: where the sources lack them, they do not count.
 _CONJUNCTIONS = word_set("чтобы если когда также либо потому поэтому")
 _NEGATIONS = word_set(
@@ -31,6 +32,7 @@ class Grounding(NamedTuple):
     unknown: tuple[str, ...]  # the other words
     words: tuple[str, ...]  # those that were compared
     denied: str | None  # a sentence that denies one of the sources
+    all_compared: bool = True  # False: too many sentences, a denial may be overlooked
 
 
 def ground(answer: str, sources: Sequence[str]) -> Grounding:
@@ -43,7 +45,8 @@ def ground(answer: str, sources: Sequence[str]) -> Grounding:
     unknown = [w for w in compared if w[:_STEM] not in known and w not in _CONJUNCTIONS]
     counted = [word for word in compared if word[:_STEM] in known or word not in _CONJUNCTIONS]
     share = 1 - len(unknown) / len(counted) if counted else 0.0
-    return Grounding(share, tuple(unknown), tuple(counted), _denied(answer, sources))
+    denied, all_compared = _denied(answer, sources)
+    return Grounding(share, tuple(unknown), tuple(counted), denied, all_compared)
 
 
 @lru_cache(maxsize=2048)  # a row's texts recur with every answer
@@ -65,7 +68,8 @@ class _Sentence(NamedTuple):
 
 @lru_cache(maxsize=2048)
 def _source_sentences(text: str) -> tuple[_Sentence, ...]:
-    return tuple(_parsed(sentence) for sentence in sentences(text))
+    """The different sentences of a source: one that is repeated is compared once."""
+    return tuple(dict.fromkeys(map(_parsed, sentences(text))))
 
 
 def _parsed(sentence: str) -> _Sentence:
@@ -78,21 +82,31 @@ def _parsed(sentence: str) -> _Sentence:
 _NEGATION_STEMS = frozenset(word[:_STEM] for word in _NEGATIONS)
 
 
-def _denied(answer: str, sources: Iterable[str]) -> str | None:
-    """The first sentence that is a source's sentence with a negation, where none says it so."""
+def _denied(answer: str, sources: Sequence[str]) -> tuple[str | None, bool]:
+    """The first sentence that is a source's sentence with a negation, where none says it so.
+
+    False: not all sentences were compared, as there are too many.
+    """
+    by_content: dict[_Sentence, str] = {}  # in order; one that is repeated is compared once
     for sentence in sentences(answer):
-        parsed = _parsed(sentence)
-        if parsed.denies and len(parsed.stems) >= _LEAST_WORDS:
-            closest = list(_closest(parsed, sources))
-            if closest and not any(other.denies for other in closest):
-                return sentence
-    return None
+        by_content.setdefault(_parsed(sentence), sentence)
+    others = list(dict.fromkeys(other for text in sources for other in _source_sentences(text)))
+    left = _MOST_COMPARED
+    for parsed, sentence in by_content.items():
+        if not parsed.denies or len(parsed.stems) < _LEAST_WORDS:
+            continue
+        left -= len(others)
+        if left < 0:
+            return None, False
+        closest = list(_closest(parsed, others))
+        if closest and not any(other.denies for other in closest):
+            return sentence, True
+    return None, True
 
 
-def _closest(sentence: _Sentence, sources: Iterable[str]) -> Iterator[_Sentence]:
+def _closest(sentence: _Sentence, others: Iterable[_Sentence]) -> Iterator[_Sentence]:
     """The source sentences of nearly the same words."""
-    for text in sources:
-        for other in _source_sentences(text):
-            shared = len(sentence.stems & other.stems)
-            if shared >= max(_SAME * len(sentence.stems), _SAME_BACK * len(other.stems)):
-                yield other
+    for other in others:
+        shared = len(sentence.stems & other.stems)
+        if shared >= max(_SAME * len(sentence.stems), _SAME_BACK * len(other.stems)):
+            yield other

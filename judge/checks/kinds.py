@@ -45,6 +45,9 @@ class CheckContext:
     phrases: tuple[str, ...] = ()  # fixed texts that the rules demand: repeating them is no leak
 
 
+MOST_READ = 1_000_000  # characters of answer and sources: the slowest text takes some seconds
+
+
 class CheckResult(NamedTuple):
     """Whether an answer passes a check, and what the check found in it."""
 
@@ -55,6 +58,16 @@ class CheckResult(NamedTuple):
 def run_check(check: CodeCheck, row: Row, answer: str, context: CheckContext) -> CheckResult:
     """Runs a check on an answer that is already normalised."""
     return _CHECKS[type(check)](check, row, answer, context)
+
+
+def characters_read(check: CodeCheck, row: Row, answer: str, context: CheckContext) -> int:
+    """The number of characters of the answer, and of the texts that the check compares it with."""
+    texts: list[str] = []
+    if isinstance(check, Sourced | Grounded):
+        texts = _source_texts(check, row, context.prompt)
+    elif isinstance(check, NoLeak):
+        texts = _leak_sources(row)
+    return len(answer) + sum(map(len, texts))
 
 
 def _script_share(check: ScriptShare, row: Row, answer: str, context: CheckContext) -> CheckResult:
@@ -137,6 +150,8 @@ def grounded_share(
     if len(grounding.words) > len(set(grounding.words)) == 1:
         return None, f"says one word: {grounding.words[0]}"
     note = f"{grounding.share:.2f} of the words; not: {' '.join(grounding.unknown)[:120]}"
+    if not grounding.all_compared:
+        note += "; too many sentences to compare each with each: a negation may be overlooked"
     return grounding.share, note
 
 
@@ -173,9 +188,12 @@ def _json(answer: str) -> CheckResult:
 
 
 def _no_leak(check: NoLeak, row: Row, answer: str, context: CheckContext) -> CheckResult:
-    sources = [row.question, *(passage.text for passage in row.contexts)]
-    leaked = leak(answer, sources, context.prompt, context.phrases, check.words)
+    leaked = leak(answer, _leak_sources(row), context.prompt, context.phrases, check.words)
     return CheckResult(leaked is None, f"from the prompt: {leaked[:120]}" if leaked else "")
+
+
+def _leak_sources(row: Row) -> list[str]:
+    return [row.question, *(passage.text for passage in row.contexts)]
 
 
 _CHECKS: dict[type, Callable[[Any, Row, str, CheckContext], CheckResult]] = {

@@ -8,6 +8,7 @@ When no re-ask helps, or the server rejects the output mode, the next looser mod
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from data.visible_text import has_visible_text
 from judge.llm.parse import (
     answer_text,
     first_unfounded,
@@ -200,7 +201,7 @@ def _note(reply: Reply) -> str:
     note = reply.text
     if reply.ending == "unknown":
         note = f"finish_reason {reply.finish!r} is no known end: {reply.text}"
-    elif reply.reasoning and not reply.text.strip():
+    elif reply.reasoning and not has_visible_text(reply.text):
         note = f"only reasoning came: {reply.reasoning}"
     return note.replace("\0", "?").encode(errors="replace").decode()
 

@@ -16,6 +16,7 @@ from data.near_duplicates import near_duplicates
 from data.records import digest
 from data.rows import normalise_question
 from data.run_paths import RunPaths
+from data.visible_text import has_visible_text
 from engine.base import Engine
 from engine.batch_job import Task, run_job
 from engine.request_builder import RequestBuilder
@@ -79,7 +80,7 @@ def _new_questions(kind: ProbeKind, answers: Iterable[Answer], config: Config) -
 
 def _parse_question(answer: Answer) -> str | None:
     """The first line without list mark and quotes; None when it cannot be a question."""
-    lines = [line.strip() for line in answer.text.splitlines() if line.strip()]
+    lines = [line.strip() for line in answer.text.splitlines() if has_visible_text(line)]
     if not answer.usable or not lines:
         return None
     text = _LIST_MARK.sub("", lines[0]).strip(" \"'«»“”")

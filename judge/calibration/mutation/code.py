@@ -11,6 +11,7 @@ from typing import Any
 from data.answers import Answer
 from data.records import Record, digest
 from data.rows import Row, question_key
+from data.visible_text import has_visible_text
 from judge.calibration.mutation.case import (
     LoggedPairs,
     MutationCase,
@@ -20,7 +21,7 @@ from judge.calibration.mutation.case import (
 )
 from judge.calibration.mutation.operators import CONVERSE_OPERATORS, MUTATION_OPERATORS
 from judge.checks.applicability import applicable, asks_model
-from judge.checks.check import check_context, has_visible_text, normalised_answer
+from judge.checks.check import check_context, normalised_answer
 from judge.checks.kinds import CheckContext, run_check
 from judge.metrics.interval import Interval
 from judge.metrics.stats import rate

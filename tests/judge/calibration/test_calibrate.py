@@ -15,6 +15,7 @@ from data.atomic_write import write_text
 from data.jsonl import write_records
 from data.prepare import prepare_data
 from data.run_paths import RunPaths
+from data.visible_text import has_visible_text
 from judge.calibration.attacks import attack_report, load_attacks
 from judge.calibration.bias import bias_report
 from judge.calibration.calibrate import calibrate, calibrate_command, summary_lines
@@ -24,7 +25,6 @@ from judge.calibration.record import (
     judge_fingerprint,
     load_calibration,
 )
-from judge.checks.check import has_visible_text
 from judge.judge_note import JudgeFingerprint
 from judge.labels import GoldCounts
 from judge.llm.templates import TEMPLATES, templates_sha256
