@@ -20,7 +20,6 @@ _T = TypeVar("_T")
 LIMIT_S = 20.0  # CPU seconds of one attempt; usual ones take milliseconds
 MAX_LINE = 1000  # characters of an error line: a screen of 12 lines
 IS_LONG_RUN = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
-_FACTOR = 20 if IS_LONG_RUN else 1  # seconds in the suite become minutes
 
 COUNTS: dict[str, Counter[str]] = {}  # subject → "results", "refusals"
 
@@ -29,13 +28,13 @@ class _Hang(BaseException):
     """An attempt took more CPU time than the limit; no `except Exception` may hide it."""
 
 
-def fuzzed(examples: int) -> settings:
-    """Settings of a test with so many examples in the suite, and many times as many in a long run.
+def fuzzed(examples: int, long_run: int) -> settings:
+    """Settings of a test with so many examples in the suite (seconds) and in a long run (minutes).
 
     The suite draws the same ones each time; a long run takes `--hypothesis-seed`.
     """
     return settings(
-        max_examples=examples * _FACTOR,
+        max_examples=long_run if IS_LONG_RUN else examples,
         derandomize=not IS_LONG_RUN,
         database=None,
         deadline=None,  # in wall time, which other processes lengthen; `LIMIT_S` is CPU time

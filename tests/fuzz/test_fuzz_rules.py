@@ -87,7 +87,7 @@ def check_stored(folder: Path, prompt: Prompt, rules: RuleFile) -> None:
     assert Prompt.model_validate_json(prompt.model_dump_json()).sha256 == prompt.sha256
 
 
-@fuzzed(100)
+@fuzzed(100, long_run=3500)
 @given(name=st.sampled_from(DOMAINS), part=PART, follows=st.booleans(), data=st.data())
 def test_changed_values(
     folder: Path, name: str, part: str, follows: bool, data: st.DataObject
@@ -106,7 +106,7 @@ def test_changed_values(
     check_rules(folder, READ[name].rows)
 
 
-@fuzzed(60)
+@fuzzed(60, long_run=2100)
 @given(name=st.sampled_from(DOMAINS), part=PART, data=st.data())
 def test_changed_bytes(folder: Path, name: str, part: str, data: st.DataObject) -> None:
     for key, tree in READ[name].trees.items():
@@ -116,7 +116,7 @@ def test_changed_bytes(folder: Path, name: str, part: str, data: st.DataObject) 
     check_rules(folder, READ[name].rows)
 
 
-@fuzzed(40)
+@fuzzed(40, long_run=1400)
 @given(bank=st.sampled_from(BANKS), raw=st.booleans(), data=st.data())
 def test_changed_probe_banks(folder: Path, bank: Path, raw: bool, data: st.DataObject) -> None:
     path = folder / "bank.yaml"

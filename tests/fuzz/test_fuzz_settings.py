@@ -53,7 +53,7 @@ def test_there_are_files() -> None:
     assert len(FILES) >= 4
 
 
-@fuzzed(150)
+@fuzzed(150, long_run=3000)
 @given(data=st.data())
 def test_changed_values(path: Path, data: st.DataObject) -> None:
     tree = data.draw(changed_tree(data.draw(st.sampled_from(TREES))))
@@ -62,7 +62,7 @@ def test_changed_values(path: Path, data: st.DataObject) -> None:
     check_loads(path)
 
 
-@fuzzed(150)
+@fuzzed(150, long_run=3000)
 @given(data=st.data())
 def test_changed_bytes(path: Path, data: st.DataObject) -> None:
     text = in_folder(data.draw(st.sampled_from(FILES)).read_text("utf-8"))
@@ -70,14 +70,14 @@ def test_changed_bytes(path: Path, data: st.DataObject) -> None:
     check_loads(path)
 
 
-@fuzzed(30)
+@fuzzed(30, long_run=600)
 @given(noise=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 def test_noise(path: Path, noise: bytes) -> None:
     path.write_bytes(noise)
     check_loads(path)
 
 
-@fuzzed(100)
+@fuzzed(100, long_run=2000)
 @given(data=st.data())
 def test_changed_overrides(path: Path, data: st.DataObject) -> None:
     path.write_text(in_folder(FILES[0].read_text("utf-8")), "utf-8")
