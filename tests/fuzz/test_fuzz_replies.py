@@ -98,10 +98,10 @@ def test_teacher(
     odd = data.draw(odd_replies(json.loads(json.dumps(reply_to(body)))))
     server.respond = one_odd("Question number 1?", odd, respond)
     ending = attempt("teacher", lambda: run_job(engine(), tasks, path, {}), "teacher.engine")
-    stored = {answer.row: answer for answer in read_answers(path)}
-    assert ending is None or len(stored) == ROWS
+    first = read_answers(path)
+    assert ending is None or len(first) == ROWS
     server.respond = respond
     run_job(engine(), tasks, path, {})
     answers = read_answers(path)
     assert [answer.row for answer in answers] == ["r0", "r1", "r2"]
-    assert {answer.row: answer for answer in answers if answer.row in stored} == stored
+    assert [answer for answer in first if answer.text and answer not in answers] == []
