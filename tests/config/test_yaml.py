@@ -31,6 +31,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.reliability(line=17)
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
 def test_yaml_that_cannot_mean_what_it_says_is_refused(tmp_path: Path, text: str) -> None:
     """17 files: one line each, that names the file or the setting."""

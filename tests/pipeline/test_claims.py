@@ -75,12 +75,12 @@ def test_the_second_is_told_who_and_what_to_do(tmp_path: Path) -> None:
     assert refusal(tmp_path, "best") is None  # a killed holder without children holds nothing
 
 
-@pytest.mark.reliability(2)
+@pytest.mark.reliability(line=2)
 def test_a_second_training_is_refused_20_of_20(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first `student train` is stopped as soon as it has claimed its folder, before it loads the
-    model, and 20 others come: each ends with exit code 2 and names its process.
+    """The first `student train` is stopped as soon as it has claimed its folder, before it loads
+    the model, and 20 others come: each ends with exit code 2 and names its process.
     """
     config = experiment(tmp_path, tiny_model(tmp_path / "model"))
     command = [sys.executable, "-m", "student", str(config), "train"]

@@ -10,8 +10,6 @@ from prompts.prompt_file import Prompt
 from prompts.renderer import Renderer
 from tests.prompts.test_template_families import EXACT, renderer_of
 
-pytestmark = pytest.mark.reliability(14)
-
 PROMPT = Prompt(system="Be brief.", user_template="{summaries}\nQ: {question}")
 PLAIN = Row(id="r", question="When?", contexts=(Context(text="At nine."),))
 
@@ -23,6 +21,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.reliability(line=14)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_control_token_comes_out_of_user_text(family: str) -> None:
     """Every added token × question, passage, answer: 0 leaks. The tokens of 4 families are added
@@ -38,11 +37,13 @@ def test_no_control_token_comes_out_of_user_text(family: str) -> None:
     assert leaks(Renderer(tokenizer, PROMPT)) == []
 
 
+@pytest.mark.reliability(line=14)
 def test_there_are_enough_tokenizers() -> None:
     """Four are promised; every family whose template works has one of its own."""
     assert len(EXACT) >= 40
 
 
+@pytest.mark.reliability(line=14)
 @pytest.mark.parametrize("name", EXACT)
 def test_no_control_token_comes_out_of_user_text_in_a_family(name: str) -> None:
     """The same for each family's template with a tokenizer of its own added tokens: 0 leaks."""

@@ -45,7 +45,7 @@ def made_up(folder: Path, too_long: int) -> Config:
     return config
 
 
-@pytest.mark.reliability(11)
+@pytest.mark.reliability(line=11)
 def test_half_a_percent_is_left_out_and_more_is_refused(tmp_path: Path) -> None:
     """1 of 200 is 0.5 %; 2 of 200 end with the histogram and the length that would hold them."""
     assert len(load(made_up(tmp_path / "one", 1)).train) == 199
@@ -59,7 +59,7 @@ def test_half_a_percent_is_left_out_and_more_is_refused(tmp_path: Path) -> None:
 
 
 @needs_hse
-@pytest.mark.reliability(11)
+@pytest.mark.reliability(line=11)
 @pytest.mark.parametrize(
     ("objective", "count"), [("{kind: ce}", 2), ("{kind: kl, teacher: adapter_off}", 56)]
 )

@@ -22,6 +22,7 @@ def odd(body: dict[str, Any]) -> bool:
 
 
 class TestReasks:
+    @pytest.mark.reliability(line=21)
     @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
     def test_malformed_once_then_good(self, tmp_path: Path, text: str) -> None:
         """On 50 rows: one re-ask each, which says why, and the verdict of the second reply."""
@@ -118,6 +119,7 @@ def test_falls_to_the_first_mode_that_does(tmp_path: Path, good: str, trouble: S
     assert again_judge.fallbacks == judge.fallbacks
 
 
+@pytest.mark.reliability(line=21)
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
 @pytest.mark.parametrize(("top", "requests"), [("plain", 2), ("json_schema", 5)])
 def test_malformed_for_good_is_missing(tmp_path: Path, text: str, top: str, requests: int) -> None:
