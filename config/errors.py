@@ -4,6 +4,7 @@ import errno
 
 from config.url_secrets import masked_urls
 
+_MAX_LINE = 1000  # characters
 _PERMISSION = "allow this user to, or choose another folder"
 _WAYS_OUT = {  # errors of the system about files and disks that are no fault of the program
     errno.EACCES: _PERMISSION,
@@ -21,13 +22,16 @@ _WAYS_OUT = {  # errors of the system about files and disks that are no fault of
 
 
 class UnpromptedError(Exception):
-    """A user's mistake. The message names the setting or row, the value and the way out."""
+    """A user's mistake. The message names the setting or row, the value and the way out.
+
+    It is one line of at most 1,000 characters, whatever names and values it quotes.
+    """
 
     exit_code = 2
 
     def __init__(self, message: str) -> None:
         """Users and queries of addresses are hidden in the message."""
-        super().__init__(masked_urls(message))
+        super().__init__(_as_line(masked_urls(message)))
 
 
 class ConfigError(UnpromptedError):
@@ -40,6 +44,12 @@ class DataError(UnpromptedError):
 
 class SetupError(UnpromptedError):
     """A package, model or server that the settings name is missing."""
+
+
+def _as_line(message: str) -> str:
+    """The message without line breaks. A long one keeps its beginning, and its end: the way out."""
+    line = " ".join(message.splitlines())
+    return line if len(line) <= _MAX_LINE else f"{line[:600]} … {line[-_MAX_LINE + 603 :]}"
 
 
 def system_way_out(error: BaseException) -> str | None:

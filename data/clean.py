@@ -7,10 +7,12 @@ here; the caller drops them, from train only.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from config.errors import ConfigError
 from config.log_formats import DataSettings
+from data.bounded_regex import SlowRegex, compile_pattern, search, without_matches
 from data.records import Record, digest
 from data.rows import FollowUp, Row, question_key
 from data.visible_text import has_visible_text
@@ -42,15 +44,15 @@ class CleanCounts(Record):
 class RowCleaner:
     """Strips footers from logged answers, drops stubs and empty answers, and counts them.
 
-    Raises ConfigError when a pattern in the settings is not a regular expression.
+    Raises ConfigError when a pattern in the settings is not a regular expression, or takes too long
+    on an answer.
     """
 
     def __init__(self, settings: DataSettings) -> None:
-        footer = settings.footer
-        self._footer = None if footer is None else _compile("data.footer", footer)
-        self._stubs = [
-            _compile(f"data.stubs.{index}", stub) for index, stub in enumerate(settings.stubs)
-        ]
+        self._footer = settings.footer
+        self._stubs = {f"data.stubs.{index}": stub for index, stub in enumerate(settings.stubs)}
+        for setting, pattern in ({"data.footer": settings.footer} | self._stubs).items():
+            _check_pattern(setting, pattern)
         self._counts = {name: Counter[str]() for name in ("footers", "stubs", "empty", "truncated")}
 
     def clean_row(self, row: Row) -> Row:
@@ -72,13 +74,14 @@ class RowCleaner:
         for counter in self._counts.values():
             counter[system] += 0  # so that every system is reported
         if self._footer is not None:
-            text, count = self._footer.subn("", text)
-            self._counts["footers"][system] += bool(count)
-            text = text.rstrip() if count else text
+            with _named("data.footer"):
+                without_footer = without_matches(self._footer, text)
+            self._counts["footers"][system] += without_footer != text
+            text = without_footer.rstrip() if without_footer != text else text
         if not has_visible_text(text):
             self._counts["empty"][system] += 1
             return None
-        if any(stub.search(text) for stub in self._stubs):
+        if any(_occurs(setting, stub, text) for setting, stub in self._stubs.items()):
             self._counts["stubs"][system] += 1
             return None
         self._counts["truncated"][system] += looks_truncated(text)
@@ -103,10 +106,24 @@ def looks_truncated(text: str) -> bool:
     return unicodedata.category(text[-1]) not in ("So", "Sk")  # an emoji, or its skin tone
 
 
-def _compile(setting: str, pattern: str) -> re.Pattern[str]:
+def _check_pattern(setting: str, pattern: str | None) -> None:
     try:
-        return re.compile(pattern)
-    except re.error as error:
+        compile_pattern(pattern or "")
+    except ValueError as error:
         raise ConfigError(
             f"{setting} = {pattern!r}: not a regular expression: {error}; correct it"
         ) from None
+
+
+def _occurs(setting: str, pattern: str, text: str) -> bool:
+    with _named(setting):
+        return search(pattern, text) is not None
+
+
+@contextmanager
+def _named(setting: str) -> Iterator[None]:
+    """An expression that is too slow is named by its setting."""
+    try:
+        yield
+    except SlowRegex as error:
+        raise ConfigError(f"{setting}: {error}") from None

@@ -100,7 +100,7 @@ def judge_plan(
 
 def read_judged_split(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> AnsweredSplit | None:
     """A split's answers and verdicts; None when it was not judged, or by other rules, or when a row
-    that was judged no longer exists.
+    that was judged or answered no longer exists.
 
     Raises DataError when a file is broken.
     """
@@ -112,10 +112,12 @@ def read_judged_split(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> Ans
         return None
     rows = list(read_records(run.split(split), Row))
     judged = list(read_records(verdicts, Verdict))
-    if not {verdict.row for verdict in judged} <= {row.id for row in rows}:
+    answers = read_arms(run, split, dict.fromkeys(verdict.arm for verdict in judged))
+    used = {verdict.row for verdict in judged} | {answer.row for answer in answers}
+    if not used <= {row.id for row in rows}:
         return None
     table = replace(build_verdict_table(rules, rows, judged), choice=stored.choice)
-    return AnsweredSplit(rows, read_arms(run, split, table.verdicts), table)
+    return AnsweredSplit(rows, answers, table)
 
 
 def _llm_judge(config: Config, server: ServerSettings, inputs: JudgeInputs) -> LlmJudge:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from config.settings import Fraction, Settings
-from prompts.bounded_regex import compile_pattern
+from data.bounded_regex import compile_pattern
 
 VisiblePart = Literal["question", "contexts", "answer"]
 # `history`: earlier turns with their passages; `prompt`: with its worked examples

@@ -5,7 +5,7 @@ a large run are ever held together.
 """
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -193,13 +193,19 @@ def _within(limit: int, examples: Iterable[Example]) -> list[Example]:
     ]
     too_long = sum(length > limit for length in lengths)
     if too_long > MAX_TOO_LONG * len(lengths):
-        ordered = sorted(lengths)
+        longest = max(lengths)
         raise DataError(
             f"{too_long} of {len(lengths)} rows with their answer are longer than "
-            f"model.max_length = {limit} tokens (median {ordered[len(lengths) // 2]}, longest "
-            f"{ordered[-1]}); set it to {ordered[-1]}"
+            f"model.max_length = {limit} tokens ({_histogram(lengths)}, the longest {longest}); "
+            f"set it to at least {longest}"
         )
     return [example for example, length in zip(examples, lengths, strict=True) if length <= limit]
+
+
+def _histogram(lengths: Iterable[int]) -> str:
+    """How many rows are up to each power of two long: "40 up to 512, 2 up to 1024"."""
+    counts = Counter(1 << (length - 1).bit_length() for length in lengths)
+    return ", ".join(f"{count} up to {length}" for length, count in sorted(counts.items()))
 
 
 def _sha256(examples: Iterable[Example]) -> str:

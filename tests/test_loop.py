@@ -46,6 +46,7 @@ def run(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.reliability(line=23)
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:

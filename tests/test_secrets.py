@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CANARY = "sk-canary-4711"
 
 
+@pytest.mark.reliability(line=19)
 @pytest.mark.parametrize("status", [400, 401, 404, 422, 429, 500])
 def test_a_key_that_a_server_repeats_is_kept_nowhere(
     tmp_path: Path,
@@ -44,6 +45,7 @@ def test_a_key_that_a_server_repeats_is_kept_nowhere(
     assert not [text for text in (*texts, printed.out, printed.err, caplog.text) if CANARY in text]
 
 
+@pytest.mark.reliability(line=19)
 def test_a_key_of_the_environment_is_in_no_file_of_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,8 @@ Three values, not two: on an unlabelled row, a condition on labels is undecided.
 """
 
 from config.errors import DataError
+from data.bounded_regex import SlowRegex, search
 from data.rows import Row
-from prompts.bounded_regex import SlowRegex, search
 from prompts.check_settings import LlmCheck
 from prompts.rules import Condition, Rule, RuleFile, ScoredRule, When
 
@@ -57,8 +57,8 @@ def _holds(condition: Condition, row: Row) -> bool | None:
     texts = _field(condition.field, row)
     if texts is None:
         return None
-    pattern = f"(?i:{condition.matches})"
-    return any(search(pattern, text) is not None for text in texts) != condition.negate
+    matches = (search(condition.matches, text, ignore_case=True) for text in texts)
+    return any(match is not None for match in matches) != condition.negate
 
 
 def _field(field: str, row: Row) -> list[str] | None:

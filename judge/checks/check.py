@@ -6,12 +6,12 @@ every rule that applies.
 
 from config.errors import DataError
 from data.answers import Answer
+from data.bounded_regex import SlowRegex, without_matches, without_prefix
 from data.rows import Row
 from data.visible_text import has_visible_text
 from judge.checks.applicability import applicable, by_model
 from judge.checks.kinds import MOST_READ, CheckContext, characters_read, run_check
 from judge.verdict import Missing, Outcome, Verdict
-from prompts.bounded_regex import SlowRegex, without_matches, without_prefix
 from prompts.check_settings import LlmCheck, Phrase
 from prompts.prompt_file import Prompt
 from prompts.rules import Normalise, RuleFile, ScoredRule

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from data.bounded_regex import search
 from data.rows import Row
 from judge.checks.contacts import unknown_contacts
 from judge.checks.grounding import ground
@@ -20,7 +21,6 @@ from judge.checks.number_mentions import known_numbers, number_mentions, unknown
 from judge.checks.phrases import contains, phrase_form, says
 from judge.checks.repetition import repetition
 from judge.checks.text import without_list_markers
-from prompts.bounded_regex import search
 from prompts.check_settings import (
     Bare,
     CodeCheck,

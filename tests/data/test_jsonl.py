@@ -90,6 +90,7 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
         _read(path)
 
 
+@pytest.mark.reliability(line=2)
 def test_a_second_process_is_refused_and_told_the_first_20_of_20(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     command = [sys.executable, "-c", HOLD, str(path)]
@@ -110,6 +111,7 @@ def test_a_second_process_is_refused_and_told_the_first_20_of_20(tmp_path: Path)
         assert _read(path) == [Context(text="held")]
 
 
+@pytest.mark.reliability(line=5)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_full_disk_stops_a_store_which_resumes(tmp_path: Path, size: int) -> None:
     path = tmp_path / "s.jsonl"
@@ -125,6 +127,7 @@ def test_a_full_disk_stops_a_store_which_resumes(tmp_path: Path, size: int) -> N
     assert _read(path) == RECORDS
 
 
+@pytest.mark.reliability(line=5)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, size: int) -> None:
     path = tmp_path / "s.jsonl"

@@ -92,6 +92,7 @@ def _assert_found(train: list[Row], other: list[Row]) -> None:
     assert len(false) <= 0.01 * len(train)
 
 
+@pytest.mark.reliability(line=13)
 @pytest.mark.parametrize("seed", range(5))
 def test_60_of_60_exact_and_18_of_20_near_are_found(seed: int) -> None:
     questions = _questions(1220, random.Random(seed))

@@ -32,6 +32,7 @@ def killed_child(path: Path, paid: Path, seed: int, dies_after: int) -> None:
     os.waitpid(child, 0)
 
 
+@pytest.mark.reliability(line=1)
 def test_a_hundred_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     """100 SIGKILLs over 5,000 rows, half with torn lines: 0 lost, 0 doubled, cost ≤ 1.05 ×."""
     path, paid, whole = tmp_path / "a.jsonl", tmp_path / "paid", tmp_path / "whole.jsonl"
@@ -66,6 +67,7 @@ def test_reports_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert event is not None and (event.n, event.total, event.unit) == (10, 10, " answers")
 
 
+@pytest.mark.reliability(line=2)
 def test_a_second_process_is_refused_and_the_first_named(tmp_path: Path) -> None:
     """20 of 20: two writers would interleave their lines."""
     path = tmp_path / "a.jsonl"
@@ -91,6 +93,7 @@ CHANGES: list[dict[str, object]] = [
 ]
 
 
+@pytest.mark.reliability(line=3)
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_a_semantic_change_is_refused_with_a_diff(
     tmp_path: Path, change: dict[str, object]
@@ -121,6 +124,7 @@ def test_an_accepted_change_asks_only_what_it_changes(tmp_path: Path) -> None:
     assert len(read_answers(path)) == 10
 
 
+@pytest.mark.reliability(line=9)
 def test_one_prompt_far_too_long_costs_only_its_row(tmp_path: Path) -> None:
     """A 200,000-token row among 999: recorded without reaching the engine, 999 answered."""
     tasks = fake_tasks(1000)
@@ -132,6 +136,7 @@ def test_one_prompt_far_too_long_costs_only_its_row(tmp_path: Path) -> None:
     assert [answer.row for answer in answers if answer.finish == "too_long"] == ["row-00500"]
 
 
+@pytest.mark.reliability(line=10)
 def test_answers_cut_by_the_limit_are_kept_counted_and_never_selected(tmp_path: Path) -> None:
     """A fake that truncates 15 %: none of these may become a training target."""
     path = tmp_path / "a.jsonl"

@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from config.cli import run_command
 from data.answers import read_answers
 from engine.batch_job import run_job
@@ -27,6 +29,7 @@ def stopped(path: Path, paid: Path, seed: int, by: signal.Signals) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.reliability(line=1)
 def test_signals_lose_nothing_and_end_with_their_codes(tmp_path: Path) -> None:
     """20 stops over 2,000 rows, 64 in flight: 143 or 130, 0 lost, 0 doubled, ≤ 1.05 × paid."""
     path, paid, whole = tmp_path / "a.jsonl", tmp_path / "paid", tmp_path / "whole.jsonl"

@@ -9,6 +9,7 @@ from config.errors import SetupError
 from engine.models import load_base, load_tokenizer, resolve_model
 
 
+@pytest.mark.reliability(line=18)
 @pytest.mark.parametrize("kind", ["llama", "of_its_own"])
 def test_a_models_own_code_is_never_run(tmp_path: Path, kind: str) -> None:
     """`auto_map` in config and tokenizer of a known and an unknown model type."""
@@ -36,6 +37,7 @@ def test_a_models_own_code_is_never_run(tmp_path: Path, kind: str) -> None:
             load_base(str(folder))
 
 
+@pytest.mark.reliability(line=18)
 def test_weights_that_are_pickles_are_refused(tmp_path: Path) -> None:
     """A .bin can run code when it is loaded."""
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.guard.environment import guarded_environment
 
 
+@pytest.mark.reliability(line=23)
 def test_the_guard_guards() -> None:
     """A look-up and a connection are refused and told of, as tests/test_loop.py relies on."""
     code = (

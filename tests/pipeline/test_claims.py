@@ -1,6 +1,7 @@
 """Claims: who comes second is told who is first, for as long as any child of the first lives."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import student.__main__
 from config.checkout import ROOT
 from config.child_group import WATCHER_GRACE_S
+from config.cli import run_command
 from config.errors import DataError
 from data.file_lock import claim, lock_file
+from tests.student.run_factory import experiment, tiny_model
 
 HOLDER = """
 import sys, time
@@ -69,6 +73,45 @@ def test_the_second_is_told_who_and_what_to_do(tmp_path: Path) -> None:
         holder.kill()
         holder.communicate()
     assert refusal(tmp_path, "best") is None  # a killed holder without children holds nothing
+
+
+@pytest.mark.reliability(line=2)
+def test_a_second_training_is_refused_20_of_20(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first `student train` is stopped as soon as it has claimed its folder, before it loads
+    the model, and 20 others come: each ends with exit code 2 and names its process.
+    """
+    config = experiment(tmp_path, tiny_model(tmp_path / "model"))
+    command = [sys.executable, "-m", "student", str(config), "train"]
+    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        wait_for_claim(tmp_path / "t" / "claims", first)
+        first.send_signal(signal.SIGSTOP)
+        handler = signal.getsignal(signal.SIGTERM)
+        monkeypatch.setattr("sys.argv", ["student", str(config), "train"])
+        capsys.readouterr()  # of saving the model
+        for _ in range(20):
+            with pytest.raises(SystemExit) as end:
+                run_command(student.__main__.main)
+            line = capsys.readouterr().err
+            assert end.value.code == 2 and line.count("\n") == 1
+            assert f"student/s: process {first.pid} is writing it (python -m student " in line
+        signal.signal(signal.SIGTERM, handler)  # a command sets its own
+    finally:
+        first.kill()
+        first.communicate()
+    assert refusal(tmp_path / "t", "student/s") is None
+
+
+def wait_for_claim(claims: Path, holder: "subprocess.Popen[bytes]") -> None:
+    """Returns once a file of claims names the process; claiming it here could refuse the holder."""
+    deadline = time.monotonic() + 120
+    while not any(
+        lock.read_bytes().startswith(b"%d\n" % holder.pid) for lock in claims.rglob("*.lock")
+    ):
+        assert time.monotonic() < deadline and holder.poll() is None, "it claimed nothing"
+        time.sleep(0.01)
 
 
 def test_waiting_says_for_whom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

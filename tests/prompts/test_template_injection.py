@@ -48,6 +48,7 @@ ESCAPES = [
 ]
 
 
+@pytest.mark.reliability(line=16)
 @pytest.mark.parametrize("payload", ESCAPES)
 def test_a_template_cannot_leave_its_sandbox(payload: str) -> None:
     """30 payloads in the judge's and the report's environments: refused, or nothing but a name."""
@@ -59,6 +60,7 @@ def test_a_template_cannot_leave_its_sandbox(payload: str) -> None:
         assert not any(word in output for word in ("class", "module", "root:", "uid=", "appended"))
 
 
+@pytest.mark.reliability(line=16)
 def test_text_that_looks_like_a_template_stays_as_it_is() -> None:
     """50 questions with braces, and the 30 payloads, are the same bytes in the user's turn."""
     braces = [f"{'{}' * (at % 4 + 1)} {{0.__class__}} {{{at}}} question" for at in range(50)]

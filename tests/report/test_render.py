@@ -76,6 +76,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Tags:
     return Tags(html_of(read_fixture(tmp_path_factory.mktemp("plain"), "words")))
 
 
+@pytest.mark.reliability(line=22)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_adds_no_tag_and_no_attribute(plain: Tags, tmp_path: Path, text: str) -> None:
     """The parser must see just the tags that it sees when the same places hold a plain word."""
@@ -111,6 +112,7 @@ def test_comments_of_labelling_people_stay_private(tmp_path: Path) -> None:
     assert not any("private" in page for page in pages)
 
 
+@pytest.mark.reliability(line=22)
 def test_page_fetches_nothing(plain: Tags) -> None:
     assert plain.policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     assert not FETCHING.intersection(tag for tag, *_ in plain.counts)
@@ -149,6 +151,7 @@ def _bars(line: str) -> int:
     return len(re.findall(r"(?<!\\)(?:\\\\)*\|", line))
 
 
+@pytest.mark.reliability(line=22)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_breaks_no_markdown(tmp_path: Path, text: str) -> None:
     """Every line of a table has as many cells as its head; no raw tag outside code blocks."""

@@ -4,6 +4,8 @@ import os
 import resource
 from pathlib import Path
 
+import pytest
+
 from config.errors import DataError
 from data.run_paths import RunPaths
 from report.__main__ import write_report
@@ -12,6 +14,7 @@ from tests.report.run_fixture import make_run
 FILES = ("report.json", "report.md", "report.html", "best/README.md")
 
 
+@pytest.mark.reliability(line=5)
 def test_ten_sizes(tmp_path: Path) -> None:
     """From a byte to a byte less than the largest file: every file is whole, old or new."""
     config = make_run(tmp_path)

@@ -84,6 +84,7 @@ def complete_checkpoints(folder: Path) -> list[Path]:
     return [marker.parent for marker in folder.glob("checkpoint-*/COMPLETE")]
 
 
+@pytest.mark.reliability(line=4)
 @pytest.mark.slow
 def test_kills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
     """30 at a random moment of the saving: what is resumed from is the last complete checkpoint,
@@ -115,6 +116,7 @@ def test_kills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
 
 
+@pytest.mark.reliability(line=5)
 @pytest.mark.slow
 def test_a_disk_that_fills_up_while_training(tmp_path: Path) -> None:
     """Ten sizes, from the metrics' first line to the optimiser's state: one line says what could

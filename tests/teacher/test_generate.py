@@ -121,6 +121,7 @@ HARMLESS = [
 ]
 
 
+@pytest.mark.reliability(line=3)
 @pytest.mark.parametrize("change", [*SEMANTIC, *HARMLESS])
 def test_only_settings_that_change_answers_are_refused(tmp_path: Path, change: str) -> None:
     """12 semantic settings are refused by name, 7 harmless ones are accepted."""

@@ -186,6 +186,7 @@ def test_a_moved_server_is_not_followed(tmp_path: Path, status: int) -> None:
 
 
 class TestStops:
+    @pytest.mark.reliability(line=20)
     @pytest.mark.parametrize(
         "sent",
         [
@@ -244,6 +245,7 @@ class TestFaults:
         assert set(outcomes(verdicts)) == {("missing", "transport")}
         assert len(sent) <= 6 * (20 + 2 * 8)  # those under way when it gave up end as they must
 
+    @pytest.mark.reliability(line=20)
     def test_thirty_percent_faults_of_eight_kinds(self, tmp_path: Path) -> None:
         """Every one of 2,000 is scored or recorded, and none of them as a fail."""
         random_ = random.Random(9)

@@ -6,6 +6,7 @@ An operator writes what people would call a violation, whatever the check detect
 import re
 import unicodedata
 
+from data.bounded_regex import without_matches
 from data.sentences import sentences
 from judge.calibration.mutation.case import (
     MutationCase,
@@ -18,7 +19,6 @@ from judge.checks.length import word_count
 from judge.checks.links import emails, urls
 from judge.checks.number_mentions import known_numbers
 from judge.checks.text import fold, words
-from prompts.bounded_regex import without_matches
 from prompts.check_settings import Length, NoLeak, Pattern, Phrase, ScriptShare, Sourced
 
 _RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюяё"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from config.log_formats import CampusLogs, FieldMap, TableLogs
 from data.readers.logs import read_logs
@@ -53,6 +54,7 @@ def _assert_drift_survived(rows: tuple[Row, ...]) -> None:
     assert [row.answers for row in rows[899:901]] == [{}, {"old": "Ответ"}]
 
 
+@pytest.mark.reliability(line=7)
 def test_drifting_columns_jsonl(tmp_path: Path) -> None:
     logs = read_logs(_table(_write(tmp_path / "d.jsonl", _drifting()), DRIFT), tmp_path)
 
@@ -60,6 +62,7 @@ def test_drifting_columns_jsonl(tmp_path: Path) -> None:
     _assert_drift_survived(logs.rows)
 
 
+@pytest.mark.reliability(line=7)
 def test_drifting_columns_parquet(tmp_path: Path) -> None:
     values = _drifting()
     text = {name: pa.array([value[name] for value in values], pa.string()) for name in ("q", "a")}
@@ -89,6 +92,7 @@ def test_parquet_cell_that_is_not_utf8_spoils_only_its_row(tmp_path: Path) -> No
     assert [bad.line for bad in logs.quarantined] == [2]
 
 
+@pytest.mark.reliability(line=8)
 def test_four_forms_of_no_contexts_are_the_same_row(tmp_path: Path) -> None:
     forms: list[object] = [[], None, "", "Источников нет"]
     values = [{"q": "Где касса?", "c": form} for form in forms]

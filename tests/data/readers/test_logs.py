@@ -26,6 +26,7 @@ def _write(path: Path, values: list[dict[str, Any]]) -> Path:
     return path
 
 
+@pytest.mark.reliability(line=6)
 def test_24_kinds_of_malformed_lines_are_quarantined_and_nothing_else(tmp_path: Path) -> None:
     lines, planted = [], {}
     kinds = list(KINDS.items())
@@ -107,6 +108,7 @@ def test_csv_quote_that_is_never_closed_is_not_one_bad_row(tmp_path: Path) -> No
         read_logs(_table(tmp_path / "t.csv", QUESTION), tmp_path)
 
 
+@pytest.mark.reliability(line=12)
 def test_50_duplicate_ids_in_1000_are_listed(tmp_path: Path) -> None:
     values = [{"id": number % 950, "q": f"Вопрос {number}"} for number in range(1000)]
     path = _write(tmp_path / "d.jsonl", values)

@@ -115,6 +115,7 @@ def asked(row: Row, answer: str, language: Language) -> str:
     return user(verdict_prompt(rule, row, answer, language).body("plain", "m", 10))
 
 
+@pytest.mark.reliability(line=15)
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_the_structure_is_that_of_harmless_text(payload: str, language: Language) -> None:
@@ -151,6 +152,7 @@ def test_a_fence_id_that_is_known_is_changed() -> None:
     assert fenced_parts({"question": "Q", "answer": "B"})[0] == first[0]  # arms share it
 
 
+@pytest.mark.reliability(line=15)
 @pytest.mark.parametrize("plain", [False, True], ids=["json", "plain"])
 def test_a_judge_that_quotes_the_payload_keeps_its_verdict(tmp_path: Path, plain: bool) -> None:
     """The model fails the answer and quotes it whole: the quote must not become the verdict."""

@@ -22,13 +22,18 @@ def odd(body: dict[str, Any]) -> bool:
 
 
 class TestReasks:
+    @pytest.mark.reliability(line=21)
     @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
     def test_malformed_once_then_good(self, tmp_path: Path, text: str) -> None:
-        replies = iter([Sent(text), verdict("fail")])
-        verdicts, sent, judge = judged(after_probe(lambda b: next(replies)), tmp_path, pairs_of(1))
-        assert outcomes(verdicts) == [("fail", None)] and len(sent) == 2 and not judge.fallbacks
-        again = sent[1]["messages"][-1]["content"]
-        assert "could not be read" in again
+        """On 50 rows: one re-ask each, which says why, and the verdict of the second reply."""
+
+        def respond(body: dict[str, Any]) -> Sent:
+            is_again = "could not be read" in body["messages"][-1]["content"]
+            return verdict("fail") if is_again else Sent(text)
+
+        verdicts, sent, judge = judged(after_probe(respond), tmp_path, pairs_of(50))
+        assert outcomes(verdicts) == [("fail", None)] * 50
+        assert len(sent) == 100 and not judge.fallbacks
 
     def test_truncated_gets_twice_the_room_once(self, tmp_path: Path) -> None:
         def respond(body: dict[str, Any]) -> Sent:  # whole and readable, but cut: finish is first
@@ -114,6 +119,7 @@ def test_falls_to_the_first_mode_that_does(tmp_path: Path, good: str, trouble: S
     assert again_judge.fallbacks == judge.fallbacks
 
 
+@pytest.mark.reliability(line=21)
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
 @pytest.mark.parametrize(("top", "requests"), [("plain", 2), ("json_schema", 5)])
 def test_malformed_for_good_is_missing(tmp_path: Path, text: str, top: str, requests: int) -> None:

@@ -106,6 +106,19 @@ def test_hidden_set_of_other_rules_is_not_compared(config: Config) -> None:
     assert summary.hidden_refused == "val and the hidden set were scored by different rules"
 
 
+def test_answers_to_rows_that_are_gone_are_not_measured(config: Config) -> None:
+    """Scored, then prepared again with other rows: nothing says what the answers are about."""
+    run = RunPaths.of(config)
+    for path in (run.answers("base"), run.answers("hidden/base")):
+        answers = read_answers(path)
+        gone = answers[0].model_copy(update={"row": "gone"})
+        write_records(path, [gone, *answers[1:]])
+        summary = summarise(config)
+        assert summary.hidden is None or summary.hidden.shifts is None
+        write_records(path, answers)
+    assert summarise(config).hidden is not None
+
+
 def test_hidden_arms(config: Config) -> None:
     """Of the fixture's rules only `opening` needs no label: base 2, student 20 of 24 obey it."""
     hidden = summarise(config).hidden

@@ -4,9 +4,19 @@ import time
 
 import pytest
 
-from config.errors import DataError
+from config.errors import ConfigError, DataError
+from config.log_formats import CampusLogs, DataSettings
+from data.bounded_regex import (
+    LIMIT_S,
+    SlowRegex,
+    compile_pattern,
+    search,
+    without_matches,
+    without_prefix,
+)
+from data.clean import clean_rows
+from judge.checks.applicability import applicable
 from judge.checks.check import check_applied, check_context, code_verdicts, normalised_answer
-from prompts.bounded_regex import LIMIT_S, SlowRegex, search, without_matches, without_prefix
 from prompts.rules import Normalise, ScoredRule
 from tests.judge.factories import PROMPT, make_answer, make_row, make_rule, make_rules
 
@@ -43,6 +53,32 @@ def test_a_slow_condition_names_its_rule() -> None:
     row = make_row(question=LETTERS)
     with pytest.raises(DataError, match="rule odd, row r1: the regular expression"):
         code_verdicts(make_rules(rule), PROMPT, row, make_answer("1"))
+
+
+def test_a_slow_setting_is_named() -> None:
+    """Stubs and footer run over logged answers, which anybody may have written."""
+    settings = DataSettings(train=CampusLogs(path="t.json"), stubs=("b", SLOW))
+    with pytest.raises(ConfigError, match=r"^data\.stubs\.1: the regular expression .*write it"):
+        clean_rows([make_row(answers={"old": LETTERS})], settings)
+
+
+def test_conditions_read_every_expression_that_loads() -> None:
+    """A comment at the end would swallow a bracket put around the expression."""
+    for pattern in ("(?x)QUEST #", "(?x)quest\n#", "(?s)QUEST"):
+        when = {"code": [{"field": "question", "matches": pattern}]}
+        assert applicable(make_rule({"type": "json"}, applies=when), make_row()) is True
+
+
+def test_an_expression_that_calls_itself_is_named() -> None:
+    """The engine gives up at 0.6 GB, in less than the limit of time."""
+    with pytest.raises(SlowRegex, match="without calls of itself"):
+        search("(?R)", "aaa")
+
+
+def test_a_deep_expression_is_none() -> None:
+    """3,000 brackets are more than Python's stack of 1,000 frames."""
+    with pytest.raises(ValueError, match="nested too deeply"):
+        compile_pattern("(" * 3000 + ")" * 3000)
 
 
 def test_a_slow_footer_is_named() -> None:
