@@ -11,10 +11,19 @@ _WAYS_OUT = {  # errors of the system about files and disks that are no fault of
     errno.ENOTDIR: "a folder belongs there; move the file away",
     errno.EEXIST: "a folder belongs there; move the file away",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "the link leads back to itself; remove it",
+    errno.ENXIO: "a file belongs there; move away what is there",
+    errno.ENOTEMPTY: "other files are there; move the folder away",
+    errno.EBUSY: "another program uses it; end that one and run again",
+    errno.ETXTBSY: "another program uses it; end that one and run again",
     errno.ENOSPC: "free some space and run again",
     errno.EDQUOT: "free some space and run again",
     errno.EFBIG: "free some space and run again",
     errno.EMFILE: "raise the limit of open files, e.g. ulimit -n 4096",
+    errno.ENFILE: "end other programs: this machine has no more open files to give",
+    errno.EIO: "the disk does not deliver it; restore it from a copy, or use another disk",
+    errno.ESTALE: "the network disk has lost it; mount the disk again",
+    errno.ENOTCONN: "the network disk is gone; mount it again",
 }
 
 

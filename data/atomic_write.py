@@ -12,6 +12,7 @@ from glob import escape
 from pathlib import Path
 
 from config.errors import DataError, system_way_out
+from data.stored_file import is_stored
 
 _ABANDONED_S = 3600  # without a write for so long: the writer of a temporary file was killed
 
@@ -26,8 +27,12 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def replace_file(path: Path, parts: Iterable[bytes], size: int) -> None:
-    """Replaces a file by parts that are generated one by one; `size` of all, for the error."""
+def replace_file(path: Path, parts: Iterable[bytes | memoryview], size: int) -> None:
+    """Replaces a file by parts that are generated one by one; `size` of all, for the error.
+
+    Raises DataError when the disk is full, or when `path` is a broken link.
+    """
+    is_stored(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     temporary = path.with_name(f".{_prefix(path)}.{secrets.token_hex(8)}.tmp")

@@ -7,7 +7,7 @@ stored. Of two records with one key, the later counts.
 from pathlib import Path
 from typing import Literal
 
-from data.jsonl import JsonlFile, read_records
+from data.jsonl import JsonlFile, read_stored_records
 from data.records import Record
 from judge.llm.request import JudgeRequest
 from wire.completion import Reply, TokenLogprobs
@@ -37,7 +37,7 @@ class ReplyCache:
     def __init__(self, path: Path, writable: bool = True) -> None:
         """Raises DataError when another process writes the file. A reader needs no file."""
         self._store = JsonlFile(path, CachedReply) if writable else None
-        records = read_records(path, CachedReply) if path.exists() else ()
+        records = read_stored_records(path, CachedReply)
         self._by_key = {record.key: record for record in records}
 
     def reply(self, key: str) -> Reply | None:
