@@ -23,6 +23,7 @@ _WAYS_OUT = {  # errors of the system about files and disks that are no fault of
     errno.ENFILE: "end other programs: this machine has no more open files to give",
     errno.EIO: "the disk does not deliver it; restore it from a copy, or use another disk",
     errno.ESTALE: "the network disk has lost it; mount the disk again",
+    errno.EINVAL: "this disk does not take it; choose another name or another disk",
     errno.ENOTCONN: "the network disk is gone; mount it again",
 }
 
@@ -47,4 +48,8 @@ class SetupError(UnpromptedError):
 
 def system_way_out(error: BaseException) -> str | None:
     """What a user can do about an error of files or disks; None for every other error."""
-    return _WAYS_OUT.get(error.errno or 0) if isinstance(error, OSError) else None
+    if not isinstance(error, OSError):
+        return None
+    if error.errno == errno.EINVAL and error.filename is None:  # of no file: a fault of the program
+        return None
+    return _WAYS_OUT.get(error.errno or 0)

@@ -18,7 +18,7 @@ from data.appender import Appender
 from data.atomic_write import replace_file, write_error, write_text
 from data.file_lock import lock_file
 from data.records import Record
-from data.stored_file import is_stored
+from data.stored_file import is_stored, naming_file
 
 _R = TypeVar("_R", bound=Record)
 _T = TypeVar("_T")
@@ -27,22 +27,26 @@ _REMOVE_LINE = "remove the line, or the file, to create it again"
 
 
 def read_records(path: Path, kind: type[_R]) -> Iterator[_R]:
-    """The records of a JSONL file in order, without an unfinished last line.
+    """The records of a JSONL file that was written at once.
 
     Raises DataError naming the line that is not a valid `kind`.
     """
-    return (record for _, record in _records_with_offsets(path, kind))
+    with naming_file(path), path.open("rb") as file:
+        yield from (record for _, record in _parse_lines(path, file, kind))
 
 
-def read_stored_records(path: Path, kind: type[_R]) -> Iterator[_R]:
-    """As `read_records`; nothing where there is no file."""
+def read_appended(path: Path, kind: type[_R]) -> Iterator[_R]:
+    """The records of a JSONL file that is appended to, without an unfinished last line.
+
+    Nothing where there is no file. Raises as `read_records` does.
+    """
     if is_stored(path):
-        yield from read_records(path, kind)
+        yield from (record for _, record in _parse_lines(path, whole_lines(path), kind))
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
     """The whole lines of a JSONL file, each with its newline, which the last one may lack."""
-    with path.open("rb") as file:
+    with naming_file(path), path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
                 yield line
@@ -50,9 +54,10 @@ def whole_lines(path: Path) -> Iterator[bytes]:
                 yield line + b"\n"
 
 
-def _records_with_offsets(path: Path, kind: type[_R]) -> Iterator[tuple[int, _R]]:
+def _parse_lines(path: Path, lines: Iterable[bytes], kind: type[_R]) -> Iterator[tuple[int, _R]]:
+    """The byte offset of each line, and its record."""
     offset = 0
-    for number, line in enumerate(whole_lines(path), 1):
+    for number, line in enumerate(lines, 1):
         yield offset, _parse_line(line, kind, f"{path}:{number}")
         offset += len(line)
 
@@ -79,7 +84,8 @@ def read_record(path: Path, kind: type[_T], way_out: str = _REMOVE_FILE) -> _T:
     does; `config.cli` shows both in one line.
     """
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        with naming_file(path):
+            return TypeAdapter(kind).validate_json(path.read_bytes())
     except ValidationError as error:
         raise _invalid(str(path), error, way_out) from None
 
@@ -104,8 +110,8 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
 class JsonlFile(Generic[_R]):
     """An append-only JSONL file. Records are read from disk by byte offset, never held in memory.
 
-    Opening locks the file (DataError names the holder), and completes or cuts off a last line
-    without its newline.
+    Opening locks the file (DataError names the holder). A last line without its newline is
+    completed or cut off before the first append, or else when the file is closed.
     """
 
     def __init__(self, path: Path, kind: type[_R]) -> None:
@@ -113,17 +119,24 @@ class JsonlFile(Generic[_R]):
         self.path = path
         self._kind = kind
         self._lock = lock_file(path)
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self._lock.close()
+            raise
 
     def _open(self) -> None:
         self._file = Appender(self.path)
-        _mend_last_line(self.path)
-        self._end = self.path.stat().st_size
-        self._reader = self.path.open("rb")
+        self._end: int | None = None  # None: the last line is not mended yet
+        try:
+            self._reader = self.path.open("rb")
+        except OSError:
+            self._file.discard()
+            raise
 
     def records_with_offsets(self) -> Iterator[tuple[int, _R]]:
         """The byte offset of each line, and its record. Raises DataError naming an invalid line."""
-        return _records_with_offsets(self.path, self._kind)
+        return _parse_lines(self.path, whole_lines(self.path), self._kind)
 
     def read(self, offset: int) -> _R:
         """The record whose line begins at this byte. Raises DataError when it is not valid."""
@@ -134,17 +147,23 @@ class JsonlFile(Generic[_R]):
 
         Raises DataError when the disk is full; the next writer cuts off the unfinished line.
         """
-        line, offset = record.model_dump_json().encode() + b"\n", self._end
+        line, offset = record.model_dump_json().encode() + b"\n", self._mended_end()
         self._file.write(line)
-        self._end += len(line)
+        self._end = offset + len(line)
         return offset
+
+    def _mended_end(self) -> int:
+        if self._end is None:
+            _mend_last_line(self.path)
+            self._end = self.path.stat().st_size
+        return self._end
 
     def rearrange(self, offsets: Iterable[int]) -> None:
         """Atomically reduces the file to the lines at these byte offsets, in this order.
 
         Needs disk space for a second file meanwhile.
         """
-        replace_file(self.path, map(self._line, offsets), self._end)
+        replace_file(self.path, map(self._line, offsets), self._mended_end())
         self._file.close()  # both handles still point to the replaced file
         self._reader.close()
         self._open()
@@ -156,6 +175,7 @@ class JsonlFile(Generic[_R]):
     def close(self) -> None:
         """Syncs, closes and releases the lock."""
         try:
+            self._mended_end()
             self._file.close()
         finally:
             self._reader.close()
@@ -168,8 +188,9 @@ class JsonlFile(Generic[_R]):
         if error is None:
             self.close()
             return
+        self._file.discard()  # no sync: an error from it would hide the one in progress
         self._reader.close()
-        self._lock.close()  # no sync: an error from it would hide the one in progress
+        self._lock.close()
 
 
 def _mend_last_line(path: Path) -> None:

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from config.errors import DataError
 from data.atomic_write import write_text
-from data.stored_file import is_stored
+from data.stored_file import is_stored, naming_file
 
 
 def run_date(path: Path) -> date:
     """The date recorded at `path`, or today's. Raises DataError when the file holds no date."""
     if not is_stored(path):
         return date.today()
-    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    with naming_file(path):
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
     try:
         return date.fromisoformat(text)
     except ValueError:

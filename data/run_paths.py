@@ -7,7 +7,7 @@ from typing import Literal
 
 from config.errors import DataError
 from config.schema import Config
-from data.jsonl import read_records, read_stored_record, read_stored_records
+from data.jsonl import read_records, read_stored_record
 from data.records import Record
 from data.rows import Row
 from data.stored_file import is_stored
@@ -78,8 +78,9 @@ class RunPaths:
 
     def iter_rows(self, name: Split) -> Iterator[Row]:
         """As `rows`, without holding them in memory."""
+        path = self.split(name)
         self.check_prepared()
-        return read_stored_records(self.split(name), Row)
+        return read_records(path, Row) if is_stored(path) else iter(())
 
     def check_prepared(self) -> None:
         """Raises DataError when the data have not been prepared."""

@@ -1,10 +1,12 @@
-"""Whether a stored file is there. A link that leads nowhere is an error, not a missing file.
+"""Whether a stored file is there, and which file an error of the system is about.
 
-What a broken link stood for may lie on a disk that is not mounted: it is neither taken as missing
-nor overwritten.
+A link that leads nowhere is an error, not a missing file: what it stood for may lie on a disk that
+is not mounted. It is neither taken as missing nor overwritten.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from config.errors import DataError
@@ -25,3 +27,14 @@ def is_stored(path: Path) -> bool:
             ) from None
         return False
     return True
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Adds the path to an OSError of reading or writing; Python adds it only when opening."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise

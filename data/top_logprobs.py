@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import chain
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,7 +55,9 @@ class TopLogprobsFile(Mapping[str, TopLogprobs]):
     def __init__(self, path: Path) -> None:
         """Raises DataError when the file has another schema, or nothing in it can be read."""
         self.path = path
-        self._bytes = memoryview(pa.memory_map(str(path)).read_buffer()).cast("B")
+        with path.open("rb") as file:  # an empty file cannot be mapped
+            mapped = mmap(file.fileno(), 0, access=ACCESS_READ) if path.stat().st_size else b""
+        self._bytes = memoryview(mapped)
         self._spans: dict[str, Span] = {}  # of the intact records
         self.damaged = 0  # places where records are damaged, the unfinished end not among them
         self.begins_well = self._bytes[: len(_HEADER)] == _HEADER

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from config.schema import Config
-from data.jsonl import read_record, read_records, read_stored_record
+from data.jsonl import read_appended, read_record, read_stored_record
 from data.records import Record
 from data.run_paths import RunPaths
 from data.stored_file import is_stored
@@ -86,7 +86,7 @@ def _evaluations(student: Path) -> tuple[PassedRows, ...]:
     if not (is_stored(result) and is_stored(metrics)):
         return (None,)
     best_step = read_record(result, _Result).best_step
-    lines = [line for line in read_records(metrics, _Line) if line.val_rows is not None]
+    lines = [line for line in read_appended(metrics, _Line) if line.val_rows is not None]
     on_record = all(line.passed is not None for line in lines)
     if not on_record or best_step not in [line.step for line in lines]:
         return (None,)

@@ -13,7 +13,7 @@ from typing import Any
 from config.peft_methods import Served
 from config.schema import Config
 from data.answers import Answer, read_answers
-from data.jsonl import read_records, read_stored_record
+from data.jsonl import read_appended, read_records, read_stored_record
 from data.prepare import DataQuality
 from data.rows import Row
 from data.run_paths import RunPaths
@@ -214,7 +214,7 @@ def _training(config: Config, run: RunPaths) -> dict[str, TrainingFiles]:
         metrics = folder / "metrics.jsonl"
         if is_stored(metrics):
             result = read_stored_record(folder / "result.json", TrainingResult)
-            files[student.name] = TrainingFiles(tuple(read_records(metrics, Step)), result)
+            files[student.name] = TrainingFiles(tuple(read_appended(metrics, Step)), result)
     return files
 
 

@@ -16,7 +16,7 @@ from data.answers import Answer, top_logprobs_path, verdicts_path
 from data.atomic_write import replace_file
 from data.file_lock import lock_file
 from data.fingerprint import check_fingerprint, fingerprint_path, read_fingerprint
-from data.jsonl import read_records, whole_lines
+from data.jsonl import read_appended, whole_lines
 from data.run_paths import RunPaths
 from data.shards import Shard, shard_number, shard_paths
 from data.stored_file import is_stored
@@ -136,7 +136,7 @@ def _joined(paths: list[Path]) -> Iterator[bytes]:
     owners: set[int] = set()  # hashes of row and sample
     first_shards: dict[int, int] = {}  # hash of a request → first shard with it
     for number, path in enumerate(paths, 1):
-        for answer in read_records(path, Answer):
+        for answer in read_appended(path, Answer):
             owner = hash((answer.row, answer.sample))
             if owner in owners:
                 raise DataError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from data.jsonl import JsonlFile, read_records, whole_lines, write_records
+from data.jsonl import JsonlFile, read_appended, read_records, whole_lines, write_records
 from data.rows import Context
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ import resource, sys
 from pathlib import Path
 from config.errors import DataError
 from data.rows import Context
-from data.jsonl import JsonlFile, read_records, write_records
+from data.jsonl import JsonlFile, read_appended, read_records, write_records
 path, size, whole = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "whole"
 records = [Context(text=f"{at} " + "ы" * 40) for at in range(200)]
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -37,7 +37,7 @@ try:
         write_records(path, records)
     else:
         with JsonlFile(path, Context) as store:
-            for record in records[len(list(read_records(path, Context))):]:
+            for record in records[len(list(read_appended(path, Context))):]:
                 store.append(record)
 except DataError as error:
     print(error)
@@ -54,7 +54,7 @@ def _fill(path: Path, size: int, how: str) -> subprocess.CompletedProcess[str]:
 
 
 def _read(path: Path) -> list[Context]:
-    return list(read_records(path, Context))
+    return list(read_appended(path, Context))
 
 
 def test_a_tail_torn_at_any_byte_is_cut_and_only_it(tmp_path: Path) -> None:
@@ -159,3 +159,15 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, size: int) -> Non
     assert str(path) in full.stdout and str(TOTAL) in full.stdout
     assert _read(path) == RECORDS[:5]
     assert [file.name for file in tmp_path.iterdir()] == ["s.jsonl"]
+
+
+def test_a_file_that_is_written_at_once_has_no_unfinished_line(tmp_path: Path) -> None:
+    """It is replaced as a whole, so a torn line in it is damage, and no row is dropped silently."""
+    path = tmp_path / "s.jsonl"
+    write_records(path, RECORDS[:3])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert list(read_records(path, Context)) == RECORDS[:3]
+    path.write_bytes(whole[:-2])
+    with pytest.raises(DataError, match=r"s\.jsonl:3: content: Invalid JSON: .*; remove the line"):
+        list(read_records(path, Context))
