@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from config.errors import DataError
-from config.load import read_yaml, validated
+from config.load import validated
 from config.settings import Settings
+from config.yaml_file import read_yaml
 from data.jsonl import read_record
 from data.records import digest
 from prompts.check_settings import Check, LlmCheck, Regex
