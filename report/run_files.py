@@ -10,6 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pydantic import ConfigDict
+from typing_extensions import TypedDict
+
 from config.peft_methods import Served
 from config.schema import Config
 from data.answers import Answer, read_answers
@@ -36,6 +39,22 @@ from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile, ScoredRule, rules_sha256
 from student.records import SearchResult, Step, StudentChoice, TrainingResult
 from teacher.audit import Audit
+
+
+class _Manifest(TypedDict, total=False):
+    """The fields of manifest.json that are read; all of them are shown."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    hardware: dict[str, Any]
+    template_kwargs: dict[str, Any]
+
+
+class _AdapterConfig(TypedDict, total=False):
+    """The fields of peft's adapter_config.json that are shown."""
+
+    base_model_name_or_path: str | None
+    r: int | None
+    revision: str | None
 
 
 @dataclass(frozen=True)
@@ -113,8 +132,7 @@ class RunFiles:
 
     @property
     def _hardware(self) -> dict[str, Any]:
-        hardware = (self.manifest or {}).get("hardware")
-        return hardware if isinstance(hardware, dict) else {}
+        return dict((self.manifest or {}).get("hardware", {}))
 
     @property
     def llm_checked(self) -> tuple[ScoredRule, ...]:
@@ -182,7 +200,7 @@ def read_run(config: Config, root: Path = Path()) -> RunFiles:
         run=run,
         prompt=prompt,
         rules=rules,
-        manifest=read_stored_record(run.manifest, dict[str, Any]),
+        manifest=read_stored_record(run.manifest, _Manifest),
         quality=read_stored_record(run.quality, DataQuality),
         rows=tuple(run.rows("val")) if is_stored(run.split("train")) else None,
         answers=_answers(config, run),
@@ -222,11 +240,11 @@ def _saved(config: Config, run: RunPaths, choice: StudentChoice | None) -> Saved
     best = None if choice is None else choice.best
     method = next((student.method for student in config.students if student.name == best), None)
     adapter, merged = run.best / "adapter", run.best / "merged"
-    values = read_stored_record(adapter / "adapter_config.json", dict[str, Any]) or {}
+    values = read_stored_record(adapter / "adapter_config.json", _AdapterConfig) or {}
     if method is None or not (values or is_stored(merged / "config.json")):
         return None
     served = method.served
-    base = str(values.get("base_model_name_or_path", config.model.name))
+    base = values.get("base_model_name_or_path") or config.model.name
     path = merged if served == "folded" else adapter
     return SavedStudent(
         method.kind,

@@ -194,6 +194,35 @@ def test_a_garbled_file_is_one_line_and_stays(
         path.write_bytes(whole)
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("manifest.json", '{"hardware": 5}'),
+        ("manifest.json", '{"template_kwargs": "x"}'),
+        ("best/adapter/adapter_config.json", '{"r": "x"}'),
+        ("best/adapter/adapter_config.json", '{"base_model_name_or_path": [1]}'),
+        ("timings.json", '{"data": "long"}'),
+        ("best/choice.json", '{"best": ["lora"], "why": "", "ranked": []}'),
+        ("judge/labels.json", '{"arms": {"base": null}}'),
+        ("stages/data.json", '{"inputs": "a", "work": "b", "outputs": "c", "seconds": "x"}'),
+    ],
+)
+def test_a_field_of_another_type_is_one_line(
+    config: Config, file: str, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the keys are right and a value is not."""
+    path = RunPaths.of(config).root / file
+    whole = path.read_bytes()
+    path.write_text(content)
+    try:
+        assert ended(lambda: READ_BY[file](config, path)) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {path}: ") and error.count("\n") == 1
+        assert path.read_text() == content
+    finally:
+        path.write_bytes(whole)
+
+
 def test_the_undamaged_run_is_read(config: Config) -> None:
     """The table above would pass if nothing could be read at all."""
     for file, command in READ_BY.items():
