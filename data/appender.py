@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from data.atomic_write import write_error
-from data.stored_file import is_stored, naming_file
+from data.stored_file import is_stored, make_folder, naming_file
 
 _SYNC_EVERY = 32  # writes between two fsync calls, at least
 _SYNC_SECONDS = 0.1  # between them, at least: fsync takes milliseconds and stops the event loop
@@ -19,6 +19,7 @@ class Appender:
         """Raises DataError for a broken link, and OSError as `open` does."""
         self._path = path
         is_stored(path)
+        make_folder(path.parent)
         with naming_file(path):
             self._file = path.open("ab")
         self._unsynced = 0

@@ -12,7 +12,7 @@ from glob import escape
 from pathlib import Path
 
 from config.errors import DataError, system_way_out
-from data.stored_file import is_stored
+from data.stored_file import is_stored, make_folder
 
 _ABANDONED_S = 3600  # without a write for so long: the writer of a temporary file was killed
 
@@ -33,7 +33,7 @@ def replace_file(path: Path, parts: Iterable[bytes | memoryview], size: int) -> 
     Raises DataError when the disk is full, or when `path` is a broken link.
     """
     is_stored(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     _remove_abandoned(path)
     temporary = path.with_name(f".{_prefix(path)}.{secrets.token_hex(8)}.tmp")
     try:

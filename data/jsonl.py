@@ -115,7 +115,6 @@ class JsonlFile(Generic[_R]):
     """
 
     def __init__(self, path: Path, kind: type[_R]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._kind = kind
         self._lock = lock_file(path)

@@ -29,6 +29,16 @@ def is_stored(path: Path) -> bool:
     return True
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it. Raises DataError where the system has no place for it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: the folder cannot be made: {error.strerror}; choose one on a disk"
+        ) from None
+
+
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
     """Adds the path to an OSError of reading or writing; Python adds it only when opening."""

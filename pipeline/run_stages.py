@@ -14,6 +14,7 @@ from data.file_lock import claim
 from data.jsonl import read_record
 from data.records import Record
 from data.run_paths import RunPaths
+from data.stored_file import make_folder
 from pipeline.child import failure_reason, run_child, warnings_of
 from pipeline.stage_stamp import (
     StageInputs,
@@ -56,7 +57,7 @@ def run_stages(config: Config, accept_changes: bool) -> int:
     when an input of a stage changes while it runs.
     """
     run = RunPaths.of(config)
-    run.root.mkdir(parents=True, exist_ok=True)
+    make_folder(run.root)
     with claim(run.root, "run"):
         write_text(run.config, dump_config(config))
         stages = pipeline_stages(config, checkout_commit())
