@@ -14,10 +14,20 @@ _WAYS_OUT = {  # errors of the system about files and disks that are no fault of
     errno.ENOTDIR: "a folder belongs there; move the file away",
     errno.EEXIST: "a folder belongs there; move the file away",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "the link leads back to itself; remove it",
+    errno.ENXIO: "a file belongs there; move away what is there",
+    errno.ENOTEMPTY: "other files are there; move the folder away",
+    errno.EBUSY: "another program uses it; end that one and run again",
+    errno.ETXTBSY: "another program uses it; end that one and run again",
     errno.ENOSPC: "free some space and run again",
     errno.EDQUOT: "free some space and run again",
     errno.EFBIG: "free some space and run again",
     errno.EMFILE: "raise the limit of open files, e.g. ulimit -n 4096",
+    errno.ENFILE: "end other programs: this machine has no more open files to give",
+    errno.EIO: "the disk does not deliver it; restore it from a copy, or use another disk",
+    errno.ESTALE: "the network disk has lost it; mount the disk again",
+    errno.EINVAL: "this disk does not take it; choose another name or another disk",
+    errno.ENOTCONN: "the network disk is gone; mount it again",
 }
 
 
@@ -54,4 +64,8 @@ def _as_line(message: str) -> str:
 
 def system_way_out(error: BaseException) -> str | None:
     """What a user can do about an error of files or disks; None for every other error."""
-    return _WAYS_OUT.get(error.errno or 0) if isinstance(error, OSError) else None
+    if not isinstance(error, OSError):
+        return None
+    if error.errno == errno.EINVAL and error.filename is None:  # of no file: a fault of the program
+        return None
+    return _WAYS_OUT.get(error.errno or 0)

@@ -1,104 +1,32 @@
 """Loads an experiment: YAML with `extends`, then overrides from the command line.
 
-Guards against YAML's traps (duplicate keys, `1e-4` as text); the schema checks the settings.
+`config.yaml_file` guards against YAML's traps; the schema checks the settings.
 """
 
 import difflib
-import re
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from config.base_url import SECRET_IN_URL
 from config.errors import ConfigError
 from config.schema import Config
 from config.url_secrets import masked_settings
+from config.yaml_file import dump_yaml, parse_yaml, read_yaml
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_MAX_EXTENDS = 20  # files in a chain
+_MAX_KEYS = 50  # of an override
 _REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys and reads 1e-4 as a number."""
-
-
-_Loader.yaml_implicit_resolvers = {  # a copy: SafeLoader itself stays unchanged
-    key: list(pairs) for key, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-    keys: set[str] = set()
-    for key_node, _ in node.value:
-        key = str(key_node.value)
-        if key in keys:
-            line = key_node.start_mark.line + 1
-            raise ConfigError(f"line {line}: key {key!r} is given twice; remove one of the two")
-        keys.add(key)
-    loader.flatten_mapping(node)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
-    text = str(loader.construct_scalar(node))
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        escape = f"\\u{ord(text[error.start]):04x}"
-        line = node.start_mark.line + 1
-        raise ConfigError(
-            f"line {line}: {escape} is half a character (a lone surrogate); remove it"
-        ) from None
-    return text
-
-
-_Loader.add_constructor("tag:yaml.org,2002:str", _text)
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """Parses YAML text. Raises ConfigError, beginning with `where`, unless it is plain data."""
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-
-
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that quotes every text which `_Loader` would read as a number."""
-
-
-_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def dump_config(config: Config) -> str:
     """The resolved settings as YAML: `load_config` reads the same ones from it."""
     values = config.model_dump(mode="json")
-    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
-
-
-def read_yaml(path: Path) -> Any:
-    """Reads a YAML file. Raises ConfigError when it cannot be read or parsed."""
-    try:
-        return parse_yaml(path.read_text(encoding="utf-8-sig"), str(path))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such file; paths are relative to the current folder"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+    return dump_yaml(values)
 
 
 def validated(model: type[_Model], values: Any, where: str) -> _Model:
@@ -107,7 +35,8 @@ def validated(model: type[_Model], values: Any, where: str) -> _Model:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
+        path = ".".join(str(part) for part in first["loc"])[:200]
+        path = path if path.isprintable() else repr(path)
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{where}: {_unknown(path, model)}") from None
         message = first["msg"].removeprefix("Value error, ")
@@ -143,7 +72,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def _extended(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
-    if path in chain:
+    is_circle = os.path.realpath(path) in map(os.path.realpath, chain)
+    if is_circle or len(chain) > _MAX_EXTENDS:
         raise ConfigError(
             f"{path}: extends itself through {' → '.join(map(str, chain))}; remove one `extends`"
         )
@@ -168,6 +98,8 @@ def _merged(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
 
 def _assign(values: Any, keys: list[str], value: Any, override: str) -> None:
     *parents, last = keys
+    if len(keys) > _MAX_KEYS:
+        raise ConfigError(f"override {override[:80]!r} …: names a place more than {_MAX_KEYS} deep")
     try:
         for key in parents:
             values = values[int(key)] if isinstance(values, list) else values.setdefault(key, {})

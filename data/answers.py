@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from data.jsonl import read_records
+from data.jsonl import read_appended
 from data.records import Record
 from data.rows import Row
 from data.visible_text import has_visible_text
@@ -76,4 +76,4 @@ def verdicts_path(path: Path) -> Path:
 
 def read_answers(path: Path) -> list[Answer]:
     """The answers of one arm; an empty list when it has no file."""
-    return list(read_records(path, Answer)) if path.exists() else []
+    return list(read_appended(path, Answer))

@@ -2,9 +2,11 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from data.atomic_write import write_error
+from data.stored_file import is_stored, make_folder, naming_file
 
 _SYNC_EVERY = 32  # writes between two fsync calls, at least
 _SYNC_SECONDS = 0.1  # between them, at least: fsync takes milliseconds and stops the event loop
@@ -14,8 +16,12 @@ class Appender:
     """An open file. Each write is flushed; a power cut can lose the writes since the last fsync."""
 
     def __init__(self, path: Path) -> None:
+        """Raises DataError for a broken link, and OSError as `open` does."""
         self._path = path
-        self._file = path.open("ab")
+        is_stored(path)
+        make_folder(path.parent)
+        with naming_file(path):
+            self._file = path.open("ab")
         self._unsynced = 0
         self._synced_at = 0.0  # time.monotonic()
 
@@ -38,6 +44,11 @@ class Appender:
         except OSError as error:
             raise write_error(self._path, 0, error) from error
         self._synced_at = time.monotonic()
+
+    def discard(self) -> None:
+        """Closes without a sync and without an error."""
+        with suppress(OSError):
+            self._file.close()
 
     def close(self) -> None:
         """Syncs and closes. Raises DataError when the disk is full."""

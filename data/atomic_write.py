@@ -12,6 +12,7 @@ from glob import escape
 from pathlib import Path
 
 from config.errors import DataError, system_way_out
+from data.stored_file import is_stored, make_folder
 
 _ABANDONED_S = 3600  # without a write for so long: the writer of a temporary file was killed
 
@@ -26,9 +27,13 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def replace_file(path: Path, parts: Iterable[bytes]) -> None:
-    """Replaces a file by parts that are generated one by one. Raises as `write_bytes` does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def replace_file(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Replaces a file by parts that are generated one by one.
+
+    Raises DataError when the disk is full, or when `path` is a broken link.
+    """
+    is_stored(path)
+    make_folder(path.parent)
     _remove_abandoned(path)
     size, remaining = 0, iter(parts)
     temporary = path.with_name(f".{_prefix(path)}.{secrets.token_hex(8)}.tmp")

@@ -16,6 +16,7 @@ from typing import IO
 
 from config.errors import DataError
 from data.atomic_write import write_error
+from data.stored_file import make_folder
 
 _COMMAND_CHARACTERS = 100
 
@@ -58,7 +59,7 @@ def _claim_part(root: Path, part: str, wait: bool) -> IO[str]:
 
 
 def _lock(lock_path: Path, path: Path, wait: bool) -> IO[str]:
-    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(lock_path.parent)
     lock = lock_path.open("a+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -7,11 +7,14 @@ if the user accepts it, the records that it affects are made again.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from config.errors import DataError
 from data.atomic_write import write_text
+from data.jsonl import read_record, read_stored_record
 
 Fingerprint = Mapping[str, object]  # setting → JSON-able value or hash
+_WAY_OUT = "restore it from a copy, or remove it and what it belongs to, to make both again"
 
 
 def fingerprint_path(path: Path) -> Path:
@@ -22,20 +25,20 @@ def fingerprint_path(path: Path) -> Path:
 def read_fingerprint(path: Path) -> Fingerprint:
     """Reads a fingerprint. Raises DataError when the file is missing or invalid."""
     try:
-        fingerprint: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}; copy it or run again") from None
-    return fingerprint
+        return read_record(path, dict[str, Any], _WAY_OUT)
+    except FileNotFoundError:
+        raise DataError(f"{path}: cannot be read: it is not there; copy it or run again") from None
 
 
 def check_fingerprint(path: Path, fingerprint: Fingerprint, accept_changes: bool) -> bool:
     """Compares with the fingerprint at `path`, then stores the new one. Returns whether it changed.
 
-    Raises DataError with the differing settings unless `accept_changes`.
+    Raises DataError with the differing settings unless `accept_changes`, and when the stored one is
+    not valid.
     """
     text = json.dumps(dict(fingerprint), ensure_ascii=False, indent=1, sort_keys=True)
     new = json.loads(text)  # tuples become lists, as in the stored one
-    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    old = read_stored_record(path, dict[str, Any], _WAY_OUT)
     if old is not None and old != new and not accept_changes:
         raise DataError(
             f"{path.parent}: was made with other settings: {_diff(old, new)}; run with "

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from config.errors import DataError
 from data.atomic_write import write_text
+from data.stored_file import is_stored, naming_file
 
 
 def run_date(path: Path) -> date:
     """The date recorded at `path`, or today's. Raises DataError when the file holds no date."""
-    if not path.exists():
+    if not is_stored(path):
         return date.today()
-    text = path.read_text(encoding="utf-8").strip()
+    with naming_file(path):
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -23,5 +25,5 @@ def run_date(path: Path) -> date:
 
 def record_run_date(path: Path, day: date) -> None:
     """Records the date, unless one is recorded. Raises DataError when the disk is full."""
-    if not path.exists():
+    if not is_stored(path):
         write_text(path, f"{day.isoformat()}\n")

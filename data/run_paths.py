@@ -7,9 +7,10 @@ from typing import Literal
 
 from config.errors import DataError
 from config.schema import Config
-from data.jsonl import read_record, read_records
+from data.jsonl import read_records, read_stored_record
 from data.records import Record
 from data.rows import Row
+from data.stored_file import is_stored
 
 Split = Literal["train", "val", "hidden"]
 
@@ -79,19 +80,19 @@ class RunPaths:
         """As `rows`, without holding them in memory."""
         path = self.split(name)
         self.check_prepared()
-        return read_records(path, Row) if path.exists() else iter(())
+        return read_records(path, Row) if is_stored(path) else iter(())
 
     def check_prepared(self) -> None:
         """Raises DataError when the data have not been prepared."""
         path = self.split("train")
-        if not path.exists():
+        if not is_stored(path):
             raise DataError(f"{path}: not there; run `python -m pipeline CONFIG` first")
 
     def check_selected(self) -> None:
         """Raises DataError when the data have not been prepared or no answers selected yet."""
         self.check_prepared()
         for path in (self.selected, self.selected_val):
-            if not path.exists():
+            if not is_stored(path):
                 raise DataError(f"{path}: not there; run `python -m teacher CONFIG select` first")
 
     def training_rows(self, config: Config) -> Iterator[Row]:
@@ -102,7 +103,7 @@ class RunPaths:
         rows = self.iter_rows("train")
         if config.probes is None:
             return rows
-        if not self.probes.exists():
+        if not is_stored(self.probes):
             raise DataError(f"{self.probes}: not there; run `python -m teacher CONFIG probes`")
         return chain(rows, read_records(self.probes, Row))
 
@@ -115,12 +116,12 @@ class RunPaths:
 
     def best_student(self) -> str:
         """The name of the best student. Raises DataError when none has been chosen."""
-        try:
-            return read_record(self.choice, _BestStudent).best
-        except FileNotFoundError:
+        choice = read_stored_record(self.choice, _BestStudent)
+        if choice is None:
             raise DataError(
                 f"{self.choice}: not there; run `python -m student CONFIG predict` first"
-            ) from None
+            )
+        return choice.best
 
     def student(self, name: str) -> Path:
         """The folder of one student."""
@@ -128,8 +129,8 @@ class RunPaths:
 
     def adapter_sha256(self, name: str) -> str | None:
         """The hash of a student's trained adapter; None while it is not trained."""
-        path = self.student(name) / "result.json"
-        return read_record(path, _TrainedStudent).adapter_sha256 if path.exists() else None
+        result = read_stored_record(self.student(name) / "result.json", _TrainedStudent)
+        return None if result is None else result.adapter_sha256
 
     def annotation_sheet(self, name: str) -> Path:
         """A sheet for annotators; its name does not reveal the arm."""

@@ -10,6 +10,7 @@ from config.errors import DataError
 from data.answers import Answer
 from data.fingerprint import fingerprint_path, read_fingerprint
 from data.rows import Row, rows_digest
+from data.stored_file import is_stored
 
 
 def refuse_stale(
@@ -20,7 +21,7 @@ def refuse_stale(
     `expected`: some of its settings. `rows`: those to be answered. `command`: answers them anew.
     """
     stored_path = fingerprint_path(path)
-    if not stored_path.exists():
+    if not is_stored(stored_path):
         return
     stored = read_fingerprint(stored_path)
     expected = {**expected, "rows": rows_digest(rows)}

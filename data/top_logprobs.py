@@ -1,13 +1,15 @@
 """The most likely tokens at each position of stored answers: an Arrow IPC stream beside them.
 
 One record batch per answer, so that the file grows by appending and any Arrow reader can read it.
-A batch that a crash left unfinished is cut off before the next append. Keys are unique, after any
-sequence of crashes and power cuts.
+A batch that a crash left unfinished is cut off before the next append. Each has a checksum, and a
+damaged one is dropped. Keys are unique, after any sequence of crashes and power cuts.
 """
 
 import os
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import chain
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,17 +20,26 @@ from numpy.typing import NDArray
 from config.errors import DataError
 from data.appender import Appender
 from data.atomic_write import replace_file
+from data.record_framing import (
+    Span,
+    holds_record,
+    intact_records,
+    schema_at_start,
+    with_checksum,
+)
+from data.stored_file import is_stored
 
 _SCHEMA = pa.schema(
     [
         ("key", pa.string()),  # of the answer: hash of everything that determines it
-        ("k", pa.int32()),  # tokens per position
         ("ids", pa.list_(pa.int32())),  # position by position
         ("logprobs", pa.list_(pa.float16())),
+        # low half: tokens per position; high half: CRC-32 of the whole record batch before it
+        ("k_checksum", pa.uint64()),
     ]
 )
 _HEADER: bytes = _SCHEMA.serialize().to_pybytes()
-_UNFINISHED = pa.ArrowException, OSError, EOFError  # pyarrow's errors on a short message
+_K = 0xFFFFFFFF  # the low half of `k_checksum`
 
 
 class TopLogprobs(NamedTuple):
@@ -38,25 +49,36 @@ class TopLogprobs(NamedTuple):
     logprobs: NDArray[np.float16]  # [T, K], before temperature
 
 
-class _Span(NamedTuple):
-    """Byte offsets of a record batch."""
-
-    start: int
-    end: int
-
-
 class TopLogprobsFile(Mapping[str, TopLogprobs]):
     """One file, by the answers' keys; records are read on access, from a memory map."""
 
     def __init__(self, path: Path) -> None:
-        """Raises DataError when the file has another schema."""
+        """Raises DataError when the file has another schema, or nothing in it can be read."""
         self.path = path
-        self._bytes = pa.memory_map(str(path)).read_buffer()
-        self._spans = dict(_scan(self._bytes, path))
+        with path.open("rb") as file:  # an empty file cannot be mapped
+            mapped = mmap(file.fileno(), 0, access=ACCESS_READ) if path.stat().st_size else b""
+        self._bytes = memoryview(mapped)
+        self._spans: dict[str, Span] = {}  # of the intact records
+        self.damaged = 0  # places where records are damaged, the unfinished end not among them
+        self.begins_well = self._bytes[: len(_HEADER)] == _HEADER
+        self._scan()
+
+    def _scan(self) -> None:
+        end = len(_HEADER)  # of the record before
+        for span in intact_records(self._bytes):
+            self.damaged += span.start != end
+            end = span.end
+            batch = _read_batch(self._slice(span))
+            self._spans[batch.column("key")[0].as_py()] = span
+        self.damaged += holds_record(self._bytes, end)
+        if not (self._spans or self.begins_well or _is_unfinished_header(self._bytes)):
+            schema = schema_at_start(self._bytes)
+            reason = "holds no intact record" if schema is None else "has another schema"
+            raise DataError(f"{self.path}: {reason}; remove the file to generate it again")
 
     def __getitem__(self, key: str) -> TopLogprobs:
         batch = _read_batch(self._slice(self._spans[key]))
-        width = batch.column("k")[0].as_py()
+        width = batch.column("k_checksum")[0].as_py() & _K
         ids, logprobs = (
             batch.column(name).values.to_numpy().reshape(-1, width) for name in ("ids", "logprobs")
         )
@@ -77,25 +99,28 @@ class TopLogprobsFile(Mapping[str, TopLogprobs]):
         size = sum(span.end - span.start for key, span in self._spans.items() if key in keys)
         return size + len(_HEADER) if size else 0
 
-    def record_bytes(self, keys: Container[str]) -> Iterator[Any]:
+    def record_bytes(self, keys: Container[str]) -> Iterator[memoryview]:
         """The records of these keys as uncopied bytes."""
         return (self._slice(span) for key, span in self._spans.items() if key in keys)
 
-    def _slice(self, span: _Span) -> Any:
-        return self._bytes.slice(span.start, span.end - span.start)
+    def _slice(self, span: Span) -> memoryview:
+        return self._bytes[span.start : span.end]
 
 
 def read_top_logprobs(path: Path) -> TopLogprobsFile:
     """The most likely tokens of the answers in a file, by key.
 
-    Raises DataError when the file is missing or has another schema.
+    Raises DataError when the file is missing, has another schema, or is damaged.
     """
-    try:
-        return TopLogprobsFile(path)
-    except FileNotFoundError:
+    if not is_stored(path):
+        raise DataError(f"{path}: not there; run `python -m teacher CONFIG generate` first")
+    file = TopLogprobsFile(path)
+    if file.damaged:
         raise DataError(
-            f"{path}: not there; run `python -m teacher CONFIG generate` first"
-        ) from None
+            f"{path}: damaged at {file.damaged} of its records; run `python -m teacher CONFIG "
+            "generate` to ask for these answers again"
+        )
+    return file
 
 
 def merge_top_logprobs(paths: Iterable[Path], out: Path) -> None:
@@ -103,9 +128,9 @@ def merge_top_logprobs(paths: Iterable[Path], out: Path) -> None:
 
     Without any record it writes no file. Raises DataError on another schema or a full disk.
     """
-    files = [TopLogprobsFile(path) for path in paths if path.exists()]
+    files = [TopLogprobsFile(path) for path in paths if is_stored(path)]
 
-    def parts() -> Iterator[Any]:
+    def parts() -> Iterator[bytes | memoryview]:
         written: set[str] = set()
         yield _HEADER
         for file in files:
@@ -125,17 +150,20 @@ class TopLogprobsStore:
     def __init__(self, path: Path, keys: Container[str]) -> None:
         """`keys` of the stored answers. Unfinished records are cut off, and so are records whose
         answer was not stored before a crash: the answer will be generated again and may differ.
+        Damaged records are dropped, which is printed; their answers will be generated again.
 
         Raises DataError when the file has another schema.
         """
         self._path = path
         self._file: Appender | None = None
         self._keys: set[str] = set()
-        if path.exists():
+        if is_stored(path):
             stored = TopLogprobsFile(path)
+            if stored.damaged:
+                print(f"{path}: damaged at {stored.damaged} of its records; their answers are lost")
             self._keys.update(key for key in stored if key in keys)
             os.truncate(path, stored.end(keys))  # usually enough, without a copy
-            _reduce(path, keys)
+            _reduce(stored, keys)
 
     def __contains__(self, key: str) -> bool:
         return key in self._keys
@@ -155,46 +183,33 @@ class TopLogprobsStore:
         """Closes, and drops the records of other keys. Raises DataError when the disk is full."""
         if self._file is not None:
             self._file.close()
-        if self._path.exists():
-            _reduce(self._path, keys)
+        if is_stored(self._path):
+            _reduce(TopLogprobsFile(self._path), keys)
 
 
-def _reduce(path: Path, keys: Container[str]) -> None:
+def _reduce(file: TopLogprobsFile, keys: Container[str]) -> None:
     """Reduces the file to the records of these keys; removes it if there are none."""
-    file = TopLogprobsFile(path)
     size = file.size(keys)
     if not size:
-        path.unlink()
-    elif size < path.stat().st_size:
-        replace_file(path, chain([_HEADER], file.record_bytes(keys)))
+        file.path.unlink()
+    elif size < file.path.stat().st_size or not file.begins_well:
+        replace_file(file.path, chain[bytes | memoryview]([_HEADER], file.record_bytes(keys)))
 
 
 def _message(key: str, top_logprobs: TopLogprobs) -> bytes:
     """The serialised record batch of an answer."""
     ids, logprobs = top_logprobs
-    values = [key, ids.shape[1], ids.ravel(), logprobs.ravel()]
+    values = [key, ids.ravel(), logprobs.ravel(), ids.shape[1]]
     columns = [pa.array([value], kind) for value, kind in zip(values, _SCHEMA.types, strict=True)]
-    message: bytes = pa.record_batch(columns, schema=_SCHEMA).serialize().to_pybytes()
-    return message
+    batch = pa.record_batch(columns, schema=_SCHEMA)
+    return with_checksum(batch.serialize().to_pybytes())
 
 
-def _read_batch(message: Any) -> Any:
-    return pa.ipc.read_record_batch(message, _SCHEMA)
+def _read_batch(message: memoryview) -> Any:
+    return pa.ipc.read_record_batch(pa.py_buffer(message), _SCHEMA)
 
 
-def _scan(data: Any, path: Path) -> Iterator[tuple[str, _Span]]:
-    """Keys and spans of the complete records of a file, in order."""
-    source = pa.BufferReader(data)
-    try:
-        same_schema = pa.ipc.read_schema(pa.ipc.read_message(source)).equals(_SCHEMA)
-    except _UNFINISHED:
-        return
-    if not same_schema:
-        raise DataError(f"{path}: has another schema; remove the file to generate it again")
-    while True:
-        start = source.tell()
-        try:
-            batch = _read_batch(pa.ipc.read_message(source))
-        except _UNFINISHED:
-            return
-        yield batch.column("key")[0].as_py(), _Span(start, source.tell())
+def _is_unfinished_header(data: memoryview) -> bool:
+    """Whether a crash left a part of the header; a power cut may leave zeros behind it."""
+    begun = bytes(data[: len(_HEADER)]).rstrip(b"\0")
+    return _HEADER.startswith(begun) and not re.compile(b"[^\0]").search(data, len(begun))

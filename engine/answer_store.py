@@ -26,8 +26,8 @@ class AnswerStore:
         self._file = JsonlFile(path, Answer)
         try:
             self._build_index()
-        except BaseException:
-            self._file.close()
+        except BaseException as error:
+            self._file.__exit__(type(error), error, None)
             raise
 
     def _build_index(self) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from config.schema import Config
-from data.jsonl import read_record, read_records
+from data.jsonl import read_appended, read_record, read_stored_record
 from data.records import Record
 from data.run_paths import RunPaths
+from data.stored_file import is_stored
 from judge.metrics.correct_choice import ChosenStudent
 from judge.metrics.trained_optimism import PassedRows
 
@@ -60,16 +61,16 @@ def read_chosen_student(config: Config) -> ChosenStudent | None:
     a file is broken.
     """
     run = RunPaths.of(config)
-    if not run.choice.exists():
+    choice = read_stored_record(run.choice, _Choice)
+    if choice is None:
         return None
-    choice = read_record(run.choice, _Choice)
     names = [student.name for student in sorted(choice.ranked, key=_val_loss)]
     chosen = ChosenStudent(
         arm=f"student/{choice.best}",
         tried=tuple(f"student/{name}" for name in names),
         evaluations={f"student/{name}": _evaluations(run.student(name)) for name in names},
     )
-    search = read_record(run.search, _Search) if run.search.exists() else None
+    search = read_stored_record(run.search, _Search)
     if search is None or search.best != choice.best:
         return chosen
     trials = sum(trial.strict is not None for trial in search.trials)
@@ -82,10 +83,10 @@ def _evaluations(student: Path) -> tuple[PassedRows, ...]:
     That of the chosen checkpoint alone where the files do not say which rows passed.
     """
     result, metrics = student / "result.json", student / "metrics.jsonl"
-    if not (result.exists() and metrics.exists()):
+    if not (is_stored(result) and is_stored(metrics)):
         return (None,)
     best_step = read_record(result, _Result).best_step
-    lines = [line for line in read_records(metrics, _Line) if line.val_rows is not None]
+    lines = [line for line in read_appended(metrics, _Line) if line.val_rows is not None]
     on_record = all(line.passed is not None for line in lines)
     if not on_record or best_step not in [line.step for line in lines]:
         return (None,)

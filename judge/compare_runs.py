@@ -15,6 +15,7 @@ from data.jsonl import read_record, read_records
 from data.records import Record, digest
 from data.rows import Row, normalise_question
 from data.run_paths import RunPaths
+from data.stored_file import is_stored
 from judge.judge_note import JudgeFingerprint
 from judge.metrics.correct_choice import ChosenStudent, correct_choice
 from judge.metrics.interval import format_difference, format_share
@@ -170,7 +171,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 def _read_run(folder: Path, name: str) -> _JudgedRun:
     run = RunPaths(folder)
     for path in (run.rules, run.verdicts, run.scores, run.split("val")):
-        if not path.exists():
+        if not is_stored(path):
             raise DataError(f"{path}: missing; run `python -m judge CONFIG score` on that run")
     result = read_record(run.scores, JudgeResult)
     rules = stored_rules(run.rules)

@@ -13,6 +13,7 @@ from data.answers import Answer, logged_answers, read_answers
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.stale_answers import refuse_stale, refuse_unknown_rows
+from data.stored_file import is_stored
 from prompts.prompt_file import Prompt, load_prompt
 from prompts.rules import RuleFile
 
@@ -63,9 +64,9 @@ def answered_arms(config: Config, split: JudgedSplit) -> list[str]:
         arms = ["base", f"student/{run.best_student()}"]
     else:
         arms = ["base", "teacher", *(f"student/{name}" for name in names)]
-        prompted = [run.best_student()] if run.choice.exists() else names
+        prompted = [run.best_student()] if is_stored(run.choice) else names
         arms += [f"student/{name}+prompt" for name in prompted]  # others are of an earlier choice
-    answered = [arm for arm in arms if _answers_path(run, split, arm).exists()]
+    answered = [arm for arm in arms if is_stored(_answers_path(run, split, arm))]
     if not answered:
         raise DataError(
             f"{run.root / 'answers'}: no arm has answered {split}; "

@@ -12,6 +12,7 @@ from data.atomic_write import write_text
 from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
 from data.run_paths import RunPaths
+from data.stored_file import is_stored
 from judge.calibration.record import calibration_flaw, judge_fingerprint, load_calibration
 from judge.checks.check import code_verdicts
 from judge.chosen_student import read_chosen_student
@@ -105,7 +106,7 @@ def read_judged_split(run: RunPaths, split: JudgedSplit, rules: RuleFile) -> Ans
     Raises DataError when a file is broken.
     """
     verdicts, scores = _result_paths(run, split)
-    if not all(path.exists() for path in (scores, verdicts, run.split(split))):
+    if not all(is_stored(path) for path in (scores, verdicts, run.split(split))):
         return None
     stored = read_record(scores, JudgeResult).scores
     if stored.rules_sha256 != rules_sha256(rules):

@@ -1,7 +1,7 @@
 """What the judge reads of the teacher's audit: how much there was to learn, and from what."""
 
 from data.answers import How
-from data.jsonl import read_record
+from data.jsonl import read_stored_record
 from data.records import Record
 from data.run_paths import RunPaths
 
@@ -27,4 +27,4 @@ class Teaching(Record, extra="ignore"):
 
 def read_teaching(run: RunPaths) -> Teaching:
     """The teaching of a run; empty before answers were selected. Raises DataError when broken."""
-    return read_record(run.audit, Teaching) if run.audit.exists() else Teaching()
+    return read_stored_record(run.audit, Teaching) or Teaching()

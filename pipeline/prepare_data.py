@@ -15,6 +15,7 @@ from data.file_lock import claim
 from data.prepare import prepare_data
 from data.run_date import record_run_date
 from data.run_paths import RunPaths
+from data.stored_file import make_folder
 
 
 def main() -> int:
@@ -23,7 +24,7 @@ def main() -> int:
     add_run_arguments(parser)
     config = load_arguments(parse_arguments(parser))
     run = RunPaths.of(config)
-    run.root.mkdir(parents=True, exist_ok=True)
+    make_folder(run.root)
     with claim(run.root, "data"):
         record_run_date(run.date, date.today())  # shards on other machines share it
         quality = prepare_data(config.data, Path(), run.data, config.seed)

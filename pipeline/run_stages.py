@@ -11,7 +11,10 @@ from config.load import dump_config
 from config.schema import Config
 from data.atomic_write import write_text
 from data.file_lock import claim
+from data.jsonl import read_record
+from data.records import Record
 from data.run_paths import RunPaths
+from data.stored_file import make_folder
 from pipeline.child import failure_reason, run_child, warnings_of
 from pipeline.stage_stamp import (
     StageInputs,
@@ -23,6 +26,19 @@ from pipeline.stage_stamp import (
 from pipeline.stages import Stage, pipeline_stages
 
 INCONCLUSIVE = 3  # exit code of the judge; the report is written all the same
+
+
+class _Finding(Record, extra="ignore"):
+    """A reason not to serve the best student."""
+
+    finding: str
+
+
+class _ReportNumbers(Record, extra="ignore"):
+    """The fields of report.json that are printed."""
+
+    headline: str
+    do_not_serve: tuple[_Finding, ...]
 
 
 class StageFailed(UnpromptedError):
@@ -41,7 +57,7 @@ def run_stages(config: Config, accept_changes: bool) -> int:
     when an input of a stage changes while it runs.
     """
     run = RunPaths.of(config)
-    run.root.mkdir(parents=True, exist_ok=True)
+    make_folder(run.root)
     with claim(run.root, "run"):
         write_text(run.config, dump_config(config))
         stages = pipeline_stages(config, checkout_commit())
@@ -54,11 +70,11 @@ def run_stages(config: Config, accept_changes: bool) -> int:
     seconds = stage_seconds(run, stages)
     parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)
     print(f"time per stage: {parts}; {sum(seconds.values()):.0f} s in total")
-    numbers = json.loads(run.report("json").read_text("utf-8"))
+    numbers = read_record(run.report("json"), _ReportNumbers)
     print()
-    for reason in numbers["do_not_serve"]:
-        print(f"do not serve this model: {reason['finding']}")
-    print(f"{numbers['headline']}\nreport: {run.report('html')}")
+    for reason in numbers.do_not_serve:
+        print(f"do not serve this model: {reason.finding}")
+    print(f"{numbers.headline}\nreport: {run.report('html')}")
     return code
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from config.checkout import ROOT
 from config.schema import Config
 from data.atomic_write import write_text
-from data.jsonl import read_record
+from data.jsonl import read_stored_record
 from data.records import Record, digest
 from data.run_paths import RunPaths
 from pipeline.stages import Stage
@@ -95,8 +95,7 @@ def stage_seconds(run: RunPaths, stages: Sequence[Stage]) -> dict[str, float]:
 
 
 def _read_stamp(run: RunPaths, stage: Stage) -> StageStamp | None:
-    path = _stamp_path(run, stage)
-    return read_record(path, StageStamp) if path.exists() else None
+    return read_stored_record(_stamp_path(run, stage), StageStamp)
 
 
 def _stamp_path(run: RunPaths, stage: Stage) -> Path:

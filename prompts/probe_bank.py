@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from config.load import read_yaml, validated
+from config.load import validated
 from config.settings import Settings
+from config.yaml_file import read_yaml
 from prompts.check_settings import Regex
 from prompts.rules import Language
 

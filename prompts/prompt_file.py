@@ -11,9 +11,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from config.errors import DataError
-from config.load import read_yaml, validated
+from config.load import validated
 from config.schema import PromptSettings
 from config.settings import Settings
+from config.yaml_file import read_yaml
 from data.records import digest
 from data.rows import Row
 from prompts.rules import RuleFile, load_rules

@@ -9,11 +9,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from config.errors import DataError
-from config.load import read_yaml, validated
+from config.load import validated
 from config.settings import Settings
+from config.yaml_file import read_yaml
+from data.jsonl import read_record
 from data.records import digest
 from prompts.check_settings import Check, LlmCheck, Regex
 
@@ -199,8 +201,4 @@ def stored_rules(path: Path) -> RuleFile:
 
     Raises DataError when the file is not one that the judge wrote.
     """
-    try:
-        return RuleFile.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        line = str(error).splitlines()[0]
-        raise DataError(f"{path}: {line}; run `python -m judge CONFIG score` again") from None
+    return read_record(path, RuleFile, "run `python -m judge CONFIG score` again")

@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict
+from typing_extensions import TypedDict
 
-from config.errors import DataError
 from config.peft_methods import Served
 from config.schema import Config
 from data.answers import Answer, read_answers
 from data.data_quality import DataQuality
-from data.jsonl import read_records
+from data.jsonl import read_appended, read_records, read_stored_record
 from data.rows import Row
 from data.run_paths import RunPaths
+from data.stored_file import is_stored
 from judge.calibration.record import Calibration
 from judge.case_records import ServeReason
 from judge.records import (
@@ -39,7 +40,21 @@ from prompts.rules import RuleFile, ScoredRule, rules_sha256
 from student.records import SearchResult, Step, StudentChoice, TrainingResult
 from teacher.audit import Audit
 
-_T = TypeVar("_T")
+
+class _Manifest(TypedDict, total=False):
+    """The fields of manifest.json that are read; all of them are shown."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    hardware: dict[str, Any]
+    template_kwargs: dict[str, Any]
+
+
+class _AdapterConfig(TypedDict, total=False):
+    """The fields of peft's adapter_config.json that are shown."""
+
+    base_model_name_or_path: str | None
+    r: int | None
+    revision: str | None
 
 
 @dataclass(frozen=True)
@@ -117,8 +132,7 @@ class RunFiles:
 
     @property
     def _hardware(self) -> dict[str, Any]:
-        hardware = (self.manifest or {}).get("hardware")
-        return hardware if isinstance(hardware, dict) else {}
+        return dict((self.manifest or {}).get("hardware", {}))
 
     @property
     def llm_checked(self) -> tuple[ScoredRule, ...]:
@@ -170,14 +184,14 @@ def read_run(config: Config, root: Path = Path()) -> RunFiles:
     """
     run = RunPaths.of(config)
     prompt, rules = load_prompt(config.prompt, root)
-    choice = _read(run.choice, StudentChoice)
-    summary = _read(run.summary, JudgeSummary) or JudgeSummary()
+    choice = read_stored_record(run.choice, StudentChoice)
+    summary = read_stored_record(run.summary, JudgeSummary) or JudgeSummary()
     student = None if choice is None else f"student/{choice.best}"
     current = (rules_sha256(rules), prompt.sha256, student)
     stale = (summary.rules_sha256, summary.prompt_sha256, summary.student) != current
-    if stale or (summary.calibration is not None and not run.calibration.exists()):
+    if stale or (summary.calibration is not None and not is_stored(run.calibration)):
         summary = JudgeSummary()
-    judged = _read(run.scores, JudgeResult)
+    judged = read_stored_record(run.scores, JudgeResult)
     if judged is not None and judged.judge is not None and summary.judge is not None:
         judged = judged.model_copy(update={"judge": summary.judge})
     calibrated = summary.calibration is not None
@@ -186,20 +200,20 @@ def read_run(config: Config, root: Path = Path()) -> RunFiles:
         run=run,
         prompt=prompt,
         rules=rules,
-        manifest=_read(run.manifest, dict[str, Any]),
-        quality=_read(run.quality, DataQuality),
-        rows=tuple(run.rows("val")) if run.split("train").exists() else None,
+        manifest=read_stored_record(run.manifest, _Manifest),
+        quality=read_stored_record(run.quality, DataQuality),
+        rows=tuple(run.rows("val")) if is_stored(run.split("train")) else None,
         answers=_answers(config, run),
-        audit=_read(run.audit, Audit),
+        audit=read_stored_record(run.audit, Audit),
         training=_training(config, run),
         choice=choice,
-        search=_read(run.search, SearchResult),
+        search=read_stored_record(run.search, SearchResult),
         saved=_saved(config, run, choice),
-        verdicts=tuple(read_records(run.verdicts, Verdict)) if run.verdicts.exists() else None,
+        verdicts=tuple(read_records(run.verdicts, Verdict)) if is_stored(run.verdicts) else None,
         judged=judged,
         summary=summary,
-        calibration=_read(run.calibration, Calibration) if calibrated else None,
-        timings=_read(run.timings, dict[str, float]),
+        calibration=read_stored_record(run.calibration, Calibration) if calibrated else None,
+        timings=read_stored_record(run.timings, dict[str, float]),
         hidden=next(iter(sorted(run.best.glob("hidden_answers.*"))), None),
     )
 
@@ -216,9 +230,9 @@ def _training(config: Config, run: RunPaths) -> dict[str, TrainingFiles]:
     for student in config.students:
         folder = run.student(student.name)
         metrics = folder / "metrics.jsonl"
-        if metrics.exists():
-            result = _read(folder / "result.json", TrainingResult)
-            files[student.name] = TrainingFiles(tuple(read_records(metrics, Step)), result)
+        if is_stored(metrics):
+            result = read_stored_record(folder / "result.json", TrainingResult)
+            files[student.name] = TrainingFiles(tuple(read_appended(metrics, Step)), result)
     return files
 
 
@@ -226,11 +240,11 @@ def _saved(config: Config, run: RunPaths, choice: StudentChoice | None) -> Saved
     best = None if choice is None else choice.best
     method = next((student.method for student in config.students if student.name == best), None)
     adapter, merged = run.best / "adapter", run.best / "merged"
-    values = _read(adapter / "adapter_config.json", dict[str, Any]) or {}
-    if method is None or not (values or (merged / "config.json").exists()):
+    values = read_stored_record(adapter / "adapter_config.json", _AdapterConfig) or {}
+    if method is None or not (values or is_stored(merged / "config.json")):
         return None
     served = method.served
-    base = str(values.get("base_model_name_or_path", config.model.name))
+    base = values.get("base_model_name_or_path") or config.model.name
     path = merged if served == "folded" else adapter
     return SavedStudent(
         method.kind,
@@ -239,16 +253,5 @@ def _saved(config: Config, run: RunPaths, choice: StudentChoice | None) -> Saved
         base,
         rank=values.get("r"),
         revision=values.get("revision"),
-        chat_template=run.chat_template if run.chat_template.exists() else None,
+        chat_template=run.chat_template if is_stored(run.chat_template) else None,
     )
-
-
-def _read(path: Path, kind: type[_T]) -> _T | None:
-    """The value in a JSON file; None when there is no file."""
-    if not path.exists():
-        return None
-    try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
-    except ValidationError as error:
-        line = str(error).splitlines()[0]
-        raise DataError(f"{path}: {line}; remove the file to create it again") from None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from data.records import Record
+from data.stored_file import is_stored
 from judge.metrics.interval import Interval
 from judge.records import DistributionShift
 from judge.summary.records import CalibrationTotals, HiddenArm
@@ -102,7 +103,7 @@ def _calibrated(material: RunFiles, answer: Callable[[CalibrationTotals], _Answe
     if material.summary.calibration is not None:
         return answer(material.summary.calibration)
     reason = "Not run."
-    if material.run.calibration.exists():
+    if is_stored(material.run.calibration):
         reason = "The calibration is of a judge with another fingerprint; "
         reason += "see the section on the judge."
     return "not known", reason, CALIBRATE

@@ -18,7 +18,7 @@ from config.progress import ProgressBar
 from config.schema import Config
 from config.training import StudentSettings, TrackerSettings, WandbSettings
 from data.appender import Appender
-from data.jsonl import read_records, write_records
+from data.jsonl import read_appended, write_records
 from data.run_paths import RunPaths
 from student.checkpoint_store import CheckpointStore
 from student.distributed import barrier, process_rank
@@ -34,7 +34,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, path: Path, resumed_at: int, listeners: Sequence[StepListener] = ()) -> None:
         """Drops the lines that a killed run logged after the checkpoint at step `resumed_at`."""
-        steps = read_records(path, Step) if path.exists() else ()
+        steps = read_appended(path, Step)
         self.steps = [step for step in steps if step.step <= resumed_at]
         self._seconds_before = self.steps[-1].seconds if self.steps else 0.0
         self._start = time.monotonic()

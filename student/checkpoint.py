@@ -57,10 +57,16 @@ def trained_bytes(model: TorchModel) -> int:
 def load_trained(model: TorchModel, folder: Path, name: str = TRAINED) -> None:
     """Loads the parameters into a student made by `load_student` with the same method and base.
 
-    Raises DataError when the file holds the parameters of another method.
+    Raises DataError when the file is damaged or holds the parameters of another method.
     """
     path = folder / name
-    tensors, weights = load_file(path), trainable(model)
+    try:
+        tensors, weights = load_file(path), trainable(model)
+    except SafetensorError as error:
+        raise DataError(
+            f"{path}: is damaged: {' '.join(str(error).split())[:200]}; remove {folder} to train "
+            "it again"
+        ) from None
     stored, expected = (
         {name: tensor.shape for name, tensor in named.items()} for named in (tensors, weights)
     )
@@ -84,6 +90,15 @@ def save_student(model: TorchModel, folder: Path) -> str:
     save = _save_adapter if isinstance(model, PeftModel) else _save_model
     with writing(folder, trained_bytes(model)):
         return file_sha256(save(model, folder))
+
+
+def check_weights(folder: Path, sha256: str) -> None:
+    """Raises DataError where the weights to serve are not those that `save_student` hashed."""
+    if [file_sha256(path) for path in folder.glob("*.safetensors")] != [sha256]:
+        raise DataError(
+            f"{folder}: its weights are damaged or missing: they are not those that the training "
+            f"wrote; restore them, or remove {folder.parent} to train again"
+        )
 
 
 def _save_adapter(model: Any, folder: Path) -> Path:

@@ -19,7 +19,7 @@ from engine.merge_adapter import ADAPTER_CONFIG, save_merged
 from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
 from prompts.serving_template import serving_template
-from student.checkpoint import writing
+from student.checkpoint import check_weights, writing
 from student.evaluate import adherence
 from student.records import RankedStudent, StudentChoice, best_first, reason
 from student.train import read_result
@@ -65,9 +65,10 @@ class Predictor:
         )
 
     def adapter(self, student: StudentSettings) -> Adapter:
-        """The trained adapter of a student. Raises DataError when it is not trained."""
+        """The trained adapter of a student. Raises DataError when it is not trained or damaged."""
         folder, served = self.run.student(student.name), student.method.served
         sha256 = read_result(folder).adapter_sha256
+        check_weights(folder / "adapter", sha256)
         return Adapter(student.name, folder / "adapter", sha256, served)
 
     def _engine(self, adapter: Adapter | None) -> Engine:

@@ -19,7 +19,7 @@ from config.schema import Config
 from config.training import StudentSettings
 from data.atomic_write import write_text
 from data.fingerprint import Fingerprint
-from data.jsonl import read_record
+from data.jsonl import read_stored_record
 from data.records import Record, digest
 from data.rows import Row
 from data.run_paths import RunPaths
@@ -57,8 +57,9 @@ def preflight(config: Config) -> tuple[str, ...]:
     builder = RequestBuilder(config)
     fingerprint = _fingerprint(builder)
     path = RunPaths.of(config).preflight / f"{digest(fingerprint)[:12]}.json"
-    if path.exists():
-        findings = read_record(path, PreflightResult).findings
+    stored = read_stored_record(path, PreflightResult)
+    if stored is not None:
+        findings = stored.findings
     else:
         findings = check_base(builder)
         result = PreflightResult(fingerprint=fingerprint, findings=findings)

@@ -17,7 +17,9 @@ from config.schema import Config
 from config.training import StudentSettings
 from data.atomic_write import write_text
 from data.fingerprint import Fingerprint, check_fingerprint
+from data.jsonl import read_stored_record
 from data.run_paths import RunPaths
+from data.stored_file import is_stored
 from engine.hf_generation import GenerationSettings, generate_answers
 from engine.models import TorchModel, load_base
 from engine.precision import precision
@@ -76,7 +78,7 @@ def train(
             shutil.rmtree(folder / outdated, ignore_errors=True)
         (folder / "result.json").unlink(missing_ok=True)
     barrier()
-    if not (folder / "result.json").exists():
+    if not is_stored(folder / "result.json"):
         with open_trackers(config, student) as trackers:
             _train(config, student, builder, data, arguments, [*trackers, *listeners])
         barrier()
@@ -84,11 +86,12 @@ def train(
 
 
 def read_result(folder: Path) -> TrainingResult:
-    """The result of a trained student. Raises DataError when it is not trained."""
+    """The result of a trained student. Raises DataError when it is not trained or not valid."""
     path = folder / "result.json"
-    if not path.exists():
+    result = read_stored_record(path, TrainingResult, "remove the folder to train again")
+    if result is None:
         raise DataError(f"{folder}: not trained yet; run `python -m student CONFIG train`")
-    return TrainingResult.model_validate_json(path.read_text(encoding="utf-8"))
+    return result
 
 
 def _fingerprint(

@@ -16,9 +16,10 @@ from data.answers import Answer, top_logprobs_path, verdicts_path
 from data.atomic_write import replace_file
 from data.file_lock import lock_file
 from data.fingerprint import check_fingerprint, fingerprint_path, read_fingerprint
-from data.jsonl import read_records
+from data.jsonl import read_appended, whole_lines
 from data.run_paths import RunPaths
 from data.shards import Shard, shard_number, shard_paths
+from data.stored_file import is_stored
 from data.top_logprobs import merge_top_logprobs
 from engine.base import Completion, Request
 from engine.batch_job import UnansweredRows
@@ -113,7 +114,7 @@ def _join(paths: list[Path], merged: Path) -> int:
     replace_file(merged, _joined(paths))
     check_fingerprint(fingerprint_path(merged), fingerprints[0], True)
     merge_top_logprobs([top_logprobs_path(path) for path in paths], top_logprobs_path(merged))
-    verdicts = [path for path in map(verdicts_path, paths) if path.exists()]
+    verdicts = [path for path in map(verdicts_path, paths) if is_stored(path)]
     replace_file(verdicts_path(merged), _lines(verdicts))
     return sum(1 for _ in _lines([merged]))
 
@@ -121,8 +122,7 @@ def _join(paths: list[Path], merged: Path) -> int:
 def _lines(paths: list[Path]) -> Iterator[bytes]:
     """The whole lines of the files."""
     for path in paths:
-        with path.open("rb") as file:
-            yield from (line for line in file if line.endswith(b"\n"))
+        yield from whole_lines(path)
 
 
 def _joined(paths: list[Path]) -> Iterator[bytes]:
@@ -135,7 +135,7 @@ def _joined(paths: list[Path]) -> Iterator[bytes]:
     owners: set[int] = set()  # hashes of row and sample
     first_shards: dict[int, int] = {}  # hash of a request → first shard with it
     for number, path in enumerate(paths, 1):
-        for answer in read_records(path, Answer):
+        for answer in read_appended(path, Answer):
             owner = hash((answer.row, answer.sample))
             if owner in owners:
                 raise DataError(

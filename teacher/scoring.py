@@ -17,6 +17,7 @@ from data.records import digest
 from data.rows import Row
 from data.run_paths import RunPaths
 from data.stale_answers import refuse_stale, refuse_unknown_rows
+from data.stored_file import is_stored
 from judge.checks import check
 from judge.checks.check import code_verdicts
 from judge.judging_server import configured_server
@@ -160,7 +161,7 @@ def _refuse_stale_candidates(config: Config, prompt: Prompt) -> None:
     run = RunPaths.of(config)
     for arm, prompted in ((BASE_ARM, False), ("candidates/train", True)):
         path = run.answers(arm)
-        if not path.exists():
+        if not is_stored(path):
             raise DataError(f"{path}: not there; run `{GENERATE}` first")
         expected = {"prompt": prompt.of_view(prompted)}
         refuse_stale(path, expected, run.training_rows(config), GENERATE)

@@ -43,7 +43,7 @@ def test_every_line_has_a_test() -> None:
 
 def test_the_page_names_the_marked_tests() -> None:
     """A test that is renamed, removed or added changes the page."""
-    named = defaultdict(set)
+    named: defaultdict[int, set[str]] = defaultdict(set)
     for row in PAGE.read_text("utf-8").splitlines():
         line = re.match(r"\| (\d+) \|", row)
         if line:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from benchmarks.judging.items import PROMPT, RULES, Item
 from benchmarks.judging.server import MODEL
 from config.judging import JudgeSettings, ServerSettings
-from data.jsonl import JsonlFile, read_records
+from data.jsonl import JsonlFile, read_appended
 from judge.llm.cache import CachedReply
 from judge.llm.judge import LlmJudge
 
@@ -89,7 +89,7 @@ def _own_cpu_s(items: list[Item], url: str, in_flight: int, cache: Path) -> floa
     The complete cache stands in for a server without latency: requests are built and hashed,
     replies parsed, evidence checked, verdicts built. Then every reply is written to a new file.
     """
-    replies = list(read_records(cache, CachedReply))
+    replies = list(read_appended(cache, CachedReply))
     cpu_s = _judge(items, url, in_flight, cache, calls=0).cpu_s
     copy = cache.with_suffix(".copy")
     start = _now()

@@ -13,10 +13,11 @@ from config.errors import DataError
 from config.schema import Config
 from data.answers import Answer
 from data.atomic_write import write_text
-from data.jsonl import read_record, read_records
+from data.jsonl import read_records
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id, read_sheet
+from data.stored_file import is_stored
+from judge.annotation.sheet import ArmLabels, Label, Labels, answer_id, read_sheet, stored_labels
 from judge.inputs import answered_pairs
 from judge.metrics.interval import Refusal, format_difference
 from judge.metrics.verdict_table import build_verdict_table
@@ -41,14 +42,14 @@ def import_labels_command(config: Config, arguments: argparse.Namespace) -> int:
         _write_rule_labels(config, arm, rule, labels)
         return 0
     answers = [answer for _, answer in pairs if answer.arm == arm]
-    if not run.verdicts.exists():
+    if not is_stored(run.verdicts):
         raise DataError(f"{run.verdicts}: does not exist; run `python -m judge CONFIG score` first")
     _, rules = load_prompt(config.prompt, Path())
     table = build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
     estimate = estimate_good_rate(arm, labels, answers, table)
     if isinstance(estimate, Refusal):
         raise DataError(f"{arm}: {estimate.reason}")
-    known = _known_labels(run)
+    known = stored_labels(run)
     _write(run, known.model_copy(update={"arms": {**known.arms, arm: labels}}))
     summary = write_summary(config)
     print(_estimate_line(arm, estimate))
@@ -63,7 +64,7 @@ def _write_rule_labels(config: Config, arm: str, rule: str, labels: ArmLabels) -
     if rule not in {known.id for known in rules.rules}:
         raise DataError(f"{config.prompt.rules}: has no rule {rule!r}, which the sheet is about")
     run = RunPaths.of(config)
-    known = _known_labels(run)
+    known = stored_labels(run)
     of_rule = {**known.rules.get(rule, {}), arm: labels}
     _write(run, known.model_copy(update={"rules": {**known.rules, rule: of_rule}}))
     good = sum(label.good for label in labels.labels)
@@ -71,10 +72,6 @@ def _write_rule_labels(config: Config, arm: str, rule: str, labels: ArmLabels) -
         f"{arm}: people labelled {len(labels.labels)} answers by {rule}, {good} good; run "
         "`python -m judge CONFIG calibrate` to compare the judge with them"
     )
-
-
-def _known_labels(run: RunPaths) -> Labels:
-    return read_record(run.labels, Labels) if run.labels.exists() else Labels(arms={})
 
 
 def _write(run: RunPaths, labels: Labels) -> None:

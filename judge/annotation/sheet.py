@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from config.errors import DataError
 from data.answers import Answer
+from data.jsonl import read_stored_record
 from data.readers.cells import Malformed, cell_text
 from data.readers.csv_logs import read_csv
 from data.readers.entry import Entry
 from data.records import Record, digest
 from data.rows import Row
+from data.run_paths import RunPaths
 from judge.annotation.inert_cell import cell_source, inert_cell
 from prompts.rules import Rule
 
@@ -59,6 +61,12 @@ class Labels(Record):
 
     arms: dict[str, ArmLabels]  # whether an answer is good
     rules: dict[str, dict[str, ArmLabels]] = {}  # rule → arm; whether an answer obeys that rule
+
+
+def stored_labels(run: RunPaths) -> Labels:
+    """The labels of a run; none where nobody has labelled. Raises DataError for a broken file."""
+    way_out = "restore it from a copy, or remove it and import the sheets again"
+    return read_stored_record(run.labels, Labels, way_out) or Labels(arms={})
 
 
 def answer_id(answer: Answer) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from config.errors import DataError
-from config.load import read_yaml, validated
+from config.load import validated
 from config.settings import Settings
+from config.yaml_file import read_yaml
 from data.answers import Answer
 from data.records import Record, digest
 from data.rows import Row

@@ -13,7 +13,7 @@ from config.judging import ServerSettings
 from config.schema import Config
 from data.answers import logged_answers
 from data.atomic_write import write_text
-from data.jsonl import read_record
+from data.jsonl import read_stored_record
 from data.run_paths import RunPaths
 from judge.calibration.attacks import AttackReport, attack_report, load_attacks
 from judge.calibration.bias import BiasRate, bias_report, judge_pairs
@@ -62,11 +62,11 @@ def calibrate_command(config: Config, arguments: argparse.Namespace) -> int:
     """
     run = RunPaths.of(config)
     run.check_prepared()  # before a server is started
-    if arguments.code and run.calibration.exists():
-        model = read_record(run.calibration, Calibration).judge.model
-        if model is not None:
-            print(f"kept: {run.calibration} is of {model}; move it away to calibrate code alone")
-            return 0
+    stored = read_stored_record(run.calibration, Calibration) if arguments.code else None
+    if stored is not None and stored.judge.model is not None:
+        model = stored.judge.model
+        print(f"kept: {run.calibration} is of {model}; move it away to calibrate code alone")
+        return 0
     with nullcontext() if arguments.code else judging_server(config) as server:
         calibration = calibrate(config, server)
     path = run.calibration

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data.jsonl import read_record
+from data.jsonl import read_stored_record
 from data.records import Record, digest
 from judge.calibration.attacks import AttackReport
 from judge.calibration.bias import BiasReport
@@ -159,9 +159,9 @@ def load_calibration(path: Path, judge: JudgeFingerprint) -> Calibration | Refus
     Refused without a calibration, and for one of another judge, naming the fields that differ.
     Raises DataError for a broken file.
     """
-    if not path.exists():
+    calibration = read_stored_record(path, Calibration)
+    if calibration is None:
         return Refusal("the judge has not been calibrated; run `python -m judge CONFIG calibrate`")
-    calibration = read_record(path, Calibration)
     differing = judge.differing(calibration.judge)
     if differing:
         return Refusal(

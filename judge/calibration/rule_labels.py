@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from config.schema import Config
 from data.answers import Answer
-from data.jsonl import read_record
 from data.rows import Row
 from data.run_paths import RunPaths
-from judge.annotation.sheet import Labels, answer_id
+from judge.annotation.sheet import answer_id, stored_labels
 from judge.inputs import answered_pairs
 from judge.metrics.agreement import rater_agreement
 from judge.metrics.verdict_table import VerdictTable
@@ -41,8 +40,7 @@ def read_rule_labels(config: Config, rules: RuleFile) -> list[RuleLabel]:
 
     Raises as `answered_pairs` does, where there are any.
     """
-    path = RunPaths.of(config).labels
-    by_rule = read_record(path, Labels).rules if path.exists() else {}
+    by_rule = stored_labels(RunPaths.of(config)).rules
     known = {rule.id for rule in rules.rules}
     if not known.intersection(by_rule):
         return []

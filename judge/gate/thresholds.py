@@ -13,6 +13,7 @@ from config.judging import GateSettings, JudgeSettings
 from config.schema import Config
 from data.jsonl import read_record, read_records
 from data.run_paths import RunPaths
+from data.stored_file import is_stored
 from judge.calibration.record import Calibration, calibration_flaw, calibration_of_scores
 from judge.calibration.rule_youden import margin_youden
 from judge.checks.applicability import must_rules_by_model
@@ -48,7 +49,7 @@ def read_measurements(config: Config) -> GateMeasurements:
     run = RunPaths.of(config)
     prompt, rules = load_prompt(config.prompt, Path())
     way_out = "run `python -m judge CONFIG score` first"
-    if not (run.scores.exists() and run.verdicts.exists()):
+    if not (is_stored(run.scores) and is_stored(run.verdicts)):
         raise DataError(f"{run.scores}: missing; {way_out}")
     result = read_record(run.scores, JudgeResult)
     if result.scores.rules_sha256 != rules_sha256(rules):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from data.jsonl import JsonlFile, read_records
+from data.jsonl import JsonlFile, read_appended
 from data.records import Record
 from judge.llm.request import JudgeRequest
 from wire.completion import Reply, TokenLogprobs
@@ -53,8 +53,12 @@ class ReplyCache:
     def __init__(self, path: Path, writable: bool = True) -> None:
         """Raises DataError when another process writes the file. A reader needs no file."""
         self._store = JsonlFile(path, CachedReply) if writable else None
-        records = read_records(path, CachedReply) if path.exists() else ()
-        self._by_key = {record.key: record for record in records}
+        try:
+            self._by_key = {record.key: record for record in read_appended(path, CachedReply)}
+        except BaseException as error:
+            if self._store is not None:
+                self._store.__exit__(type(error), error, None)
+            raise
 
     def reply(self, key: str) -> Reply | None:
         """The stored reply to a request; None: nothing is stored.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from config.generation import ProbeSettings
 from config.schema import Config
 from data.run_paths import RunPaths
+from data.stored_file import is_stored
 from judge.case_records import ConditionalRule, FragmentExample, ServeDecision
 from judge.checks.rule_support import examples_showing
 from judge.inputs import JudgedSplit, JudgeInputs
@@ -47,7 +48,7 @@ def assess(
         _conditional_rule(config, inputs, table, fragments, rule, teaching)
         for rule in inputs.rules.conditional_rules
     )
-    student = f"student/{run.best_student()}" if run.choice.exists() else None
+    student = f"student/{run.best_student()}" if is_stored(run.choice) else None
     if split == "hidden" or student not in arms or student is None:
         return Assessment(rules, None)
     evidence = StudentEvidence(

@@ -14,9 +14,10 @@ from config.judging import GateSettings
 from config.schema import Config
 from data.answers import read_answers
 from data.atomic_write import write_text
-from data.jsonl import read_record
+from data.jsonl import read_stored_record
 from data.run_paths import RunPaths
-from judge.annotation.sheet import ArmLabels, Labels
+from data.stored_file import is_stored
+from judge.annotation.sheet import ArmLabels, stored_labels
 from judge.calibration.record import (
     Calibration,
     calibration_flaw,
@@ -76,10 +77,10 @@ def summarise(config: Config) -> JudgeSummary:
     """The summary of a run as far as it has got."""
     run = RunPaths.of(config)
     prompt, rules = load_prompt(config.prompt, Path())
-    student = f"student/{run.best_student()}" if run.choice.exists() else None
+    student = f"student/{run.best_student()}" if is_stored(run.choice) else None
     val, hidden = (_read_split(run, split, prompt, rules) for split in ("val", "hidden"))
     llm_must = must_rules_by_model(rules)
-    labels = read_record(run.labels, Labels).arms if run.labels.exists() else {}
+    labels = stored_labels(run).arms
     corrected = correct_score(val.calibration, val.answered, student)
     labelled = _labelled(labels, val.answered)
     if student in labelled and labelled[student].estimate is not None:
@@ -116,7 +117,7 @@ def _or_reason(value: _T | Refusal) -> tuple[_T | None, str | None]:
 
 def _read_split(run: RunPaths, split: JudgedSplit, prompt: Prompt, rules: RuleFile) -> _Split:
     path = run.hidden_scores if split == "hidden" else run.scores
-    result = read_record(path, JudgeResult) if path.exists() else None
+    result = read_stored_record(path, JudgeResult)
     calibration = calibration_of_scores(run.calibration, rules, prompt, result)
     if isinstance(calibration, Refusal) and result is not None and result.judge is not None:
         by_code = load_calibration(run.calibration, judge_fingerprint(rules, prompt))

@@ -23,7 +23,7 @@ from config.search_space import SearchSettings
 from data.atomic_write import write_text
 from data.file_lock import lock_file
 from data.fingerprint import Fingerprint, check_fingerprint
-from data.jsonl import read_records
+from data.jsonl import read_appended
 from data.records import digest
 from data.run_paths import RunPaths
 from engine.models import file_sha256
@@ -179,7 +179,7 @@ class _Worker:
 
     def _evaluations(self, trial: str) -> list[Step]:
         metrics = self.run.student(trial) / "metrics.jsonl"
-        steps = read_records(metrics, Step) if metrics.exists() else ()
+        steps = read_appended(metrics, Step)
         return [step for step in steps if step.val_rows is not None]
 
     def score_winner(self) -> None:

@@ -13,9 +13,12 @@ from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
+from config.errors import DataError
 from config.search_space import SearchSettings
 from data.records import digest
+from data.stored_file import is_stored
 from student.records import Step, Trial
 from student.search.space import combinations
 
@@ -29,15 +32,21 @@ def open_study(path: Path, search: SearchSettings) -> optuna.Study:
     """The study in an SQLite file, created if missing. Its value is maximised.
 
     With several bases nothing is pruned: losses per token are not comparable between tokenizers.
+    Raises DataError when the file is no study.
     """
+    is_stored(path)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # heartbeats
-        storage = RDBStorage(
-            f"sqlite:///{path.absolute()}",
-            heartbeat_interval=HEARTBEAT_S,
-            grace_period=GRACE_S,
-            heartbeat_stale_trial_callback=retry_trial,
-        )
+    try:
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # heartbeats
+            storage = RDBStorage(
+                f"sqlite:///{path.absolute()}",
+                heartbeat_interval=HEARTBEAT_S,
+                grace_period=GRACE_S,
+                heartbeat_stale_trial_callback=retry_trial,
+            )
+    except (SQLAlchemyError, RuntimeError) as error:  # RuntimeError: another version's tables
+        line = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: {line}; remove the file to search anew") from error
     return optuna.create_study(
         storage=storage,
         study_name="search",

@@ -91,13 +91,25 @@ def test_a_fault_of_the_program_is_no_failed_gate() -> None:
         ("open('README.md/x')", "README.md/x: Not a directory"),
         ("Path('README.md').mkdir()", "README.md: File exists"),
         ("open('x' * 300)", "File name too long"),
+        ("open(loop)", "loop: Too many levels of symbolic links"),
+        ("open(socket_path)", "socket: No such device or address"),
+        ("Path(loop).parent.rmdir()", "Directory not empty"),
+        ("open('/proc/sys/kernel/none', 'w')", None),  # no such file
+        ("open('/proc/self/mem', 'rb').read()", "Input/output error"),
+        ("os.lseek(os.open('.', 0), -1, 0)", None),  # EINVAL of no file: a fault of the program
         ("open('/dev/full', 'w').write('x' * 99999)", "No space left on device"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(action: str, reason: str | None) -> None:
+def test_a_file_that_cannot_be_used_is_one_line(
+    tmp_path: Path, action: str, reason: str | None
+) -> None:
     """The line names the place and a way out. A missing file is no user's mistake by itself."""
-    imports = "from pathlib import Path\nfrom config.cli import run_command\n"
-    program = f"{imports}run_command(lambda: {action})"
+    imports = "import os, socket\nfrom pathlib import Path\nfrom config.cli import run_command\n"
+    loop, socket_path = str(tmp_path / "loop"), str(tmp_path / "socket")
+    os.symlink("loop", loop)
+    places = f"loop, socket_path = {loop!r}, {socket_path!r}\n"
+    listening = "listener = socket.socket(socket.AF_UNIX); listener.bind(socket_path)\n"
+    program = f"{imports}{places}{listening}run_command(lambda: {action})"
     process = started(program)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == (FAULT_CODE if reason is None else 2)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.load import load_config, parse_yaml
+from config.load import load_config
+from config.yaml_file import parse_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))

@@ -14,7 +14,7 @@ from data.bounded_regex import (
     without_matches,
     without_prefix,
 )
-from data.clean import clean_rows
+from data.clean import RowCleaner
 from judge.checks.applicability import applicable
 from judge.checks.check import check_applied, check_context, code_verdicts, normalised_answer
 from prompts.rules import Normalise, ScoredRule
@@ -59,7 +59,7 @@ def test_a_slow_setting_is_named() -> None:
     """Stubs and footer run over logged answers, which anybody may have written."""
     settings = DataSettings(train=CampusLogs(path="t.json"), stubs=("b", SLOW))
     with pytest.raises(ConfigError, match=r"^data\.stubs\.1: the regular expression .*write it"):
-        clean_rows([make_row(answers={"old": LETTERS})], settings)
+        RowCleaner(settings).clean_row(make_row(answers={"old": LETTERS}))
 
 
 def test_conditions_read_every_expression_that_loads() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from data.jsonl import JsonlFile, read_records, write_records
+from data.jsonl import JsonlFile, read_appended, read_records, whole_lines, write_records
 from data.rows import Context
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ import resource, sys
 from pathlib import Path
 from config.errors import DataError
 from data.rows import Context
-from data.jsonl import JsonlFile, read_records, write_records
+from data.jsonl import JsonlFile, read_appended, read_records, write_records
 path, size, whole = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "whole"
 records = [Context(text=f"{at} " + "ы" * 40) for at in range(200)]
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -37,7 +37,7 @@ try:
         write_records(path, records)
     else:
         with JsonlFile(path, Context) as store:
-            for record in records[len(list(read_records(path, Context))):]:
+            for record in records[len(list(read_appended(path, Context))):]:
                 store.append(record)
 except DataError as error:
     print(error)
@@ -54,20 +54,43 @@ def _fill(path: Path, size: int, how: str) -> subprocess.CompletedProcess[str]:
 
 
 def _read(path: Path) -> list[Context]:
-    return list(read_records(path, Context))
+    return list(read_appended(path, Context))
 
 
 def test_a_tail_torn_at_any_byte_is_cut_and_only_it(tmp_path: Path) -> None:
+    """A record that lacks only its newline is whole: every part of an object is no JSON."""
     path = tmp_path / "s.jsonl"
     write_records(path, RECORDS[:3])
     whole = path.read_bytes()
     last = len(whole.splitlines(keepends=True)[2])
     for lost in range(1, last + 1):
         path.write_bytes(whole[:-lost])
+        left = 3 if lost == 1 else 2
+        assert _read(path) == RECORDS[:left]
         with JsonlFile(path, Context) as store:
-            assert _read(path) == RECORDS[:2]
-            store.append(RECORDS[2])
+            assert _read(path) == RECORDS[:left]
+            for record in RECORDS[left:3]:
+                store.append(record)
         assert path.read_bytes() == whole
+
+
+def test_a_last_line_without_its_newline_is_completed(tmp_path: Path) -> None:
+    """By the writer, before it appends: two records on one line would both be lost."""
+    path = tmp_path / "s.jsonl"
+    write_records(path, RECORDS[:3])
+    path.write_bytes(path.read_bytes()[:-1])
+    assert b"".join(whole_lines(path)).endswith(b"\n")
+    with JsonlFile(path, Context) as store:
+        offsets = [offset for offset, _ in store.records_with_offsets()]
+        offsets.append(store.append(RECORDS[3]))
+        assert [store.read(offset) for offset in offsets] == RECORDS[:4]
+    path.write_bytes(path.read_bytes() + b'{"text": 1}')
+    with pytest.raises(DataError, match=r"s\.jsonl:5: text: .*; remove the line, or the file"):
+        _read(path)  # whole, and not a record: no torn tail, which would be skipped
+    for tail in (b"12", b'"x"', b"null", b"[]"):  # a part of a longer value may be JSON as well
+        write_records(path, RECORDS[:3])
+        path.write_bytes(path.read_bytes() + tail)
+        assert _read(path) == RECORDS[:3]
 
 
 @pytest.mark.parametrize("size", [1, 65535, 65536, 65537, 200_000])
@@ -122,7 +145,7 @@ def test_a_full_disk_stops_a_store_which_resumes(tmp_path: Path, size: int) -> N
     assert str(path) in full.stdout and "free some space" in full.stdout
     stored = _read(path) if path.exists() else []
     ends = accumulate(len(record.model_dump_json().encode()) + 1 for record in RECORDS)
-    assert stored == RECORDS[: sum(end <= size for end in ends)]  # all that fitted, unbroken
+    assert stored == RECORDS[: sum(end - 1 <= size for end in ends)]  # all that fitted, unbroken
     assert _fill(path, 2 * TOTAL, "store").returncode == 0
     assert _read(path) == RECORDS
 
@@ -139,3 +162,15 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, size: int) -> Non
     assert str(path) in full.stdout and str(TOTAL) in full.stdout
     assert _read(path) == RECORDS[:5]
     assert [file.name for file in tmp_path.iterdir()] == ["s.jsonl"]
+
+
+def test_a_file_that_is_written_at_once_has_no_unfinished_line(tmp_path: Path) -> None:
+    """It is replaced as a whole, so a torn line in it is damage, and no row is dropped silently."""
+    path = tmp_path / "s.jsonl"
+    write_records(path, RECORDS[:3])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert list(read_records(path, Context)) == RECORDS[:3]
+    path.write_bytes(whole[:-2])
+    with pytest.raises(DataError, match=r"s\.jsonl:3: content: Invalid JSON: .*; remove the line"):
+        list(read_records(path, Context))

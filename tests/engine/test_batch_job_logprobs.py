@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from config.errors import DataError
 from config.generation import SamplingSettings
@@ -79,8 +80,12 @@ def test_forty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_answer_without_its_tokens(tmp_path: Path) -> None:
-    """Five sizes: top logprobs fill the disk first, and their answer is not stored."""
-    for size in (100, 1000, 5000, 20_000, 60_000):
+    """Five sizes: top logprobs fill the disk first, and their answer is not stored.
+
+    The smallest holds the lock, which names the command of this test run, and not the head of the
+    file.
+    """
+    for size in (300, 1000, 5000, 20_000, 60_000):
         folder = tmp_path / str(size)
         folder.mkdir()
         child = os.fork()
@@ -123,6 +128,20 @@ def test_answers_whose_tokens_are_gone_are_asked_again(tmp_path: Path) -> None:
     done = job(tmp_path, 2, fake_tasks(300, SAMPLING))
     assert (done.requested, done.reused) == (180, 120)
     assert [answer.key for answer in paired(tmp_path)] == keys
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.999])  # of the header, in the middle, of the end
+def test_a_damaged_record_costs_one_answer(tmp_path: Path, part: float) -> None:
+    """A flipped byte in the tokens of 300 answers: at most one is requested again."""
+    path = top_logprobs_path(tmp_path / "a.jsonl")
+    job(tmp_path, 0, fake_tasks(300, SAMPLING))
+    whole = path.read_bytes()
+    at = round(part * len(whole))
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+    done = job(tmp_path, 1, fake_tasks(300, SAMPLING))
+    lost = int(part > 0)
+    assert (done.requested, done.reused) == (lost, 300 - lost)
+    assert len(paired(tmp_path)) == 300
 
 
 def test_without_likely_tokens_no_file(tmp_path: Path) -> None:

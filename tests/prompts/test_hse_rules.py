@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from config.errors import DataError
-from config.load import read_yaml, validated
+from config.load import validated
 from config.schema import PromptSettings
+from config.yaml_file import read_yaml
 from judge.calibration.mutation.case import insert_sentence
 from judge.checks.applicability import asks_model, needs_label
 from judge.checks.check import code_verdicts

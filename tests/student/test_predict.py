@@ -1,11 +1,13 @@
 """Which engine answers which arm, and what is left in `best/`."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from config.errors import DataError
 from config.load import load_config
 from config.schema import Config
 from data.answers import read_answers
@@ -72,7 +74,7 @@ def trained(root: Path, best: str) -> Config:
             answer_tokens=1,
             seconds=1,
             trainable=1,
-            adapter_sha256=name,
+            adapter_sha256=hashlib.sha256(name.encode()).hexdigest(),
         )
         write_text(run.student(name) / "result.json", result.model_dump_json())
     return config
@@ -122,3 +124,17 @@ def test_best_holds_what_is_served(
         adapter = {"adapter/adapter_config.json", "adapter/adapter_model.safetensors"}
         assert saved == {*adapter, "choice.json", "chat_template.jinja"}
     assert not any(path.endswith("stale") for path in saved)
+
+
+@pytest.mark.parametrize("content", ["plaiN", "", None])
+def test_damaged_weights_are_served_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    """A flipped bit, an empty file and none: one line, before an engine starts."""
+    monkeypatch.chdir(ROOT)
+    config, log = trained(tmp_path, "plain"), list[str]()
+    path = RunPaths.of(config).student("plain") / "adapter/adapter_model.safetensors"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(DataError, match=r"plain/adapter: its weights are damaged or missing: .*; "):
+        predict(config, Engines(Recorded("vllm", log), Recorded("live", log)), False)
+    assert log == []

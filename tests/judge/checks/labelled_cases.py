@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from config.load import load_config, read_yaml, validated
+from config.load import load_config, validated
 from config.schema import PromptSettings
+from config.yaml_file import read_yaml
 from data.rows import Context, Row
 from judge.checks.kinds import CheckContext, run_check
 from prompts.check_settings import CodeCheck

@@ -6,8 +6,9 @@ from typing import get_args
 import pytest
 from jinja2 import Environment, nodes
 
-from config.load import read_yaml, validated
+from config.load import validated
 from config.schema import PromptSettings
+from config.yaml_file import read_yaml
 from judge.llm.prompt import APPLIES, VERDICTS, applies_prompt, reask_body, verdict_prompt
 from prompts.prompt_file import load_prompt
 from prompts.rules import Language, RuleFile
