@@ -27,7 +27,7 @@ from prompts.prompt_file import load_prompt
 from report.run_files import read_run
 from student.search.study import open_study
 from teacher.verdict_store import open_verdicts
-from tests.data.test_top_logprobs import written
+from tests.data.test_top_logprobs import KEYS, written
 from tests.mutated import mutated
 from tests.report.run_fixture import STUDENT, make_run
 
@@ -78,7 +78,7 @@ READ_BY: dict[str, Command] = {
     "answers/base.fingerprint.json": lambda config, path: check_fingerprint(path, {"a": 1}, False),
     "answers/base.verdicts.jsonl": lambda config, path: _open_verdicts(path),
     "answers/candidates/train.arrow": lambda config, path: read_top_logprobs(path),
-    "answers/candidates/val.arrow": lambda config, path: TopLogprobsStore(path, ()),
+    "answers/candidates/val.arrow": lambda config, path: TopLogprobsStore(path, KEYS),
     "student/search/study.db": lambda config, path: open_study(path, SearchSettings()),
 }
 # What is not damage: a file that is appended to may be empty, or end in a part of a record; a JSON
