@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from config.errors import DataError
+from config.errors import DataError, system_way_out
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import Answer, top_logprobs_path
@@ -230,7 +230,12 @@ def retention_prompts(builder: RequestBuilder, path: Path) -> list[tuple[int, ..
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except OSError as error:
-        raise DataError(f"retention.questions = {path}: {error.strerror}") from None
+        way_out = system_way_out(error) or "name a file that is there"
+        raise DataError(f"retention.questions = {path}: {error.strerror}; {way_out}") from None
+    except UnicodeDecodeError:
+        raise DataError(
+            f"retention.questions = {path}: is not UTF-8; save it as UTF-8 text"
+        ) from None
     questions = list(filter(None, lines))
     if not questions:
         raise DataError(f"retention.questions = {path}: holds no question")

@@ -4,6 +4,7 @@ The line names the file and a way out, and what lies at its place stays as it is
 """
 
 import os
+import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,8 @@ from prompts.prompt_file import load_prompt
 from report.run_files import read_run
 from student.search.study import open_study
 from teacher.verdict_store import open_verdicts
-from tests.data.test_top_logprobs import written
+from tests.data.test_top_logprobs import KEYS, written
+from tests.mutated import mutated
 from tests.report.run_fixture import STUDENT, make_run
 
 Command = Callable[[Config, Path], object]  # reads the file at this path
@@ -41,6 +43,7 @@ GARBLED: dict[str, bytes] = {
     "other keys": b'{"unexpected": {"a": 1}}\n',
     "deep": b"[" * 100_000 + b"\n",
 }
+ROUNDS = 20
 PLACES = ("folder", "loop", "link to nothing", "unreadable", "failing disk")
 REPORT: Command = lambda config, path: read_run(config)  # noqa: E731
 SUMMARY: Command = lambda config, path: write_summary(config)  # noqa: E731
@@ -75,7 +78,7 @@ READ_BY: dict[str, Command] = {
     "answers/base.fingerprint.json": lambda config, path: check_fingerprint(path, {"a": 1}, False),
     "answers/base.verdicts.jsonl": lambda config, path: _open_verdicts(path),
     "answers/candidates/train.arrow": lambda config, path: read_top_logprobs(path),
-    "answers/candidates/val.arrow": lambda config, path: TopLogprobsStore(path, ()),
+    "answers/candidates/val.arrow": lambda config, path: TopLogprobsStore(path, KEYS),
     "student/search/study.db": lambda config, path: open_study(path, SearchSettings()),
 }
 # What is not damage: a file that is appended to may be empty, or end in a part of a record; a JSON
@@ -227,3 +230,20 @@ def test_the_undamaged_run_is_read(config: Config) -> None:
     """The table above would pass if nothing could be read at all."""
     for file, command in READ_BY.items():
         command(config, RunPaths.of(config).root / file)
+
+
+@pytest.mark.parametrize("file", READ_BY)
+def test_random_damage_is_survived(
+    config: Config, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ROUNDS seeded mutations of each file: read, or refused in one line; never a traceback."""
+    path, rng = RunPaths.of(config).root / file, random.Random(file)
+    whole = path.read_bytes() or b'{"key": "a", "verdicts": []}\n'
+    try:
+        for _ in range(ROUNDS):
+            path.write_bytes(content := mutated(whole, rng))
+            code = ended(lambda: READ_BY[file](config, path))
+            error = capsys.readouterr().err
+            assert (code, error.count("\n")) in ((0, 0), (2, 1)), (content, error)
+    finally:
+        path.write_bytes(whole)

@@ -89,8 +89,8 @@ def _corrected_rate(
 
 def _stale(labels: ArmLabels, answers: Sequence[Answer]) -> Refusal | None:
     """Why labels cannot be used with these answers: some answers have changed."""
-    ids = {answer_id(answer) for answer in answers}
-    stale = sum(label.answer not in ids for label in labels.labels)
+    ids = {(answer_id(answer), answer.row, answer.sample) for answer in answers}
+    stale = sum((label.answer, label.row, label.sample) not in ids for label in labels.labels)
     if not stale:
         return None
     return Refusal(

@@ -4,11 +4,13 @@ Optuna's heartbeat finds trials whose process has died. Its retry callback enque
 the same parameters and user attributes.
 """
 
+import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
@@ -25,6 +27,11 @@ from student.search.space import combinations
 HEARTBEAT_S = 5
 GRACE_S = 20  # a trial without a heartbeat for so long is lost
 
+# RuntimeError: tables of another version; LookupError, ValueError: rows with other content
+_DAMAGED = (
+    *(sqlite3.Error, SQLAlchemyError, StorageInternalError),
+    *(RuntimeError, LookupError, ValueError),
+)
 _RECORD = "trial"  # user attribute: the Trial record
 
 
@@ -34,9 +41,9 @@ def open_study(path: Path, search: SearchSettings) -> optuna.Study:
     With several bases nothing is pruned: losses per token are not comparable between tokenizers.
     Raises DataError when the file is no study.
     """
-    is_stored(path)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
+        _check_database(path)
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # heartbeats
             storage = RDBStorage(
                 f"sqlite:///{path.absolute()}",
@@ -44,16 +51,26 @@ def open_study(path: Path, search: SearchSettings) -> optuna.Study:
                 grace_period=GRACE_S,
                 heartbeat_stale_trial_callback=retry_trial,
             )
-    except (SQLAlchemyError, RuntimeError) as error:  # RuntimeError: another version's tables
+        return optuna.create_study(
+            storage=storage,
+            study_name="search",
+            direction="maximize",
+            pruner=NopPruner() if len(search.models) > 1 else MedianPruner(),
+            load_if_exists=True,
+        )
+    except _DAMAGED as error:
         line = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: {line}; remove the file to search anew") from error
-    return optuna.create_study(
-        storage=storage,
-        study_name="search",
-        direction="maximize",
-        pruner=NopPruner() if len(search.models) > 1 else MedianPruner(),
-        load_if_exists=True,
-    )
+
+
+def _check_database(path: Path) -> None:
+    """Raises sqlite3.DatabaseError for a damaged file."""
+    if not is_stored(path):
+        return
+    with closing(sqlite3.connect(path)) as database:
+        findings = [row[0] for row in database.execute("PRAGMA quick_check(1)")]
+    if findings != ["ok"]:
+        raise sqlite3.DatabaseError(findings[0])
 
 
 def retry_trial(study: optuna.Study, trial: FrozenTrial) -> None:

@@ -4,6 +4,7 @@ Settings, rules, prompts, worked examples and probes are read by the same reader
 """
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,15 +13,24 @@ from pathlib import Path
 import pytest
 
 from config.checkout import ROOT
-from config.errors import ConfigError
+from config.errors import ConfigError, UnpromptedError
 from config.load import load_config
 from config.schema import PromptSettings
 from config.yaml_file import dump_yaml, parse_yaml, read_yaml
 from prompts.probe_bank import load_probe_bank
 from prompts.prompt_file import read_prompt
 from prompts.rules import load_rules
+from tests.mutated import mutated
 
 MB = 1_000_000
+ROUNDS = 200
+SHIPPED = {
+    "settings": "config/demo.yaml",
+    "rules": "prompts/lakeside/rules.yaml",
+    "prompt": "prompts/lakeside/system_prompt.yaml",
+    "examples": "prompts/lakeside/examples.yaml",
+    "probes": "prompts/probes/en.yaml",
+}
 EXAMPLES = {"system": str(ROOT / "prompts/lakeside/system_prompt.yaml"), "rules": "none.yaml"}
 LOADERS: dict[str, Callable[[Path], object]] = {
     "settings": lambda path: load_config(path),
@@ -215,3 +225,19 @@ def test_a_chain_of_extends_ends(tmp_path: Path) -> None:
             load_config(tmp_path / f"{name}.yaml")
     with pytest.raises(ConfigError, match="names a place more than 50 deep"):
         load_config(ROOT / "config/demo.yaml", ["model" + ".a" * 5000 + "=1"])
+
+
+@pytest.mark.parametrize(("loader", "source"), SHIPPED.items())
+def test_random_damage_is_one_line(tmp_path: Path, loader: str, source: str) -> None:
+    """ROUNDS seeded mutations of each shipped kind of file: read, or refused in one line."""
+    content, rng = (ROOT / source).read_bytes(), random.Random(source)
+    content = content.replace(b"extends: ", b"extends: " + str(ROOT / "config").encode() + b"/")
+    path, refused = tmp_path / "c.yaml", 0
+    for _ in range(ROUNDS):
+        path.write_bytes(mutated(content, rng))
+        try:
+            LOADERS[loader](path)
+        except UnpromptedError as error:
+            assert "\n" not in str(error) and str(path) in str(error)
+            refused += 1
+    assert refused > ROUNDS / 10
