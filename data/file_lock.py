@@ -63,9 +63,6 @@ def _lock(lock_path: Path, path: Path, wait: bool) -> IO[str]:
     lock = lock_path.open("a+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        lock.truncate(0)
-        lock.write("\n".join((str(os.getpid()), platform.node(), _own_command())))
-        lock.flush()
     except BlockingIOError:
         lock.seek(0)
         message = _holder(lock_path, lock.read())
@@ -78,6 +75,10 @@ def _lock(lock_path: Path, path: Path, wait: bool) -> IO[str]:
     except BaseException:  # interrupted while it waits
         lock.close()
         raise
+    with suppress(OSError):  # a full disk: only who comes second would read it
+        os.ftruncate(lock.fileno(), 0)
+        note = "\n".join((str(os.getpid()), platform.node(), _own_command()))
+        os.write(lock.fileno(), note.encode(errors="replace"))
     return lock
 
 
