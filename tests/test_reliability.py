@@ -14,7 +14,7 @@ _TEST = re.compile(r"`(tests/[\w/]+\.py::[\w:]+)`")
 
 def marked_tests() -> dict[int, set[str]]:
     """Line → ids of the tests that are marked `reliability(line=…)`."""
-    marked = defaultdict(set)
+    marked: defaultdict[int, set[str]] = defaultdict(set)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         for name, line in _marks(tree, ""):
@@ -43,7 +43,7 @@ def test_every_line_has_a_test() -> None:
 
 def test_the_page_names_the_marked_tests() -> None:
     """A test that is renamed, removed or added changes the page."""
-    named = defaultdict(set)
+    named: defaultdict[int, set[str]] = defaultdict(set)
     for row in PAGE.read_text("utf-8").splitlines():
         line = re.match(r"\| (\d+) \|", row)
         if line:
