@@ -48,22 +48,6 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dic
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
-    text = str(loader.construct_scalar(node))
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        escape = f"\\u{ord(text[error.start]):04x}"
-        line = node.start_mark.line + 1
-        raise ConfigError(
-            f"line {line}: {escape} is half a character (a lone surrogate); remove it"
-        ) from None
-    return text
-
-
-_Loader.add_constructor("tag:yaml.org,2002:str", _text)
-
-
 def parse_yaml(text: str, where: str) -> Any:
     """Parses YAML text. Raises ConfigError, beginning with `where`, unless it is plain data."""
     try:
