@@ -14,7 +14,7 @@ _TEST = re.compile(r"`(tests/[\w/]+\.py::[\w:]+)`")
 
 def marked_tests() -> dict[int, set[str]]:
     """Line → ids of the tests that are marked `reliability(line=…)`."""
-    marked = defaultdict(set)
+    marked: defaultdict[int, set[str]] = defaultdict(set)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         for name, line in _marks(tree, ""):

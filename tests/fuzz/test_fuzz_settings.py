@@ -42,7 +42,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def check_loads(path: Path, overrides: tuple[str, ...] = ()) -> None:
     """Loads the file. What it means is in its dump, word for word."""
-    names = (str(path), str(path.parent), "no such file", "override")  # or a file that it extends
+    extended = ("no such file", "cannot be read")  # names the file that this one extends
+    names = (str(path), str(path.parent), *extended, "override")
     config = attempt(SUBJECT, lambda: load_config(path, overrides), *names)
     if config is not None:
         path.write_text(dump_config(config), "utf-8")
