@@ -10,6 +10,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from config.console import print
 from data.file_lock import claim
 from data.prepare import prepare_data, quality_notes
 from data.run_date import record_run_date

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from config.console import print
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import read_answers

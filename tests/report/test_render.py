@@ -34,6 +34,7 @@ HOSTILE = (
     "<link rel=stylesheet href=https://evil.example/x.css>",
     "&lt;script&gt;alert(1)&lt;/script&gt;",
     "{{ m.config }} {% include 'x' %} {# #}",
+    "\x1b]8;;http://evil.example\x07x\x9b2J \u202eegap\u202c \u2066x\u2069 \u200b\u2028| a |",
     "$\\frac{<b>}{x}$ `code` ``` | a | b |\n\n# heading\r\n| - | <form action=//evil.example>",
 )
 FETCHING = {"link", "img", "iframe", "script", "object", "embed", "form", "base"}
