@@ -14,17 +14,6 @@ from config.progress import ProgressBar
 
 FIRST, SECOND = ("config", "data", "prompts", "wire", "engine"), ("judge", "teacher", "student")
 ROOMS = (*FIRST, *SECOND, "report", "pipeline")
-    "config",
-    "data",
-    "prompts",
-    "wire",
-    "engine",
-    "judge",
-    "teacher",
-    "student",
-    "report",
-    "pipeline",
-]
 HOSTILE = {
     "\x1b[2J": "\\x1b[2J",  # clears the screen
     "\x1b]8;;http://evil.example\x07x": "\\x1b]8;;http://evil.example\\x07x",  # a link
