@@ -124,6 +124,8 @@ def choose_best(config: Config, builder: RequestBuilder) -> StudentChoice:
         result = read_result(run.student(student.name))
         answers = read_answers(run.answers(f"student/{student.name}"))
         measured = adherence(builder, rows, answers)
+        if len({answer.row for answer in answers}) < (1 - config.judge.max_missing) * len(rows):
+            measured = measured._replace(strict=None, strict_by_case=None)  # comes last
         ranked.append(
             RankedStudent(
                 name=student.name,
