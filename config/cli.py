@@ -15,6 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from config.console import print
 from config.errors import UnpromptedError, system_way_out
 
 if TYPE_CHECKING:
@@ -116,5 +117,5 @@ def _report_fault(error: BaseException) -> int:
             _discard_output()
         return USER_CODE
     print("a fault of the program, not yours; please report these lines:", file=sys.stderr)
-    traceback.print_exception(error)
+    print("".join(traceback.format_exception(error)), end="", file=sys.stderr)
     return FAULT_CODE

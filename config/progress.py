@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
+from config.console import visible
+
 if TYPE_CHECKING:
     _Tqdm = tqdm[NoReturn]
 else:
@@ -49,7 +51,7 @@ class ProgressBar(_Tqdm):
         super().__init__(
             total=total,
             initial=initial,
-            desc=label,
+            desc=visible(label),
             unit=unit,
             delay=delay_s,
             mininterval=_REPORT_S if self._events else 0.1,

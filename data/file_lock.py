@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from config.console import print
 from config.errors import DataError
 from data.atomic_write import write_error
 from data.stored_file import make_folder

@@ -152,6 +152,7 @@ class JsonlFile(Generic[_R]):
         return offset
 
     def _mended_end(self) -> int:
+        """Completes or cuts the last line; the file's size in bytes behind it."""
         if self._end is None:
             _mend_last_line(self.path)
             self._end = self.path.stat().st_size
@@ -162,6 +163,7 @@ class JsonlFile(Generic[_R]):
 
         Needs disk space for a second file meanwhile.
         """
+        self._mended_end()
         replace_file(self.path, map(self._line, offsets))
         self._file.close()  # both handles still point to the replaced file
         self._reader.close()

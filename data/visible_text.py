@@ -6,10 +6,10 @@ variation selectors, tags, the fillers of Hangul, the blank of Braille, and mark
 
 import regex
 
-# DI: what Unicode lets a program show as nothing; C: controls, surrogates, unassigned ones. The
-# last two are letters and signs by their category, and empty in every font.
-_BLANK = r"\p{DI}\p{C}\u2800\U0001d159"
-_VISIBLE = regex.compile(rf"[^{_BLANK}\p{{Z}}\p{{M}}\s]")
+# DI: what Unicode lets a program show as nothing; Cc, Cf, Cs: controls and surrogates. The last two
+# are signs by their category, and empty in every font.
+_BLANK = r"\p{DI}\p{Cc}\p{Cf}\p{Cs}\u2800\U0001d159"
+_VISIBLE = regex.compile(rf"[^{_BLANK}\p{{C}}\p{{Z}}\p{{M}}\s]")
 _BLANK_LETTER = regex.compile(rf"[{_BLANK}]")
 
 

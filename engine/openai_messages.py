@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from config.backends import RemoteBackend
+from config.console import print
 from config.errors import SetupError
 from data.records import digest
 from data.top_logprobs import TopLogprobs

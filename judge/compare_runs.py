@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from config.console import print
 from config.errors import DataError
 from data.atomic_write import write_text
 from data.jsonl import read_record, read_records

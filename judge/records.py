@@ -47,7 +47,8 @@ class StrictScore(BoundedRate):
     """
 
     n: int
-    missing: int  # rows without some verdict; those that failed another must-rule fail in any case
+    # rows without an answer or a verdict; those that failed another must-rule fail in any case
+    missing: int
 
 
 class ArmScore(Record):

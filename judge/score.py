@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from config.console import print
 from config.errors import UnpromptedError
 from config.judging import JudgeSettings, ServerSettings
 from config.load import validated

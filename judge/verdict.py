@@ -18,6 +18,7 @@ Missing = Literal[
     "disagreement",  # of two models
     "budget",
     "not_run",
+    "unanswered",  # the arm has no answer to the row: no verdict is stored, scores count it
     "unlabelled",  # the row has no label, and the rule's condition needs one
 ]
 

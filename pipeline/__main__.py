@@ -7,6 +7,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from config.console import print
 
 
 def main() -> int:

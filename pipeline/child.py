@@ -10,6 +10,7 @@ from pathlib import Path
 
 from config.child_group import child_group
 from config.cli import FAULT_CODE
+from config.console import print, visible
 from config.progress import PROGRESS_FILE, latest_event
 
 _POLL_S = 0.2
@@ -52,11 +53,17 @@ def _show_progress(
         shown = event
         if terminal:
             columns = shutil.get_terminal_size().columns - len(label) - 3
-            print(f"\r\033[K{label}: {event.meter(max(columns, 1))}", end="", flush=True)
+            _draw(f"{label}: {event.meter(max(columns, 1))}")
         else:
             print(f"  {label}: {event.meter(0)}", flush=True)
     if terminal:
-        print("\r\033[K", end="", flush=True)
+        _draw("")
+
+
+def _draw(line: str) -> None:
+    """Replaces the terminal's last line."""
+    sys.stdout.write(f"\r\033[K{visible(line)}")
+    sys.stdout.flush()
 
 
 def warnings_of(log: Path) -> list[str]:

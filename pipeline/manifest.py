@@ -17,6 +17,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from config.console import print
 from config.schema import Config
 from data.atomic_write import write_text
 from data.run_paths import RunPaths

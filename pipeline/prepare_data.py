@@ -10,6 +10,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from config.console import print
 from data.data_quality import quality_notes
 from data.file_lock import claim
 from data.prepare import prepare_data

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from config.checkout import checkout_commit
 from config.cli import FAULT_CODE
+from config.console import print
 from config.errors import DataError, UnpromptedError
 from config.load import dump_config
 from config.schema import Config

@@ -9,6 +9,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from config.console import print
 
 if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
     from config.schema import Config

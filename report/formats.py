@@ -5,10 +5,14 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from config.console import visible
+
 NONE = "–"  # in place of a missing number
 
 _LISTED = 12  # names shown before the rest is only counted
-_MARKDOWN = re.compile(r"([\\`*_\[\]#|~$])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]#|~$@])")
+_LINK = re.compile(r"(https?|ftp|mailto|xmpp|www)(?=[:.])", re.I)  # GitHub's, without marks
+_LIST = re.compile(r"^([-+](?=[\s-]|$)|\d{1,9}(?=[.)](?:\s|$)))")
 
 
 def percent(share: float | None) -> str:
@@ -87,13 +91,24 @@ def markdown(value: object) -> str:
     """
     if isinstance(value, Markup | int | float):
         return str(value)
-    line = re.sub(r"\s+", " ", str(value))
+    line = re.sub(r"\s+", " ", visible(str(value)))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN.sub(r"\\\1", line)
+    line = _LINK.sub(r"\1\\", _MARKDOWN.sub(r"\\\1", line))
+    return _LIST.sub(_escaped_mark, line)
+
+
+def _escaped_mark(match: re.Match[str]) -> str:
+    return f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}"
+
+
+def seen(value: object) -> object:
+    """A value of a page with its unseen characters shown: they would swap or hide text."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def fenced(text: str) -> Markup:
     """A text as a Markdown code block whose fence the text cannot close."""
+    text = visible(text)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return Markup(f"{fence}\n{text}\n{fence}")

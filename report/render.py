@@ -71,7 +71,7 @@ def _environment(html: bool) -> ImmutableSandboxedEnvironment:
         loader=FileSystemLoader(_FOLDER),
         undefined=StrictUndefined,
         autoescape=html,
-        finalize=None if html else formats.markdown,
+        finalize=formats.seen if html else formats.markdown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

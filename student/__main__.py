@@ -11,6 +11,7 @@ from config.cli import (
     parse_arguments,
     run_command,
 )
+from config.console import print
 from config.errors import ConfigError, DataError
 
 if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` is fast

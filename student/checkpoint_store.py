@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
+from config.console import print
 from data.atomic_write import write_text
 from student.checkpoint import AVERAGED, TRAINED, writing
 from student.distributed import process_rank

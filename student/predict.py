@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from config.console import print
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import read_answers
@@ -124,6 +125,8 @@ def choose_best(config: Config, builder: RequestBuilder) -> StudentChoice:
         result = read_result(run.student(student.name))
         answers = read_answers(run.answers(f"student/{student.name}"))
         measured = adherence(builder, rows, answers)
+        if len({answer.row for answer in answers}) < (1 - config.judge.max_missing) * len(rows):
+            measured = measured._replace(strict=None, strict_by_case=None)  # comes last
         ranked.append(
             RankedStudent(
                 name=student.name,

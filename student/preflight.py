@@ -14,6 +14,7 @@ from importlib.metadata import version
 
 import torch
 
+from config.console import print
 from config.errors import ConfigError, SetupError, UnpromptedError
 from config.schema import Config
 from config.training import StudentSettings

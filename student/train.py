@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import ProgressCallback
 
+from config.console import print
 from config.errors import ConfigError, DataError
 from config.peft_methods import FullMethod, PrefixTuningMethod
 from config.schema import Config

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from pathlib import Path
 
+from config.console import print
 from config.errors import DataError
 from config.schema import Config
 from data.atomic_write import write_text

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from config.console import print
 from config.judging import ServerSettings
 from config.schema import Config
 from data.fingerprint import Fingerprint

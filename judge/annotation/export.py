@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from config.console import print
 from config.errors import ConfigError, DataError
 from config.schema import Config
 from data.answers import Answer

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from config.console import print
 from config.errors import DataError
 from config.schema import Config
 from data.answers import Answer

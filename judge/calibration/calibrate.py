@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from config.console import print
 from config.judging import ServerSettings
 from config.schema import Config
 from data.answers import logged_answers

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from config.console import print
 from config.errors import ConfigError, DataError
 from config.judging import ServerSettings
 from config.schema import Config

@@ -2,6 +2,7 @@
 
 import argparse
 
+from config.console import print
 from config.schema import Config
 from data.atomic_write import write_text
 from data.run_paths import RunPaths

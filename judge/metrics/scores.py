@@ -117,6 +117,8 @@ def _rule_score(table: VerdictTable, arm: str, rule: ScoredRule) -> RuleScore:
         for by_rule in table.verdicts[arm].values()
         if by_rule[rule.id].outcome == "missing"
     )
+    if unanswered := table.unanswered(arm):
+        missing["unanswered"] += unanswered
     passes = sum(decided.values())
     no_fail = bool(decided) and passes == len(decided)
     return RuleScore(
@@ -131,13 +133,20 @@ def _rule_score(table: VerdictTable, arm: str, rule: ScoredRule) -> RuleScore:
 
 
 def strict_score(
-    table: VerdictTable, arm: str, answers: Collection[AnswerKey], score: str
+    table: VerdictTable,
+    arm: str,
+    answers: Collection[AnswerKey],
+    score: str,
+    rows: Collection[str] | None = None,
 ) -> StrictScore:
-    """A strict score of an arm on some of its answers."""
+    """A strict score of an arm on some of its answers, to these rows; None: to all.
+
+    A row without an answer is missing: a rate of the answered ones alone would hide the others.
+    """
     of_arm = table.strict_answers(arm, score)
     counted = {key: of_arm[key] for key in answers if key in of_arm}
     decided = {key: answer.decided for key, answer in counted.items() if answer.decided is not None}
-    missing = len(counted) - len(decided)
+    missing = len(counted) - len(decided) + table.unanswered(arm, rows)
     failed = sum(answer.certain is False for key, answer in counted.items() if key not in decided)
     bounded = _bounded_rate(table, decided, missing, failed, table.optimism(arm, score))
     return StrictScore(**dict(bounded), n=len(decided), missing=missing)
@@ -189,7 +198,9 @@ def _slice_scores(
 ) -> Iterator[SliceScore]:
     for (field, value), rows in slices.items():
         for arm, answers in table.verdicts.items():
-            strict = strict_score(table, arm, [key for key in answers if key[0] in rows], score)
+            strict = strict_score(
+                table, arm, [key for key in answers if key[0] in rows], score, rows
+            )
             yield SliceScore(arm=arm, field=field, value=value, strict=strict)
 
 

@@ -112,6 +112,17 @@ class VerdictTable:
         unseen = frozenset(choice.unseen)
         return {key: answer for key, answer in answers.items() if key[0] in unseen}
 
+    def unanswered(self, arm: str, rows: Collection[str] | None = None) -> int:
+        """The number of these rows, or of all that score the arm, that it has no answer to."""
+        expected = set(self.questions if rows is None else rows)
+        if (
+            self.choice is not None
+            and self.choice.unseen is not None
+            and arm == self.choice.student
+        ):
+            expected &= set(self.choice.unseen)
+        return len(expected.difference(row for row, _ in self.verdicts[arm]))
+
     def optimism(self, arm: str, score: str) -> float:
         """The share by which the arm's rate of `score` is too high, because it was chosen by it."""
         corrected = self.choice is not None and arm == self.choice.student and score in self.scores

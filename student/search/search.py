@@ -7,6 +7,7 @@ winner. The hidden set is never opened.
 """
 
 import shutil
+import sys
 import time
 import traceback
 from functools import partial
@@ -17,6 +18,7 @@ import torch
 import yaml
 from optuna.trial import TrialState
 
+from config.console import print
 from config.errors import ConfigError, DataError, UnpromptedError
 from config.schema import Config
 from config.search_space import SearchSettings
@@ -146,7 +148,7 @@ class _Worker:
         except optuna.TrialPruned as error:
             outcome = {"state": "pruned", "reason": str(error), **pruner.measured}
         except Exception as error:
-            traceback.print_exc()
+            print(traceback.format_exc(), end="", file=sys.stderr)
             line = (str(error).splitlines() or [""])[0][:300]
             reason = f"{type(error).__name__}: {line}"
             outcome = {"state": "failed", "reason": reason, **pruner.measured}

@@ -69,7 +69,7 @@ class TestDecidable:
     def test_no_rule_without_labels(self) -> None:
         rules = make_rules(REFUSE)
         verdicts = code_verdicts(rules, PROMPT, LABELLED[0], make_answer("no", "v0"))
-        result = score(rules, LABELLED, verdicts).arms["base"]
+        result = score(rules, LABELLED[:1], verdicts).arms["base"]
         assert (result.strict.rate, result.label_free.rate, result.label_free.missing) == (
             1.0,
             None,

@@ -30,3 +30,20 @@ def test_table_rows_have_as_many_cells_as_the_head() -> None:
 
 def test_code_keeps_its_lines_and_cannot_end_its_fence() -> None:
     assert html_to_markdown("<pre>a\n  ```\n&lt;b&gt;</pre>") == "````\na\n  ```\n<b>\n````\n"
+
+
+def test_what_steers_or_hides_is_shown() -> None:
+    """Terminals and browsers would act on them; blanks stay blanks, also U+2028 is no line end."""
+    page = "<table><tr><td>a\x1b[2Jb</td><td>\u202ec\u2028d</td></tr></table><p>\u200be</p>"
+    converted = html_to_markdown(page)
+    assert "| a\\\\x1b\\[2Jb | \\\\u202ec\\\\u2028d |" in converted
+    assert converted.endswith("\n\n\\\\u200be\n")
+    assert "\\u202e" in html_to_markdown("<pre>\u202ea</pre>")
+
+
+def test_no_links_lists_and_mentions_come_of_text() -> None:
+    """GitHub makes links of addresses without any mark, and lists of a line's first sign."""
+    page = "<p>see https://a.example or www.a.example, to a@b.example</p><p>- a</p><p>1. b</p>"
+    assert html_to_markdown(page) == (
+        "see https\\://a.example or www\\.a.example, to a\\@b.example\n\n\\- a\n\n1\\. b\n"
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from config.console import visible
 from data.run_paths import RunPaths
 from judge.summary.summarise import write_summary
 from report.numbers import build_numbers
@@ -34,6 +35,7 @@ HOSTILE = (
     "<link rel=stylesheet href=https://evil.example/x.css>",
     "&lt;script&gt;alert(1)&lt;/script&gt;",
     "{{ m.config }} {% include 'x' %} {# #}",
+    "\x1b]8;;http://evil.example\x07x\x9b2J \u202eegap\u202c \u2066x\u2069 \u200b\u2028| a |",
     "$\\frac{<b>}{x}$ `code` ``` | a | b |\n\n# heading\r\n| - | <form action=//evil.example>",
 )
 FETCHING = {"link", "img", "iframe", "script", "object", "embed", "form", "base"}
@@ -84,7 +86,7 @@ def test_hostile_text_adds_no_tag_and_no_attribute(plain: Tags, tmp_path: Path, 
     assert page.counts == plain.counts
     assert all(link.startswith("#") for link in page.links)
     shown = " ".join(page.text.split())
-    assert shown.count(" ".join(text.split())) > 20  # it is there, as text
+    assert shown.count(" ".join(visible(text).split())) > 20  # it is there, as text
 
 
 @pytest.mark.parametrize(
