@@ -83,7 +83,9 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     parent = values.pop("extends", None)
     if parent is None:
         return values
-    return _merged(_extended(path.parent / str(parent), (*chain, path)), values)
+    if not isinstance(parent, str):
+        raise ConfigError(f"{path}: extends = {parent!r}: expected the name of one file")
+    return _merged(_extended(path.parent / parent, (*chain, path)), values)
 
 
 def _merged(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:

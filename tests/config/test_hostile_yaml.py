@@ -104,6 +104,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {  # content, and what the line sa
 }
 
 
+@pytest.mark.reliability(line=17)
 @pytest.mark.parametrize("loader", LOADERS)
 @pytest.mark.parametrize("case", REFUSED)
 def test_yaml_that_cannot_be_read_is_one_line(tmp_path: Path, case: str, loader: str) -> None:
@@ -223,6 +224,9 @@ def test_a_chain_of_extends_ends(tmp_path: Path) -> None:
     for name in ("loop", "0"):
         with pytest.raises(ConfigError, match="extends itself"):
             load_config(tmp_path / f"{name}.yaml")
+    (tmp_path / "list.yaml").write_text("extends: [a.yaml, b.yaml]\n")
+    with pytest.raises(ConfigError, match=r"list\.yaml: extends = .*expected the name of one file"):
+        load_config(tmp_path / "list.yaml")
     with pytest.raises(ConfigError, match="names a place more than 50 deep"):
         load_config(ROOT / "config/demo.yaml", ["model" + ".a" * 5000 + "=1"])
 
