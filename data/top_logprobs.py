@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from config.console import print
 from config.errors import DataError
 from data.appender import Appender
 from data.atomic_write import replace_file

@@ -7,6 +7,7 @@ the server accepts another request: until then the key or the settings may be at
 import sys
 from typing import NamedTuple
 
+from config.console import print
 from config.errors import SetupError
 from engine.base import Completion
 from wire.client import FIRST_REFUSALS, GIVE_UP_AFTER

@@ -15,7 +15,7 @@ _ANGLES = (  # sentence and turn of all; Gemma; InternLM; GLM; Qwen; Cohere; Bai
     r"s|bos|eos|pad|unk|mask|sop|eop|eoh|eoa|eosys|start_of_turn|end_of_turn|start_of_image"
     r"|end_of_image|image_soft_token|unused\d{1,4}|TOKENS_UNUSED_\d{1,4}|reserved_\d{1,4}"
     r"|SPECIAL_\d{1,4}|extra_id_\d{1,4}|mask:\d{1,4}|(?:begin|end)(?:ning)?_of_(?:sentence|text)"
-    r"|think|tool_call|tool_response|tools|role|seed:[a-z_]{1,24}|[A-Z]{2,8}_TOKEN"
+    r"|tool_call|tool_response|tools|role|seed:[a-z_]{1,24}|[A-Z]{2,8}_TOKEN"
     r"|fim_(?:prefix|middle|suffix|pad)|repo_name|file_sep"
 )
 _TOKEN = (
@@ -25,8 +25,9 @@ _TOKEN = (
 )
 _FIRST = re.compile(_TOKEN, re.IGNORECASE)
 _ENDS = re.compile(r"[>\]]")
-# Falcon's >>QUESTION<< and MiniMax's ]~b] and [e~[ overlap with brackets: a space breaks them.
-_ODD = re.compile(r">(?=>[A-Z]{4,16}<<)|\](?=~!?b[\[\]])|\[(?=e~\[)", re.IGNORECASE)
+# A space breaks what must stay readable, the end of thoughts, and what overlaps with brackets:
+# Falcon's >>QUESTION<<, MiniMax's ]~b] and [e~[.
+_ODD = re.compile(r"<(?=/think>)|>(?=>[A-Z]{4,16}<<)|\](?=~!?b[\[\]])|\[(?=e~\[)", re.IGNORECASE)
 
 
 def without_chat_tokens(text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from config.console import print
 from config.errors import ConfigError, SetupError
 from config.judging import JudgeSettings, Prices, ServerSettings
 from judge.llm.cache import ReplyCache
