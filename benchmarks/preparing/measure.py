@@ -2,7 +2,6 @@
 
 import importlib
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +77,10 @@ def _in_process(function: Callable[..., tuple[float, int]], *arguments: Any) -> 
 
 def _with_peak(function: Callable[..., tuple[float, int]], *arguments: Any) -> Any:
     seconds, near = function(*arguments)
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, near
+    # getrusage would count the parent's peak, which a new process inherits
+    status = Path("/proc/self/status").read_text()
+    peak_kib = int(status.partition("VmHWM:")[2].split()[0])
+    return seconds, peak_kib * 1024 / 1e6, near
 
 
 def _prepare(logs: Logs, out: Path) -> tuple[float, int]:

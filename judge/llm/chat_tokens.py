@@ -1,6 +1,7 @@
 """The control tokens of chat templates, as texts spell them, and their removal from a text.
 
-Of every family that is served in the open: a judge of any of them reads the text.
+Of every family that is served in the open: a judge of any of them reads the text. Tags of thoughts
+stay: they begin no turn, and a rule may be about an answer that shows its thoughts.
 """
 
 import re
@@ -25,9 +26,8 @@ _TOKEN = (
 )
 _FIRST = re.compile(_TOKEN, re.IGNORECASE)
 _ENDS = re.compile(r"[>\]]")
-# A space breaks what must stay readable, the end of thoughts, and what overlaps with brackets:
-# Falcon's >>QUESTION<<, MiniMax's ]~b] and [e~[.
-_ODD = re.compile(r"<(?=/think>)|>(?=>[A-Z]{4,16}<<)|\](?=~!?b[\[\]])|\[(?=e~\[)", re.IGNORECASE)
+# Falcon's >>QUESTION<< and MiniMax's ]~b] and [e~[ overlap with brackets: a space breaks them.
+_ODD = re.compile(r">(?=>[A-Z]{4,16}<<)|\](?=~!?b[\[\]])|\[(?=e~\[)", re.IGNORECASE)
 
 
 def without_chat_tokens(text: str) -> str:

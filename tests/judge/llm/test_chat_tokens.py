@@ -16,7 +16,7 @@ TOKENS = {
     "Gemma": ["<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<unused99>"],
     "Gemma 4": ["<|turn>", "<turn|>", "<|channel>", "<channel|>"],
     "Phi": ["<|user|>", "<|assistant|>", "<|end|>", "<|system|>"],
-    "DeepSeek": ["<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>", "</think>"],
+    "DeepSeek": ["<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"],
     "GLM": ["[gMASK]", "<sop>", "[sMASK]", "<eop>", "<|observation|>"],
     "Command-R": ["<|START_OF_TURN_TOKEN|>", "<|CHATBOT_TOKEN|>", "<BOS_TOKEN>", "<EOS_TOKEN>"],
     "GigaChat": ["<|role_sep|>", "<|message_sep|>", "<|function_call|>"],
