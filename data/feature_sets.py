@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNK = 500_000  # characters whose trigrams are counted at a time
+_CHUNK = 200_000  # characters whose trigrams are counted at a time
 _BITS = 21  # of a Unicode character
 
 
@@ -15,7 +15,9 @@ class FeatureSets:
     """One set of integers per text, in one array. The rarest features have the lowest numbers."""
 
     def __init__(self, lengths: NDArray[np.int64], features: NDArray[np.int32]) -> None:
-        """`lengths` [texts]: of each set; `features`: of all sets, one after the other."""
+        """`lengths` [texts]: of each set; `features`: of all sets, one after the other;
+        the array is taken over.
+        """
         self.lengths = lengths
         self.starts = np.concatenate(([0], np.cumsum(lengths)))  # [texts + 1]
         self.vocabulary = int(features.max(initial=-1)) + 1
@@ -33,16 +35,27 @@ class FeatureSets:
 def _by_rarity(
     starts: NDArray[np.int64], features: NDArray[np.int32], vocabulary: int
 ) -> NDArray[np.int32]:
-    order = np.argsort(np.bincount(features, minlength=vocabulary), kind="stable")
+    counts = np.zeros(vocabulary, np.int64)
+    for part in _parts(features):
+        counts += np.bincount(part, minlength=vocabulary)
+    order = np.argsort(counts, kind="stable")
     ranks = np.empty(vocabulary, np.int32)
     ranks[order] = np.arange(vocabulary, dtype=np.int32)
     from scipy.sparse import csr_array
 
     shape = (len(starts) - 1, max(vocabulary, 1))
     starts = starts.astype(np.int32) if len(features) < 2**31 else starts  # else both are int64
-    table = csr_array((np.ones(len(features), np.bool_), ranks[features], starts), shape=shape)
+    for part in _parts(features):
+        part[:] = ranks[part]
+    table = csr_array((np.ones(len(features), np.bool_), features, starts), shape=shape)
     table.sort_indices()
     return np.asarray(table.indices, np.int32)
+
+
+def _parts(features: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
+    """Views of the array, so that nothing of its whole size is needed beside it."""
+    size = max(_CHUNK, len(features) // 16)
+    return (features[start : start + size] for start in range(0, len(features), size))
 
 
 def word_sets(texts: Sequence[str]) -> FeatureSets:
