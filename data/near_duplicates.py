@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data.feature_sets import FeatureSets, trigram_sets, word_sets
 
-_PRODUCTS = 500_000  # pairs of equal features that are counted at a time; bounds the memory
+_PRODUCTS = 1_000_000  # pairs of equal features that are counted at a time; bounds the memory
 # How many features of their prefixes two candidates share: more of them make prefixes longer and
 # candidates fewer.
 _SHARED = {word_sets: 2, trigram_sets: 5}

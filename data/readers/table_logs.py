@@ -120,6 +120,8 @@ def read_parquet(path: Path) -> Iterator[Entry]:
                 rows += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise _not_parquet(path, error) from None
+        finally:
+            pa.default_memory_pool().release_unused()  # of the pages that were unpacked
 
 
 def _check_unique_columns(path: Path, names: Sequence[str]) -> None:
