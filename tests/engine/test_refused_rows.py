@@ -56,7 +56,7 @@ def test_one_refused_row_is_recorded_once(
     refused = {row for row, answer in answers.items() if not answer.text}
     assert refused == {f"r{number}" for number in numbers} and len(answers) == 30
     assert all((answers[row].finish, answers[row].usable) == (finish, False) for row in refused)
-    is_reported = name not in ("moderation", "the content policy")  # the filter's are counted elsewhere
+    is_reported = name not in ("moderation", "the content policy")  # counted with the filtered
     assert capsys.readouterr().err.count("3 requests were refused") == is_reported
 
 
