@@ -30,7 +30,7 @@ _BAR_DELAY_S = 2.0  # a file that is read sooner needs no progress bar
 
 
 class PreparedSplits(NamedTuple):
-    """The rows of each split, before they are written."""
+    """The rows of each split, in memory."""
 
     train: tuple[Row, ...]
     val: tuple[Row, ...]
@@ -179,7 +179,8 @@ def _follow_ups(settings: DataSettings, held_out: set[str]) -> FollowUps | None:
 def _write_splits(
     settings: DataSettings, splits: _Splits, second_turns: StoredRows, out: Path
 ) -> dict[str, SplitQuality]:
-    (out / "hidden.jsonl").unlink(missing_ok=True)  # of an earlier run with other settings
+    if "hidden" not in splits.places:
+        (out / "hidden.jsonl").unlink(missing_ok=True)  # of an earlier run with other settings
     parts = {}
     for name, places in splits.places.items():
         cleaner, counter = RowCleaner(settings), SplitCounter()
