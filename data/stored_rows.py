@@ -3,6 +3,7 @@
 import os
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Self
@@ -50,4 +51,5 @@ class StoredRows:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # of a full disk, which was raised before; nobody reads the file
+            self._file.close()

@@ -19,7 +19,7 @@ LogForm = Literal["jsonl", "list", "parquet", "campus"]
 FORMS: tuple[LogForm, ...] = get_args(LogForm)
 _VOCABULARY = 30_000  # words
 _LETTERS = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъ"  # the most frequent first
-# Half of a question is one of few texts, as where a form asks or people copy: many are alike.
+# Most words of a question come from one of four texts, so that many questions are near duplicates.
 _TEMPLATES = (
     "Как записаться на курс {} {} в {} семестре?",
     "Где найти расписание группы {} {} на {}?",

@@ -7,6 +7,8 @@ import pytest
 from benchmarks.preparing.__main__ import PREPARING_LIMITS, PreparingFigures, preparing_figures
 from benchmarks.preparing.log_corpora import FORMS, LogCorpus, LogForm
 from benchmarks.preparing.measure import LeakageSearch, Preparation, measure_preparation
+from data.data_quality import DataQuality
+from data.jsonl import read_record
 from data.readers.logs import read_logs
 
 
@@ -23,9 +25,10 @@ def test_each_form_holds_the_same_questions(form: LogForm, tmp_path: Path) -> No
 
 def test_a_preparation_is_of_all_rows(tmp_path: Path) -> None:
     measured = measure_preparation("templated", "jsonl", 200, tmp_path)
-    splits = [(tmp_path / "data" / f"{name}.jsonl").read_bytes() for name in ("train", "val")]
-    assert 0 < sum(text.count(b"\n") for text in splits) <= measured.rows == 200
-    assert measured.near <= 200 and measured.peak_mb > 0
+    quality = read_record(tmp_path / "data" / "quality.json", DataQuality)
+    written = sum(split.rows for split in quality.splits.values())
+    assert written + len(quality.duplicates_removed) == measured.rows == 200
+    assert measured.near == len(quality.leakage["train-val"].near)
 
 
 def test_the_figures_are_of_the_sizes_that_they_name() -> None:

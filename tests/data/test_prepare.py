@@ -1,6 +1,7 @@
 """From log files to the three splits: files, counts and errors."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,24 @@ def test_the_real_task(tmp_path: Path) -> None:
 def test_paths_are_relative_to_the_root(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.json: no such file"):
         prepare_splits(DataSettings(train=CampusLogs(path="absent.json")), tmp_path, seed=0)
+
+
+@pytest.mark.parametrize("size", [10, 5_000, 60_000])
+def test_a_full_disk_while_rows_are_sorted_is_one_line(tmp_path: Path, size: int) -> None:
+    """Of 100 rows of about 1 kB; the earlier splits stay."""
+    settings = DataSettings(
+        train=_logs(tmp_path, "one", [f"{at}" + "x" * 900 for at in range(100)])
+    )
+    out = tmp_path / "out"
+    prepare_data(settings, tmp_path, out, seed=0)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        with pytest.raises(
+            DataError, match=rf"{tmp_path}.*: cannot write \d+ bytes: File too large"
+        ):
+            prepare_data(settings, tmp_path, out, seed=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
