@@ -18,6 +18,14 @@ def extra_resident_mb(step: Callable[[], None]) -> float:
     return (_resident_bytes()["VmHWM"] - before) / 1e6
 
 
+def peak_resident_mb() -> float:
+    """Peak resident memory of this process since it began, in 10⁶ bytes.
+
+    `getrusage` would count the peak of the parent, which a new process inherits.
+    """
+    return _resident_bytes()["VmHWM"] / 1e6
+
+
 def _resident_bytes() -> dict[str, int]:
     lines = Path("/proc/self/status").read_text().splitlines()
     parts = [line.split() for line in lines if line.startswith(("VmRSS", "VmHWM"))]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.preparing.log_corpora import LogCorpus, LogForm, Questions
+from benchmarks.resident_memory import peak_resident_mb
 from config.log_formats import DataSettings, Logs
 from data.jsonl import read_records
 from data.prepare import prepare_data
@@ -77,10 +78,7 @@ def _in_process(function: Callable[..., tuple[float, int]], *arguments: Any) -> 
 
 def _with_peak(function: Callable[..., tuple[float, int]], *arguments: Any) -> Any:
     seconds, near = function(*arguments)
-    # getrusage would count the parent's peak, which a new process inherits
-    status = Path("/proc/self/status").read_text()
-    peak_kib = int(status.partition("VmHWM:")[2].split()[0])
-    return seconds, peak_kib * 1024 / 1e6, near
+    return seconds, peak_resident_mb(), near
 
 
 def _prepare(logs: Logs, out: Path) -> tuple[float, int]:
