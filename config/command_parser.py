@@ -2,11 +2,13 @@
 
 import argparse
 import difflib
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from config.errors import UsageError
 
+_LINE = 79  # columns of a description; the formatter keeps its line breaks
 _OVERRIDES = "key.path=value, in any place, overrides a setting of CONFIG"
 
 
@@ -81,7 +83,9 @@ def plain_parser(command: str, description: str, *examples: str) -> CommandParse
     prog = f"unprompted {command}"
     lines = [f"  {prog} {example}".rstrip() for example in examples]
     return CommandParser(
-        prog=prog, description=description, epilog="\n".join(["examples:", *lines])
+        prog=prog,
+        description=textwrap.fill(description, _LINE),
+        epilog="\n".join(["examples:", *lines]),
     )
 
 
