@@ -87,13 +87,13 @@ def _versions() -> dict[str, str]:
 
 
 def _hardware(config: Config) -> dict[str, Any]:
+    import psutil
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpus": os.cpu_count(),
-        "memory_gib": round(pages / 2**30, 1),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpus": gpus,
         "precision": precision(config.model.dtype),
     }
