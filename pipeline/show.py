@@ -5,6 +5,7 @@ the other files `report.show_*`.
 """
 
 import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -56,14 +57,14 @@ def main(words: Sequence[str] | None = None) -> int:
     elif arguments.rule is not None:
         terminal.print(view_rule(material, arguments.rule))
     else:
-        show_run(config, material, arguments.config)
+        show_run(config, material, shlex.join([arguments.config, *arguments.overrides]))
     return 0
 
 
-def show_run(config: "Config", material: "RunFiles", path: str) -> None:
+def show_run(config: "Config", material: "RunFiles", settings: str) -> None:
     """Prints the stages of a run that has not ended or is outdated, and what has been found.
 
-    `path` of the settings: it stands in the commands that are printed.
+    `settings`: their path and overrides, for the commands that are printed.
     """
     from config.terminal import open_terminal, safe_text
     from pipeline.stage_stamp import stage_seconds, stage_state
@@ -78,7 +79,7 @@ def show_run(config: "Config", material: "RunFiles", path: str) -> None:
     terminal.print(safe_text(config.name, "bold"), safe_text(run.root, "dim"))
     if waiting and not (judged and set(states.values()) <= {"done", "begun"}):
         terminal.print(_stage_table(states, stage_seconds(run, stages)))
-        terminal.print(safe_text(f"next: {waiting[0]}; run `unprompted run {path}`", "bold"))
+        terminal.print(safe_text(f"next: {waiting[0]}; run `unprompted run {settings}`", "bold"))
     if not judged:
         return
     if "outdated" in states.values():
@@ -86,9 +87,9 @@ def show_run(config: "Config", material: "RunFiles", path: str) -> None:
         terminal.print(safe_text(f"\n{note}", "yellow"))
     terminal.print()
     terminal.print(view_run(material))
-    terminal.print(safe_text(f"\nrows that break a rule:  unprompted show {path} --rule ID"))
-    terminal.print(safe_text(f"one row:                 unprompted show {path} --row ID"))
-    terminal.print(safe_text(f"ask the student:         unprompted chat {path}"))
+    terminal.print(safe_text(f"\nrows that break a rule:  unprompted show {settings} --rule ID"))
+    terminal.print(safe_text(f"one row:                 unprompted show {settings} --row ID"))
+    terminal.print(safe_text(f"ask the student:         unprompted chat {settings}"))
 
 
 def _stage_table(states: "Mapping[str, StageState]", seconds: Mapping[str, float]) -> "Table":

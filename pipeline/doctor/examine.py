@@ -12,7 +12,7 @@ from pipeline.doctor import machine, network
 from pipeline.doctor.finding import Finding
 from pipeline.doctor.packages import vllm_builds
 from pipeline.doctor.settings_needs import configured_servers, key_names, settings_findings
-from pipeline.doctor.torch_device import Device, TorchProbe, torch_findings, vllm_findings
+from pipeline.doctor.torch_device import TorchDevice, TorchProbe, torch_findings, vllm_findings
 
 
 def examine(path: str | None, overrides: Sequence[str] = ()) -> list[Finding]:
@@ -28,7 +28,7 @@ def examine(path: str | None, overrides: Sequence[str] = ()) -> list[Finding]:
     of_torch = _torch_findings(device, config)
     hub, *of_servers = wait()
     if config is not None:
-        known = device if isinstance(device, Device) else None
+        known = device if isinstance(device, TorchDevice) else None
         of_settings += settings_findings(config, known, downloads=hub.level == "ok")
     return [*of_torch, *of_machine, hub, *of_settings, *of_servers]
 
@@ -58,7 +58,7 @@ def _machine_findings(config: Config | None) -> list[Finding]:
     return [*findings, machine.key_finding(os.environ, names)]
 
 
-def _torch_findings(device: Device | Finding, config: Config | None) -> list[Finding]:
+def _torch_findings(device: TorchDevice | Finding, config: Config | None) -> list[Finding]:
     if isinstance(device, Finding):
         return [device]
     gpu_memory = GPU_MEMORY if config is None else config.model.gpu_memory

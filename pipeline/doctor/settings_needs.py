@@ -6,6 +6,7 @@ there.
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -15,11 +16,13 @@ from config.errors import UnpromptedError
 from config.judging import ServerSettings
 from config.schema import Config
 from pipeline.doctor.finding import Finding
-from pipeline.doctor.torch_device import Device
+from pipeline.doctor.torch_device import TorchDevice
 from prompts.prompt_file import load_prompt
 
 
-def settings_findings(config: Config, device: Device | None, downloads: bool) -> Iterator[Finding]:
+def settings_findings(
+    config: Config, device: TorchDevice | None, downloads: bool
+) -> Iterator[Finding]:
     """All findings but those of servers. `device` None: torch cannot be asked; `downloads`: the
     hub can be reached, or need not be."""
     yield from _prompt_findings(config)
@@ -69,6 +72,7 @@ def _file_findings(config: Config) -> Iterator[Finding]:
     for number, student in enumerate(config.students):
         if student.retention is not None:
             paths[f"students.{number}.retention.questions"] = student.retention.questions
+    paths = {name: path for name, path in paths.items() if not _is_dataset_id(path)}
     missing = {name: path for name, path in paths.items() if not Path(path).exists()}
     for name, path in missing.items():
         text = f"{path}: no such file"
@@ -76,6 +80,12 @@ def _file_findings(config: Config) -> Iterator[Finding]:
     if not missing:
         megabytes = sum(Path(path).stat().st_size for path in paths.values()) / 1e6
         yield Finding("ok", "files", f"{len(paths)} files, {megabytes:.1f} MB")
+
+
+def _is_dataset_id(path: str) -> bool:
+    """Whether a path may be the id of a data set on the hub, which is not asked for it."""
+    is_id = re.fullmatch(r"[\w-]+/[\w.-]+", path) and not Path(path).suffix
+    return bool(is_id) and not Path(path).exists() and not Path(path).parent.is_dir()
 
 
 def _model_findings(config: Config, downloads: bool) -> Iterator[Finding]:
@@ -115,7 +125,7 @@ def _model_finding(setting: str, name: str, revision: str | None, downloads: boo
     return Finding("ok", setting, f"{name} will be downloaded from the hub")
 
 
-def _method_findings(config: Config, device: Device | None) -> Iterator[Finding]:
+def _method_findings(config: Config, device: TorchDevice | None) -> Iterator[Finding]:
     """What students and number types need of the device."""
     has_gpu = device is not None and bool(device.gpus)
     for student in config.students:

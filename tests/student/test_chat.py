@@ -24,6 +24,7 @@ from data.rows import Context, Row, Turn
 from data.run_paths import RunPaths
 from engine.base import Completion, Request
 from engine.hf_generation import greedy_answers
+from engine.models import file_sha256
 from engine.request_builder import RequestBuilder, View
 from prompts.serving_template import serving_template
 from student.chat import answer_lines, main, talk
@@ -32,13 +33,13 @@ from student.conversation import Conversation
 from student.records import StudentChoice, TrainingResult
 from tests.judge.llm.server import Sent, serving
 from tests.student.conftest import TrainStudent
-from tests.student.trained_students import ANSWER, END, TrainedStudent
+from tests.student.trained_students import ANSWER, END
 
 LIMIT = 12  # tokens of an answer; ANSWER and its end have fewer
 QUESTIONS = ("Say hi.", "Name a colour.")
 
 
-def chat_settings(folder: Path, model: str, student: TrainedStudent | None = None) -> Path:
+def chat_settings(folder: Path, model: str, weights: Path | None = None) -> Path:
     """The settings of a run with one trained student, or none."""
     settings = {
         "extends": str(ROOT / "config/demo.yaml"),
@@ -50,9 +51,9 @@ def chat_settings(folder: Path, model: str, student: TrainedStudent | None = Non
     }
     path = folder / "c.yaml"
     write_text(path, json.dumps(settings))
-    if student is not None:
+    if weights is not None:
         run = RunPaths(folder / "c")
-        shutil.copytree(student.served, run.student("s") / "adapter")
+        shutil.copytree(weights, run.student("s") / "adapter")
         result = TrainingResult(
             name="s",
             best_step=1,
@@ -64,7 +65,7 @@ def chat_settings(folder: Path, model: str, student: TrainedStudent | None = Non
             answer_tokens=1,
             seconds=1,
             trainable=1,
-            adapter_sha256=student.sha256,
+            adapter_sha256=file_sha256(next(weights.glob("*.safetensors"))),
         )
         write_text(run.student("s") / "result.json", result.model_dump_json())
         choice = StudentChoice(best="s", why="the only one", ranked=())
@@ -78,17 +79,17 @@ def config(
 ) -> Config:
     """A run with a LoRA student that answers ANSWER to everything."""
     monkeypatch.chdir(ROOT)
-    return load_config(chat_settings(tmp_path, small, learn("lora")))
+    return load_config(chat_settings(tmp_path, small, learn("lora").served))
 
 
-@pytest.mark.parametrize("name", ["lora", "full", "p_tuning", "prompt_tuning", "prefix_tuning"])
+@pytest.mark.parametrize("name", ["lora", "p_tuning", "prefix_tuning"])
 def test_the_streamed_answer_is_that_of_a_run(
     name: str, small: str, learn: TrainStudent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `predict` and the evaluation generate it, virtual tokens included."""
     monkeypatch.chdir(ROOT)
     student = learn(name)
-    config = load_config(chat_settings(tmp_path, small, student))
+    config = load_config(chat_settings(tmp_path, small, student.served))
     model, parts = open_chat_model(config, "student/s"), list[str]()
     question = Conversation(config, prompted=False).ask(QUESTIONS[0])
     completion = model.answer(question.request, parts.append)
@@ -99,6 +100,20 @@ def test_the_streamed_answer_is_that_of_a_run(
     if name == "lora":
         assert (completion.text, completion.finish) == (ANSWER, "stop")
         assert len(parts) > 1  # word by word
+
+
+def test_a_student_with_weights_of_its_own(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After full fine-tuning there is no adapter: its folder holds a whole model, here the base."""
+    monkeypatch.chdir(ROOT)
+    config = load_config(chat_settings(tmp_path, small, Path(small)))
+    request = Conversation(config, prompted=False).ask(QUESTIONS[0]).request
+    texts = {
+        open_chat_model(config, arm).answer(request, lambda text: None).text
+        for arm in ("student/s", "base", "teacher")
+    }
+    assert len(texts) == 1 and texts != {""}
 
 
 def test_the_student_sees_the_view_that_it_was_trained_on(config: Config) -> None:

@@ -14,7 +14,7 @@ from config.load import load_config
 from config.terminal import TERMINAL_COLUMNS
 from pipeline.doctor.doctor import main
 from pipeline.doctor.settings_needs import configured_servers, key_names, settings_findings
-from pipeline.doctor.torch_device import Device, Gpu
+from pipeline.doctor.torch_device import Gpu, TorchDevice
 from tests.pipeline.doctor.test_machine import CPU, CUDA
 
 DEMO = "config/demo.yaml"
@@ -72,7 +72,9 @@ def test_settings_that_cannot_be_read(
     assert re.search(r"^ok +torch ", output, re.M)
 
 
-def problems(*overrides: str, device: Device | None = CPU, downloads: bool = True) -> list[str]:
+def problems(
+    *overrides: str, device: TorchDevice | None = CPU, downloads: bool = True
+) -> list[str]:
     """Subjects of the problems of the demo with these changes."""
     config = load_config(Path(DEMO), overrides)
     findings = list(settings_findings(config, device, downloads))
