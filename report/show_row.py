@@ -17,6 +17,7 @@ from data.jsonl import read_records
 from data.rows import Context, Row
 from data.run_paths import Split
 from data.stored_file import is_stored
+from judge.records import BASE
 from judge.verdict import Verdict
 from prompts.rules import ScoredRule
 from report.formats import short
@@ -24,6 +25,7 @@ from report.run_files import RunFiles
 from report.show_verdict import evidence_text, labelled_text, similar_names, verdict_mark
 
 PASSAGE_CHARACTERS = 300  # shown of a passage, and of a logged answer
+SELECTED = "teacher, selected"  # in place of the arm of a train row's answers
 _SPLITS: tuple[Split, ...] = ("val", "hidden", "train")
 _Verdicts = Mapping[tuple[str, int], Sequence[Verdict]]  # by arm and sample, of one row
 
@@ -73,13 +75,18 @@ def _read_split_row(material: RunFiles, split: Split, row: Row) -> _SplitRow:
         answers = [a for arm in arms for a in material.answers.get(arm, ()) if a.row == row.id]
         verdicts = material.verdicts or ()
     elif split == "hidden":
-        names = ["base", *(material.student or "").split("/")[1:]]
-        paths = [run.answers(f"hidden/{name}") for name in names]
-        answers = [a for path in paths for a in read_answers(path) if a.row == row.id]
+        hidden_arms = [arm for arm in (BASE, material.student) if arm is not None]
+        answers = [
+            answer.model_copy(update={"arm": arm})
+            for arm in hidden_arms
+            for answer in read_answers(run.answers(f"hidden/{arm.removeprefix('student/')}"))
+            if answer.row == row.id
+        ]
         verdicts = _stored_verdicts(run.hidden_verdicts)
     else:
         selected = read_answers(run.selected) if is_stored(run.selected) else []
-        answers, verdicts = [a for a in selected if a.row == row.id], ()
+        answers = [a.model_copy(update={"arm": SELECTED}) for a in selected if a.row == row.id]
+        verdicts = ()
     by_answer = defaultdict[tuple[str, int], list[Verdict]](list)
     for verdict in verdicts:
         if verdict.row == row.id:
@@ -120,27 +127,22 @@ def _passages(contexts: Sequence[Context]) -> Iterator[RenderableType]:
 def _answer_parts(
     material: RunFiles, answer: Answer, split_row: _SplitRow
 ) -> Iterator[RenderableType]:
-    arm = answer.arm.removeprefix("hidden/")
-    judged_as = material.student if split_row.split == "hidden" and arm != "base" else arm
-    best = judged_as == material.student and split_row.split != "train"
-    heading = [safe_text(judged_as or arm, "bold"), " (best student)" if best else ""]
-    if answer.finish == "length":
-        heading.append(" (cut at the token limit)")
+    """One arm's answer, and what the judge said of it."""
+    notes = ["best student"] * (answer.arm == material.student)
+    notes += ["cut at the token limit"] * (answer.finish == "length")
     if answer.dropped:
-        heading.append(f" (without the last {answer.dropped} passages, which do not fit)")
-    yield Text.assemble(*heading)
+        notes.append(f"without the last {answer.dropped} passages, which do not fit")
+    note = f" ({'; '.join(notes)})" if notes else ""
+    yield Text.assemble(safe_text(answer.arm, "bold"), note)
+    lines: list[Text] = []
     if answer.finish == "too_long":
-        yield Padding(
-            Text("the row does not fit model.max_length: not answered", "yellow"),
-            (0, 2),
-            expand=False,
-        )
-        return
-    yield Padding(safe_text(answer.text or "(empty)"), (0, 2), expand=False)
-    verdicts = split_row.verdicts.get((judged_as or arm, answer.sample), ())
-    yield Padding(
-        Group(*_verdict_parts(verdicts, material.rules.scored_rules())), (0, 2), expand=False
-    )
+        lines.append(Text("the row does not fit model.max_length: not answered", "yellow"))
+    else:
+        lines.append(safe_text(answer.text or "(empty)"))
+    if split_row.split != "train":  # a selected answer passed every must-rule
+        verdicts = split_row.verdicts.get((answer.arm, answer.sample), ())
+        lines += _verdict_parts(verdicts, material.rules.scored_rules())
+    yield Padding(Group(*lines), (0, 2), expand=False)
 
 
 def _verdict_parts(verdicts: Sequence[Verdict], rules: Sequence[ScoredRule]) -> Iterator[Text]:

@@ -11,9 +11,13 @@ from rich.console import Console
 from config.errors import DataError
 from config.load import dump_config, load_config
 from config.terminal import TERMINAL_COLUMNS, open_terminal
+from data.answers import Answer, read_answers
 from data.atomic_write import write_text
+from data.jsonl import read_records, write_records
+from data.rows import Row
 from data.run_paths import RunPaths
 from judge.case_records import ServeDecision, ServeReason
+from judge.verdict import Verdict
 from pipeline.show import main
 from pipeline.stage_stamp import stage_inputs, write_stamp
 from pipeline.stages import pipeline_stages
@@ -156,6 +160,40 @@ def test_rows_that_break_a_rule(settings: Path, capsys: pytest.CaptureFixture[st
     assert shown(capsys, str(settings), "--rule", "refusal") == RULE
     text = shown(capsys, str(settings), "--rule", "kind")
     assert "breaks it on 0 of the 24 rows where it is due; verdicts are missing: " in text
+
+
+def test_rows_of_train_and_hidden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of train the selected answer, which the students learnt; of hidden those of two arms, and
+    the rules that they break there."""
+    config = make_run(tmp_path)
+    path, run = tmp_path / "made.yaml", RunPaths.of(config)
+    write_text(path, dump_config(config))
+    rows = [Row(id=f"train-{n}", question="When?\x1b", contexts=()) for n in range(2)]
+    write_records(run.split("train"), rows)
+    write_records(run.selected, [Answer.from_text("candidates/train", "train-0", "Desk: 9.")])
+    learnt = shown(capsys, str(path), "--row", "train-0")
+    assert learnt == ("train-0  (train)\nquestion: When?\\x1b\n\nteacher, selected\n  Desk: 9.\n")
+    assert "so no student learnt from it" in shown(capsys, str(path), "--row", "train-1")
+    hidden = [row.model_copy(update={"id": f"hidden-{row.id}"}) for row in run.rows("hidden")]
+    write_records(run.split("hidden"), hidden)
+    for name in ("base", "lora"):
+        answers = [
+            answer.model_copy(update={"row": f"hidden-{answer.row}", "arm": f"hidden/{name}"})
+            for answer in read_answers(run.answers(f"hidden/{name}"))
+        ]
+        write_records(run.answers(f"hidden/{name}"), answers)
+    verdicts = [
+        verdict.model_copy(update={"row": f"hidden-{verdict.row}"})
+        for verdict in read_records(run.hidden_verdicts, Verdict)
+    ]
+    write_records(run.hidden_verdicts, verdicts)
+    text = shown(capsys, str(path), "--row", "hidden-val-0004")
+    base, student = text.split("\n\n")[1:]
+    assert base.startswith("base\n  Well, no idea.\n  ✗ opening: ")  # it obeys on two rows
+    assert student == (  # whether the refusal is due there depends on a label that is not there
+        "student/lora (best student)\n  Desk: Yes.\n  ? refusal: no verdict (unlabelled)\n"
+        "  ? refusal_converse: no verdict (unlabelled)\n  ✓ obeys 1 of the 3 rules that are due\n"
+    )
 
 
 @pytest.mark.parametrize(
