@@ -1,38 +1,75 @@
-"""`python -m judge CONFIG draft-rules`: a first rule file for a prompt, to be edited by a person.
+"""`unprompted judge CONFIG draft-rules`: a first rule file for a prompt, to be edited by a person.
 
-A model splits the prompt into rules. Rules that do not quote the prompt or have no valid check are
-rejected and counted. A person must read every rule before it is used for scoring.
+A judging server splits the prompt into rules. Rules that do not quote the prompt or have no valid
+check are rejected and counted. Without a server, templates are matched to the prompt's sentences. A
+person must read every rule before it is used for scoring.
 """
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from config.console import print
 from config.errors import ConfigError, DataError
 from config.judging import ServerSettings
 from config.schema import Config
 from data.atomic_write import write_text
+from data.stored_file import is_stored
+from judge.checks.applicability import by_model
 from judge.checks.text import language_of
+from judge.drafting.condition import MarkField
 from judge.drafting.filter_rules import FilteredRules, filter_rules
+from judge.drafting.offline_rules import draft_rules_offline, not_covered, offline_rule_file
 from judge.drafting.request_rules import RequestedRules, request_rules
-from judge.llm.fence import cleaned
+from judge.drafting.rule_file_text import comment_line, rule_file_text
 from prompts.prompt_file import read_prompt
-from prompts.rules import Rule, RuleFile, prompt_sha256
+from prompts.rules import RuleFile, ScoredRule, prompt_sha256
 from prompts.uncovered import uncovered
 from wire.client import RetryPolicy
 
 _NOTE_CHARACTERS = 160
+_READ = "read every rule against the prompt, correct it, add what is missing."
+_OFFLINE_HEAD = (
+    f"Drafted from the prompt's sentences by templates: {_READ} Rules that need a language model "
+    "are `should`, so that runs without one have a strict score."
+)
 
 
 def draft_rules_command(config: Config, arguments: argparse.Namespace) -> int:
     """Writes the draft and prints what it lacks; returns 0."""
-    draft_rules(config, Path(arguments.out or config.prompt.rules), RetryPolicy())
+    out = Path(arguments.out or config.prompt.rules)
+    if isinstance(config.judge.llm, ServerSettings):
+        draft_rules(config, out, RetryPolicy())
+    else:
+        print(
+            f"judge.llm: {config.judge.llm}: no server to draft with, so templates are matched to "
+            "the prompt's sentences"
+        )
+        write_offline_draft(read_prompt(config.prompt, Path()).system, out)
     return 0
+
+
+def write_offline_draft(
+    prompt_text: str, out: Path, marks: Mapping[MarkField, Sequence[str]] | None = None
+) -> RuleFile:
+    """Writes a rule file drafted without a model, prints what it lacks, and returns the rules.
+
+    `marks` as for `draft_rules_offline`. Raises DataError when the file exists or the prompt is
+    empty.
+    """
+    _refuse_existing(out)
+    if not prompt_text.strip():
+        raise DataError("the system prompt is empty; write it before its rules")
+    drafts = draft_rules_offline(prompt_text, marks)
+    rules = offline_rule_file(drafts, prompt_text)
+    notes = not_covered(rules, prompt_text)
+    guesses = {draft.rule.id: draft.note for draft in drafts}
+    write_text(out, rule_file_text(rules, _OFFLINE_HEAD, guesses, notes))
+    needing = sum(by_model(ScoredRule(id=rule.id, rule=rule)) for rule in rules.rules)
+    print(f"rules drafted: {len(drafts)}, in {out}; {needing} of them need judge.llm")
+    print("\n".join(map(comment_line, notes)), end="\n" * bool(notes))
+    return rules
 
 
 def draft_rules(config: Config, out: Path, retry: RetryPolicy) -> RuleFile:
@@ -47,8 +84,7 @@ def draft_rules(config: Config, out: Path, retry: RetryPolicy) -> RuleFile:
             f"judge.llm = {server!r}: drafting rules needs a capable model; name a server "
             "with judge.llm: {kind: server, base_url: …, model: …}"
         )
-    if out.exists():
-        raise DataError(f"{out}: exists and is not overwritten; name another --out FILE")
+    _refuse_existing(out)
     system = read_prompt(config.prompt, Path()).system
     requested = asyncio.run(request_rules(system, server, config.judge, retry))
     filtered = filter_rules(requested.rules, system)
@@ -64,11 +100,17 @@ def draft_rules(config: Config, out: Path, retry: RetryPolicy) -> RuleFile:
     )
     sentences = uncovered(rules, system)
     notes.append(f"demands of the prompt that no rule quotes: {len(sentences)}")
-    notes += (_line(f"- {sentence}") for sentence in sentences)
-    write_text(out, _file_text(rules, server.model, notes))
+    notes += (comment_line(f"- {sentence}") for sentence in sentences)
+    head = f"Drafted by {server.model}: {_READ}"
+    write_text(out, rule_file_text(rules, head, notes=notes))
     print(f"rules drafted: {len(rules.rules)}, in {out}; {requested.requests} requests")
     print("\n".join(notes))
     return rules
+
+
+def _refuse_existing(out: Path) -> None:
+    if is_stored(out):
+        raise DataError(f"{out}: exists and is not overwritten; name another --out FILE")
 
 
 def _notes(requested: RequestedRules, filtered: FilteredRules) -> Iterator[str]:
@@ -76,29 +118,6 @@ def _notes(requested: RequestedRules, filtered: FilteredRules) -> Iterator[str]:
     for reason, count in filtered.reasons().items():
         first = next(rule for rule in filtered.rejected if rule.reason == reason)
         example = f"{first.id} ({first.detail})" if first.detail else first.id
-        yield _line(f"rejected, {reason}: {count}, the first {example}")[:_NOTE_CHARACTERS]
+        yield comment_line(f"rejected, {reason}: {count}, the first {example}")[:_NOTE_CHARACTERS]
     for text, reason in requested.skipped:
-        yield _line(f"no rules of {len(text)} characters ({reason}): {text[:60]}")
-
-
-def _file_text(rules: RuleFile, model: str, notes: Sequence[str]) -> str:
-    values = rules.model_dump(include={"version", "prompt_sha256", "language"})
-    values["rules"] = [_rule_values(rule) for rule in rules.rules]
-    body = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=100)
-    head = _line(
-        f"Drafted by {model}: read every rule against the prompt, correct it, add what is missing."
-    )
-    comments = "".join(f"# {note}\n" for note in notes)
-    return f"# {head}\n{body}\n{comments}"
-
-
-def _rule_values(rule: Rule) -> dict[str, Any]:
-    """A rule as a person would write it: without defaults, except the severity."""
-    values = rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    first = {"id": rule.id, "source": rule.source, "severity": rule.severity}
-    return {**first, **{key: values[key] for key in values if key not in first}}
-
-
-def _line(text: str) -> str:
-    """One line that a YAML comment and a terminal can show."""
-    return " ".join(cleaned(text).split())
+        yield comment_line(f"no rules of {len(text)} characters ({reason}): {text[:60]}")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from config.errors import ConfigError, DataError, SetupError
+from config.errors import DataError, SetupError
 from config.load import load_config
 from data.run_paths import RunPaths
 from judge.__main__ import main
-from judge.drafting.draft_rules import draft_rules
+from judge.drafting.draft_rules import draft_rules, write_offline_draft
 from prompts.rules import RuleFile, load_rules
 from tests.judge.drafting.draft_factory import LINK, drafted
 from tests.judge.factories import SYSTEM
@@ -160,8 +160,29 @@ class TestServer:
         with pytest.raises(SetupError, match="HTTP 401"):
             drafting(tmp_path, lambda body: error(401))
 
+
+class TestWithoutServer:
     @pytest.mark.parametrize("llm", ["none", "embedded"])
-    def test_needs_a_server(self, tmp_path: Path, llm: str) -> None:
+    def test_command(self, tmp_path: Path, llm: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Templates draft the rule file of the settings, which is not there yet."""
         run = make_run(tmp_path, llm=llm)
-        with pytest.raises(ConfigError, match=r"judge\.llm"):
-            main([str(run.config), "draft-rules", "--out", str(tmp_path / "new.yaml")])
+        path = run.root / "rules.yaml"
+        path.unlink()
+        assert main([str(run.config), "draft-rules"]) == 0
+        kinds = [rule.check.type for rule in load_rules(path, SYSTEM).rules]
+        assert kinds == ["script_share", "urls_from", "contains", "no_leak"]
+        printed = capsys.readouterr().out
+        assert (
+            f"judge.llm: {llm}: no server" in printed and f"rules drafted: 4, in {path}" in printed
+        )
+
+    def test_an_existing_file_stays(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path)
+        before = (run.root / "rules.yaml").read_bytes()
+        with pytest.raises(DataError, match=r"rules\.yaml: exists and is not overwritten"):
+            main([str(run.config), "draft-rules"])
+        assert (run.root / "rules.yaml").read_bytes() == before
+
+    def test_an_empty_prompt(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="prompt is empty"):
+            write_offline_draft(" \n", tmp_path / "rules.yaml")
