@@ -18,7 +18,7 @@ from judge.drafting.prompt_sentences import PromptSentence, prompt_sentences
 from judge.drafting.rule_bank import template_checks
 from judge.drafting.soft_templates import soft_checks
 from judge.drafting.template_check import TemplateCheck
-from prompts.rules import Rule, RuleFile, prompt_sha256
+from prompts.rules import Language, Rule, RuleFile, prompt_sha256
 from prompts.uncovered import uncovered
 
 _GENERAL = "no sentence of the prompt matched a template: this rule suits every prompt"
@@ -29,6 +29,14 @@ class DraftedRule(NamedTuple):
 
     rule: Rule
     note: str = ""
+
+
+class _PromptSource(NamedTuple):
+    """What every draft of one prompt needs."""
+
+    system: str
+    language: Language
+    marks: Mapping[MarkField, Sequence[str]]
 
 
 class _Proposal(NamedTuple):
@@ -48,12 +56,13 @@ def draft_rules_offline(
     system = prompt_text.strip()
     if not system:
         raise ValueError("the prompt is empty")
+    source = _PromptSource(system, language_of(system), marks or {})
     sentences = prompt_sentences(system)
     frame = answer_frame(sentences)
     proposals = [
         _Proposal(sentence, check)
         for sentence in sentences
-        for check in _checks(sentence, frame, system)
+        for check in _checks(sentence, frame, source)
     ]
     stated = {
         proposal.check.check["type"] for proposal in proposals if not proposal.check.is_derived
@@ -64,7 +73,7 @@ def draft_rules_offline(
     for proposal in proposals:
         if proposal.check.is_derived and proposal.check.check["type"] in stated:
             continue
-        draft = _drafted(_widened(proposal, frame, longest), marks or {}, drafts, system)
+        draft = _drafted(_widened(proposal, frame, longest), drafts, source)
         content = digest(draft.rule.model_dump(mode="json", include={"check", "applies"}))
         if content not in digests:
             digests.add(content)
@@ -88,10 +97,12 @@ def not_covered(rules: RuleFile, prompt_text: str) -> list[str]:
     return [f"not covered: {sentence}" for sentence in uncovered(rules, prompt_text)]
 
 
-def _checks(sentence: PromptSentence, frame: Frame, system: str) -> Iterator[TemplateCheck]:
-    in_code = [*phrase_checks(sentence, frame), *template_checks(sentence, system)]
+def _checks(
+    sentence: PromptSentence, frame: Frame, source: _PromptSource
+) -> Iterator[TemplateCheck]:
+    in_code = [*phrase_checks(sentence, frame), *template_checks(sentence, source.system)]
     yield from in_code
-    soft = soft_checks(sentence.order, sentence.text, language_of(system))
+    soft = soft_checks(sentence.order, sentence.text, source.language)
     yield from (check for check in soft if not (in_code and check.gives_way))
 
 
@@ -113,22 +124,19 @@ def _widened(proposal: _Proposal, frame: Frame, phrase: str) -> _Proposal:
     }
     limits = dict(check.check)
     notes = []
-    for key in check.plus_phrases:
+    for key in filter(added.get, check.plus_phrases):
         limits[key] += added[key]
         notes.append(f"{key} is {check.check[key]} and {added[key]} for the fixed phrases")
     return proposal._replace(check=check._replace(check=limits, note="; ".join(notes)))
 
 
 def _drafted(
-    proposal: _Proposal,
-    marks: Mapping[MarkField, Sequence[str]],
-    drafts: Sequence[DraftedRule],
-    system: str,
+    proposal: _Proposal, drafts: Sequence[DraftedRule], source: _PromptSource
 ) -> DraftedRule:
     sentence, check = proposal
     condition: RuleCondition | None = None
     if sentence.condition is not None:
-        condition = condition_of(sentence.condition, sentence.text, marks, language_of(system))
+        condition = condition_of(sentence.condition, sentence.text, source.marks, source.language)
     identity = check.id
     if condition and condition.name:
         identity = re.sub(rf"^{OTHER_CASE}(?=_|$)", condition.name, identity)

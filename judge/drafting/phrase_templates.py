@@ -38,7 +38,8 @@ _ASKS = r"\b(?:ask|clarify|clarification|specify|уточн\w+|переспро�
 _QUESTION_BEHIND = r"⟧[^⟦]{0,20}\b(?:question|вопрос\w*)"
 _FORBIDDEN = rf"{NOT}\b[^⟦]{{0,60}}⟦"
 _ONE_OF = (
-    r"\b(?:only|just|one of|either|exactly|только|один из|одн\w+ из|либо)\b[^⟦]{0,40}⟦\d+⟧"
+    r"\b(?:only|just|one of|either|exactly|только|один из|одн\w+ из|либо)\b"
+    r"(?:(?!\b(?:json|keys?|fields?|ключ|пол[яе]))[^⟦]){0,40}⟦\d+⟧"
     r"(?:[\s,/]*(?:or|and|или|и|либо)?[\s,]*⟦\d+⟧)+"
 )
 _ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.)\s*")
@@ -50,7 +51,7 @@ _CASES = (
         "off_topic",
         r"\bnot (?:about|relate|relevant|concern|connected|within)\w*|off[- ]?topic"
         r"|unrelated|irrelevant"
-        r"|out of scope|outside|other (?:topic|subject)s?"
+        r"|out of scope|outside|other (?:topic|subject|than)s?"
         r"|не (?:по теме|относ\w+|соответс\w+|связан\w*|касается|про|об?)\b|посторонн|вне тем"
         r"|друг\w+ тем",
     ),

@@ -20,6 +20,7 @@ _QUOTED = re.compile(
 _MARK_THEN_BREAK = re.compile(r":[ \t]*\n\s*(?=[\"«“„'`])")  # "answer so:\n“…”"
 _OWN_MARKS = str.maketrans("⟦⟧", "[]")  # of the prompt itself
 _INNER = re.compile(r"[^\s\w]|\s")
+_LINE_START = r"^(?:\d{1,3}[.)]|\W)*"  # "3) If", "- **When**"
 _CONDITION_WORD = r"(?:if|when|whenever|in case|если|когда|в случае,? если)"
 # The order that a condition leads to begins with one of these words.
 _ORDER = (
@@ -36,7 +37,7 @@ _ORDER = (
     r"|должн\w+|долж\w+|нужно|следует|перенаправ\w+|посоветуй\w*|рекоменд\w+)\b"
 )
 _LEADING = re.compile(
-    rf"^\W*(?P<word>{_CONDITION_WORD})\b\s+(?P<condition>.+?)\s*(?:,|:|—|–"
+    rf"{_LINE_START}(?P<word>{_CONDITION_WORD})\b\W*\s+(?P<condition>.+?)\s*(?:,|:|—|–"
     rf"|\bthen\b)\s*(?={_ORDER})",
     re.IGNORECASE,
 )
@@ -46,14 +47,15 @@ _TRAILING = re.compile(
     re.IGNORECASE,
 )
 _OF_CASES = re.compile(
-    r"^\W*(?:for|to|on|на|для)\s+(?P<cases>[^⟦,:]{3,120}?)\s*[,:]?\s+"
+    _LINE_START + r"(?:for|to|on|на|для)\s+(?P<cases>[^⟦,:]{3,120}?)\s*[,:]?\s+"
     rf"(?={_ORDER})|\b(?:refuse|decline|reject|откаж\w+\w*"
     rf"|отклоня\w+)\s+(?P<refused>[^⟦,:]{{3,80}}?)"
     r"\s+(?:with|by|using|saying|фразой|словами)\b",
     re.IGNORECASE,
 )
 _SAYS = re.compile(
-    r"^\W*(?:(?:then|just|only|please|то|тогда|просто|затем)\s+)*(?:say|reply|answer|respond|write"
+    _LINE_START
+    + r"(?:(?:then|just|only|please|то|тогда|просто|затем)\s+)*(?:say|reply|answer|respond|write"
     r"|скажи\w*|ответь\w*|напиши\w*|сообщи\w*)\b[^⟦]{0,60}⟦",
     re.IGNORECASE,
 )

@@ -65,7 +65,7 @@ _ABSENT: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "numbers": ("no_digits", {"type": "no_digits"}),
 }
-_FACT_NOTE = "add `question`, `history` or `prompt` to `sources` where an answer may use them"
+_FACT_NOTE = "the prompt does not say where they may come from: `sources` is a guess"
 
 
 def source_checks(order: str, system: str, severity: Severity) -> Iterator[TemplateCheck]:
@@ -79,7 +79,7 @@ def source_checks(order: str, system: str, severity: Severity) -> Iterator[Templ
     for name, words, kind in named:
         if limited or invented:
             check = {"type": kind, "sources": _sources(order)}
-            yield TemplateCheck(name, check, severity, "" if limited else _FACT_NOTE)
+            yield TemplateCheck(name, check, severity, "" if _named_sources(order) else _FACT_NOTE)
         elif name in _ABSENT and _matches(rf"{NOT}\b[^.⟦]{{0,60}}\b(?:{words})\b", order):
             identity, check = _ABSENT[name]
             yield TemplateCheck(identity, check, severity)
@@ -119,8 +119,11 @@ def _citation(order: str, system: str) -> TemplateCheck:
 
 
 def _sources(order: str) -> list[str]:
-    named = [name for name, words in _SOURCES if _matches(rf"\b(?:{words})\b", order)]
-    return named or ["contexts", "question", "history"]
+    return _named_sources(order) or ["contexts", "question", "history"]
+
+
+def _named_sources(order: str) -> list[str]:
+    return [name for name, words in _SOURCES if _matches(rf"\b(?:{words})\b", order)]
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -53,6 +53,7 @@ ONE_CHECK = [
     ("Don't repeat yourself.", {"type": "no_repetition"}),
     ("Не повторяйся.", {"type": "no_repetition"}),
     ("Reply in JSON.", {"type": "json"}),
+    ('Return only valid JSON with keys "sql" and "note".', {"type": "json"}),
     ("Ответ дай в формате JSON.", {"type": "json"}),
     ("Only use links from the passages.", {"type": "urls_from"}),
     (
@@ -98,6 +99,7 @@ BY_PATTERN = [
     ('Never say "unfortunately".', "It is closed.", "Unfortunately it is closed."),
     ("Не говори «к сожалению».", "Закрыто.", "К сожалению, закрыто."),
     ('Answer only with "yes" or "no".', "Yes.", "Yes, it is."),
+    ('Output exactly one word: "good" or "bad".', "Good", "great"),
     ("Answer only yes or no.", "no", "Perhaps."),
     ("Отвечай только «да» или «нет».", "Да", "Может быть"),
 ]
@@ -124,6 +126,7 @@ NOTHING = [
     'The desk is called "Lakeside desk".',
     "Тебе дан вопрос и отрывки.",
     "Обращайся к пользователю на «вы».",
+    "Do not explain.",
 ]
 
 
@@ -154,6 +157,16 @@ CASES = [
         "Если вопрос не по теме, ответь: «Я отвечаю только о библиотеке.»",
         {"refusal": "contains"},
         "вопрос не по теме",
+    ),
+    (
+        "3) Если покупатель спрашивает не о магазине, отвечай: «Я только о заказах.»",
+        {"refusal": "contains"},
+        "покупатель спрашивает не о магазине",
+    ),
+    (
+        "- **If** they ask about anything other than banking, reply with: “Only banking.”",
+        {"refusal": "contains"},
+        "they ask about anything other than banking",
     ),
     (
         "На вопросы не по теме отвечай: «Это не ко мне.»",
