@@ -1,9 +1,11 @@
 """When a drafted rule is due: by a label or comment of the logs, else by a question to a model."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from data.rows import Row
 from data.words import fold_letters, split_words
 from judge.drafting.phrase_templates import case_name
 from prompts.rules import Language
@@ -42,6 +44,17 @@ class RuleCondition(NamedTuple):
     name: str = ""  # of the case, for an id
 
 
+def logged_marks(rows: Iterable[Row]) -> dict[MarkField, list[str]]:
+    """The labels of the rows, and the comments that recur, the most frequent first."""
+    labels: Counter[str] = Counter()
+    comments: Counter[str] = Counter()
+    for row in rows:
+        labels.update(row.labels or ())
+        comments.update([row.comment] if row.comment else [])
+    recurring = [text for text, count in comments.most_common() if count > 1]
+    return {"labels": [text for text, _ in labels.most_common()], "comment": recurring}
+
+
 def condition_of(
     condition: str, sentence: str, marks: Mapping[MarkField, Sequence[str]], language: Language
 ) -> RuleCondition:
@@ -56,7 +69,7 @@ def condition_of(
         field, mark = named[0]
         matches = f"^{re.escape(mark).replace(chr(92) + ' ', ' ')}$"
         code = {"field": field, "matches": matches}
-        note = f"that {field} {mark!r} means this case is a guess"
+        note = f"a guess: {field} {mark!r} means this case"
         return RuleCondition(
             {"code": [code]}, False, note, _NOT_ID.sub("_", mark.casefold()).strip("_")
         )

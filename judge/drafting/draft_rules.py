@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from config.console import print
-from config.errors import ConfigError, DataError
+from config.errors import DataError, UnpromptedError
 from config.judging import ServerSettings
 from config.schema import Config
 from data.atomic_write import write_text
+from data.prepare import prepare_splits
 from data.stored_file import is_stored
 from judge.checks.applicability import by_model
 from judge.checks.text import language_of
-from judge.drafting.condition import MarkField
+from judge.drafting.condition import MarkField, logged_marks
 from judge.drafting.filter_rules import FilteredRules, filter_rules
 from judge.drafting.offline_rules import draft_rules_offline, not_covered, offline_rule_file
 from judge.drafting.request_rules import RequestedRules, request_rules
@@ -39,15 +40,28 @@ _OFFLINE_HEAD = (
 def draft_rules_command(config: Config, arguments: argparse.Namespace) -> int:
     """Writes the draft and prints what it lacks; returns 0."""
     out = Path(arguments.out or config.prompt.rules)
-    if isinstance(config.judge.llm, ServerSettings):
-        draft_rules(config, out, RetryPolicy())
+    server = config.judge.llm
+    if isinstance(server, ServerSettings):
+        draft_rules(config, server, out, RetryPolicy())
     else:
         print(
-            f"judge.llm: {config.judge.llm}: no server to draft with, so templates are matched to "
+            f"judge.llm: {server}: no server to draft with, so templates are matched to "
             "the prompt's sentences"
         )
-        write_offline_draft(read_prompt(config.prompt, Path()).system, out)
+        _refuse_existing(out)
+        system = read_prompt(config.prompt, Path()).system
+        write_offline_draft(system, out, _marks_of_logs(config))
     return 0
+
+
+def _marks_of_logs(config: Config) -> dict[MarkField, list[str]]:
+    """The labels and comments of train; none where the logs cannot be read yet."""
+    data = config.data.model_copy(update={"hidden": None})
+    try:
+        return logged_marks(prepare_splits(data, Path(), config.seed).train)
+    except UnpromptedError as error:
+        print(f"no labels decide when a rule is due, as the logs cannot be read: {error}")
+        return {}
 
 
 def write_offline_draft(
@@ -72,18 +86,11 @@ def write_offline_draft(
     return rules
 
 
-def draft_rules(config: Config, out: Path, retry: RetryPolicy) -> RuleFile:
-    """Writes a rule file that `load_rules` accepts.
+def draft_rules(config: Config, server: ServerSettings, out: Path, retry: RetryPolicy) -> RuleFile:
+    """Writes a rule file that `load_rules` accepts, drafted by the server's model.
 
-    Raises DataError when the file exists or no rule is accepted, ConfigError without a judging
-    server, and as `request_rules` does.
+    Raises DataError when the file exists or no rule is accepted, and as `request_rules` does.
     """
-    server = config.judge.llm
-    if not isinstance(server, ServerSettings):
-        raise ConfigError(
-            f"judge.llm = {server!r}: drafting rules needs a capable model; name a server "
-            "with judge.llm: {kind: server, base_url: …, model: …}"
-        )
     _refuse_existing(out)
     system = read_prompt(config.prompt, Path()).system
     requested = asyncio.run(request_rules(system, server, config.judge, retry))

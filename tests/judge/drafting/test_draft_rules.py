@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from config.checkout import ROOT
 from config.errors import DataError, SetupError
+from config.judging import ServerSettings
 from config.load import load_config
+from config.yaml_file import read_yaml
 from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.drafting.draft_rules import draft_rules, write_offline_draft
@@ -45,9 +48,16 @@ def drafting(
         run = make_run(folder, llm=llm, **judge)
         write_prompt(run, system)
         out = folder / "draft.yaml"
-        rule_file = draft_rules(load_config(run.config), out, QUICK)
+        config = load_config(run.config)
+        assert isinstance(config.judge.llm, ServerSettings)
+        rule_file = draft_rules(config, config.judge.llm, out, QUICK)
     assert load_rules(out, system) == rule_file  # what was written is what a run would read
     return rule_file, out.read_text("utf-8"), served
+
+
+def norda_prompt() -> str:
+    values = read_yaml(ROOT / "prompts/norda/system_prompt.yaml")
+    return str(values["system_template"]).strip()
 
 
 def write_prompt(run: RunPaths, system: str) -> None:
@@ -175,6 +185,18 @@ class TestWithoutServer:
         assert (
             f"judge.llm: {llm}: no server" in printed and f"rules drafted: 4, in {path}" in printed
         )
+
+    def test_labels_of_the_logs_decide(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On norda's logs every condition of the prompt has its label, so no rule needs a model."""
+        monkeypatch.chdir(ROOT)
+        out = tmp_path / "rules.yaml"
+        assert main([str(ROOT / "config/norda.yaml"), "draft-rules", "--out", str(out)]) == 0
+        conditions = {str(rule.applies) for rule in load_rules(out, norda_prompt()).rules}
+        for label in ("off_topic", "danger", "not_in_manual", "vague", "claim"):
+            assert any(f"'^{label}$'" in condition for condition in conditions)
+        assert not any("llm='" in condition for condition in conditions)
 
     def test_an_existing_file_stays(self, tmp_path: Path) -> None:
         run = make_run(tmp_path)
