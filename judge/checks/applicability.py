@@ -54,7 +54,7 @@ def applicable(rule: Rule, row: Row) -> bool | None:
 
 
 def condition_holds(condition: Condition, row: Row) -> bool | None:
-    """Whether a condition holds on the row; None when the row lacks labels that decide it."""
+    """Whether one condition holds on the row; None where it needs labels that the row lacks."""
     texts = _field(condition.field, row)
     if texts is None:
         return None
