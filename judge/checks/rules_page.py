@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 from typing import Any, get_args
 
 import yaml
@@ -37,8 +38,8 @@ def check_tables() -> str:
         ("check", "passes", "fails", "question and passages"), map(_example, CHECK_EXAMPLES)
     )
     return (
-        f"{kinds}\n\nExamples. A test runs each of them (those of `no_leak` with the system prompt "
-        f"“{EXAMPLE_PROMPT}”; those of `llm` need a model).\n\n{examples}\n"
+        f"{kinds}\n\nExamples, which a test runs; those of `llm` need a model. `no_leak` is shown "
+        f"for this system prompt:\n\n```text\n{fill(EXAMPLE_PROMPT, 100)}\n```\n\n{examples}\n"
     )
 
 

@@ -7,7 +7,7 @@ person must read every rule before it is used for scoring.
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from config.console import print
@@ -16,25 +16,18 @@ from config.judging import ServerSettings
 from config.schema import Config
 from data.atomic_write import write_text
 from data.prepare import prepare_splits
-from data.stored_file import is_stored
-from judge.checks.applicability import by_model
 from judge.checks.text import language_of
 from judge.drafting.condition import MarkField, logged_marks
 from judge.drafting.filter_rules import FilteredRules, filter_rules
-from judge.drafting.offline_rules import draft_rules_offline, not_covered, offline_rule_file
+from judge.drafting.offline_draft import write_offline_draft
 from judge.drafting.request_rules import RequestedRules, request_rules
-from judge.drafting.rule_file_text import comment_line, rule_file_text
+from judge.drafting.rule_file_text import READ_ALL, comment_line, refuse_existing, rule_file_text
 from prompts.prompt_file import read_prompt
-from prompts.rules import RuleFile, ScoredRule, prompt_sha256
+from prompts.rules import RuleFile, prompt_sha256
 from prompts.uncovered import uncovered
 from wire.client import RetryPolicy
 
 _NOTE_CHARACTERS = 160
-_READ = "read every rule against the prompt, correct it, add what is missing."
-_OFFLINE_HEAD = (
-    f"Drafted from the prompt's sentences by templates: {_READ} Rules that need a language model "
-    "are `should`, so that runs without one have a strict score."
-)
 
 
 def draft_rules_command(config: Config, arguments: argparse.Namespace) -> int:
@@ -48,7 +41,7 @@ def draft_rules_command(config: Config, arguments: argparse.Namespace) -> int:
             f"judge.llm: {server}: no server to draft with, so templates are matched to "
             "the prompt's sentences"
         )
-        _refuse_existing(out)
+        refuse_existing(out)
         system = read_prompt(config.prompt, Path()).system
         write_offline_draft(system, out, _marks_of_logs(config))
     return 0
@@ -64,34 +57,12 @@ def _marks_of_logs(config: Config) -> dict[MarkField, list[str]]:
         return {}
 
 
-def write_offline_draft(
-    prompt_text: str, out: Path, marks: Mapping[MarkField, Sequence[str]] | None = None
-) -> RuleFile:
-    """Writes a rule file drafted without a model, prints what it lacks, and returns the rules.
-
-    `marks` as for `draft_rules_offline`. Raises DataError when the file exists or the prompt is
-    empty.
-    """
-    _refuse_existing(out)
-    if not prompt_text.strip():
-        raise DataError("the system prompt is empty; write it before its rules")
-    drafts = draft_rules_offline(prompt_text, marks)
-    rules = offline_rule_file(drafts, prompt_text)
-    notes = not_covered(rules, prompt_text)
-    guesses = {draft.rule.id: draft.note for draft in drafts}
-    write_text(out, rule_file_text(rules, _OFFLINE_HEAD, guesses, notes))
-    needing = sum(by_model(ScoredRule(id=rule.id, rule=rule)) for rule in rules.rules)
-    print(f"rules drafted: {len(drafts)}, in {out}; {needing} of them need judge.llm")
-    print("\n".join(map(comment_line, notes)), end="\n" * bool(notes))
-    return rules
-
-
 def draft_rules(config: Config, server: ServerSettings, out: Path, retry: RetryPolicy) -> RuleFile:
     """Writes a rule file that `load_rules` accepts, drafted by the server's model.
 
     Raises DataError when the file exists or no rule is accepted, and as `request_rules` does.
     """
-    _refuse_existing(out)
+    refuse_existing(out)
     system = read_prompt(config.prompt, Path()).system
     requested = asyncio.run(request_rules(system, server, config.judge, retry))
     filtered = filter_rules(requested.rules, system)
@@ -108,16 +79,11 @@ def draft_rules(config: Config, server: ServerSettings, out: Path, retry: RetryP
     sentences = uncovered(rules, system)
     notes.append(f"demands of the prompt that no rule quotes: {len(sentences)}")
     notes += (comment_line(f"- {sentence}") for sentence in sentences)
-    head = f"Drafted by {server.model}: {_READ}"
+    head = f"Drafted by {server.model}: {READ_ALL}"
     write_text(out, rule_file_text(rules, head, notes=notes))
     print(f"rules drafted: {len(rules.rules)}, in {out}; {requested.requests} requests")
     print("\n".join(notes))
     return rules
-
-
-def _refuse_existing(out: Path) -> None:
-    if is_stored(out):
-        raise DataError(f"{out}: exists and is not overwritten; name another --out FILE")
 
 
 def _notes(requested: RequestedRules, filtered: FilteredRules) -> Iterator[str]:

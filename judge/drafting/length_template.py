@@ -13,11 +13,11 @@ _UNIT = (
     r"|символ\w*|знак\w*)"
 )
 _LIMIT = re.compile(
-    r"\b(?P<limit>at most|(?:no|not) (?:more|longer) than|max(?:imum)?(?: of)?|up to|within"
-    r"|in|to|under"
-    r"|fewer than|less than|below|not exceed(?:ing)?|не (?:более|больше|длиннее)(?: чем)?"
+    r"\b(?P<limit>at most|be|use|write|(?:no|not) (?:more|longer) than|max(?:imum)?(?: of)?|up to"
+    r"|within|in|to|under"
+    r"|fewer than|less than|below|exceed(?:s|ing)?|не (?:более|больше|длиннее)(?: чем)?"
     r"|максимум|до|в"
-    r"|из|менее|меньше|не превыша\w+|в пределах|лимит\w*)[\s:—–-]+"
+    r"|из|менее|меньше|превыша\w+|в пределах|лимит\w*)[\s:—–-]+"
     + _RANGE.format(name="number")
     + r"[\s-]+"
     + _UNIT.format(name="unit"),
@@ -28,6 +28,11 @@ _SUFFIXED = re.compile(
     + r"[\s-]+"
     + _UNIT.format(name="unit")
     + r"[\s,(]*(?:or (?:less|fewer)|at most|max(?:imum)?|или меньше|максимум|не бол(?:ее|ьше))\b",
+    re.IGNORECASE,
+)
+_OF_A_PART = re.compile(
+    r"\b(?:each|every|per) (?:bullet|item|line|point|step|sentence|paragraph|heading|title)"
+    r"|\bкажд\w+ (?:пункт|строк|предложени|абзац|шаг|заголов)",
     re.IGNORECASE,
 )
 _BELOW = re.compile(r"(?:under|fewer|less|below|менее|меньше)", re.IGNORECASE)
@@ -43,6 +48,8 @@ _IN_ALL = re.compile(r"\b(?:in all|in total|altogether|including|всего|в �
 
 def length_checks(order: str, severity: Severity) -> Iterator[TemplateCheck]:
     """The limits that the order states; "brief" without a number becomes a guess."""
+    if _OF_A_PART.search(order):
+        return
     text = in_digits(order, every=True)
     limits: dict[str, int] = {}
     for match in (*_LIMIT.finditer(text), *_SUFFIXED.finditer(text)):

@@ -17,6 +17,7 @@ from judge.drafting.phrase_templates import OTHER_CASE, Frame, answer_frame, phr
 from judge.drafting.prompt_sentences import PromptSentence, prompt_sentences
 from judge.drafting.rule_bank import template_checks
 from judge.drafting.soft_templates import soft_checks
+from judge.drafting.source_templates import CITES
 from judge.drafting.template_check import TemplateCheck
 from prompts.rules import Language, Rule, RuleFile, prompt_sha256
 from prompts.uncovered import uncovered
@@ -67,6 +68,8 @@ def draft_rules_offline(
     stated = {
         proposal.check.check["type"] for proposal in proposals if not proposal.check.is_derived
     }
+    if any(check.id == CITES for _, check in proposals):
+        stated.add("digits_from")
     longest = max(_late_phrases(proposals), key=word_count, default="")
     drafts: list[DraftedRule] = []
     digests: set[str] = set()

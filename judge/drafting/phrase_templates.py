@@ -12,23 +12,26 @@ from judge.drafting.prompt_sentences import PHRASE, PromptSentence
 from judge.drafting.source_templates import NOT
 from judge.drafting.template_check import TemplateCheck
 
+_WITH = r"[^⟦]{0,40}\b(?:with|by|using)\b[^⟦]{0,30}⟦"
 _STARTS = (
-    r"\b(?:start|begin|open|preface)\w*\b[^⟦]{0,60}⟦|\b(?:нач(?:ни|ать|инать)"
-    r"|начин)\w*\b[^⟦]{0,60}⟦"
+    rf"\b(?:start|begin|open|preface)s?\b{_WITH}"
+    r"|\b(?:начни\w*|начинай\w*|начинать|начать|начинается|начинаться)\b[^⟦]{0,60}⟦"
     r"|\b(?:at the (?:start|beginning)|в начале)\b[^⟦]{0,60}⟦"
 )
 _ENDS = (
-    r"\b(?:end|close|finish|conclude|sign off)\w*\b[^⟦]{0,60}⟦"
-    r"|\b(?:законч|заканчив|заверш|оканчив)\w*\b[^⟦]{0,60}⟦"
+    rf"\b(?:end|close|finish|conclude|sign off)(?:s|es)?\b{_WITH}"
+    r"|\b(?:закончи|заканчивай|заверши|завершай|оканчивай)\w*\b[^⟦]{0,60}⟦"
+    r"|\b(?:заканчива|заверша|оканчива)(?:ть|ться|ется)\b[^⟦]{0,60}⟦"
     r"|\b(?:at the (?:very )?end|в (?:самом )?конце)\b[^⟦]{0,60}⟦"
 )
-_SAYS = (
-    r"\b(?:say|reply|answer|respond|write|state|tell|ask|use|add|include|output|return|print|append"
-    r"|refuse|decline|reject"
-    r"|скажи|говори|ответь|отвеча|напиши|пиши|выведи|выводи|сообщи|попроси|проси|уточни"
-    r"|добав|используй"
-    r"|верни|укажи|откаж|отклон)\w*\b[^⟦]{0,80}⟦|:\s*⟦"
+_SAYING = (
+    r"(?:say|reply|answer|respond|write|state|tell|ask|use|add|include|output|return|print|append"
+    r"|refuse|decline|reject|mention|call|refer"
+    r"|скажи|говори|ответь|отвеча|напиши|пиши|выведи|выводи|сообщи|попроси|проси|уточни|добав"
+    r"|используй|верни|укажи|откаж|отклон|упомина|называ|употребля|произноси)\w*"
 )
+_SAYS = rf"\b{_SAYING}\b[^⟦]{{0,80}}⟦|:\s*⟦"
+_ALWAYS = r"\b(?:always|every|each|must|всегда|кажд\w+|обязательно|долж\w+)\b"
 _ONLY = (
     r"\b(?:only|exactly|nothing but|just|только|лишь|ровно|дословно|следующим образом)\b[^⟦]{0,40}⟦"
 )
@@ -36,7 +39,10 @@ _FIRST = r"\b(?:first|at the beginning|сначала|сперва|вначал�
 _LAST = r"\b(?:last|at the end|finally|в конце|напоследок)\b[^⟦]{0,30}⟦"
 _ASKS = r"\b(?:ask|clarify|clarification|specify|уточн\w+|переспрос\w+|спроси\w*)\b"
 _QUESTION_BEHIND = r"⟧[^⟦]{0,20}\b(?:question|вопрос\w*)"
-_FORBIDDEN = rf"{NOT}\b[^⟦]{{0,60}}⟦"
+_FORBIDDEN = (
+    rf"\b{NOT}\s+(?:\w+\s+){{0,2}}?(?:{_SAYING}|(?:the )?(?:words?|phrases?)|слов\w*|фраз\w*)\b"
+    r"(?:(?!\b(?:but|instead|rather|а|но|вместо)\b)[^⟦,;:—]){0,40}⟦"
+)
 _ONE_OF = (
     r"\b(?:only|just|one of|either|exactly|только|один из|одн\w+ из|либо)\b"
     r"(?:(?!\b(?:json|keys?|fields?|ключ|пол[яе]))[^⟦]){0,40}⟦\d+⟧"
@@ -51,7 +57,7 @@ _CASES = (
         "off_topic",
         r"\bnot (?:about|relate|relevant|concern|connected|within)\w*|off[- ]?topic"
         r"|unrelated|irrelevant"
-        r"|out of scope|outside|other (?:topic|subject|than)s?"
+        r"|out of scope|outside|other (?:topic|subject|than)s?|anything else"
         r"|не (?:по теме|относ\w+|соответс\w+|связан\w*|касается|про|об?)\b|посторонн|вне тем"
         r"|друг\w+ тем",
     ),
@@ -101,7 +107,7 @@ def phrase_checks(sentence: PromptSentence, frame: Frame) -> Iterator[TemplateCh
         yield _never(sentence)
     elif _matches(_STARTS, order) or _matches(_ENDS, order):
         yield from _edges(sentence)
-    elif _matches(_SAYS, order):
+    elif _matches(_SAYS, order) and (sentence.condition or _matches(_ALWAYS, order)):
         yield from _said(sentence, frame)
 
 
@@ -163,7 +169,10 @@ def _one_of(sentence: PromptSentence) -> TemplateCheck:
 
 
 def _never(sentence: PromptSentence) -> TemplateCheck:
-    words = "|".join(rf"(?<!\w){_escaped(phrase)}(?!\w)" for phrase in sentence.phrases)
+    match = re.search(_FORBIDDEN, sentence.order, re.IGNORECASE)
+    behind = sentence.order[match.end() - 1 :] if match else ""
+    phrases = [sentence.phrases[int(number)] for number in re.findall(PHRASE, behind)]
+    words = "|".join(rf"(?<!\w){_escaped(phrase)}(?!\w)" for phrase in phrases)
     pattern = rf"(?i)\A(?![\s\S]*(?:{words}))"
     return TemplateCheck("never_says", {"type": "regex", "pattern": pattern})
 

@@ -18,13 +18,14 @@ _QUOTED = re.compile(
     r"|(?<=[\s:(])'([^'\n]{2,}?)'(?=[\s.,;:!?)]|$)"
 )
 _MARK_THEN_BREAK = re.compile(r":[ \t]*\n\s*(?=[\"«“„'`])")  # "answer so:\n“…”"
+_NEW_CASE = re.compile(r";\s+(?=(?:if|when|for|если|когда|для|на)\b)", re.IGNORECASE)
 _OWN_MARKS = str.maketrans("⟦⟧", "[]")  # of the prompt itself
 _INNER = re.compile(r"[^\s\w]|\s")
 _LINE_START = r"^(?:\d{1,3}[.)]|\W)*"  # "3) If", "- **When**"
 _CONDITION_WORD = r"(?:if|when|whenever|in case|если|когда|в случае,? если)"
 # The order that a condition leads to begins with one of these words.
 _ORDER = (
-    r"(?:(?:then|please|you|just|simply|only|first|always|do|don't|never|то|просто|сначала|только"
+    r"(?:(?:then|please|you|just|simply|only|first|always|do|don't|not|never|то|просто|сначала|только"
     r"|лишь|обязательно|не|ты|вы)\s+)*"
     r"(?:say|reply|answer|respond|write|state|ask|tell|refuse|decline|use|add|give|begin"
     r"|start|end|close"
@@ -113,11 +114,20 @@ def _split(system: str) -> Iterator[str]:
     joined = _MARK_THEN_BREAK.sub(lambda match: ":" + " " * (len(match[0]) - 1), system)
     masked = _QUOTED.sub(_masked_inside, joined)
     before = 0  # end of the sentence before
-    for start, end in sentence_spans(masked):
+    for start, end in _clauses(masked):
         text = joined[start:end].strip()
         if text:
             yield f"\n{text}" if "\n" in joined[before:start] else text
             before = end
+
+
+def _clauses(masked: str) -> Iterator[tuple[int, int]]:
+    """The spans of sentences; "…; if it is not there, say …" is two."""
+    for start, end in sentence_spans(masked):
+        for match in _NEW_CASE.finditer(masked, start, end):
+            yield start, match.start() + 1
+            start = match.end()
+        yield start, end
 
 
 def _masked_inside(match: re.Match[str]) -> str:

@@ -19,6 +19,10 @@ def _absent(pattern: str, flags: str = "i") -> dict[str, Any]:
     return {"type": "regex", "pattern": rf"(?{flags})\A(?![\s\S]*(?:{pattern}))"}
 
 
+_NEXT_ORDER = (
+    r",\s*(?:but|instead|use|write|answer|reply|say|give|ask|а|но|используй|пиши|отвечай|ответь"
+    r"|скажи|дай|спроси)\b"
+)
 _LIST_ITEM = r"^[ \t]*(?:[-*•–]|\d{1,2}[.)])[ \t]"
 _EMOJI = r"[\u2600-\u27bf\u2b50\u2b55\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff]"
 _MARKDOWN = rf"\*\*|__|```|^#{{1,6}}[ \t]|{_LIST_ITEM}|\[[^\]\n]+\]\("
@@ -32,8 +36,9 @@ class _Template(NamedTuple):
     unless: str | None = None  # a sentence with this demands something else
 
 
-def _says_not(things: str, between: int = 40) -> str:
-    return rf"{NOT}\b[^.⟦]{{0,{between}}}\b(?:{things})"
+def _says_not(things: str) -> str:
+    """A negation with one of the things in the same clause: "Do not guess, use lists" has none."""
+    return rf"\b{NOT}\b(?:(?!{_NEXT_ORDER})[^.;:—⟦]){{0,40}}?\b(?:{things})"
 
 
 _LATIN_NOTE = "only the alphabet is checked, so another language in it passes too"
@@ -100,6 +105,7 @@ _FORMS = (
             r"(?:bullet|numbered)?[- ]?(?:lists?|bullets?|bullet points)\b|списк\w+|спис(?:ок|ков)"
         ),
         _absent(_LIST_ITEM, "m"),
+        unless=r"\b(?:nested|long|вложенн\w+|длинн\w+)\b",
     ),
     _Template(
         "as_a_list",

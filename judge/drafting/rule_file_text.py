@@ -1,11 +1,22 @@
 """The text of a drafted rule file, with comments for the person who edits it."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from config.errors import DataError
 from config.yaml_file import dump_yaml
+from data.stored_file import is_stored
 from judge.llm.fence import cleaned
 from prompts.rules import Rule, RuleFile
+
+READ_ALL = "read every rule against the prompt, correct it, add what is missing."
+
+
+def refuse_existing(out: Path) -> None:
+    """Raises DataError when there is a file already: people's work is not overwritten."""
+    if is_stored(out):
+        raise DataError(f"{out}: exists and is not overwritten; name another --out FILE")
 
 
 def rule_file_text(

@@ -60,7 +60,7 @@ _SILENCE = _Soft(
     "not_mentioned",
     rf"{NOT}\s+(?:\w+\s+)?(?:mention|name|discuss|recommend|promise|compare|comment on"
     rf"|give[^.⟦]{{0,30}}advice"
-    r"|упомина|называ|обсужда|рекоменд|советова|обеща|сравнива|критик)\w*",
+    r"|упомина|называ|обсужда|рекоменд|советова|обеща|сравнива|критик|дава\w* совет)\w*",
     ("question", "answer"),
     {"en": "The answer obeys this", "ru": "Ответ соблюдает это"},
     {"en": "The answer does what is forbidden", "ru": "Ответ делает то, что запрещено"},

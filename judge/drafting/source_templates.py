@@ -11,6 +11,7 @@ NOT = (
     r"|avoid|without"
     r"|no|нельзя|никогда|не|избегай\w*|запрещ\w+|без)"
 )
+CITES = "cites"  # the id of a check of references such as [1], whose numbers are no facts
 _SOURCES = (
     (
         "contexts",
@@ -65,6 +66,13 @@ _ABSENT: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "numbers": ("no_digits", {"type": "no_digits"}),
 }
+# "no numbers", "do not give any numbers", and not "never share ticket numbers"
+_NONE_OF = (
+    r"\b{none}\s+(?:(?:give|use|include|mention|state|write|quote|contain|add|show|put"
+    r"|дава\w+|использ\w+|упомина\w+|упоминани\w+|использовани\w+|приводи\w*|указыва\w+|пиши\w*)\s+)?"
+    r"(?:(?:any|exact|specific|concrete|other|the|любы\w+|ины\w+|конкретны\w+|точны\w+)\s+)?"
+    r"(?:(?:{words})\s*(?:,|and|or|и|или)\s+(?:\w+\s+)?)?(?:{words})\b"
+)
 _FACT_NOTE = "the prompt does not say where they may come from: `sources` is a guess"
 
 
@@ -72,7 +80,6 @@ def source_checks(order: str, system: str, severity: Severity) -> Iterator[Templ
     """What the order says about sources; one sentence may name several facts."""
     if _CITE.search(order) and not _matches(rf"\b{NOT}\b", order):
         yield _citation(order, system)
-        return
     limited = bool(_ONLY.search(order))
     invented = _matches(rf"{NOT}\b[^.⟦]{{0,40}}", order) and bool(_INVENT.search(order))
     named = [fact for fact in _FACTS if _matches(rf"\b(?:{fact[1]})\b", order)]
@@ -80,7 +87,7 @@ def source_checks(order: str, system: str, severity: Severity) -> Iterator[Templ
         if limited or invented:
             check = {"type": kind, "sources": _sources(order)}
             yield TemplateCheck(name, check, severity, "" if _named_sources(order) else _FACT_NOTE)
-        elif name in _ABSENT and _matches(rf"{NOT}\b[^.⟦]{{0,60}}\b(?:{words})\b", order):
+        elif name in _ABSENT and _matches(_NONE_OF.format(none=NOT, words=words), order):
             identity, check = _ABSENT[name]
             yield TemplateCheck(identity, check, severity)
     if not named and limited and _matches(rf"\b(?:{_SOURCES[0][1]})\b", order):
@@ -111,11 +118,21 @@ def _only_passages(severity: Severity) -> Iterator[TemplateCheck]:
 
 def _citation(order: str, system: str) -> TemplateCheck:
     note = "how an answer cites is a guess: write the form that the prompt demands"
-    if _matches(rf"\b(?:{_LINKS})\b", order) and not re.search(r"\[(?:\d|n|№)", system):
+    shown = re.search(r"\[([^\]\s]{1,20})\]", order) or re.search(r"\[(\d|n)\]", system)
+    if shown is None and _matches(rf"\b(?:{_LINKS})\b", order):
         return TemplateCheck(
             "links_given", {"type": "regex", "pattern": r"(?i)https?://|\bwww\."}, "should", note
         )
-    return TemplateCheck("cites", {"type": "regex", "pattern": r"\[\d+\]"}, "should", note)
+    inner = _reference(shown[1] if shown else "1")
+    return TemplateCheck(CITES, {"type": "regex", "pattern": rf"\[{inner}\]"}, "should", note)
+
+
+def _reference(form: str) -> str:
+    """The pattern of a reference such as 1 or KB-12; a word such as "id" stands for any."""
+    parts = re.split(r"(\d+)", form)
+    if len(parts) == 1:
+        return r"[^\]\s]+"
+    return "".join(r"\d+" if part.isdigit() else re.escape(part) for part in parts)
 
 
 def _sources(order: str) -> list[str]:

@@ -14,7 +14,8 @@ from config.load import load_config
 from config.yaml_file import read_yaml
 from data.run_paths import RunPaths
 from judge.__main__ import main
-from judge.drafting.draft_rules import draft_rules, write_offline_draft
+from judge.drafting.draft_rules import draft_rules
+from judge.drafting.offline_draft import write_offline_draft
 from prompts.rules import RuleFile, load_rules
 from tests.judge.drafting.draft_factory import LINK, drafted
 from tests.judge.factories import SYSTEM

@@ -8,7 +8,7 @@ import yaml
 from config.checkout import ROOT
 from config.yaml_file import read_yaml
 from judge.drafting.condition import MarkField
-from judge.drafting.draft_rules import write_offline_draft
+from judge.drafting.offline_draft import write_offline_draft
 from judge.drafting.offline_rules import draft_rules_offline, not_covered, offline_rule_file
 from prompts.rules import RuleFile, load_rules
 
@@ -89,12 +89,19 @@ def test_a_condition_goes_on_to_what_to_say() -> None:
     assert rules["json"].applies == "always"
 
 
+def test_numbers_of_references_are_no_facts() -> None:
+    """[1] stands in no passage, so a rule on numbers would fail every answer that cites."""
+    text = "Use only the passages. Cite them as [1]."
+    assert "numbers_sourced" not in {draft.rule.id for draft in draft_rules_offline(text)}
+    assert "numbers_sourced" in {draft.rule.id for draft in draft_rules_offline(text[:23])}
+
+
 def test_examples_inside_the_prompt_demand_nothing() -> None:
     text = 'Reply in JSON.\nQuestion: Never say "no".\nAnswer: End with "x".'
     assert [draft.rule.id for draft in draft_rules_offline(text)] == ["json"]
 
 
-ODD = ["x", "?!", "«»", '"', "⟦0⟧ say ⟦7⟧", "Say “⟦9⟧”.", 'Say "".']
+ODD = ["x", "?!", "«»", '"', "⟦0⟧ say ⟦7⟧", "Say “⟦9⟧”.", "Cite as [(*+7].", 'Say "".']
 READ_AS_NUMBERS = ['Say "1e5".', 'Say "off".', 'Say "a: b # c".', 'Start with "12:30".']
 
 

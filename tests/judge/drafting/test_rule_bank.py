@@ -34,7 +34,10 @@ ONE_CHECK = [
     ('Always include the phrase "as of today".', {"type": "contains", "text": "as of today"}),
     ("Answer in at most three sentences.", {"type": "length", "max_sentences": 3}),
     ("Keep it under 50 words.", {"type": "length", "max_words": 49}),
-    ("Use 2-3 sentences, no more than 60 words.", {"type": "length", "max_words": 60}),
+    (
+        "Use 2-3 sentences, no more than 60 words.",
+        {"type": "length", "max_sentences": 3, "max_words": 60},
+    ),
     ("Limit answers to 100 words.", {"type": "length", "max_words": 100}),
     ("Отвечай не более чем в трёх предложениях.", {"type": "length", "max_sentences": 3}),
     ("Ответ — максимум 40 слов.", {"type": "length", "max_words": 40}),
@@ -69,6 +72,9 @@ ONE_CHECK = [
     ("Give phone numbers only from the context.", {"type": "contacts_from"}),
     ("Do not give any numbers.", {"type": "no_digits"}),
     ("Избегай цифр.", {"type": "no_digits"}),
+    ("Избегай упоминания дат и иных цифр.", {"type": "no_digits"}),
+    ("Ответ не должен превышать 5 предложений.", {"type": "length", "max_sentences": 5}),
+    ("Answers must not exceed 50 words.", {"type": "length", "max_words": 50}),
 ]
 
 
@@ -95,7 +101,10 @@ BY_PATTERN = [
     ("Avoid exclamation marks.", "Yes.", "Yes!"),
     ("Do not include links.", "See the page.", "See https://a.example"),
     ("Cite the passages as [1].", "It opens at nine [1].", "It opens at nine."),
+    ("Cite the article id, e.g. [KB-12].", "It opens at nine [KB-7].", "At nine [7]."),
+    ("Всегда указывай источник в формате [номер].", "В девять [a1].", "В девять."),
     ("Указывай источник в виде [1].", "В девять [1].", "В девять."),
+    ('Use the word "client", never say "user".', "The client is here.", "The user is here."),
     ('Never say "unfortunately".', "It is closed.", "Unfortunately it is closed."),
     ("Не говори «к сожалению».", "Закрыто.", "К сожалению, закрыто."),
     ('Answer only with "yes" or "no".', "Yes.", "Yes, it is."),
@@ -127,6 +136,18 @@ NOTHING = [
     "Тебе дан вопрос и отрывки.",
     "Обращайся к пользователю на «вы».",
     "Do not explain.",
+    "Do not hesitate, use lists.",
+    "Never share internal ticket numbers.",
+    "Each bullet must be under 20 words.",
+    "Avoid nested lists.",
+    "Не спеши, а используй списки.",
+    'Use the endpoint "/v1/rates".',
+    'Opening hours are "9 to 17".',
+    'List words starting with "a".',
+    'Customers write "ASAP" often.',
+    'Use the term "client" for them.',
+    'The product is called: "Norda".',
+    "У магазина девиз «Всё лучшее».",
 ]
 
 
@@ -157,6 +178,16 @@ CASES = [
         "Если вопрос не по теме, ответь: «Я отвечаю только о библиотеке.»",
         {"refusal": "contains"},
         "вопрос не по теме",
+    ),
+    (
+        'If they ask about health, do not answer: say "Ask a doctor."',
+        {"case": "contains"},
+        "they ask about health",
+    ),
+    (
+        "Only answer questions about Norda; for anything else reply “Only Norda.”",
+        {"refusal": "contains"},
+        "the message is one of these: anything else",
     ),
     (
         "3) Если покупатель спрашивает не о магазине, отвечай: «Я только о заказах.»",
