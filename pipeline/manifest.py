@@ -10,13 +10,8 @@ from typing import Any
 
 from config.backends import RemoteBackend
 from config.checkout import checkout_commit
-from config.cli import (
-    add_run_arguments,
-    command_parser,
-    load_arguments,
-    parse_arguments,
-    run_command,
-)
+from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
+from config.command_parser import command_parser
 from config.console import print
 from config.schema import Config
 from data.atomic_write import write_text
@@ -36,7 +31,7 @@ PACKAGES = (
 
 def main() -> int:
     """Writes manifest.json."""
-    parser = command_parser("pipeline.manifest", "Records versions, seeds and hardware of a run.")
+    parser = command_parser("run", "Records versions, seeds and hardware of a run.")
     add_run_arguments(parser)
     config = load_arguments(parse_arguments(parser))
     values = json.dumps(manifest(config), ensure_ascii=False, indent=1)

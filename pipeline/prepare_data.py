@@ -3,13 +3,8 @@
 from datetime import date
 from pathlib import Path
 
-from config.cli import (
-    add_run_arguments,
-    command_parser,
-    load_arguments,
-    parse_arguments,
-    run_command,
-)
+from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
+from config.command_parser import command_parser
 from config.console import print
 from data.data_quality import quality_notes
 from data.file_lock import claim
@@ -21,7 +16,7 @@ from data.stored_file import make_folder
 
 def main() -> int:
     """Prepares the data of a run and prints the counts."""
-    parser = command_parser("pipeline.prepare_data", "Reads, cleans and splits the logs.")
+    parser = command_parser("run", "Reads, cleans and splits the logs.")
     add_run_arguments(parser)
     config = load_arguments(parse_arguments(parser))
     run = RunPaths.of(config)

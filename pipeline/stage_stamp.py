@@ -16,7 +16,7 @@ from data.records import Record, digest
 from data.run_paths import RunPaths
 from pipeline.stages import Stage
 
-_OTHER_PACKAGES = {"tests", "benchmarks"}  # no stage imports them
+_OTHER_PACKAGES = {"tests", "benchmarks", "unprompted"}  # no stage imports them
 _LAST_ROOMS = {"report", "pipeline"}  # only their own stages import them
 
 

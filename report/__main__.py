@@ -1,25 +1,28 @@
-"""`python -m report CONFIG`: writes the report of a run as HTML, Markdown and JSON."""
+"""`unprompted report CONFIG`: writes the report of a run as HTML, Markdown and JSON."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from config.cli import (
-    add_run_arguments,
-    command_parser,
-    load_arguments,
-    parse_arguments,
-    run_command,
-)
+from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
+from config.command_parser import CommandParser, command_parser
 from config.console import print
 
 if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
     from config.schema import Config
 
 
-def main() -> int:
-    """Writes report.html, report.md, report.json and the best student's model card."""
-    parser = command_parser("report", "Writes the report of a run from the files in its folder.")
+def report_parser() -> CommandParser:
+    """The parser of `unprompted report`."""
+    parser = command_parser(
+        "report", "Writes the report of a run from the files in its folder.", "my.yaml"
+    )
     add_run_arguments(parser)
-    config = load_arguments(parse_arguments(parser))
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Writes report.html, report.md, report.json and the best student's model card."""
+    config = load_arguments(parse_arguments(report_parser(), words))
     from data.file_lock import claim
     from data.run_paths import RunPaths
 

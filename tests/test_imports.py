@@ -29,6 +29,7 @@ ALLOWED = {
         *("judge.metrics.interval", "judge.verdict"),
     },
     "pipeline": {"config", "data", "prompts", "engine", "judge", "teacher", "student", "report"},
+    "unprompted": {"config"},  # it names the commands' modules as text
 }
 SHARED_NAMES = {"main"}
 SHARED_FILES = {"__init__.py", "__main__.py", "records.py"}
