@@ -1,0 +1,290 @@
+"""What pydantic refuses, in our words: one line per mistake, with what to write instead.
+
+`config.expected` says what a place accepts, `config.key_lines` where it stands.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from config.base_url import SECRET_IN_URL
+from config.expected import (
+    Option,
+    child_options,
+    keys_of,
+    listed,
+    literals_of,
+    narrowed,
+    nearest,
+    tag_key,
+    tags_of,
+    words_of,
+)
+from config.key_lines import KeyPath
+from config.settings import YesNo
+from config.url_secrets import masked_settings
+
+_REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
+_MAX_VALUE = 80  # characters
+
+
+class Mistake(NamedTuple):
+    """One mistake: where it stands in the settings, and the text behind the place."""
+
+    path: KeyPath
+    text: str
+
+
+class _Problem(NamedTuple):
+    """An error of pydantic with the place that it is about."""
+
+    kind: str
+    path: KeyPath
+    options: list[Option]  # what the place accepts
+    owner: list[Option]  # what the section around it accepts
+    message: str
+    value: Any
+
+
+def mistakes_of(model: type[BaseModel], values: Any, error: ValidationError) -> list[Mistake]:
+    """The mistakes in the order of the settings, each once."""
+    problems = list(_problems(model, values, error.errors(include_url=False)))
+    unknown = [_unknown(problem) for problem in problems if problem.kind == "extra_forbidden"]
+    meant = {(*path[:-1], name) for path, _, name in unknown if name is not None}
+    mistakes = [Mistake(path, text) for path, text, _ in unknown]
+    for problem in problems:
+        is_misspelt = problem.kind == "missing" and problem.path in meant
+        if problem.kind != "extra_forbidden" and not is_misspelt:
+            mistakes.append(Mistake(problem.path, _text(problem, values)))
+    return sorted(dict.fromkeys(mistakes), key=lambda mistake: _order(mistake.path, values))
+
+
+def _problems(
+    model: type[BaseModel], values: Any, errors: Sequence[ErrorDetails]
+) -> Iterator[_Problem]:
+    refused: set[KeyPath] = set()  # places whose branches are told in one line
+    for error in errors:
+        options, owner = [Option(model)], [Option(model)]
+        path: KeyPath = ()
+        union: tuple[KeyPath, list[Option], Option] | None = None
+        for part in error["loc"]:
+            if len(options) > 1:
+                branch = narrowed(options, part)
+                if union is None and any(option.model is None for option in options):
+                    union = (path, options, branch[0])
+                options = branch
+                continue
+            if part == "[key]":
+                break
+            owner, path = options, (*path, part)
+            options = child_options(options, part)
+        if union is not None and (whole := _of_union(union, values)) is not None:
+            if whole.path not in refused and whole.kind != "other branch":
+                refused.add(whole.path)
+                yield whole
+            continue
+        if error["type"] in ("too_short", "too_long") and _has_more(path, errors, error):
+            continue
+        yield _Problem(error["type"], path, options, owner, error["msg"], error["input"])
+
+
+def _of_union(
+    union: tuple[KeyPath, list[Option], Option], values: Any
+) -> _Problem | None:
+    """The one problem of a place with several forms; None where this branch is the one meant."""
+    path, options, branch = union
+    value = value_at(values, path)
+    if isinstance(value, dict) and any(option.model is not None for option in options):
+        kind = "other branch"
+        is_meant = branch.model is not None
+    else:
+        kind = "form"
+        is_meant = isinstance(value, list) and get_origin(branch.kind) in (tuple, list)
+    return None if is_meant else _Problem(kind, path, options, options, "", value)
+
+
+def _has_more(path: KeyPath, errors: Sequence[ErrorDetails], own: ErrorDetails) -> bool:
+    """Whether elements of the list are mistaken: it is only too short without them."""
+    return any(other is not own and other["loc"][: len(path)] == path for other in errors)
+
+
+def value_at(values: Any, path: KeyPath) -> Any:
+    """The value at a path; None where there is none."""
+    for part in path:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
+
+
+def _order(path: KeyPath, values: Any) -> tuple[int, ...]:
+    """Positions of the keys in their sections, so that mistakes come in the order of the file."""
+    order: list[int] = []
+    for part in path:
+        keys = list(values) if isinstance(values, dict) else []
+        order.append(part if isinstance(part, int) else (*keys, part).index(part))
+        values = value_at(values, (part,))
+    return tuple(order)
+
+
+def _unknown(problem: _Problem) -> tuple[KeyPath, str, str | None]:
+    """Path and text of an unknown key, and the key that it most likely means."""
+    path, key = problem.path, str(problem.path[-1])
+    name = f"unknown setting {shown_path(path)!r}"
+    if shown_path(path) in _REPLACED:
+        return path, f"{name}; set {_REPLACED[shown_path(path)]!r} in its place", None
+    model = problem.owner[0].model if problem.owner else None
+    if model is None:
+        return path, f"{name}; remove it", None
+    known = keys_of(model)
+    if (similar := nearest(key, list(known))) is not None:
+        return path, f"{name}; did you mean {similar!r}?", similar
+    for section in known:
+        options = child_options(problem.owner, section)
+        inner = [*options, *(part for option in options for part in child_options([option], 0))]
+        if any(part.model is not None and key in keys_of(part.model) for part in inner):
+            is_list = not any(part.model for part in options)
+            form = f"[{{{key}: …}}]" if is_list else f"{{{key}: …}}"
+            return path, f"{name}; it belongs into {section!r}: write {section}: {form}", None
+    return path, f"{name}; remove it, or name one of {listed(known)}", None
+
+
+def _text(problem: _Problem, values: Any) -> str:
+    path = shown_path(problem.path)
+    if problem.kind == "missing":
+        return f"{path} is missing; add `{_example(problem)}` ({_hint(problem)})"
+    if problem.kind in ("too_short", "too_long") and isinstance(problem.value, list):
+        number = f"has {len(problem.value)} entries" if problem.value else "= []"
+        return f"{path} {number}: write {words_of(problem.options)}"
+    if problem.kind in ("value_error", SECRET_IN_URL):
+        message = problem.message.removeprefix("Value error, ")
+        value = "***" if problem.kind == SECRET_IN_URL else shown_value(problem.value)
+        is_plain = not isinstance(problem.value, dict | list) and value not in message
+        front = f"{path} = {value}: " if is_plain else f"{path}: " * bool(path)
+        return front + message
+    if problem.kind in ("union_tag_not_found", "union_tag_invalid"):
+        return _wrong_tag(problem)
+    return _wrong_value(problem)
+
+
+def _wrong_tag(problem: _Problem) -> str:
+    key, tags, path = tag_key(problem.options) or "kind", tags_of(problem.options), problem.path
+    place = shown_path((*path, key))
+    if problem.kind == "union_tag_not_found":
+        return f"{place} is missing; add `{key}: {_likely_tag(problem)}` (or {listed(tags)})"
+    tag = problem.value.get(key) if isinstance(problem.value, dict) else None
+    return f"{place} = {shown_value(tag)}: {_choices(tag, tags)}"
+
+
+def _likely_tag(problem: _Problem) -> str:
+    """The tag of the settings that have the keys which are there."""
+    present = set(problem.value) if isinstance(problem.value, dict) else set()
+    fits = [
+        (len(present - set(keys_of(option.model))), number)
+        for number, option in enumerate(problem.options)
+        if option.model is not None
+    ]
+    return tags_of([problem.options[min(fits)[1]]])[0]
+
+
+def _wrong_value(problem: _Problem) -> str:
+    value, options = problem.value, problem.options
+    path = shown_path(problem.path) or "the file"
+    subject = f"{path} = {shown_value(value)}"
+    if isinstance(value, dict) and value:
+        subject = f"{path} is a mapping `key: value`"
+    elif isinstance(value, list) and value:
+        subject = f"{path} is a list"
+    words = literals_of(options)
+    if isinstance(value, str) and words and all(not option.model for option in options):
+        return f"{subject}: {_choices(value, words)}"
+    if isinstance(value, str) and (name := _named(value, options)):
+        key = problem.path[-1] if problem.path else 0
+        return f"{subject}: write {name if isinstance(key, int) else f'{key}: {name}'}"
+    if isinstance(value, bool | int | float | None) and any(o.kind is str for o in options):
+        return f"{subject} is no text; write it in quotes: {str(shown_value(value))!r}"
+    close = nearest(value, words + _examples(options)) if isinstance(value, str) else None
+    hint = f"; did you mean {close!r}?" if close and close != value else ""
+    return f"{subject}: write {words_of(options)}{_default(problem)}{hint}"
+
+
+def _choices(value: Any, words: Sequence[str]) -> str:
+    close = nearest(str(value), words)
+    hint = f"; did you mean {close!r}?" if close is not None else ""
+    return f"write {listed(words)}{hint}"
+
+
+def _named(value: str, options: Sequence[Option]) -> str | None:
+    """Settings in place of a word that is their kind, or their one needed value."""
+    key = tag_key(options)
+    if key is not None and value in tags_of(options):
+        return f"{{{key}: {value}}}"
+    models = [option.model for option in options if option.model is not None]
+    if len(models) != 1 or len(options) != 1:
+        return None
+    needed = [name for name, field in keys_of(models[0]).items() if field.is_required()]
+    word = masked_settings(value)[:_MAX_VALUE]
+    return f"{{{needed[0]}: {word}}}" if len(needed) == 1 else None
+
+
+def _examples(options: Sequence[Option]) -> list[str]:
+    limits = [limit for option in options for limit in option.limits]
+    return [str(word) for limit in limits for word in getattr(limit, "examples", None) or ()]
+
+
+def _example(problem: _Problem) -> str:
+    words = literals_of(problem.options)
+    return f"{problem.path[-1]}: {words[0] if words else '…'}"
+
+
+def _hint(problem: _Problem) -> str:
+    for option in problem.options:
+        for limit in option.limits:
+            if getattr(limit, "description", None):
+                return str(limit.description)
+    return words_of(problem.options)
+
+
+def _default(problem: _Problem) -> str:
+    """The default value as an example, where it is a plain one."""
+    model = problem.owner[0].model if problem.owner else None
+    field = keys_of(model).get(str(problem.path[-1])) if model and problem.path else None
+    default = None if field is None or field.is_required() else field.default
+    return f", such as {default:g}" if isinstance(default, int | float) else ""
+
+
+def shown_path(path: KeyPath) -> str:
+    """A path as overrides write it, at most 200 characters."""
+    text = ".".join(str(part) for part in path)[:200]
+    return text if text.isprintable() else repr(text)
+
+
+def shown_value(value: Any) -> str:
+    """A plain value in a line: short, and without what an address may hold of a secret."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict | list):
+        name, empty = ("a mapping", "{}") if isinstance(value, dict) else ("a list", "[]")
+        return name if value else empty
+    text = repr(masked_settings(str(value) if isinstance(value, YesNo) else value))
+    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
+
+
+_LISTED = re.compile(r"(\w+?)s?$")
+
+
+def owner_name(path: KeyPath, values: Any) -> str:
+    """The name of the list's element around a mistake: "rule greeting: "; empty where none is."""
+    for end in range(len(path), 1, -1):
+        if not isinstance(path[end - 1], int) or isinstance(path[end - 2], int):
+            continue
+        element = value_at(values, path[:end])
+        name = element.get("id", element.get("name")) if isinstance(element, dict) else None
+        match = _LISTED.match(str(path[end - 2]))
+        if isinstance(name, str) and name.isprintable() and match:
+            return f"{match[1]} {name[:60]}: "
+    return ""
