@@ -117,12 +117,16 @@ def words_of(options: Sequence[Option]) -> str:
     parts: list[str] = []
     models = [option for option in options if option.model is not None]
     if literals := literals_of(options):
-        parts.append(listed(literals))
+        parts.append(alternatives(literals))
     parts += [_plain(option) for option in options if not _is_named(option)]
     if len(models) > 1 or tags_of(models):
-        parts.append(f"settings `key: value` with {tag_key(models)}: {listed(tags_of(models))}")
+        parts.append(
+            f"settings `key: value` with {tag_key(models)}: {alternatives(tags_of(models))}"
+        )
     elif models and models[0].model is not None:
-        parts.append(f"settings `key: value` with the keys {listed(keys_of(models[0].model), '…')}")
+        parts.append(
+            f"settings `key: value` with the keys {alternatives(keys_of(models[0].model), '…')}"
+        )
     return ", or ".join(parts) or "another value"
 
 
@@ -172,11 +176,13 @@ def _bounds(option: Option) -> str:
     if least is not None and most is not None:
         return f" from {least:g} to {most:g}"
     signs = ((greater, "greater than"), (least, "not less than"), (less, "less than"))
-    parts = [f"{words} {bound:g}" for bound, words in (*signs, (most, "at most")) if bound is not None]
+    parts = [
+        f"{words} {bound:g}" for bound, words in (*signs, (most, "at most")) if bound is not None
+    ]
     return f" {' and '.join(parts)}" if parts else ""
 
 
-def listed(names: Sequence[str] | dict[str, Any], rest: str = "…") -> str:
+def alternatives(names: Sequence[str] | dict[str, Any], rest: str = "…") -> str:
     """Names in one line: "a, b or c"; a long list is cut."""
     shown = list(names)[:_MAX_NAMES]
     if len(shown) < len(names):

@@ -23,14 +23,20 @@ class Sources:
     """The files of one experiment, the one that was named first, and its overrides."""
 
     def __init__(
-        self, files: Sequence[tuple[Path, YamlDocument]], overrides: Sequence[str] = ()
+        self,
+        files: Sequence[tuple[Path, YamlDocument]],
+        overrides: Sequence[str] = (),
+        prefix: KeyPath = (),
     ) -> None:
+        """`prefix`: the path of what the files hold, where that is a part of the settings."""
         self._files = files
         self._overrides = overrides
+        self._prefix = prefix
 
     def place(self, path: KeyPath) -> str:
         """The words in front of a mistake at this path: "my.yaml: line 4"."""
         first = self._files[0][0]
+        path = path[len(self._prefix) :]
         file, match = self._match(path)
         override = self._override(path, match.depth)
         if override is not None:

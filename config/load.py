@@ -67,13 +67,17 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     return validated(Config, values, Sources(files, overrides))
 
 
+def settings_sources(path: Path, overrides: Sequence[str] = ()) -> Sources:
+    """Where each setting of the experiment in `path` stands. Raises as `load_config` does."""
+    return Sources(_chain(path, ()), overrides)
+
+
 def _chain(path: Path, children: tuple[Path, ...]) -> list[tuple[Path, YamlDocument]]:
     """The file, the one that it extends, and so on."""
     is_circle = os.path.realpath(path) in map(os.path.realpath, children)
     if is_circle or len(children) > _MAX_EXTENDS:
         raise ConfigError(
-            f"{path}: extends itself through {' → '.join(map(str, children))}; "
-            "remove one `extends`"
+            f"{path}: extends itself through {' → '.join(map(str, children))}; remove one `extends`"
         )
     document = read_document(path)
     if not isinstance(document.values, dict):

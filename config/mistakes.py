@@ -4,26 +4,25 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, get_origin
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from config.base_url import SECRET_IN_URL
 from config.expected import (
     Option,
+    alternatives,
     child_options,
     keys_of,
-    listed,
     literals_of,
-    narrowed,
     nearest,
     tag_key,
     tags_of,
     words_of,
 )
 from config.key_lines import KeyPath
+from config.problems import Problem, located, value_at
 from config.settings import YesNo
 from config.url_secrets import masked_settings
 
@@ -38,20 +37,9 @@ class Mistake(NamedTuple):
     text: str
 
 
-class _Problem(NamedTuple):
-    """An error of pydantic with the place that it is about."""
-
-    kind: str
-    path: KeyPath
-    options: list[Option]  # what the place accepts
-    owner: list[Option]  # what the section around it accepts
-    message: str
-    value: Any
-
-
 def mistakes_of(model: type[BaseModel], values: Any, error: ValidationError) -> list[Mistake]:
     """The mistakes in the order of the settings, each once."""
-    problems = list(_problems(model, values, error.errors(include_url=False)))
+    problems = list(located(model, values, error.errors(include_url=False)))
     unknown = [_unknown(problem) for problem in problems if problem.kind == "extra_forbidden"]
     meant = {(*path[:-1], name) for path, _, name in unknown if name is not None}
     mistakes = [Mistake(path, text) for path, text, _ in unknown]
@@ -60,65 +48,6 @@ def mistakes_of(model: type[BaseModel], values: Any, error: ValidationError) -> 
         if problem.kind != "extra_forbidden" and not is_misspelt:
             mistakes.append(Mistake(problem.path, _text(problem, values)))
     return sorted(dict.fromkeys(mistakes), key=lambda mistake: _order(mistake.path, values))
-
-
-def _problems(
-    model: type[BaseModel], values: Any, errors: Sequence[ErrorDetails]
-) -> Iterator[_Problem]:
-    refused: set[KeyPath] = set()  # places whose branches are told in one line
-    for error in errors:
-        options, owner = [Option(model)], [Option(model)]
-        path: KeyPath = ()
-        union: tuple[KeyPath, list[Option], Option] | None = None
-        for part in error["loc"]:
-            if len(options) > 1:
-                branch = narrowed(options, part)
-                if union is None and any(option.model is None for option in options):
-                    union = (path, options, branch[0])
-                options = branch
-                continue
-            if part == "[key]":
-                break
-            owner, path = options, (*path, part)
-            options = child_options(options, part)
-        if union is not None and (whole := _of_union(union, values)) is not None:
-            if whole.path not in refused and whole.kind != "other branch":
-                refused.add(whole.path)
-                yield whole
-            continue
-        if error["type"] in ("too_short", "too_long") and _has_more(path, errors, error):
-            continue
-        yield _Problem(error["type"], path, options, owner, error["msg"], error["input"])
-
-
-def _of_union(
-    union: tuple[KeyPath, list[Option], Option], values: Any
-) -> _Problem | None:
-    """The one problem of a place with several forms; None where this branch is the one meant."""
-    path, options, branch = union
-    value = value_at(values, path)
-    if isinstance(value, dict) and any(option.model is not None for option in options):
-        kind = "other branch"
-        is_meant = branch.model is not None
-    else:
-        kind = "form"
-        is_meant = isinstance(value, list) and get_origin(branch.kind) in (tuple, list)
-    return None if is_meant else _Problem(kind, path, options, options, "", value)
-
-
-def _has_more(path: KeyPath, errors: Sequence[ErrorDetails], own: ErrorDetails) -> bool:
-    """Whether elements of the list are mistaken: it is only too short without them."""
-    return any(other is not own and other["loc"][: len(path)] == path for other in errors)
-
-
-def value_at(values: Any, path: KeyPath) -> Any:
-    """The value at a path; None where there is none."""
-    for part in path:
-        try:
-            values = values[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return values
 
 
 def _order(path: KeyPath, values: Any) -> tuple[int, ...]:
@@ -131,7 +60,7 @@ def _order(path: KeyPath, values: Any) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _unknown(problem: _Problem) -> tuple[KeyPath, str, str | None]:
+def _unknown(problem: Problem) -> tuple[KeyPath, str, str | None]:
     """Path and text of an unknown key, and the key that it most likely means."""
     path, key = problem.path, str(problem.path[-1])
     name = f"unknown setting {shown_path(path)!r}"
@@ -150,10 +79,10 @@ def _unknown(problem: _Problem) -> tuple[KeyPath, str, str | None]:
             is_list = not any(part.model for part in options)
             form = f"[{{{key}: …}}]" if is_list else f"{{{key}: …}}"
             return path, f"{name}; it belongs into {section!r}: write {section}: {form}", None
-    return path, f"{name}; remove it, or name one of {listed(known)}", None
+    return path, f"{name}; remove it, or name one of {alternatives(known)}", None
 
 
-def _text(problem: _Problem, values: Any) -> str:
+def _text(problem: Problem, values: Any) -> str:
     path = shown_path(problem.path)
     if problem.kind == "missing":
         return f"{path} is missing; add `{_example(problem)}` ({_hint(problem)})"
@@ -171,16 +100,16 @@ def _text(problem: _Problem, values: Any) -> str:
     return _wrong_value(problem)
 
 
-def _wrong_tag(problem: _Problem) -> str:
+def _wrong_tag(problem: Problem) -> str:
     key, tags, path = tag_key(problem.options) or "kind", tags_of(problem.options), problem.path
     place = shown_path((*path, key))
     if problem.kind == "union_tag_not_found":
-        return f"{place} is missing; add `{key}: {_likely_tag(problem)}` (or {listed(tags)})"
+        return f"{place} is missing; add `{key}: {_likely_tag(problem)}` (or {alternatives(tags)})"
     tag = problem.value.get(key) if isinstance(problem.value, dict) else None
     return f"{place} = {shown_value(tag)}: {_choices(tag, tags)}"
 
 
-def _likely_tag(problem: _Problem) -> str:
+def _likely_tag(problem: Problem) -> str:
     """The tag of the settings that have the keys which are there."""
     present = set(problem.value) if isinstance(problem.value, dict) else set()
     fits = [
@@ -191,7 +120,7 @@ def _likely_tag(problem: _Problem) -> str:
     return tags_of([problem.options[min(fits)[1]]])[0]
 
 
-def _wrong_value(problem: _Problem) -> str:
+def _wrong_value(problem: Problem) -> str:
     value, options = problem.value, problem.options
     path = shown_path(problem.path) or "the file"
     subject = f"{path} = {shown_value(value)}"
@@ -215,7 +144,7 @@ def _wrong_value(problem: _Problem) -> str:
 def _choices(value: Any, words: Sequence[str]) -> str:
     close = nearest(str(value), words)
     hint = f"; did you mean {close!r}?" if close is not None else ""
-    return f"write {listed(words)}{hint}"
+    return f"write {alternatives(words)}{hint}"
 
 
 def _named(value: str, options: Sequence[Option]) -> str | None:
@@ -236,12 +165,12 @@ def _examples(options: Sequence[Option]) -> list[str]:
     return [str(word) for limit in limits for word in getattr(limit, "examples", None) or ()]
 
 
-def _example(problem: _Problem) -> str:
+def _example(problem: Problem) -> str:
     words = literals_of(problem.options)
     return f"{problem.path[-1]}: {words[0] if words else '…'}"
 
 
-def _hint(problem: _Problem) -> str:
+def _hint(problem: Problem) -> str:
     for option in problem.options:
         for limit in option.limits:
             if getattr(limit, "description", None):
@@ -249,7 +178,7 @@ def _hint(problem: _Problem) -> str:
     return words_of(problem.options)
 
 
-def _default(problem: _Problem) -> str:
+def _default(problem: Problem) -> str:
     """The default value as an example, where it is a plain one."""
     model = problem.owner[0].model if problem.owner else None
     field = keys_of(model).get(str(problem.path[-1])) if model and problem.path else None

@@ -31,7 +31,9 @@ def compile_pattern(pattern: str) -> None:
             "itself"
         ) from None
     except RecursionError:
-        raise ValueError(f"pattern {pattern[:40]!r}…: nested too deeply; write it flatter") from None
+        raise ValueError(
+            f"pattern {pattern[:40]!r}…: nested too deeply; write it flatter"
+        ) from None
 
 
 def search(pattern: str, text: str, ignore_case: bool = False) -> str | None:

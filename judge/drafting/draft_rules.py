@@ -44,8 +44,8 @@ def draft_rules(config: Config, out: Path, retry: RetryPolicy) -> RuleFile:
     server = config.judge.llm
     if not isinstance(server, ServerSettings):
         raise ConfigError(
-            f"judge.llm = {server!r}: drafting rules needs a capable model; name a server "
-            "with judge.llm: {kind: server, base_url: …, model: …}"
+            f"judge.llm = {server!r}: drafting rules needs a capable model on a server; add to the "
+            "command judge.llm='{kind: server, base_url: http://localhost:8000/v1, model: NAME}'"
         )
     if out.exists():
         raise DataError(f"{out}: exists and is not overwritten; name another --out FILE")
