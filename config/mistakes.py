@@ -22,7 +22,7 @@ from config.expected import (
     words_of,
 )
 from config.key_lines import KeyPath
-from config.problems import Problem, located, value_at
+from config.refused_values import RefusedValue, located, value_at
 from config.settings import YesNo
 from config.url_secrets import masked_settings
 
@@ -60,7 +60,7 @@ def _order(path: KeyPath, values: Any) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _unknown(problem: Problem) -> tuple[KeyPath, str, str | None]:
+def _unknown(problem: RefusedValue) -> tuple[KeyPath, str, str | None]:
     """Path and text of an unknown key, and the key that it most likely means."""
     path, key = problem.path, str(problem.path[-1])
     name = f"unknown setting {shown_path(path)!r}"
@@ -82,7 +82,7 @@ def _unknown(problem: Problem) -> tuple[KeyPath, str, str | None]:
     return path, f"{name}; remove it, or name one of {alternatives(known)}", None
 
 
-def _text(problem: Problem, values: Any) -> str:
+def _text(problem: RefusedValue, values: Any) -> str:
     path = shown_path(problem.path)
     if problem.kind == "missing":
         return f"{path} is missing; add `{_example(problem)}` ({_hint(problem)})"
@@ -100,7 +100,7 @@ def _text(problem: Problem, values: Any) -> str:
     return _wrong_value(problem)
 
 
-def _wrong_tag(problem: Problem) -> str:
+def _wrong_tag(problem: RefusedValue) -> str:
     key, tags, path = tag_key(problem.options) or "kind", tags_of(problem.options), problem.path
     place = shown_path((*path, key))
     if problem.kind == "union_tag_not_found":
@@ -109,7 +109,7 @@ def _wrong_tag(problem: Problem) -> str:
     return f"{place} = {shown_value(tag)}: {_choices(tag, tags)}"
 
 
-def _likely_tag(problem: Problem) -> str:
+def _likely_tag(problem: RefusedValue) -> str:
     """The tag of the settings that have the keys which are there."""
     present = set(problem.value) if isinstance(problem.value, dict) else set()
     fits = [
@@ -120,7 +120,7 @@ def _likely_tag(problem: Problem) -> str:
     return tags_of([problem.options[min(fits)[1]]])[0]
 
 
-def _wrong_value(problem: Problem) -> str:
+def _wrong_value(problem: RefusedValue) -> str:
     value, options = problem.value, problem.options
     path = shown_path(problem.path) or "the file"
     subject = f"{path} = {shown_value(value)}"
@@ -165,12 +165,12 @@ def _examples(options: Sequence[Option]) -> list[str]:
     return [str(word) for limit in limits for word in getattr(limit, "examples", None) or ()]
 
 
-def _example(problem: Problem) -> str:
+def _example(problem: RefusedValue) -> str:
     words = literals_of(problem.options)
     return f"{problem.path[-1]}: {words[0] if words else '…'}"
 
 
-def _hint(problem: Problem) -> str:
+def _hint(problem: RefusedValue) -> str:
     for option in problem.options:
         for limit in option.limits:
             if getattr(limit, "description", None):
@@ -178,7 +178,7 @@ def _hint(problem: Problem) -> str:
     return words_of(problem.options)
 
 
-def _default(problem: Problem) -> str:
+def _default(problem: RefusedValue) -> str:
     """The default value as an example, where it is a plain one."""
     model = problem.owner[0].model if problem.owner else None
     field = keys_of(model).get(str(problem.path[-1])) if model and problem.path else None

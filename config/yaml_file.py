@@ -13,7 +13,9 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from config.errors import ConfigError, system_way_out
+from config.missing_file import no_such_file
 from config.settings import YesNo
+from config.yaml_words import yaml_mistake
 
 _MAX_BYTES = 4_000_000  # prompts, rules and probes take some 100 kB
 _MAX_VALUES = 100_000  # keys included
@@ -196,7 +198,7 @@ def _parse(text: str, where: str) -> YamlDocument:
         root = loader.get_single_node()
         return YamlDocument(None if root is None else loader.construct_document(root), root)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: {_mistake(error)}") from None
+        raise ConfigError(f"{where}: {yaml_mistake(error)}") from None
     except (ValueError, OverflowError) as error:  # of the scanner: an escape beyond Unicode
         reason = (
             f"line {loader.line + 1}: not valid YAML: {str(error).split(';')[0]}; correct this line"
@@ -206,18 +208,6 @@ def _parse(text: str, where: str) -> YamlDocument:
         raise ConfigError(f"{where}: {error}") from None
     finally:
         loader.dispose()
-
-
-def _mistake(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    place = "" if mark is None else f"line {mark.line + 1}: "
-    problem = getattr(error, "problem", None) or str(error)
-    words = " ".join(problem.split())[:200]
-    if "expected a single document" in " ".join(str(error).split()):
-        return f"{place}not valid YAML: a second document begins; put it into a file of its own"
-    if "\\t" in words:
-        return f"{place}not valid YAML: {words}; indent by spaces instead of tabs"
-    return f"{place}not valid YAML: {words}; correct this line or the one before, or quote the text"
 
 
 def read_yaml(path: Path) -> Any:
@@ -239,9 +229,7 @@ def read_text_file(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such file; paths are relative to the current folder"
-        ) from None
+        raise ConfigError(f"{path}: {no_such_file(path)}") from None
     except (OSError, ValueError) as error:  # ValueError: NUL in the path
         reason = error.strerror if isinstance(error, OSError) else str(error)
         way_out = system_way_out(error) or "name another file"

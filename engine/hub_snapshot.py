@@ -25,7 +25,8 @@ class HubCommit(NamedTuple):
 def hub_snapshot(hub_id: str, revision: str | None) -> Path:
     """The folder of a branch, tag or commit (None: the main branch); downloads what is missing.
 
-    Without the hub, what was downloaded before. Raises SetupError when there is no such model or revision, or it cannot be reached.
+    Without the hub, what was downloaded before. Raises SetupError when there is no such model or
+    revision, or the hub cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -56,8 +57,7 @@ def hub_snapshot(hub_id: str, revision: str | None) -> Path:
 
 def unreachable_hub() -> str | None:
     """Why the hub cannot be asked, found out within seconds; None: it answers."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
@@ -65,8 +65,9 @@ def unreachable_hub() -> str | None:
 
     def ask() -> None:
         with suppress(Exception):  # of the HTTP library that this version of the hub's client has
-            get_session().head(constants.ENDPOINT, timeout=_REACH_S)
-            answered.set()
+            answer = get_session().head(constants.ENDPOINT, timeout=_REACH_S)
+            if answer.status_code < 500:  # else it is a proxy that says so
+                answered.set()
 
     # in a thread: a name with eight addresses would take eight times as long
     thread = Thread(target=ask, daemon=True)

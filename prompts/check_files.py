@@ -3,22 +3,19 @@
 Light: no model, tokenizer or log is loaded, so that a wrong path is told within a second.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
 from config.errors import ConfigError, UnpromptedError
-from config.expected import nearest
 from config.key_lines import KeyPath
 from config.load import settings_sources
+from config.missing_file import no_such_file
 from config.schema import Config
 from prompts.probe_bank import load_probe_bank
 from prompts.prompt_file import load_prompt, read_prompt
 
 _LOGS_IN_FILES = ("campus", "table")  # kinds whose path is no name on a hub
-_MAX_LISTED = 1000  # names of a folder that are compared with a misspelt one
 
 
 class _Named(NamedTuple):
@@ -40,22 +37,27 @@ def check_files(config: Config, path: Path, overrides: Sequence[str] = ()) -> No
         sources = settings_sources(path, overrides)
         for key, file in missing:
             name = ".".join(map(str, key))
-            lines.append(f"{sources.place(key)}: {name} = {file!r}: {_no_file(file, path)}")
-    absent = {named.path for named in missing}
-    try:
-        if not absent & {("prompt", part) for part in ("system", "rules", "examples")}:
-            load_prompt(config.prompt, Path())
-        elif not absent & {("prompt", part) for part in ("system", "examples")}:
-            read_prompt(config.prompt, Path())
-    except UnpromptedError as error:
-        lines += error.lines
-    try:
-        if config.probes is not None and config.probes.bank and ("probes", "bank") not in absent:
-            load_probe_bank(config.probes.bank, "en")
-    except UnpromptedError as error:
-        lines += error.lines
+            lines.append(
+                f"{sources.place(key)}: {name} = {file!r}: {no_such_file(Path(file), path.parent)}"
+            )
+    absent = {named.path[-1] for named in missing}
+    for read in _readers(config, absent):
+        try:
+            read()
+        except UnpromptedError as error:
+            lines += error.lines
     if lines:
         raise ConfigError(*lines)
+
+
+def _readers(config: Config, absent: Set[str | int]) -> Iterator[Callable[[], object]]:
+    """Reads of the files that are there."""
+    if not absent & {"system", "examples"}:
+        reader = read_prompt if "rules" in absent else load_prompt
+        yield lambda: reader(config.prompt, Path())
+    probes = config.probes
+    if probes is not None and probes.bank is not None and "bank" not in absent:
+        yield lambda: load_probe_bank(probes.bank, "en")
 
 
 def _named_files(config: Config) -> Iterator[_Named]:
@@ -76,23 +78,3 @@ def _named_files(config: Config) -> Iterator[_Named]:
         if student.retention is not None:
             file = student.retention.questions
             yield _Named(("students", number, "retention", "questions"), file)
-
-
-def _no_file(file: str, settings: Path) -> str:
-    beside = settings.parent / file
-    folder = Path(file).parent
-    start = f"no such file from {os.getcwd()}, the folder you are in"
-    if os.path.lexists(file):
-        return "a link to a file that is not there; correct the link"
-    if beside.exists():
-        return f"{start}; write {os.path.relpath(beside)}"
-    if not folder.is_dir():
-        return f"{start}: there is no folder {str(folder)!r}; correct the path"
-    try:
-        names = [entry.name for entry in islice(os.scandir(folder), _MAX_LISTED)]
-    except OSError:
-        names = []
-    similar = nearest(Path(file).name, sorted(names))
-    if similar is not None:
-        return f"{start}; did you mean {str(folder / similar)!r}?"
-    return f"{start}; correct the path, or change the folder"

@@ -14,7 +14,7 @@ from config.expected import Option, child_options, narrowed
 from config.key_lines import KeyPath
 
 
-class Problem(NamedTuple):
+class RefusedValue(NamedTuple):
     """An error of pydantic with the place that it is about."""
 
     kind: str
@@ -27,7 +27,7 @@ class Problem(NamedTuple):
 
 def located(
     model: type[BaseModel], values: Any, errors: Sequence[ErrorDetails]
-) -> Iterator[Problem]:
+) -> Iterator[RefusedValue]:
     """The problems of `values`, each once, without those of forms that are not meant."""
     refused: set[KeyPath] = set()  # places whose forms are told in one line
     for error in errors:
@@ -38,10 +38,10 @@ def located(
             value = value_at(values, path)
             if path not in refused and not _has_settings(options, value):
                 refused.add(path)
-                yield Problem("form", path, options, options, "", value)
+                yield RefusedValue("form", path, options, options, "", value)
         elif kind not in ("too_short", "too_long") or not _has_more(place.path, errors, error):
             path, options, owner, _ = place
-            yield Problem(kind, path, options, owner, error["msg"], error["input"])
+            yield RefusedValue(kind, path, options, owner, error["msg"], error["input"])
 
 
 class _Forms(NamedTuple):
