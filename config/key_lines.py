@@ -62,7 +62,7 @@ class Sources:
         for override in reversed(self._overrides):
             keys = override.partition("=")[0].split(".")
             shared = _shared(keys, words)
-            if shared == len(keys) or (shared == len(words) - 1 and shared > depth):
+            if shared == len(keys) or shared > depth:
                 return override
         return None
 

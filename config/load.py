@@ -81,8 +81,8 @@ def _chain(path: Path, children: tuple[Path, ...]) -> list[tuple[Path, YamlDocum
         )
     document = read_document(path)
     if not isinstance(document.values, dict):
-        kind = type(document.values).__name__
-        raise ConfigError(f"{path}: expected a mapping `key: value`, not {kind}")
+        content = "nothing" if document.values is None else shown_value(document.values)
+        raise ConfigError(f"{path}: holds {content}; write settings `key: value`, one a line")
     parent = document.values.pop("extends", None)
     if parent is None:
         return [(path, document)]
@@ -142,5 +142,5 @@ def _entered(values: Any, key: str) -> Any:
 
 def _no_place(values: Any, parent: str) -> str:
     if isinstance(values, list):
-        return f"{parent} has {len(values)} entries; count from 0"
+        return f"{parent} has the places 0 to {len(values) - 1}; name one, or give the whole list"
     return f"{parent} is {shown_value(values)}; write {parent}={{key: value}} in its place"

@@ -28,6 +28,7 @@ from config.url_secrets import masked_settings
 
 _REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
 _MAX_VALUE = 80  # characters
+_STUDENT = re.compile(r"student (\S+):")
 
 
 class Mistake(NamedTuple):
@@ -46,7 +47,7 @@ def mistakes_of(model: type[BaseModel], values: Any, error: ValidationError) -> 
     for problem in problems:
         is_misspelt = problem.kind == "missing" and problem.path in meant
         if problem.kind != "extra_forbidden" and not is_misspelt:
-            mistakes.append(Mistake(problem.path, _text(problem, values)))
+            mistakes.append(Mistake(_named_place(problem, values), _text(problem)))
     return sorted(dict.fromkeys(mistakes), key=lambda mistake: _order(mistake.path, values))
 
 
@@ -82,10 +83,14 @@ def _unknown(problem: RefusedValue) -> tuple[KeyPath, str, str | None]:
     return path, f"{name}; remove it, or name one of {alternatives(known)}", None
 
 
-def _text(problem: RefusedValue, values: Any) -> str:
+def _text(problem: RefusedValue) -> str:
     path = shown_path(problem.path)
     if problem.kind == "missing":
-        return f"{path} is missing; add `{_example(problem)}` ({_hint(problem)})"
+        pair = f"{problem.path[-1]}: {_example(problem.options)}"
+        return f"{path} is missing; add `{pair}`{_hint(problem)}"
+    if problem.kind == "key":
+        key = shown_value(problem.path[-1])
+        return f"{path}: the key {key} is no text; write it in quotes: '{problem.path[-1]}'"
     if problem.kind in ("too_short", "too_long") and isinstance(problem.value, list):
         number = f"has {len(problem.value)} entries" if problem.value else "= []"
         return f"{path} {number}: write {words_of(problem.options)}"
@@ -104,7 +109,9 @@ def _wrong_tag(problem: RefusedValue) -> str:
     key, tags, path = tag_key(problem.options) or "kind", tags_of(problem.options), problem.path
     place = shown_path((*path, key))
     if problem.kind == "union_tag_not_found":
-        return f"{place} is missing; add `{key}: {_likely_tag(problem)}` (or {alternatives(tags)})"
+        return (
+            f"{place} is missing; add `{key}: {_likely_tag(problem)}` (one of {alternatives(tags)})"
+        )
     tag = problem.value.get(key) if isinstance(problem.value, dict) else None
     return f"{place} = {shown_value(tag)}: {_choices(tag, tags)}"
 
@@ -131,10 +138,12 @@ def _wrong_value(problem: RefusedValue) -> str:
     words = literals_of(options)
     if isinstance(value, str) and words and all(not option.model for option in options):
         return f"{subject}: {_choices(value, words)}"
-    if isinstance(value, str) and (name := _named(value, options)):
+    if isinstance(value, str) and (example := _with_word(value, options)):
         key = problem.path[-1] if problem.path else 0
-        return f"{subject}: write {name if isinstance(key, int) else f'{key}: {name}'}"
-    if isinstance(value, bool | int | float | None) and any(o.kind is str for o in options):
+        return f"{subject}: write {example if isinstance(key, int) else f'{key}: {example}'}"
+    if value is None:
+        return f"{path} is empty or null: write {words_of(options)}"
+    if isinstance(value, bool | int | float) and any(o.kind is str for o in options):
         return f"{subject} is no text; write it in quotes: {str(shown_value(value))!r}"
     close = nearest(value, words + _examples(options)) if isinstance(value, str) else None
     hint = f"; did you mean {close!r}?" if close and close != value else ""
@@ -147,17 +156,22 @@ def _choices(value: Any, words: Sequence[str]) -> str:
     return f"write {alternatives(words)}{hint}"
 
 
-def _named(value: str, options: Sequence[Option]) -> str | None:
-    """Settings in place of a word that is their kind, or their one needed value."""
+def _with_word(word: str, options: Sequence[Option]) -> str | None:
+    """Settings in place of a word that is their kind, or the first value that they need."""
     key = tag_key(options)
-    if key is not None and value in tags_of(options):
-        return f"{{{key}: {value}}}"
-    models = [option.model for option in options if option.model is not None]
-    if len(models) != 1 or len(options) != 1:
+    if key is not None and word in tags_of(options):
+        return f"{{{key}: {word}}}"
+    if len(options) != 1 or options[0].model is None or key is not None:
         return None
-    needed = [name for name, field in keys_of(models[0]).items() if field.is_required()]
-    word = masked_settings(value)[:_MAX_VALUE]
-    return f"{{{needed[0]}: {word}}}" if len(needed) == 1 else None
+    needed = _needed(options[0].model)
+    is_text = bool(needed) and child_options(options, needed[0])[0].kind is str
+    values = [masked_settings(word)[:_MAX_VALUE] if is_text else "…", *("…" for _ in needed[1:])]
+    pairs = (f"{name}: {value}" for name, value in zip(needed, values, strict=False))
+    return f"{{{', '.join(pairs)}}}" if needed else None
+
+
+def _needed(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in keys_of(model).items() if field.is_required()]
 
 
 def _examples(options: Sequence[Option]) -> list[str]:
@@ -165,17 +179,37 @@ def _examples(options: Sequence[Option]) -> list[str]:
     return [str(word) for limit in limits for word in getattr(limit, "examples", None) or ()]
 
 
-def _example(problem: RefusedValue) -> str:
-    words = literals_of(problem.options)
-    return f"{problem.path[-1]}: {words[0] if words else '…'}"
+def _example(options: Sequence[Option]) -> str:
+    """What stands behind a key that is missing."""
+    if words := literals_of(options):
+        return words[0]
+    models = [option.model for option in options if option.model is not None]
+    needed = _needed(models[0]) if len(models) == 1 else []
+    return f"{{{', '.join(f'{name}: …' for name in needed)}}}" if needed else "…"
 
 
 def _hint(problem: RefusedValue) -> str:
-    for option in problem.options:
-        for limit in option.limits:
-            if getattr(limit, "description", None):
-                return str(limit.description)
-    return words_of(problem.options)
+    limits = [limit for option in problem.options for limit in option.limits]
+    words = next((limit.description for limit in limits if getattr(limit, "description", None)), "")
+    is_clear = len(problem.options) != 1 or problem.options[0].kind in (int, float, bool)
+    return f" ({words or words_of(problem.options)})" if words or is_clear else ""
+
+
+def _named_place(problem: RefusedValue, values: Any) -> KeyPath:
+    """The place of a mistake. A check of several settings begins with the one that it is about."""
+    path, message = problem.path, problem.message.removeprefix("Value error, ")
+    if problem.kind != "value_error" or not isinstance(problem.value, dict):
+        return path
+    students = value_at(values, ("students",))
+    if not path and (match := _STUDENT.match(message)) and isinstance(students, list):
+        for number, student in enumerate(students):
+            if isinstance(student, dict) and student.get("name") == match[1]:
+                return ("students", number)
+    for key in re.split(r"[^\w.]", message, maxsplit=1)[0].split("."):
+        if not isinstance(value_at(values, path), dict) or key not in value_at(values, path):
+            break
+        path = (*path, key)
+    return path
 
 
 def _default(problem: RefusedValue) -> str:
@@ -183,7 +217,8 @@ def _default(problem: RefusedValue) -> str:
     model = problem.owner[0].model if problem.owner else None
     field = keys_of(model).get(str(problem.path[-1])) if model and problem.path else None
     default = None if field is None or field.is_required() else field.default
-    return f", such as {default:g}" if isinstance(default, int | float) else ""
+    is_example = isinstance(default, int | float) and not isinstance(default, bool)
+    return f", such as {default:g}" if is_example and not literals_of(problem.options) else ""
 
 
 def shown_path(path: KeyPath) -> str:

@@ -32,7 +32,8 @@ def located(
     refused: set[KeyPath] = set()  # places whose forms are told in one line
     for error in errors:
         place = _locate(model, error["loc"])
-        kind = error["type"]
+        is_key = error["loc"][-1:] == ("[key]",)
+        kind = "key" if is_key else error["type"]
         if place.forms is not None and not _is_meant(place.forms, values):
             path, options, _ = place.forms
             value = value_at(values, path)
