@@ -48,7 +48,7 @@ class UnpromptedError(Exception):
             rest = len(lines) - _MAX_LINES
             lines[_MAX_LINES:] = [f"… and {rest} more mistakes; correct these first"]
         self.lines = tuple(lines)
-        more = f" (and {len(further)} more mistakes)" if further else ""
+        more = f" (1 of {len(further) + 1} mistakes)" if further else ""
         super().__init__(_as_line(f"{lines[0]}{more}"))
 
 

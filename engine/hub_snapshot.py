@@ -41,8 +41,9 @@ def hub_snapshot(hub_id: str, revision: str | None) -> Path:
             local_files_only=problem is not None,
         )
     except LocalEntryNotFoundError:
+        reason = problem or "the hub does not deliver it"
         raise SetupError(
-            f"model.name = {hub_id}{at} cannot be fetched: {problem or 'the connection broke'}; "
+            f"model.name = {hub_id}{at} cannot be fetched: {reason}; "
             f"where there is a network, run `hf download {hub_id} "
             "--local-dir FOLDER`, and give that as a folder"
         ) from None

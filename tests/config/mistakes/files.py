@@ -49,3 +49,11 @@ def mistake_lines(action: Callable[[], object]) -> list[str]:
     except UnpromptedError as error:
         return list(error.lines)
     return []
+
+
+def changed(text: str, changes: dict[str, str]) -> str:
+    """The text with each part replaced once. Raises AssertionError where a part is missing."""
+    for part, replacement in changes.items():
+        assert part in text, part
+        text = text.replace(part, replacement, 1)
+    return text
