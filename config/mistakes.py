@@ -16,6 +16,7 @@ from config.expected import (
     child_options,
     keys_of,
     literals_of,
+    narrowed,
     nearest,
     tag_key,
     tags_of,
@@ -27,6 +28,7 @@ from config.settings import YesNo
 from config.url_secrets import masked_settings
 
 _REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
+_UNKNOWN = ("extra_forbidden", "invalid_key")  # of pydantic; the second is no text
 _MAX_VALUE = 80  # characters
 _STUDENT = re.compile(r"student (\S+):")
 
@@ -41,12 +43,12 @@ class Mistake(NamedTuple):
 def mistakes_of(model: type[BaseModel], values: Any, error: ValidationError) -> list[Mistake]:
     """The mistakes in the order of the settings, each once."""
     problems = list(located(model, values, error.errors(include_url=False)))
-    unknown = [_unknown(problem) for problem in problems if problem.kind == "extra_forbidden"]
+    unknown = [_unknown(problem) for problem in problems if problem.kind in _UNKNOWN]
     meant = {(*path[:-1], name) for path, _, name in unknown if name is not None}
     mistakes = [Mistake(path, text) for path, text, _ in unknown]
     for problem in problems:
         is_misspelt = problem.kind == "missing" and problem.path in meant
-        if problem.kind != "extra_forbidden" and not is_misspelt:
+        if problem.kind not in _UNKNOWN and not is_misspelt:
             mistakes.append(Mistake(_named_place(problem, values), _text(problem)))
     return sorted(dict.fromkeys(mistakes), key=lambda mistake: _order(mistake.path, values))
 
@@ -71,7 +73,8 @@ def _unknown(problem: RefusedValue) -> tuple[KeyPath, str, str | None]:
     if model is None:
         return path, f"{name}; remove it", None
     known = keys_of(model)
-    if (similar := nearest(key, list(known))) is not None:
+    names = [*known, *getattr(model, "further_keys", ())]
+    if (similar := nearest(key, names)) is not None:
         return path, f"{name}; did you mean {similar!r}?", similar
     for section in known:
         options = child_options(problem.owner, section)
@@ -96,6 +99,8 @@ def _text(problem: RefusedValue) -> str:
         return f"{path} {number}: write {words_of(problem.options)}"
     if problem.kind in ("value_error", SECRET_IN_URL):
         message = problem.message.removeprefix("Value error, ")
+        if _STUDENT.match(message):
+            return message
         value = "***" if problem.kind == SECRET_IN_URL else shown_value(problem.value)
         is_plain = not isinstance(problem.value, dict | list) and value not in message
         front = f"{path} = {value}: " if is_plain else f"{path}: " * bool(path)
@@ -157,10 +162,15 @@ def _choices(value: Any, words: Sequence[str]) -> str:
 
 
 def _with_word(word: str, options: Sequence[Option]) -> str | None:
-    """Settings in place of a word that is their kind, or the first value that they need."""
+    """A list or settings in place of a word that is its element, their kind or first value."""
     key = tag_key(options)
     if key is not None and word in tags_of(options):
-        return f"{{{key}: {word}}}"
+        model = narrowed(options, word)[0].model
+        needed = [] if model is None else _needed(model)
+        others = "".join(f", {name}: …" for name in needed if name != key)
+        return f"{{{key}: {word}{others}}}"
+    if len(options) == 1 and (elements := child_options(options, 0)) and elements[0].kind is str:
+        return f"[{masked_settings(word)[:_MAX_VALUE]}]"
     if len(options) != 1 or options[0].model is None or key is not None:
         return None
     needed = _needed(options[0].model)
@@ -184,6 +194,9 @@ def _example(options: Sequence[Option]) -> str:
     if words := literals_of(options):
         return words[0]
     models = [option.model for option in options if option.model is not None]
+    elements = child_options(options, 0) if not models else []
+    if elements and elements[0].model is not None:
+        return f"[{_example(elements)}]"
     needed = _needed(models[0]) if len(models) == 1 else []
     return f"{{{', '.join(f'{name}: …' for name in needed)}}}" if needed else "…"
 
@@ -217,6 +230,8 @@ def _default(problem: RefusedValue) -> str:
     model = problem.owner[0].model if problem.owner else None
     field = keys_of(model).get(str(problem.path[-1])) if model and problem.path else None
     default = None if field is None or field.is_required() else field.default
+    if field is not None and not field.is_required() and default is None:
+        return ", or null"
     is_example = isinstance(default, int | float) and not isinstance(default, bool)
     return f", such as {default:g}" if is_example and not literals_of(problem.options) else ""
 

@@ -5,7 +5,7 @@ one.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -36,6 +36,8 @@ class PromptSettings(Settings):
 
 class Config(Settings):
     """One experiment."""
+
+    further_keys: ClassVar = ("extends",)  # that `config.load` reads
 
     name: Annotated[
         str,
