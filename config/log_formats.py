@@ -23,7 +23,7 @@ class FieldMap(Settings):
     A number counts the elements of a list, negative from its end. A column named so itself wins.
     """
 
-    question: str
+    question: Annotated[str, Field(description="the column that holds the question")]
     id: str | None = None  # None: row numbers are the ids
     contexts: str | None = None  # passages: a list of texts or of objects, or one text
     answers: dict[str, str] = {}  # name of the answering system → column

@@ -5,7 +5,7 @@ one.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -21,8 +21,15 @@ from config.training import StudentSettings, TrackerSettings, WandbSettings
 class PromptSettings(Settings):
     """The system prompt, its rules and its worked examples."""
 
-    system: str  # YAML with system_template and user_template
-    rules: str  # YAML rule file of that prompt
+    # YAML with system_template and user_template, or the prompt itself (.txt, .md)
+    system: Annotated[str, Field(description="the file of the system prompt")]
+    # YAML rule file of that prompt
+    rules: Annotated[
+        str,
+        Field(
+            description="the file of its rules; `unprompted judge CONFIG draft-rules` writes one"
+        ),
+    ]
     examples: str | None = None  # YAML list of worked examples, rendered as chat turns
     tags: tuple[str, ...] = ()  # row tags to write into the user turn, in this order
 
@@ -30,7 +37,15 @@ class PromptSettings(Settings):
 class Config(Settings):
     """One experiment."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    further_keys: ClassVar = ("extends",)  # that `config.load` reads
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            description="letters, digits, '.', '_' and '-', with a letter or digit in front",
+        ),
+    ]
     seed: int = 0
     runs: str = "runs"  # folder of all runs
     prompt: PromptSettings

@@ -67,7 +67,14 @@ class Retention(Settings):
 class StudentSettings(Settings):
     """One student: its method, its objective and its optimisation."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9._-]*$",
+            description="lower-case letters, digits, '.', '_' and '-', with a letter or digit in "
+            "front",
+        ),
+    ]
     method: Method = LoraMethod()
     objective: Objective = CrossEntropy()
     start: str | None = None  # an earlier student of the same method whose weights to start from

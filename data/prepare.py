@@ -139,7 +139,7 @@ class _Splits(NamedTuple):
         duplicates = {name: _duplicates(rows, of_split) for name, of_split in places.items()}
         leaks = {at for at in places["train"] if rows.keys[at].key in held_out}
         removed = leaks | duplicates["train"].keys()
-        _check_not_empty(places, len(removed), len(leaks))
+        _check_not_empty(settings, places, len(removed), len(leaks))
         follow_ups = _follow_ups(settings, held_out)
         return cls(rows, places, held_out, duplicates, removed, follow_ups)
 
@@ -214,11 +214,21 @@ def _check_malformed(malformed: Sequence[Quarantined], rows: int, max_fraction: 
     )
 
 
-def _check_not_empty(places: Mapping[str, Sequence[int]], removed: int, leaks: int) -> None:
+def _check_not_empty(
+    settings: DataSettings, places: Mapping[str, Sequence[int]], removed: int, leaks: int
+) -> None:
     if not places["val"]:
-        raise DataError("val: no rows are left; give data.val or raise data.val_fraction")
+        way_out = "give data.val or raise data.val_fraction"
+        if settings.val is not None:
+            way_out = "give data.val another file, or remove it: a part of train is then split off"
+        raise DataError(f"val: no rows are left; {way_out}")
     if removed == len(places["train"]):
+        way_out = "give data.train other questions or lower data.val_fraction"
+        if settings.val is not None:
+            way_out = (
+                "give the splits other questions, or remove data.val: a part of train is then "
+            )
+            way_out += "split off"
         raise DataError(
-            f"train: no rows are left, {leaks} share their question with val or hidden; "
-            "give data.train other questions or lower data.val_fraction"
+            f"train: no rows are left, {leaks} share their question with val or hidden; {way_out}"
         )

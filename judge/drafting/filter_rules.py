@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from config.mistakes import mistakes_of
 from data.records import digest
 from prompts.rules import Rule, occurs
 
@@ -67,10 +68,9 @@ def _validated(draft: Any, system: str) -> Rule | RejectedRule:
     try:
         return Rule.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        reason = "invalid check" if place.startswith("check") else "not a rule"
-        return RejectedRule(values["id"], reason, f"{place}: {first['msg']}")
+        first = mistakes_of(Rule, values, error)[0]
+        reason = "invalid check" if first.path[:1] == ("check",) else "not a rule"
+        return RejectedRule(values["id"], reason, first.text)
 
 
 def _without_empty(check: Any) -> Any:
