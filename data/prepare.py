@@ -139,7 +139,7 @@ class _Splits(NamedTuple):
         duplicates = {name: _duplicates(rows, of_split) for name, of_split in places.items()}
         leaks = {at for at in places["train"] if rows.keys[at].key in held_out}
         removed = leaks | duplicates["train"].keys()
-        _check_not_empty(places, len(removed), len(leaks))
+        _check_not_empty(settings, places, len(removed), len(leaks))
         follow_ups = _follow_ups(settings, held_out)
         return cls(rows, places, held_out, duplicates, removed, follow_ups)
 
@@ -214,11 +214,22 @@ def _check_malformed(malformed: Sequence[Quarantined], rows: int, max_fraction: 
     )
 
 
-def _check_not_empty(places: Mapping[str, Sequence[int]], removed: int, leaks: int) -> None:
+def _check_not_empty(
+    settings: DataSettings, places: Mapping[str, Sequence[int]], removed: int, leaks: int
+) -> None:
     if not places["val"]:
         raise DataError("val: no rows are left; give data.val or raise data.val_fraction")
-    if removed == len(places["train"]):
+    rows = len(places["train"])
+    if removed < rows:
+        return
+    gone = f"train: no rows are left, {leaks} share their question with "
+    held_out = [name for name in ("val", "hidden") if getattr(settings, name) is not None]
+    if not rows or not held_out:
         raise DataError(
-            f"train: no rows are left, {leaks} share their question with val or hidden; "
-            "give data.train other questions or lower data.val_fraction"
+            f"{gone}val or hidden; give data.train other questions or lower data.val_fraction"
         )
+    files = " or ".join(f"data.{name}" for name in held_out)
+    raise DataError(
+        f"{gone}{files} (of {rows} rows in data.train); give {files} other rows, or remove "
+        "data.val, so that data.val_fraction of train becomes val"
+    )

@@ -4,7 +4,7 @@ No teacher, student or judge is asked, and no model is loaded but for `verbose`.
 are asked once each whether they are there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from config.load import dump_config

@@ -23,20 +23,24 @@ def unmatched_conditions(rules: RuleFile, rows: Sequence[Row]) -> dict[str, str]
         if any(applicable(rule, row) is True for row in rows):
             continue
         conditions = rule.applies.code
-        counts = [sum(condition_holds(condition, row) is True for row in rows) for condition in conditions]
-        never = [condition for condition, count in zip(conditions, counts, strict=True) if not count]
+        never = [condition for condition in conditions if not _holds_on_any(condition, rows)]
         if never:
             which = " and ".join(map(_named, never))
-            reason = f"its condition {which} holds on none of {len(rows)} rows"
+            verb = "condition {} holds" if len(never) == 1 else "conditions {} hold"
+            reason = f"its {verb.format(which)} on none of {len(rows)} rows"
             values = _values(never[0], rows)
         else:
             reason = f"its {len(conditions)} conditions never hold together, on {len(rows)} rows"
             values = ""
         lines[rule.id] = (
             f"rule {rule.id}: {reason}, so the rule is never due{values}; correct the condition in "
-            "prompt.rules, or add rows on which it holds"
+            "the rule file, or add or label rows on which it holds"
         )
     return lines
+
+
+def _holds_on_any(condition: Condition, rows: Sequence[Row]) -> bool:
+    return any(condition_holds(condition, row) is True for row in rows)
 
 
 def _named(condition: Condition) -> str:
@@ -49,7 +53,8 @@ def _values(condition: Condition, rows: Sequence[Row]) -> str:
     if condition.field == "labels":
         counts = Counter(label for row in rows for label in row.labels or ())
         unlabelled = sum(row.labels is None for row in rows)
-        return _listed("labels", counts) + (f"; {unlabelled} rows have none" if unlabelled else "")
+        rest = f"; {unlabelled} rows have none" if counts and unlabelled else ""
+        return _listed("labels", counts) + rest
     if condition.field.startswith("tags."):
         name = condition.field.removeprefix("tags.")
         counts = Counter(row.tags[name] for row in rows if name in row.tags)

@@ -10,7 +10,7 @@ from data.run_paths import Split
 from engine.request_builder import RequestBuilder
 from judge.inputs import JudgedSplit
 from judge.judging_server import configured_server
-from pipeline.plan.device_rates import DeviceRates, Range
+from pipeline.plan.device_rates import DeviceRates, RateRange
 from pipeline.plan.estimate import (
     Estimator,
     duration_range,
@@ -47,7 +47,7 @@ class RunPlan:
         self._splits, self._tokens, self._steps = splits, tokens, steps
         self._estimator = Estimator(device, size)
         self._answer = answer_tokens(builder, [*splits["train"], *splits["val"]])
-        self._seconds: list[Range | None] = []
+        self._seconds: list[RateRange | None] = []
 
     def cost_lines(self) -> list[str]:
         """A line for the teacher, each student, the prediction and the judge; time; memory."""
@@ -67,7 +67,7 @@ class RunPlan:
             lines.append(f"  in all {duration_range(total)}{but}")
         return [*lines, *self._memory()]
 
-    def _time(self, seconds: Range | None) -> str:
+    def _time(self, seconds: RateRange | None) -> str:
         self._seconds.append(seconds)
         text = duration_range(seconds)
         return f"; {text}" if text else "; time not estimated"

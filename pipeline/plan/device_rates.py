@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import which
 from typing import NamedTuple
 
-Range = tuple[float, float]  # slow, fast
+RateRange = tuple[float, float]  # slow, fast
 
 # Measured with SmolLM2-135M on two cores with AMX in bfloat16, tokens per second: read and written
 # by vLLM in batches (benchmarks/results/generation.md, two lengths, solved for both rates), trained
@@ -52,11 +52,11 @@ class DeviceRates(NamedTuple):
     gpu: bool
     memory_gib: float  # of the card, or of this machine
     basis: str
-    read: Range | None = None  # None: no figures
-    written: Range | None = None
-    trained: Range | None = None
-    plain: Range | None = None  # written by transformers, in the evaluations of a training
-    start_s: Range = (0.0, 0.0)  # of an engine
+    read: RateRange | None = None  # None: no figures
+    written: RateRange | None = None
+    trained: RateRange | None = None
+    plain: RateRange | None = None  # written by transformers, in the evaluations of a training
+    start_s: RateRange = (0.0, 0.0)  # of an engine
 
 
 def this_device() -> DeviceRates:
@@ -70,7 +70,7 @@ def this_device() -> DeviceRates:
     bfloat16 = _has_bfloat16()
     speed = (1.0 if bfloat16 else _FLOAT32) * cores / _CORES
 
-    def scaled(tokens: float) -> Range:
+    def scaled(tokens: float) -> RateRange:
         rate = tokens * _PARAMETERS * speed
         return rate / _SPREAD, rate * _SPREAD
 
@@ -80,8 +80,11 @@ def this_device() -> DeviceRates:
         False,
         memory,
         "measured on two CPU cores with a model of 135M, scaled by cores and size, half to twice",
-        *(scaled(tokens) for tokens in (_READ, _WRITTEN, _TRAINED, _PLAIN)),
-        start_s=_CPU_START_S,
+        scaled(_READ),
+        scaled(_WRITTEN),
+        scaled(_TRAINED),
+        scaled(_PLAIN),
+        _CPU_START_S,
     )
 
 
@@ -91,7 +94,7 @@ def _gpu(name: str, memory_gib: float) -> DeviceRates:
         return DeviceRates(name, True, memory_gib, "its speed is not in our table")
     flops, bandwidth = known[0] * 1e12, known[1] * 1e12
 
-    def used(rate: float, most: float = float("inf")) -> Range:
+    def used(rate: float, most: float = float("inf")) -> RateRange:
         return min(most, rate) * _USE[0], min(most, rate) * _USE[1]
 
     read = flops / _FLOP_READ

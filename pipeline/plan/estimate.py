@@ -1,19 +1,21 @@
 """Minutes and memory of a run, estimated as ranges from token counts and the device's rates."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from config.backends import BatchBackend, OpenAiBackend
 from config.judging import ServerSettings
 from config.peft_methods import FullMethod, LoraMethod
 from config.schema import Config
 from config.training import StudentSettings
-from judge.llm.dry_run import Plan
-from pipeline.plan.device_rates import DeviceRates, Range
+from pipeline.plan.device_rates import DeviceRates, RateRange
 from pipeline.plan.model_size import EMBEDDED_PARAMETERS, ModelSize
 from pipeline.plan.workload import TrainingWork, Work
 
-_CALL_S: Range = (1.0, 6.0)  # of a server, per call
+if TYPE_CHECKING:  # the HTTP client: heavy
+    from judge.llm.dry_run import Plan
+
+_CALL_S: RateRange = (1.0, 6.0)  # of a server, per call
 _REPLY_TOKENS = 0.5  # share of the judge's token limit that a reply takes
 _GIB = 2**30
 _KV_CACHE_GIB = 4.0  # of vLLM on a CPU
@@ -31,7 +33,7 @@ class Estimator(NamedTuple):
     device: DeviceRates
     size: ModelSize | None
 
-    def answering(self, work: Work) -> Range | None:
+    def answering(self, work: Work) -> RateRange | None:
         """Seconds of a local engine."""
         device = self.device
         if self.size is None or device.read is None or device.written is None:
@@ -39,7 +41,7 @@ class Estimator(NamedTuple):
         parts = [(work.likely_read, device.read), (work.likely_written, device.written)]
         return _total(self.size.parameters, parts, device.start_s)
 
-    def training(self, work: TrainingWork) -> Range | None:
+    def training(self, work: TrainingWork) -> RateRange | None:
         """Seconds of a student's training with its evaluations."""
         device = self.device
         if self.size is None or not (device.trained and device.read and device.plain):
@@ -51,7 +53,7 @@ class Estimator(NamedTuple):
         ]
         return _total(self.size.parameters, parts)
 
-    def embedded_judge(self, plan: Plan) -> Range | None:
+    def embedded_judge(self, plan: "Plan") -> RateRange | None:
         """Seconds of the embedded judge."""
         device = self.device
         if device.read is None or device.written is None:
@@ -62,15 +64,15 @@ class Estimator(NamedTuple):
 
 
 def _total(
-    parameters: float, parts: Sequence[tuple[float, Range]], start_s: Range = (0.0, 0.0)
-) -> Range:
+    parameters: float, parts: Sequence[tuple[float, RateRange]], start_s: RateRange = (0.0, 0.0)
+) -> RateRange:
     """Fewest and most seconds: tokens × parameters ÷ rate, over the parts."""
     fast = sum(tokens * parameters / rate[1] for tokens, rate in parts)
     slow = sum(tokens * parameters / rate[0] for tokens, rate in parts)
     return fast + start_s[0], slow + start_s[1]
 
 
-def teacher_seconds(config: Config, estimator: Estimator, work: Work) -> Range | None:
+def teacher_seconds(config: Config, estimator: Estimator, work: Work) -> RateRange | None:
     """Seconds of the teacher; None for batch files, and where nothing is known."""
     engine = config.teacher.engine
     if isinstance(engine, OpenAiBackend):
@@ -80,7 +82,7 @@ def teacher_seconds(config: Config, estimator: Estimator, work: Work) -> Range |
     return estimator.answering(work)
 
 
-def judge_seconds(config: Config, estimator: Estimator, plan: Plan) -> Range | None:
+def judge_seconds(config: Config, estimator: Estimator, plan: "Plan") -> RateRange | None:
     """Seconds of judging the arms."""
     server = config.judge.llm
     if isinstance(server, ServerSettings):
@@ -88,11 +90,11 @@ def judge_seconds(config: Config, estimator: Estimator, plan: Plan) -> Range | N
     return estimator.embedded_judge(plan)
 
 
-def _served(calls: float, in_flight: int) -> Range:
+def _served(calls: float, in_flight: int) -> RateRange:
     return calls * _CALL_S[0] / in_flight, calls * _CALL_S[1] / in_flight
 
 
-def duration_range(seconds: Range | None) -> str:
+def duration_range(seconds: RateRange | None) -> str:
     """The range in words; empty where nothing is known."""
     if seconds is None:
         return ""
@@ -106,7 +108,7 @@ def duration_range(seconds: Range | None) -> str:
 
 def training_gib(
     config: Config, student: StudentSettings, size: ModelSize, longest: int, gpu: bool
-) -> Range:
+) -> RateRange:
     """GiB that a training takes at its peak, without the cache of an engine."""
     value_bytes = 2  # of weights and activations in 16 bits
     trained = size.parameters

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from config.schema import Config
 from data.data_quality import DataQuality, quality_notes
+from data.overlap_lines import overlap_lines
 from pipeline.plan.row_tokens import RowTokens, histogram, token_range
 
 _SHOWN_REASONS = 3  # of quarantined records
@@ -43,29 +44,21 @@ def _removed(quality: DataQuality) -> list[str]:
 
 
 def _overlaps(config: Config, quality: DataQuality) -> list[str]:
-    """A line per held-out split that train shared questions with."""
+    """What train shares with val and hidden, or that it shares nothing."""
+    lines = overlap_lines(quality)
     if config.data.val is None:
         share = config.data.val_fraction
-        return [f"val is {share:.0%} of the questions of data.train, which train has no more"]
-    removed, lines = set(quality.leaks_removed), []
+        lines.insert(0, f"val is {share:.0%} of the questions of data.train, and train lacks them")
+    elif not lines:
+        lines.append("val and train share no question")
     for name in ("val", "hidden"):
         leakage = quality.leakage.get(f"train-{name}")
-        pairs = leakage.exact if leakage else ()
-        if pairs:
-            gone = sum(pair.train in removed for pair in pairs)
-            stay = quality.splits[name].rows
-            kept = f", {len(pairs) - gone} stay" if gone < len(pairs) else ""
-            lines.append(
-                f"{name} overlaps train: {len({pair.other for pair in pairs})} questions of {name} "
-                f"stand in train too; {gone} train rows are removed for it{kept}, all {stay} rows "
-                f"of {name} stay"
-            )
         if leakage and leakage.near:
             lines.append(
                 f"{len(leakage.near)} train questions are nearly those of {name} and stay "
                 f"(data.near_duplicate {config.data.near_duplicate:g})"
             )
-    return lines or ["val and train share no question"]
+    return lines
 
 
 def _length_lines(tokens: Sequence[RowTokens]) -> list[str]:

@@ -26,9 +26,7 @@ class RowTokens(NamedTuple):
     note: str
 
 
-def count_tokens(
-    builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]]
-) -> list[RowTokens]:
+def count_tokens(builder: RequestBuilder, splits: Mapping[Split, Sequence[Row]]) -> list[RowTokens]:
     """The tokens of every row of these splits."""
     return [_count_row(builder, row, split) for split, rows in splits.items() for row in rows]
 
@@ -48,7 +46,7 @@ def _count_row(builder: RequestBuilder, row: Row, split: Split) -> RowTokens:
     return RowTokens(
         row,
         split,
-        len(builder.view_ids(row, View(prompted=True))),
+        fitted.prompted,
         len(builder.view_ids(row, View(prompted=False))),
         fitted.fits,
         fitted.dropped + earlier,

@@ -19,21 +19,26 @@ def rule_lines(rules: RuleFile, splits: Mapping[Split, Sequence[Row]]) -> list[s
     width = max(len(rule.id) for rule in scored)
     heads = " ".join(f"{name:>7}" for name in names)
     lines = [f"rules: rows on which each is due\n  {'':<{width}} {'':<6} {heads}"]
+    undecided = False
     for rule in scored:
-        counts = " ".join(_due(rule, splits[name]).rjust(7) for name in names)
+        due = [_due(rule, splits[name]) for name in names]
+        undecided |= any("?" in count for count in due)
+        counts = " ".join(count.rjust(7) for count in due)
         note = "  a model decides" if isinstance(rule.rule.check, LlmCheck) else ""
         severity = rule.rule.severity
         lines.append(f"  {rule.id:<{width}} {severity:<6} {counts}{note}")
-    return lines
+    return lines + ["  ?: rows without labels, on which this is not known"] * undecided
 
 
 def _due(scored: ScoredRule, rows: Sequence[Row]) -> str:
-    """The count; `+?` stands for rows without the labels that would decide it."""
+    """The count; `?`: some rows lack the labels that would decide it."""
     if asks_model(scored.rule):
         return "asked"
     decided = [applicable(scored.rule, row) for row in rows]
     count = sum(due is (not scored.converse) for due in decided)
-    return f"{count:,}" + "+?" * (None in decided)
+    if None in decided:
+        return f"{count:,}+?" if count else "?"
+    return f"{count:,}"
 
 
 def rule_warnings(
