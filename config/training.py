@@ -15,6 +15,9 @@ from config.settings import Fraction, Settings, usual_kind
 Direction = Literal["forward", "reverse", "jsd"]
 
 
+LEAST_STEPS = 10  # optimiser steps; with fewer, a student is hardly different from its base
+
+
 class CrossEntropy(Settings):
     """Cross-entropy on the text of the selected answers."""
 

@@ -222,13 +222,17 @@ def _check_not_empty(
         if settings.val is not None:
             way_out = "give data.val another file, or remove it: a part of train is then split off"
         raise DataError(f"val: no rows are left; {way_out}")
-    if removed == len(places["train"]):
-        way_out = "give data.train other questions or lower data.val_fraction"
-        if settings.val is not None:
-            way_out = (
-                "give the splits other questions, or remove data.val: a part of train is then "
-            )
-            way_out += "split off"
+    rows = len(places["train"])
+    if removed < rows:
+        return
+    gone = f"train: no rows are left, {leaks} share their question with "
+    held_out = [name for name in ("val", "hidden") if getattr(settings, name) is not None]
+    if not rows or not held_out:
         raise DataError(
-            f"train: no rows are left, {leaks} share their question with val or hidden; {way_out}"
+            f"{gone}val or hidden; give data.train other questions or lower data.val_fraction"
         )
+    files = " or ".join(f"data.{name}" for name in held_out)
+    raise DataError(
+        f"{gone}{files} (of {rows} rows in data.train); give {files} other rows, or remove "
+        "data.val, so that data.val_fraction of train becomes val"
+    )

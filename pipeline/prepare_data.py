@@ -8,6 +8,7 @@ from config.command_parser import command_parser
 from config.console import print
 from data.data_quality import quality_notes
 from data.file_lock import claim
+from data.overlap_lines import overlap_lines
 from data.prepare import prepare_data
 from data.run_date import record_run_date
 from data.run_paths import RunPaths
@@ -31,6 +32,8 @@ def main() -> int:
         print(f"follow-up turns: {turns.rows} of {turns.logged} follow-ups; not used: {why or 0}")
     for note in quality_notes(quality):
         print(note)
+    for line in overlap_lines(quality):
+        print(f"warning: {line}")
     print(
         f"rows: {counts}; {len(quality.leaks_removed)} leaks and "
         f"{len(quality.duplicates_removed)} duplicates removed, "

@@ -10,6 +10,7 @@ from config.schema import Config
 from config.training import StudentSettings
 from data.answers import read_answers
 from data.atomic_write import write_text
+from data.file_mode import give_usual_mode
 from data.readers.table_logs import log_suffix
 from data.readers.write_back import write_back
 from data.rows import Row
@@ -155,6 +156,7 @@ def _export(run: RunPaths, adapter: Adapter, builder: RequestBuilder) -> None:
     with writing(run.best, size):
         if (adapter.path / ADAPTER_CONFIG).exists():
             shutil.copytree(adapter.path, run.best / "adapter")
+            give_usual_mode(run.best / "adapter")  # a training of before this may have left 0600
         if adapter.served == "folded":
             save_merged(
                 builder.model, adapter.path, run.best / "merged", builder.config.model.dtype

@@ -36,6 +36,7 @@ from student.base_checks import (
 from student.exactness import TOLERANCE, check_exact
 from student.generation_check import check_generation
 from student.model import load_student
+from student.requirements import device_faults, refuse
 
 _QUESTION = Row(id="preflight", question="What is 2 + 2?")
 
@@ -55,6 +56,7 @@ def preflight(config: Config) -> tuple[str, ...]:
     """
     if int(os.environ.get("RANK", "0")) > 0:  # set by torchrun, before the processes are a group
         return ()
+    refuse(list(device_faults(config)))
     builder = RequestBuilder(config)
     fingerprint = _fingerprint(builder)
     path = RunPaths.of(config).preflight / f"{digest(fingerprint)[:12]}.json"

@@ -25,7 +25,7 @@ from teacher.probes.candidates import load_probe_sources
 from teacher.probes.generate_questions import generate_questions
 from teacher.rejection_sampling import select_all
 from teacher.scoring import stored_candidates
-from teacher.selection import Selection, left_out_line
+from teacher.selection import Selection, left_out_line, nothing_selected_line
 
 
 def teacher_models(config: Config) -> TeacherModels:
@@ -104,7 +104,10 @@ def run_prepare(config: Config) -> None:
 
 
 def run_select(config: Config) -> None:
-    """Selects the answers to learn, audits the candidates and prints the ceiling."""
+    """Selects the answers to learn, audits the candidates and prints the ceiling.
+
+    Raises DataError, after all that, when no answer was selected: there is nothing to learn.
+    """
     prompt, rules = load_prompt(config.prompt, Path())
     candidates = stored_candidates(config, prompt, rules)
     selections = select_all(config, candidates)
@@ -121,6 +124,9 @@ def run_select(config: Config) -> None:
     strict = audit(config, rules, candidates, selections).strict
     by = "code rules and the judge" if config.teacher.score_with_llm else "code rules"
     print(f"ceiling, strict on train by the {by}: {_ceiling(strict, config.teacher.candidates)}")
+    if not selections["train"].selected:
+        line = nothing_selected_line(selections["train"], config.teacher.guided)
+        raise DataError(f"{line}; see {RunPaths.of(config).answers('candidates/train')}")
 
 
 def _how(selection: Selection) -> str:
