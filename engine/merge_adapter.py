@@ -41,6 +41,13 @@ def save_merged(base: str, adapter: Path, folder: Path, dtype: Dtype = "auto") -
     give_usual_mode(folder)
 
 
+def load_merged(base: str, adapter: Path, dtype: Precision) -> TorchModel:
+    """The base with an adapter merged into its weights, or the whole model of the folder."""
+    if (adapter / ADAPTER_CONFIG).exists():
+        return _merge(base, adapter, dtype)
+    return load_base(str(adapter), dtype=dtype)
+
+
 def _merge(base: str, adapter: Path, dtype: Precision) -> TorchModel:
     from peft import PeftModel
 

@@ -1,11 +1,13 @@
 """Answers val and hidden without the prompt, chooses and exports the best student."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from config.console import print
+from config.peft_methods import LoraMethod
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import read_answers
@@ -17,7 +19,9 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from engine.base import Adapter, Engine
 from engine.batch_job import Task, run_job
+from engine.factory import local_engine
 from engine.merge_adapter import ADAPTER_CONFIG, save_merged
+from engine.models import resolve_base
 from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
 from prompts.serving_template import serving_template
@@ -30,8 +34,34 @@ from student.train import read_result
 class Engines(NamedTuple):
     """The engines. Each loads a model at its first request and frees it when closed."""
 
-    vllm: Engine
-    live: Engine  # transformers, for students that vLLM cannot serve
+    usual: Engine  # vLLM, or transformers where it is not installed
+    live: Engine  # transformers, for students that vLLM cannot serve; may be the usual one
+
+
+@contextmanager
+def open_engines(config: Config) -> Iterator[Engines]:
+    """The engines of an experiment's students. Frees them at the end."""
+    from engine.hf_engine import HfEngine
+
+    model = config.model
+    with ExitStack() as stack:
+        usual = stack.enter_context(closing(local_engine(config, model, _max_lora_rank(config))))
+        live = usual
+        if not isinstance(usual, HfEngine):
+            live = HfEngine(resolve_base(model), model.max_length, model.dtype)
+            stack.enter_context(closing(live))
+        yield Engines(usual, live)
+
+
+def _max_lora_rank(config: Config) -> int:
+    """The highest adapter rank that vLLM must support; 0 where a student must be merged.
+
+    With 0 vLLM serves no adapters, and every student is merged into the weights.
+    """
+    methods = [student.method for student in config.students]
+    if any(method.served == "folded" for method in methods):
+        return 0
+    return max((method.rank for method in methods if isinstance(method, LoraMethod)), default=0)
 
 
 class Predictor:
@@ -76,7 +106,8 @@ class Predictor:
     def _engine(self, adapter: Adapter | None) -> Engine:
         live = adapter is not None and adapter.served == "live"
         chosen, other = reversed(self._engines) if live else self._engines
-        other.close()
+        if other is not chosen:
+            other.close()
         return chosen
 
 

@@ -10,10 +10,8 @@ from data.atomic_write import write_text
 from data.jsonl import write_records
 from data.run_paths import RunPaths
 from data.shards import UNSHARDED, parse_shard
-from engine.factory import base_engine, batch_folder, teacher_engine
-from engine.models import resolve_base
+from engine.factory import base_engine, batch_folder, local_engine, teacher_engine
 from engine.openai_batch import most_frequent
-from engine.vllm_engine import VllmEngine
 from judge.judging_server import judging_server
 from prompts.prompt_file import load_prompt
 from teacher.audit import RuleAudit, audit
@@ -41,10 +39,7 @@ def run_probes(config: Config, accept_changes: bool) -> None:
     sources = load_probe_sources(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
     generated: dict[str, list[str]] = {}
     if config.probes is not None and config.probes.generate_questions:
-        model = config.model
-        engine = VllmEngine(
-            resolve_base(model), model.max_length, dtype=model.dtype, gpu_memory=model.gpu_memory
-        )
+        engine = local_engine(config, config.model)
         try:
             generated = generate_questions(config, sources.bank, engine, accept_changes)
         finally:

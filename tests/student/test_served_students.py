@@ -14,9 +14,10 @@ from config.training import StudentSettings
 from data.run_paths import RunPaths
 from engine.base import Adapter, Completion, make_request, score_request
 from engine.hf_engine import HfEngine
-from engine.hf_generation import GenerationSettings, generate_answers
+from engine.hf_generation import generate_answers
 from engine.models import load_base, load_tokenizer
 from engine.precision import precision
+from engine.token_sampler import GenerationSettings
 from engine.vllm_engine import VllmEngine
 from report.run_files import read_run
 from report.serving import build_serving_guide
@@ -161,7 +162,7 @@ def test_virtual_tokens_stand_right_before_the_text(
     model = load_student(small, student.method, 0, ids_of(SYSTEM))
     load_trained(model, student.checkpoint)
     model.float()
-    how = GenerationSettings((END,), LIMIT, logprobs=True)
+    how = GenerationSettings((END,), LIMIT, logprobs=0)
     together = {drawn.prompt: drawn for drawn in generate_answers(model, prompts(), how)}
     for at, prompt in enumerate(prompts()):
         (alone,) = generate_answers(model, [prompt], how)
