@@ -20,7 +20,11 @@ from config.yaml_file import dump_yaml, parse_yaml, read_yaml
 _Model = TypeVar("_Model", bound=BaseModel)
 _MAX_EXTENDS = 20  # files in a chain
 _MAX_KEYS = 50  # of an override
-_REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
+_REPLACED = {  # former settings
+    "teacher.repair": "teacher.guided",
+    "wandb": "report_to: [wandb]",
+    "trackio": "report_to: [trackio]",
+}
 
 
 def dump_config(config: Config) -> str:

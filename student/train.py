@@ -25,12 +25,7 @@ from engine.hf_generation import GenerationSettings, generate_answers
 from engine.models import TorchModel, load_base
 from engine.precision import precision
 from engine.request_builder import RequestBuilder
-from student.callbacks import (
-    MetricsCallback,
-    ProgressBarCallback,
-    StepListener,
-    open_trackers,
-)
+from student.callbacks import MetricsCallback, ProgressBarCallback
 from student.checkpoint import load_trained, save_student, save_trained
 from student.checkpoint_store import CheckpointStore, step_of
 from student.collator import NO_TOKENS, Example
@@ -43,6 +38,7 @@ from student.forward import base_only
 from student.model import load_student, trainable
 from student.prefix_cache import common_prefix
 from student.records import TrainingResult
+from student.trackers import StepListener, open_trackers
 from student.trainer import AnswerTrainer, TrainingTask
 
 

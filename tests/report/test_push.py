@@ -132,7 +132,7 @@ def test_large_files_by_xet(
     hub: StubHub, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As huggingface_hub sends them by default; its own local store gives the same bytes back."""
-    import hf_xet  # type: ignore[import-untyped]
+    import hf_xet
 
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
     hub.xet = f"local://{tmp_path}/store"
