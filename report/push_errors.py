@@ -9,13 +9,12 @@ _AGAIN = "run the same command again: what the hub has already is not sent again
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same request may succeed later."""
+    """Whether the same request may succeed later; hf_xet has repeated its own already."""
     for cause in _chain(error):
         if isinstance(cause, HfHubHTTPError):
-            return (
-                cause.response.status_code in (409, 412, 429) or cause.response.status_code >= 500
-            )
-    return _is_of_the_network(error)
+            status = cause.response.status_code
+            return status in (409, 412, 429) or status >= 500
+    return any(isinstance(cause, httpx2.HTTPError) for cause in _chain(error))
 
 
 def push_error(error: Exception, endpoint: str, repo_id: str) -> Exception:
@@ -23,19 +22,16 @@ def push_error(error: Exception, endpoint: str, repo_id: str) -> Exception:
     for cause in _chain(error):
         if isinstance(cause, HfHubHTTPError):
             return SetupError(_answer(cause, endpoint, repo_id))
-    if _is_of_the_network(error):
+    text = f"{type(error).__name__}: {str(error)[:300]}"
+    if any(isinstance(cause, httpx2.HTTPError | ConnectionError) for cause in _chain(error)):
         return SetupError(
-            f"{endpoint}: the connection failed ({type(error).__name__}); check the network and "
-            f"HF_ENDPOINT, then {_AGAIN}"
+            f"{endpoint}: the connection failed ({text}); check the network and HF_ENDPOINT, then "
+            f"{_AGAIN}"
         )
     of_xet = isinstance(error, OSError) and error.errno is None
     if of_xet or isinstance(error, RuntimeError | ValueError):  # ValueError: the card is refused
-        return SetupError(f"{repo_id}: the upload failed: {error}; {_AGAIN}")
+        return SetupError(f"{repo_id}: the upload failed ({text}); {_AGAIN}")
     return error
-
-
-def _is_of_the_network(error: BaseException) -> bool:
-    return any(isinstance(cause, httpx2.HTTPError | ConnectionError) for cause in _chain(error))
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -149,6 +149,22 @@ def test_large_files_by_xet(
     assert back.read_bytes() == WEIGHTS
 
 
+def test_a_refusal_of_the_xet_store(
+    hub: StubHub, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hf_xet has errors of its own: a token that may not write, a store that is a file."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    hub.failures["xet"] = [403] * 9
+    with pytest.raises(SetupError, match=r"connection failed .*403 Forbidden.* same command"):
+        push_best(config, REPO)
+    hub.failures.clear()
+    hub.xet = f"local://{tmp_path}/file"
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(SetupError, match=r"me/student: the upload failed .*Not a directory"):
+        push_best(config, REPO)
+    assert hub.repos[REPO].commits == 0
+
+
 @pytest.mark.parametrize("request_name", ["create", "preupload", "lfs", "commit"])
 @pytest.mark.parametrize("failure", [503, CUT])
 def test_a_passing_failure(hub: StubHub, config: Config, request_name: str, failure: int) -> None:
