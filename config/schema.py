@@ -15,7 +15,7 @@ from config.log_formats import DataSettings
 from config.peft_methods import MAX_RANK, LoraMethod
 from config.search_space import SearchSettings
 from config.settings import Settings
-from config.training import StudentSettings, TrackerSettings, WandbSettings
+from config.training import StudentSettings, Trackers
 
 
 class PromptSettings(Settings):
@@ -57,8 +57,7 @@ class Config(Settings):
     predict: PredictSettings = PredictSettings()
     judge: JudgeSettings = JudgeSettings()
     search: SearchSettings | None = None
-    wandb: WandbSettings | None = None
-    trackio: TrackerSettings | None = None  # local; writes to its own folder or TRACKIO_DIR
+    report_to: Trackers = ()  # wandb, trackio, tensorboard, mlflow: names, or settings with `kind`
 
     @model_validator(mode="after")
     def _distinct_students(self) -> "Config":
@@ -69,6 +68,14 @@ class Config(Settings):
         for name, owner in reserved.items():
             if name in names:
                 raise ValueError(f"students: `{name}` is the name of {owner}; rename the student")
+        return self
+
+    @model_validator(mode="after")
+    def _distinct_trackers(self) -> "Config":
+        kinds = [tracker.kind for tracker in self.report_to]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise ValueError(f"report_to: names {kind} twice; keep one")
         return self
 
     @model_validator(mode="after")
@@ -125,7 +132,7 @@ class Config(Settings):
     @property
     def shows_samples(self) -> bool:
         """Whether a tracker also logs some val questions and answers."""
-        return any(tracker and tracker.samples for tracker in (self.wandb, self.trackio))
+        return any(tracker.samples for tracker in self.report_to)
 
     def seed_of(self, student: StudentSettings) -> int:
         """The student's own seed, or the experiment's."""

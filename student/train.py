@@ -27,12 +27,7 @@ from engine.precision import precision
 from engine.prefix_cache import common_prefix
 from engine.request_builder import RequestBuilder
 from engine.token_sampler import GenerationSettings
-from student.callbacks import (
-    MetricsCallback,
-    ProgressBarCallback,
-    StepListener,
-    open_trackers,
-)
+from student.callbacks import MetricsCallback, ProgressBarCallback
 from student.checkpoint import load_trained, save_student, save_trained
 from student.checkpoint_store import CheckpointStore, step_of
 from student.collator import NO_TOKENS, Example
@@ -44,6 +39,7 @@ from student.evaluation_schedule import EvaluationSchedule
 from student.forward import base_only
 from student.model import load_student, trainable
 from student.records import TrainingResult
+from student.trackers import StepListener, open_trackers
 from student.trainer import AnswerTrainer, TrainingTask
 
 

@@ -189,7 +189,7 @@ def test_the_programs_answer_is_ours(learn: TrainStudent, tmp_path: Path, name: 
     actual = build_serving_guide(replace(read_run(config), manifest=here))
     assert actual is not None
     names: dict[str, Any] = {}
-    exec(actual.command, names)
+    exec(actual.program, names)
     prompt = tuple(names["prompt"]["input_ids"][0].tolist())
     (drawn,) = generate_answers(student.model, [prompt], GenerationSettings((END,), LIMIT))
     assert tuple(names["answer"][0, len(prompt) :].tolist()) == drawn.token_ids
