@@ -40,6 +40,14 @@ class ChatForm(NamedTuple):
     has_other_records: bool = False  # such as spans without a model; they are counted, not refused
 
 
+def _object(values: Values, key: str) -> Values:
+    """The object at a key, also as text; an empty one where there is none. Raises Malformed."""
+    value = structured(values.get(key))
+    if value is None or isinstance(value, dict):
+        return value or {}
+    raise Malformed(f"{key}: expected an object, found {type(value).__name__}")
+
+
 def _is_chat(values: Values) -> bool:
     has_reply = any(key in values for key in (*_REPLIES, "choices"))
     return is_messages(structured(values.get("messages"))) and not has_reply
@@ -107,8 +115,8 @@ def _is_eval(values: Values) -> bool:
 
 
 def _eval(values: Values) -> Conversations:
-    item = structured(values.get("datasource_item", values.get("item"))) or {}
-    sample = structured(values.get("sample")) or {}
+    item = _object(values, "datasource_item" if "datasource_item" in values else "item")
+    sample = _object(values, "sample")
     request = sample.get("input") or item.get("input") or item
     reply = sample.get("output") or sample.get("output_text") or sample.get("choices")
     if reply is None:
@@ -154,7 +162,7 @@ def _is_promptfoo(values: Values) -> bool:
 
 def _promptfoo(values: Values) -> Conversations:
     raw, reply = values["prompt"]["raw"], values.get("response")
-    variables = values.get("vars") or (values.get("testCase") or {}).get("vars") or {}
+    variables = _object(values, "vars") or _object(_object(values, "testCase"), "vars")
     contexts_name = named_column(variables, CONTEXT_NAMES)
     passages = variables[contexts_name] if contexts_name else None
     contexts = () if contexts_name is None else cell_contexts(passages, contexts_name)

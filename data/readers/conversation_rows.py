@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from data.readers.cells import Malformed, cell_text, required_text
+from data.readers.cells import Malformed, checked_text
 from data.readers.conversation import ChatTurn, Conversation, Unsupported
 from data.readers.turn_template import PromptText, SplitTurn, TurnTemplate
 from data.rows import PRODUCTION, Context, Row, Turn
@@ -96,7 +96,9 @@ class RowBuilder:
     def _split(
         self, text: str, number: int, contexts: tuple[Context, ...]
     ) -> tuple[SplitTurn, bool]:
-        text = required_text(text, f"user turn {number}")
+        text = checked_text(text, f"user turn {number}")
+        if not has_visible_text(text):
+            raise Malformed(f"user turn {number}: blank")
         split = None if self._template is None else self._template.split(text)
         if split is None:
             return SplitTurn(text, contexts), False
@@ -168,8 +170,8 @@ def _answer(pair: Sequence[ChatTurn], number: int, is_last: bool) -> str | None:
             raise Unsupported("a system message inside the conversation")
         if turn.role != role:
             raise Malformed(f"exchange {number}: expected a {role} turn, found {turn.role}")
-    text = cell_text(pair[1].text, f"answer {number}") if len(pair) == 2 else None
-    if text is not None and has_visible_text(text):
+    text = checked_text(pair[1].text, f"answer {number}") if len(pair) == 2 else ""
+    if has_visible_text(text):
         return text
     if not is_last:
         raise Malformed(f"exchange {number}: the answer is empty, and the user goes on")

@@ -36,14 +36,15 @@ def spans(record: Mapping[str, Any]) -> Iterator[Span]:
     if not outer:
         yield _span(record)
         return
-    logs: dict[object, list[SpanEvent]] = {}
+    logs: dict[tuple[str, str], list[SpanEvent]] = {}
     for leaf in _leaves(outer):
         if "body" in leaf and "startTimeUnixNano" not in leaf:
             event = _event(leaf)
             if event.name == "gen_ai.client.inference.operation.details":
                 yield Span(event.attributes)
             else:  # the messages of a call are events of their own, joined by the span
-                logs.setdefault((leaf.get("traceId"), leaf.get("spanId")), []).append(event)
+                span_id = (str(leaf.get("traceId")), str(leaf.get("spanId")))
+                logs.setdefault(span_id, []).append(event)
         else:
             yield _span(leaf)
     for events in logs.values():
@@ -98,12 +99,16 @@ def any_value(value: Any, depth: int = 0) -> Any:
     if not isinstance(value, dict) or depth > _MAX_DEPTH:
         return value
     if "kvlistValue" in value:
-        pairs = _objects((value["kvlistValue"] or {}).get("values"))
+        pairs = _objects(_values(value["kvlistValue"]))
         return {str(pair.get("key")): any_value(pair.get("value"), depth + 1) for pair in pairs}
     if "arrayValue" in value:
-        values = (value["arrayValue"] or {}).get("values") or []
-        return [any_value(part, depth + 1) for part in values]
+        return [any_value(part, depth + 1) for part in _values(value["arrayValue"])]
     return next((value[key] for key in _ANY_VALUES if key in value), value)
+
+
+def _values(wrapper: Any) -> list[Any]:
+    values = wrapper.get("values") if isinstance(wrapper, dict) else None
+    return values if isinstance(values, list) else []
 
 
 def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

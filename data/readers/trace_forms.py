@@ -158,7 +158,8 @@ def _is_langfuse(values: Values) -> bool:
 
 def _langfuse(values: Values) -> Conversations:
     observations = structured(values.get("observations"))
-    nested = [part for part in observations or () if isinstance(part, dict)]
+    listed = observations if isinstance(observations, list) else []
+    nested = [part for part in listed if isinstance(part, dict)]
     generations: list[Values] = [part for part in nested if part.get("type") in _GENERATIONS]
     for observation in generations or [values]:
         try:
