@@ -13,6 +13,7 @@ from data.prepare import prepare_data
 from data.run_date import record_run_date
 from data.run_paths import RunPaths
 from data.stored_file import make_folder
+from prompts.prompt_text import logged_prompt
 
 
 def main() -> int:
@@ -24,7 +25,8 @@ def main() -> int:
     make_folder(run.root)
     with claim(run.root, "data"):
         record_run_date(run.date, date.today())  # shards on other machines share it
-        quality = prepare_data(config.data, Path(), run.data, config.seed)
+        prompt = logged_prompt(config, Path())
+        quality = prepare_data(config.data, Path(), run.data, config.seed, prompt)
     counts = ", ".join(f"{name} {split.rows}" for name, split in quality.splits.items())
     turns = quality.follow_ups
     if turns is not None and turns.logged:

@@ -13,8 +13,7 @@ from config.training import StudentSettings
 from data.answers import read_answers
 from data.atomic_write import write_text
 from data.file_mode import give_usual_mode
-from data.readers.table_logs import log_suffix
-from data.readers.write_back import write_back
+from data.readers.write_back import answers_suffix, write_back
 from data.rows import Row
 from data.run_paths import RunPaths
 from engine.base import Adapter, Engine
@@ -201,7 +200,7 @@ def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:
     source = config.data.hidden
     assert source is not None  # there are hidden rows
     texts = {answer.row: answer.text for answer in read_answers(answers)}
-    out = RunPaths.of(config).best / f"hidden_answers{log_suffix(Path(source.path))}"
+    out = RunPaths.of(config).best / f"hidden_answers{answers_suffix(source, Path())}"
     unanswered = write_back(source, Path(), texts, "answer", out)
     print(f"hidden: {len(rows)} answers in {out}")
     if unanswered:
