@@ -75,6 +75,8 @@ def main(words: Sequence[str] | None = None) -> int:
             answer_lines(model, conversation, sys.stdin)
     except (EOFError, KeyboardInterrupt):
         print(file=sys.stderr)
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: {error.reason}; questions are read as UTF-8") from None
     return 0
 
 
@@ -109,7 +111,7 @@ def answer_lines(model: "ChatModel", conversation: "Conversation", lines: Iterab
     Line breaks within an answer are written as \\n. Notes go to standard error.
     """
     for number, line in enumerate(lines, 1):
-        line = line.strip()
+        line = line.removeprefix("\ufeff").strip()
         try:
             if _is_command(line, conversation):
                 continue

@@ -162,6 +162,18 @@ def test_one_question_a_line_has_one_answer_a_line(
     assert "line 1: cut at predict.sampling.max_tokens" in captured.err
 
 
+def test_input_that_is_no_text(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, no traceback. The mark that Windows writes in front of UTF-8 is no text."""
+    settings = str(Path(config.runs) / "c.yaml")
+    stdin = io.TextIOWrapper(io.BytesIO(b"caf\xe9?\n"), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", stdin)
+    with pytest.raises(DataError, match=r"standard input: .*; questions are read as UTF-8"):
+        main([settings])
+    model = Scripted(["a", "b"])
+    answer_lines(model, Conversation(config, prompted=False), ["\ufeffone\n", "one\n"])
+    assert model.requests[0] == model.requests[1]
+
+
 class Scripted:
     """A model that answers with the number of its request."""
 
