@@ -4,7 +4,6 @@ In a terminal the answers appear word by word, and earlier turns stay in the cha
 each line is a question of its own, and each answer a line.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from config.cli import load_arguments, parse_arguments
+from config.command_parser import CommandParser, command_parser
 from config.console import print
 from config.errors import DataError
 
@@ -26,25 +26,20 @@ in the chat:
   /reset             forgets the earlier turns
   /quit              ends, as Ctrl-C and Ctrl-D do
 """
-_EXAMPLES = """
-examples:
-  unprompted chat my.yaml                   the best student, without the prompt
-  unprompted chat my.yaml --arm teacher     the base with the prompt
-  unprompted chat my.yaml < questions.txt   one question a line, one answer a line
-"""
 _MISSPELT = re.compile(r"/[a-z]+(\s|$)")  # /etc/hosts and 1/2 begin no command
 
 
-def chat_parser() -> argparse.ArgumentParser:
+def chat_parser() -> CommandParser:
     """The parser of `unprompted chat`."""
-    parser = argparse.ArgumentParser(
-        prog="unprompted chat",
-        description="Talks to the best student of a run, without the prompt.",
-        epilog=_COMMANDS + _EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "chat",
+        "Talks to the best student of a run, without the prompt. Behind a pipe each line is a "
+        "question and each answer a line.",
+        "my.yaml",
+        "my.yaml --arm teacher",
+        "my.yaml < questions.txt",
     )
-    parser.add_argument("config", metavar="CONFIG", help="YAML file of the experiment")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to override")
+    parser.epilog = f"{_COMMANDS}\n{parser.epilog}"
     parser.add_argument(
         "--arm",
         metavar="ARM",

@@ -39,9 +39,14 @@ class Command:
 
 
 GROUPS = {
-    "start": (Command("demo", "the whole way on an invented university's logs", "pipeline.demo"),),
+    "start": (
+        Command("doctor", "what this machine can run, what is missing", "pipeline.doctor.doctor"),
+        Command("demo", "the whole way on an invented university's logs", "pipeline.demo"),
+    ),
     "one run": (
         Command("run", "from logs to a student and its report", "pipeline.__main__"),
+        Command("show", "the result of a run in the terminal", "pipeline.show"),
+        Command("chat", "talk to the best student", "student.chat"),
         Command("report", "write the report of a run again", "report.__main__"),
     ),
     "single stages": (
