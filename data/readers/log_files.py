@@ -3,7 +3,6 @@
 Gives the records of each part; `recognise` finds their form.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -183,17 +182,17 @@ def _saved_dataset(path: Path) -> Any:
         raise DataError(f"{path}: not a saved dataset: {reason}; save it again") from None
 
 
-def _hub_dataset(settings: AutoLogs) -> Any:
+def _hub_dataset(settings: AutoLogs) -> Iterator[Any]:
     """The rows of a dataset on the hub, streamed. Raises DataError when it cannot be reached."""
     import datasets
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
     name, split = settings.path, settings.split or "train"
-    is_offline = bool(os.environ.get("HF_HUB_OFFLINE") or os.environ.get("HF_DATASETS_OFFLINE"))
+    is_offline = constants.HF_HUB_OFFLINE
     try:
         if not is_offline:  # checked first: `load_dataset` retries for half a minute
             HfApi().dataset_info(name, timeout=_HUB_TIMEOUT)
-        return datasets.load_dataset(name, split=split, streaming=not is_offline)
+        yield from datasets.load_dataset(name, split=split, streaming=not is_offline)
     except Exception as error:  # whatever a client of the network raises
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise DataError(
