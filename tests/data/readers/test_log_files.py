@@ -136,6 +136,36 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, name: str, message: str
         recognise_logs(name, tmp_path)
 
 
+CYRILLIC = "Вопрос;Ответ\r\nКогда открыта касса?;До шести — без обеда.\r\nГде «зал»?;№ 2\r\n"
+PLAIN = "".join(char for char in CYRILLIC if char not in "—«»№")  # what older code pages have
+
+
+def test_russian_csv_as_excel_saves_it(tmp_path: Path) -> None:
+    """cp1251 is a guess, so the line says it; answers go into a file of their own."""
+    (tmp_path / "l.csv").write_bytes(CYRILLIC.encode("cp1251"))
+    assert recognise_logs("l.csv", tmp_path).line() == "l.csv: table in cp1251, 2 rows"
+    rows = _rows("l.csv", tmp_path)
+    assert [row.question for row in rows] == ["Когда открыта касса?", "Где «зал»?"]
+    assert rows[0].origin == "l.csv:2"
+    assert answers_suffix(AutoLogs(path="l.csv"), tmp_path) == ".jsonl"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN.encode("koi8-r"),
+        PLAIN.encode("cp866"),
+        "question;answer\nOù est le café?;À côté, près de l'entrée.\n".encode("cp1252"),
+        "question;answer\nWo ist die Tür?;Über dem Hof, größer.\n".encode("cp1252"),
+    ],
+    ids=["koi8-r", "cp866", "French", "German"],
+)
+def test_other_code_pages_are_not_guessed(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "l.csv").write_bytes(data)
+    with pytest.raises(DataError, match="not UTF-8"):
+        recognise_logs("l.csv", tmp_path)
+
+
 def test_answers_to_conversations_are_written_as_rows(tmp_path: Path) -> None:
     settings, out = AutoLogs(path="openai_chat.jsonl"), tmp_path / "out.jsonl"
     assert answers_suffix(settings, EXPORTS) == ".jsonl"
