@@ -95,7 +95,7 @@ def mapped_logs(settings: Logs, root: Path) -> MappedLogs | None:
         return None
     part = log_parts(settings, root).parts[0]
     form = _recognised(part, list(islice(part.entries(), _HEAD)))
-    if form.fields is None:
+    if form.fields is None or part.is_cp1251:
         return None
     if form.name == CAMPUS:
         return CampusLogs(path=settings.path)
@@ -138,7 +138,8 @@ class _Reader:
                 self._refuse(error, entry, part, counter)
         for column, words in (fields.missing_words() if fields else {}).items():
             self.missing_words.setdefault(column, Counter()).update(words)
-        return counter.form(part.name, form.name, form.fields)
+        name = f"{form.name} in cp1251" if part.is_cp1251 else form.name
+        return counter.form(part.name, name, form.fields)
 
     def _record(
         self, entry: Entry, part: LogPart, form: _PartForm
