@@ -40,6 +40,7 @@ class Command:
 
 GROUPS = {
     "start": (
+        Command("init", "write an experiment from a prompt and logs", "pipeline.init.init"),
         Command("doctor", "what this machine can run, what is missing", "pipeline.doctor.doctor"),
         Command("demo", "the whole way on an invented university's logs", "pipeline.demo"),
     ),
@@ -57,7 +58,8 @@ GROUPS = {
 }
 COMMANDS = {command.name: command for group in GROUPS.values() for command in group}
 _EXAMPLES = """examples:
-  unprompted demo
+  unprompted demo --quick
+  unprompted init --prompt prompt.txt --logs logs.jsonl
   unprompted run my.yaml --dry-run
   unprompted run my.yaml teacher.candidates=8
   unprompted judge my.yaml score
