@@ -16,6 +16,7 @@ from prompts.probe_bank import load_probe_bank
 from prompts.prompt_file import load_prompt, read_prompt
 
 _LOGS_IN_FILES = ("campus", "table")  # kinds whose path is no name on a hub
+_DRAFT = "; `unprompted judge CONFIG draft-rules` writes a first one"
 
 
 class _Named(NamedTuple):
@@ -37,9 +38,9 @@ def check_files(config: Config, path: Path, overrides: Sequence[str] = ()) -> No
         sources = settings_sources(path, overrides)
         for key, file in missing:
             name = ".".join(map(str, key))
-            lines.append(
-                f"{sources.place(key)}: {name} = {file!r}: {no_such_file(Path(file), path.parent)}"
-            )
+            reason = no_such_file(Path(file), path.parent)
+            draft = _DRAFT if key == ("prompt", "rules") else ""
+            lines.append(f"{sources.place(key)}: {name} = {file!r}: {reason}{draft}")
     absent = {named.path[-1] for named in missing}
     for read in _readers(config, absent):
         try:
