@@ -146,8 +146,8 @@ def _check_start(student: StudentSettings, earlier: Mapping[str, StudentSettings
         return
     if student.start not in earlier:
         raise ValueError(
-            f"student {student.name}: start {student.start!r} is not an earlier student of the list; "
-            "name one that stands above it, or remove start"
+            f"student {student.name}: start {student.start!r} is not an earlier student of the "
+            "list; name one that stands above it, or remove start"
         )
     if earlier[student.start].method != student.method:
         raise ValueError(
