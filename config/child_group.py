@@ -3,7 +3,8 @@
 The child leads a process group of its own. A watcher beside it reads a pipe from this process: its
 end comes when this process closes it or dies, by SIGKILL too, and then the watcher ends the group.
 Child and watcher inherit what is inheritable, which is the claims of this process (data.file_lock):
-a claim is free only when nothing of the group is left.
+a claim is free only when nothing of the group is left. Windows has neither groups nor SIGTERM:
+there `taskkill` ends the tree of the child at once.
 """
 
 import os
@@ -24,7 +25,10 @@ def wait():
         os.killpg(group, 0)
         time.sleep(0.05)
 try:
-    if group:
+    if group and os.name == "nt":
+        import subprocess
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(group)])
+    elif group:
         os.killpg(group, signal.SIGTERM)
         wait()
         os.killpg(group, signal.SIGKILL)
@@ -71,6 +75,10 @@ def child_group(
 
 def _end(process: "subprocess.Popen[bytes]", end_s: float | None) -> None:
     if process.poll() is not None:
+        return
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False)
+        process.wait()
         return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)

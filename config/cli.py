@@ -11,12 +11,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from config.command_parser import CommandParser
+from config.command_words import CommandWords
 from config.console import print
-from config.errors import UnpromptedError, system_way_out
+from config.errors import UnpromptedError, UsageError, system_way_out
 
 if TYPE_CHECKING:
     from config.schema import Config
@@ -25,16 +26,8 @@ USER_CODE = UnpromptedError.exit_code
 FAULT_CODE = 70  # EX_SOFTWARE of sysexits.h; Python's own 1 would read as a failed gate
 
 
-def command_parser(room: str, description: str) -> argparse.ArgumentParser:
-    """A parser of `python -m ROOM CONFIG …`; each room adds its own actions."""
-    parser = argparse.ArgumentParser(prog=f"python -m {room}", description=description)
-    parser.add_argument("config", metavar="CONFIG", help="YAML file of the experiment")
-    return parser
-
-
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of every command that writes into a run."""
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to override")
+    """Adds the options of every command that writes into a run."""
     parser.add_argument(
         "--accept-changes",
         action="store_true",
@@ -43,26 +36,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_arguments(
-    parser: argparse.ArgumentParser, words: Sequence[str] | None = None
+    parser: CommandParser, words: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """The arguments in `words`, or the process's own. Overrides may stand before and after options.
+    """The arguments in `words`, or the process's own, with the overrides in `overrides`.
 
-    argparse alone takes only those that directly follow the other positional arguments. Exits with
-    USER_CODE for arguments that the parser does not know.
+    Overrides and options may stand anywhere, and CONFIG before or after the action. Raises
+    UsageError for words that the parser does not know, and where CONFIG or the action is missing.
     """
-    words = sys.argv[1:] if words is None else words
-    leading = list(takewhile(lambda word: not word.startswith("-"), words))
-    leading[1:] = sorted(leading[1:], key=_is_override)  # behind the action; stable
-    arguments, rest = parser.parse_known_args([*leading, *words[len(leading) :]])
-    unknown = [word for word in rest if not _is_override(word)]
+    command_words = CommandWords.of(parser, sys.argv[1:] if words is None else words)
+    arguments, unknown = parser.parse_known_args(command_words.ordered())
     if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    arguments.overrides += rest
+        raise UsageError(parser.unknown_words(unknown))
+    arguments.overrides = list(command_words.overrides)
     return arguments
-
-
-def _is_override(word: str) -> bool:
-    return "=" in word and not word.startswith("-")
 
 
 def load_arguments(arguments: argparse.Namespace) -> "Config":

@@ -56,6 +56,10 @@ class ConfigError(UnpromptedError):
     """A setting is missing, misspelt or contradicts another one."""
 
 
+class UsageError(UnpromptedError):
+    """The words of a command line make no command."""
+
+
 class DataError(UnpromptedError):
     """A file of rows, answers or rules cannot be used as it is."""
 

@@ -27,7 +27,11 @@ from config.refused_values import RefusedValue, located, value_at
 from config.settings import YesNo
 from config.url_secrets import masked_settings
 
-_REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
+_REPLACED = {  # former settings
+    "teacher.repair": "teacher.guided",
+    "wandb": "report_to: [wandb]",
+    "trackio": "report_to: [trackio]",
+}
 _UNKNOWN = ("extra_forbidden", "invalid_key")  # of pydantic; the second is no text
 _MAX_VALUE = 80  # characters
 _LISTED = re.compile(r"(\w+?)s?$")  # name of a list → of one element

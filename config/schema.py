@@ -15,7 +15,7 @@ from config.log_formats import DataSettings
 from config.peft_methods import MAX_RANK, LoraMethod
 from config.search_space import SearchSettings
 from config.settings import Settings
-from config.training import StudentSettings, TrackerSettings, WandbSettings
+from config.training import StudentSettings, Trackers
 
 
 class PromptSettings(Settings):
@@ -57,14 +57,14 @@ class Config(Settings):
     predict: PredictSettings = PredictSettings()
     judge: JudgeSettings = JudgeSettings()
     search: SearchSettings | None = None
-    wandb: WandbSettings | None = None
-    trackio: TrackerSettings | None = None  # local; writes to its own folder or TRACKIO_DIR
+    report_to: Trackers = ()  # wandb, trackio, tensorboard, mlflow: names, or settings with `kind`
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
         mistakes: list[str] = []
         for check in (
             self._distinct_students,
+            self._distinct_trackers,
             self._engine_returns_logprobs,
             self._students_can_be_trained,
             self._candidates_have_a_judge,
@@ -85,6 +85,12 @@ class Config(Settings):
         for name, owner in reserved.items():
             if name in names:
                 raise ValueError(f"students: `{name}` is the name of {owner}; rename the student")
+
+    def _distinct_trackers(self) -> None:
+        kinds = [tracker.kind for tracker in self.report_to]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise ValueError(f"report_to: names {kind} twice; keep one")
 
     def _engine_returns_logprobs(self) -> None:
         engine = self.teacher.engine
@@ -134,7 +140,7 @@ class Config(Settings):
     @property
     def shows_samples(self) -> bool:
         """Whether a tracker also logs some val questions and answers."""
-        return any(tracker and tracker.samples for tracker in (self.wandb, self.trackio))
+        return any(tracker.samples for tracker in self.report_to)
 
     def seed_of(self, student: StudentSettings) -> int:
         """The student's own seed, or the experiment's."""

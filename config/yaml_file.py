@@ -245,6 +245,11 @@ def read_text_file(path: Path) -> str:
         ) from None
 
 
-def dump_yaml(values: Any) -> str:
-    """The YAML of plain data: `parse_yaml` reads the same from it."""
-    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+def dump_yaml(values: Any, compact: bool = False) -> str:
+    """The YAML of plain data: `parse_yaml` reads the same from it.
+
+    `compact`: a text, and a mapping or list without others inside, takes one line.
+    """
+    layout: dict[str, Any] = {"default_flow_style": None, "width": 100_000} if compact else {}
+    text: str = yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False, **layout)
+    return text

@@ -1,10 +1,12 @@
 """Locks on files: one process at a time writes a file, one command at a time a part of a run.
 
 A lock lasts until its file is closed or its process ends, however it ends. A claim is inherited by
-the children that `config.child_group` starts, and lasts as long as any of them.
+the children that `config.child_group` starts, and lasts as long as any of them. Only the descriptor
+is locked, by `filelock.lock_descriptor`, and it is never unlocked but closed: unlocking would end
+the claims of children too. On Windows locks are not inherited, so a claim ends with its command,
+and who comes second cannot read whose it is.
 """
 
-import fcntl
 import os
 import platform
 import shlex
@@ -60,15 +62,15 @@ def _claim_part(root: Path, part: str, wait: bool) -> IO[str]:
 
 
 def _lock(lock_path: Path, path: Path, wait: bool) -> IO[str]:
+    from filelock import lock_descriptor  # 0.2 s
+
     make_folder(lock_path.parent)
     lock = lock_path.open("a+", encoding="utf-8", errors="replace")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        lock.seek(0)
-        message = _holder(lock_path, lock.read())
-        lock.close()
-        raise _LockedError(f"{path}: {message}") from None
+        if not lock_descriptor(lock.fileno(), blocking=wait):
+            message = _holder(lock_path, lock)
+            lock.close()
+            raise _LockedError(f"{path}: {message}")
     except OSError as error:  # a full disk, or a file system without locks
         with suppress(OSError):
             lock.close()
@@ -92,8 +94,13 @@ def _own_command() -> str:
     return " ".join(line.split())[:_COMMAND_CHARACTERS]
 
 
-def _holder(lock_path: Path, content: str) -> str:
+def _holder(lock_path: Path, lock: IO[str]) -> str:
     """Who holds the lock, by what it wrote there and by the processes that have the file open."""
+    try:
+        lock.seek(0)
+        content = lock.read()
+    except OSError:  # Windows locks what is written there, too
+        return "another process is writing it; wait for it or end it"
     pid, node, command = (*content.split("\n"), "", "", "")[:3]
     if node != platform.node():
         where = f"process {pid or 'unknown'} on {node or 'another machine'}"
@@ -106,20 +113,21 @@ def _holder(lock_path: Path, content: str) -> str:
 
 
 def _exists(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:  # of another user
-        return True
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    return True
+    import psutil
+
+    with suppress(ValueError, OverflowError):
+        return bool(psutil.pid_exists(int(pid)))
+    return False
 
 
 def _open_in(lock_path: Path) -> Iterator[str]:
     """The numbers of the other processes that have this file open, as far as they can be seen."""
+    import psutil
+
     target = str(lock_path.resolve())
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            links = {os.readlink(link) for link in (process / "fd").iterdir()}
-            if target in links and process.name != str(os.getpid()):
-                yield process.name
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and target in {
+                file.path for file in process.open_files()
+            }:
+                yield str(process.pid)

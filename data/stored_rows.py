@@ -10,7 +10,7 @@ from typing import Self
 
 from data.atomic_write import write_error
 from data.clean import view_digest
-from data.rows import Row, question_key
+from data.rows import Row, opening_key, question_key
 from data.splits import RowKey
 
 
@@ -22,6 +22,7 @@ class StoredRows:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 — closed by __exit__
+        self._at_end = True  # of the file, where rows are added
         self._offsets = array("q", [0])  # [rows + 1], bytes
         self.keys: list[RowKey] = []  # [rows]
         self.views: list[bytes] = []  # [rows], digests
@@ -30,11 +31,14 @@ class StoredRows:
         """Stores a row. Raises DataError when the disk is full."""
         line = row.model_dump_json().encode()
         try:
+            if not self._at_end:
+                self._file.seek(0, os.SEEK_END)
+                self._at_end = True
             self._file.write(line)
         except OSError as error:
             raise write_error(self._folder, len(line), error) from error
         self._offsets.append(self._offsets[-1] + len(line))
-        self.keys.append(RowKey(row.id, question_key(row)))
+        self.keys.append(RowKey(row.id, question_key(row), opening_key(row)))
         self.views.append(view_digest(row))
 
     def read(self, places: Iterable[int]) -> Iterator[Row]:
@@ -45,7 +49,9 @@ class StoredRows:
             raise write_error(self._folder, self._offsets[-1], error) from error
         for place in places:
             start, end = self._offsets[place : place + 2]
-            yield Row.model_validate_json(os.pread(self._file.fileno(), end - start, start))
+            self._at_end = False
+            self._file.seek(start)
+            yield Row.model_validate_json(self._file.read(end - start))
 
     def __enter__(self) -> Self:
         return self

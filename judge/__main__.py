@@ -1,4 +1,4 @@
-"""`python -m judge CONFIG ACTION …`: the judge's actions and their arguments.
+"""`unprompted judge CONFIG ACTION …`: the judge's actions and their arguments.
 
 Light on purpose: each action imports its own module when it runs, so `--help` is fast.
 """
@@ -9,47 +9,79 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config.cli import (
-    add_run_arguments,
-    command_parser,
-    load_arguments,
-    parse_arguments,
-    run_command,
-)
+from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
+from config.command_parser import CommandParser, command_parser, plain_parser
+from config.console import print
 
 if TYPE_CHECKING:
     from config.schema import Config
 
-COMPARE = "python -m judge compare"
+COMPARE = "unprompted judge compare"
 COMPARE_HELP = "compare arms of several judged runs on the rows that all of them share"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one action and returns its exit code; `argv` None: the process's own arguments."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    if words[:1] == ["compare"]:  # reads several runs, so it takes no CONFIG
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one action and returns its exit code; `words` None: the process's own arguments."""
+    words = sys.argv[1:] if words is None else words
+    if list(words[:1]) == ["compare"]:  # reads several runs, so it takes no CONFIG
         return _compare(words[1:])
     arguments = parse_arguments(judge_parser(), words)
     config = load_arguments(arguments)
     from data.file_lock import claim
     from data.run_paths import RunPaths
 
-    # every action writes into the judge's folder, or reads there what another one writes
-    parts = () if getattr(arguments, "dry_run", False) else ("judge",)
+    # every other action writes into the judge's folder, or reads there what another one writes
+    is_outside = arguments.action in ("try-rules", "accept-prompt")
+    parts = () if is_outside or getattr(arguments, "dry_run", False) else ("judge",)
     with claim(RunPaths.of(config).root, *parts):
         return _run_action(config, arguments)
 
 
-def judge_parser() -> argparse.ArgumentParser:
+def judge_parser() -> CommandParser:
     """The parser of all actions that take a CONFIG."""
-    parser = command_parser("judge", "Scores answers by the rules and calibrates the scores.")
-    parser.epilog = f"without CONFIG: {COMPARE} RUN…  {COMPARE_HELP}"
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parser = command_parser(
+        "judge",
+        "Scores answers by the rules and calibrates the scores.",
+        "my.yaml score",
+        "my.yaml calibrate --code",
+        "my.yaml gate",
+        "compare runs/a runs/b  (without CONFIG)",
+    )
+    actions = parser.add_actions(
+        {
+            "score": "score every arm's answers; exit code 3: too many missing verdicts",
+            "calibrate": "compare the judge with human labels, mutated answers and attacks",
+            "draft-rules": "draft rules of the system prompt, by judge.llm or by templates",
+            "try-rules": "run the rules on the logged answers; needs no model and no earlier run",
+            "accept-prompt": "write the hash of a changed prompt into its rule file",
+            "gate": "check the best student against judge.gate: 0 passed, 1 failed, "
+            "3 inconclusive, 4 not calibrated",
+            "export-for-labelling": "write a random sample of an arm's answers as a CSV sheet",
+            "import-labels": "read a labelled sheet and estimate the arm's rate of good answers",
+        }
+    )
+    _add_score_options(actions["score"])
+    actions["calibrate"].add_argument(
+        "--code", action="store_true", help="code rules only; asks no model"
+    )
+    actions["draft-rules"].add_argument(
+        "--out", metavar="FILE", help="where to write; default: prompt.rules of CONFIG"
+    )
+    export = actions["export-for-labelling"]
+    export.add_argument("--arm", required=True, help="base, teacher, student/NAME, logged/NAME, …")
+    export.add_argument("--rows", required=True, type=int, metavar="N", help="answers to label")
+    export.add_argument(
+        "--rule", metavar="RULE", help="a rule to judge the answers by; default: good or bad"
+    )
+    actions["import-labels"].add_argument(
+        "sheet", metavar="SHEET", type=Path, help="the filled-in CSV file"
+    )
+    for action in actions.values():
+        add_run_arguments(action)
+    return parser
 
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        return actions.add_parser(name, help=text, description=text)
 
-    score = add("score", "score every arm's answers; exit code 3: too many missing verdicts")
+def _add_score_options(score: CommandParser) -> None:
     score.add_argument(
         "--split",
         choices=("val", "hidden"),
@@ -72,30 +104,6 @@ def judge_parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--dry-run", action="store_true", help="print calls, tokens and cost; ask nothing"
     )
-    calibrate = add("calibrate", "compare the judge with human labels, mutated answers and attacks")
-    calibrate.add_argument("--code", action="store_true", help="code rules only; asks no model")
-    draft = add("draft-rules", "have a model split the system prompt into draft rules")
-    draft.add_argument(
-        "--out", metavar="FILE", help="where to write; default: prompt.rules of CONFIG"
-    )
-    add(
-        "gate",
-        "check the best student against judge.gate: 0 passed, 1 failed, 3 inconclusive, "
-        "4 not calibrated",
-    )
-    export = add("export-for-labelling", "write a random sample of an arm's answers as a CSV sheet")
-    export.add_argument("--arm", required=True, help="base, teacher, student/NAME, logged/NAME, …")
-    export.add_argument("--rows", required=True, type=int, metavar="N", help="answers to label")
-    export.add_argument(
-        "--rule", metavar="RULE", help="a rule to judge the answers by; default: good or bad"
-    )
-    labels = add(
-        "import-labels", "read a labelled sheet and estimate the arm's rate of good answers"
-    )
-    labels.add_argument("sheet", metavar="SHEET", type=Path, help="the filled-in CSV file")
-    for subparser in actions.choices.values():
-        add_run_arguments(subparser)
-    return parser
 
 
 def _run_action(config: "Config", arguments: argparse.Namespace) -> int:
@@ -106,6 +114,13 @@ def _run_action(config: "Config", arguments: argparse.Namespace) -> int:
             from judge.calibration.calibrate import calibrate_command as command
         case "draft-rules":
             from judge.drafting.draft_rules import draft_rules_command as command
+        case "try-rules":
+            from judge.try_rules.try_rules import try_rules_command as command
+        case "accept-prompt":
+            from prompts.accept_prompt import accept_prompt
+
+            print(accept_prompt(config))
+            return 0
         case "gate":
             from judge.gate.command import gate_command as command
         case "export-for-labelling":
@@ -116,7 +131,7 @@ def _run_action(config: "Config", arguments: argparse.Namespace) -> int:
 
 
 def _compare(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog=COMPARE, description=COMPARE_HELP)
+    parser = plain_parser("judge compare", COMPARE_HELP, "runs/a runs/b --json ab.json")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a judged run")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
     arguments = parser.parse_intermixed_args(words)

@@ -1,29 +1,45 @@
-"""`python -m pipeline CONFIG`: from logs to a student and its report; skips unchanged stages."""
+"""`unprompted run CONFIG`: from logs to a student and its report; skips unchanged stages."""
 
-from config.cli import (
-    add_run_arguments,
-    command_parser,
-    load_arguments,
-    parse_arguments,
-    run_command,
-)
+from collections.abc import Sequence
+
+from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
+from config.command_parser import CommandParser, command_parser
 from config.console import print
 
 
-def main() -> int:
-    """Runs all stages that are not up to date, in order."""
-    parser = command_parser("pipeline", "From logs to a student without the prompt, and a report.")
+def run_parser() -> CommandParser:
+    """The parser of `unprompted run`."""
+    parser = command_parser(
+        "run",
+        "From logs to a student without the prompt, and a report. Stages whose inputs have not "
+        "changed are skipped; a run that was ended continues where it stopped.",
+        "my.yaml --dry-run",
+        "my.yaml",
+        "my.yaml seed=1 name=mine-seed-1",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what a run would do")
+    parser.add_argument("--rows", action="store_true", help="with --dry-run: a line per row")
+    parser.add_argument(
+        "--verbose", action="store_true", help="with --dry-run: settings and preflight too"
+    )
     add_run_arguments(parser)
-    arguments = parse_arguments(parser)
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs all stages that are not up to date, in order; `words` None: the process's own."""
+    arguments = parse_arguments(run_parser(), words)
     config = load_arguments(arguments)
     if arguments.dry_run:
         from pipeline.dryrun import dry_run
 
-        print(dry_run(config))
+        print(dry_run(config, verbose=arguments.verbose, rows=arguments.rows))
         return 0
     from pipeline.run_stages import run_stages
+    from student.requirements import check_requirements
 
+    for warning in check_requirements(config):
+        print(f"warning: {warning}")
     return run_stages(config, arguments.accept_changes)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from config.checkout import ROOT
 from config.child_group import child_group
 from config.cli import FAULT_CODE
 from config.console import print, visible
@@ -29,8 +30,11 @@ def run_child(command: Sequence[str], log: Path, label: str, quiet_s: float = _Q
     progress = log.with_suffix(".progress.jsonl")
     progress.unlink(missing_ok=True)
     with log.open("wb") as output:
-        words = [sys.executable, "-u", "-m", *command]
-        env = os.environ | {PROGRESS_FILE: str(progress.resolve())}
+        # -P: no file of the current folder takes the place of one of our modules
+        words = [sys.executable, "-P", "-u", "-m", *command]
+        python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        env = {PROGRESS_FILE: str(progress.resolve()), "PYTHONPATH": python_path}
+        env = os.environ | env
         with child_group(words, output, env, end_s=None) as process:
             _show_progress(process, progress, label, quiet_s)
             return process.wait()

@@ -10,13 +10,8 @@ from typing import Any
 
 from config.backends import RemoteBackend
 from config.checkout import checkout_commit
-from config.cli import (
-    add_run_arguments,
-    command_parser,
-    load_arguments,
-    parse_arguments,
-    run_command,
-)
+from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
+from config.command_parser import command_parser
 from config.console import print
 from config.schema import Config
 from data.atomic_write import write_text
@@ -26,6 +21,7 @@ from engine.hub_snapshot import hub_commit
 from engine.precision import precision
 from engine.request_builder import RequestBuilder
 from judge.checks.rule_support import due_warnings, example_warnings
+from judge.checks.unmatched_conditions import unmatched_conditions
 from prompts.prompt_file import load_prompt
 
 PACKAGES = (
@@ -36,15 +32,17 @@ PACKAGES = (
 
 def main() -> int:
     """Writes manifest.json."""
-    parser = command_parser("pipeline.manifest", "Records versions, seeds and hardware of a run.")
+    parser = command_parser("run", "Records versions, seeds and hardware of a run.")
     add_run_arguments(parser)
     config = load_arguments(parse_arguments(parser))
     values = json.dumps(manifest(config), ensure_ascii=False, indent=1)
     write_text(RunPaths.of(config).manifest, values + "\n")
-    prompt, rules = load_prompt(config.prompt, Path())
+    run, (prompt, rules) = RunPaths.of(config), load_prompt(config.prompt, Path())
     warnings = list(example_warnings(rules, prompt))
     if config.probes is None:  # else rows are made up for the rules by `teacher probes`
-        warnings += due_warnings(rules, RunPaths.of(config).rows("train"), probes=False)
+        train = run.rows("train")
+        unmatched = unmatched_conditions(rules, [*train, *run.rows("val")])
+        warnings += [*unmatched.values(), *due_warnings(rules, train, False, unmatched)]
     for warning in warnings:
         print(f"warning: {warning}")
     return 0
@@ -92,13 +90,13 @@ def _versions() -> dict[str, str]:
 
 
 def _hardware(config: Config) -> dict[str, Any]:
+    import psutil
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpus": os.cpu_count(),
-        "memory_gib": round(pages / 2**30, 1),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpus": gpus,
         "precision": precision(config.model.dtype),
     }

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from config.checkout import checkout_commit
@@ -25,6 +26,7 @@ from pipeline.stage_stamp import (
     write_stamp,
 )
 from pipeline.stages import Stage, pipeline_stages
+from pipeline.time_left import TimeLeft
 
 INCONCLUSIVE = 3  # exit code of the judge; the report is written all the same
 
@@ -51,8 +53,12 @@ class StageFailed(UnpromptedError):
         self.exit_code = FAULT_CODE if code == 1 else code if code > 0 else 128 - code
 
 
-def run_stages(config: Config, accept_changes: bool) -> int:
+def run_stages(
+    config: Config, accept_changes: bool, expected: Mapping[str, float] | None = None
+) -> int:
     """Runs all stages. Every command reads the settings of now, resolved in the run's folder.
+
+    `expected`: seconds by stage, where they are known; the terminal shows the time left by them.
 
     Returns 0, or 3 when the judge finds the run inconclusive. Raises StageFailed, and DataError
     when an input of a stage changes while it runs.
@@ -62,12 +68,14 @@ def run_stages(config: Config, accept_changes: bool) -> int:
     with claim(run.root, "run"):
         write_text(run.config, dump_config(config))
         stages = pipeline_stages(config, checkout_commit())
+        known = dict(expected or {}) | stage_seconds(run, stages)
+        time_left = TimeLeft([stage.name for stage in stages], known)
         code = 0
         for stage in stages:
             if stage.name == "report":
                 timings = json.dumps(stage_seconds(run, stages[:-1]), indent=1)
                 write_text(run.timings, timings + "\n")
-            code = max(code, run_stage(config, stage, accept_changes))
+            code = max(code, run_stage(config, stage, accept_changes, time_left))
     seconds = stage_seconds(run, stages)
     parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)
     print(f"time per stage: {parts}; {sum(seconds.values()):.0f} s in total")
@@ -79,14 +87,14 @@ def run_stages(config: Config, accept_changes: bool) -> int:
     return code
 
 
-def run_stage(config: Config, stage: Stage, accept_changes: bool) -> int:
+def run_stage(config: Config, stage: Stage, accept_changes: bool, time_left: TimeLeft) -> int:
     """Runs a stage that is not up to date; returns its exit code. Raises as `run_stages` does."""
     run = RunPaths.of(config)
     inputs = stage_inputs(stage, config)
     if is_up_to_date(run, stage, inputs):
         print(f"{stage.name}: unchanged, skipped", flush=True)
         return 0
-    print(f"{stage.name} …", flush=True)
+    print(f"{stage.name} ({time_left.place(stage.name)}) …", flush=True)
     module, *action = stage.command
     log = run.root / "logs" / f"{stage.name.replace(' ', '_')}.log"
     start = time.monotonic()
@@ -100,6 +108,7 @@ def run_stage(config: Config, stage: Stage, accept_changes: bool) -> int:
     _refuse_changed(config, stage, inputs)
     if code == 0:
         write_stamp(run, stage, inputs, seconds)
+    time_left.record(stage.name, seconds)
     print(f"{stage.name}: done in {seconds:.0f} s", flush=True)
     return code
 

@@ -1,16 +1,12 @@
-"""`python -m student CONFIG train|predict|search`: trains students and runs them."""
+"""`unprompted student CONFIG train|predict|search`: trains students and runs them."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-from config.cli import (
-    add_run_arguments,
-    command_parser,
-    load_arguments,
-    parse_arguments,
-    run_command,
-)
+from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
+from config.command_parser import CommandParser, command_parser
 from config.console import print
 from config.errors import ConfigError, DataError
 
@@ -18,13 +14,34 @@ if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` i
     from config.schema import Config
 
 
-def main() -> int:
+def student_parser() -> CommandParser:
+    """The parser of `unprompted student`."""
+    parser = command_parser(
+        "student",
+        "Trains students on selected answers and evaluates them.",
+        "my.yaml train",
+        "my.yaml train --student lora",
+        "my.yaml predict",
+    )
+    actions = parser.add_actions(
+        {
+            "train": "train every student",
+            "predict": "answer with every student, choose the best and save it",
+            "search": "try hyperparameters",
+        }
+    )
+    actions["train"].add_argument(
+        "--student", metavar="NAME", help="train only the student of this name"
+    )
+    parser.set_defaults(student=None)
+    for action in actions.values():
+        add_run_arguments(action)
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
     """Runs one action of the student."""
-    parser = command_parser("student", "Trains students on selected answers and evaluates them.")
-    parser.add_argument("action", choices=("train", "predict", "search"))
-    parser.add_argument("--student", help="train only the student of this name")
-    add_run_arguments(parser)
-    arguments = parse_arguments(parser)
+    arguments = parse_arguments(student_parser(), words)
     config = load_arguments(arguments)
     if arguments.action == "train":
         _train(config, arguments.student, arguments.accept_changes)

@@ -1,16 +1,11 @@
-"""`python -m teacher CONFIG probes|generate|merge|select|prepare|collect`."""
+"""`unprompted teacher CONFIG probes|generate|merge|select|prepare|collect`."""
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from config.cli import (
-    add_run_arguments,
-    command_parser,
-    load_arguments,
-    parse_arguments,
-    run_command,
-)
+from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
+from config.command_parser import CommandParser, command_parser
 from config.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` is fast
@@ -18,22 +13,40 @@ if TYPE_CHECKING:  # heavy: each action imports only what it runs, so `--help` i
     from teacher.generate import TeacherModels
 
 
-def main(make_models: "Callable[[Config], TeacherModels] | None" = None) -> int:
+def teacher_parser() -> CommandParser:
+    """The parser of `unprompted teacher`."""
+    parser = command_parser(
+        "teacher",
+        "Samples the prompted model and selects answers to learn.",
+        "my.yaml generate",
+        "my.yaml generate --shard 1/8",
+        "my.yaml select",
+    )
+    actions = parser.add_actions(
+        {
+            "probes": "make rows for rules with little coverage in the logs",
+            "generate": "sample the prompted model",
+            "merge": "join the files of the shards",
+            "select": "choose answers by the rules and write audit.json",
+            "prepare": "write batch files of unanswered requests",
+            "collect": "generate from the results of batch files",
+        }
+    )
+    actions["generate"].add_argument(
+        "--shard", metavar="I/N", help="only shard I of N of the rows, 1/N to N/N"
+    )
+    parser.set_defaults(shard=None)
+    for action in actions.values():
+        add_run_arguments(action)
+    return parser
+
+
+def main(
+    words: Sequence[str] | None = None,
+    make_models: "Callable[[Config], TeacherModels] | None" = None,
+) -> int:
     """Runs one action of the teacher. `make_models`: replaces the engines in tests."""
-    parser = command_parser("teacher", "Samples the prompted model and selects answers to learn.")
-    parser.add_argument(
-        "action",
-        choices=("probes", "generate", "merge", "select", "prepare", "collect"),
-        help="probes: make rows for rules with little coverage in the logs; generate: sample the "
-        "prompted model; merge: join the files of its shards; select: choose answers by the rules "
-        "and write audit.json; prepare: write batch files of unanswered requests; collect: "
-        "generate from their results",
-    )
-    parser.add_argument(
-        "--shard", metavar="I/N", help="generate: only shard I of N of the rows, 1/N to N/N"
-    )
-    add_run_arguments(parser)
-    arguments = parse_arguments(parser)
+    arguments = parse_arguments(teacher_parser(), words)
     config = load_arguments(arguments)
     _check(config, arguments.action, arguments.shard)
     from data.file_lock import claim
@@ -96,8 +109,6 @@ def _check(config: "Config", action: str, shard: str | None) -> None:
             f"{action} needs batch files, but teacher.engine is {config.teacher.engine.kind}; run "
             "generate, or set teacher.engine: {kind: batch, model: …}"
         )
-    if shard is not None and action != "generate":
-        raise ConfigError(f"--shard {shard}: only `generate` works on a shard; leave it out")
     if shard and config.teacher.score_with_llm:
         raise ConfigError(
             f"--shard {shard}: the judge's replies are in one file for all rows; "

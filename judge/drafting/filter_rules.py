@@ -49,7 +49,7 @@ def filter_rules(drafts: Iterable[Any], system: str) -> FilteredRules:
             rejected.append(RejectedRule(rule.id, "duplicate"))
             continue
         digests.add(content)
-        accepted.append(rule.model_copy(update={"id": _unique_id(rule.id, accepted)}))
+        accepted.append(rule.model_copy(update={"id": unique_id(rule.id, accepted)}))
     return FilteredRules(tuple(accepted), tuple(rejected))
 
 
@@ -88,7 +88,7 @@ def _applies(condition: Any) -> Any:
     return "always" if condition is None else condition
 
 
-def _unique_id(identity: str, rules: Sequence[Rule]) -> str:
+def unique_id(identity: str, rules: Sequence[Rule]) -> str:
     """The id, with a number appended when another rule has it."""
     taken = {rule.id for rule in rules}
     numbered = (f"{identity}_{number}" for number in count(2))

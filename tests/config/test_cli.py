@@ -1,6 +1,5 @@
 """How a command ends (signals, user mistakes, a closed reader), and that `--help` stays light."""
 
-import argparse
 import os
 import signal
 import subprocess
@@ -10,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.cli import FAULT_CODE, add_run_arguments, parse_arguments
+from config.command_parser import command_parser
+from config.errors import UsageError
 from judge.__main__ import judge_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +59,7 @@ def test_help_imports_no_heavy_package(room: str) -> None:
         [sys.executable, "-c", HELP, room], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert ended.returncode == 0, ended.stderr
-    assert "usage:" in ended.stdout
+    assert "usage: unprompted " in ended.stdout.lower()
     assert ended.stdout.endswith("imported:\n")
 
 
@@ -170,11 +171,10 @@ def test_output_that_cannot_be_written() -> None:
     assert (process.returncode, process.stderr) == (141, "")
 
 
-OPTIONS = argparse.ArgumentParser()
-OPTIONS.add_argument("config")
-OPTIONS.add_argument("action", choices=["train"])
-OPTIONS.add_argument("--student")
-add_run_arguments(OPTIONS)
+OPTIONS = command_parser("student", "")
+TRAIN = OPTIONS.add_actions({"train": ""})["train"]
+TRAIN.add_argument("--student")
+add_run_arguments(TRAIN)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,9 @@ add_run_arguments(OPTIONS)
         "--accept-changes c.yaml train seed=1 --student x=y a.b=2",
         "c.yaml --student x=y train seed=1 a.b=2 --accept-changes",
         "c.yaml seed=1 a.b=2 train",
+        "seed=1 a.b=2 c.yaml train",
+        "train c.yaml seed=1 a.b=2",
+        "train --student x=y seed=1 c.yaml a.b=2",
     ],
 )
 def test_overrides_stand_anywhere_in_their_order(words: str) -> None:
@@ -198,14 +201,50 @@ def test_overrides_stand_anywhere_in_their_order(words: str) -> None:
     assert arguments.student == ("x=y" if "--student" in words else None)
 
 
-@pytest.mark.parametrize(
-    "words", ["c.yaml train --unknown seed=1", "c.yaml train -x", "c.yaml train --student=a b"]
+NO_CONFIG = (
+    "CONFIG is missing: name the experiment's file, for example `unprompted student my.yaml{}`; "
+    "`unprompted init` writes one"
 )
-def test_unknown_arguments_are_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("", NO_CONFIG.format("")),
+        ("seed=1", NO_CONFIG.format("")),
+        ("train", NO_CONFIG.format(" train")),
+        ("train --student a", NO_CONFIG.format(" train")),
+        ("c.yaml", "unprompted student: the action is missing; choose train"),
+        ("c.yaml trian", "unprompted student: there is no action 'trian'; did you mean 'train'?"),
+        ("c.yaml gate", "unprompted student: there is no action 'gate'; choose train"),
+        (
+            "c.yaml train --unknown seed=1",
+            "unprompted student: there is no option --unknown; see `unprompted student --help`",
+        ),
+        (
+            "c.yaml train --studnet a",
+            "unprompted student: there is no option --studnet; did you mean --student?",
+        ),
+        (
+            "c.yaml train --student=a b",
+            "unprompted student: 'b' is one word too many; an override is written key.path=value",
+        ),
+        (
+            "c.yaml train --student",
+            "unprompted student CONFIG train: argument --student: expected one argument; see "
+            "`unprompted student CONFIG train --help`",
+        ),
+    ],
+)
+def test_a_mistake_in_the_words_is_one_line_with_the_way_out(words: str, line: str) -> None:
+    with pytest.raises(UsageError) as error:
         parse_arguments(OPTIONS, words.split())
-    assert end.value.code == 2
-    assert "unrecognized arguments: " in capsys.readouterr().err
+    assert str(error.value) == line
+
+
+def test_an_option_of_another_action_is_refused() -> None:
+    with pytest.raises(UsageError, match="--code belongs to calibrate; leave it out"):
+        parse_arguments(judge_parser(), ["c.yaml", "gate", "--code"])
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from config.checkout import ROOT
 from config.load import load_config
+from config.log_formats import AutoLogs
 from config.schema import PromptSettings
 from data.answers import logged_answers
 from data.readers.logs import read_logs
@@ -48,6 +49,7 @@ def read_domain(name: str) -> Domain:
     trees = {
         part: yaml.safe_load((folder / f"{stem}.yaml").read_bytes()) for part, stem in names.items()
     }
+    assert not isinstance(config.data.train, AutoLogs)
     return Domain(trees, read_logs(config.data.train, ROOT).rows[:ROWS_OF_EACH])
 
 

@@ -11,6 +11,7 @@ from config.schema import Config
 from data.run_paths import RunPaths
 from pipeline.run_stages import StageFailed, run_stage
 from pipeline.stages import Stage
+from pipeline.time_left import TimeLeft
 from tests.judge.run_folder import make_run
 
 COPIES = """
@@ -25,6 +26,7 @@ from pathlib import Path
 path = Path("{path}")
 path.write_text(path.read_text() + "#")
 """
+TIME_LEFT = TimeLeft(["some stage"], {})
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_a_stage_reads_the_settings_of_the_beginning(config: Config) -> None:
     """The override is in the file that the command reads, whatever the YAML says by now."""
     run = RunPaths.of(config)
     run.config.write_text(dump_config(config), "utf-8")
-    assert run_stage(config, stage_of(config, COPIES), accept_changes=True) == 0
+    assert run_stage(config, stage_of(config, COPIES), True, TIME_LEFT) == 0
     assert (run.root / "seed").read_text() == "7 ['act', '--accept-changes']"
 
 
@@ -54,13 +56,13 @@ def test_an_input_that_is_edited_meanwhile_ends_the_run(config: Config) -> None:
     stage = stage_of(config, EDITS.format(path=config.prompt.rules), config.prompt.rules)
     for _ in range(2):
         with pytest.raises(DataError, match=r"some stage: .*changed while it ran.*rules\.yaml"):
-            run_stage(config, stage, accept_changes=False)
+            run_stage(config, stage, False, TIME_LEFT)
     assert not list((RunPaths.of(config).root / "stages").glob("*"))
 
 
 def test_a_stage_that_ends_by_a_fault_passes_its_code_on(config: Config) -> None:
     with pytest.raises(StageFailed) as failed:
-        run_stage(config, stage_of(config, "import sys; sys.exit(70)"), accept_changes=False)
+        run_stage(config, stage_of(config, "import sys; sys.exit(70)"), False, TIME_LEFT)
     assert failed.value.exit_code == 70
 
 
@@ -68,7 +70,7 @@ def test_a_stage_that_python_ends_is_no_failed_gate(config: Config) -> None:
     """Python's own 1, e.g. for a module that is not there; the line says where the log is."""
     stage = stage_of(config, "print('error: something else'); import not_there")
     with pytest.raises(StageFailed) as failed:
-        run_stage(config, stage, accept_changes=False)
+        run_stage(config, stage, False, TIME_LEFT)
     assert failed.value.exit_code == 70
     log = RunPaths.of(config).root / "logs" / "some_stage.log"
     assert f"exit code 1; the log's last lines ({log}):" in str(failed.value)
@@ -79,9 +81,9 @@ def test_an_inconclusive_stage_runs_again(config: Config) -> None:
     """Exit code 3 is passed on and leaves no stamp, so the missing verdicts are asked for again."""
     stamps, stage = RunPaths.of(config).root / "stages", stage_of(config, "import sys; sys.exit(3)")
     for _ in range(2):
-        assert run_stage(config, stage, accept_changes=False) == 3
+        assert run_stage(config, stage, False, TIME_LEFT) == 3
         assert not list(stamps.glob("*"))
-    assert run_stage(config, stage_of(config, ""), accept_changes=False) == 0
+    assert run_stage(config, stage_of(config, ""), False, TIME_LEFT) == 0
     assert len(list(stamps.glob("*"))) == 1
 
 

@@ -40,7 +40,7 @@ def run_teacher(
     words = [f"teacher.engine={engine}", "teacher.sampling.logprobs=null", *overrides]
     monkeypatch.setattr(sys, "argv", ["teacher", str(config_path), "generate", *words])
     with pytest.raises(SystemExit) as exited:
-        run_command(lambda: teacher_main(models))
+        run_command(lambda: teacher_main(None, models))
     return exited.value.code
 
 

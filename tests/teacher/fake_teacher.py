@@ -10,4 +10,4 @@ from tests.engine.fake_engine import FakeEngine
 
 if __name__ == "__main__":
     paid = Path(os.environ["PAID"])  # what the requests would have cost, a byte each
-    run_command(lambda: main(lambda config: TeacherModels(FakeEngine(0, paid))))
+    run_command(lambda: main(None, lambda config: TeacherModels(FakeEngine(0, paid))))
