@@ -12,10 +12,10 @@ from config.key_lines import KeyPath
 from config.load import settings_sources
 from config.missing_file import no_such_file
 from config.schema import Config
+from data.readers.log_files import is_hub_id
 from prompts.probe_bank import load_probe_bank
 from prompts.prompt_file import load_prompt, read_prompt
 
-_LOGS_IN_FILES = ("campus", "table")  # kinds whose path is no name on a hub
 _DRAFT = "; `unprompted judge CONFIG draft-rules` writes a first one"
 
 
@@ -71,7 +71,7 @@ def _named_files(config: Config) -> Iterator[_Named]:
             yield _Named(("prompt", part), file)
     for split in ("train", "val", "hidden"):
         logs = getattr(config.data, split)
-        if logs is not None and (logs.kind in _LOGS_IN_FILES or Path(logs.path).suffix):
+        if logs is not None and not (logs.kind == "auto" and is_hub_id(logs.path)):
             yield _Named(("data", split, "path"), logs.path)
     if config.probes is not None and config.probes.bank is not None:
         yield _Named(("probes", "bank"), config.probes.bank)

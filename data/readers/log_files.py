@@ -61,9 +61,14 @@ def log_parts(settings: AutoLogs, root: Path) -> LogParts:
         return LogParts((_dataset_part(settings.path, partial(_saved_dataset, path)),))
     if path.is_dir():
         return _folder_parts(settings, path)
-    if _HUB_ID.fullmatch(settings.path) and log_suffix(path) not in TABLE_SUFFIXES:
+    if is_hub_id(settings.path):
         return LogParts((_dataset_part(settings.path, partial(_hub_dataset, settings)),))
     raise DataError(f"{path}: no such file; paths are relative to the folder you are in")
+
+
+def is_hub_id(path: str) -> bool:
+    """Whether a path that is not there may name a dataset on the hub."""
+    return bool(_HUB_ID.fullmatch(path)) and log_suffix(Path(path)) not in TABLE_SUFFIXES
 
 
 def single_file(settings: AutoLogs, root: Path) -> bool:
