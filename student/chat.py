@@ -17,7 +17,7 @@ from config.errors import DataError
 
 if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
     from student.chat_model import ChatModel
-    from student.conversation import Conversation
+    from student.chat_session import ChatSession
 
 _COMMANDS = """\
 in the chat:
@@ -57,17 +57,17 @@ def main(words: Sequence[str] | None = None) -> int:
 
     arm = arguments.arm or f"student/{RunPaths.of(config).best_student()}"
     from student.chat_model import open_chat_model
-    from student.conversation import Conversation
+    from student.chat_session import ChatSession
 
-    conversation = Conversation(config, prompted=arm == "teacher")
+    session = ChatSession(config, prompted=arm == "teacher")
     model = open_chat_model(config, arm)
     try:
         if sys.stdin.isatty():
             prompt = "with the prompt" if arm == "teacher" else "without the prompt"
             print(f"{arm} of {config.name}, {prompt} ({model.place}); /quit ends\n{_COMMANDS}")
-            talk(model, conversation, _read_line)
+            talk(model, session, _read_line)
         else:
-            answer_lines(model, conversation, sys.stdin)
+            answer_lines(model, session, sys.stdin)
     except (EOFError, KeyboardInterrupt):
         print(file=sys.stderr)
     except UnicodeDecodeError as error:
@@ -75,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def talk(model: "ChatModel", conversation: "Conversation", read_line: Callable[[], str]) -> None:
+def talk(model: "ChatModel", session: "ChatSession", read_line: Callable[[], str]) -> None:
     """Answers in a terminal until `read_line` raises EOFError or the user quits."""
 
     def show(text: str) -> None:
@@ -84,12 +84,12 @@ def talk(model: "ChatModel", conversation: "Conversation", read_line: Callable[[
     while True:
         line = read_line().strip()
         try:
-            if not line or _is_command(line, conversation):
+            if not line or _is_command(line, session):
                 continue
             if _MISSPELT.match(line):
                 print(f"no such command: {line.split()[0]}\n{_COMMANDS}")
                 continue
-            question = conversation.ask(line)
+            question = session.ask(line)
         except DataError as error:
             print(error)
             continue
@@ -97,10 +97,10 @@ def talk(model: "ChatModel", conversation: "Conversation", read_line: Callable[[
             print(f"({question.dropped} passages do not fit model.max_length and are left out)")
         completion = model.answer(question.request, show)
         print("" if completion.finish == "stop" else " … (cut at predict.sampling.max_tokens)")
-        conversation.add_answer(question, completion.text)
+        session.add_answer(question, completion.text)
 
 
-def answer_lines(model: "ChatModel", conversation: "Conversation", lines: Iterable[str]) -> None:
+def answer_lines(model: "ChatModel", session: "ChatSession", lines: Iterable[str]) -> None:
     """Prints an answer per line, each without the turns before it; an empty line has an empty one.
 
     Line breaks within an answer are written as \\n. Notes go to standard error.
@@ -108,9 +108,9 @@ def answer_lines(model: "ChatModel", conversation: "Conversation", lines: Iterab
     for number, line in enumerate(lines, 1):
         line = line.removeprefix("\ufeff").strip()
         try:
-            if _is_command(line, conversation):
+            if _is_command(line, session):
                 continue
-            question = conversation.ask(line) if line else None
+            question = session.ask(line) if line else None
         except DataError as error:
             raise DataError(f"line {number}: {error}") from None
         if question is None:
@@ -126,23 +126,23 @@ def answer_lines(model: "ChatModel", conversation: "Conversation", lines: Iterab
         print(completion.text.replace("\\", "\\\\").replace("\n", "\\n"), flush=True)
 
 
-def _is_command(line: str, conversation: "Conversation") -> bool:
+def _is_command(line: str, session: "ChatSession") -> bool:
     """Carries out a line that is a command. Raises EOFError to end, DataError for a mistake."""
     name, _, text = line.partition(" ")
     text = text.strip()
     if name == "/quit":
         raise EOFError
     if name == "/reset":
-        conversation.reset()
+        session.reset()
     elif name == "/context":
         if not text:
             raise DataError("/context: no text; write the passage behind it")
-        conversation.add_context(text)
+        session.add_context(text)
     elif name == "/tag":
         tag, sign, value = text.partition("=")
         if not sign:
             raise DataError(f"/tag {text}: write it as /tag NAME=VALUE")
-        conversation.set_tag(tag.strip(), value.strip())
+        session.set_tag(tag.strip(), value.strip())
     else:
         return False
     return True

@@ -62,9 +62,14 @@ def log_parts(settings: AutoLogs, root: Path) -> LogParts:
         return LogParts((_dataset_part(settings.path, partial(_saved_dataset, path)),))
     if path.is_dir():
         return _folder_parts(settings, path)
-    if _is_hub_id(settings.path):
+    if is_hub_dataset(settings.path):
         return LogParts((_dataset_part(settings.path, partial(_hub_dataset, settings)),))
     raise DataError(f"{path}: no such file; paths are relative to the folder you are in")
+
+
+def is_hub_dataset(path: str) -> bool:
+    """Whether a path that is not there may name a dataset on the hub."""
+    return bool(_HUB_ID.fullmatch(path)) and log_suffix(Path(path)) not in TABLE_SUFFIXES
 
 
 def single_file(settings: AutoLogs, root: Path) -> bool:
@@ -77,12 +82,8 @@ def watched_files(settings: Logs, root: Path) -> tuple[Path, ...]:
     path = root / settings.path
     if isinstance(settings, AutoLogs) and path.is_dir():
         return tuple(sorted(part for part in path.rglob("*") if part.is_file()))
-    is_hub = isinstance(settings, AutoLogs) and _is_hub_id(settings.path) and not path.exists()
+    is_hub = isinstance(settings, AutoLogs) and is_hub_dataset(settings.path) and not path.exists()
     return () if is_hub else (path,)
-
-
-def _is_hub_id(path: str) -> bool:
-    return bool(_HUB_ID.fullmatch(path)) and log_suffix(Path(path)) not in TABLE_SUFFIXES
 
 
 def _folder_parts(settings: AutoLogs, path: Path) -> LogParts:

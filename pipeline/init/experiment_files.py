@@ -1,6 +1,5 @@
 """The files that `unprompted init` writes, as text: the prompt file and the settings."""
 
-import json
 import math
 import re
 from typing import NamedTuple
@@ -44,7 +43,7 @@ def _block(text: str) -> str:
         is_same = parse_yaml(f"text: {block}\n", "prompt") == {"text": text}
     except UnpromptedError:  # a character that YAML does not take as it is
         is_same = False
-    return block if is_same else json.dumps(text)
+    return block if is_same else _quoted(text)
 
 
 def experiment_text(
@@ -85,4 +84,18 @@ def _power_of_two(value: float, low: int, high: int) -> int:
 def _scalar(text: str) -> str:
     """A YAML scalar in a flow mapping, quoted where YAML would read something else."""
     is_word = re.fullmatch(r"[\w./][\w./-]*", text) and parse_yaml(text, "name") == text
-    return text if is_word else json.dumps(text, ensure_ascii=False)
+    return text if is_word else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """A double-quoted YAML scalar; what cannot be seen is escaped."""
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    return f"\\x{code:02x}" if code < 256 else f"\\U{code:08x}"
