@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 import pipeline.__main__
+import pipeline.manifest
 import report.__main__
 import student.__main__
 from config.checkout import ROOT
 from config.cli import run_command
 from data.jsonl import write_records
 from data.rows import Row
-from data.run_paths import RunPaths
+from data.run_paths import RunPaths, Split
 from tests.pipeline.plan_experiment import make_experiment
 
 HOLDER = """
@@ -87,3 +88,18 @@ def test_a_place_where_nothing_can_be_written(tmp_path: Path, ended: Callable[..
     line = ended(pipeline.__main__.main, str(tmp_path / "t.yaml"))
     assert line.startswith(str(tmp_path / "runs"))
     assert line.endswith("a folder belongs there; move the file away")
+
+
+def test_the_run_warns_of_too_few_steps_before_the_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its second stage says what the dry run says; the pipeline shows lines like these."""
+    run = RunPaths.of(make_experiment(tmp_path, students=[{"name": "s"}]))
+    rows = [Row(id=f"r{n}", question="Where?", labels=("fine",)) for n in range(24)]
+    splits: tuple[Split, ...] = ("train", "val")
+    for split in splits:
+        write_records(run.split(split), rows)
+    monkeypatch.setattr(sys, "argv", ["manifest", str(tmp_path / "t.yaml")])
+    assert pipeline.manifest.main() == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("warning: student s: 2 optimiser steps at most (24 rows, batch_size 32")
