@@ -17,9 +17,18 @@ class LocalBackend(Settings):
 
 
 class VllmBackend(LocalBackend):
-    """vLLM in this process."""
+    """vLLM in this process; transformers where vLLM is not installed."""
 
     kind: Literal["vllm"] = "vllm"
+
+
+class TransformersBackend(LocalBackend):
+    """transformers in this process, for the students too: slower, on CUDA, Apple's MPS and CPUs.
+
+    It also stands in for vLLM where that is not installed.
+    """
+
+    kind: Literal["transformers"] = "transformers"
 
 
 class RayBackend(LocalBackend):
@@ -84,5 +93,6 @@ class BatchBackend(RemoteBackend):
 
 
 Backend = Annotated[
-    VllmBackend | RayBackend | OpenAiBackend | BatchBackend, Field(discriminator="kind")
+    VllmBackend | TransformersBackend | RayBackend | OpenAiBackend | BatchBackend,
+    Field(discriminator="kind"),
 ]

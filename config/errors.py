@@ -5,6 +5,7 @@ import errno
 from config.url_secrets import masked_urls
 
 _MAX_LINE = 1000  # characters
+_MAX_LINES = 20  # mistakes that are shown at once
 _PERMISSION = "allow this user to, or choose another folder"
 _WAYS_OUT = {  # errors of the system about files and disks that are no fault of the program
     errno.EACCES: _PERMISSION,
@@ -34,14 +35,21 @@ _WAYS_OUT = {  # errors of the system about files and disks that are no fault of
 class UnpromptedError(Exception):
     """A user's mistake. The message names the setting or row, the value and the way out.
 
-    It is one line of at most 1,000 characters, whatever names and values it quotes.
+    It is one line of at most 1,000 characters, whatever names and values it quotes. `lines` holds
+    it, and one more line for each further mistake of the same file; a command prints them all.
     """
 
     exit_code = 2
 
-    def __init__(self, message: str) -> None:
-        """Users and queries of addresses are hidden in the message."""
-        super().__init__(_as_line(masked_urls(message)))
+    def __init__(self, message: str, *further: str) -> None:
+        """Users and queries of addresses are hidden. Of very many mistakes the first are kept."""
+        lines = [_as_line(masked_urls(text)) for text in (message, *further)]
+        if len(lines) > _MAX_LINES:
+            rest = len(lines) - _MAX_LINES
+            lines[_MAX_LINES:] = [f"… and {rest} more mistakes; correct these first"]
+        self.lines = tuple(lines)
+        more = f" (1 of {len(further) + 1} mistakes)" if further else ""
+        super().__init__(_as_line(f"{lines[0]}{more}"))
 
 
 class ConfigError(UnpromptedError):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from config.backends import Backend, RemoteBackend, VllmBackend
-from config.settings import Settings
+from config.settings import AsSwitches, Settings
 
 # auto: bfloat16 where the hardware multiplies it, else float16 on a GPU and float32 on a CPU
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
@@ -23,7 +23,7 @@ class ModelSettings(Settings):
     gpu_memory: Annotated[float, Field(gt=0, lt=1)] = GPU_MEMORY
     max_length: PositiveInt = 2048  # tokens, prompt and answer together
     # chat template arguments; thinking is off where the template has a switch
-    template_kwargs: dict[str, bool | str] = {}
+    template_kwargs: Annotated[dict[str, bool | str], AsSwitches] = {}
     # where the prompted model gets the system prompt · first_user: in the first user turn, for
     # templates that have no system turn; the student's view has no prompt in either case
     system_role: SystemRole = "system"

@@ -3,7 +3,6 @@
 `config.yaml_file` guards against YAML's traps; the schema checks the settings.
 """
 
-import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +10,16 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from config.base_url import SECRET_IN_URL
 from config.errors import ConfigError
+from config.key_lines import Sources
+from config.mistakes import mistakes_of, owner_name, shown_value
 from config.schema import Config
-from config.url_secrets import masked_settings
-from config.yaml_file import dump_yaml, parse_yaml, read_yaml
+from config.yaml_file import YamlDocument, dump_yaml, parse_yaml, read_document
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _MAX_EXTENDS = 20  # files in a chain
 _MAX_KEYS = 50  # of an override
-_REPLACED = {"teacher.repair": "teacher.guided"}  # former settings
+_MAX_NAME = 200  # characters of a file's name
 
 
 def dump_config(config: Config) -> str:
@@ -29,32 +28,26 @@ def dump_config(config: Config) -> str:
     return dump_yaml(values)
 
 
-def validated(model: type[_Model], values: Any, where: str) -> _Model:
-    """`values` as a `model`. Raises ConfigError with one line for the first mistake."""
+def validated(model: type[_Model], values: Any, where: str | Sources) -> _Model:
+    """`values` as a `model`. Raises ConfigError with one line for each mistake.
+
+    `where`: what the lines begin with, or the files, for the line of each mistake in its file.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])[:200]
-        path = path if path.isprintable() else repr(path)
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{where}: {_unknown(path, model)}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        shown = "***" if first["type"] == SECRET_IN_URL else repr(masked_settings(first["input"]))
-        value = f"{path} = {shown[:80]}: " if path else ""
-        raise ConfigError(f"{where}: {value}{message}") from None
+        lines = []
+        for path, text in mistakes_of(model, values, error):
+            place = where if isinstance(where, str) else where.place(path)
+            name = owner_name(path, values)
+            lines.append(f"{place}: {'' if text.startswith(name) else name}{text}")
+        raise ConfigError(*lines) from None
 
 
-def _unknown(path: str, model: type[BaseModel]) -> str:
-    if path in _REPLACED:
-        return f"unknown setting {path!r}; set {_REPLACED[path]!r} in its place"
-    key = path.rsplit(".", 1)[-1]
-    schema = model.model_json_schema()
-    nested = [schema, *schema.get("$defs", {}).values()]
-    known = sorted({name for part in nested for name in part.get("properties", ())})
-    similar = difflib.get_close_matches(key, known, n=1)
-    way_out = f"did you mean {similar[0]!r}?" if similar else "remove it"
-    return f"unknown setting {path!r}; {way_out}"
+def read_settings(model: type[_Model], path: Path) -> _Model:
+    """The settings that a YAML file without `extends` holds. Raises ConfigError."""
+    document = read_document(path)
+    return validated(model, document.values, Sources([(path, document)]))
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -62,30 +55,58 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises ConfigError for unreadable files, unknown settings and invalid values.
     """
-    values = _extended(path, ())
+    files = _chain(path, ())
+    values: dict[str, Any] = {}
+    for _, document in reversed(files):
+        values = _merged(values, document.values)
     for override in overrides:
         key, sign, text = override.partition("=")
         if not sign or not key:
             raise ConfigError(f"override {override!r} is malformed; write it as key.path=value")
-        _assign(values, key.split("."), parse_yaml(text, f"override {key}"), override)
-    return validated(Config, values, str(path))
+        _assign(values, key.split("."), parse_yaml(text, f"override {key}"), key)
+    return validated(Config, values, Sources(files, overrides))
 
 
-def _extended(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
-    is_circle = os.path.realpath(path) in map(os.path.realpath, chain)
-    if is_circle or len(chain) > _MAX_EXTENDS:
+def settings_sources(path: Path, overrides: Sequence[str] = ()) -> Sources:
+    """Where each setting of the experiment in `path` stands. Raises as `load_config` does."""
+    return Sources(_chain(path, ()), overrides)
+
+
+def _chain(path: Path, children: tuple[Path, ...]) -> list[tuple[Path, YamlDocument]]:
+    """The file, the one that it extends, and so on."""
+    is_circle = os.path.realpath(path) in map(os.path.realpath, children)
+    if is_circle or len(children) > _MAX_EXTENDS:
         raise ConfigError(
-            f"{path}: extends itself through {' → '.join(map(str, chain))}; remove one `extends`"
+            f"{path}: extends itself through {' → '.join(map(str, children))}; remove one `extends`"
         )
-    values = read_yaml(path)
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected a mapping `key: value`, not {type(values).__name__}")
-    parent = values.pop("extends", None)
+    document = read_document(path)
+    if not isinstance(document.values, dict):
+        content = "nothing" if document.values is None else shown_value(document.values)
+        raise ConfigError(f"{path}: holds {content}; write settings `key: value`, one a line")
+    parent = document.values.pop("extends", None)
     if parent is None:
-        return values
+        return [(path, document)]
     if not isinstance(parent, str):
         raise ConfigError(f"{path}: extends = {parent!r}: expected the name of one file")
-    return _merged(_extended(path.parent / parent, (*chain, path)), values)
+    _check_extended(path, document, parent)
+    return [(path, document), *_chain(path.parent / parent, (*children, path))]
+
+
+def _check_extended(path: Path, document: YamlDocument, parent: str) -> None:
+    """Raises ConfigError where the file that `path` extends is not there."""
+    target = path.parent / parent
+    if target.exists() or target.is_symlink() or len(parent) > _MAX_NAME:
+        return
+    place = Sources([(path, document)]).place(("extends",))
+    same_name = [folder / target.name for folder in (Path(), Path("config"))]
+    elsewhere = next((file for file in same_name if file.is_file()), None)
+    way_out = "write the path from there"
+    if elsewhere is not None:
+        way_out = f"write {os.path.relpath(elsewhere, path.parent)}"
+    raise ConfigError(
+        f"{place}: extends = {parent!r}: no such file {str(target)!r}; the path starts at the "
+        f"folder of {path.name}: {way_out}"
+    )
 
 
 def _merged(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
@@ -98,14 +119,28 @@ def _merged(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _assign(values: Any, keys: list[str], value: Any, override: str) -> None:
+def _assign(values: Any, keys: list[str], value: Any, name: str) -> None:
     *parents, last = keys
     if len(keys) > _MAX_KEYS:
-        raise ConfigError(f"override {override[:80]!r} …: names a place more than {_MAX_KEYS} deep")
-    try:
-        for key in parents:
-            values = values[int(key)] if isinstance(values, list) else values.setdefault(key, {})
-        values[int(last) if isinstance(values, list) else last] = value
-    except (AttributeError, IndexError, TypeError, ValueError):
-        path = ".".join(keys)
-        raise ConfigError(f"override {override!r}: the settings have no place {path}") from None
+        raise ConfigError(f"override {name[:80]!r} …: names a place more than {_MAX_KEYS} deep")
+    for depth, key in enumerate(keys):
+        try:
+            if depth == len(parents):
+                values[int(last) if isinstance(values, list) else last] = value
+            else:
+                values = _entered(values, key)
+        except (AttributeError, IndexError, TypeError, ValueError):
+            parent = ".".join(keys[:depth])
+            raise ConfigError(
+                f"override {name}: the settings have no place {name}: {_no_place(values, parent)}"
+            ) from None
+
+
+def _entered(values: Any, key: str) -> Any:
+    return values[int(key)] if isinstance(values, list) else values.setdefault(key, {})
+
+
+def _no_place(values: Any, parent: str) -> str:
+    if isinstance(values, list):
+        return f"{parent} has the places 0 to {len(values) - 1}; name one, or give the whole list"
+    return f"{parent} is {shown_value(values)}; write {parent}={{key: value}} in its place"

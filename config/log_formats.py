@@ -1,8 +1,8 @@
 """Settings of the data: log formats, column names, cleaning and splits."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from config.settings import Fraction, Settings
 
@@ -23,7 +23,7 @@ class FieldMap(Settings):
     A number counts the elements of a list, negative from its end. A column named so itself wins.
     """
 
-    question: str
+    question: Annotated[str, Field(description="the column that holds the question")]
     id: str | None = None  # None: row numbers are the ids
     contexts: str | None = None  # passages: a list of texts or of objects, or one text
     answers: dict[str, str] = {}  # name of the answering system → column
@@ -58,7 +58,28 @@ class TableLogs(Settings):
     fields: FieldMap
 
 
-Logs = Annotated[CampusLogs | TableLogs, Field(discriminator="kind")]
+class AutoLogs(Settings):
+    """Logs whose form is recognised by their content; see docs/logs.md."""
+
+    kind: Literal["auto"] = "auto"
+    path: str  # a file, a folder of files, a saved dataset, or the id of one on the hub
+    split: str | None = None  # of a dataset; None: train, or the only one
+
+
+def _with_kind(value: Any) -> Any:
+    """A text is the path of logs to recognise; without `kind` a field map makes a table."""
+    if isinstance(value, str):
+        return {"kind": "auto", "path": value}
+    if isinstance(value, dict) and "kind" not in value:
+        return {"kind": "table" if "fields" in value else "auto", **value}
+    return value
+
+
+MappedLogs = CampusLogs | TableLogs
+Logs = Annotated[
+    Annotated[CampusLogs | TableLogs | AutoLogs, Field(discriminator="kind")],
+    BeforeValidator(_with_kind),
+]
 
 
 class DataSettings(Settings):

@@ -1,10 +1,10 @@
 """The fields of requests that the settings may change: one mechanism for teacher and judge."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import JsonValue, field_validator
 
-from config.settings import Settings
+from config.settings import AsSwitches, Settings
 
 # what the program reads replies by, or asks for by settings of its own
 _FIXED = frozenset(
@@ -23,7 +23,7 @@ class RequestFields(Settings):
     # JSON fields that are set last; null leaves a field out. A reasoning model often needs
     # {temperature: null, top_p: null}, Qwen3 without thinking
     # {chat_template_kwargs: {enable_thinking: false}}.
-    extra_body: dict[str, JsonValue] = {}
+    extra_body: Annotated[dict[str, JsonValue], AsSwitches] = {}
     # under which name the limit of tokens is sent; OpenAI's reasoning models know only the second
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
 

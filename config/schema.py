@@ -5,7 +5,7 @@ one.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -15,14 +15,21 @@ from config.log_formats import DataSettings
 from config.peft_methods import MAX_RANK, LoraMethod
 from config.search_space import SearchSettings
 from config.settings import Settings
-from config.training import StudentSettings, TrackerSettings, WandbSettings
+from config.training import StudentSettings, Trackers
 
 
 class PromptSettings(Settings):
     """The system prompt, its rules and its worked examples."""
 
-    system: str  # YAML with system_template and user_template
-    rules: str  # YAML rule file of that prompt
+    # YAML with system_template and user_template, or the prompt itself (.txt, .md)
+    system: Annotated[str, Field(description="the file of the system prompt")]
+    # YAML rule file of that prompt
+    rules: Annotated[
+        str,
+        Field(
+            description="the file of its rules; `unprompted judge CONFIG draft-rules` writes one"
+        ),
+    ]
     examples: str | None = None  # YAML list of worked examples, rendered as chat turns
     tags: tuple[str, ...] = ()  # row tags to write into the user turn, in this order
 
@@ -30,7 +37,15 @@ class PromptSettings(Settings):
 class Config(Settings):
     """One experiment."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    further_keys: ClassVar = ("extends",)  # that `config.load` reads
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            description="letters, digits, '.', '_' and '-', with a letter or digit in front",
+        ),
+    ]
     seed: int = 0
     runs: str = "runs"  # folder of all runs
     prompt: PromptSettings
@@ -42,8 +57,7 @@ class Config(Settings):
     predict: PredictSettings = PredictSettings()
     judge: JudgeSettings = JudgeSettings()
     search: SearchSettings | None = None
-    wandb: WandbSettings | None = None
-    trackio: TrackerSettings | None = None  # local; writes to its own folder or TRACKIO_DIR
+    report_to: Trackers = ()  # wandb, trackio, tensorboard, mlflow: names, or settings with `kind`
 
     @model_validator(mode="after")
     def _distinct_students(self) -> "Config":
@@ -54,6 +68,14 @@ class Config(Settings):
         for name, owner in reserved.items():
             if name in names:
                 raise ValueError(f"students: `{name}` is the name of {owner}; rename the student")
+        return self
+
+    @model_validator(mode="after")
+    def _distinct_trackers(self) -> "Config":
+        kinds = [tracker.kind for tracker in self.report_to]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise ValueError(f"report_to: names {kind} twice; keep one")
         return self
 
     @model_validator(mode="after")
@@ -110,7 +132,7 @@ class Config(Settings):
     @property
     def shows_samples(self) -> bool:
         """Whether a tracker also logs some val questions and answers."""
-        return any(tracker and tracker.samples for tracker in (self.wandb, self.trackio))
+        return any(tracker.samples for tracker in self.report_to)
 
     def seed_of(self, student: StudentSettings) -> int:
         """The student's own seed, or the experiment's."""

@@ -3,9 +3,9 @@
 An objective is the teacher's text, its distribution, or its view of the student's own answers.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from config.peft_methods import LoraMethod, Method
 from config.settings import Fraction, Settings, usual_kind
@@ -13,6 +13,9 @@ from config.settings import Fraction, Settings, usual_kind
 # forward: KL(teacher ‖ student), mass-covering · reverse: KL(student ‖ teacher), mode-seeking ·
 # jsd: the mean of both against their mixture
 Direction = Literal["forward", "reverse", "jsd"]
+
+
+LEAST_STEPS = 10  # optimiser steps; with fewer, a student is hardly different from its base
 
 
 class CrossEntropy(Settings):
@@ -67,7 +70,14 @@ class Retention(Settings):
 class StudentSettings(Settings):
     """One student: its method, its objective and its optimisation."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9._-]*$",
+            description="lower-case letters, digits, '.', '_' and '-', with a letter or digit in "
+            "front",
+        ),
+    ]
     method: Method = LoraMethod()
     objective: Objective = CrossEntropy()
     start: str | None = None  # an earlier student of the same method whose weights to start from
@@ -123,11 +133,64 @@ class StudentSettings(Settings):
 class TrackerSettings(Settings):
     """A tracker that receives the numbers of metrics.jsonl."""
 
-    project: str = "unprompted"
     samples: bool = False  # also log some val questions with their answers: private text
 
 
-class WandbSettings(TrackerSettings):
+class ProjectSettings(TrackerSettings):
+    """A tracker that sorts runs into projects."""
+
+    project: str = "unprompted"
+
+
+class WandbSettings(ProjectSettings):
     """Weights & Biases; offline needs neither key nor network."""
 
+    kind: Literal["wandb"] = "wandb"
     mode: Literal["offline", "online"] = "offline"
+
+
+class TrackioSettings(ProjectSettings):
+    """Trackio; local, in its own folder or TRACKIO_DIR."""
+
+    kind: Literal["trackio"] = "trackio"
+
+
+class TensorboardSettings(TrackerSettings):
+    """TensorBoard; local, in `tensorboard/` of the run's folder."""
+
+    kind: Literal["tensorboard"] = "tensorboard"
+
+
+class MlflowSettings(ProjectSettings):
+    """MLflow; the server of MLFLOW_TRACKING_URI, else `mlflow.db` in the run's folder."""
+
+    kind: Literal["mlflow"] = "mlflow"
+
+
+TrackerKind = Literal["wandb", "trackio", "tensorboard", "mlflow"]
+
+
+def _by_name(value: Any) -> Any:
+    """A tracker's name stands for its settings."""
+    if not isinstance(value, str):
+        return value
+    if value not in get_args(TrackerKind):
+        raise ValueError(f"no tracker is called so; name {', '.join(get_args(TrackerKind))}")
+    return {"kind": value}
+
+
+Tracker = Annotated[
+    WandbSettings | TrackioSettings | TensorboardSettings | MlflowSettings,
+    Field(discriminator="kind"),
+    BeforeValidator(_by_name),
+]
+
+
+def _as_list(value: Any) -> Any:
+    """One tracker alone is a list of one; transformers' word for no tracker is `none`."""
+    if value == "none":
+        return ()
+    return (value,) if isinstance(value, str | dict) else value
+
+
+Trackers = Annotated[tuple[Tracker, ...], BeforeValidator(_as_list)]

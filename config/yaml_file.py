@@ -1,18 +1,21 @@
 """YAML files of settings, prompts, rules and probes: plain data in bounded time and memory.
 
-Guards against YAML's traps: duplicate keys, 1e-4 as text, 10:30 as the number 630, dates, aliases
-that grow. Whatever cannot be read is one line with the place and a way out.
+Guards against YAML's traps: duplicate keys, 1e-4 as text, 10:30 as the number 630, no as false,
+dates, aliases that grow. Whatever cannot be read is one line with the place and a way out.
 """
 
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from config.errors import ConfigError, system_way_out
+from config.missing_file import no_such_file
+from config.settings import YesNo
+from config.yaml_words import yaml_mistake
 
 _MAX_BYTES = 4_000_000  # prompts, rules and probes take some 100 kB
 _MAX_VALUES = 100_000  # keys included
@@ -142,13 +145,23 @@ def _real_number(loader: _Loader, node: Any) -> float:
     return number
 
 
+def _boolean(loader: _Loader, node: Any) -> bool | YesNo:
+    word = str(yaml.SafeLoader.construct_scalar(loader, node))
+    if word.lower() in ("yes", "no", "on", "off"):
+        return YesNo(word)
+    return yaml.SafeLoader.construct_yaml_bool(loader, node)
+
+
 def _too_large(node: Any) -> str:
     line, digits = node.start_mark.line + 1, node.value[:40]
     return f"line {line}: the number {digits} is too large; write a smaller one or quote it"
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-for _kind, _constructor in (("str", _text), ("int", _whole_number), ("float", _real_number)):
+for _kind, _constructor in (
+    *(("str", _text), ("bool", _boolean)),
+    *(("int", _whole_number), ("float", _real_number)),
+):
     _Loader.add_constructor(_TAG + _kind, _constructor)
 
 
@@ -157,10 +170,22 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+_Dumper.add_representer(YesNo, yaml.SafeDumper.represent_str)
+
+
+class YamlDocument(NamedTuple):
+    """The plain data of a YAML text, and its nodes, which know the lines."""
+
+    values: Any
+    root: Node | None  # None: an empty text
 
 
 def parse_yaml(text: str, where: str) -> Any:
     """Parses YAML text. Raises ConfigError, beginning with `where`, unless it is plain data."""
+    return _parse(text, where).values
+
+
+def _parse(text: str, where: str) -> YamlDocument:
     control = yaml.reader.Reader.NON_PRINTABLE.search(text)
     if control is not None:
         line = text.count("\n", 0, control.start()) + 1
@@ -170,9 +195,10 @@ def parse_yaml(text: str, where: str) -> Any:
         )
     loader = _Loader(text)
     try:
-        return loader.get_single_data()
+        root = loader.get_single_node()
+        return YamlDocument(None if root is None else loader.construct_document(root), root)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: {_mistake(error)}") from None
+        raise ConfigError(f"{where}: {yaml_mistake(error)}") from None
     except (ValueError, OverflowError) as error:  # of the scanner: an escape beyond Unicode
         reason = (
             f"line {loader.line + 1}: not valid YAML: {str(error).split(';')[0]}; correct this line"
@@ -184,27 +210,26 @@ def parse_yaml(text: str, where: str) -> Any:
         loader.dispose()
 
 
-def _mistake(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    place = "" if mark is None else f"line {mark.line + 1}: "
-    problem = getattr(error, "problem", None) or str(error)
-    words = " ".join(problem.split())[:200]
-    if "expected a single document" in " ".join(str(error).split()):
-        return f"{place}not valid YAML: a second document begins; put it into a file of its own"
-    if "\\t" in words:
-        return f"{place}not valid YAML: {words}; indent by spaces instead of tabs"
-    return f"{place}not valid YAML: {words}; correct this line or the one before, or quote the text"
-
-
 def read_yaml(path: Path) -> Any:
-    """Reads a YAML file. Raises ConfigError when it cannot be read or parsed."""
+    """The plain data of a YAML file. Raises ConfigError when it cannot be read or parsed."""
+    return read_document(path).values
+
+
+def read_document(path: Path) -> YamlDocument:
+    """The data of a YAML file with its nodes. Raises as `read_yaml` does."""
+    return _parse(read_text_file(path), str(path))
+
+
+def read_text_file(path: Path) -> str:
+    """The text of a file of settings or of a prompt.
+
+    Raises ConfigError when it cannot be read, is larger than 4 MB or not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such file; paths are relative to the current folder"
-        ) from None
+        raise ConfigError(f"{path}: {no_such_file(path)}") from None
     except (OSError, ValueError) as error:  # ValueError: NUL in the path
         reason = error.strerror if isinstance(error, OSError) else str(error)
         way_out = system_way_out(error) or "name another file"
@@ -212,15 +237,19 @@ def read_yaml(path: Path) -> Any:
     if len(content) > _MAX_BYTES:
         raise ConfigError(f"{path}: larger than {_MAX_BYTES // 1_000_000} MB; split the file")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(
             f"{path}: line {line}: byte 0x{content[error.start]:02x} is not UTF-8; {_SAVE_AS}"
         ) from None
-    return parse_yaml(text, str(path))
 
 
-def dump_yaml(values: Any) -> str:
-    """The YAML of plain data: `parse_yaml` reads the same from it."""
-    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+def dump_yaml(values: Any, compact: bool = False) -> str:
+    """The YAML of plain data: `parse_yaml` reads the same from it.
+
+    `compact`: a text, and a mapping or list without others inside, takes one line.
+    """
+    layout: dict[str, Any] = {"default_flow_style": None, "width": 100_000} if compact else {}
+    text: str = yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False, **layout)
+    return text

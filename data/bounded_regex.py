@@ -26,9 +26,14 @@ def compile_pattern(pattern: str) -> None:
     try:
         _compiled(pattern, False)
     except regex.error as error:
-        raise ValueError(f"pattern {pattern!r}: {error}") from None
+        raise ValueError(
+            f"pattern {pattern!r}: {error}; correct it, or write \\ before a sign that stands for "
+            "itself"
+        ) from None
     except RecursionError:
-        raise ValueError(f"pattern {pattern[:40]!r}…: nested too deeply") from None
+        raise ValueError(
+            f"pattern {pattern[:40]!r}…: nested too deeply; write it flatter"
+        ) from None
 
 
 def search(pattern: str, text: str, ignore_case: bool = False) -> str | None:

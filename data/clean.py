@@ -94,8 +94,11 @@ class RowCleaner:
 
 
 def view_digest(row: Row) -> bytes:
-    """Equal for rows with the same question and passages, 16 bytes."""
-    return bytes.fromhex(digest([question_key(row), *(part.text for part in row.contexts)]))[:16]
+    """Equal for rows with the same question, passages and earlier turns, 16 bytes."""
+    view: list[object] = [question_key(row), *(part.text for part in row.contexts)]
+    if row.history:
+        view.append([turn.model_dump() for turn in row.history])
+    return bytes.fromhex(digest(view))[:16]
 
 
 def looks_truncated(text: str) -> bool:

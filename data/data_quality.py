@@ -37,11 +37,12 @@ class DataQuality(Record):
     follow_ups: FollowUpCounts | None = None  # of train; None: data.follow_ups is false
     unknown_labels: dict[str, int] = {}  # label that means nothing known → rows
     missing_words: dict[str, dict[str, int]] = {}  # column → word taken as nothing → cells
+    recognised: tuple[str, ...] = ()  # lines on logs whose form was recognised
 
 
 def quality_notes(quality: DataQuality) -> list[str]:
-    """Lines on cells that were taken as nothing and on labels that nothing understood."""
-    notes = []
+    """Lines on recognised logs, cells taken as nothing and labels that nothing understood."""
+    notes = list(quality.recognised)
     for column, words in quality.missing_words.items():
         cells = ", ".join(f"{count} {word}" for word, count in words.items())
         notes.append(f"taken as missing in column {column}: {cells}")

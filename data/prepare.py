@@ -20,7 +20,9 @@ from data.data_quality import DataQuality, SplitCounter, SplitQuality
 from data.follow_ups import FollowUps
 from data.jsonl import read_records, write_records
 from data.label_meaning import UnknownLabels
-from data.readers.logs import LogNotes, Quarantined, check_unique_ids, scan_logs
+from data.readers.logs import LogNotes, Quarantined, check_unique_ids
+from data.readers.recognise import scan_source
+from data.readers.turn_template import PromptText
 from data.rows import Row
 from data.splits import Leakage, RowKey, held_out_questions, measure_leakage
 from data.stored_rows import StoredRows
@@ -38,15 +40,18 @@ class PreparedSplits(NamedTuple):
     quality: DataQuality
 
 
-def prepare_data(settings: DataSettings, root: Path, out: Path, seed: int) -> DataQuality:
+def prepare_data(
+    settings: DataSettings, root: Path, out: Path, seed: int, prompt: PromptText | None = None
+) -> DataQuality:
     """Writes train, val and hidden as JSONL, quality.json and quarantine.jsonl.
 
-    Paths in the settings are relative to `root`. Files of an earlier run are replaced atomically.
+    Paths in the settings are relative to `root`. `prompt`: what recognised conversations contain
+    beside their rows. Files of an earlier run are replaced atomically.
     Raises DataError when a file is unusable, too many records are malformed, two rows have the
     same id, a split is empty, or the disk is full.
     """
     with StoredRows(out.parent) as rows, StoredRows(out.parent) as second_turns:
-        logs = _read_files(settings, root, rows)
+        logs = _read_files(settings, root, rows, prompt)
         splits = _Splits.of(settings, rows, logs.places, seed)
         parts = _write_splits(settings, splits, second_turns, out)
         removed = [rows.keys[at] for at in splits.places["train"] if at in splits.removed]
@@ -55,24 +60,27 @@ def prepare_data(settings: DataSettings, root: Path, out: Path, seed: int) -> Da
         quality = DataQuality(
             splits={name: parts[name] for name in sorted(parts)},
             leakage=_leakages(keys, settings.near_duplicate),
-            leaks_removed=tuple(row.id for row in removed if row.key in splits.held_out),
-            duplicates_removed=tuple(row.id for row in removed if row.key not in splits.held_out),
+            leaks_removed=tuple(row.id for row in removed if _leaks(row, splits.held_out)),
+            duplicates_removed=tuple(row.id for row in removed if not _leaks(row, splits.held_out)),
             records=len(rows.keys) + len(logs.quarantined),
             quarantined=logs.quarantined,
             follow_ups=splits.follow_ups and splits.follow_ups.counts(),
             unknown_labels=logs.unknown_labels,
             missing_words=logs.missing_words,
+            recognised=logs.recognised,
         )
     write_records(out / "quarantine.jsonl", quality.quarantined)
     write_text(out / "quality.json", quality.model_dump_json(indent=1) + "\n")
     return quality
 
 
-def prepare_splits(settings: DataSettings, root: Path, seed: int) -> PreparedSplits:
+def prepare_splits(
+    settings: DataSettings, root: Path, seed: int, prompt: PromptText | None = None
+) -> PreparedSplits:
     """The splits in memory; no file stays. Raises DataError as `prepare_data` does."""
     with TemporaryDirectory() as folder:
         out = Path(folder) / "data"
-        quality = prepare_data(settings, root, out, seed)
+        quality = prepare_data(settings, root, out, seed, prompt)
         rows = {name: tuple(read_records(out / f"{name}.jsonl", Row)) for name in quality.splits}
         return PreparedSplits(rows["train"], rows["val"], rows.get("hidden"), quality)
 
@@ -84,11 +92,15 @@ class _Logs(NamedTuple):
     quarantined: tuple[Quarantined, ...]
     missing_words: dict[str, dict[str, int]]
     unknown_labels: dict[str, int]
+    recognised: tuple[str, ...]  # lines on the logs whose form was recognised
 
 
-def _read_files(settings: DataSettings, root: Path, rows: StoredRows) -> _Logs:
+def _read_files(
+    settings: DataSettings, root: Path, rows: StoredRows, prompt: PromptText | None
+) -> _Logs:
     files = {"train": settings.train, "val": settings.val, "hidden": settings.hidden}
     places, notes, labels = dict[str, range](), list[LogNotes](), UnknownLabels()
+    recognised: list[str] = []
     with ProgressBar("reading the logs", " rows", None, delay_s=_BAR_DELAY_S) as bar:
 
         def store(row: Row) -> None:
@@ -99,12 +111,16 @@ def _read_files(settings: DataSettings, root: Path, rows: StoredRows) -> _Logs:
         for name, logs in files.items():
             if logs is not None:
                 start = len(rows.keys)
-                notes.append(scan_logs(logs, root, store))
+                scanned = scan_source(logs, root, store, prompt)
+                notes.append(scanned.notes)
+                if scanned.form is not None:
+                    recognised += [scanned.form.line(), *scanned.form.notes(prompt)]
                 places[name] = range(start, len(rows.keys))
     quarantined = tuple(chain.from_iterable(note.quarantined for note in notes))
     _check_malformed(quarantined, len(rows.keys), settings.max_bad_fraction)
     check_unique_ids((row.id for row in rows.keys), "all data files")
-    return _Logs(places, quarantined, _missing_words(notes), labels.counts())
+    words = _missing_words(notes)
+    return _Logs(places, quarantined, words, labels.counts(), tuple(recognised))
 
 
 def _missing_words(notes: Iterable[LogNotes]) -> dict[str, dict[str, int]]:
@@ -120,7 +136,7 @@ class _Splits(NamedTuple):
 
     rows: StoredRows
     places: dict[str, Sequence[int]]  # split → places of its rows
-    held_out: set[str]  # question keys of val and hidden
+    held_out: set[str]  # question keys of val and hidden, and of what opens their conversations
     duplicates: dict[str, dict[int, Duplicate]]  # split → place → duplicate
     removed: set[int]  # places of train rows that leak or repeat
     follow_ups: FollowUps | None
@@ -131,15 +147,17 @@ class _Splits(NamedTuple):
     ) -> Self:
         places = dict[str, Sequence[int]](files)
         if settings.val is None:
-            keys = (rows.keys[at].key for at in files["train"])
-            val = held_out_questions(keys, settings.val_fraction, seed)
-            places["train"] = [at for at in files["train"] if rows.keys[at].key not in val]
-            places["val"] = [at for at in files["train"] if rows.keys[at].key in val]
-        held_out = {rows.keys[at].key for name in places if name != "train" for at in places[name]}
+            openings = [rows.keys[at].conversation for at in files["train"]]
+            val = held_out_questions(openings, settings.val_fraction, seed)
+            pairs = list(zip(files["train"], openings, strict=True))
+            places["train"] = [at for at, opening in pairs if opening not in val]
+            places["val"] = [at for at, opening in pairs if opening in val]
+        others = [rows.keys[at] for name in places if name != "train" for at in places[name]]
+        held_out = {key for row in others for key in (row.key, row.conversation)}
         duplicates = {name: _duplicates(rows, of_split) for name, of_split in places.items()}
-        leaks = {at for at in places["train"] if rows.keys[at].key in held_out}
+        leaks = {at for at in places["train"] if _leaks(rows.keys[at], held_out)}
         removed = leaks | duplicates["train"].keys()
-        _check_not_empty(places, len(removed), len(leaks))
+        _check_not_empty(settings, places, len(removed), len(leaks))
         follow_ups = _follow_ups(settings, held_out)
         return cls(rows, places, held_out, duplicates, removed, follow_ups)
 
@@ -154,6 +172,11 @@ class _Splits(NamedTuple):
             if place not in self.removed:
                 yield row
         yield from second_turns.read(range(len(second_turns.keys)))
+
+
+def _leaks(row: RowKey, held_out: set[str]) -> bool:
+    """Whether a row's question, or the one that opens its conversation, is held out."""
+    return row.key in held_out or row.conversation in held_out
 
 
 def _duplicates(rows: StoredRows, places: Iterable[int]) -> dict[int, Duplicate]:
@@ -202,6 +225,7 @@ def _leakages(keys: Mapping[str, Sequence[RowKey]], threshold: float) -> dict[st
 
 
 def _check_malformed(malformed: Sequence[Quarantined], rows: int, max_fraction: float) -> None:
+    malformed = [record for record in malformed if not record.unsupported]
     total = len(malformed) + rows
     if len(malformed) <= max_fraction * total:
         return
@@ -214,11 +238,25 @@ def _check_malformed(malformed: Sequence[Quarantined], rows: int, max_fraction: 
     )
 
 
-def _check_not_empty(places: Mapping[str, Sequence[int]], removed: int, leaks: int) -> None:
+def _check_not_empty(
+    settings: DataSettings, places: Mapping[str, Sequence[int]], removed: int, leaks: int
+) -> None:
     if not places["val"]:
-        raise DataError("val: no rows are left; give data.val or raise data.val_fraction")
-    if removed == len(places["train"]):
+        way_out = "give data.val or raise data.val_fraction"
+        if settings.val is not None:
+            way_out = "give data.val another file, or remove it: a part of train is then split off"
+        raise DataError(f"val: no rows are left; {way_out}")
+    rows = len(places["train"])
+    if removed < rows:
+        return
+    gone = f"train: no rows are left, {leaks} share their question with "
+    held_out = [name for name in ("val", "hidden") if getattr(settings, name) is not None]
+    if not rows or not held_out:
         raise DataError(
-            f"train: no rows are left, {leaks} share their question with val or hidden; "
-            "give data.train other questions or lower data.val_fraction"
+            f"{gone}val or hidden; give data.train other questions or lower data.val_fraction"
         )
+    files = " or ".join(f"data.{name}" for name in held_out)
+    raise DataError(
+        f"{gone}{files} (of {rows} rows in data.train); give {files} other rows, or remove "
+        "data.val, so that data.val_fraction of train becomes val"
+    )

@@ -66,7 +66,16 @@ def normalise_question(question: str) -> str:
 
 def question_key(row: Row) -> str:
     """Equal for rows with the same question. A question without any word equals only itself."""
-    return normalise_question(row.question) or row.question.strip()
+    return _text_key(row.question)
+
+
+def opening_key(row: Row) -> str | None:
+    """The question key of the first turn of the row's conversation; None where it is the row's."""
+    return _text_key(row.history[0].question) if row.history else None
+
+
+def _text_key(question: str) -> str:
+    return normalise_question(question) or question.strip()
 
 
 def question_clusters(rows: Iterable[Row]) -> dict[str, str]:

@@ -16,6 +16,12 @@ class RowKey(NamedTuple):
 
     id: str
     key: str  # question key
+    opening: str | None = None  # question key of its conversation's first turn; None: its own
+
+    @property
+    def conversation(self) -> str:
+        """Equal for rows of one conversation, which must not be split."""
+        return self.key if self.opening is None else self.opening
 
 
 class LeakedPair(Record):

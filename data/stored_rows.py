@@ -10,7 +10,7 @@ from typing import Self
 
 from data.atomic_write import write_error
 from data.clean import view_digest
-from data.rows import Row, question_key
+from data.rows import Row, opening_key, question_key
 from data.splits import RowKey
 
 
@@ -38,7 +38,7 @@ class StoredRows:
         except OSError as error:
             raise write_error(self._folder, len(line), error) from error
         self._offsets.append(self._offsets[-1] + len(line))
-        self.keys.append(RowKey(row.id, question_key(row)))
+        self.keys.append(RowKey(row.id, question_key(row), opening_key(row)))
         self.views.append(view_digest(row))
 
     def read(self, places: Iterable[int]) -> Iterator[Row]:

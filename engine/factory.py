@@ -1,11 +1,13 @@
 """The engines that the settings configure. Backends are imported only when they are used."""
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
-from config.backends import BatchBackend, OpenAiBackend, RayBackend
+from config.backends import BatchBackend, OpenAiBackend, RayBackend, TransformersBackend
+from config.console import print
 from config.generation import ModelSettings
 from config.schema import Config
+from config.vllm_package import NO_VLLM, has_vllm, vllm_way_out
 from data.run_paths import RunPaths
 from engine.base import Engine
 from engine.models import check_same_tokens, model_identity, resolve_base
@@ -33,7 +35,7 @@ def teacher_engine(config: Config, root: Path = Path()) -> Engine:
 
         identity = model_identity(resolve_base(model), model.dtype)
         return RayEngine(backend, partial(_vllm_engine, model), identity, max_length)
-    return _vllm_engine(model)
+    return local_engine(config, model)
 
 
 def base_engine(config: Config, teacher: Engine) -> Engine | None:
@@ -41,7 +43,7 @@ def base_engine(config: Config, teacher: Engine) -> Engine | None:
     base = config.model
     if teacher.identity == model_identity(resolve_base(base), base.dtype):
         return None
-    return _vllm_engine(base)
+    return local_engine(config, base)
 
 
 def teacher_model(config: Config) -> ModelSettings:
@@ -77,9 +79,32 @@ def batch_folder(config: Config) -> BatchFolder:
     return BatchFolder(Path(backend.folder) if backend.folder else default, backend.shard_rows)
 
 
-def _vllm_engine(model: ModelSettings) -> Engine:
+def local_engine(config: Config, model: ModelSettings, max_lora_rank: int = 0) -> Engine:
+    """The engine in this process that answers for a model: vLLM, or transformers where the settings
+    ask for it or vLLM is not installed, which is printed once.
+
+    Both give the model's own distribution, and requests have the same keys: a resumed run keeps the
+    answers of either. `max_lora_rank`: of the adapters that vLLM serves beside the model; 0: it
+    merges them, as transformers does.
+    """
+    is_chosen = isinstance(config.teacher.engine, TransformersBackend)
+    if is_chosen or not has_vllm():
+        if not is_chosen:
+            _print_without_vllm()
+        from engine.hf_engine import HfEngine
+
+        return HfEngine(resolve_base(model), model.max_length, model.dtype)
+    return _vllm_engine(model, max_lora_rank)
+
+
+@cache
+def _print_without_vllm() -> None:
+    print(f"{NO_VLLM}: answers are generated with transformers, slower; {vllm_way_out()} for speed")
+
+
+def _vllm_engine(model: ModelSettings, max_lora_rank: int = 0) -> Engine:
     from engine.vllm_engine import VllmEngine  # heavy
 
     return VllmEngine(
-        resolve_base(model), model.max_length, dtype=model.dtype, gpu_memory=model.gpu_memory
+        resolve_base(model), model.max_length, max_lora_rank, model.dtype, model.gpu_memory
     )

@@ -6,50 +6,53 @@ so that an answer would depend on the other prompts of its batch.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from peft import PeftModel, PrefixTuningConfig
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from engine.layer_types import layer_types
 from engine.models import TorchModel
-
-
-@dataclass(frozen=True)
-class GenerationSettings:
-    """How transformers generates an answer."""
-
-    stop_ids: tuple[int, ...]  # token ids that end an answer
-    max_tokens: int
-    do_sample: bool = False  # at temperature 1 from the whole vocabulary; False: greedily
-    logprobs: bool = False  # of each token of a greedy answer
-    tokens_per_pass: int = 32_768  # per batch, with padding, virtual tokens and answers
-
-
-class GeneratedAnswer(NamedTuple):
-    """The answer to one prompt."""
-
-    prompt: int  # index among the prompts
-    token_ids: tuple[int, ...]  # with the stop token, if one was generated
-    logprobs: tuple[float, ...] | None
+from engine.prefix_cache import PrefixCache, attending_to
+from engine.prefix_generation import generate_behind
+from engine.token_sampler import GeneratedAnswer, GenerationSettings, RowSettings, TokenSampler
 
 
 def generate_answers(
-    model: TorchModel, prompts: Sequence[tuple[int, ...]], settings: GenerationSettings
+    model: TorchModel,
+    prompts: Sequence[tuple[int, ...]],
+    settings: GenerationSettings,
+    rows: Sequence[RowSettings] | None = None,
+    prefix: PrefixCache | None = None,
 ) -> Iterator[GeneratedAnswer]:
     """One answer per prompt, batch by batch, the longest prompts first.
 
-    Uses torch's global random state. Respects peft's `disable_adapter`.
+    `rows`: settings of each prompt; by default random numbers come from torch's global state.
+    `prefix`: what all prompts start with, by `shared_prefix`; their batches read it together.
+    Respects peft's `disable_adapter`.
     """
+    rows = rows or [RowSettings(settings.max_tokens)] * len(prompts)
     training = model.training
     model.eval()  # while training, transformers drops the cache under gradient checkpointing
     try:
-        added = _virtual_token_count(model) + settings.max_tokens
-        lengths = [len(prompt) + added for prompt in prompts]
+        skipped = prefix.length if prefix else -_virtual_token_count(model)
+        pairs = zip(prompts, rows, strict=True)
+        lengths = [len(prompt) + row.max_tokens - skipped for prompt, row in pairs]
         for batch in token_batches(lengths, settings.tokens_per_pass, not _pads_exactly(model)):
-            yield from _generate(model, batch, [prompts[index] for index in batch], settings)
+            of_batch = [prompts[index] for index in batch]
+            sampler = TokenSampler(settings, [rows[index] for index in batch])
+            if prefix is None:
+                _generate(model, of_batch, settings, sampler)
+                yield from (sampler.answer(row, index) for row, index in enumerate(batch))
+                continue
+            for row in generate_behind(_causal(model), prefix, of_batch, sampler):
+                yield sampler.answer(row, batch[row])
     finally:
         model.train(training)
 
@@ -66,16 +69,28 @@ def greedy_answers(
 
 @torch.no_grad()
 def answer_logprobs(
-    model: TorchModel, prompt: Sequence[int], answer: Sequence[int]
+    model: TorchModel,
+    prompt: Sequence[int],
+    answer: Sequence[int],
+    prefix: PrefixCache | None = None,
 ) -> tuple[float, ...]:
-    """The log-probability of each token of an existing answer after a prompt."""
+    """The log-probability of each token of an existing answer after a prompt.
+
+    `prefix`: what the prompt starts with, by `shared_prefix`.
+    """
     training = model.training
     model.eval()
     try:
         device = next(model.parameters()).device
-        ids = torch.tensor([[*prompt, *answer]], device=device)  # [1, T]
-        mask = torch.ones_like(ids)  # peft prepends the mask of its virtual tokens
-        output = model(input_ids=ids, attention_mask=mask, logits_to_keep=len(answer) + 1)
+        skipped = prefix.length if prefix else 0
+        ids = torch.tensor([[*prompt[skipped:], *answer]], device=device)  # [1, T]
+        inputs = {"input_ids": ids, "logits_to_keep": len(answer) + 1}
+        if prefix is None:  # peft prepends the mask of its virtual tokens
+            output = model(**inputs, attention_mask=torch.ones_like(ids))
+        else:
+            positions = torch.arange(skipped, skipped + ids.shape[1], device=device)[None]
+            with attending_to(_causal(model), prefix):
+                output = model(**inputs, position_ids=positions)
     finally:
         model.train(training)
     logprobs = torch.log_softmax(output.logits[0, :-1].float(), -1)  # [N, V]
@@ -102,49 +117,59 @@ def token_batches(
 @torch.no_grad()
 def _generate(
     model: TorchModel,
-    indices: list[int],
     prompts: list[tuple[int, ...]],
     settings: GenerationSettings,
-) -> list[GeneratedAnswer]:
-    causal = model.get_base_model() if isinstance(model, PeftModel) else model
+    sampler: TokenSampler,
+) -> None:
+    """Answers a batch, whose prompts are padded to one length, by transformers' `generate`."""
     inputs = _inputs(model, prompts, settings.stop_ids[0])
-    recorder = _GreedyLogprobs()
+    steps = _SamplerSteps(sampler)
     with _virtual_embeddings(model, prompts):
         # every setting that a model's generation_config.json could change is passed explicitly
-        tokens = causal.generate(
+        _causal(model).generate(
             **inputs,
             max_new_tokens=settings.max_tokens,
-            do_sample=settings.do_sample,
+            do_sample=False,  # `steps` leaves one token to choose from
             temperature=1.0,
             top_p=1.0,
-            top_k=0 if settings.do_sample else 50,  # greedy: the default, or transformers warns
+            top_k=50,  # the default, or transformers warns
             repetition_penalty=1.0,
             no_repeat_ngram_size=0,
             eos_token_id=list(settings.stop_ids),
             pad_token_id=settings.stop_ids[0],
             synced_gpus=False,  # sharded weights are gathered before
-            logits_processor=LogitsProcessorList([recorder] if settings.logprobs else []),
+            logits_processor=LogitsProcessorList([steps]),
+            stopping_criteria=StoppingCriteriaList([_SamplerDone(sampler)]),
         )
-    start = inputs["input_ids"].shape[1]
-    answers = []
-    for row, index in enumerate(indices):
-        generated = tokens[row, start:].tolist()
-        ends = (end for end, token in enumerate(generated, 1) if token in settings.stop_ids)
-        ids = tuple(generated[: next(ends, None)])
-        logprobs = tuple(float(step[row]) for step in recorder.steps[: len(ids)])
-        answers.append(GeneratedAnswer(index, ids, logprobs if settings.logprobs else None))
-    return answers
 
 
-class _GreedyLogprobs(LogitsProcessor):  # type: ignore[misc]
-    """Records the log-probability of the most likely token, which greedy decoding takes."""
+class _SamplerSteps(LogitsProcessor):  # type: ignore[misc]
+    """Makes the token that the sampler draws the most likely one, which `generate` takes."""
 
-    def __init__(self) -> None:
-        self.steps: list[torch.Tensor] = []  # [B] each
+    def __init__(self, sampler: TokenSampler) -> None:
+        self._sampler = sampler
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self.steps.append(torch.log_softmax(scores.float(), -1).amax(-1).cpu())
-        return scores
+        rows = (~self._sampler.done).nonzero()[:, 0]
+        ids = self._sampler.draw(scores[rows.to(scores.device)], rows)
+        chosen = torch.zeros_like(scores)
+        chosen[rows.to(scores.device), ids.to(scores.device)] = 1.0
+        return chosen
+
+
+class _SamplerDone(StoppingCriteria):  # type: ignore[misc]
+    """Ends a row when the sampler has its whole answer."""
+
+    def __init__(self, sampler: TokenSampler) -> None:
+        self._sampler = sampler
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_options: Any) -> torch.Tensor:
+        return self._sampler.done.to(input_ids.device)
+
+
+def _causal(model: TorchModel) -> Any:
+    """The transformers model inside, with its adapters."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def _virtual_token_count(model: TorchModel) -> int:

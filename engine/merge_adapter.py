@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from config.generation import Dtype
+from data.file_mode import give_usual_mode
 from engine.models import TorchModel, load_base, load_tokenizer
 from engine.precision import Precision, precision
 
@@ -37,6 +38,14 @@ def save_merged(base: str, adapter: Path, folder: Path, dtype: Dtype = "auto") -
     else:
         shutil.copytree(adapter, folder)
     load_tokenizer(base).save_pretrained(folder)
+    give_usual_mode(folder)
+
+
+def load_merged(base: str, adapter: Path, dtype: Precision) -> TorchModel:
+    """The base with an adapter merged into its weights, or the whole model of the folder."""
+    if (adapter / ADAPTER_CONFIG).exists():
+        return _merge(base, adapter, dtype)
+    return load_base(str(adapter), dtype=dtype)
 
 
 def _merge(base: str, adapter: Path, dtype: Precision) -> TorchModel:

@@ -1,13 +1,14 @@
 """Models by their name in the settings: resolution, identity, weights, tokenizer."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from config.errors import ConfigError, SetupError
 from config.generation import Dtype, ModelSettings
@@ -19,6 +20,8 @@ from prompts.chat_rendering import ChatRendering, Message, TemplateRefusal
 
 TorchModel = Any  # a transformers model, or a peft model around one
 
+# model types for which AutoTokenizer trusts a tokenizer_config.json that names TokenizersBackend
+PLAIN_TOKENIZERS = ("llama", "smollm3", "granite", "olmo2")
 _TEXT = "Is it 12.50 €, or 1 000?\n\n\tДа — «ещё» раз: naïve, 你好, 🙂 …  <b>x</b>"
 _CHAT: tuple[Message, ...] = (
     {"role": "system", "content": f"Answer briefly. {_TEXT}"},
@@ -118,9 +121,29 @@ def _loaded_tokenizer(
 ) -> PreTrainedTokenizerBase:
     """`files` with their times: a folder that changes is read again."""
     try:
-        return AutoTokenizer.from_pretrained(resolved, trust_remote_code=False)
+        return _tokenizer_class(resolved).from_pretrained(resolved, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise _load_error(f"{resolved}: tokenizer", error) from None
+
+
+def _tokenizer_class(resolved: str) -> Any:
+    """The class that reads the tokenizer: what AutoTokenizer chooses.
+
+    Importing AutoTokenizer imports torch and takes seconds, so its choice is known here for folders
+    that transformers saved with a plain tokenizer.json.
+    """
+    folder = Path(resolved)
+    files = [folder / name for name in ("tokenizer_config.json", "config.json", "tokenizer.json")]
+    if all(path.is_file() for path in files):
+        tokenizer, model = (json.loads(path.read_bytes()) for path in files[:2])
+        plain = tokenizer.get("tokenizer_class") == "TokenizersBackend"
+        if plain and "auto_map" not in tokenizer and model.get("model_type") in PLAIN_TOKENIZERS:
+            from transformers import PreTrainedTokenizerFast
+
+            return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
 def decode_answer(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ from config.errors import SetupError
 from config.generation import Dtype
 
 Precision = Literal["bfloat16", "float16", "float32"]
+Device = Literal["cuda", "mps", "cpu"]
 
 
 def has_gpu() -> bool:
@@ -13,6 +14,15 @@ def has_gpu() -> bool:
     import torch  # heavy: commands that only read files do not need it
 
     return torch.cuda.is_available()
+
+
+def local_device() -> Device:
+    """Where transformers generates answers: CUDA, else Apple's MPS, else the CPU."""
+    import torch
+
+    if has_gpu():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def has_bfloat16() -> bool:
@@ -28,11 +38,14 @@ def has_bfloat16() -> bool:
     return any(name.endswith("bf16") and value for name, value in capabilities)
 
 
-def precision(dtype: Dtype = "auto") -> Precision:
-    """The dtype of weights and matrix products on this machine, for a `model.dtype`.
+def precision(dtype: Dtype = "auto", device: Device | None = None) -> Precision:
+    """The dtype of weights and matrix products on a device, for a `model.dtype`.
 
-    Raises SetupError where this machine does not multiply it.
+    `device`: None: CUDA or the CPU, where students are trained.
+    Raises SetupError where the device does not multiply it.
     """
+    if device == "mps":
+        return _mps_precision(dtype)
     if dtype == "auto":
         without_bfloat16: Precision = "float16" if has_gpu() else "float32"
         return "bfloat16" if has_bfloat16() else without_bfloat16
@@ -44,5 +57,19 @@ def precision(dtype: Dtype = "auto") -> Precision:
         raise SetupError(
             "model.dtype = bfloat16: this GPU's compute capability is below 8, it multiplies "
             "float16; set model.dtype: auto"
+        )
+    return dtype
+
+
+def _mps_precision(dtype: Dtype) -> Precision:
+    """MPS multiplies bfloat16 from macOS 14 on; its range, unlike float16's, suits every model."""
+    import torch
+
+    has_mps_bfloat16 = torch.backends.mps.is_macos_or_newer(14, 0)
+    if dtype == "auto":
+        return "bfloat16" if has_mps_bfloat16 else "float16"
+    if dtype == "bfloat16" and not has_mps_bfloat16:
+        raise SetupError(
+            "model.dtype = bfloat16: MPS multiplies it from macOS 14 on; set model.dtype: auto"
         )
     return dtype

@@ -51,14 +51,14 @@ class TaskList:
         return map(self._make, self._rows)
 
 
-def make_renderer(config: Config, prompt: Prompt) -> Renderer:
+def make_renderer(config: Config, prompt: Prompt, folder: str | None = None) -> Renderer:
     """The renderer of an experiment, with the base's tokenizer and chat template.
 
-    Records the date in the run's folder if the template writes it.
-    Raises the errors of `resolve_base` and `Renderer`.
+    `folder` of the tokenizer; None: of the base. Records the date in the run's folder if the
+    template writes it. Raises the errors of `resolve_base` and `Renderer`.
     """
     model = config.model
-    tokenizer = load_tokenizer(resolve_base(model))
+    tokenizer = load_tokenizer(folder or resolve_base(model))
     path = RunPaths.of(config).date
     renderer = Renderer(tokenizer, prompt, model.template_kwargs, model.system_role, run_date(path))
     if renderer.template.date is not None:
@@ -69,16 +69,23 @@ def make_renderer(config: Config, prompt: Prompt) -> Renderer:
 class RequestBuilder:
     """Prompt, rules, tokenizer and token budget of one experiment."""
 
-    def __init__(self, config: Config, root: Path = Path(), identity: str | None = None) -> None:
-        """`identity` of the model that answers; None: the base.
+    def __init__(
+        self,
+        config: Config,
+        root: Path = Path(),
+        identity: str | None = None,
+        folder: str | None = None,
+    ) -> None:
+        """`identity` of the model that answers; None: the base, whose weights are then hashed.
 
-        Raises the errors of `load_prompt`, `resolve_base` and `Renderer`.
+        `folder` of the tokenizer; None: of the base. Raises the errors of `load_prompt`,
+        `resolve_base` and `Renderer`.
         """
         self.config = config
         self.prompt, self.rules = load_prompt(config.prompt, root)
-        self.model = resolve_base(config.model)  # its folder
+        self.model = folder or resolve_base(config.model)  # its folder
         self.identity = identity or model_identity(self.model, config.model.dtype)
-        self.renderer = make_renderer(config, self.prompt)
+        self.renderer = make_renderer(config, self.prompt, folder)
         answer_tokens = max(config.teacher.sampling.max_tokens, config.predict.sampling.max_tokens)
         self.budget = config.model.max_length - answer_tokens  # tokens of the longest prompt
         self._fitted: dict[str, FittedContexts] = {}

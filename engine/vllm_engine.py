@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from config.errors import SetupError
 from config.generation import GPU_MEMORY, Dtype
+from config.vllm_package import vllm_way_out
 from data.top_logprobs import TopLogprobs
 from engine.answer_tokens import without_reasoning
 from engine.base import Adapter, Completion, Request
@@ -162,8 +163,8 @@ def load_llm(
         from vllm import LLM
     except ImportError as error:
         raise SetupError(
-            f"vLLM is not installed ({error}); run `make .venv`, or "
-            "`pip install vllm==0.32.0` on a GPU machine"
+            f"vLLM cannot be imported ({error}); {vllm_way_out()}, or set teacher.engine: "
+            "{kind: transformers}"
         ) from None
     options: dict[str, Any] = {}
     if max_lora_rank:

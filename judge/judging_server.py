@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from config.errors import SetupError
 from config.judging import EMBEDDED_GPU_MEMORY, ServerSettings
 from config.schema import Config
+from config.vllm_package import NO_VLLM, has_vllm, vllm_way_out
 from data.run_paths import RunPaths
 
 EMBEDDED_LENGTH = 8192  # context of the embedded model: prompt and verdict, in tokens
@@ -26,9 +28,21 @@ def configured_server(config: Config) -> ServerSettings | None:
     return llm
 
 
+def lacks_embedded_judge(config: Config) -> bool:
+    """Whether the embedded model is to judge and vLLM, which serves it, is not installed."""
+    return config.judge.llm == "embedded" and not has_vllm()
+
+
 @contextmanager
 def judging_server(config: Config) -> Iterator[ServerSettings | None]:
-    """The configured server, running; starts the embedded model when it is configured."""
+    """The configured server, running; starts the embedded model when it is configured.
+
+    Raises SetupError where the embedded model cannot be served.
+    """
+    if lacks_embedded_judge(config):
+        raise SetupError(
+            f"judge.llm = embedded: {NO_VLLM}; {vllm_way_out()}, or set judge.llm: none"
+        )
     server = configured_server(config)
     if server is None or config.judge.llm != "embedded":
         yield server

@@ -8,9 +8,10 @@ from config.errors import UnpromptedError
 from config.judging import JudgeSettings, ServerSettings
 from config.load import validated
 from config.schema import Config
+from config.vllm_package import NO_VLLM
 from judge.checks.applicability import needs_label
 from judge.inputs import JudgedSplit, llm_arms
-from judge.judging_server import configured_server, judging_server
+from judge.judging_server import configured_server, judging_server, lacks_embedded_judge
 from judge.llm.reply_source import AskPolicy, check_budget
 from judge.metrics.interval import format_difference, format_share
 from judge.records import DistributionShift, JudgeResult
@@ -38,6 +39,9 @@ def score_command(config: Config, arguments: argparse.Namespace) -> int:
         asks = "none"
     # Without an arm to judge, no server is needed.
     server = configured_server(config) if llm_arms(config, split) else None
+    if lacks_embedded_judge(config):
+        server = None
+        print(f"judge.llm = embedded: {NO_VLLM}, which serves it; only rules in code are judged")
     if arguments.dry_run:
         lines = ["judge: 0 calls"]
         if server is not None and asks != "none":

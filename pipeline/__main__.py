@@ -18,6 +18,10 @@ def run_parser() -> CommandParser:
         "my.yaml seed=1 name=mine-seed-1",
     )
     parser.add_argument("--dry-run", action="store_true", help="print what a run would do")
+    parser.add_argument("--rows", action="store_true", help="with --dry-run: a line per row")
+    parser.add_argument(
+        "--verbose", action="store_true", help="with --dry-run: settings and preflight too"
+    )
     add_run_arguments(parser)
     return parser
 
@@ -29,10 +33,13 @@ def main(words: Sequence[str] | None = None) -> int:
     if arguments.dry_run:
         from pipeline.dryrun import dry_run
 
-        print(dry_run(config))
+        print(dry_run(config, verbose=arguments.verbose, rows=arguments.rows))
         return 0
     from pipeline.run_stages import run_stages
+    from student.requirements import check_requirements
 
+    for warning in check_requirements(config):
+        print(f"warning: {warning}")
     return run_stages(config, arguments.accept_changes)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from config.checkout import ROOT
@@ -79,10 +80,13 @@ def warnings_of(log: Path) -> list[str]:
 def failure_reason(log: Path, code: int) -> str:
     """The log's last error line, or the exit code with the last lines of the log.
 
-    A command that ends with a fault has none: an error line in its log was about something else.
+    Of several mistakes at the log's end it is the first, with their number. A command that ends
+    with a fault has none: an error line in its log was about something else.
     """
     lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error: ")]
     if errors and code not in (1, FAULT_CODE):
-        return errors[-1].removeprefix("error: ")
+        at_once = len(list(takewhile(lambda line: line.startswith("error: "), reversed(lines))))
+        count = f" (1 of {at_once} mistakes; all are in {log})" if at_once > 1 else ""
+        return errors[-max(at_once, 1)].removeprefix("error: ") + count
     return "\n  ".join([f"exit code {code}; the log's last lines ({log}):", *lines[-_TAIL_LINES:]])

@@ -21,6 +21,7 @@ from engine.hub_snapshot import hub_commit
 from engine.precision import precision
 from engine.request_builder import RequestBuilder
 from judge.checks.rule_support import due_warnings, example_warnings
+from judge.checks.unmatched_conditions import unmatched_conditions
 from prompts.prompt_file import load_prompt
 
 PACKAGES = (
@@ -36,10 +37,12 @@ def main() -> int:
     config = load_arguments(parse_arguments(parser))
     values = json.dumps(manifest(config), ensure_ascii=False, indent=1)
     write_text(RunPaths.of(config).manifest, values + "\n")
-    prompt, rules = load_prompt(config.prompt, Path())
+    run, (prompt, rules) = RunPaths.of(config), load_prompt(config.prompt, Path())
     warnings = list(example_warnings(rules, prompt))
     if config.probes is None:  # else rows are made up for the rules by `teacher probes`
-        warnings += due_warnings(rules, RunPaths.of(config).rows("train"), probes=False)
+        train = run.rows("train")
+        unmatched = unmatched_conditions(rules, [*train, *run.rows("val")])
+        warnings += [*unmatched.values(), *due_warnings(rules, train, False, unmatched)]
     for warning in warnings:
         print(f"warning: {warning}")
     return 0

@@ -6,7 +6,7 @@ Inputs are the settings that the stage uses, the files that it reads and the sou
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from config.checkout import ROOT
 from config.schema import Config
@@ -15,6 +15,10 @@ from data.jsonl import read_stored_record
 from data.records import Record, digest
 from data.run_paths import RunPaths
 from pipeline.stages import Stage
+
+# begun: it has written something, but has not ended, or was run by itself · outdated: settings or
+# files that it reads have changed since
+StageState = Literal["done", "begun", "not run", "outdated"]
 
 _OTHER_PACKAGES = {"tests", "benchmarks", "unprompted"}  # no stage imports them
 _LAST_ROOMS = {"report", "pipeline"}  # only their own stages import them
@@ -92,6 +96,14 @@ def stage_seconds(run: RunPaths, stages: Sequence[Stage]) -> dict[str, float]:
     """Seconds of work per stage name, for stages that have run."""
     stamps = {stage.name: _read_stamp(run, stage) for stage in stages}
     return {name: stamp.seconds for name, stamp in stamps.items() if stamp is not None}
+
+
+def stage_state(run: RunPaths, stage: Stage, config: Config) -> StageState:
+    """How far a stage is, whatever the source: a rerun after its change makes the same result."""
+    stamp = _read_stamp(run, stage)
+    if stamp is None:
+        return "begun" if any(path.exists() for path in stage.writes) else "not run"
+    return "done" if stamp.work == stage_inputs(stage, config).work else "outdated"
 
 
 def _read_stamp(run: RunPaths, stage: Stage) -> StageStamp | None:

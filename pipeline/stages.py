@@ -125,7 +125,7 @@ def _student_stages(config: Config, files: _StageFiles) -> list[Stage]:
         Stage(
             "student train",
             ("student", "train"),
-            ("model", "students", "predict", "prompt", "seed", "wandb", "trackio"),
+            ("model", "students", "predict", "prompt", "seed", "report_to"),
             (*files.training, *files.prompts, *learnt),
             (*files.results, *files.metrics, *files.adapters),
             model,

@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from config.load import validated
+from config.load import read_settings
 from config.settings import Settings
-from config.yaml_file import read_yaml
 from prompts.check_settings import Regex
 from prompts.rules import Language
 
@@ -64,4 +63,4 @@ def load_probe_bank(setting: str | None, language: Language) -> ProbeBank:
     Raises ConfigError or DataError when the file is missing or invalid.
     """
     path = _BANKS / f"{language}.yaml" if setting is None else Path(setting)
-    return validated(ProbeBank, read_yaml(path), str(path))
+    return read_settings(ProbeBank, path)

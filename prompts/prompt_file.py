@@ -1,30 +1,41 @@
-"""The prompt file, its worked examples, and the text of a user turn.
+"""The prompt file (YAML or plain text), its worked examples, and the text of a user turn.
 
 Text is inserted as data: braces in a question or a passage stay as they are.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from config.errors import DataError
-from config.load import validated
+from config.expected import nearest
+from config.key_lines import Sources
+from config.load import read_settings, validated
 from config.schema import PromptSettings
 from config.settings import Settings
-from config.yaml_file import read_yaml
+from config.yaml_file import read_document, read_text_file
 from data.records import digest
 from data.rows import Row
 from prompts.rules import RuleFile, load_rules
 
 _SLOT = re.compile(r"\{(question|summaries)\}")
+_PASSAGES = re.compile(r"\{contexts?\}")  # other words for {summaries}
+_ANY_SLOT = re.compile(r"\{(\w+)\}")
+_SLOTS = ("{question}", "{summaries}")
+_YAML = (".yaml", ".yml", ".json")  # suffixes; every other file is the text of the system prompt
+DEFAULT_TEMPLATE = "{summaries}\n{question}"  # the question alone where a row has no passages
 
 
 class _PromptFile(Settings):
-    system: Annotated[str, Field(alias="system_template"), AfterValidator(str.strip)]
-    user_template: str
+    system: Annotated[
+        str,
+        Field(alias="system_template", description="the text of the system prompt"),
+        AfterValidator(str.strip),
+    ]
+    user_template: str = DEFAULT_TEMPLATE
 
 
 class WorkedExample(Settings):
@@ -65,18 +76,41 @@ def load_prompt(settings: PromptSettings, root: Path) -> tuple[Prompt, RuleFile]
 def read_prompt(settings: PromptSettings, root: Path) -> Prompt:
     """The prompt alone, without its rules.
 
-    Raises DataError when the user template lacks a slot.
+    Raises DataError when the prompt is empty or the user template lacks a slot.
     """
     path = root / settings.system
-    file = validated(_PromptFile, read_yaml(path), str(path))
-    for slot in ("{question}", "{summaries}"):
-        if slot not in file.user_template:
-            raise DataError(f"{path}: user_template lacks {slot}; put it where the text belongs")
-    values = file.model_dump() | {"tags": settings.tags}
-    if settings.examples is not None:
-        path = root / settings.examples
-        values["examples"] = read_yaml(path)
-    return validated(Prompt, values, str(path))
+    file = _read_file(path)
+    if not file.system:
+        raise DataError(f"{path}: the system prompt is empty; write its text there")
+    template = _PASSAGES.sub("{summaries}", file.user_template)
+    if problems := list(_missing_slots(path, template)):
+        raise DataError(*problems)
+    values = {"system": file.system, "user_template": template, "tags": settings.tags}
+    if settings.examples is None:
+        return validated(Prompt, values, str(path))
+    path = root / settings.examples
+    document = read_document(path)
+    values["examples"] = document.values
+    return validated(Prompt, values, Sources([(path, document)], prefix=("examples",)))
+
+
+def _read_file(path: Path) -> _PromptFile:
+    if path.suffix.lower() in _YAML:
+        return read_settings(_PromptFile, path)
+    text = read_text_file(path).strip()
+    if text.startswith(("system_template:", "user_template:")):
+        raise DataError(f"{path}: holds YAML; name the file {path.with_suffix('.yaml').name}")
+    return validated(_PromptFile, {"system_template": text}, str(path))
+
+
+def _missing_slots(path: Path, template: str) -> Iterator[str]:
+    others = [f"{{{name}}}" for name in _ANY_SLOT.findall(template)]
+    for slot in _SLOTS:
+        if slot in template:
+            continue
+        written = nearest(slot, [other for other in others if other not in _SLOTS])
+        place = f"in place of {written}" if written else "where the text belongs"
+        yield f"{path}: user_template lacks {slot}; write it {place}"
 
 
 def user_text(prompt: Prompt, row: Row) -> str:
@@ -92,6 +126,8 @@ def example_text(prompt: Prompt, example: WorkedExample) -> str:
 
 
 def _fill(template: str, question: str, passages: Sequence[str]) -> str:
+    if template == DEFAULT_TEMPLATE and not passages:
+        return question
     summaries = "\n".join(f"Content {number}: {text}" for number, text in enumerate(passages, 1))
     values = {"question": question, "summaries": summaries}
     return _SLOT.sub(lambda slot: values[slot.group(1)], template)

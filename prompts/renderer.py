@@ -32,6 +32,7 @@ class FittedContexts(NamedTuple):
     dropped: int  # passages cut from the end
     fits: bool  # False: the row does not fit even without passages
     history: tuple[Turn, ...] = ()  # earlier turns with their passages that fit
+    prompted: int = 0  # tokens of the prompted view with only what fits
 
     def apply(self, row: Row) -> Row:
         """The row with only what fits."""
@@ -123,11 +124,11 @@ class Renderer:
         """
         count = len(row.contexts) + _count_passages(row.history)
         cut = row
-        while not (fits := len(self.view_ids(cut, prompted=True)) <= budget) and count:
+        while (length := len(self.view_ids(cut, prompted=True))) > budget and count:
             count -= 1
             cut = _cut_passages(row, count)
         dropped = len(row.contexts) - len(cut.contexts)
-        return FittedContexts(cut.contexts, dropped, fits, cut.history)
+        return FittedContexts(cut.contexts, dropped, length <= budget, cut.history, length)
 
 
 def _exchange(user: str, assistant: str) -> list[Message]:

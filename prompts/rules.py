@@ -5,16 +5,19 @@ checks, and the judge decides them.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from config.errors import DataError
+from config.expected import alternatives, nearest
+from config.key_lines import Sources
 from config.load import validated
+from config.mistakes import Mistake
 from config.settings import Settings
-from config.yaml_file import read_yaml
+from config.yaml_file import read_document
 from data.jsonl import read_record
 from data.records import digest
 from prompts.check_settings import Check, LlmCheck, Regex
@@ -28,7 +31,14 @@ class Condition(Settings):
     `labels`: any of them. On an unlabelled row, conditions on labels and comment are undecided.
     """
 
-    field: Annotated[str, Field(pattern=r"^(question|contexts|labels|comment|tags\..+)$")]
+    field: Annotated[
+        str,
+        Field(
+            pattern=r"^(question|contexts|labels|comment|tags\..+)$",
+            description="question, contexts, labels, comment or tags.NAME",
+            examples=["question", "contexts", "labels", "comment", "tags.name"],
+        ),
+    ]
     matches: Regex
     negate: bool = False
 
@@ -50,8 +60,12 @@ class When(Settings):
 class Rule(Settings):
     """One demand of the system prompt."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    source: Annotated[str, Field(min_length=1)]
+    id: Annotated[
+        str, Field(pattern=r"^[a-z0-9_]+$", description="lower-case letters, digits and _")
+    ]
+    source: Annotated[
+        str, Field(min_length=1, description="the words of the prompt that demand it")
+    ]
     severity: Literal["must", "should"] = "must"
     applies: When | Literal["always"] = "always"
     check: Check
@@ -97,8 +111,9 @@ class Normalise(Settings):
 class RuleFile(Settings):
     """The rules of one system prompt."""
 
-    version: Literal[1]
-    prompt_sha256: str
+    version: Literal[1] = 1
+    # of the prompt that the rules were written for; `load_rules` fills it in where none stands
+    prompt_sha256: str | None = None
     language: Language = "en"  # of the rules' own words; the judge is asked in it
     normalise: Normalise = Normalise()
     slices: tuple[str, ...] = ()  # row fields by which the report splits the scores
@@ -155,45 +170,71 @@ def occurs(quote: str, text: str) -> bool:
     return bool(quote.split()) and one_line(quote) in one_line(text)
 
 
-def load_rules(path: Path, system: str) -> RuleFile:
+def load_rules(path: Path, system: str, accepts_prompt: bool = False) -> RuleFile:
     """The rules in `path`, written for the system prompt `system`.
 
-    Raises DataError when ids repeat, a quote does not occur in the prompt, the prompt has changed
-    since, a shadow names no llm rule, or `useful` an unknown one.
+    Raises ConfigError or DataError, with a line for each mistake: when ids repeat, a quote does not
+    occur in the prompt, the prompt has changed since (but for `accepts_prompt`), a shadow names no
+    llm rule, or `useful` an unknown one.
     """
-    rules = validated(RuleFile, read_yaml(path), str(path))
+    document = read_document(path)
+    sources = Sources([(path, document)])
+    rules = validated(RuleFile, document.values, sources)
     actual = prompt_sha256(system)
-    if rules.prompt_sha256 != actual:
-        raise DataError(
-            f"{path}: prompt_sha256 = {rules.prompt_sha256[:12]}…, but the prompt has "
-            f"{actual} now: check the rules against the changed prompt, then write this hash"
+    mistakes = [*_repeated(rules), *_not_quoted(rules, system), *_unknown_names(rules)]
+    if rules.prompt_sha256 not in (None, actual) and not accepts_prompt:
+        text = (
+            f"prompt_sha256 = {str(rules.prompt_sha256)[:12]}…, but the prompt has {actual} now: "
+            "check the rules against the changed prompt, then run `unprompted judge CONFIG "
+            "accept-prompt`"
         )
+        mistakes.insert(0, Mistake(("prompt_sha256",), text))
+    if mistakes:
+        raise DataError(*(f"{sources.place(path)}: {text}" for path, text in mistakes))
+    return rules.model_copy(update={"prompt_sha256": actual})
+
+
+def _repeated(rules: RuleFile) -> Iterator[Mistake]:
     ids: set[str] = set()
-    for scored in rules.scored_rules():
-        if scored.id in ids:
-            raise DataError(f"{path}: rule id {scored.id!r} occurs twice; rename one")
-        ids.add(scored.id)
-        if not occurs(scored.rule.source, system):
-            raise DataError(
-                f"{path}: rule {scored.id}: source {scored.rule.source[:60]!r} does not occur in "
-                "the prompt; quote it word for word"
+    for number, rule in enumerate(rules.rules):
+        for name in (rule.id, *([f"{rule.id}_converse"] if rule.converse else [])):
+            if name in ids:
+                text = f"rule id {name!r} occurs twice; rename one"
+                yield Mistake(("rules", number, "id"), text)
+            ids.add(name)
+
+
+def _not_quoted(rules: RuleFile, system: str) -> Iterator[Mistake]:
+    for number, rule in enumerate(rules.rules):
+        if not occurs(rule.source, system):
+            yield Mistake(
+                ("rules", number, "source"),
+                f"rule {rule.id}: source {rule.source[:60]!r} does not occur in the prompt; quote "
+                "it word for word",
             )
-    _check_named_rules(path, rules, ids)
-    return rules
 
 
-def _check_named_rules(path: Path, rules: RuleFile, ids: Collection[str]) -> None:
-    """Checks that `useful` and every `shadow_llm` name rules of the file."""
-    for name in rules.useful:
+def _unknown_names(rules: RuleFile) -> Iterator[Mistake]:
+    """Where `useful` or a `shadow_llm` names no rule of the file."""
+    ids = [scored.id for scored in rules.scored_rules()]
+    for index, name in enumerate(rules.useful):
         if name not in ids:
-            raise DataError(f"{path}: useful: there is no rule {name!r}; name rules of this file")
-    llm_ids = {rule.id for rule in rules.rules if isinstance(rule.check, LlmCheck)}
-    for rule in rules.rules:
+            text = f"useful: there is no rule {name!r}; {_way_out(name, ids)}"
+            yield Mistake(("useful", index), text)
+    llm_ids = [rule.id for rule in rules.rules if isinstance(rule.check, LlmCheck)]
+    for number, rule in enumerate(rules.rules):
         if rule.shadow_llm is not None and rule.shadow_llm not in llm_ids:
-            raise DataError(
-                f"{path}: rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is not an llm rule; "
-                "name one that is"
+            yield Mistake(
+                ("rules", number, "shadow_llm"),
+                f"rule {rule.id}: shadow_llm = {rule.shadow_llm!r} is not an llm rule; "
+                f"{_way_out(rule.shadow_llm, llm_ids)}",
             )
+
+
+def _way_out(name: str, ids: Sequence[str]) -> str:
+    if (similar := nearest(name, ids)) is not None:
+        return f"did you mean {similar!r}?"
+    return f"name one of {alternatives(ids)}" if ids else "remove it: there is none in this file"
 
 
 def stored_rules(path: Path) -> RuleFile:
@@ -201,4 +242,4 @@ def stored_rules(path: Path) -> RuleFile:
 
     Raises DataError when the file is not one that the judge wrote.
     """
-    return read_record(path, RuleFile, "run `python -m judge CONFIG score` again")
+    return read_record(path, RuleFile, "run `unprompted judge CONFIG score` again")

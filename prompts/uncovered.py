@@ -1,7 +1,7 @@
 """The demands of a system prompt that no rule quotes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from data.sentences import sentences
 from prompts.rules import RuleFile, one_line
@@ -50,14 +50,21 @@ def uncovered(rules: RuleFile, system: str) -> list[str]:
     ]
 
 
-def _demands(system: str) -> Iterator[str]:
+def outside_examples(sentences_of_prompt: Iterable[str]) -> Iterator[str]:
+    """The sentences that belong to no worked example inside the prompt."""
     in_example = False
-    for sentence in map(one_line, sentences(system)):
+    for sentence in sentences_of_prompt:
         if _FIELD.match(sentence):
             in_example = True
         elif in_example:
-            in_example = not _begins_a_demand(sentence)
-        if not in_example and any(sign.search(sentence) for sign in (_DEMAND, _IMPERATIVE, _IF)):
+            in_example = not _begins_a_demand(sentence.lstrip())
+        if not in_example:
+            yield sentence
+
+
+def _demands(system: str) -> Iterator[str]:
+    for sentence in outside_examples(map(one_line, sentences(system))):
+        if any(sign.search(sentence) for sign in (_DEMAND, _IMPERATIVE, _IF)):
             yield sentence
 
 

@@ -39,8 +39,9 @@ def write_report(config: "Config") -> None:
     """
     from config.errors import DataError
     from data.atomic_write import write_text
+    from report.model_card import write_card
     from report.numbers import build_numbers
-    from report.render import render_card, render_html, render_markdown
+    from report.render import render_html, render_markdown
     from report.run_files import read_run
 
     material = read_run(config)
@@ -51,7 +52,7 @@ def write_report(config: "Config") -> None:
     write_text(run.report("md"), render_markdown(material, numbers))
     write_text(run.report("html"), render_html(material, numbers))
     if material.choice is not None and material.saved is not None:
-        write_text(run.best / "README.md", render_card(material, numbers))
+        write_card(material, numbers)
     for reason in numbers.do_not_serve:
         print(f"do not serve this model: {reason.finding}")
     print(numbers.headline)

@@ -10,10 +10,10 @@ from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup
 
 from judge.records import TEACHER
 from report import formats, plots
+from report.base_model import base_for_others
 from report.examples import choose_examples
 from report.headline import comparison_sentence, label_difference_sentence
 from report.heat_maps import shade
@@ -56,14 +56,29 @@ def render_markdown(material: RunFiles, numbers: Numbers) -> str:
     return html_to_markdown(page)
 
 
-def render_card(material: RunFiles, numbers: Numbers) -> str:
-    """The model card of the best student as Markdown."""
-    return _render("card.md.j2", material, numbers)
+def render_card(material: RunFiles, numbers: Numbers, repo: str | None = None) -> str:
+    """The model card of the best student: the hub's metadata as YAML, then Markdown.
+
+    `repo`: the id of the hub repository for which it is written; None: the run's folder.
+    """
+    from report.card_metadata import card_metadata, fingerprint_sha256  # huggingface_hub
+
+    metadata = card_metadata(material, numbers).to_yaml()
+    saved = material.saved
+    assert saved is not None  # else there is no metadata
+    base = f"{material.config.model.name} ({saved.base})"
+    values = {
+        "repo": repo,
+        "base": base_for_others(material.config, saved) if repo else base,
+        "fingerprint": fingerprint_sha256(material),
+        "serving": build_serving_guide(material, repo),
+    }
+    return f"---\n{metadata}\n---\n{_render('card.md.j2', material, numbers, **values)}"
 
 
-def _render(name: str, material: RunFiles, numbers: Numbers, **figures: Markup | None) -> str:
+def _render(name: str, material: RunFiles, numbers: Numbers, **values: Any) -> str:
     template = _environment(html=".html." in name).get_template(name)
-    return template.render(**_values(material, numbers), **figures) + "\n"
+    return template.render(_values(material, numbers) | values) + "\n"
 
 
 def _environment(html: bool) -> ImmutableSandboxedEnvironment:

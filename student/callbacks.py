@@ -1,32 +1,21 @@
-"""Observers of a training: metrics.jsonl, complete checkpoints, trackers, the progress bar.
+"""Observers of a training: metrics.jsonl, complete checkpoints, the progress bar."""
 
-Trackers receive the lines of metrics.jsonl under the same names. A resumed
-training opens a new tracker run and replays the file, so the newest run is always complete.
-"""
-
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import ProgressCallback, TrainerCallback
 
-from config.errors import SetupError
 from config.progress import ProgressBar
-from config.schema import Config
-from config.training import StudentSettings, TrackerSettings, WandbSettings
 from data.appender import Appender
 from data.jsonl import read_appended, write_records
-from data.run_paths import RunPaths
 from student.checkpoint_store import CheckpointStore
 from student.distributed import barrier, process_rank
 from student.records import Step, best_first
+from student.trackers import StepListener
 
 _MEASURED = Step.model_fields.keys() - {"step", "epoch", "seconds"}  # also names in the logs
-
-StepListener = Callable[[Step], None]  # receives every line of metrics.jsonl, replayed ones too
 
 
 class MetricsCallback(TrainerCallback):  # type: ignore[misc]
@@ -86,85 +75,6 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         store = CheckpointStore(Path(args.output_dir))
         store.mark_complete(state.global_step)
         store.prune(state.global_step, self.best.step)
-
-
-# -- trackers ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def open_trackers(config: Config, student: StudentSettings) -> Iterator[list[StepListener]]:
-    """The configured trackers, each with a run of this student; only process 0 has any.
-
-    transformers' own tracker callbacks would continue the previous student's run. Raises SetupError
-    when trackio is configured and not installed.
-    """
-    with ExitStack() as stack:
-        listeners = []
-        if config.wandb is not None and process_rank() == 0:
-            listeners.append(_wandb(stack, config, config.wandb, student))
-        if config.trackio is not None and process_rank() == 0:
-            listeners.append(_trackio(stack, config, config.trackio, student))
-        yield listeners
-
-
-def _wandb(
-    stack: ExitStack, config: Config, tracker: WandbSettings, student: StudentSettings
-) -> StepListener:
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when wandb is imported
-    import wandb
-
-    run = stack.enter_context(
-        wandb.init(
-            **_run_settings(config, tracker, student),
-            mode=tracker.mode,
-            dir=str(RunPaths.of(config).root),
-            reinit="create_new",
-            settings=wandb.Settings(silent=True),
-        )
-    )
-    return lambda step: run.log(_values(step, tracker, wandb.Table), step=step.step)
-
-
-def _trackio(
-    stack: ExitStack, config: Config, tracker: TrackerSettings, student: StudentSettings
-) -> StepListener:
-    try:
-        import trackio
-    except ImportError:
-        raise SetupError(
-            "trackio: run `pip install '.[trackio]'` first, or set trackio: null"
-        ) from None
-    run = trackio.init(
-        **_run_settings(config, tracker, student),
-        embed=False,
-        auto_log_gpu=False,  # its rows have no step
-        auto_log_cpu=False,
-    )
-    stack.callback(run.finish)
-    return lambda step: run.log(_values(step, tracker, trackio.Table), step=step.step)
-
-
-def _run_settings(
-    config: Config, tracker: TrackerSettings, student: StudentSettings
-) -> dict[str, Any]:
-    return {
-        "project": tracker.project,
-        "name": f"{config.name}/{student.name}",
-        "config": {**student.model_dump(mode="json"), "model": config.model.name},
-    }
-
-
-def _values(step: Step, tracker: TrackerSettings, table: Any) -> dict[str, Any]:
-    """The line as a flat dict, one name per number."""
-    values = step.model_dump(exclude={"step", "rules", "passed", "samples"}, exclude_none=True)
-    values |= {f"rule/{rule}": rate for rule, rate in (step.rules or {}).items()}
-    if tracker.samples and step.samples:
-        rows = [list(sample.model_dump().values()) for sample in step.samples]
-        values["samples"] = table(columns=["row", "question", "answer"], data=rows)
-    return values
-
-
-# -- progress bar --------------------------------------------------------------------------------
 
 
 class ProgressBarCallback(ProgressCallback):  # type: ignore[misc]

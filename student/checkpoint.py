@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from config.errors import DataError
 from data.atomic_write import write_error
+from data.file_mode import give_usual_mode
 from engine.hub_snapshot import hub_commit
 from engine.models import TorchModel, file_sha256
 from student.distributed import assign_weight, gather_weight, process_rank
@@ -46,6 +47,7 @@ def save_trained(model: TorchModel, folder: Path, name: str = TRAINED) -> None:
     tensors = {name: weight.cpu().contiguous() for name, weight in weights.items()}
     with writing(folder / TRAINED, trained_bytes(model)):
         save_file(tensors, folder / name, metadata={"format": "pt"})
+        give_usual_mode(folder)
 
 
 def trained_bytes(model: TorchModel) -> int:
@@ -89,7 +91,9 @@ def save_student(model: TorchModel, folder: Path) -> str:
     folder.mkdir(parents=True)
     save = _save_adapter if isinstance(model, PeftModel) else _save_model
     with writing(folder, trained_bytes(model)):
-        return file_sha256(save(model, folder))
+        weights = save(model, folder)
+        give_usual_mode(folder)
+        return file_sha256(weights)
 
 
 def check_weights(folder: Path, sha256: str) -> None:

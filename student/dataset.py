@@ -76,7 +76,9 @@ def load_training_data(
     if unmatched and not by_row:
         raise unmatched[0]
     if not by_row:
-        raise DataError(f"{run.selected}: no answer was selected; see teacher/audit.json for why")
+        raise DataError(
+            f"{run.selected}: no answer was selected; `unprompted teacher … select` says why"
+        )
     if student.case_weights:
         by_row = weigh_by_case(builder.rules, run.training_rows(config), by_row)
     if student.first_token_weight != 1:

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from config.training import CrossEntropy, Objective, OnPolicy
-from engine.hf_generation import GenerationSettings, generate_answers, token_batches
+from engine.attention_support import supports_prefix_cache, supports_shared_prompt
+from engine.hf_generation import generate_answers, token_batches
 from engine.models import TorchModel
-from student.attention_support import supports_prefix_cache, supports_shared_prompt
+from engine.prefix_cache import PrefixCache, compute_prefix
+from engine.token_sampler import GenerationSettings
 from student.collator import Batch, Example, TokenIds, collate
 from student.forward import base_only, base_states, causal_model, student_states
 from student.head import Head
@@ -28,7 +30,6 @@ from student.losses import (
     summed_loss,
     tempered_logprobs,
 )
-from student.prefix_cache import PrefixCache, compute_prefix
 
 
 class ForwardPass(NamedTuple):

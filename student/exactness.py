@@ -14,8 +14,8 @@ import torch
 from config.errors import ConfigError
 from config.peft_methods import Virtual
 from config.training import CrossEntropy, OnPolicy, StudentSettings
-from engine.hf_generation import GenerationSettings
 from engine.models import TorchModel
+from engine.token_sampler import GenerationSettings
 from student.collator import NO_TOKENS, Example, TokenIds
 from student.distiller import Distiller
 from student.forward import causal_model

@@ -14,9 +14,9 @@ from peft.helpers import disable_input_dtype_casting
 
 from engine.layer_types import layer_types
 from engine.models import TorchModel
+from engine.prefix_cache import PrefixCache, attending_to
 from student.collator import PADDING, Batch
 from student.distributed import is_sharded
-from student.prefix_cache import PrefixCache, attending_to
 
 
 def causal_model(model: TorchModel) -> Any:

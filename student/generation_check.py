@@ -4,13 +4,9 @@ import math
 from collections.abc import Sequence
 
 from config.errors import ConfigError
-from engine.hf_generation import (
-    GeneratedAnswer,
-    GenerationSettings,
-    answer_logprobs,
-    generate_answers,
-)
+from engine.hf_generation import answer_logprobs, generate_answers
 from engine.models import TorchModel
+from engine.token_sampler import GeneratedAnswer, GenerationSettings
 from prompts.chat_template import ChatTemplate
 from prompts.reasoning import cut_reasoning
 from student.exactness import TOLERANCE, in_float32
@@ -24,7 +20,7 @@ def check_generation(
 ) -> None:
     """Raises ConfigError, in one line, for log-probabilities that are not finite, for an answer
     that opens with reasoning, and where an answer depends on the other prompts of its batch."""
-    alone = GenerationSettings((template.end_of_turn,), _TOKENS, logprobs=True, tokens_per_pass=1)
+    alone = GenerationSettings((template.end_of_turn,), _TOKENS, logprobs=0, tokens_per_pass=1)
     for answer in generate_answers(model, prompts, alone):
         _check_answer(model, template, answer)
     check_batch(model, min(prompts, key=len), template.end_of_turn)
@@ -52,7 +48,7 @@ def check_batch(model: TorchModel, prompt: tuple[int, ...], end: int) -> None:
     Raises ConfigError where the log-probabilities of an answer differ.
     """
     prompts = (prompt, prompt[: len(prompt) // 2])
-    batched = GenerationSettings((end,), _BATCHED_TOKENS, logprobs=True)
+    batched = GenerationSettings((end,), _BATCHED_TOKENS, logprobs=0)
     distance = 0.0  # nats
     with in_float32(model):
         for answer in generate_answers(model, prompts, batched):

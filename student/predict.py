@@ -1,22 +1,26 @@
 """Answers val and hidden without the prompt, chooses and exports the best student."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from config.console import print
+from config.peft_methods import LoraMethod
 from config.schema import Config
 from config.training import StudentSettings
 from data.answers import read_answers
 from data.atomic_write import write_text
-from data.readers.table_logs import log_suffix
-from data.readers.write_back import write_back
+from data.file_mode import give_usual_mode
+from data.readers.write_back import answers_suffix, write_back
 from data.rows import Row
 from data.run_paths import RunPaths
 from engine.base import Adapter, Engine
 from engine.batch_job import Task, run_job
+from engine.factory import local_engine
 from engine.merge_adapter import ADAPTER_CONFIG, save_merged
+from engine.models import resolve_base
 from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
 from prompts.serving_template import serving_template
@@ -29,8 +33,34 @@ from student.train import read_result
 class Engines(NamedTuple):
     """The engines. Each loads a model at its first request and frees it when closed."""
 
-    vllm: Engine
-    live: Engine  # transformers, for students that vLLM cannot serve
+    usual: Engine  # vLLM, or transformers where it is not installed
+    live: Engine  # transformers, for students that vLLM cannot serve; may be the usual one
+
+
+@contextmanager
+def open_engines(config: Config) -> Iterator[Engines]:
+    """The engines of an experiment's students. Frees them at the end."""
+    from engine.hf_engine import HfEngine
+
+    model = config.model
+    with ExitStack() as stack:
+        usual = stack.enter_context(closing(local_engine(config, model, _max_lora_rank(config))))
+        live = usual
+        if not isinstance(usual, HfEngine):
+            live = HfEngine(resolve_base(model), model.max_length, model.dtype)
+            stack.enter_context(closing(live))
+        yield Engines(usual, live)
+
+
+def _max_lora_rank(config: Config) -> int:
+    """The highest adapter rank that vLLM must support; 0 where a student must be merged.
+
+    With 0 vLLM serves no adapters, and every student is merged into the weights.
+    """
+    methods = [student.method for student in config.students]
+    if any(method.served == "folded" for method in methods):
+        return 0
+    return max((method.rank for method in methods if isinstance(method, LoraMethod)), default=0)
 
 
 class Predictor:
@@ -75,7 +105,8 @@ class Predictor:
     def _engine(self, adapter: Adapter | None) -> Engine:
         live = adapter is not None and adapter.served == "live"
         chosen, other = reversed(self._engines) if live else self._engines
-        other.close()
+        if other is not chosen:
+            other.close()
         return chosen
 
 
@@ -155,6 +186,7 @@ def _export(run: RunPaths, adapter: Adapter, builder: RequestBuilder) -> None:
     with writing(run.best, size):
         if (adapter.path / ADAPTER_CONFIG).exists():
             shutil.copytree(adapter.path, run.best / "adapter")
+            give_usual_mode(run.best / "adapter")  # a training of before this may have left 0600
         if adapter.served == "folded":
             save_merged(
                 builder.model, adapter.path, run.best / "merged", builder.config.model.dtype
@@ -168,7 +200,7 @@ def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:
     source = config.data.hidden
     assert source is not None  # there are hidden rows
     texts = {answer.row: answer.text for answer in read_answers(answers)}
-    out = RunPaths.of(config).best / f"hidden_answers{log_suffix(Path(source.path))}"
+    out = RunPaths.of(config).best / f"hidden_answers{answers_suffix(source, Path())}"
     unanswered = write_back(source, Path(), texts, "answer", out)
     print(f"hidden: {len(rows)} answers in {out}")
     if unanswered:

@@ -17,6 +17,7 @@ import torch
 from config.console import print
 from config.errors import ConfigError, SetupError, UnpromptedError
 from config.schema import Config
+from config.tracker_check import check_trackers
 from config.training import StudentSettings
 from data.atomic_write import write_text
 from data.fingerprint import Fingerprint
@@ -36,6 +37,7 @@ from student.base_checks import (
 from student.exactness import TOLERANCE, check_exact
 from student.generation_check import check_generation
 from student.model import load_student
+from student.requirements import device_faults, refuse
 
 _QUESTION = Row(id="preflight", question="What is 2 + 2?")
 
@@ -55,6 +57,8 @@ def preflight(config: Config) -> tuple[str, ...]:
     """
     if int(os.environ.get("RANK", "0")) > 0:  # set by torchrun, before the processes are a group
         return ()
+    refuse(list(device_faults(config)))
+    check_trackers(config)
     builder = RequestBuilder(config)
     fingerprint = _fingerprint(builder)
     path = RunPaths.of(config).preflight / f"{digest(fingerprint)[:12]}.json"

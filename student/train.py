@@ -21,16 +21,13 @@ from data.fingerprint import Fingerprint, check_fingerprint
 from data.jsonl import read_stored_record
 from data.run_paths import RunPaths
 from data.stored_file import is_stored
-from engine.hf_generation import GenerationSettings, generate_answers
+from engine.hf_generation import generate_answers
 from engine.models import TorchModel, load_base
 from engine.precision import precision
+from engine.prefix_cache import common_prefix
 from engine.request_builder import RequestBuilder
-from student.callbacks import (
-    MetricsCallback,
-    ProgressBarCallback,
-    StepListener,
-    open_trackers,
-)
+from engine.token_sampler import GenerationSettings
+from student.callbacks import MetricsCallback, ProgressBarCallback
 from student.checkpoint import load_trained, save_student, save_trained
 from student.checkpoint_store import CheckpointStore, step_of
 from student.collator import NO_TOKENS, Example
@@ -41,8 +38,8 @@ from student.evaluate import evaluate
 from student.evaluation_schedule import EvaluationSchedule
 from student.forward import base_only
 from student.model import load_student, trainable
-from student.prefix_cache import common_prefix
 from student.records import TrainingResult
+from student.trackers import StepListener, open_trackers
 from student.trainer import AnswerTrainer, TrainingTask
 
 
@@ -181,7 +178,7 @@ def _training_task(
         model=model,
         objective=student.objective,
         shared_prompt=common_prefix(teacher_prompts) if student.needs_adapter_off else NO_TOKENS,
-        sampling=GenerationSettings((end,), max_tokens, do_sample=True),
+        sampling=GenerationSettings((end,), max_tokens, temperature=1.0),
         tokens_per_pass=student.tokens_per_pass,
     )
     task = TrainingTask(

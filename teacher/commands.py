@@ -10,10 +10,8 @@ from data.atomic_write import write_text
 from data.jsonl import write_records
 from data.run_paths import RunPaths
 from data.shards import UNSHARDED, parse_shard
-from engine.factory import base_engine, batch_folder, teacher_engine
-from engine.models import resolve_base
+from engine.factory import base_engine, batch_folder, local_engine, teacher_engine
 from engine.openai_batch import most_frequent
-from engine.vllm_engine import VllmEngine
 from judge.judging_server import judging_server
 from prompts.prompt_file import load_prompt
 from teacher.audit import RuleAudit, audit
@@ -25,7 +23,7 @@ from teacher.probes.candidates import load_probe_sources
 from teacher.probes.generate_questions import generate_questions
 from teacher.rejection_sampling import select_all
 from teacher.scoring import stored_candidates
-from teacher.selection import Selection, left_out_line
+from teacher.selection import Selection, left_out_line, nothing_selected_line
 
 
 def teacher_models(config: Config) -> TeacherModels:
@@ -41,10 +39,7 @@ def run_probes(config: Config, accept_changes: bool) -> None:
     sources = load_probe_sources(config, prompt, train, [*run.rows("val"), *run.rows("hidden")])
     generated: dict[str, list[str]] = {}
     if config.probes is not None and config.probes.generate_questions:
-        model = config.model
-        engine = VllmEngine(
-            resolve_base(model), model.max_length, dtype=model.dtype, gpu_memory=model.gpu_memory
-        )
+        engine = local_engine(config, config.model)
         try:
             generated = generate_questions(config, sources.bank, engine, accept_changes)
         finally:
@@ -104,7 +99,10 @@ def run_prepare(config: Config) -> None:
 
 
 def run_select(config: Config) -> None:
-    """Selects the answers to learn, audits the candidates and prints the ceiling."""
+    """Selects the answers to learn, audits the candidates and prints the ceiling.
+
+    Raises DataError, after all that, when no answer was selected: there is nothing to learn.
+    """
     prompt, rules = load_prompt(config.prompt, Path())
     candidates = stored_candidates(config, prompt, rules)
     selections = select_all(config, candidates)
@@ -121,6 +119,9 @@ def run_select(config: Config) -> None:
     strict = audit(config, rules, candidates, selections).strict
     by = "code rules and the judge" if config.teacher.score_with_llm else "code rules"
     print(f"ceiling, strict on train by the {by}: {_ceiling(strict, config.teacher.candidates)}")
+    if not selections["train"].selected:
+        line = nothing_selected_line(selections["train"], config.teacher.guided)
+        raise DataError(f"{line}; see {RunPaths.of(config).answers('candidates/train')}")
 
 
 def _how(selection: Selection) -> str:

@@ -136,6 +136,42 @@ def left_out_line(selection: Selection, guided: bool) -> str:
     return f"{count} rows taught nothing: {shown}; {way_out}"
 
 
+def nothing_selected_line(selection: Selection, guided: bool) -> str:
+    """Why no candidate of any row is selected, and what helps: the rule that all break comes first.
+
+    `guided`: the value of teacher.guided.
+    """
+    total = selection.candidates
+    head = f"none of {total} candidates for {selection.rows} rows can be learnt"
+    broke = selection.outcomes.get("broke_must_rule", 0)
+    by_row = selection.rows_left_out
+    most = max(by_row, key=lambda outcome: len(by_row[outcome]))
+    others = [
+        f"{name} {count}" for name, count in selection.outcomes.items() if name != "broke_must_rule"
+    ]
+    if most != "broke_must_rule" or not selection.broken_rules:
+        broken = [f"broke_must_rule {broke}"] * bool(broke)
+        return f"{head}: {', '.join([*others, *broken])}; {_WAYS_OUT[most]}"
+    top = list(selection.broken_rules.items())[:_SHOWN_RULES]
+    rule, count = top[0]
+    whole = "all of them" if broke == total else f"all {broke} that are whole and new"
+    if count == broke:
+        reason = f"{whole} break rule {rule}"
+        shown = [f"{name} by {number}" for name, number in top[1:]]
+        reason += f" (also broken: {', '.join(shown)})" if shown else " and no other"
+    else:
+        shown = [f"{name} by {number} of {broke}" for name, number in top]
+        reason = f"{whole} break some must-rule: {', '.join(shown)}"
+    rest = f"; {', '.join(others)}" if others else ""
+    guide = "" if guided else "set teacher.guided: true, "
+    return (
+        f"{head}: {reason}{rest}; {guide}add a worked example to prompt.examples that obeys "
+        f"{rule}, take a larger teacher.model, or correct the check of {rule}, if answers that you "
+        "find good fail it: `unprompted judge … try-rules`"
+    )
+
+
+_SHOWN_RULES = 3
 _WITH_GUIDANCE = "worked examples of these cases or a larger teacher.model may help"
 _WAYS_OUT: dict[SelectionOutcome, str] = {
     "too_long": "a larger model.max_length may help",

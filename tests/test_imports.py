@@ -28,7 +28,10 @@ ALLOWED = {
         *("judge.reference.records", "judge.choice_correction"),
         *("judge.metrics.interval", "judge.verdict"),
     },
-    "pipeline": {"config", "data", "prompts", "engine", "judge", "teacher", "student", "report"},
+    "pipeline": {
+        *("config", "data", "prompts", "engine", "judge", "teacher", "student", "report"),
+        "wire.proxy",  # `doctor` reaches servers as a run does
+    },
     "unprompted": {"config"},  # it names the commands' modules as text
 }
 SHARED_NAMES = {"main"}

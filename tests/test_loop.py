@@ -32,7 +32,7 @@ def small_config(folder: Path) -> Path:
         "students": [{"name": "tiny", "method": {"rank": 8}, "epochs": 1, "batch_size": 8}],
         "predict": {"sampling": {"max_tokens": 48}, "eval_rows": 4},
         "judge": {"arms": ["teacher"], "max_tokens": 96},
-        "wandb": {"mode": "offline"},
+        "report_to": ["wandb"],
     }
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(settings), "utf-8")

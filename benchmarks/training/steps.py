@@ -9,13 +9,13 @@ from benchmarks.training.benchmark_rows import BenchmarkRows
 from config.peft_methods import LoraMethod
 from config.training import Distillation
 from engine.precision import Precision
+from engine.prefix_cache import compute_prefix
 from student.collator import collate
 from student.distiller import loss_function
 from student.forward import base_only, base_states, causal_model
 from student.head import Head
 from student.losses import summed_loss
 from student.model import load_student
-from student.prefix_cache import compute_prefix
 
 TrainingStep = Callable[[], None]
 

@@ -21,9 +21,9 @@ from trl.experimental.gkd import GKDTrainer
 from benchmarks.training.benchmark_rows import BenchmarkRows
 from config.peft_methods import LoraMethod
 from config.training import CrossEntropy, Distillation
-from engine.hf_generation import GenerationSettings
 from engine.models import TorchModel
 from engine.precision import Precision
+from engine.token_sampler import GenerationSettings
 from student.collator import NO_TOKENS, Example
 from student.distiller import Distiller
 from student.evaluate import Evaluation

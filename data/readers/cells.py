@@ -42,7 +42,7 @@ def cell_text(value: object, name: str) -> str | None:
     if is_missing(value):
         return None
     if isinstance(value, str):
-        return _checked(value, name)
+        return checked_text(value, name)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, _SCALARS):
@@ -99,7 +99,8 @@ def shown_keys(value: Mapping[str, object]) -> str:
     return " ".join(", ".join(map(str, value)).split())[:200]
 
 
-def _checked(text: str, name: str) -> str:
+def checked_text(text: str, name: str) -> str:
+    """The text; words such as `null` are text here. Raises Malformed for what no row contains."""
     if len(text) > MAX_FIELD:
         raise Malformed(f"{name}: {len(text)} characters, more than {MAX_FIELD}")
     if "\0" in text:

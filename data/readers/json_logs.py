@@ -35,6 +35,25 @@ def read_json(path: Path) -> Iterator[Entry]:
     yield from _read_json_lines(chain(head, lines))
 
 
+def read_one_object(path: Path) -> dict[str, Any] | None:
+    """The value of a file that is one JSON object, all in memory; None for other files.
+
+    A file of one line is one object if it is named .json, else a record.
+    """
+    start = next((line for line in read_lines(path, "\n", _PART) if line.strip()), "")
+    if not start.lstrip().startswith("{"):  # a list, which may be one line of any length
+        return None
+    numbered = enumerate(read_lines(path, "\n"), 1)
+    head = list(islice(((number, line) for number, line in numbered if line.strip()), 2))
+    if not _is_one_object(path, head):
+        return None
+    try:
+        value = json.loads(read_text(path), object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError):
+        raise _one_object(path) from None
+    return value if isinstance(value, dict) else None
+
+
 def _is_one_list(head: Sequence[_Line]) -> bool:
     """Whether a list begins in the first line and is neither followed nor continued by a record."""
     values = [_value(line) for _, line in head]

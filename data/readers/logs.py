@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.errors import DataError
-from config.log_formats import CampusLogs, Logs
+from config.log_formats import CampusLogs, MappedLogs
 from data.readers.campus import FIELDS, campus_row
 from data.readers.cells import Malformed
+from data.readers.conversation import Unsupported
 from data.readers.entry import Entry
 from data.readers.field_use import FieldUse
 from data.readers.json_logs import read_json_list
@@ -31,6 +32,8 @@ class Quarantined(Record):
     line: int  # from 1; in Parquet the row number
     reason: str
     excerpt: str  # at most 200 characters of the record
+    # well formed, but no row can show it (tool calls, images): not counted as malformed
+    unsupported: bool = False
 
 
 class LogNotes(NamedTuple):
@@ -48,14 +51,14 @@ class LogFile(NamedTuple):
     missing_words: dict[str, dict[str, int]]  # as in LogNotes
 
 
-def read_logs(settings: Logs, root: Path) -> LogFile:
+def read_logs(settings: MappedLogs, root: Path) -> LogFile:
     """The rows of the configured file, all in memory. Raises DataError as `scan_logs` does."""
     rows: list[Row] = []
     notes = scan_logs(settings, root, rows.append)
     return LogFile(tuple(rows), *notes)
 
 
-def scan_logs(settings: Logs, root: Path, add: Callable[[Row], None]) -> LogNotes:
+def scan_logs(settings: MappedLogs, root: Path, add: Callable[[Row], None]) -> LogNotes:
     """Passes each row of the configured file, whose path is relative to `root`, to `add`.
 
     Malformed records are quarantined. Raises DataError when the whole file is unusable: missing,
@@ -82,7 +85,7 @@ def scan_logs(settings: Logs, root: Path, add: Callable[[Row], None]) -> LogNote
     return LogNotes(tuple(quarantined), fields.missing_words())
 
 
-def parse_entries(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:
+def parse_entries(settings: MappedLogs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:
     """Each record of the file as read, and its row or the reason why it is malformed."""
     path = root / settings.path
     is_campus = isinstance(settings, CampusLogs)
@@ -91,17 +94,23 @@ def parse_entries(settings: Logs, root: Path) -> Iterator[tuple[Entry, Row | Qua
         try:
             record = _parse_row(entry, settings, path.stem)
         except Malformed as error:
-            text = (entry.raw or repr(entry.value))[:_EXCERPT].strip("\r\n")
-            record = Quarantined(
-                file=settings.path,
-                line=entry.line,
-                reason=str(error),
-                excerpt=text.encode("utf-8", "replace").decode(),
-            )
+            record = quarantined(entry, settings.path, error)
         yield entry, record
 
 
-def _parse_row(entry: Entry, settings: Logs, stem: str) -> Row:
+def quarantined(entry: Entry, file: str, error: Malformed) -> Quarantined:
+    """The report of a record that did not become a row, or not all of it."""
+    text = (entry.raw or repr(entry.value))[:_EXCERPT].strip("\r\n")
+    return Quarantined(
+        file=file,
+        line=entry.line,
+        reason=str(error).encode("utf-8", "replace").decode(),
+        excerpt=text.encode("utf-8", "replace").decode(),
+        unsupported=isinstance(error, Unsupported),
+    )
+
+
+def _parse_row(entry: Entry, settings: MappedLogs, stem: str) -> Row:
     if entry.value is None:
         raise Malformed(entry.problem)
     default_id, origin = f"{stem}-{entry.number:04d}", f"{settings.path}:{entry.line}"

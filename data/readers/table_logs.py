@@ -23,6 +23,8 @@ from data.rows import Row
 
 CSV_SUFFIXES = (".csv", ".tsv")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_TEXT_SUFFIXES = (*CSV_SUFFIXES, *_JSON_SUFFIXES)
+TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".parquet")
 _BATCH = 1024  # rows of a Parquet file that are in memory
 _WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 

@@ -11,11 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 from config.errors import DataError
-from config.log_formats import Logs
+from config.log_formats import Logs, MappedLogs
 from data.atomic_write import write_bytes
 from data.readers.csv_logs import CsvHeader, open_csv
 from data.readers.entry import Entry
 from data.readers.logs import parse_entries
+from data.readers.recognise import mapped_logs, scan_source
 from data.readers.table_logs import CSV_SUFFIXES, add_parquet_column, log_suffix
 from data.readers.text_file import read_text, text_form
 from data.rows import Row
@@ -26,10 +27,40 @@ def write_back(
 ) -> tuple[str, ...]:
     """Writes the source file with a new `column`, the answers by row id, to `out`.
 
-    Returns the records that got an empty text for lack of an answer: row ids, or `file:line` of
-    malformed records (one that is not a JSON object stays as it is). Raises DataError when the
-    file has no records, the column exists, or an answer belongs to no row.
+    Of recognised conversations, the rows are written with their answers as JSONL. Returns the
+    records that got an empty text for lack of an answer: row ids, or `file:line` of malformed
+    records (one that is not a JSON object stays as it is). Raises DataError when the file has no
+    records, the column exists, or an answer belongs to no row.
     """
+    mapped = mapped_logs(source, root)
+    if mapped is None:
+        return _write_rows(source, root, answers, column, out)
+    return _write_mapped(mapped, root, answers, column, out)
+
+
+def answers_suffix(source: Logs, root: Path) -> str:
+    """The suffix of the file that `write_back` writes."""
+    mapped = mapped_logs(source, root)
+    return ".jsonl" if mapped is None else log_suffix(Path(mapped.path))
+
+
+def _write_rows(
+    source: Logs, root: Path, answers: Mapping[str, str], column: str, out: Path
+) -> tuple[str, ...]:
+    rows: list[Row] = []
+    scan_source(source, root, rows.append)
+    _check_known(root / source.path, set(answers).difference(row.id for row in rows))
+    lines = []
+    for row in rows:
+        values = row.model_dump(mode="json", include={"id", "question", "history", "origin"})
+        lines.append(json.dumps({**values, column: answers.get(row.id, "")}, ensure_ascii=False))
+    write_bytes(out, "".join(f"{line}\n" for line in lines).encode())
+    return tuple(row.id for row in rows if row.id not in answers)
+
+
+def _write_mapped(
+    source: MappedLogs, root: Path, answers: Mapping[str, str], column: str, out: Path
+) -> tuple[str, ...]:
     path = root / source.path
     records = list(parse_entries(source, root))
     entries = [entry for entry, _ in records]
@@ -52,6 +83,10 @@ def _check(path: Path, column: str, entries: Sequence[Entry], unknown_rows: set[
         raise DataError(f"{path}: contains no rows; is it the right file?")
     if any(entry.value is not None and column in entry.value for entry in entries):
         raise DataError(f"{path}: column {column!r} exists already; name the new one differently")
+    _check_known(path, unknown_rows)
+
+
+def _check_known(path: Path, unknown_rows: set[str]) -> None:
     if unknown_rows:
         raise DataError(
             f"{path}: {len(unknown_rows)} answers belong to none of its rows, the first to "

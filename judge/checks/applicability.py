@@ -45,7 +45,7 @@ def applicable(rule: Rule, row: Row) -> bool | None:
     if asks_model(rule):
         raise ValueError(f"rule {rule.id}: a language model decides when it applies")
     try:
-        decided = [_holds(condition, row) for condition in rule.applies.code]
+        decided = [condition_holds(condition, row) for condition in rule.applies.code]
     except SlowRegex as error:
         raise DataError(f"rule {rule.id}, row {row.id}: {error}") from None
     if False in decided:  # one false condition settles it, whatever the undecided ones are
@@ -53,7 +53,8 @@ def applicable(rule: Rule, row: Row) -> bool | None:
     return None if None in decided else True
 
 
-def _holds(condition: Condition, row: Row) -> bool | None:
+def condition_holds(condition: Condition, row: Row) -> bool | None:
+    """Whether one condition holds on the row; None where it needs labels that the row lacks."""
     texts = _field(condition.field, row)
     if texts is None:
         return None

@@ -1,6 +1,6 @@
 """What can teach a conditional rule: train rows where it is due, worked examples that show it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from data.rows import Context, Row
 from judge.checks.applicability import applicable, asks_model
@@ -40,12 +40,17 @@ def rows_due(rule: Rule, rows: Sequence[Row]) -> int | None:
     return None if asks_model(rule) else sum(applicable(rule, row) is True for row in rows)
 
 
-def due_warnings(rules: RuleFile, rows: Sequence[Row], probes: bool) -> Iterator[str]:
+def due_warnings(
+    rules: RuleFile, rows: Sequence[Row], probes: bool, besides: Collection[str] = ()
+) -> Iterator[str]:
     """A line per conditional rule that is due on none of the train rows, with the fix.
 
     And one per rule where a model decides that. `probes`: whether made-up rows are among the rows.
+    `besides`: ids of rules that have a line of another kind.
     """
     for rule in rules.conditional_rules:
+        if rule.id in besides:
+            continue
         due = rows_due(rule, rows)
         if due is None:
             yield (

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from config.mistakes import mistakes_of
 from data.records import digest
 from prompts.rules import Rule, occurs
 
@@ -48,7 +49,7 @@ def filter_rules(drafts: Iterable[Any], system: str) -> FilteredRules:
             rejected.append(RejectedRule(rule.id, "duplicate"))
             continue
         digests.add(content)
-        accepted.append(rule.model_copy(update={"id": _unique_id(rule.id, accepted)}))
+        accepted.append(rule.model_copy(update={"id": unique_id(rule.id, accepted)}))
     return FilteredRules(tuple(accepted), tuple(rejected))
 
 
@@ -67,10 +68,9 @@ def _validated(draft: Any, system: str) -> Rule | RejectedRule:
     try:
         return Rule.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        reason = "invalid check" if place.startswith("check") else "not a rule"
-        return RejectedRule(values["id"], reason, f"{place}: {first['msg']}")
+        first = mistakes_of(Rule, values, error)[0]
+        reason = "invalid check" if first.path[:1] == ("check",) else "not a rule"
+        return RejectedRule(values["id"], reason, first.text)
 
 
 def _without_empty(check: Any) -> Any:
@@ -88,7 +88,7 @@ def _applies(condition: Any) -> Any:
     return "always" if condition is None else condition
 
 
-def _unique_id(identity: str, rules: Sequence[Rule]) -> str:
+def unique_id(identity: str, rules: Sequence[Rule]) -> str:
     """The id, with a number appended when another rule has it."""
     taken = {rule.id for rule in rules}
     numbered = (f"{identity}_{number}" for number in count(2))

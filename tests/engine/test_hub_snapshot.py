@@ -1,6 +1,7 @@
 """A hub id is one commit of it: found in the cache, part of the identity, and passed on."""
 
 import json
+import time
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -67,6 +68,17 @@ def test_what_the_hub_lacks_is_refused(name: str, revision: str | None) -> None:
     """In one line with the way out."""
     with pytest.raises(SetupError, match=f"model.name = {name}.* cannot be fetched: .* a folder$"):
         resolve_model(name, revision)
+
+
+def test_a_hub_out_of_reach_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own client tries for more than a minute; what was downloaded before goes on working."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    start = time.monotonic()
+    with pytest.raises(SetupError, match=r"the hub http://127.0.0.1:9 cannot be reached; .* `hf"):
+        resolve_model("no/model")
+    assert hub_commit(resolve_model("some/tiny")) == HubCommit("some/tiny", COMMITS[1])
+    assert time.monotonic() - start < 20  # 78 s before
 
 
 def test_unsafe_weights_of_the_hub_are_refused(cache: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from config.errors import SetupError
 from config.generation import Dtype
 from engine.models import model_identity, resolve_model
-from engine.precision import precision
+from engine.precision import local_device, precision
 
 
 class Device:
@@ -19,6 +19,40 @@ class Device:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", multiplies_bfloat16)
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bfloat16})
+
+
+def apple(monkeypatch: pytest.MonkeyPatch, macos: int) -> None:
+    """Makes torch report Apple silicon with this macOS, and no CUDA."""
+    Device(monkeypatch, gpu=False, bfloat16=False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(
+        torch.backends.mps, "is_macos_or_newer", lambda major, minor: macos >= major
+    )
+
+
+@pytest.mark.parametrize(("macos", "expected"), [(13, "float16"), (14, "bfloat16")])
+def test_apples_gpu_answers_in_what_it_multiplies(
+    monkeypatch: pytest.MonkeyPatch, macos: int, expected: str
+) -> None:
+    """Training runs on the CPU there, in float32 on one without bfloat16."""
+    apple(monkeypatch, macos)
+    assert local_device() == "mps"
+    assert precision("auto", "mps") == expected
+    assert precision("float16", "mps") == "float16"
+    assert precision("auto") == "float32"
+
+
+def test_bfloat16_on_an_old_macos_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    apple(monkeypatch, 13)
+    with pytest.raises(SetupError, match=r"macOS 14 on; set model.dtype: auto"):
+        precision("bfloat16", "mps")
+
+
+@pytest.mark.parametrize(("gpu", "device"), [(True, "cuda"), (False, "cpu")])
+def test_cuda_comes_first(monkeypatch: pytest.MonkeyPatch, gpu: bool, device: str) -> None:
+    Device(monkeypatch, gpu, bfloat16=True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert local_device() == device
 
 
 @pytest.mark.parametrize(

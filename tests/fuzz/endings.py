@@ -19,6 +19,8 @@ _T = TypeVar("_T")
 
 LIMIT_S = 20.0  # CPU seconds of one attempt; usual ones take milliseconds
 MAX_LINE = 1000  # characters of an error line: a screen of 12 lines
+WRITTEN_BY_PEOPLE = ("settings", "rules", "probe banks")  # subjects; mistakes in plain words
+NO_WORDS = ("Input should", "Field required", "discriminator", "literal[", "Extra inputs")
 IS_LONG_RUN = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 
 COUNTS: dict[str, Counter[str]] = {}  # subject → "results", "refusals"
@@ -54,6 +56,10 @@ def attempt(subject: str, action: Callable[[], _T], *places: str) -> _T | None:
             result = action()
     except UnpromptedError as error:
         check_line(str(error), *places)
+        for line in error.lines:
+            check_line(line)
+            is_plain = not any(words in line for words in NO_WORDS)
+            assert is_plain or subject not in WRITTEN_BY_PEOPLE, line
         counts["refusals"] += 1
         return None
     except OSError as error:  # the commands turn these into one line

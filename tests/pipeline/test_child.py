@@ -36,6 +36,13 @@ def test_a_failure_names_its_error_line(tmp_path: Path) -> None:
     assert failure_reason(log, 2) == "rows.jsonl:3: no question"
 
 
+def test_several_mistakes_are_the_first_and_their_number(tmp_path: Path) -> None:
+    """A mistaken file has a line for each; one of them alone would hide the others."""
+    log = tmp_path / "stage.log"
+    log.write_text("loading\nerror: a: line 1\nerror: a: line 2\n")
+    assert failure_reason(log, 2) == f"a: line 1 (1 of 2 mistakes; all are in {log})"
+
+
 def test_a_crash_shows_the_last_lines_of_the_log(tmp_path: Path) -> None:
     log = tmp_path / "stage.log"
     log.write_text("\n".join(f"line {number}" for number in range(9)))

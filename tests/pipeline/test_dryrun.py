@@ -12,7 +12,7 @@ from data.rows import Row
 from data.run_paths import RunPaths
 from judge.inputs import JudgedSplit
 from judge.run import judge_run
-from pipeline.dryrun import expected_arms, plan_judging
+from pipeline.plan.judge_plan import expected_arms, plan_judging
 from tests.judge.factories import make_row, make_rule
 from tests.judge.llm.judge_factory import after_probe
 from tests.judge.llm.rule_server import kind_rule, reply

@@ -119,7 +119,7 @@ def test_students_differ_in_the_settings_shown(tmp_path: Path) -> None:
 
 def test_serving_sends_no_system_message(tmp_path: Path) -> None:
     guide = build_serving_guide(read_fixture(tmp_path, "it's"))
-    assert guide is not None and guide.request is not None
+    assert guide is not None and guide.command is not None and guide.request is not None
     assert "--max-lora-rank 16" in guide.command  # rank 12: the next that vLLM offers
     body = json.loads(guide.request.split("<<'JSON'\n")[1].removesuffix("\nJSON"))
     assert [message["role"] for message in body["messages"]] == ["user"]

@@ -30,7 +30,7 @@ def test_merged_weights_are_served_as_a_model(tmp_path: Path) -> None:
     write_text(merged / "config.json", "{}")
     material = read_run(config)
     guide = build_serving_guide(material)
-    assert guide is not None and guide.request is not None
+    assert guide is not None and guide.command is not None and guide.request is not None
     assert shlex.split(guide.command.replace("\\\n", "")) == [
         *("vllm", "serve", str(merged.resolve())),
         *("--served-model-name", STUDENT, "--max-model-len", "2048"),
@@ -50,7 +50,7 @@ def test_a_whole_student_has_no_adapter(tmp_path: Path) -> None:
     write_text(best / "merged/config.json", "{}")
     material = read_run(config)
     guide = build_serving_guide(material)
-    assert guide is not None and str(best.resolve() / "merged") in guide.command
+    assert guide is not None and guide.command and str(best.resolve() / "merged") in guide.command
     assert "A model that follows" in render_card(material, build_numbers(material))
 
 
@@ -58,9 +58,9 @@ def test_virtual_tokens_are_served_by_a_program(tmp_path: Path) -> None:
     """Python, whatever stands in a path; no server and no system message. tests/student runs it."""
     material = read_run(run_with(tmp_path, PTuningMethod()))
     guide = build_serving_guide(material)
-    assert guide is not None and guide.request is None
-    compile(guide.command, "serving", "exec")
-    assert "'role': 'user'" in guide.command and "'role': 'system'" not in guide.command
+    assert guide is not None and guide.command is None and guide.request is None
+    compile(guide.program, "serving", "exec")
+    assert "'role': 'user'" in guide.program and "'role': 'system'" not in guide.program
     numbers = build_numbers(material)
     for page in (render_html, render_markdown, render_card):
         shown = page(material, numbers)
@@ -77,6 +77,6 @@ def test_without_a_template_of_its_own(tmp_path: Path) -> None:
     RunPaths.of(config).chat_template.unlink()
     material = read_run(config)
     guide = build_serving_guide(material)
-    assert guide is not None and "--chat-template" not in guide.command
+    assert guide is not None and guide.command and "--chat-template" not in guide.command
     page, card = (of(material, build_numbers(material)) for of in (render_html, render_card))
     assert sentence not in page and sentence not in card

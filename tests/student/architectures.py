@@ -18,7 +18,7 @@ from config.peft_methods import (
     PTuningMethod,
 )
 from config.training import CrossEntropy, Distillation, StudentSettings
-from student.attention_support import supports_prefix_cache, supports_shared_prompt
+from engine.attention_support import supports_prefix_cache, supports_shared_prompt
 from student.exactness import check_exact
 from student.model import attach_adapter
 

@@ -7,7 +7,8 @@ import torch
 from config.peft_methods import FullMethod, Method, PrefixTuningMethod, PTuningMethod
 from config.training import CrossEntropy, Distillation, Objective, OnPolicy
 from data.top_logprobs import TopLogprobs
-from engine.hf_generation import GenerationSettings, generate_answers
+from engine.hf_generation import generate_answers
+from engine.token_sampler import GenerationSettings
 from student.collator import Example, TokenIds
 from student.distiller import Distiller
 from student.losses import (

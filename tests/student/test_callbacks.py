@@ -130,10 +130,11 @@ def wandb_run(config: Config, student: str) -> tuple[dict[tuple[int, str], Any],
 @pytest.mark.slow
 def test_wandb_says_what_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Offline, per student, every number to the last digit; no question, no answer, no key; a bar
-    with name, time left and loss."""
+    with name, time left and loss. Its server is not asked: nobody listens at the discard port."""
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     progress = tmp_path / "progress.jsonl"
     monkeypatch.setenv(PROGRESS_FILE, str(progress))
-    config = train_tracked(tmp_path, wandb={"mode": "offline"})
+    config = train_tracked(tmp_path, report_to=["wandb"])
     for student in ("s", "other"):
         steps = metrics(config, student)
         written, folder = wandb_run(config, student)
@@ -153,7 +154,7 @@ def test_wandb_says_what_the_file_says(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_samples_only_where_asked(tmp_path: Path) -> None:
     """Both val rows with their answers at each look, in the file and in wandb's table."""
-    config = train_tracked(tmp_path, wandb={"mode": "offline", "samples": True})
+    config = train_tracked(tmp_path, report_to={"kind": "wandb", "samples": True})
     looks = [step.samples for step in metrics(config, "s") if step.val_rows is not None]
     assert len(looks) == 2 and all(looks)
     assert looks[0] is not None and [one.row for one in looks[0]] == ["r0", "r1"]
@@ -168,7 +169,7 @@ def test_samples_only_where_asked(tmp_path: Path) -> None:
 def test_trackio_says_what_the_file_says(tmp_path: Path) -> None:
     """Likewise; in a process of its own, since trackio reads where to write when it is imported."""
     pytest.importorskip("trackio")
-    path = tracked_config(tmp_path, trackio={})
+    path = tracked_config(tmp_path, report_to="trackio")
     script = (
         "import json, sys\n"
         "sys.argv = ['student', sys.argv[1], 'train']\n"

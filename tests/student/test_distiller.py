@@ -12,13 +12,14 @@ from peft import IA3Config, PrefixTuningConfig, PromptEncoderConfig, PromptTunin
 
 from config.training import CrossEntropy, Distillation, Objective, OnPolicy
 from data.top_logprobs import TopLogprobs
-from engine.hf_generation import GenerationSettings, generate_answers
+from engine.hf_generation import generate_answers
+from engine.prefix_cache import common_prefix, compute_prefix
+from engine.token_sampler import GenerationSettings
 from student.collator import NO_TOKENS, Example, TokenIds, collate
 from student.distiller import Distiller, retention_losses
 from student.forward import base_only, base_states, causal_model, student_states
 from student.head import Head
 from student.losses import cross_entropy, summed_loss
-from student.prefix_cache import common_prefix, compute_prefix
 from tests.student.tiny_model import ROWS, SYSTEM, WORDS, row, tiny, token_ids
 
 BOUND = 1e-5  # the issue's, on losses and gradient norms
@@ -43,7 +44,7 @@ each_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=O
 
 def new_distiller(objective: Objective, tokens_per_pass: int = 4096) -> Distiller:
     """The objective on a new model."""
-    sampling = GenerationSettings((2,), 5, do_sample=True)
+    sampling = GenerationSettings((2,), 5, temperature=1.0)
     return Distiller(tiny(), objective, SYSTEM, sampling, tokens_per_pass)
 
 
@@ -140,7 +141,7 @@ def test_every_method_reads_several_answers_alike(method: object) -> None:
     """Virtual tokens stand before prompt and answers alike, also where a row has several."""
     shared, separate = tiny(adapter=method), tiny(adapter=method)
     alone = [row(ROWS[0].prompt_ids, answer) for answer in ROWS[0].answers]
-    sampling = GenerationSettings((2,), 5, do_sample=True)
+    sampling = GenerationSettings((2,), 5, temperature=1.0)
     assert_same(
         loss_of(Distiller(shared, CrossEntropy(), NO_TOKENS, sampling, 999), ROWS[:1]),
         loss_of(Distiller(separate, CrossEntropy(), NO_TOKENS, sampling, 999), alone),
@@ -290,7 +291,7 @@ def test_drawing_follows_the_models_own_distribution() -> None:
     """First tokens of 4,000 answers against the softmax: χ² per degree of freedom is near 1."""
     model = tiny()
     prompt = (5, 6, 7)
-    drawn = generate_answers(model, [prompt] * 4000, GenerationSettings((2,), 1, do_sample=True))
+    drawn = generate_answers(model, [prompt] * 4000, GenerationSettings((2,), 1, temperature=1.0))
     counts = torch.bincount(torch.tensor([one.token_ids[0] for one in drawn]), minlength=WORDS)
     p = torch.softmax(_logits(model, prompt, (0,))[0], -1)
     chi = float(((counts - 4000 * p) ** 2 / (4000 * p)).sum()) / (WORDS - 1)

@@ -14,8 +14,8 @@ from trl import SFTConfig
 from config.load import load_config
 from config.training import CrossEntropy
 from data.run_paths import RunPaths
-from engine.hf_generation import GenerationSettings
 from engine.models import load_tokenizer, resolve_model
+from engine.token_sampler import GenerationSettings
 from student.checkpoint import TRAINED
 from student.collator import NO_TOKENS
 from student.distiller import Distiller

@@ -14,9 +14,10 @@ from config.training import StudentSettings
 from data.run_paths import RunPaths
 from engine.base import Adapter, Completion, make_request, score_request
 from engine.hf_engine import HfEngine
-from engine.hf_generation import GenerationSettings, generate_answers
+from engine.hf_generation import generate_answers
 from engine.models import load_base, load_tokenizer
 from engine.precision import precision
+from engine.token_sampler import GenerationSettings
 from engine.vllm_engine import VllmEngine
 from report.run_files import read_run
 from report.serving import build_serving_guide
@@ -161,7 +162,7 @@ def test_virtual_tokens_stand_right_before_the_text(
     model = load_student(small, student.method, 0, ids_of(SYSTEM))
     load_trained(model, student.checkpoint)
     model.float()
-    how = GenerationSettings((END,), LIMIT, logprobs=True)
+    how = GenerationSettings((END,), LIMIT, logprobs=0)
     together = {drawn.prompt: drawn for drawn in generate_answers(model, prompts(), how)}
     for at, prompt in enumerate(prompts()):
         (alone,) = generate_answers(model, [prompt], how)
@@ -188,7 +189,7 @@ def test_the_programs_answer_is_ours(learn: TrainStudent, tmp_path: Path, name: 
     actual = build_serving_guide(replace(read_run(config), manifest=here))
     assert actual is not None
     names: dict[str, Any] = {}
-    exec(actual.command, names)
+    exec(actual.program, names)
     prompt = tuple(names["prompt"]["input_ids"][0].tolist())
     (drawn,) = generate_answers(student.model, [prompt], GenerationSettings((END,), LIMIT))
     assert tuple(names["answer"][0, len(prompt) :].tolist()) == drawn.token_ids

@@ -117,7 +117,7 @@ HARMLESS = [
     "students.0.learning_rate=0.1",
     "students.0.tokens_per_pass=512",
     "judge.llm=none",
-    "wandb.project=other",
+    "report_to=trackio",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Servers that send more than a reply may have, or never end: bounded memory and time, one line."""
+"""Servers that send more than a reply may have, or never end: bounded memory, one line."""
 
 import gzip
 from collections.abc import Iterator
@@ -58,17 +58,19 @@ def test_every_hostile_reply_is_expected() -> None:
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_memory_time_and_line(server: str, name: str) -> None:
-    """Two attempts of a second, and slack for a busy machine; 4 GiB took 46 s and 1 GB before.
+@pytest.mark.timeout(120)
+def test_memory_and_line(server: str, name: str) -> None:
+    """`python -m benchmarks.hostile` measures the time; 4 GiB took 46 s and 1 GB before.
 
-    Memory: a few times the 16 MiB of a reply; a parsed object takes 600 bytes, so 250,000 take 150
-    million, and the list of JSON before them as much.
+    A server that never ends is given up after a second. Whatever else sends has time to do so,
+    also on a busy machine. Memory: a few times the 16 MiB of a reply; a parsed object takes 600
+    bytes, so 250,000 take 150 million, and the list of JSON before them as much.
     """
-    figures, lines = measure(server, [name], timeout_s=1.0)
+    timeout_s = 1.0 if LATE in LINES[name] else 30.0
+    figures, lines = measure(server, [name], timeout_s)
     assert lines[name].startswith(LINES[name]) and "\n" not in lines[name]
     assert len(lines[name]) < 400
     assert figures.most_memory_mb < (300 if name == "250,000 objects, 15 MiB" else 120)
-    assert figures.most_wall_s < 10
 
 
 BOMB = Sent(raw=bomb(1024 * MIB, 31), headers={"content-encoding": "gzip"})

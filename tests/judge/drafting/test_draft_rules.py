@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
-from config.errors import ConfigError, DataError, SetupError
+from config.checkout import ROOT
+from config.errors import DataError, SetupError
+from config.judging import ServerSettings
 from config.load import load_config
+from config.yaml_file import read_yaml
 from data.run_paths import RunPaths
 from judge.__main__ import main
 from judge.drafting.draft_rules import draft_rules
+from judge.drafting.offline_draft import write_offline_draft
 from prompts.rules import RuleFile, load_rules
 from tests.judge.drafting.draft_factory import LINK, drafted
 from tests.judge.factories import SYSTEM
@@ -45,9 +49,16 @@ def drafting(
         run = make_run(folder, llm=llm, **judge)
         write_prompt(run, system)
         out = folder / "draft.yaml"
-        rule_file = draft_rules(load_config(run.config), out, QUICK)
+        config = load_config(run.config)
+        assert isinstance(config.judge.llm, ServerSettings)
+        rule_file = draft_rules(config, config.judge.llm, out, QUICK)
     assert load_rules(out, system) == rule_file  # what was written is what a run would read
     return rule_file, out.read_text("utf-8"), served
+
+
+def norda_prompt() -> str:
+    values = read_yaml(ROOT / "prompts/norda/system_prompt.yaml")
+    return str(values["system_template"]).strip()
 
 
 def write_prompt(run: RunPaths, system: str) -> None:
@@ -160,8 +171,41 @@ class TestServer:
         with pytest.raises(SetupError, match="HTTP 401"):
             drafting(tmp_path, lambda body: error(401))
 
+
+class TestWithoutServer:
     @pytest.mark.parametrize("llm", ["none", "embedded"])
-    def test_needs_a_server(self, tmp_path: Path, llm: str) -> None:
+    def test_command(self, tmp_path: Path, llm: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Templates draft the rule file of the settings, which is not there yet."""
         run = make_run(tmp_path, llm=llm)
-        with pytest.raises(ConfigError, match=r"judge\.llm"):
-            main([str(run.config), "draft-rules", "--out", str(tmp_path / "new.yaml")])
+        path = run.root / "rules.yaml"
+        path.unlink()
+        assert main([str(run.config), "draft-rules"]) == 0
+        kinds = [rule.check.type for rule in load_rules(path, SYSTEM).rules]
+        assert kinds == ["script_share", "urls_from", "contains", "no_leak"]
+        printed = capsys.readouterr().out
+        assert (
+            f"judge.llm: {llm}: no server" in printed and f"rules drafted: 4, in {path}" in printed
+        )
+
+    def test_labels_of_the_logs_decide(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On norda's logs every condition of the prompt has its label, so no rule needs a model."""
+        monkeypatch.chdir(ROOT)
+        out = tmp_path / "rules.yaml"
+        assert main([str(ROOT / "config/norda.yaml"), "draft-rules", "--out", str(out)]) == 0
+        conditions = {str(rule.applies) for rule in load_rules(out, norda_prompt()).rules}
+        for label in ("off_topic", "danger", "not_in_manual", "vague", "claim"):
+            assert any(f"'^{label}$'" in condition for condition in conditions)
+        assert not any("llm='" in condition for condition in conditions)
+
+    def test_an_existing_file_stays(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path)
+        before = (run.root / "rules.yaml").read_bytes()
+        with pytest.raises(DataError, match=r"rules\.yaml: exists and is not overwritten"):
+            main([str(run.config), "draft-rules"])
+        assert (run.root / "rules.yaml").read_bytes() == before
+
+    def test_an_empty_prompt(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="prompt is empty"):
+            write_offline_draft(" \n", tmp_path / "rules.yaml")

@@ -1,7 +1,6 @@
-"""The KV cache of the system prompt, computed once per run.
+"""The KV cache of a prefix that many prompts share, such as the system prompt, computed once.
 
-The teacher's view of every row starts with the same tokens. The model that reads them is the base
-with the adapter disabled, which never changes, so their keys and values are kept.
+All rows of a batch attend to the same copy of it, in training and where answers are generated.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,13 +8,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-from student.collator import TokenIds
 
 _ATTENTION = "with_prefix_cache"  # name of our attention in transformers' registry
 
@@ -64,9 +63,12 @@ def _attention(
 
     `key` and `value` have as many heads as the prefix; several query heads share each.
     """
+    layer, scale = prefix.layers[module.layer_idx], options["scaling"]
+    if query.shape[-2] == 1 and attention_mask is not None:
+        output = attend_decoding(query, key, value, layer, attention_mask, scale)
+        return output.transpose(1, 2), None
     merged = query.device.type == "cpu" and query.shape[-1] == value.shape[-1]
     attend = attend_merged if merged else attend_concatenated
-    layer, scale = prefix.layers[module.layer_idx], options["scaling"]
     return attend(query, key, value, layer, attention_mask, scale).transpose(1, 2), None
 
 
@@ -125,7 +127,33 @@ def attend_concatenated(
     return output
 
 
-def common_prefix(prompts: Sequence[TokenIds]) -> TokenIds:
+def attend_decoding(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    prefix: tuple[torch.Tensor, torch.Tensor],
+    mask: torch.Tensor,
+    scale: float,
+) -> torch.Tensor:
+    """Attends from one position per row, by plain products: no keys are copied or repeated.
+
+    `mask`: [B, 1, 1, keys] of the batch's own tokens.
+    """
+    rows, heads, _, width = query.shape
+    kv_heads, length = key.shape[1], prefix[0].shape[-2]
+    group = heads // kv_heads  # query heads per key head
+    grouped = query.view(rows, kv_heads, group, width) * scale
+    folded = grouped.transpose(0, 1).reshape(kv_heads, rows * group, width)
+    to_prefix = (folded @ prefix[0][0].mT).view(kv_heads, rows, group, length).transpose(0, 1)
+    to_own = (grouped @ key.mT).masked_fill(~mask, float("-inf"))  # [B, kv heads, group, keys]
+    weights = torch.cat([to_prefix, to_own], -1).softmax(-1, torch.float32).to(query.dtype)
+    on_prefix = weights[..., :length].transpose(0, 1).reshape(kv_heads, rows * group, length)
+    of_prefix = (on_prefix @ prefix[1][0]).view(kv_heads, rows, group, -1).transpose(0, 1)
+    output: torch.Tensor = of_prefix + weights[..., length:] @ value
+    return output.flatten(1, 2)[:, :, None]  # [B, heads, 1, value width]
+
+
+def common_prefix(prompts: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     """The tokens that all prompts start with. At least one token of each prompt is left over."""
     prefix = prompts[0][: min(map(len, prompts)) - 1]
     for prompt in prompts:
@@ -136,8 +164,8 @@ def common_prefix(prompts: Sequence[TokenIds]) -> TokenIds:
 
 
 @torch.no_grad()
-def compute_prefix(causal: Any, ids: TokenIds) -> PrefixCache:
-    """The keys and values of `ids`. The model must be in the teacher's state: see `base_only`.
+def compute_prefix(causal: Any, ids: NDArray[np.int32]) -> PrefixCache:
+    """The keys and values of `ids`, by the model as it is: in training, behind `base_only`.
 
     They are taken where a layer attends to them: a model's own cache may keep them compressed.
     """

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from student.prefix_cache import attend_concatenated, attend_merged
+from engine.prefix_cache import attend_concatenated, attend_merged
 
 
 @pytest.mark.parametrize("masked", [False, True])

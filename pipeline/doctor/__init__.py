@@ -1,0 +1,1 @@
+"""What `unprompted doctor` checks."""

@@ -1,0 +1,1 @@
+"""What a run will do, counted and estimated before it begins."""

@@ -1,0 +1,154 @@
+"""Tokens, minutes and memory of a run in lines, each marked as an estimate."""
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from config.backends import BatchBackend, OpenAiBackend
+from config.schema import Config
+from data.rows import Row
+from data.run_paths import Split
+from engine.request_builder import RequestBuilder
+from judge.inputs import JudgedSplit
+from judge.judging_server import configured_server
+from pipeline.plan.device_rates import DeviceRates, RateRange
+from pipeline.plan.estimate import (
+    Estimator,
+    duration_range,
+    engine_line,
+    judge_seconds,
+    teacher_seconds,
+    training_gib,
+)
+from pipeline.plan.model_size import ModelSize
+from pipeline.plan.row_tokens import RowTokens, answer_tokens
+from pipeline.plan.training_steps import TrainingSteps
+from pipeline.plan.workload import (
+    candidate_verdicts,
+    prediction_work,
+    scored_answers,
+    teacher_work,
+    training_work,
+)
+
+
+class RunPlan:
+    """A run's rows, tokens and steps, and the device that computes them."""
+
+    def __init__(
+        self,
+        builder: RequestBuilder,
+        splits: Mapping[Split, Sequence[Row]],
+        tokens: Sequence[RowTokens],
+        steps: Sequence[TrainingSteps],
+        device: DeviceRates,
+        size: ModelSize | None,
+    ) -> None:
+        self._builder, self._config = builder, builder.config
+        self._splits, self._tokens, self._steps = splits, tokens, steps
+        self._estimator = Estimator(device, size)
+        self._answer = answer_tokens(builder, [*splits["train"], *splits["val"]])
+        self._seconds: list[RateRange | None] = []
+
+    def cost_lines(self) -> list[str]:
+        """A line for the teacher, each student, the prediction and the judge; time; memory."""
+        device = self._estimator.device
+        lines = [
+            f"tokens and time: an estimate, for answers of {self._answer} tokens, on {device.name} "
+            f"({device.basis})",
+            *self._teacher(),
+            *self._training(),
+            *self._prediction(),
+            *self._judge(),
+        ]
+        known = [seconds for seconds in self._seconds if seconds is not None]
+        if known:
+            total = sum(low for low, _ in known), sum(high for _, high in known)
+            but = ", without the parts that are not estimated" * (None in self._seconds)
+            lines.append(f"  in all {duration_range(total)}{but}")
+        return [*lines, *self._memory()]
+
+    def _time(self, seconds: RateRange | None) -> str:
+        self._seconds.append(seconds)
+        text = duration_range(seconds)
+        return f"; {text}" if text else "; time not estimated"
+
+    def _teacher(self) -> list[str]:
+        work = teacher_work(self._builder, self._tokens, self._answer)
+        time = self._time(teacher_seconds(self._config, self._estimator, work))
+        engine = self._config.teacher.engine
+        if isinstance(engine, BatchBackend):
+            time = "; batch files: the server decides how long"
+        elif isinstance(engine, OpenAiBackend):
+            time += " at 1 to 6 s a call"
+        line = (
+            f"  teacher: {work.calls:,} calls at most, {work.most_read:,} prompt tokens before "
+            f"prefix caching, {work.most_written:,} answer tokens at most{time}"
+        )
+        verdicts = candidate_verdicts(self._builder, work.calls, len(self._splits["train"]))
+        return [line] + [f"  judge, of candidates: {verdicts:,} verdicts at most"] * bool(verdicts)
+
+    def _training(self) -> list[str]:
+        lines = []
+        for plan in self._steps:
+            work = training_work(self._config, plan, self._tokens, self._answer)
+            time = self._time(self._estimator.training(work))
+            lines.append(
+                f"  {plan.line}, {work.read:,.0f} tokens read in training, {work.written:,.0f} "
+                f"written in evaluations{time}"
+            )
+        return lines
+
+    def _prediction(self) -> list[str]:
+        work = prediction_work(self._config, self._tokens, self._answer)
+        time = self._time(self._estimator.answering(work))
+        scored = scored_answers(self._config, self._splits["val"])
+        return [
+            f"  prediction: {work.calls:,} calls, {work.most_read:,} prompt tokens before prefix "
+            f"caching, {work.most_written:,} answer tokens at most{time}",
+            f"  likelihood of val's best logged answers: {scored:,} calls, no answer tokens",
+        ]
+
+    def _judge(self) -> list[str]:
+        server = configured_server(self._config)
+        if server is None:
+            return ["  judge: code alone, no calls"]
+        from pipeline.plan.judge_plan import plan_judging  # the HTTP client: heavy
+
+        rows: dict[JudgedSplit, list[Row]] = {
+            split: [self._builder.fit_contexts(row).apply(row) for row in self._splits[split]]
+            for split in get_args(JudgedSplit)
+        }
+        plan = plan_judging(self._config, server, rows)
+        first, *rest = plan.summary()
+        time = self._time(judge_seconds(self._config, self._estimator, plan))
+        return [f"  {first}{time}", *(f"  {line}" for line in rest)]
+
+    def _memory(self) -> list[str]:
+        device, size = self._estimator
+        if size is None:
+            return ["  memory: not estimated, the model's weights are not here yet"]
+        longest = max(row.unprompted for row in self._tokens) + self._answer
+        ranges = [
+            training_gib(self._config, plan.student, size, longest, device.gpu)
+            for plan in self._steps
+        ]
+        low, high = (max(ends) for ends in zip(*ranges, strict=True))
+        warning = ""
+        if device.memory_gib and low > device.memory_gib:
+            warning = f"; this is more than the {device.memory_gib:.0f} GiB that there are"
+        return [
+            f"  memory, estimated: training {low:.1f} to {high:.1f} GiB, then "
+            f"{engine_line(self._config, device, size)}{warning}"
+        ]
+
+
+def config_name(config: Config) -> str:
+    """The run and its base in one line."""
+    return f"run {config.name}: base {config.model.name}, teacher {_teacher_name(config)}"
+
+
+def _teacher_name(config: Config) -> str:
+    engine = config.teacher.engine
+    if isinstance(engine, OpenAiBackend | BatchBackend):
+        return f"{engine.model} ({engine.kind})"
+    return config.teacher.model or "the base behind its prompt"
