@@ -1,6 +1,6 @@
 # unprompted on CPUs, with vLLM and the embedded model. Dockerfile.gpu is for NVIDIA cards.
 #
-#   docker build -t unprompted .
+#   docker build . -t unprompted
 #   docker run --rm --shm-size 2g -v "$PWD:/work" -v unprompted-cache:/cache unprompted demo --quick
 FROM python:3.12-slim-bookworm
 
