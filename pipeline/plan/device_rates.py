@@ -145,7 +145,6 @@ def _has_bfloat16() -> bool:
 
 
 def _machine_gib() -> float:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / 2**30
-    except (ValueError, OSError, AttributeError):  # Windows
-        return 0.0
+    import psutil
+
+    return float(psutil.virtual_memory().total) / 2**30
