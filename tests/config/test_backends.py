@@ -53,7 +53,10 @@ def test_kinds_and_the_default() -> None:
         ),
         ([f"teacher.engine={{kind: openai, base_urls: [{A}]}}"], r"model = .*required"),
         (["teacher.engine={kind: vllm, workers: 2}"], r"unknown setting .*workers"),
-        (["teacher.engine={kind: sglang}"], r"teacher.engine = .*'vllm', 'ray', 'openai', 'batch'"),
+        (
+            ["teacher.engine={kind: sglang}"],
+            r"teacher.engine = .*'vllm', 'transformers', 'ray', 'openai', 'batch'",
+        ),
     ],
 )
 def test_refuses_combinations_that_cannot_work(overrides: list[str], line: str) -> None:
