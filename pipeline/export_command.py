@@ -20,7 +20,7 @@ def export_parser() -> CommandParser:
         "folder",
         metavar="DIR",
         type=Path,
-        help="where to write; `datasets.load_from_disk` reads it",
+        help="where to write; for `datasets.load_from_disk`",
     )
     return parser
 

@@ -10,8 +10,8 @@ def push_parser() -> CommandParser:
     """The parser of `unprompted push`."""
     parser = command_parser(
         "push",
-        "Uploads the best student with its model card to the Hugging Face hub, in one commit. A new "
-        "repository is private. The token is HF_TOKEN's, or that of `hf auth login`.",
+        "Uploads the best student with its model card to the Hugging Face hub, in one commit. A "
+        "new repository is private. The token is HF_TOKEN's, or that of `hf auth login`.",
         "my.yaml me/desk-lora",
     )
     parser.add_argument("repo_id", metavar="REPO_ID", help="the repository: NAME or OWNER/NAME")
