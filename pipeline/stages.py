@@ -155,7 +155,7 @@ def _student_stages(config: Config, files: _StageFiles) -> list[Stage]:
 
 def _judge_stages(config: Config, files: _StageFiles) -> list[Stage]:
     """Calibration by code, and scoring. A server's calibration takes thousands of calls, so the
-    user starts it: `python -m judge CONFIG calibrate`.
+    user starts it: `unprompted judge CONFIG calibrate`.
     """
     run = files.run
     settings = ("judge", "prompt", "model", "students", "seed", "probes")

@@ -88,7 +88,7 @@ def _search(config: "Config", accept_changes: bool) -> None:
     print(f"best: {result.best} ({result.why})")
     if result.winner_sentence is not None:
         print(result.winner_sentence)
-    print(f"to use it: python -m pipeline {RunPaths.of(config).search.with_name('best.yaml')}")
+    print(f"to use it: unprompted run {RunPaths.of(config).search.with_name('best.yaml')}")
 
 
 def _predict(config: "Config", accept_changes: bool) -> None:
