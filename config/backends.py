@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from config.base_url import BaseUrl
+from config.base_url import BaseUrl, EnvironmentVariable
 from config.request_fields import RequestFields
 from config.settings import Settings
 
@@ -73,7 +73,7 @@ class OpenAiBackend(RemoteBackend):
 
     kind: Literal["openai"] = "openai"
     base_urls: Annotated[tuple[BaseUrl, ...], Field(min_length=1)]  # usually ending in /v1
-    api_key_env: str = "OPENAI_API_KEY"  # environment variable that holds the API key
+    api_key_env: EnvironmentVariable = "OPENAI_API_KEY"  # that holds the API key
     concurrency: PositiveInt = 16  # most requests in flight per server
     timeout_s: PositiveFloat = 300.0
 

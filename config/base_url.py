@@ -1,4 +1,4 @@
-"""The address of an OpenAI-compatible server, checked when the settings are read."""
+"""The address of an OpenAI-compatible server and the name of its key, checked as they are read."""
 
 import re
 from ipaddress import IPv6Address
@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 SECRET_IN_URL = "secret_in_url"  # type of an error whose value must not be shown
 _EXAMPLE = "write it like http://host:8000/v1"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[\w.-]+")
 _KEY = "a key belongs into the environment variable that api_key_env names"
 
@@ -57,4 +58,15 @@ def _is_host(host: str) -> bool:
         return False
 
 
+def _named(variable: str) -> str:
+    if variable and not _VARIABLE.fullmatch(variable):
+        raise PydanticCustomError(
+            SECRET_IN_URL,
+            "write the name of an environment variable, such as OPENAI_API_KEY; the key itself "
+            "belongs into that variable",
+        )
+    return variable
+
+
+EnvironmentVariable = Annotated[str, AfterValidator(_named)]  # its name; empty: there is none
 BaseUrl = Annotated[str, AfterValidator(_checked)]

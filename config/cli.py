@@ -66,7 +66,8 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         if sys.stdout is not None:
             sys.stdout.flush()  # else Python ends with 120 where the output cannot be written
     except UnpromptedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        for line in error.lines:
+            print(f"error: {line}", file=sys.stderr)
         code = error.exit_code
     except SystemExit as end:
         code = _exit_code(end)

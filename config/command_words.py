@@ -49,7 +49,8 @@ class CommandWords:
 
 def _config_first(parser: CommandParser, positionals: list[str]) -> list[str]:
     """The words with CONFIG before the action."""
-    if not any(action.dest == "config" for action in parser._get_positional_actions()):
+    positional_actions = parser._get_positional_actions()
+    if not any(action.dest == "config" and action.required for action in positional_actions):
         return positionals
     actions = list(parser.actions())
     if len(positionals) > 1 and positionals[0] in actions and positionals[1] not in actions:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from config.base_url import BaseUrl
+from config.base_url import BaseUrl, EnvironmentVariable
 from config.request_fields import RequestFields
 from config.settings import Fraction, Settings
 
@@ -40,7 +40,7 @@ class ServerSettings(RequestFields):
     kind: Literal["server"] = "server"
     base_url: BaseUrl  # usually ending in /v1
     model: str
-    api_key_env: str = "OPENAI_API_KEY"  # environment variable that holds the API key
+    api_key_env: EnvironmentVariable = "OPENAI_API_KEY"  # that holds the API key
     concurrency: PositiveInt = 8  # most requests in flight
     timeout_s: PositiveFloat = 60.0
     price_per_million: Prices | None = None  # None: cost is not computed

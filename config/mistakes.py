@@ -34,6 +34,7 @@ _REPLACED = {  # former settings
 }
 _UNKNOWN = ("extra_forbidden", "invalid_key")  # of pydantic; the second is no text
 _MAX_VALUE = 80  # characters
+_LISTED = re.compile(r"(\w+?)s?$")  # name of a list → of one element
 _STUDENT = re.compile(r"student (\S+):")
 
 
@@ -255,9 +256,6 @@ def shown_value(value: Any) -> str:
         return name if value else empty
     text = repr(masked_settings(str(value) if isinstance(value, YesNo) else value))
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
-
-
-_LISTED = re.compile(r"(\w+?)s?$")
 
 
 def owner_name(path: KeyPath, values: Any) -> str:

@@ -42,7 +42,10 @@ def located(
                 yield RefusedValue("form", path, options, options, "", value)
         elif kind not in ("too_short", "too_long") or not _has_more(place.path, errors, error):
             path, options, owner, _ = place
-            yield RefusedValue(kind, path, options, owner, error["msg"], error["input"])
+            # of the checks between sections, a line each
+            messages = [error["msg"]] if path else error["msg"].split("\n")
+            for message in messages:
+                yield RefusedValue(kind, path, options, owner, message, error["input"])
 
 
 class _Forms(NamedTuple):

@@ -60,29 +60,42 @@ class Config(Settings):
     report_to: Trackers = ()  # wandb, trackio, tensorboard, mlflow: names, or settings with `kind`
 
     @model_validator(mode="after")
-    def _distinct_students(self) -> "Config":
+    def _consistent(self) -> "Config":
+        mistakes: list[str] = []
+        for check in (
+            self._distinct_students,
+            self._distinct_trackers,
+            self._engine_returns_logprobs,
+            self._students_can_be_trained,
+            self._candidates_have_a_judge,
+        ):
+            try:
+                check()
+            except ValueError as error:
+                mistakes.append(str(error))
+        if mistakes:
+            raise ValueError("\n".join(mistakes))  # a line each
+        return self
+
+    def _distinct_students(self) -> None:
         names = [student.name for student in self.students]
         if len(set(names)) != len(names):
-            raise ValueError(f"students: names must differ, but are {names}")
+            raise ValueError(f"students: names must differ, but are {names}; rename one")
         reserved = {"base": "the untrained arm", "search": "the search's folder"}
         for name, owner in reserved.items():
             if name in names:
                 raise ValueError(f"students: `{name}` is the name of {owner}; rename the student")
-        return self
 
-    @model_validator(mode="after")
-    def _distinct_trackers(self) -> "Config":
+    def _distinct_trackers(self) -> None:
         kinds = [tracker.kind for tracker in self.report_to]
         for kind in kinds:
             if kinds.count(kind) > 1:
                 raise ValueError(f"report_to: names {kind} twice; keep one")
-        return self
 
-    @model_validator(mode="after")
-    def _engine_returns_logprobs(self) -> "Config":
+    def _engine_returns_logprobs(self) -> None:
         engine = self.teacher.engine
         if engine.gives_tokens:
-            return self
+            return
         way_out = "same_tokenizer: true if vLLM serves a model with the base's tokenizer"
         for student in self.students:
             if student.needs_stored_logprobs:
@@ -97,10 +110,8 @@ class Config(Settings):
                     f"{section}.sampling.logprobs {settings.sampling.logprobs}: teacher.engine "
                     f"{engine.kind} returns text; set it to null, or {way_out}"
                 )
-        return self
 
-    @model_validator(mode="after")
-    def _students_can_be_trained(self) -> "Config":
+    def _students_can_be_trained(self) -> None:
         earlier: dict[str, StudentSettings] = {}
         for student in self.students:
             _check_start(student, earlier)
@@ -111,10 +122,8 @@ class Config(Settings):
                     "probabilities; set teacher.sampling.logprobs: 20, or teacher: adapter_off"
                 )
             earlier[student.name] = student
-        return self
 
-    @model_validator(mode="after")
-    def _candidates_have_a_judge(self) -> "Config":
+    def _candidates_have_a_judge(self) -> None:
         if self.teacher.score_with_llm and self.judge.llm == "none":
             raise ValueError(
                 "teacher.score_with_llm: there is no judge model; set judge.llm, or "
@@ -127,7 +136,6 @@ class Config(Settings):
                 f"{EMBEDDED_GPU_MEMORY:g} of the same card beside the teacher; set it to "
                 f"{0.95 - EMBEDDED_GPU_MEMORY:.2f} or less"
             )
-        return self
 
     @property
     def shows_samples(self) -> bool:
@@ -144,7 +152,8 @@ def _check_start(student: StudentSettings, earlier: Mapping[str, StudentSettings
         return
     if student.start not in earlier:
         raise ValueError(
-            f"student {student.name}: start {student.start!r} is not an earlier student of the list"
+            f"student {student.name}: start {student.start!r} is not an earlier student of the "
+            "list; name one that stands above it, or remove start"
         )
     if earlier[student.start].method != student.method:
         raise ValueError(

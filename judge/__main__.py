@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
 from config.command_parser import CommandParser, command_parser, plain_parser
+from config.console import print
 
 if TYPE_CHECKING:
     from config.schema import Config
@@ -29,8 +30,9 @@ def main(words: Sequence[str] | None = None) -> int:
     from data.file_lock import claim
     from data.run_paths import RunPaths
 
-    # every action writes into the judge's folder, or reads there what another one writes
-    parts = () if getattr(arguments, "dry_run", False) else ("judge",)
+    # every other action writes into the judge's folder, or reads there what another one writes
+    is_outside = arguments.action in ("try-rules", "accept-prompt")
+    parts = () if is_outside or getattr(arguments, "dry_run", False) else ("judge",)
     with claim(RunPaths.of(config).root, *parts):
         return _run_action(config, arguments)
 
@@ -49,7 +51,9 @@ def judge_parser() -> CommandParser:
         {
             "score": "score every arm's answers; exit code 3: too many missing verdicts",
             "calibrate": "compare the judge with human labels, mutated answers and attacks",
-            "draft-rules": "have a model split the system prompt into draft rules",
+            "draft-rules": "draft rules of the system prompt, by judge.llm or by templates",
+            "try-rules": "run the rules on the logged answers; needs no model and no earlier run",
+            "accept-prompt": "write the hash of a changed prompt into its rule file",
             "gate": "check the best student against judge.gate: 0 passed, 1 failed, "
             "3 inconclusive, 4 not calibrated",
             "export-for-labelling": "write a random sample of an arm's answers as a CSV sheet",
@@ -110,6 +114,13 @@ def _run_action(config: "Config", arguments: argparse.Namespace) -> int:
             from judge.calibration.calibrate import calibrate_command as command
         case "draft-rules":
             from judge.drafting.draft_rules import draft_rules_command as command
+        case "try-rules":
+            from judge.try_rules.try_rules import try_rules_command as command
+        case "accept-prompt":
+            from prompts.accept_prompt import accept_prompt
+
+            print(accept_prompt(config))
+            return 0
         case "gate":
             from judge.gate.command import gate_command as command
         case "export-for-labelling":

@@ -1,6 +1,7 @@
 """`unprompted run CONFIG`: from logs to a student and its report; skips unchanged stages."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
 from config.command_parser import CommandParser, command_parser
@@ -30,6 +31,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs all stages that are not up to date, in order; `words` None: the process's own."""
     arguments = parse_arguments(run_parser(), words)
     config = load_arguments(arguments)
+    from prompts.check_files import check_files
+
+    check_files(config, Path(arguments.config), arguments.overrides)
     if arguments.dry_run:
         from pipeline.dryrun import dry_run
 

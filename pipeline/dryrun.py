@@ -22,6 +22,7 @@ from pipeline.plan.row_lines import every_row, row_lines
 from pipeline.plan.row_tokens import count_tokens
 from pipeline.plan.rule_lines import rule_lines, rule_warnings
 from pipeline.plan.training_steps import step_warnings, training_steps
+from prompts.prompt_text import logged_prompt
 from student.requirements import find_faults, refuse
 from teacher.probes.build import build_probes
 from teacher.probes.candidates import load_probe_sources
@@ -37,7 +38,7 @@ def dry_run(config: Config, *, verbose: bool = False, rows: bool = False) -> str
     """
     faults = find_faults(config)
     refuse([fault.message for fault in faults if fault.refuses and not fault.may_appear])
-    prepared = prepare_splits(config.data, Path(), config.seed)
+    prepared = prepare_splits(config.data, Path(), config.seed, logged_prompt(config, Path()))
     builder = _light_builder(config)
     splits: dict[Split, Sequence[Row]] = {
         "train": (*prepared.train, *_probes(builder, prepared)),

@@ -4,12 +4,12 @@ The judge has measured everything that is shown; the views are `report.show_run`
 the other files `report.show_*`.
 """
 
-import argparse
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from config.cli import load_arguments, parse_arguments
+from config.command_parser import CommandParser, command_parser
 
 if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
     from rich.table import Table
@@ -18,24 +18,16 @@ if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
     from pipeline.stage_stamp import StageState
     from report.run_files import RunFiles
 
-_EXAMPLES = """\
-examples:
-  unprompted show my.yaml                   every rule for base, teacher and student
-  unprompted show my.yaml --rule opening    the rows on which the student breaks it
-  unprompted show my.yaml --row val-0007    one row with the answers of all arms
-"""
 
-
-def show_parser() -> argparse.ArgumentParser:
+def show_parser() -> CommandParser:
     """The parser of `unprompted show`."""
-    parser = argparse.ArgumentParser(
-        prog="unprompted show",
-        description="Shows what a run has found, or how far it is.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "show",
+        "Shows what a run has found, or how far it is.",
+        "my.yaml",
+        "my.yaml --rule opening",
+        "my.yaml --row val-0007",
     )
-    parser.add_argument("config", metavar="CONFIG", help="YAML file of the experiment")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to override")
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--row", metavar="ID", help="one row with the answers of all arms")
     part.add_argument("--rule", metavar="ID", help="the rows on which the best student breaks it")

@@ -12,10 +12,11 @@ from config.key_lines import KeyPath
 from config.load import settings_sources
 from config.missing_file import no_such_file
 from config.schema import Config
+from data.readers.log_files import is_hub_dataset
 from prompts.probe_bank import load_probe_bank
 from prompts.prompt_file import load_prompt, read_prompt
 
-_LOGS_IN_FILES = ("campus", "table")  # kinds whose path is no name on a hub
+_DRAFT = "; `unprompted judge CONFIG draft-rules` writes a first one"
 
 
 class _Named(NamedTuple):
@@ -37,9 +38,9 @@ def check_files(config: Config, path: Path, overrides: Sequence[str] = ()) -> No
         sources = settings_sources(path, overrides)
         for key, file in missing:
             name = ".".join(map(str, key))
-            lines.append(
-                f"{sources.place(key)}: {name} = {file!r}: {no_such_file(Path(file), path.parent)}"
-            )
+            reason = no_such_file(Path(file), path.parent)
+            draft = _DRAFT if key == ("prompt", "rules") else ""
+            lines.append(f"{sources.place(key)}: {name} = {file!r}: {reason}{draft}")
     absent = {named.path[-1] for named in missing}
     for read in _readers(config, absent):
         try:
@@ -70,7 +71,7 @@ def _named_files(config: Config) -> Iterator[_Named]:
             yield _Named(("prompt", part), file)
     for split in ("train", "val", "hidden"):
         logs = getattr(config.data, split)
-        if logs is not None and (logs.kind in _LOGS_IN_FILES or Path(logs.path).suffix):
+        if logs is not None and not (logs.kind == "auto" and is_hub_dataset(logs.path)):
             yield _Named(("data", split, "path"), logs.path)
     if config.probes is not None and config.probes.bank is not None:
         yield _Named(("probes", "bank"), config.probes.bank)

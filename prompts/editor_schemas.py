@@ -18,7 +18,7 @@ from config.field_comments import field_comments
 from config.schema import Config
 from data.atomic_write import write_text
 from prompts.probe_bank import ProbeBank
-from prompts.prompt_file import WorkedExample, _PromptFile
+from prompts.prompt_file import PromptFile, WorkedExample
 from prompts.rules import RuleFile
 
 SchemaKind = Literal["settings", "rules", "prompt", "examples", "probes"]
@@ -27,7 +27,7 @@ SCHEMA_KINDS: tuple[SchemaKind, ...] = get_args(SchemaKind)
 _MODELS: dict[SchemaKind, Any] = {
     "settings": Config,
     "rules": RuleFile,
-    "prompt": _PromptFile,
+    "prompt": PromptFile,
     "examples": list[WorkedExample],
     "probes": ProbeBank,
 }

@@ -29,7 +29,7 @@ _YAML = (".yaml", ".yml", ".json")  # suffixes; every other file is the text of 
 DEFAULT_TEMPLATE = "{summaries}\n{question}"  # the question alone where a row has no passages
 
 
-class _PromptFile(Settings):
+class PromptFile(Settings):
     system: Annotated[
         str,
         Field(alias="system_template", description="the text of the system prompt"),
@@ -94,13 +94,13 @@ def read_prompt(settings: PromptSettings, root: Path) -> Prompt:
     return validated(Prompt, values, Sources([(path, document)], prefix=("examples",)))
 
 
-def _read_file(path: Path) -> _PromptFile:
+def _read_file(path: Path) -> PromptFile:
     if path.suffix.lower() in _YAML:
-        return read_settings(_PromptFile, path)
+        return read_settings(PromptFile, path)
     text = read_text_file(path).strip()
     if text.startswith(("system_template:", "user_template:")):
         raise DataError(f"{path}: holds YAML; name the file {path.with_suffix('.yaml').name}")
-    return validated(_PromptFile, {"system_template": text}, str(path))
+    return validated(PromptFile, {"system_template": text}, str(path))
 
 
 def _missing_slots(path: Path, template: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ In a terminal the answers appear word by word, and earlier turns stay in the cha
 each line is a question of its own, and each answer a line.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,12 +11,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from config.cli import load_arguments, parse_arguments
+from config.command_parser import CommandParser, command_parser
 from config.console import print
 from config.errors import DataError
 
 if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
     from student.chat_model import ChatModel
-    from student.conversation import Conversation
+    from student.chat_session import ChatSession
 
 _COMMANDS = """\
 in the chat:
@@ -26,25 +26,20 @@ in the chat:
   /reset             forgets the earlier turns
   /quit              ends, as Ctrl-C and Ctrl-D do
 """
-_EXAMPLES = """
-examples:
-  unprompted chat my.yaml                   the best student, without the prompt
-  unprompted chat my.yaml --arm teacher     the base with the prompt
-  unprompted chat my.yaml < questions.txt   one question a line, one answer a line
-"""
 _MISSPELT = re.compile(r"/[a-z]+(\s|$)")  # /etc/hosts and 1/2 begin no command
 
 
-def chat_parser() -> argparse.ArgumentParser:
+def chat_parser() -> CommandParser:
     """The parser of `unprompted chat`."""
-    parser = argparse.ArgumentParser(
-        prog="unprompted chat",
-        description="Talks to the best student of a run, without the prompt.",
-        epilog=_COMMANDS + _EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "chat",
+        "Talks to the best student of a run, without the prompt. Behind a pipe each line is a "
+        "question and each answer a line.",
+        "my.yaml",
+        "my.yaml --arm teacher",
+        "my.yaml < questions.txt",
     )
-    parser.add_argument("config", metavar="CONFIG", help="YAML file of the experiment")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to override")
+    parser.epilog = f"{_COMMANDS}\n{parser.epilog}"
     parser.add_argument(
         "--arm",
         metavar="ARM",
@@ -62,17 +57,17 @@ def main(words: Sequence[str] | None = None) -> int:
 
     arm = arguments.arm or f"student/{RunPaths.of(config).best_student()}"
     from student.chat_model import open_chat_model
-    from student.conversation import Conversation
+    from student.chat_session import ChatSession
 
-    conversation = Conversation(config, prompted=arm == "teacher")
+    session = ChatSession(config, prompted=arm == "teacher")
     model = open_chat_model(config, arm)
     try:
         if sys.stdin.isatty():
             prompt = "with the prompt" if arm == "teacher" else "without the prompt"
             print(f"{arm} of {config.name}, {prompt} ({model.place}); /quit ends\n{_COMMANDS}")
-            talk(model, conversation, _read_line)
+            talk(model, session, _read_line)
         else:
-            answer_lines(model, conversation, sys.stdin)
+            answer_lines(model, session, sys.stdin)
     except (EOFError, KeyboardInterrupt):
         print(file=sys.stderr)
     except UnicodeDecodeError as error:
@@ -80,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def talk(model: "ChatModel", conversation: "Conversation", read_line: Callable[[], str]) -> None:
+def talk(model: "ChatModel", session: "ChatSession", read_line: Callable[[], str]) -> None:
     """Answers in a terminal until `read_line` raises EOFError or the user quits."""
 
     def show(text: str) -> None:
@@ -89,12 +84,12 @@ def talk(model: "ChatModel", conversation: "Conversation", read_line: Callable[[
     while True:
         line = read_line().strip()
         try:
-            if not line or _is_command(line, conversation):
+            if not line or _is_command(line, session):
                 continue
             if _MISSPELT.match(line):
                 print(f"no such command: {line.split()[0]}\n{_COMMANDS}")
                 continue
-            question = conversation.ask(line)
+            question = session.ask(line)
         except DataError as error:
             print(error)
             continue
@@ -102,10 +97,10 @@ def talk(model: "ChatModel", conversation: "Conversation", read_line: Callable[[
             print(f"({question.dropped} passages do not fit model.max_length and are left out)")
         completion = model.answer(question.request, show)
         print("" if completion.finish == "stop" else " … (cut at predict.sampling.max_tokens)")
-        conversation.add_answer(question, completion.text)
+        session.add_answer(question, completion.text)
 
 
-def answer_lines(model: "ChatModel", conversation: "Conversation", lines: Iterable[str]) -> None:
+def answer_lines(model: "ChatModel", session: "ChatSession", lines: Iterable[str]) -> None:
     """Prints an answer per line, each without the turns before it; an empty line has an empty one.
 
     Line breaks within an answer are written as \\n. Notes go to standard error.
@@ -113,9 +108,9 @@ def answer_lines(model: "ChatModel", conversation: "Conversation", lines: Iterab
     for number, line in enumerate(lines, 1):
         line = line.removeprefix("\ufeff").strip()
         try:
-            if _is_command(line, conversation):
+            if _is_command(line, session):
                 continue
-            question = conversation.ask(line) if line else None
+            question = session.ask(line) if line else None
         except DataError as error:
             raise DataError(f"line {number}: {error}") from None
         if question is None:
@@ -131,23 +126,23 @@ def answer_lines(model: "ChatModel", conversation: "Conversation", lines: Iterab
         print(completion.text.replace("\\", "\\\\").replace("\n", "\\n"), flush=True)
 
 
-def _is_command(line: str, conversation: "Conversation") -> bool:
+def _is_command(line: str, session: "ChatSession") -> bool:
     """Carries out a line that is a command. Raises EOFError to end, DataError for a mistake."""
     name, _, text = line.partition(" ")
     text = text.strip()
     if name == "/quit":
         raise EOFError
     if name == "/reset":
-        conversation.reset()
+        session.reset()
     elif name == "/context":
         if not text:
             raise DataError("/context: no text; write the passage behind it")
-        conversation.add_context(text)
+        session.add_context(text)
     elif name == "/tag":
         tag, sign, value = text.partition("=")
         if not sign:
             raise DataError(f"/tag {text}: write it as /tag NAME=VALUE")
-        conversation.set_tag(tag.strip(), value.strip())
+        session.set_tag(tag.strip(), value.strip())
     else:
         return False
     return True

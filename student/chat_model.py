@@ -21,7 +21,7 @@ from engine.base import Completion, Engine, Request
 from engine.factory import teacher_engine, teacher_model
 from engine.merge_adapter import ADAPTER_CONFIG
 from engine.models import TorchModel, decode_answer, load_base, load_tokenizer, resolve_base
-from engine.precision import precision
+from engine.precision import local_device, precision
 from student.checkpoint import check_weights
 
 OnText = Callable[[str], None]  # takes the next part of an answer
@@ -55,8 +55,9 @@ def open_chat_model(config: Config, arm: str) -> ChatModel:
     folder = None if arm in ("base", "teacher") else student_folder(config, arm)
     resolved = resolve_base(settings)
     whole = folder is not None and not (folder / ADAPTER_CONFIG).exists()
-    dtype = precision(settings.dtype)
-    model = load_base(str(folder) if whole else resolved, dtype=dtype).to(_device())
+    device = local_device()
+    dtype = precision(settings.dtype, device)
+    model = load_base(str(folder) if whole else resolved, dtype=dtype).to(device)
     if folder is not None and not whole:
         from peft import PeftModel
 
@@ -165,8 +166,3 @@ class _ServedTeacher:
         completion = next(iter(self._engine.run([request])))
         on_text(completion.text)
         return completion
-
-
-def _device() -> torch.device:
-    """CUDA, Apple's MPS or another accelerator of torch; else the CPU."""
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")

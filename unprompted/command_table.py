@@ -39,9 +39,15 @@ class Command:
 
 
 GROUPS = {
-    "start": (Command("demo", "the whole way on an invented university's logs", "pipeline.demo"),),
+    "start": (
+        Command("init", "write an experiment from a prompt and logs", "pipeline.init.init"),
+        Command("doctor", "what this machine can run, what is missing", "pipeline.doctor.doctor"),
+        Command("demo", "the whole way on an invented university's logs", "pipeline.demo"),
+    ),
     "one run": (
         Command("run", "from logs to a student and its report", "pipeline.__main__"),
+        Command("show", "the result of a run in the terminal", "pipeline.show"),
+        Command("chat", "talk to the best student", "student.chat"),
         Command("report", "write the report of a run again", "report.__main__"),
     ),
     "single stages": (
@@ -52,7 +58,8 @@ GROUPS = {
 }
 COMMANDS = {command.name: command for group in GROUPS.values() for command in group}
 _EXAMPLES = """examples:
-  unprompted demo
+  unprompted demo --quick
+  unprompted init --prompt prompt.txt --logs logs.jsonl
   unprompted run my.yaml --dry-run
   unprompted run my.yaml teacher.candidates=8
   unprompted judge my.yaml score

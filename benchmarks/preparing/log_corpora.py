@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from config.log_formats import CampusLogs, FieldMap, Logs, TableLogs
+from config.log_formats import CampusLogs, FieldMap, MappedLogs, TableLogs
 from data.readers import campus
 
 Questions = Literal["varied", "templated"]
@@ -45,7 +45,7 @@ class LogCorpus:
         ]
         self._weights = list(accumulate(1 / rank for rank in range(1, _VOCABULARY + 1)))  # Zipf
 
-    def write(self, path: Path, form: LogForm) -> Logs:
+    def write(self, path: Path, form: LogForm) -> MappedLogs:
         """Writes the corpus as one file; returns the settings that read it."""
         _WRITERS[form](self._records(), path)
         if form == "campus":

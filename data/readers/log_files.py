@@ -3,7 +3,6 @@
 Gives the records of each part; `recognise` finds their form.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config.errors import DataError
-from config.log_formats import AutoLogs
+from config.log_formats import AutoLogs, Logs
+from data.readers.code_page import as_utf8, is_cp1251
 from data.readers.entry import Entry
 from data.readers.json_logs import read_json, read_one_object
-from data.readers.table_logs import TABLE_SUFFIXES, log_suffix, read_table
+from data.readers.table_logs import CSV_SUFFIXES, TABLE_SUFFIXES, log_suffix, read_table
 from data.readers.text_file import read_lines
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -35,6 +35,7 @@ class LogPart(NamedTuple):
     name: str  # for origins: the path as it is in the settings
     stem: str  # in row ids
     entries: Callable[[], Iterator[Entry]]
+    is_cp1251: bool = False  # guessed, so that the line on the logs says it
 
 
 class LogParts(NamedTuple):
@@ -55,15 +56,21 @@ def log_parts(settings: AutoLogs, root: Path) -> LogParts:
     if (path / "dataset_dict.json").is_file():
         names = sorted(part.name for part in path.iterdir() if (part / "state.json").is_file())
         split = _chosen_split(settings, names)
-        part = _dataset_part(settings.path, partial(_saved_dataset, path / split))
+        part = _dataset_part(settings.path, partial(_saved_dataset, path / split), split)
         return LogParts((part,), tuple(name for name in names if name != split))
     if (path / "state.json").is_file():
         return LogParts((_dataset_part(settings.path, partial(_saved_dataset, path)),))
     if path.is_dir():
         return _folder_parts(settings, path)
-    if _HUB_ID.fullmatch(settings.path) and log_suffix(path) not in TABLE_SUFFIXES:
-        return LogParts((_dataset_part(settings.path, partial(_hub_dataset, settings)),))
+    if is_hub_dataset(settings.path):
+        load = partial(_hub_dataset, settings)
+        return LogParts((_dataset_part(settings.path, load, settings.split or "train"),))
     raise DataError(f"{path}: no such file; paths are relative to the folder you are in")
+
+
+def is_hub_dataset(path: str) -> bool:
+    """Whether a path that is not there may name a dataset on the hub."""
+    return bool(_HUB_ID.fullmatch(path)) and log_suffix(Path(path)) not in TABLE_SUFFIXES
 
 
 def single_file(settings: AutoLogs, root: Path) -> bool:
@@ -71,12 +78,13 @@ def single_file(settings: AutoLogs, root: Path) -> bool:
     return (root / settings.path).is_file()
 
 
-def watched_files(settings: AutoLogs, root: Path) -> tuple[Path, ...]:
+def watched_files(settings: Logs, root: Path) -> tuple[Path, ...]:
     """The files that the logs consist of, for a check whether they changed; none on the hub."""
     path = root / settings.path
-    if path.is_dir():
+    if isinstance(settings, AutoLogs) and path.is_dir():
         return tuple(sorted(part for part in path.rglob("*") if part.is_file()))
-    return (path,) if path.exists() else ()
+    is_hub = isinstance(settings, AutoLogs) and is_hub_dataset(settings.path) and not path.exists()
+    return () if is_hub else (path,)
 
 
 def _folder_parts(settings: AutoLogs, path: Path) -> LogParts:
@@ -125,7 +133,14 @@ def _chosen_split(settings: AutoLogs, names: list[str]) -> str:
 
 
 def _file_part(path: Path, name: str, stem: str) -> LogPart:
+    if log_suffix(path).lower() in CSV_SUFFIXES and is_cp1251(path):
+        return LogPart(name, stem, partial(_read_cp1251, path), True)
     return LogPart(name, stem, partial(read_any_file, path))
+
+
+def _read_cp1251(path: Path) -> Iterator[Entry]:
+    with as_utf8(path) as copy:
+        yield from read_any_file(copy)
 
 
 def read_any_file(path: Path) -> Iterator[Entry]:
@@ -164,8 +179,11 @@ def _at(values: Mapping[str, Any], place: tuple[str, ...]) -> list[Any] | None:
     return value if is_records else None
 
 
-def _dataset_part(name: str, load: Callable[[], Any]) -> LogPart:
-    return LogPart(name, Path(name).name or "dataset", partial(_dataset_entries, load))
+def _dataset_part(name: str, load: Callable[[], Any], split: str | None = None) -> LogPart:
+    """`split`: in the ids, as train and val may be splits of one dataset."""
+    stem = Path(name).name or "dataset"
+    stem = stem if split is None else f"{stem}-{split}"
+    return LogPart(name, stem, partial(_dataset_entries, load))
 
 
 def _dataset_entries(load: Callable[[], Any]) -> Iterator[Entry]:
@@ -183,17 +201,17 @@ def _saved_dataset(path: Path) -> Any:
         raise DataError(f"{path}: not a saved dataset: {reason}; save it again") from None
 
 
-def _hub_dataset(settings: AutoLogs) -> Any:
+def _hub_dataset(settings: AutoLogs) -> Iterator[Any]:
     """The rows of a dataset on the hub, streamed. Raises DataError when it cannot be reached."""
     import datasets
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
     name, split = settings.path, settings.split or "train"
-    is_offline = bool(os.environ.get("HF_HUB_OFFLINE") or os.environ.get("HF_DATASETS_OFFLINE"))
+    is_offline = constants.HF_HUB_OFFLINE
     try:
         if not is_offline:  # checked first: `load_dataset` retries for half a minute
             HfApi().dataset_info(name, timeout=_HUB_TIMEOUT)
-        return datasets.load_dataset(name, split=split, streaming=not is_offline)
+        yield from datasets.load_dataset(name, split=split, streaming=not is_offline)
     except Exception as error:  # whatever a client of the network raises
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise DataError(

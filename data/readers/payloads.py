@@ -3,6 +3,7 @@
 Knows the shapes of OpenAI (completions, chat, Responses), Anthropic and LangChain, and plain texts.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ _REPLY_KEYS = ("message", "output", "outputs", "response", "body", "data", "resu
 _TEXT_KEYS = ("output_text", "text", "content", "answer", "completion", "generated_text", "reply")
 _CHOICE_KEYS = ("choices", "generations", "candidates")
 _CALL_ITEMS = ("function_call", "tool_call", "computer_call", "custom_tool_call")
+_CUT_MESSAGES = re.compile(r'\s*\[?\s*\{\s*"(?:role|parts|messages|choices)"\s*:')
 _MAX_DEPTH = 6  # of wrappers around the messages
 
 
@@ -61,8 +63,15 @@ def request_turns(value: Any, depth: int = 0) -> tuple[ChatTurn, ...]:
     if isinstance(parsed, dict) and depth < _MAX_DEPTH:
         return _object_turns(parsed, value, depth)
     if isinstance(value, str) and value.strip():
+        _check_whole(value, "request")
         return (ChatTurn("user", value),)
     raise Malformed(f"request: expected messages or text, found {_kind(value)}")
+
+
+def _check_whole(text: str, name: str) -> None:
+    """Raises Malformed for messages as JSON that a tool has cut off: they are no question."""
+    if _CUT_MESSAGES.match(text) and isinstance(structured(text), str):
+        raise Malformed(f"{name}: messages that do not parse as JSON; they may have been cut off")
 
 
 def _listed(parsed: list[Any], value: Any, depth: int) -> tuple[ChatTurn, ...]:
@@ -113,6 +122,7 @@ def reply_turns(value: Any, depth: int = 0) -> tuple[ChatTurn, ...]:
     if parsed is None or parsed in ("", [], {}):
         return ()
     if isinstance(value, str) and not _is_reply(parsed):
+        _check_whole(value, "reply")
         return (ChatTurn("assistant", value),)
     if isinstance(parsed, list):
         return _first_answer(parsed, depth)

@@ -26,7 +26,7 @@ from data.readers.logs import LogNotes, Quarantined, check_unique_ids, quarantin
 from data.readers.recognised_logs import RecognisedLogs
 from data.readers.table_logs import table_row
 from data.readers.trace_forms import TRACE_FORMS
-from data.readers.turn_template import PromptText
+from data.readers.turn_template import PromptText, TurnTemplate
 from data.rows import Row
 
 LOG_FORMS = (*CHAT_FORMS, *TRACE_FORMS)
@@ -95,7 +95,7 @@ def mapped_logs(settings: Logs, root: Path) -> MappedLogs | None:
         return None
     part = log_parts(settings, root).parts[0]
     form = _recognised(part, list(islice(part.entries(), _HEAD)))
-    if form.fields is None:
+    if form.fields is None or part.is_cp1251:
         return None
     if form.name == CAMPUS:
         return CampusLogs(path=settings.path)
@@ -115,7 +115,7 @@ class _Reader:
     def __init__(self, add: Callable[[Row], None], prompt: PromptText | None) -> None:
         self._add = add
         self._builder = RowBuilder(prompt)
-        self._has_prompt = prompt is not None
+        self._splits_turns = prompt is not None and TurnTemplate(prompt).can_split
         self.ids: list[str] = []
         self.quarantined: list[Quarantined] = []
         self.missing_words: dict[str, Counter[str]] = {}
@@ -138,7 +138,8 @@ class _Reader:
                 self._refuse(error, entry, part, counter)
         for column, words in (fields.missing_words() if fields else {}).items():
             self.missing_words.setdefault(column, Counter()).update(words)
-        return counter.form(part.name, form.name, form.fields)
+        name = f"{form.name} in cp1251" if part.is_cp1251 else form.name
+        return counter.form(part.name, name, form.fields)
 
     def _record(
         self, entry: Entry, part: LogPart, form: _PartForm
@@ -186,7 +187,7 @@ class _Reader:
             counter.counts["answered"] += bool(row.answers)
             counter.counts["with_history"] += bool(row.history)
             counter.counts["with_contexts"] += bool(row.contexts)
-        counter.counts["unmatched"] += (len(rows.rows) - rows.matched) * self._has_prompt
+        counter.counts["unmatched"] += (len(rows.rows) - rows.matched) * self._splits_turns
         counter.add_system(rows.system, len(rows.rows))
         counter.not_used.update(rows.left_out)
         if rows.problem is not None:

@@ -23,6 +23,7 @@ from judge.drafting.offline_draft import write_offline_draft
 from judge.drafting.request_rules import RequestedRules, request_rules
 from judge.drafting.rule_file_text import READ_ALL, comment_line, refuse_existing, rule_file_text
 from prompts.prompt_file import read_prompt
+from prompts.prompt_text import logged_prompt
 from prompts.rules import RuleFile, prompt_sha256
 from prompts.uncovered import uncovered
 from wire.client import RetryPolicy
@@ -51,7 +52,8 @@ def _marks_of_logs(config: Config) -> dict[MarkField, list[str]]:
     """The labels and comments of train; none where the logs cannot be read yet."""
     data = config.data.model_copy(update={"hidden": None})
     try:
-        return logged_marks(prepare_splits(data, Path(), config.seed).train)
+        prompt = logged_prompt(config, Path())
+        return logged_marks(prepare_splits(data, Path(), config.seed, prompt).train)
     except UnpromptedError as error:
         print(f"no labels decide when a rule is due, as the logs cannot be read: {error}")
         return {}

@@ -83,7 +83,17 @@ class Frame(NamedTuple):
 
     def around(self, phrase: str) -> str:
         """A whole answer of the phrase alone."""
-        return " ".join(filter(None, (self.opening, phrase, self.closing)))
+        return self.behind_opening(self.before_closing(phrase))
+
+    def behind_opening(self, phrase: str) -> str:
+        """The phrase as the first one of an answer; it may begin with the opening itself."""
+        is_there = phrase.startswith(self.opening)
+        return phrase if is_there else " ".join(filter(None, (self.opening, phrase)))
+
+    def before_closing(self, phrase: str) -> str:
+        """The phrase as the last one of an answer; it may end with the closing itself."""
+        is_there = phrase.endswith(self.closing)
+        return phrase if is_there else " ".join(filter(None, (phrase, self.closing)))
 
 
 def answer_frame(sentences: Sequence[PromptSentence]) -> Frame:
@@ -147,10 +157,10 @@ def _said(sentence: PromptSentence, frame: Frame) -> Iterator[TemplateCheck]:
     if _matches(_ONLY, order) and not behind:
         yield TemplateCheck(f"{name}_only", {"type": "equals", "text": frame.around(phrase)})
     elif _matches(_FIRST, order):
-        text = " ".join(filter(None, (frame.opening, phrase)))
+        text = frame.behind_opening(phrase)
         yield TemplateCheck(f"{name}_first", {"type": "starts_with", "text": text})
     elif _matches(_LAST, order):
-        text = " ".join(filter(None, (phrase, frame.closing)))
+        text = frame.before_closing(phrase)
         yield TemplateCheck(f"{name}_last", {"type": "ends_with", "text": text})
     if _matches(_QUESTION_BEHIND, order):
         yield TemplateCheck(f"{name}_question", _question_behind(phrase, frame))

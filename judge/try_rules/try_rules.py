@@ -12,6 +12,7 @@ from data.prepare import prepare_splits
 from judge.try_rules.trial import run_trials
 from judge.try_rules.trial_report import trial_lines
 from prompts.prompt_file import load_prompt
+from prompts.prompt_text import logged_prompt
 
 
 def try_rules_command(config: Config, arguments: argparse.Namespace) -> int:
@@ -21,7 +22,7 @@ def try_rules_command(config: Config, arguments: argparse.Namespace) -> int:
     """
     prompt, rules = load_prompt(config.prompt, Path())
     data = config.data.model_copy(update={"hidden": None})
-    prepared = prepare_splits(data, Path(), config.seed)
+    prepared = prepare_splits(data, Path(), config.seed, logged_prompt(config, Path()))
     rows = [*prepared.train, *prepared.val]
     for line in trial_lines(run_trials(rules, prompt, rows), rows):
         print(line)

@@ -4,36 +4,27 @@ Each line says ok, warning or problem, and the way out. Nothing is downloaded, l
 model. Exit code 0: a run can start; 2: something prevents it.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from config.cli import USER_CODE, parse_arguments
+from config.command_parser import CommandParser, plain_parser
 
 if TYPE_CHECKING:  # heavy: imported by the action, so `--help` is fast
     from rich.table import Table
 
     from pipeline.doctor.finding import Finding
 
-_EXAMPLES = """\
-examples:
-  unprompted doctor            can the demo run here?
-  unprompted doctor my.yaml    and what do these settings need?
-"""
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
-def doctor_parser() -> argparse.ArgumentParser:
+def doctor_parser() -> CommandParser:
     """The parser of `unprompted doctor`."""
-    parser = argparse.ArgumentParser(
-        prog="unprompted doctor",
-        description="Checks this machine, and what the settings of an experiment need.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = plain_parser(
+        "doctor", "Checks this machine, and what the settings of an experiment need.", "", "my.yaml"
     )
     parser.add_argument("config", metavar="CONFIG", nargs="?", help="YAML file of the experiment")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to override")
     return parser
 
 

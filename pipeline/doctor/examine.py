@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from config.errors import UnpromptedError
@@ -11,26 +12,28 @@ from config.schema import Config
 from pipeline.doctor import machine, network
 from pipeline.doctor.finding import Finding
 from pipeline.doctor.packages import vllm_builds
-from pipeline.doctor.settings_needs import configured_servers, key_names, settings_findings
+from pipeline.doctor.settings_needs import key_names, requirement_findings, settings_findings
 from pipeline.doctor.torch_device import TorchDevice, TorchProbe, torch_findings, vllm_findings
+
+_HUB_S = 3.0  # looking up a name may take longer than any timeout of a socket
+_SERVERS_S = 30.0  # one after another
 
 
 def examine(path: str | None, overrides: Sequence[str] = ()) -> list[Finding]:
     """The findings: of torch and vLLM, the machine, the hub, then of the settings in `path`."""
     probe = TorchProbe()  # runs beside everything else
     config, of_settings = _load(path, overrides)
-    checks = [network.hub_finding]
+    hub = network.in_parallel(lambda: [network.hub_finding()], _HUB_S)
+    needs = None
     if config is not None:
-        checks += network.server_checks(configured_servers(config))
-    wait = network.in_parallel(checks)
+        needs = network.in_parallel(partial(requirement_findings, config), _SERVERS_S)
     of_machine = _machine_findings(config)
     device = probe.result()
     of_torch = _torch_findings(device, config)
-    hub, *of_servers = wait()
-    if config is not None:
+    if config is not None and needs is not None:
         known = device if isinstance(device, TorchDevice) else None
-        of_settings += settings_findings(config, known, downloads=hub.level == "ok")
-    return [*of_torch, *of_machine, hub, *of_settings, *of_servers]
+        of_settings += [*settings_findings(config, known), *needs()]
+    return [*of_torch, *of_machine, *hub(), *of_settings]
 
 
 def _load(path: str | None, overrides: Sequence[str]) -> tuple[Config | None, list[Finding]]:

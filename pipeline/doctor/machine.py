@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from engine.embedded import embedded_folder, find_embedded
 from pipeline.doctor.finding import Finding

@@ -5,47 +5,49 @@ there.
 """
 
 import importlib.util
-import os
 import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 from config.backends import OpenAiBackend, RayBackend, RemoteBackend
-from config.errors import UnpromptedError
+from config.errors import SetupError, UnpromptedError
 from config.judging import ServerSettings
 from config.schema import Config
+from config.tracker_check import check_trackers
+from engine.check_hub import is_hub_id
+from engine.embedded import EMBEDDED
 from pipeline.doctor.finding import Finding
 from pipeline.doctor.torch_device import TorchDevice
 from prompts.prompt_file import load_prompt
+from student.requirements import find_faults
 
 
-def settings_findings(
-    config: Config, device: TorchDevice | None, downloads: bool
-) -> Iterator[Finding]:
-    """All findings but those of servers. `device` None: torch cannot be asked; `downloads`: the
-    hub can be reached, or need not be."""
+def settings_findings(config: Config, device: TorchDevice | None) -> Iterator[Finding]:
+    """All findings but those of `requirement_findings`. `device` None: torch cannot be asked."""
     yield from _prompt_findings(config)
     yield from _file_findings(config)
-    yield from _model_findings(config, downloads)
-    yield from _method_findings(config, device)
+    yield from _model_findings(config)
+    yield from _dtype_findings(config, device)
     yield from _engine_findings(config)
     yield from _tracker_findings(config)
 
 
-def configured_servers(config: Config) -> Iterator[tuple[str, ServerSettings | OpenAiBackend]]:
-    """The servers of the settings, each with the setting that names it."""
-    if isinstance(config.teacher.engine, OpenAiBackend):
-        yield "teacher.engine", config.teacher.engine
-    if isinstance(config.judge.llm, ServerSettings):
-        yield "judge.llm", config.judge.llm
-    if config.judge.second is not None:
-        yield "judge.second", config.judge.second
+def requirement_findings(config: Config) -> list[Finding]:
+    """What a run would refuse before it begins: methods, arms, models of the hub, servers, keys.
+
+    Takes some seconds for each server that does not answer.
+    """
+    faults = find_faults(config)
+    if not faults:
+        return [Finding("ok", "needs", "devices, arms, models, servers and keys are there")]
+    return [Finding("problem" if f.refuses else "warning", "needs", f.message) for f in faults]
 
 
 def key_names(config: Config) -> tuple[str, ...]:
     """The environment variables that the settings name."""
-    names = [server.api_key_env for _, server in configured_servers(config)]
+    servers = (config.teacher.engine, config.judge.llm, config.judge.second)
+    names = [s.api_key_env for s in servers if isinstance(s, ServerSettings | OpenAiBackend)]
     return tuple(dict.fromkeys(filter(None, names)))
 
 
@@ -88,58 +90,30 @@ def _is_dataset_id(path: str) -> bool:
     return bool(is_id) and not Path(path).exists() and not Path(path).parent.is_dir()
 
 
-def _model_findings(config: Config, downloads: bool) -> Iterator[Finding]:
-    models = {"model.name": (config.model.name, config.model.revision)}
-    if config.teacher.model is not None:
-        models["teacher.model"] = (config.teacher.model, config.teacher.revision)
-    for setting, (name, revision) in models.items():
-        yield _model_finding(setting, name, revision, downloads)
-
-
-def _model_finding(setting: str, name: str, revision: str | None, downloads: bool) -> Finding:
-    """Whether a model is here, or would be downloaded."""
-    folder = Path(name).expanduser()
-    if name == "embedded":
-        return Finding("ok", setting, "embedded")
-    if folder.is_dir():
-        if list(folder.glob("*.safetensors")):
-            return Finding("ok", setting, f"{folder} is here")
-        return Finding(
-            "problem", setting, f"{folder}: no *.safetensors there", "name another folder"
-        )
-    if folder.is_file() or name.startswith((".", "/", "~")):
-        way_out = "name a folder with config.json, the tokenizer and *.safetensors, or a hub id"
-        return Finding("problem", setting, f"{name}: no such folder", way_out)
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    try:
-        cached = isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
-    except ValueError as error:
-        return Finding("problem", setting, f"{name}: {error}", "give a hub id or a folder")
-    if cached:
-        return Finding("ok", setting, f"{name} is in the cache")
-    if constants.HF_HUB_OFFLINE or not downloads:
-        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub is not reachable"
-        text = f"{name} is not in the cache, and {reason}"
-        return Finding("problem", setting, text, "go online, or name a folder")
-    return Finding("ok", setting, f"{name} will be downloaded from the hub")
-
-
-def _method_findings(config: Config, device: TorchDevice | None) -> Iterator[Finding]:
-    """What students and number types need of the device."""
-    has_gpu = device is not None and bool(device.gpus)
-    for student in config.students:
-        if student.method.kind != "qlora":
+def _model_findings(config: Config) -> Iterator[Finding]:
+    """Folders of models; `requirement_findings` asks the hub for the others."""
+    for setting, name in (
+        ("model.name", config.model.name),
+        ("teacher.model", config.teacher.model),
+    ):
+        if name is None or is_hub_id(name):
             continue
-        missing = [] if has_gpu else ["a CUDA device"]
-        missing += [] if importlib.util.find_spec("bitsandbytes") else ["bitsandbytes"]
-        if missing:
-            text = f"method qlora needs {' and '.join(missing)}"
-            way_out = "use method lora, or a GPU machine with the extra `gpu`"
-            yield Finding("problem", f"student {student.name}", text, way_out)
+        folder = Path(name).expanduser()
+        if name == EMBEDDED or list(folder.glob("*.safetensors")):
+            yield Finding("ok", setting, f"{name} is here")
+        elif folder.is_dir():
+            text = f"{folder}: no *.safetensors there"
+            yield Finding("problem", setting, text, "name another folder")
+        else:
+            way_out = "name a folder with config.json, the tokenizer and *.safetensors, or a hub id"
+            yield Finding("problem", setting, f"{name}: no such folder", way_out)
+
+
+def _dtype_findings(config: Config, device: TorchDevice | None) -> Iterator[Finding]:
+    """Whether the device multiplies the number type."""
     if device is None:
         return
-    dtype = config.model.dtype
+    has_gpu, dtype = bool(device.gpus), config.model.dtype
     if (dtype == "float16" and not has_gpu) or (
         dtype == "bfloat16" and has_gpu and not device.bfloat16
     ):
@@ -158,16 +132,11 @@ def _engine_findings(config: Config) -> Iterator[Finding]:
 
 
 def _tracker_findings(config: Config) -> Iterator[Finding]:
-    if config.trackio is not None and not _is_installed("trackio"):
-        way_out = "install the extra `trackio`, or remove trackio"
-        yield Finding("problem", "trackio", "is not installed", way_out)
-    wandb = config.wandb
-    if wandb is None or wandb.mode == "offline":
-        return
-    netrc = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-    if not os.environ.get("WANDB_API_KEY") and not netrc.exists():
-        text = "mode online needs a key, and neither WANDB_API_KEY nor a .netrc is there"
-        yield Finding("problem", "wandb", text, "run `wandb login`, or set wandb.mode: offline")
+    try:
+        check_trackers(config)
+    except SetupError as error:
+        text, _, way_out = str(error).removeprefix("report_to: ").partition("; ")
+        yield Finding("problem", "report_to", text, way_out)
 
 
 def _is_installed(package: str) -> bool:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from config.checkout import ROOT
 from config.load import load_config
-from config.log_formats import CampusLogs, DataSettings, FieldMap, Logs, TableLogs
+from config.log_formats import CampusLogs, DataSettings, FieldMap, MappedLogs, TableLogs
 from data.prepare import PreparedSplits, prepare_splits
 from data.readers.logs import LogFile, read_logs
 from data.rows import Row
@@ -67,7 +67,7 @@ class Form(NamedTuple):
     suffix: str
     write: Callable[[list[Any]], bytes]
 
-    def settings(self, stem: str) -> Logs:
+    def settings(self, stem: str) -> MappedLogs:
         if self.suffix == ".json" and stem == "campus":
             return CampusLogs(path="campus.json")
         return TableLogs(path=f"{stem}{self.suffix}", fields=FIELDS)
@@ -94,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("logs")
 
 
-def read(folder: Path, logs: Logs) -> LogFile | None:
+def read(folder: Path, logs: MappedLogs) -> LogFile | None:
     """The file's rows, where it is used; whatever is not a row says on which line it is and why."""
     file = attempt("logs", lambda: read_logs(logs, folder), f"{folder}/", "fields.")
     for record in file.quarantined if file else ():
@@ -103,7 +103,7 @@ def read(folder: Path, logs: Logs) -> LogFile | None:
     return file
 
 
-def split(folder: Path, logs: Logs, file: LogFile) -> None:
+def split(folder: Path, logs: MappedLogs, file: LogFile) -> None:
     """Every row is in one split, or listed as removed; its question and passages are unchanged."""
     settings = DataSettings(train=logs, max_bad_fraction=1.0, val_fraction=0.3, follow_ups=False)
     splits = attempt("splits", lambda: prepare_splits(settings, folder, 0))

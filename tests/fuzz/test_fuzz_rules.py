@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from config.checkout import ROOT
 from config.load import load_config
+from config.log_formats import AutoLogs
 from config.schema import PromptSettings
 from data.answers import logged_answers
 from data.readers.logs import read_logs
@@ -48,7 +49,9 @@ def read_domain(name: str) -> Domain:
     trees = {
         part: yaml.safe_load((folder / f"{stem}.yaml").read_bytes()) for part, stem in names.items()
     }
-    return Domain(trees, read_logs(config.data.train, ROOT).rows[:ROWS_OF_EACH])
+    logs = config.data.train
+    assert not isinstance(logs, AutoLogs)
+    return Domain(trees, read_logs(logs, ROOT).rows[:ROWS_OF_EACH])
 
 
 READ = {name: read_domain(name) for name in DOMAINS}

@@ -39,6 +39,12 @@ def test_files_that_are_there_are_accepted(path: Path) -> None:
     assert not checked(path)
 
 
+def test_a_dataset_of_the_hub_is_no_missing_file(path: Path) -> None:
+    """Its id looks like a path; whether it is there is found out when it is read."""
+    assert not checked(path, "data.train={kind: auto, path: owner/name.v2}")
+    assert checked(path, "data.train={kind: auto, path: owner/name.csv}")
+
+
 def test_all_missing_files_at_once(path: Path, tmp_path: Path) -> None:
     """Each with its setting, its line or override, and the nearest name."""
     Path("logs.jsonl").rename("logs.json")

@@ -29,7 +29,7 @@ from engine.request_builder import RequestBuilder, View
 from prompts.serving_template import serving_template
 from student.chat import answer_lines, main, talk
 from student.chat_model import OnText, open_chat_model
-from student.conversation import Conversation
+from student.chat_session import ChatSession
 from student.records import StudentChoice, TrainingResult
 from tests.judge.llm.server import Sent, serving
 from tests.student.conftest import TrainStudent
@@ -91,7 +91,7 @@ def test_the_streamed_answer_is_that_of_a_run(
     student = learn(name)
     config = load_config(chat_settings(tmp_path, small, student.served))
     model, parts = open_chat_model(config, "student/s"), list[str]()
-    question = Conversation(config, prompted=False).ask(QUESTIONS[0])
+    question = ChatSession(config, prompted=False).ask(QUESTIONS[0])
     completion = model.answer(question.request, parts.append)
     prompt = question.request.prompt_ids
     (expected,) = greedy_answers(student.model, [prompt], END, LIMIT)
@@ -108,7 +108,7 @@ def test_a_student_with_weights_of_its_own(
     """After full fine-tuning there is no adapter: its folder holds a whole model, here the base."""
     monkeypatch.chdir(ROOT)
     config = load_config(chat_settings(tmp_path, small, Path(small)))
-    request = Conversation(config, prompted=False).ask(QUESTIONS[0]).request
+    request = ChatSession(config, prompted=False).ask(QUESTIONS[0]).request
     texts = {
         open_chat_model(config, arm).answer(request, lambda text: None).text
         for arm in ("student/s", "base", "teacher")
@@ -118,7 +118,7 @@ def test_a_student_with_weights_of_its_own(
 
 def test_the_student_sees_the_view_that_it_was_trained_on(config: Config) -> None:
     """Passages and earlier turns included, and the same as behind the serving template."""
-    conversation, builder = Conversation(config, prompted=False), RequestBuilder(config)
+    conversation, builder = ChatSession(config, prompted=False), RequestBuilder(config)
     assert conversation.add_context("The desk opens at 9.") == 1
     first = conversation.ask("When?")
     conversation.add_answer(first, "At 9.")
@@ -142,7 +142,7 @@ def test_the_student_sees_the_view_that_it_was_trained_on(config: Config) -> Non
     alone = Row(id="3", question="Hello?")
     ids = builder.view_ids(alone, View(prompted=False))
     assert conversation.ask("Hello?").request.prompt_ids == ids
-    prompted = Conversation(config, prompted=True).ask("Hello?")
+    prompted = ChatSession(config, prompted=True).ask("Hello?")
     assert prompted.request.prompt_ids == builder.view_ids(alone, View(prompted=True))
 
 
@@ -170,7 +170,7 @@ def test_input_that_is_no_text(config: Config, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(DataError, match=r"standard input: .*; questions are read as UTF-8"):
         main([settings])
     model = Scripted(["a", "b"])
-    answer_lines(model, Conversation(config, prompted=False), ["\ufeffone\n", "one\n"])
+    answer_lines(model, ChatSession(config, prompted=False), ["\ufeffone\n", "one\n"])
     assert model.requests[0] == model.requests[1]
 
 
@@ -195,7 +195,7 @@ class Scripted:
 def test_line_breaks_stay_in_their_line(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     """Else the third answer could not be told from the second line of the second."""
     model = Scripted(["a\nb\\n", "\x1b[2Jc"])
-    answer_lines(model, Conversation(config, prompted=False), ["one\n", "two\n"])
+    answer_lines(model, ChatSession(config, prompted=False), ["one\n", "two\n"])
     assert capsys.readouterr().out == "a\\nb\\\\n\n\\x1b[2Jc\n"
 
 
@@ -205,7 +205,7 @@ def test_a_terminal_keeps_the_turns(config: Config, capsys: pytest.CaptureFixtur
     typed = ["one", "", "/rest", "two", "/context", "/tag a=b", "/reset", "one", "/quit", "never"]
     lines = iter(typed)
     with pytest.raises(EOFError):
-        talk(model, Conversation(config, prompted=False), lambda: next(lines))
+        talk(model, ChatSession(config, prompted=False), lambda: next(lines))
     first, second, third = model.requests
     assert first == third != second and len(second) > len(first) + 5
     output = capsys.readouterr().out
@@ -216,7 +216,7 @@ def test_a_terminal_keeps_the_turns(config: Config, capsys: pytest.CaptureFixtur
 
 
 def test_a_chat_that_is_too_long_says_what_to_do(config: Config) -> None:
-    conversation = Conversation(config, prompted=False)
+    conversation = ChatSession(config, prompted=False)
     with pytest.raises(DataError, match=r"model\.max_length = 2048 .* /reset forgets"):
         conversation.ask("word " * 3000)
     for _ in range(40):
@@ -227,7 +227,7 @@ def test_a_chat_that_is_too_long_says_what_to_do(config: Config) -> None:
 def test_tags_of_the_user_turn(config: Config) -> None:
     """A student trained with tags is asked with them."""
     prompt = config.prompt.model_copy(update={"tags": ("campus",)})
-    conversation = Conversation(config.model_copy(update={"prompt": prompt}), prompted=False)
+    conversation = ChatSession(config.model_copy(update={"prompt": prompt}), prompted=False)
     plain = conversation.ask("When?").request.messages[-1]["content"]
     conversation.set_tag("campus", "north")
     tagged = conversation.ask("When?").request.messages[-1]["content"]
@@ -276,7 +276,7 @@ def test_a_teacher_behind_a_server(
         words = [f"teacher.engine={engine}", "teacher.sampling.logprobs=null"]
         config = load_config(settings, words)
         model, parts = open_chat_model(config, "teacher"), list[str]()
-        question = Conversation(config, prompted=True).ask("When?")
+        question = ChatSession(config, prompted=True).ask("When?")
         assert model.answer(question.request, parts.append).text == "From afar."
         (body,) = served.bodies
     assert parts == ["From afar."] and model.place == "m on its server"

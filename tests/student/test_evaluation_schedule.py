@@ -2,7 +2,7 @@
 
 import pytest
 
-from student.evaluation_schedule import evaluation_steps
+from student.evaluation_steps import evaluation_steps
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def table(name: str) -> Any:
     return yaml.safe_load(text)
 
 
-IN_SETTINGS = {case["mistake"]: case for case in table("settings.yaml")}
+IN_SETTINGS = {case["mistake"]: case for case in table("keys.yaml") + table("values.yaml")}
 IN_RULES = {case["mistake"]: case for case in table("rules.yaml")}
 ON_COMMAND_LINE: dict[str, str] = table("overrides.yaml")
 

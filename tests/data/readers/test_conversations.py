@@ -180,6 +180,15 @@ def test_logs_without_a_row_say_why(tmp_path: Path, text: str, message: str) -> 
         recognise_logs("l.jsonl", tmp_path)
 
 
+def test_messages_that_a_tool_cut_off_are_no_question(tmp_path: Path) -> None:
+    """Instrumentations may truncate: half a JSON must not be taken for what the user wrote."""
+    span = {"gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "Wh'}
+    whole = {"gen_ai.input.messages": '[{"role": "user", "parts": [{"content": "[{?"}]}]'}
+    scanned, rows = _scan(tmp_path, [{"attributes": whole}, {"attributes": span}])
+    assert [row.question for row in rows] == ["[{?"]
+    assert "may have been cut off" in scanned.notes.quarantined[0].reason
+
+
 def test_repeated_ids_and_a_huge_line_do_no_harm(tmp_path: Path) -> None:
     records = [{"id": "same", **_chat(_user(f"q {n}"), _bot("a"))} for n in "ab"]
     records.append(_chat(_user("q" * 5_000_000), _bot("a")))

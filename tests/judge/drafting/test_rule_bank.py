@@ -240,3 +240,13 @@ def test_a_condition_becomes_a_question(
 )
 def test_what_only_a_model_can_decide(sentence: str, name: str) -> None:
     assert [(key, check["type"]) for key, check in checks(sentence).items()] == [(name, "llm")]
+
+
+def test_a_phrase_that_holds_the_opening_is_not_given_it_twice() -> None:
+    """The prompt's owner wrote the whole answer: opening, phrase and closing."""
+    drafted = checks(
+        'Begin every answer with "Dear reader,". End every answer with "Yours, the desk." '
+        'If the question is rude, say only: "Dear reader, please be kind. Yours, the desk."'
+    )
+    whole = "Dear reader, please be kind. Yours, the desk."
+    assert [check["text"] for check in drafted.values() if check["type"] == "equals"] == [whole]

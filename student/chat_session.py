@@ -21,7 +21,7 @@ class Question(NamedTuple):
     dropped: int  # passages that did not fit, those of earlier turns included
 
 
-class Conversation:
+class ChatSession:
     """One chat with one arm."""
 
     def __init__(self, config: Config, prompted: bool) -> None:

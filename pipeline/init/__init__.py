@@ -1,0 +1,1 @@
+"""`unprompted init`: an experiment from a prompt and logs."""
