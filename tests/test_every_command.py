@@ -47,11 +47,14 @@ COMMANDS = {
     "judge calibrate": (),
     "judge calibrate --code": (),
     "judge draft-rules": (),
+    "judge try-rules": (),
+    "judge accept-prompt": (),
     "judge gate": (),
     "judge export-for-labelling --arm base --rows 1": (),
     "judge import-labels no_sheet.csv": (),
     "report": (),
 }
+FREE = {"judge try-rules", "judge accept-prompt"}  # need no run, and write none of its files
 Ended = tuple[int | str | None, str]  # exit code, standard error
 Run = Callable[[str], Ended]
 
@@ -118,8 +121,8 @@ def test_every_action_is_here() -> None:
 
 
 def test_an_empty_run(run: RunPaths, ended: Run) -> None:
-    """Whatever needs rows says that there are none. Drafting rules needs a server instead."""
-    lines = refused(ended, set())
+    """Whatever needs rows says that there are none. The rules alone need none."""
+    lines = refused(ended, FREE)
     for command, line in lines.items():
         if command not in ("judge draft-rules", "teacher merge", "judge gate"):
             assert "unprompted run CONFIG` first" in line, (command, line)
@@ -130,7 +133,7 @@ def test_a_run_with_rows(run: RunPaths, ended: Run) -> None:
     """What comes first is named, not what the command itself does."""
     prepare(run)
     asks = {"teacher generate", "teacher prepare", "judge calibrate"}  # start their work
-    lines = refused(ended, {*asks, "teacher probes", "judge calibrate --code"})
+    lines = refused(ended, {*asks, *FREE, "teacher probes", "judge calibrate --code"})
     expected = {
         "teacher merge": "generate --shard",
         "teacher select": "teacher CONFIG generate",
@@ -142,7 +145,7 @@ def test_a_run_with_rows(run: RunPaths, ended: Run) -> None:
         "judge score --dry-run": "student CONFIG predict",
         "judge score --split hidden": "student CONFIG predict",
         "judge gate": "judge CONFIG score",
-        "report": "pipeline CONFIG",
+        "report": "unprompted run CONFIG",
     }
     for command, way_out in expected.items():
         assert way_out in lines[command], lines[command]
@@ -184,10 +187,10 @@ def test_answers_to_something_else(run: RunPaths, ended: Run, change: str) -> No
     for command in ("judge score", "judge export-for-labelling --arm base --rows 1"):
         code, errors = ended(command)
         assert (code, errors[:7], errors.count("\n")) == (2, "error: ", 1), errors
-        assert f"`python -m {arms['base']} --accept-changes` first" in errors
+        assert f"`unprompted {arms['base']} --accept-changes` first" in errors
     code, errors = ended("teacher select")
     assert (code, errors[:7], errors.count("\n")) == (2, "error: ", 1), errors
-    assert f"`python -m {arms['candidates/train']} --accept-changes` first" in errors
+    assert f"`unprompted {arms['candidates/train']} --accept-changes` first" in errors
 
 
 def test_selected_answers_to_rows_that_are_gone(run: RunPaths) -> None:
@@ -212,7 +215,7 @@ def test_a_command_that_writes_what_another_one_writes(run: RunPaths, ended: Run
     """Refused before any work. A dry run writes nothing, and workers of a search share one."""
     prepare(run)
     (run.root.parent / "teacher").rename(run.root / "teacher")
-    for command in COMMANDS.keys() - {"judge score --dry-run", "student search", "report"}:
+    for command in COMMANDS.keys() - {*FREE, "judge score --dry-run", "student search", "report"}:
         room, action = command.split()[:2]
         part = CLAIMS.get(room) or CLAIMS[f"{room} {action}"]
         with claim(run.root, part):

@@ -92,7 +92,6 @@ BROKEN: list[tuple[str, Any]] = [
     ("prompt.rules", None),
     ("prompt.rule", "r.yaml"),
     ("data.train.kind", "csv"),
-    ("data.train.kind", None),
     ("data.train.fields", {"question": "q"}),
     ("data.val_fraction", 2),
     ("students", []),

@@ -27,7 +27,7 @@ import importlib, sys
 try:
     importlib.import_module(sys.argv[1]).main(["--help"])
 except SystemExit as end:
-    heavy = {"torch", "transformers", "pydantic", "rich", "numpy", "scipy", "pyarrow"}
+    heavy = {"torch", "transformers", "pydantic", "numpy", "scipy", "pyarrow"}
     print("imported:", *heavy & set(sys.modules))
     sys.exit(end.code)
 """
@@ -97,8 +97,8 @@ def problems(
         (("model.name=docs",), "model.name"),
         (("teacher.model=/nope",), "teacher.model"),
         (("model.dtype=float16",), "model.dtype"),
-        (("wandb={mode: online}",), "wandb"),
-        (("trackio={}",), "trackio"),
+        (("report_to=[{kind: wandb, mode: online}]",), "report_to"),
+        (("report_to=[trackio]",), "report_to"),
     ],
 )
 def test_what_settings_lack(
