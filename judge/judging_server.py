@@ -41,7 +41,8 @@ def judging_server(config: Config) -> Iterator[ServerSettings | None]:
     """
     if lacks_embedded_judge(config):
         raise SetupError(
-            f"judge.llm = embedded: {NO_VLLM}; {vllm_way_out()}, or set judge.llm: none"
+            f"judge.llm = embedded: {NO_VLLM}; {vllm_way_out()}, name a server in judge.llm, or "
+            "set judge.llm: none and teacher.score_with_llm: false"
         )
     server = configured_server(config)
     if server is None or config.judge.llm != "embedded":

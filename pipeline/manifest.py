@@ -22,6 +22,7 @@ from engine.precision import precision
 from engine.request_builder import RequestBuilder
 from judge.checks.rule_support import due_warnings, example_warnings
 from judge.checks.unmatched_conditions import unmatched_conditions
+from pipeline.plan.training_steps import step_warnings, training_steps
 from prompts.prompt_file import load_prompt
 
 PACKAGES = (
@@ -43,6 +44,7 @@ def main() -> int:
         train = run.rows("train")
         unmatched = unmatched_conditions(rules, [*train, *run.rows("val")])
         warnings += [*unmatched.values(), *due_warnings(rules, train, False, unmatched)]
+        warnings += step_warnings(training_steps(config, len(train)))
     for warning in warnings:
         print(f"warning: {warning}")
     return 0

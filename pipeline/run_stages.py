@@ -1,6 +1,5 @@
 """Runs the stages in order, each as a child process; skips those that are up to date."""
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from pipeline.stage_stamp import (
     is_up_to_date,
     stage_inputs,
     stage_seconds,
+    stage_times,
     write_stamp,
 )
 from pipeline.stages import Stage, pipeline_stages
@@ -73,8 +73,8 @@ def run_stages(
         code = 0
         for stage in stages:
             if stage.name == "report":
-                timings = json.dumps(stage_seconds(run, stages[:-1]), indent=1)
-                write_text(run.timings, timings + "\n")
+                times = stage_times(run, stages[:-1]).model_dump_json(indent=1)
+                write_text(run.timings, times + "\n")
             code = max(code, run_stage(config, stage, accept_changes, time_left))
     seconds = stage_seconds(run, stages)
     parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)

@@ -14,6 +14,7 @@ from data.atomic_write import write_text
 from data.jsonl import read_stored_record
 from data.records import Record, digest
 from data.run_paths import RunPaths
+from data.stage_times import StageTimes
 from pipeline.stages import Stage
 
 # begun: it has written something, but has not ended, or was run by itself · outdated: settings or
@@ -21,6 +22,7 @@ from pipeline.stages import Stage
 StageState = Literal["done", "begun", "not run", "outdated"]
 
 _OTHER_PACKAGES = {"tests", "benchmarks", "unprompted"}  # no stage imports them
+_BLOCK = 1 << 20  # bytes read at once
 _LAST_ROOMS = {"report", "pipeline"}  # only their own stages import them
 
 
@@ -31,13 +33,28 @@ class StageInputs(NamedTuple):
     work: str  # of settings, input files and command
 
 
+class StampedFile(Record):
+    """An output file as a run left it."""
+
+    path: str
+    size: int
+    sha256: str
+
+
 class StageStamp(Record):
     """The state of a stage after its last successful run."""
 
     inputs: str  # StageInputs.total
     work: str  # StageInputs.work
     outputs: str  # digest of the output files
-    seconds: float  # of the longest run with the same `work`
+    seconds: float  # that the result cost, over the runs that made it
+    last_seconds: float | None = None  # of the last run; None: in stamps of before it was recorded
+    files: tuple[StampedFile, ...] = ()  # the output files; empty: as above
+
+    @property
+    def reused(self) -> bool:
+        """Whether the last run found work of an earlier one."""
+        return self.last_seconds is not None and self.last_seconds < self.seconds
 
 
 def stage_inputs(stage: Stage, config: Config) -> StageInputs:
@@ -55,6 +72,11 @@ def stage_inputs(stage: Stage, config: Config) -> StageInputs:
 
 def contents_digest(paths: Iterable[Path]) -> str:
     """Digest of the files' bytes and of all files in folders; missing files count as such."""
+    return digest(_file_digests(paths))
+
+
+def _file_digests(paths: Iterable[Path]) -> list[tuple[str, str | None]]:
+    """Path and hash of each file, in order; None for a missing one."""
     digests: list[tuple[str, str | None]] = []
     for path in sorted(paths):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -63,7 +85,7 @@ def contents_digest(paths: Iterable[Path]) -> str:
                     digests.append((str(file), hashlib.file_digest(opened, "sha256").hexdigest()))
             elif not file.exists():
                 digests.append((str(file), None))
-    return digest(digests)
+    return digests
 
 
 def is_up_to_date(run: RunPaths, stage: Stage, inputs: StageInputs) -> bool:
@@ -75,21 +97,54 @@ def is_up_to_date(run: RunPaths, stage: Stage, inputs: StageInputs) -> bool:
 
 
 def write_stamp(run: RunPaths, stage: Stage, inputs: StageInputs, seconds: float) -> None:
-    """Records a successful run.
+    """Records a successful run, and what its result cost.
 
-    A rerun after a change of source alone finds its answers and students and takes seconds, so the
-    longest time is kept: it is the cost of the result.
+    A rerun on the same work finds its answers and students and takes seconds, so the longest time
+    is kept. After other changes it may find a part: files that are as before, or that have only
+    grown. Their share of the earlier cost, by size, is added.
     """
-    last = _read_stamp(run, stage)
+    last, digests = _read_stamp(run, stage), _file_digests(stage.writes)
+    cost = seconds
     if last is not None and last.work == inputs.work:
-        seconds = max(seconds, last.seconds)
+        cost = max(seconds, last.seconds)
+    elif last is not None:
+        if digest(digests) == last.outputs:
+            cost = max(seconds, last.seconds)
+        else:
+            cost += last.seconds * _reused_share(last.files)
     stamp = StageStamp(
         inputs=inputs.total,
         work=inputs.work,
-        outputs=contents_digest(stage.writes),
-        seconds=round(seconds, 1),
+        outputs=digest(digests),
+        seconds=round(cost, 1),
+        last_seconds=round(seconds, 1),
+        files=tuple(
+            StampedFile(path=path, size=Path(path).stat().st_size, sha256=sha256)
+            for path, sha256 in digests
+            if sha256 is not None
+        ),
     )
     write_text(_stamp_path(run, stage), stamp.model_dump_json() + "\n")
+
+
+def _reused_share(files: Sequence[StampedFile]) -> float:
+    """The share of the files' bytes, as a stamp names them, that are still there."""
+    reused = sum(file.size for file in files if _is_reused(file))
+    return reused / (sum(file.size for file in files) or 1)
+
+
+def _is_reused(file: StampedFile) -> bool:
+    """Whether a file begins with all that it was at the stamp: answers are added at its end."""
+    path = Path(file.path)
+    if not path.is_file() or path.stat().st_size < file.size:
+        return False
+    hashed, left = hashlib.sha256(), file.size
+    with path.open("rb") as opened:
+        while left:
+            block = opened.read(min(left, _BLOCK))
+            hashed.update(block)
+            left -= len(block)
+    return hashed.hexdigest() == file.sha256
 
 
 def stage_seconds(run: RunPaths, stages: Sequence[Stage]) -> dict[str, float]:
@@ -104,6 +159,13 @@ def stage_state(run: RunPaths, stage: Stage, config: Config) -> StageState:
     if stamp is None:
         return "begun" if any(path.exists() for path in stage.writes) else "not run"
     return "done" if stamp.work == stage_inputs(stage, config).work else "outdated"
+
+
+def stage_times(run: RunPaths, stages: Sequence[Stage]) -> StageTimes:
+    """What each stage's result cost, for stages that have run, and which of them reused work."""
+    stamps = {stage.name: _read_stamp(run, stage) for stage in stages}
+    reused = (name for name, stamp in stamps.items() if stamp is not None and stamp.reused)
+    return StageTimes(seconds=stage_seconds(run, stages), reused=tuple(reused))
 
 
 def _read_stamp(run: RunPaths, stage: Stage) -> StageStamp | None:

@@ -53,6 +53,8 @@ def write_report(config: "Config") -> None:
     write_text(run.report("html"), render_html(material, numbers))
     if material.choice is not None and material.saved is not None:
         write_card(material, numbers)
+    for doubt in numbers.doubts:
+        print(f"warning: {doubt}")
     for reason in numbers.do_not_serve:
         print(f"do not serve this model: {reason.finding}")
     print(numbers.headline)

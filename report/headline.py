@@ -5,6 +5,7 @@ Plain text for every page.
 
 from collections.abc import Iterator
 
+from config.training import LEAST_STEPS
 from judge.records import TEACHER, Comparison, GapScore
 from judge.summary.records import LabelDifference
 from report.formats import interval, percent, signed_points
@@ -70,6 +71,25 @@ def label_difference_sentence(difference: LabelDifference | None) -> str:
         f"choice of the student ({difference.labelled} and {difference.labelled_against} of "
         f"{difference.rows} rows labelled, {difference.labelled_both} in both arms)."
     )
+
+
+def list_doubts(material: RunFiles) -> Iterator[str]:
+    """What keeps a run from showing anything: one sentence with the way out per reason."""
+    for name, training in material.training.items():
+        result = training.result
+        if result is not None and result.steps < LEAST_STEPS:
+            yield (
+                f"Student {name} took {result.steps} optimiser steps, fewer than {LEAST_STEPS}, on "
+                f"{result.train_answers} answers: it is hardly different from its base. Set a "
+                "smaller batch_size or more epochs, or give data.train more rows"
+            )
+    agreeing = material.summary.agreeing
+    if agreeing is not None:
+        yield (
+            f"All {len(agreeing.arms)} arms ({', '.join(agreeing.arms)}) have the same verdicts on "
+            f"all {agreeing.rows} val rows: these rules and rows tell nothing apart. Look at the "
+            "examples below, and give the rules checks that fail on answers that you find bad"
+        )
 
 
 def list_caveats(material: RunFiles) -> Iterator[str]:

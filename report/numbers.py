@@ -13,7 +13,7 @@ from judge.summary.records import (
     LabelledArm,
     TokenSavings,
 )
-from report.headline import best_gap, headline_sentence, list_caveats
+from report.headline import best_gap, headline_sentence, list_caveats, list_doubts
 from report.heat_maps import HeatMaps, build_heat_maps
 from report.run_files import RunFiles
 from report.trust import TrustFact, list_trust_facts
@@ -47,7 +47,9 @@ class Numbers(Record):
     hidden: HiddenSummary | None
     students: tuple[RankedStudent, ...]  # best first
     search: SearchResult | None  # None: nothing was searched
-    timings: dict[str, float] | None  # stage → seconds
+    timings: dict[str, float] | None  # stage → seconds that its result cost
+    reused_stages: tuple[str, ...]  # whose last run found work of earlier ones
+    doubts: tuple[str, ...]  # why nothing can be concluded from the run; empty: nothing says so
     warnings: tuple[str, ...]
     not_run: tuple[str, ...]  # missing parts of the run
 
@@ -83,7 +85,9 @@ def build_numbers(material: RunFiles) -> Numbers:
         hidden=summary.hidden,
         students=choice.ranked if choice else (),
         search=material.search,
-        timings=None if timings is None else dict(timings),
+        timings=None if timings is None else timings.seconds,
+        reused_stages=() if timings is None else timings.reused,
+        doubts=tuple(list_doubts(material)),
         warnings=tuple(list_caveats(material)),
         not_run=_not_run(material),
     )

@@ -98,8 +98,8 @@ def _hub() -> HfApi:
             f"HF_TOKEN: no token for {endpoint}; create one that may write at "
             f"{endpoint}/settings/tokens and set HF_TOKEN to it, or run `hf auth login`"
         )
-    # read when hf_xet begins: a store that is not reachable is not asked for six minutes
-    os.environ.setdefault("HF_XET_CLIENT_RETRY_MAX_DURATION", "60s")
+    # read when hf_xet begins: a store that is not reachable is not asked for many minutes
+    os.environ.setdefault("HF_XET_CLIENT_RETRY_MAX_DURATION", "30s")
     return HfApi(endpoint=endpoint, token=token, library_name="unprompted")
 
 

@@ -20,6 +20,7 @@ from data.data_quality import DataQuality
 from data.jsonl import read_appended, read_records, read_stored_record
 from data.rows import Row
 from data.run_paths import RunPaths
+from data.stage_times import StageTimes
 from data.stored_file import is_stored
 from judge.calibration.record import Calibration
 from judge.case_records import ServeReason
@@ -105,7 +106,7 @@ class RunFiles:
     judged: JudgeResult | None  # val
     summary: JudgeSummary  # empty where the rules, prompt or best student changed since
     calibration: Calibration | None  # None: none, or of a judge with another fingerprint
-    timings: Mapping[str, float] | None  # stage → seconds
+    timings: StageTimes | None
     hidden: Path | None  # the hidden set with the best student's answers
 
     @property
@@ -213,7 +214,7 @@ def read_run(config: Config, root: Path = Path()) -> RunFiles:
         judged=judged,
         summary=summary,
         calibration=read_stored_record(run.calibration, Calibration) if calibrated else None,
-        timings=read_stored_record(run.timings, dict[str, float]),
+        timings=read_stored_record(run.timings, StageTimes),
         hidden=next(iter(sorted(run.best.glob("hidden_answers.*"))), None),
     )
 

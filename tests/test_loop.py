@@ -52,7 +52,7 @@ def run(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     """One command writes every output file without the network; a second one skips every stage."""
     config = small_config(tmp_path)
-    dry = run(config, "--dry-run")
+    dry = run(config, "--dry-run", "--rows")
     assert dry.returncode == 0, dry.stderr
     assert all(f"train-{number:04}" in dry.stdout for number in range(1, SIZES["train"] + 1))
     assert not (tmp_path / "runs").exists(), "a dry run writes nothing"

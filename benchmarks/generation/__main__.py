@@ -98,6 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     timings = time_engine("cached", _ROWS)
     timings += time_engine("uncached", _SLOW_ROWS)
+    timings += time_engine("hf_engine", _SLOW_ROWS)
     timings += time_engine("transformers", _SLOW_ROWS)
     bookkeeping = measure_in_subprocess(_MODEL_FREE_ROWS)
     figures = generation_figures(timings, bookkeeping)

@@ -19,15 +19,16 @@ from config.checkout import ROOT
 from config.generation import SamplingSettings
 from data.answers import read_answers
 from data.records import Record
-from engine.base import make_request
+from engine.base import Engine, make_request
 from engine.batch_job import Task, run_job
 from engine.embedded import EMBEDDED
+from engine.hf_engine import HfEngine
 from engine.models import load_base, resolve_model
 from engine.precision import has_gpu
 from engine.vllm_engine import VllmEngine, load_llm
 
 Prompts: TypeAlias = Sequence[tuple[int, ...]]
-EngineKind = Literal["cached", "uncached", "transformers"]
+EngineKind = Literal["cached", "uncached", "hf_engine", "transformers"]
 BATCH = 16  # rows per batch of transformers
 
 
@@ -127,6 +128,17 @@ def time_uncached(rows: int) -> list[Throughput]:
     return [_time_raw(llm, prompts[1:], "vLLM without prefix cache")]
 
 
+def time_hf_engine(rows: int) -> list[Throughput]:
+    """Times ours where vLLM is not installed: the transformers engine, its prefix read once."""
+    engine = HfEngine(EMBEDDED, CAMPUS_LENGTHS.total)
+    prompts = random_prompts(rows + 2, CAMPUS_LENGTHS)
+    with tempfile.TemporaryDirectory() as folder:
+        _time_ours(engine, prompts[:2], CAMPUS_LENGTHS, Path(folder) / "warm.jsonl")
+        timing = _time_ours(engine, prompts[2:], CAMPUS_LENGTHS, Path(folder) / "rows.jsonl")
+    engine.close()
+    return [timing.model_copy(update={"system": "ours, by transformers"})]
+
+
 def time_transformers(rows: int) -> list[Throughput]:
     """Times `generate` on batches of equal lengths, so without padding."""
     import torch
@@ -155,9 +167,7 @@ def time_transformers(rows: int) -> list[Throughput]:
     return [Throughput(system="transformers", rows=rows, seconds=seconds, tokens=tokens)]
 
 
-def _time_ours(
-    engine: VllmEngine, prompts: Prompts, lengths: PromptLengths, path: Path
-) -> Throughput:
+def _time_ours(engine: Engine, prompts: Prompts, lengths: PromptLengths, path: Path) -> Throughput:
     sampling = SamplingSettings(max_tokens=lengths.answer)
     tasks = (
         Task("bench", f"row-{number}", 0, make_request(engine.identity, ids, sampling, 0))
@@ -200,6 +210,11 @@ def _combined(system: str, parts: Sequence[Throughput]) -> Throughput:
 
 
 if __name__ == "__main__":
-    kinds = {"cached": time_cached, "uncached": time_uncached, "transformers": time_transformers}
+    kinds = {
+        "cached": time_cached,
+        "uncached": time_uncached,
+        "hf_engine": time_hf_engine,
+        "transformers": time_transformers,
+    }
     timings = kinds[sys.argv[1]](int(sys.argv[2]))
     print(json.dumps([timing.model_dump() for timing in timings]))

@@ -56,14 +56,15 @@ def log_parts(settings: AutoLogs, root: Path) -> LogParts:
     if (path / "dataset_dict.json").is_file():
         names = sorted(part.name for part in path.iterdir() if (part / "state.json").is_file())
         split = _chosen_split(settings, names)
-        part = _dataset_part(settings.path, partial(_saved_dataset, path / split))
+        part = _dataset_part(settings.path, partial(_saved_dataset, path / split), split)
         return LogParts((part,), tuple(name for name in names if name != split))
     if (path / "state.json").is_file():
         return LogParts((_dataset_part(settings.path, partial(_saved_dataset, path)),))
     if path.is_dir():
         return _folder_parts(settings, path)
     if is_hub_dataset(settings.path):
-        return LogParts((_dataset_part(settings.path, partial(_hub_dataset, settings)),))
+        load = partial(_hub_dataset, settings)
+        return LogParts((_dataset_part(settings.path, load, settings.split or "train"),))
     raise DataError(f"{path}: no such file; paths are relative to the folder you are in")
 
 
@@ -178,8 +179,11 @@ def _at(values: Mapping[str, Any], place: tuple[str, ...]) -> list[Any] | None:
     return value if is_records else None
 
 
-def _dataset_part(name: str, load: Callable[[], Any]) -> LogPart:
-    return LogPart(name, Path(name).name or "dataset", partial(_dataset_entries, load))
+def _dataset_part(name: str, load: Callable[[], Any], split: str | None = None) -> LogPart:
+    """`split`: in the ids, as train and val may be splits of one dataset."""
+    stem = Path(name).name or "dataset"
+    stem = stem if split is None else f"{stem}-{split}"
+    return LogPart(name, stem, partial(_dataset_entries, load))
 
 
 def _dataset_entries(load: Callable[[], Any]) -> Iterator[Entry]:

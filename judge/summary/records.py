@@ -140,6 +140,13 @@ class TokenSavings(Record):
         return self.saved / self.prompted
 
 
+class AgreeingArms(Record):
+    """All arms, where every rule decides the same on each row whoever answers."""
+
+    arms: tuple[str, ...]
+    rows: int
+
+
 class JudgeSummary(Record):
     """judge/summary.json. The default values describe a run without one."""
 
@@ -158,3 +165,4 @@ class JudgeSummary(Record):
     hidden: HiddenSummary | None = None
     hidden_refused: str | None = NOT_SUMMARISED
     tokens: TokenSavings | None = None
+    agreeing: AgreeingArms | None = None  # None: the arms differ, or fewer than two were judged

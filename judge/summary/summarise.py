@@ -36,6 +36,7 @@ from judge.metrics.scores import rule_slices
 from judge.metrics.verdict_table import BY_CODE_LABEL_FREE, LABEL_FREE, STRICT
 from judge.records import BASE, TEACHER, EstimateOrReason, JudgeResult, RuleSlice, Scores
 from judge.run import read_judged_split
+from judge.summary.agreeing_arms import find_agreeing_arms
 from judge.summary.records import (
     AttackTotals,
     CalibrationTotals,
@@ -107,6 +108,7 @@ def summarise(config: Config) -> JudgeSummary:
         label_difference=estimate_good_difference(student, TEACHER, labels, val.answered),
         hidden=hidden_summary,
         hidden_refused=hidden_refused,
+        agreeing=find_agreeing_arms(val.answered),
         tokens=_token_savings(*(_prompt_tokens(run, arm) for arm in (TEACHER, BASE))),
     )
 

@@ -137,7 +137,7 @@ class RunPlan:
         if device.memory_gib and low > device.memory_gib:
             warning = f"; this is more than the {device.memory_gib:.0f} GiB that there are"
         return [
-            f"  memory, estimated: training {low:.1f} to {high:.1f} GiB, then "
+            f"  memory, computed from sizes: training {low:.1f} to {high:.1f} GiB, then "
             f"{engine_line(self._config, device, size)}{warning}"
         ]
 

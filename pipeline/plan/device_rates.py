@@ -63,11 +63,15 @@ def this_device() -> DeviceRates:
     """The device on which a run of this machine computes."""
     card = _first_card()
     if card is not None:
-        return _gpu(*card)
-    cores, memory = len(_cores()), _machine_gib()
+        return gpu_rates(*card)
     if sys.platform == "darwin":
-        return DeviceRates(f"{platform.machine()} Mac", False, memory, "nothing was measured there")
-    bfloat16 = _has_bfloat16()
+        name = f"{platform.machine()} Mac"
+        return DeviceRates(name, False, _machine_gib(), "nothing was measured there")
+    return cpu_rates(len(_cores()), _has_bfloat16(), _machine_gib())
+
+
+def cpu_rates(cores: int, bfloat16: bool, memory_gib: float) -> DeviceRates:
+    """The rates of so many cores, which multiply bfloat16 or not."""
     speed = (1.0 if bfloat16 else _FLOAT32) * cores / _CORES
 
     def scaled(tokens: float) -> RateRange:
@@ -78,7 +82,7 @@ def this_device() -> DeviceRates:
     return DeviceRates(
         f"{cores} CPU cores in {dtype}, no GPU",
         False,
-        memory,
+        memory_gib,
         "measured on two CPU cores with a model of 135M, scaled by cores and size, half to twice",
         scaled(_READ),
         scaled(_WRITTEN),
@@ -88,7 +92,8 @@ def this_device() -> DeviceRates:
     )
 
 
-def _gpu(name: str, memory_gib: float) -> DeviceRates:
+def gpu_rates(name: str, memory_gib: float) -> DeviceRates:
+    """The rates of an NVIDIA card, by its name as nvidia-smi writes it."""
     known = next((figures for part, figures in _CARDS.items() if part in name), None)
     if known is None:
         return DeviceRates(name, True, memory_gib, "its speed is not in our table")
@@ -140,7 +145,6 @@ def _has_bfloat16() -> bool:
 
 
 def _machine_gib() -> float:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / 2**30
-    except (ValueError, OSError, AttributeError):  # Windows
-        return 0.0
+    import psutil
+
+    return float(psutil.virtual_memory().total) / 2**30

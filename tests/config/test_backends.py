@@ -58,7 +58,7 @@ def test_kinds_and_the_default() -> None:
         (["teacher.engine={kind: vllm, workers: 2}"], r"unknown setting .*workers"),
         (
             ["teacher.engine={kind: sglang}"],
-            r"teacher.engine.kind = 'sglang': write vllm, ray, openai or batch",
+            r"teacher.engine.kind = 'sglang': write vllm, transformers, ray, openai or batch",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from config.checkout import ROOT
 from config.load import load_config
-from config.log_formats import CampusLogs, DataSettings, FieldMap, Logs, MappedLogs, TableLogs
+from config.log_formats import CampusLogs, DataSettings, FieldMap, MappedLogs, TableLogs
 from data.prepare import PreparedSplits, prepare_splits
 from data.readers.logs import LogFile, read_logs
 from data.rows import Row
@@ -103,7 +103,7 @@ def read(folder: Path, logs: MappedLogs) -> LogFile | None:
     return file
 
 
-def split(folder: Path, logs: Logs, file: LogFile) -> None:
+def split(folder: Path, logs: MappedLogs, file: LogFile) -> None:
     """Every row is in one split, or listed as removed; its question and passages are unchanged."""
     settings = DataSettings(train=logs, max_bad_fraction=1.0, val_fraction=0.3, follow_ups=False)
     splits = attempt("splits", lambda: prepare_splits(settings, folder, 0))

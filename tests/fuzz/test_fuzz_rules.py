@@ -49,8 +49,9 @@ def read_domain(name: str) -> Domain:
     trees = {
         part: yaml.safe_load((folder / f"{stem}.yaml").read_bytes()) for part, stem in names.items()
     }
-    assert not isinstance(config.data.train, AutoLogs)
-    return Domain(trees, read_logs(config.data.train, ROOT).rows[:ROWS_OF_EACH])
+    logs = config.data.train
+    assert not isinstance(logs, AutoLogs)
+    return Domain(trees, read_logs(logs, ROOT).rows[:ROWS_OF_EACH])
 
 
 READ = {name: read_domain(name) for name in DOMAINS}

@@ -35,7 +35,7 @@ def test_rows_rules_steps_and_costs_of_a_sound_experiment(tmp_path: Path) -> Non
         )
         for line in lines
     )
-    assert any(line.startswith("  memory, estimated: training ") for line in lines)
+    assert any(line.startswith("  memory, computed from sizes: training ") for line in lines)
     assert not warnings_in(text)
     assert not (tmp_path / "runs").exists()
 

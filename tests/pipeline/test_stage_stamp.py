@@ -116,6 +116,8 @@ def test_a_run_that_finds_its_work_done_does_not_hide_what_it_cost(tmp_path: Pat
         assert is_up_to_date(run, train, inputs)
         assert stage_seconds(run, stages)["student train"] == longest
     other = demo(tmp_path, "students.0.learning_rate=0.01")
+    for path in train.writes:
+        write_text(path, "of other settings")
     write_stamp(run, train, stage_inputs(train, other), 8.0)
     assert stage_seconds(run, stages)["student train"] == 8.0
 

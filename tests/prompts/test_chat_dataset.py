@@ -15,7 +15,7 @@ from data.rows import PRODUCTION, Row
 from data.run_paths import RunPaths
 from prompts.chat_dataset import export_dataset
 from prompts.prompt_file import read_prompt
-from prompts.prompt_text import prompt_text
+from prompts.prompt_text import logged_prompt, prompt_text
 
 
 @pytest.fixture
@@ -67,6 +67,15 @@ def test_selected_answers_come_before_logged_ones(config: Config, tmp_path: Path
     form = recognise_logs(str(folder))
     assert form.line() == f"{folder}: OpenAI chat messages, 1 rows"
     assert export_dataset(config, Path(), folder) == {"train": 1}  # again, over the first one
+
+
+def test_the_prompt_is_read_only_where_logs_are_recognised(config: Config) -> None:
+    assert logged_prompt(config, Path()) is None
+    recognised = config.data.model_validate({"train": "logs.jsonl"})
+    prompt = logged_prompt(config.model_copy(update={"data": recognised}), Path())
+    assert prompt is not None and len(prompt.examples) == len(
+        read_prompt(config.prompt, Path()).examples
+    )
 
 
 def test_a_folder_of_something_else_is_left_alone(config: Config, tmp_path: Path) -> None:

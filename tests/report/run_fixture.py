@@ -254,7 +254,7 @@ def _students(run: RunPaths, text: str) -> None:
             best_epoch=2,
             strict=0.8,
             val_loss=0.4,
-            steps=4,
+            steps=40,
             train_answers=20,
             answer_tokens=400,
             seconds=4.0,

@@ -10,6 +10,7 @@ import pytest
 from config.errors import ConfigError, DataError
 from config.load import validated
 from config.log_formats import AutoLogs, CampusLogs, DataSettings, TableLogs
+from data.prepare import prepare_splits
 from data.readers.log_files import watched_files
 from data.readers.recognise import recognise_logs, scan_source
 from data.readers.write_back import answers_suffix, write_back
@@ -108,6 +109,9 @@ def test_a_saved_dataset_and_its_splits(tmp_path: Path) -> None:
     assert _questions(tmp_path / "one") == _questions(tmp_path / "two") == ["When?", "Где?"]
     assert _questions(tmp_path / "two", split="test") == ["Где?"]
     assert recognise_logs(str(tmp_path / "two")).unread == ("test",)
+    both = {"train": "two", "val": {"path": "two", "split": "test"}}
+    splits = prepare_splits(DataSettings.model_validate(both), tmp_path, seed=0)
+    assert [row.id for row in (*splits.train, *splits.val)] == ["two-train-0001", "two-test-0001"]
     with pytest.raises(DataError, match=r"no split 'val'; set `split` to one of test, train"):
         _questions(tmp_path / "two", split="val")
 
