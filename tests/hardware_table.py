@@ -11,18 +11,7 @@ from config.schema import Config
 from data.atomic_write import write_text
 from data.rows import Row
 from engine.request_builder import RequestBuilder
-from pipeline.plan.device_rates import (
-    _CPU_START_S,
-    _PARAMETERS,
-    _PLAIN,
-    _READ,
-    _SPREAD,
-    _TRAINED,
-    _WRITTEN,
-    DeviceRates,
-    RateRange,
-    _gpu,
-)
+from pipeline.plan.device_rates import DeviceRates, RateRange, cpu_rates, gpu_rates
 from pipeline.plan.estimate import Estimator, duration_range, training_gib
 from pipeline.plan.model_size import EMBEDDED_PARAMETERS, ModelSize
 from pipeline.plan.row_tokens import RowTokens
@@ -54,33 +43,14 @@ _GIB = 2**30
 _CPU_ENGINE_GIB = 5.5  # cache and process of vLLM on a CPU, as in pipeline/plan/estimate.py
 
 
-def _two_cores() -> DeviceRates:
-    """Two CPU cores with bfloat16, as measured, and 16 GiB."""
-
-    def ends(tokens: float) -> RateRange:
-        return tokens * _PARAMETERS / _SPREAD, tokens * _PARAMETERS * _SPREAD
-
-    return DeviceRates(
-        "2 CPU cores, 16 GiB",
-        False,
-        16.0,
-        "measured",
-        ends(_READ),
-        ends(_WRITTEN),
-        ends(_TRAINED),
-        ends(_PLAIN),
-        _CPU_START_S,
-    )
-
-
 def devices() -> dict[str, DeviceRates]:
     """Heading → device; memory in GiB as `nvidia-smi` states it."""
     return {
-        "2 CPU cores, 16 GiB": _two_cores(),
-        "T4, 15 GiB": _gpu("T4", 15.0),
-        "L4, 22 GiB": _gpu("L4", 22.5),
-        "A100, 80 GiB": _gpu("A100", 80.0),
-        "H100, 80 GiB": _gpu("H100", 79.6),
+        "2 CPU cores, 16 GiB": cpu_rates(2, True, 16.0),
+        "T4, 15 GiB": gpu_rates("T4", 15.0),
+        "L4, 22 GiB": gpu_rates("L4", 22.5),
+        "A100, 80 GiB": gpu_rates("A100", 80.0),
+        "H100, 80 GiB": gpu_rates("H100", 79.6),
     }
 
 
