@@ -86,14 +86,14 @@ class RunPaths:
         """Raises DataError when the data have not been prepared."""
         path = self.split("train")
         if not is_stored(path):
-            raise DataError(f"{path}: not there; run `python -m pipeline CONFIG` first")
+            raise DataError(f"{path}: not there; run `unprompted run CONFIG` first")
 
     def check_selected(self) -> None:
         """Raises DataError when the data have not been prepared or no answers selected yet."""
         self.check_prepared()
         for path in (self.selected, self.selected_val):
             if not is_stored(path):
-                raise DataError(f"{path}: not there; run `python -m teacher CONFIG select` first")
+                raise DataError(f"{path}: not there; run `unprompted teacher CONFIG select` first")
 
     def training_rows(self, config: Config) -> Iterator[Row]:
         """The rows that the student learns from: train, and the probes if configured.
@@ -104,7 +104,7 @@ class RunPaths:
         if config.probes is None:
             return rows
         if not is_stored(self.probes):
-            raise DataError(f"{self.probes}: not there; run `python -m teacher CONFIG probes`")
+            raise DataError(f"{self.probes}: not there; run `unprompted teacher CONFIG probes`")
         return chain(rows, read_records(self.probes, Row))
 
     def answers(self, arm: str) -> Path:
@@ -119,7 +119,7 @@ class RunPaths:
         choice = read_stored_record(self.choice, _BestStudent)
         if choice is None:
             raise DataError(
-                f"{self.choice}: not there; run `python -m student CONFIG predict` first"
+                f"{self.choice}: not there; run `unprompted student CONFIG predict` first"
             )
         return choice.best
 

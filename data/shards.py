@@ -58,14 +58,14 @@ def shard_paths(path: Path) -> list[Path]:
         raise DataError(f"{path}: there are shards of {several}; remove the obsolete ones")
     if not counts:
         raise DataError(
-            f"{path}: has no shards; run `python -m teacher CONFIG generate --shard 1/N`, … "
+            f"{path}: has no shards; run `unprompted teacher CONFIG generate --shard 1/N`, … "
             "and `--shard N/N` first"
         )
     count = counts[0]
     missing = [str(number) for number in range(1, count + 1) if (count, number) not in files]
     if missing:
         raise DataError(
-            f"{path}: of {count} shards {', '.join(missing)} are missing; run `python -m teacher "
+            f"{path}: of {count} shards {', '.join(missing)} are missing; run `unprompted teacher "
             f"CONFIG generate --shard {missing[0]}/{count}`"
         )
     return [files[count, number] for number in range(1, count + 1)]

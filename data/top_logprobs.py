@@ -114,11 +114,11 @@ def read_top_logprobs(path: Path) -> TopLogprobsFile:
     Raises DataError when the file is missing, has another schema, or is damaged.
     """
     if not is_stored(path):
-        raise DataError(f"{path}: not there; run `python -m teacher CONFIG generate` first")
+        raise DataError(f"{path}: not there; run `unprompted teacher CONFIG generate` first")
     file = TopLogprobsFile(path)
     if file.damaged:
         raise DataError(
-            f"{path}: damaged at {file.damaged} of its records; run `python -m teacher CONFIG "
+            f"{path}: damaged at {file.damaged} of its records; run `unprompted teacher CONFIG "
             "generate` to ask for these answers again"
         )
     return file

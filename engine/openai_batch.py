@@ -205,7 +205,7 @@ class BatchEngine:
             raise MissingResults(
                 f"{self._folder.results}: {missing} answers are missing, {failures.total()} of "
                 f"them came back as errors{unreadable}{most_frequent(failures)}; run "
-                f"`python -m teacher CONFIG prepare`, send the files in {self._folder.requests}, "
+                f"`unprompted teacher CONFIG prepare`, send the files in {self._folder.requests}, "
                 "put the results there and collect again"
             )
 

@@ -1,4 +1,4 @@
-"""`python -m judge compare RUN…`: the arms of several runs, on the rows that all runs share.
+"""`unprompted judge compare RUN…`: the arms of several runs, on the rows that all runs share.
 
 Reads what scoring left in each run's folder; asks no model and needs no settings.
 """
@@ -131,7 +131,7 @@ def _table(comparison: RunComparison) -> Iterator[str]:
     if comparison.judge_differences == ("fingerprint",):
         yield (
             "some run does not say how its judge was set, which may cause the difference; run "
-            "`python -m judge CONFIG score` on it again"
+            "`unprompted judge CONFIG score` on it again"
         )
     elif comparison.judge_differences:
         yield (
@@ -173,12 +173,12 @@ def _read_run(folder: Path, name: str) -> _JudgedRun:
     run = RunPaths(folder)
     for path in (run.rules, run.verdicts, run.scores, run.split("val")):
         if not is_stored(path):
-            raise DataError(f"{path}: missing; run `python -m judge CONFIG score` on that run")
+            raise DataError(f"{path}: missing; run `unprompted judge CONFIG score` on that run")
     result = read_record(run.scores, JudgeResult)
     rules = stored_rules(run.rules)
     if rules_sha256(rules) != result.scores.rules_sha256:
         raise DataError(
-            f"{run.rules}: not the rules of scores.json; run `python -m judge CONFIG score` again"
+            f"{run.rules}: not the rules of scores.json; run `unprompted judge CONFIG score` again"
         )
     return _JudgedRun(
         name,
@@ -207,7 +207,7 @@ def _common_rows(runs: Sequence[_JudgedRun]) -> tuple[list[Row], list[Verdict]]:
             if row_id is None:
                 raise DataError(
                     f"compare: run {run.name}: a verdict is on row {verdict.row!r}, which val no "
-                    "longer has; run `python -m judge CONFIG score` again"
+                    "longer has; run `unprompted judge CONFIG score` again"
                 )
             if row_id in common:
                 names = {"row": row_id, "arm": f"{run.name}/{verdict.arm}"}

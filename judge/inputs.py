@@ -70,7 +70,7 @@ def answered_arms(config: Config, split: JudgedSplit) -> list[str]:
     if not answered:
         raise DataError(
             f"{run.root / 'answers'}: no arm has answered {split}; "
-            "run `python -m student CONFIG predict` first"
+            "run `unprompted student CONFIG predict` first"
         )
     return answered
 
@@ -118,9 +118,9 @@ def _current_answers(
         path = _answers_path(run, split, arm)
         prompted = arm == "teacher" or arm.endswith("+prompt")
         expected: dict[str, object] = {"prompt": prompt.of_view(prompted)}
-        command = "python -m teacher CONFIG generate"
+        command = "unprompted teacher CONFIG generate"
         if arm != "teacher":
-            command = "python -m student CONFIG predict"
+            command = "unprompted student CONFIG predict"
             student = arm.removeprefix("student/").removesuffix("+prompt")
             expected["adapter"] = None if arm == "base" else run.adapter_sha256(student)
         of_arm = read_arms(run, split, [arm])

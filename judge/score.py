@@ -1,4 +1,4 @@
-"""`python -m judge CONFIG score`: scores every arm's answers rule by rule."""
+"""`unprompted judge CONFIG score`: scores every arm's answers rule by rule."""
 
 import argparse
 from pathlib import Path
@@ -126,7 +126,7 @@ def _check_verdicts(result: JudgeResult) -> None:
     example = f": {' '.join(coverage.example.split())}" if coverage.example else ""
     raise NoVerdicts(
         f"judge.llm: none of {coverage.expected} verdicts came, mostly by reason {reason}{example}"
-        "; fix that and run `python -m judge CONFIG score --retry-missing`"
+        "; fix that and run `unprompted judge CONFIG score --retry-missing`"
     )
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.checkout import ROOT
+from config.log_formats import AutoLogs
 from config.schema import Config
 from data.answers import top_logprobs_path, verdicts_path
+from data.readers.log_files import watched_files
 from data.records import digest
 from data.run_paths import RunPaths
 
@@ -65,10 +67,17 @@ class _StageFiles:
 
 def _data_stages(config: Config, files: _StageFiles, commit: str) -> list[Stage]:
     run, data = files.run, config.data
-    logs = tuple(Path(log.path) for log in (data.train, data.val, data.hidden) if log is not None)
+    sources = [source for source in (data.train, data.val, data.hidden) if source is not None]
+    logs = tuple(path for source in sources for path in watched_files(source, Path()))
+    # recognised logs are compared with the prompt, which is taken out of them
+    is_recognised = any(isinstance(source, AutoLogs) for source in sources)
     return [
         Stage(
-            "data", ("pipeline.prepare_data",), ("data", "seed"), logs, (*files.splits, run.quality)
+            "data",
+            ("pipeline.prepare_data",),
+            ("data", "seed", *["prompt"] * is_recognised),
+            (*logs, *(files.prompts if is_recognised else ())),
+            (*files.splits, run.quality),
         ),
         Stage(
             "manifest",
@@ -146,7 +155,7 @@ def _student_stages(config: Config, files: _StageFiles) -> list[Stage]:
 
 def _judge_stages(config: Config, files: _StageFiles) -> list[Stage]:
     """Calibration by code, and scoring. A server's calibration takes thousands of calls, so the
-    user starts it: `python -m judge CONFIG calibrate`.
+    user starts it: `unprompted judge CONFIG calibrate`.
     """
     run = files.run
     settings = ("judge", "prompt", "model", "students", "seed", "probes")

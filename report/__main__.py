@@ -47,7 +47,7 @@ def write_report(config: "Config") -> None:
     material = read_run(config)
     numbers, run = build_numbers(material), material.run
     if not (material.audit or material.training or material.choice or material.judged):
-        raise DataError(f"{run.root}: nothing to report yet; run `python -m pipeline CONFIG` first")
+        raise DataError(f"{run.root}: nothing to report yet; run `unprompted run CONFIG` first")
     write_text(run.report("json"), numbers.model_dump_json(indent=1) + "\n")
     write_text(run.report("md"), render_markdown(material, numbers))
     write_text(run.report("html"), render_html(material, numbers))

@@ -134,7 +134,7 @@ def _choices(material: RunFiles) -> Iterator[str]:
         if len(choice.ranked) > 1:
             yield (
                 f"The best of {len(choice.ranked)} students was chosen on the rows that score it, "
-                "so its number is too high. Run `python -m judge CONFIG score` again: it corrects "
+                "so its number is too high. Run `unprompted judge CONFIG score` again: it corrects "
                 "for the choice."
             )
         return

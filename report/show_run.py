@@ -116,7 +116,7 @@ def _facts(material: RunFiles) -> Iterator[RenderableType]:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     if material.timings:
-        grid.add_row("time", safe_text(time_text(material.timings)))
+        grid.add_row("time", safe_text(time_text(material.timings.seconds)))
     for name, path in _paths(material).items():
         if is_stored(path) or path.is_dir():
             grid.add_row(name, safe_text(path))

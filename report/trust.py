@@ -16,9 +16,9 @@ from report.run_files import RunFiles
 
 Marker = Literal["yes", "with care", "no", "not known"]
 
-SCORE = "python -m judge CONFIG score"
+SCORE = "unprompted judge CONFIG score"
 SCORE_HIDDEN = f"{SCORE} --split hidden"
-CALIBRATE = "python -m judge CONFIG calibrate"
+CALIBRATE = "unprompted judge CONFIG calibrate"
 GOOD_SHARE = 0.95  # of mutants killed, of copies passed, of hostile texts stopped
 FAIR_KAPPA = 0.4  # κ above it is more than slight agreement (Landis & Koch 1977: fair up to 0.4)
 SMALL_SHIFT = 0.1  # a difference between val and hidden that is surely smaller is harmless

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
@@ -89,42 +88,21 @@ def _search(config: "Config", accept_changes: bool) -> None:
     print(f"best: {result.best} ({result.why})")
     if result.winner_sentence is not None:
         print(result.winner_sentence)
-    print(f"to use it: python -m pipeline {RunPaths.of(config).search.with_name('best.yaml')}")
+    print(f"to use it: unprompted run {RunPaths.of(config).search.with_name('best.yaml')}")
 
 
 def _predict(config: "Config", accept_changes: bool) -> None:
     from data.file_lock import claim
     from data.run_paths import RunPaths
-    from engine.hf_engine import HfEngine
-    from engine.models import resolve_base
-    from engine.vllm_engine import VllmEngine
-    from student.predict import Engines, check_trained, predict
+    from student.predict import check_trained, open_engines, predict
     from student.preflight import preflight
 
     check_trained(config)
-    with ExitStack() as stack:
-        stack.enter_context(claim(RunPaths.of(config).root, "best"))
+    with claim(RunPaths.of(config).root, "best"):
         preflight(config)
-        model = resolve_base(config.model)
-        length, dtype, memory = config.model.max_length, config.model.dtype, config.model.gpu_memory
-        vllm = VllmEngine(model, length, _max_lora_rank(config), dtype, memory)
-        stack.enter_context(closing(vllm))
-        live = stack.enter_context(closing(HfEngine(model, length, dtype)))
-        choice = predict(config, Engines(vllm, live), accept_changes)
+        with open_engines(config) as engines:
+            choice = predict(config, engines, accept_changes)
     print(f"best: {choice.best} ({choice.why})")
-
-
-def _max_lora_rank(config: "Config") -> int:
-    """The highest adapter rank that vLLM must support; 0 where a student must be merged.
-
-    With 0 vLLM serves no adapters, and every student is merged into the weights.
-    """
-    from config.peft_methods import LoraMethod
-
-    methods = [student.method for student in config.students]
-    if any(method.served == "folded" for method in methods):
-        return 0
-    return max((method.rank for method in methods if isinstance(method, LoraMethod)), default=0)
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ def build_examples(
     if gone is not None:
         raise DataError(
             f"row {gone}: an answer to it was selected, but the run no longer has the row; "
-            "run `python -m teacher CONFIG select` first"
+            "run `unprompted teacher CONFIG select` first"
         )
     return {row_id: examples[row_id] for row_id in targets}
 

@@ -42,7 +42,7 @@ def stored_top_logprobs(
     if top is None or len(top.ids) != len(ids):
         raise DataError(
             f"row {answer.row}: no probabilities are stored for each token of its answer; "
-            "set teacher.sampling.logprobs and run `python -m teacher CONFIG generate` again, "
+            "set teacher.sampling.logprobs and run `unprompted teacher CONFIG generate` again, "
             "or objective.teacher: adapter_off"
         )
     return top

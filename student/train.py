@@ -88,7 +88,7 @@ def read_result(folder: Path) -> TrainingResult:
     path = folder / "result.json"
     result = read_stored_record(path, TrainingResult, "remove the folder to train again")
     if result is None:
-        raise DataError(f"{folder}: not trained yet; run `python -m student CONFIG train`")
+        raise DataError(f"{folder}: not trained yet; run `unprompted student CONFIG train`")
     return result
 
 

@@ -1,4 +1,4 @@
-"""The actions of `python -m teacher`: each runs one step and prints its summary."""
+"""The actions of `unprompted teacher`: each runs one step and prints its summary."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -82,7 +82,7 @@ def check_results(config: Config) -> None:
     folder = batch_folder(config)
     if not any(folder.results.glob("*.jsonl")):
         raise DataError(
-            f"{folder.results}: there are no results; run `python -m teacher CONFIG prepare`, send "
+            f"{folder.results}: no results there; run `unprompted teacher CONFIG prepare`, send "
             f"the files in {folder.requests} and put the results there first"
         )
 

@@ -80,7 +80,7 @@ def merge_shards(config: Config, identity: str) -> dict[str, MergeSummary]:
         first, *others = sorted({shard_number(row, count) for row in error.rows})
         message = str(error).split("; run again")[0].replace(_MERGING.suffix, "")
         raise DataError(
-            f"{message}; run `python -m teacher CONFIG generate --shard {first}/{count}` again"
+            f"{message}; run `unprompted teacher CONFIG generate --shard {first}/{count}` again"
             + (f", and shards {', '.join(map(str, others))}" if others else "")
         ) from None
     finally:
@@ -140,7 +140,7 @@ def _joined(paths: list[Path]) -> Iterator[bytes]:
             if owner in owners:
                 raise DataError(
                     f"{path}: row {answer.row}, answer {answer.sample} is there twice; run "
-                    f"`python -m teacher CONFIG generate --shard {number}/{count}` again"
+                    f"`unprompted teacher CONFIG generate --shard {number}/{count}` again"
                 )
             owners.add(owner)
             home = shard_number(answer.row, count)

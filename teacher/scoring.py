@@ -30,7 +30,7 @@ from teacher.guided.row_case import row_case
 from teacher.scored_candidate import ScoredCandidate
 from teacher.verdict_store import VerdictStore, open_verdicts
 
-GENERATE = "python -m teacher CONFIG generate"
+GENERATE = "unprompted teacher CONFIG generate"
 BASE_ARM = "candidates/base"  # the base's own answers to the train rows, without the prompt
 _RETRIED: tuple[Missing, ...] = ("transport", "budget", "not_run")  # the judge gave no reply
 

@@ -122,7 +122,7 @@ def test_an_empty_run(run: RunPaths, ended: Run) -> None:
     lines = refused(ended, set())
     for command, line in lines.items():
         if command not in ("judge draft-rules", "teacher merge", "judge gate"):
-            assert "python -m pipeline CONFIG` first" in line, (command, line)
+            assert "unprompted run CONFIG` first" in line, (command, line)
     assert not run.root.exists() or not list(run.root.glob("report.*"))
 
 
@@ -196,7 +196,7 @@ def test_selected_answers_to_rows_that_are_gone(run: RunPaths) -> None:
     train = list(read_records(run.split("train"), Row))
     write_records(run.split("train"), train[1:])
     config = load_config(run.root.parent / "t.yaml")
-    with pytest.raises(DataError, match=r"row r0: .*`python -m teacher CONFIG select` first"):
+    with pytest.raises(DataError, match=r"row r0: .*`unprompted teacher CONFIG select` first"):
         load_training_data(config, config.students[0], RequestBuilder(config))
 
 

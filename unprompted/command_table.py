@@ -50,6 +50,10 @@ GROUPS = {
         Command("chat", "talk to the best student", "student.chat"),
         Command("report", "write the report of a run again", "report.__main__"),
     ),
+    "share": (
+        Command("push", "upload the best student to the Hugging Face hub", "pipeline.push_command"),
+        Command("export", "the answers as a dataset of chat messages", "pipeline.export_command"),
+    ),
     "single stages": (
         Command("teacher", "sample the prompted model, select answers", "teacher.__main__"),
         Command("student", "train students, answer with them", "student.__main__"),

@@ -1,4 +1,4 @@
-"""`python -m judge CONFIG export-for-labelling`: a random sample of an arm's answers for people."""
+"""`unprompted judge CONFIG export-for-labelling`: a sample of an arm's answers for people."""
 
 import argparse
 import random

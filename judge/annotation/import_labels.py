@@ -1,4 +1,4 @@
-"""`python -m judge CONFIG import-labels`: people's labels, combined with the judge's scores.
+"""`unprompted judge CONFIG import-labels`: people's labels, combined with the judge's scores.
 
 The labels count as a simple random sample of the arm's answers, as `export-for-labelling` sampled
 it. Lines left blank on purpose bias the sample, so they are counted and shown. A label belongs to
@@ -44,7 +44,9 @@ def import_labels_command(config: Config, arguments: argparse.Namespace) -> int:
         return 0
     answers = [answer for _, answer in pairs if answer.arm == arm]
     if not is_stored(run.verdicts):
-        raise DataError(f"{run.verdicts}: does not exist; run `python -m judge CONFIG score` first")
+        raise DataError(
+            f"{run.verdicts}: does not exist; run `unprompted judge CONFIG score` first"
+        )
     _, rules = load_prompt(config.prompt, Path())
     table = build_verdict_table(rules, run.rows("val"), read_records(run.verdicts, Verdict))
     estimate = estimate_good_rate(arm, labels, answers, table)
@@ -71,7 +73,7 @@ def _write_rule_labels(config: Config, arm: str, rule: str, labels: ArmLabels) -
     good = sum(label.good for label in labels.labels)
     print(
         f"{arm}: people labelled {len(labels.labels)} answers by {rule}, {good} good; run "
-        "`python -m judge CONFIG calibrate` to compare the judge with them"
+        "`unprompted judge CONFIG calibrate` to compare the judge with them"
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m judge CONFIG calibrate`: the judge's agreement with people, and how it can be fooled.
+"""`unprompted judge CONFIG calibrate`: the judge's agreement with people, and how it can be fooled.
 
 Scores the logged answers of train and val. Works with the code rules alone; with a judging server
 the model is calibrated too.

@@ -161,7 +161,7 @@ def load_calibration(path: Path, judge: JudgeFingerprint) -> Calibration | Refus
     """
     calibration = read_stored_record(path, Calibration)
     if calibration is None:
-        return Refusal("the judge has not been calibrated; run `python -m judge CONFIG calibrate`")
+        return Refusal("the judge has not been calibrated; run `unprompted judge CONFIG calibrate`")
     differing = judge.differing(calibration.judge)
     if differing:
         return Refusal(

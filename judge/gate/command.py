@@ -1,4 +1,4 @@
-"""`python -m judge CONFIG gate`: the gates of a run as an exit code and as JUnit XML."""
+"""`unprompted judge CONFIG gate`: the gates of a run as an exit code and as JUnit XML."""
 
 import argparse
 

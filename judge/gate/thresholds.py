@@ -48,7 +48,7 @@ def read_measurements(config: Config) -> GateMeasurements:
     """The measurements on disk. Raises DataError when the current rules have not judged the run."""
     run = RunPaths.of(config)
     prompt, rules = load_prompt(config.prompt, Path())
-    way_out = "run `python -m judge CONFIG score` first"
+    way_out = "run `unprompted judge CONFIG score` first"
     if not (is_stored(run.scores) and is_stored(run.verdicts)):
         raise DataError(f"{run.scores}: missing; {way_out}")
     result = read_record(run.scores, JudgeResult)
@@ -154,7 +154,7 @@ def _serve(measured: GateMeasurements) -> GateResult:
     """Fails with the reasons of `judge.summary.serving_decision` not to serve the student."""
     serving = measured.result.serving
     if serving is None or serving.student != measured.best:
-        reason = f"not decided for {measured.best}; run `python -m judge CONFIG score` again"
+        reason = f"not decided for {measured.best}; run `unprompted judge CONFIG score` again"
         return _gate("serve", None, reason)
     reasons = serving.reasons
     remedies = [f"{reason.check}: what would help: {reason.remedy}" for reason in reasons]

@@ -20,7 +20,7 @@ from judge.records import (
 
 GateOutcome = Literal["pass", "fail", "undecided", "inconclusive", "uncalibrated"]
 
-NOT_SUMMARISED = "the judge has not summarised this run; run `python -m judge CONFIG score`"
+NOT_SUMMARISED = "the judge has not summarised this run; run `unprompted judge CONFIG score`"
 
 
 class GateResult(Record):

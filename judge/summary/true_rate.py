@@ -121,7 +121,7 @@ def estimate_good_rate(
     unscored = [row for row, sample in keys if (row, sample) not in scores]
     if unscored:
         return Refusal(
-            f"the answer to row {unscored[0]} has no verdicts; run `python -m judge CONFIG score` "
+            f"the answer to row {unscored[0]} has no verdicts; run `unprompted judge CONFIG score` "
             "again"
         )
     good = {(label.row, label.sample): label.good for label in labels.labels}

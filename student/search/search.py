@@ -217,7 +217,7 @@ def _fingerprint(builder: RequestBuilder, search: SearchSettings) -> Fingerprint
     for path in files:
         if not path.exists():
             raise DataError(
-                f"{path}: does not exist; run `python -m pipeline CONFIG` first, as far as "
+                f"{path}: does not exist; run `unprompted run CONFIG` first, as far as "
                 "`teacher select`"
             )
     student = config.students[0].model_dump(mode="json", exclude={"name", "tokens_per_pass"})

@@ -62,7 +62,7 @@ def test_lost_and_foreign_bytes_cost_the_record_that_they_are_in(tmp_path: Path)
             continue
         tried += 1
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"damaged at 1 of its records; run `python -m teacher"):
+        with pytest.raises(DataError, match=r"damaged at 1 of its records; run `unprompted"):
             read_top_logprobs(path)
         assert healed(path) == [0, 2]
     path.write_bytes(whole[: ends[1]] + whole)

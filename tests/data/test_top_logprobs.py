@@ -174,7 +174,7 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
     for use in (read_top_logprobs, lambda path: TopLogprobsStore(path, KEYS)):
         with pytest.raises(DataError, match=r"t\.arrow: has another schema; remove the file"):
             use(path)
-    with pytest.raises(DataError, match=r"none\.arrow: not there; run `python -m teacher"):
+    with pytest.raises(DataError, match=r"none\.arrow: not there; run `unprompted teacher"):
         read_top_logprobs(tmp_path / "none.arrow")
 
 

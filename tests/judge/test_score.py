@@ -1,4 +1,4 @@
-"""`python -m judge CONFIG score` with its flags, on a small run folder and a local server."""
+"""`unprompted judge CONFIG score` with its flags, on a small run folder and a local server."""
 
 import json
 from pathlib import Path

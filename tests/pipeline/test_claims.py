@@ -96,7 +96,7 @@ def test_a_second_training_is_refused_20_of_20(
                 run_command(student.__main__.main)
             line = capsys.readouterr().err
             assert end.value.code == 2 and line.count("\n") == 1
-            assert f"student/s: process {first.pid} is writing it (python -m student " in line
+            assert f"student/s: process {first.pid} is writing it (unprompted student " in line
         signal.signal(signal.SIGTERM, handler)  # a command sets its own
     finally:
         first.kill()

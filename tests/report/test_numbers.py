@@ -82,7 +82,7 @@ def test_scores_from_before_the_correction_say_so(tmp_path: Path) -> None:
     del result["scores"]["choice"]
     path.write_text(json.dumps(result), "utf-8")
     (warning,) = (w for w in build_numbers(read_run(config)).warnings if "best of 2" in w)
-    assert "its number is too high. Run `python -m judge CONFIG score` again" in warning
+    assert "its number is too high. Run `unprompted judge CONFIG score` again" in warning
 
 
 def test_uncalibrated_judge_is_named(tmp_path: Path) -> None:

@@ -85,13 +85,13 @@ def test_what_was_not_run_names_its_command(tmp_path: Path) -> None:
     by_name = facts(material)
     for name in ("mutations", "attacks", "people"):
         assert (by_name[name].marker, by_name[name].answer) == ("not known", "Not run.")
-        assert by_name[name].run == "python -m judge CONFIG calibrate"
-    assert by_name["hidden"].run == "python -m judge CONFIG score --split hidden"
+        assert by_name[name].run == "unprompted judge CONFIG calibrate"
+    assert by_name["hidden"].run == "unprompted judge CONFIG score --split hidden"
     numbers = build_numbers(material)
     assert numbers.calibration is None and numbers.hidden is None
     assert "not been calibrated" in (numbers.calibration_refused or "")
     page = render_html(material, numbers)
-    assert "Find out: <code>python -m judge CONFIG calibrate</code>" in page
+    assert "Find out: <code>unprompted judge CONFIG calibrate</code>" in page
 
 
 def _with_model_rule(material: RunFiles, calibrated: bool | None) -> RunFiles:

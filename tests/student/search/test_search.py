@@ -79,7 +79,7 @@ def test_the_hidden_set_is_never_opened(tmp_path: Path, model: Path) -> None:
     assert str(run.split("val")) in opened
     assert not [name for name in opened if Path(name).name in ("hidden.jsonl", "hidden.json")]
     outcome = SearchResult.model_validate_json(run.search.read_bytes())
-    assert f"best: {outcome.best}" in done.stdout and "python -m pipeline" in done.stdout
+    assert f"best: {outcome.best}" in done.stdout and "unprompted run" in done.stdout
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def test_probes_are_answered_selected_and_learnt(tmp_path: Path) -> None:
     """Teacher and student read the same training rows; the audit counts probes apart."""
     config = run_of(tmp_path, "teacher.max_same_text_share=null")  # the engine has one text only
     run = RunPaths.of(config)
-    with pytest.raises(DataError, match="python -m teacher CONFIG probes"):
+    with pytest.raises(DataError, match="unprompted teacher CONFIG probes"):
         run.training_rows(config)
     sources, rules = probe_sources(config)
     probes = build_probes(sources, rules, {})
