@@ -38,7 +38,7 @@ class RayBackend(LocalBackend):
     """
 
     kind: Literal["ray"] = "ray"
-    workers: PositiveInt = 1
+    workers: PositiveInt = 1  # processes with a model each
     address: str | None = None  # of a running cluster; None: start one locally, then stop it
     batch_rows: PositiveInt = 256  # requests per batch of a worker
 
@@ -73,9 +73,9 @@ class OpenAiBackend(RemoteBackend):
 
     kind: Literal["openai"] = "openai"
     base_urls: Annotated[tuple[BaseUrl, ...], Field(min_length=1)]  # usually ending in /v1
-    api_key_env: EnvironmentVariable = "OPENAI_API_KEY"  # that holds the API key
+    api_key_env: EnvironmentVariable = "OPENAI_API_KEY"  # variable that holds the API key
     concurrency: PositiveInt = 16  # most requests in flight per server
-    timeout_s: PositiveFloat = 300.0
+    timeout_s: PositiveFloat = 300.0  # seconds per attempt of a request
 
     @model_validator(mode="after")
     def _distinct_urls(self) -> "OpenAiBackend":

@@ -7,7 +7,6 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from config.backends import Backend, RemoteBackend, VllmBackend
 from config.settings import AsSwitches, Settings
 
-# auto: bfloat16 where the hardware multiplies it, else float16 on a GPU and float32 on a CPU
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 GPU_MEMORY = 0.8  # leaves room for the embedded judge's server and for what others hold
 SystemRole = Literal["system", "first_user"]
@@ -18,10 +17,12 @@ class ModelSettings(Settings):
 
     name: str  # "embedded", a folder, or a model hub id
     revision: str | None = None  # commit, tag or branch of a hub id; None: its main branch
-    dtype: Dtype = "auto"  # of weights and matrix products; what is trained is stored in float32
+    # of weights and matrix products; what is trained is stored in float32 · auto: bfloat16 where
+    # the hardware multiplies it, else float16 on a GPU and float32 on a CPU
+    dtype: Dtype = "auto"
     # share of a card's memory that vLLM takes for weights and cache; without meaning on a CPU
     gpu_memory: Annotated[float, Field(gt=0, lt=1)] = GPU_MEMORY
-    max_length: PositiveInt = 2048  # tokens, prompt and answer together
+    max_length: PositiveInt = 2048  # most tokens of prompt and answer together
     # chat template arguments; thinking is off where the template has a switch
     template_kwargs: Annotated[dict[str, bool | str], AsSwitches] = {}
     # where the prompted model gets the system prompt · first_user: in the first user turn, for
@@ -33,8 +34,9 @@ class SamplingSettings(Settings):
     """How an answer is sampled."""
 
     temperature: Annotated[float, Field(ge=0)] = 0.0  # 0: greedy
+    # sample among the most likely tokens that together have this probability; 1: among all
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    max_tokens: PositiveInt = 512  # tokens of the answer
+    max_tokens: PositiveInt = 512  # most tokens of an answer
     # K: store each answer token's log-probability and those of the K most likely tokens; null: none
     logprobs: NonNegativeInt | None = None
 

@@ -14,8 +14,10 @@ EMBEDDED_GPU_MEMORY = 0.1  # share of a card's memory for the server of the embe
 class GateSettings(Settings):
     """Thresholds for the best student on val in `judge gate`; None: not checked."""
 
-    strict_min: Fraction | None = None  # strict adherence
-    gap_closed_min: PositiveFloat | None = None  # above 1: better than the teacher
+    strict_min: Fraction | None = None  # least strict adherence
+    # least share of the gap between base and teacher that is closed; above 1: better than the
+    # teacher
+    gap_closed_min: PositiveFloat | None = None
     # Non-inferiority margin δ: the one-sided lower 95 % bound of the difference in strict adherence
     # to the teacher must be above -δ.
     not_worse_than_teacher: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -26,8 +28,8 @@ class GateSettings(Settings):
 class Prices(Settings):
     """A server's prices per million tokens, in any currency."""
 
-    prompt: Annotated[float, Field(ge=0)]
-    completion: Annotated[float, Field(ge=0)]
+    prompt: Annotated[float, Field(ge=0)]  # of tokens that are sent
+    completion: Annotated[float, Field(ge=0)]  # of tokens of the reply
 
     def cost(self, prompt: float, completion: float) -> float:
         """The price of a request with these token counts."""
@@ -39,10 +41,10 @@ class ServerSettings(RequestFields):
 
     kind: Literal["server"] = "server"
     base_url: BaseUrl  # usually ending in /v1
-    model: str
-    api_key_env: EnvironmentVariable = "OPENAI_API_KEY"  # that holds the API key
+    model: str  # its name on the server
+    api_key_env: EnvironmentVariable = "OPENAI_API_KEY"  # variable that holds the API key
     concurrency: PositiveInt = 8  # most requests in flight
-    timeout_s: PositiveFloat = 60.0
+    timeout_s: PositiveFloat = 60.0  # seconds per attempt of a request
     price_per_million: Prices | None = None  # None: cost is not computed
 
     @model_validator(mode="after")
@@ -58,6 +60,8 @@ class ServerSettings(RequestFields):
 class JudgeSettings(Settings):
     """The language model that decides the LLM rules, and its limits."""
 
+    # server: an OpenAI-compatible one · embedded: the model of 135M that comes with the demo ·
+    # none: rules that need a model get no verdict
     llm: ServerSettings | Literal["embedded", "none"] = "none"
     # another model that judges too; where the two disagree the verdict is missing
     second: ServerSettings | None = None
@@ -74,7 +78,7 @@ class JudgeSettings(Settings):
     token_probabilities: bool = False
     # calls per command, of both models; further verdicts are missing, reason `budget`
     max_calls: PositiveInt | None = None
-    max_cost: PositiveFloat | None = None  # same, in the currency of price_per_million
+    max_cost: PositiveFloat | None = None  # money per command, in the currency of price_per_million
     max_missing: Fraction = 0.2  # above this share of missing strict scores a run is inconclusive
     gate: GateSettings = GateSettings()
 

@@ -12,8 +12,8 @@ LabelValue = bool | int | float | str  # as in the log: "good", 5, true, "👍"
 class LabelMap(Settings):
     """What the labels of a log say of its answers. Case and punctuation do not count."""
 
-    good: tuple[LabelValue, ...] = ()
-    bad: tuple[LabelValue, ...] = ()
+    good: tuple[LabelValue, ...] = ()  # the answer is useful
+    bad: tuple[LabelValue, ...] = ()  # the answer is not useful
     off_topic: tuple[LabelValue, ...] = ()  # the question is not for this assistant
 
 
@@ -24,13 +24,14 @@ class FieldMap(Settings):
     """
 
     question: Annotated[str, Field(description="the column that holds the question")]
-    id: str | None = None  # None: row numbers are the ids
+    id: str | None = None  # column of the ids; None: row numbers are the ids
     contexts: str | None = None  # passages: a list of texts or of objects, or one text
     answers: dict[str, str] = {}  # name of the answering system → column
-    labels: str | None = None
-    # None: only "both good", "both bad", "off topic" (also in Russian) and names of systems count
+    labels: str | None = None  # column of what people said of the logged answers
+    # what the labels mean; None: only "both good", "both bad", "off topic" (also in Russian) and
+    # names of systems count
     label_map: LabelMap | None = None
-    comment: str | None = None
+    comment: str | None = None  # column of what people wrote about the row
     tags: dict[str, str] = {}  # tag → column
 
     @model_validator(mode="after")
@@ -44,7 +45,7 @@ class CampusLogs(Settings):
     """The campus chat-bot's JSON; its hidden set has the same keys, but no answers or labels."""
 
     kind: Literal["campus"] = "campus"
-    path: str
+    path: str  # a JSON file
     # A logged follow-up repeats the first question in front of its own. If true, a follow-up that
     # begins with another question than its row's is dropped: it belongs to another conversation.
     joined_follow_ups: bool = False
@@ -54,7 +55,7 @@ class TableLogs(Settings):
     """A JSON, CSV or Parquet file, by its suffix, with a field map; see docs/logs.md."""
 
     kind: Literal["table"] = "table"
-    path: str
+    path: str  # .csv, .tsv, .jsonl, .ndjson or .json, also with .gz, or .parquet
     fields: FieldMap
 
 
@@ -85,9 +86,10 @@ Logs = Annotated[
 class DataSettings(Settings):
     """Sources of the rows, and how they are cleaned and split."""
 
-    train: Logs
-    val: Logs | None = None  # None: split off from train by `val_fraction`
-    hidden: Logs | None = None
+    train: Logs  # rows to learn from
+    # rows on which students are chosen and reported; None: split off from train by `val_fraction`
+    val: Logs | None = None
+    hidden: Logs | None = None  # rows without labels, answered and scored once at the end
     val_fraction: Fraction = 0.2  # share of the distinct train questions; used if `val` is null
     stubs: tuple[str, ...] = ()  # regular expressions; matching provider replies count as no answer
     footer: str | None = None  # regular expression of text that the application appends to answers

@@ -22,10 +22,10 @@ class LoraMethod(Settings):
 
     adapter_off: ClassVar[bool] = True  # whether disabling the adapter gives the untouched base
 
-    rank: PositiveInt = 32
+    rank: PositiveInt = 32  # of the two matrices of each adapted layer
     alpha: PositiveFloat = 64  # the update is scaled by alpha / rank
-    dropout: Fraction = 0.0
-    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"  # names of linear layers
+    dropout: Fraction = 0.0  # share of an adapter's inputs that is set to 0 in training
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"  # adapted layers, by name
     init: Literal["zero", "gaussian"] = "zero"  # of A: Kaiming-uniform or Gaussian; B starts at 0
     # rslora: scaled by alpha / √rank (Kalajdzievski, arXiv 2312.03732) · dora: on the direction of
     # the weights, with a trained magnitude (Liu, arXiv 2402.09353) · qlora: on a base in 4 bits
@@ -63,7 +63,7 @@ class Virtual(Settings):
     served: ClassVar[Served] = "live"
     adapter_off: ClassVar[bool] = True
 
-    virtual_tokens: PositiveInt = 32
+    virtual_tokens: PositiveInt = 32  # number of these tokens
 
 
 class PTuningMethod(Virtual):

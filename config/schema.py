@@ -39,6 +39,7 @@ class Config(Settings):
 
     further_keys: ClassVar = ("extends",)  # that `config.load` reads
 
+    # of the run, and of its folder in `runs`
     name: Annotated[
         str,
         Field(
@@ -46,7 +47,7 @@ class Config(Settings):
             description="letters, digits, '.', '_' and '-', with a letter or digit in front",
         ),
     ]
-    seed: int = 0
+    seed: int = 0  # of sampling, shuffling and training
     runs: str = "runs"  # folder of all runs
     prompt: PromptSettings
     data: DataSettings

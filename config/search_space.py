@@ -12,8 +12,8 @@ from config.training import Objective
 class Range(Settings):
     """From `low` to `high`, both included; sampled log-uniformly."""
 
-    low: PositiveFloat
-    high: PositiveFloat
+    low: PositiveFloat  # lower end
+    high: PositiveFloat  # upper end
 
     @model_validator(mode="after")
     def _in_order(self) -> "Range":
@@ -30,11 +30,11 @@ class SearchSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0  # of the sampler; trials are trained with the student's
     learning_rate: Range | None = None
     learning_rate_of: dict[str, Range] = {}  # kind of method → its own range
-    batch_size: tuple[PositiveInt, ...] = ()
-    epochs: tuple[PositiveInt, ...] = ()
+    batch_size: tuple[PositiveInt, ...] = ()  # values to try
+    epochs: tuple[PositiveInt, ...] = ()  # values to try
     rank: tuple[PositiveInt, ...] = ()  # of low-rank methods; alpha / rank stays the same
-    methods: tuple[Method, ...] = ()
-    objectives: tuple[Objective, ...] = ()
+    methods: tuple[Method, ...] = ()  # each is tried with every objective and base
+    objectives: tuple[Objective, ...] = ()  # each is tried with every method and base
     models: tuple[str, ...] = ()  # bases, as model.name; all learn the same teacher's answers
 
     @model_validator(mode="after")

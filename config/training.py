@@ -34,6 +34,8 @@ class Distillation(Settings):
     # one bucket for the rest, tempered as if spread evenly over its tokens · adapter_off: the base
     # reads the prompted view during training
     teacher: Literal["stored", "adapter_off"] = "stored"
+    # forward: KL(teacher ‖ student) · reverse: KL(student ‖ teacher) · jsd: the mean of both
+    # against their mixture
     direction: Direction = "forward"
     temperature: PositiveFloat = 1.0  # of both distributions
     ce_weight: Fraction = 0.5  # share of the cross-entropy in the loss
@@ -50,7 +52,7 @@ class OnPolicy(Settings):
     needs_teacher_pass: ClassVar[bool] = True
 
     kind: Literal["on_policy"] = "on_policy"
-    direction: Direction = "reverse"
+    direction: Direction = "reverse"  # as of kl
     temperature: PositiveFloat = 1.0  # of both distributions; answers are sampled at temperature 1
 
 
@@ -70,6 +72,7 @@ class Retention(Settings):
 class StudentSettings(Settings):
     """One student: its method, its objective and its optimisation."""
 
+    # of the student, and of its folder in student/
     name: Annotated[
         str,
         Field(
@@ -82,10 +85,11 @@ class StudentSettings(Settings):
     objective: Objective = CrossEntropy()
     start: str | None = None  # an earlier student of the same method whose weights to start from
     learning_rate: PositiveFloat = 2e-4  # peak; linear decay to 0
-    warmup_fraction: Fraction = 0.03  # share of the optimiser steps
-    epochs: PositiveInt = 2
+    warmup_fraction: Fraction = 0.03  # share of the optimiser steps before the peak
+    epochs: PositiveInt = 2  # passes over the rows with a selected answer
     batch_size: PositiveInt = 32  # rows per optimiser step, each with all its selected answers
-    tokens_per_pass: PositiveInt = 8192  # of a forward pass, with padding; a longer row is alone
+    # tokens of a forward pass, padding included; a longer row has a pass of its own
+    tokens_per_pass: PositiveInt = 8192
     retention: Retention | None = None
     # half-life of an exponential average of the weights, as a share of all optimiser steps; the
     # average is evaluated, saved and served in place of the last weights; None: none
@@ -139,13 +143,14 @@ class TrackerSettings(Settings):
 class ProjectSettings(TrackerSettings):
     """A tracker that sorts runs into projects."""
 
-    project: str = "unprompted"
+    project: str = "unprompted"  # under which the tracker files the run
 
 
 class WandbSettings(ProjectSettings):
     """Weights & Biases; offline needs neither key nor network."""
 
     kind: Literal["wandb"] = "wandb"
+    # offline: into the folder of the run, to be sent with `wandb sync` · online: to the server
     mode: Literal["offline", "online"] = "offline"
 
 
