@@ -76,11 +76,11 @@ def _with_kind(value: Any) -> Any:
     return value
 
 
+_with_kind.usual_kinds = ("auto", "table")  # type: ignore[attr-defined]  # for editors' schemas
+
 MappedLogs = CampusLogs | TableLogs
-Logs = Annotated[
-    Annotated[CampusLogs | TableLogs | AutoLogs, Field(discriminator="kind")],
-    BeforeValidator(_with_kind),
-]
+_AnyLogs = Annotated[CampusLogs | TableLogs | AutoLogs, Field(discriminator="kind")]
+Logs = Annotated[_AnyLogs, BeforeValidator(_with_kind, json_schema_input_type=str | _AnyLogs)]
 
 
 class DataSettings(Settings):

@@ -19,7 +19,7 @@ def usual_kind(kind: str) -> BeforeValidator:
     def with_kind(value: Any) -> Any:
         return {"kind": kind, **value} if isinstance(value, dict) else value
 
-    with_kind.usual_kind = kind  # type: ignore[attr-defined]  # for the schemas of editors
+    with_kind.usual_kinds = (kind,)  # type: ignore[attr-defined]  # for the schemas of editors
     return BeforeValidator(with_kind)
 
 

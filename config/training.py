@@ -184,11 +184,12 @@ def _by_name(value: Any) -> Any:
     return {"kind": value}
 
 
-Tracker = Annotated[
+_AnyTracker = Annotated[
     WandbSettings | TrackioSettings | TensorboardSettings | MlflowSettings,
     Field(discriminator="kind"),
-    BeforeValidator(_by_name),
 ]
+_NamedTracker = TrackerKind | _AnyTracker
+Tracker = Annotated[_AnyTracker, BeforeValidator(_by_name, json_schema_input_type=_NamedTracker)]
 
 
 def _as_list(value: Any) -> Any:
@@ -198,4 +199,9 @@ def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, str | dict) else value
 
 
-Trackers = Annotated[tuple[Tracker, ...], BeforeValidator(_as_list)]
+Trackers = Annotated[
+    tuple[Tracker, ...],
+    BeforeValidator(
+        _as_list, json_schema_input_type=tuple[Tracker, ...] | _NamedTracker | Literal["none"]
+    ),
+]

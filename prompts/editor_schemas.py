@@ -40,7 +40,7 @@ class _Models(NamedTuple):
     """The classes behind a schema."""
 
     by_name: dict[str, type[BaseModel]]
-    usual: dict[frozenset[str], str]  # classes of a union → the kind that may be left out
+    usual: dict[frozenset[str], tuple[str, ...]]  # classes of a union → kinds that may be left out
 
 
 def schema_text(kind: SchemaKind) -> str:
@@ -92,8 +92,8 @@ def _collect(annotation: Any, models: _Models) -> None:
 
 def _note_usual(annotation: Any, metadata: Any, models: _Models) -> None:
     for mark in metadata:
-        if isinstance(mark, BeforeValidator) and (kind := getattr(mark.func, "usual_kind", None)):
-            models.usual[frozenset(_class_names(annotation))] = kind
+        if isinstance(mark, BeforeValidator) and (kinds := getattr(mark.func, "usual_kinds", None)):
+            models.usual[frozenset(_class_names(annotation))] = kinds
 
 
 def _class_names(annotation: Any) -> Iterator[str]:
@@ -110,7 +110,7 @@ def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
         schema["properties"][names[name]].setdefault("description", comment)
 
 
-def _plain(schema: Any, usual: dict[frozenset[str], str]) -> Any:
+def _plain(schema: Any, usual: dict[frozenset[str], tuple[str, ...]]) -> Any:
     """The schema without what editors do not read; a union demands its kind."""
     if isinstance(schema, list):
         return [_plain(part, usual) for part in schema]
@@ -129,12 +129,14 @@ def _plain(schema: Any, usual: dict[frozenset[str], str]) -> Any:
     return plain
 
 
-def _branches(schema: dict[str, Any], usual: dict[frozenset[str], str]) -> Iterator[Any]:
+def _branches(
+    schema: dict[str, Any], usual: dict[frozenset[str], tuple[str, ...]]
+) -> Iterator[Any]:
     tag, mapping = schema["discriminator"]["propertyName"], schema["discriminator"]["mapping"]
     names = frozenset(ref.rsplit("/", 1)[-1] for ref in mapping.values())
-    optional = mapping.get(usual.get(names, ""))
+    optional = [mapping[kind] for kind in usual.get(names, ())]
     for branch in schema["oneOf"]:
-        is_usual = branch["$ref"] == optional
+        is_usual = branch["$ref"] in optional
         yield branch if is_usual else {"allOf": [branch], "required": [tag]}
 
 

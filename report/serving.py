@@ -55,6 +55,7 @@ def build_serving_guide(material: RunFiles, repo: str | None = None) -> ServingG
             f"  --lora-modules {shlex.quote(name)}={path}"
         )
     command = f"vllm serve {model} \\\n  --max-model-len {material.config.model.max_length}"
+    command += " --generation-config vllm"  # else a base may add a repetition penalty of its own
     if saved.chat_template:
         command += f" \\\n  --chat-template {_chat_template(saved.chat_template, repo)}"
     if material.precision == "float16":  # config.json of most bases names bfloat16

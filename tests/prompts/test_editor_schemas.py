@@ -122,6 +122,29 @@ def test_a_whole_file_is_valid(validators: dict[SchemaKind, Validator]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("data.train.kind", None),  # a field map makes a table
+        ("data.train", {"path": "logs.jsonl"}),
+        ("data.train", "logs.jsonl"),  # as `init` writes it
+        ("data.val", "val.csv"),
+        ("report_to", "wandb"),
+        ("report_to", ["tensorboard", {"kind": "wandb", "mode": "online"}]),
+        ("report_to", {"kind": "mlflow"}),
+        ("report_to", "none"),
+    ],
+    ids=str,
+)
+def test_short_forms_are_valid(
+    place: str, value: Any, validators: dict[SchemaKind, Validator]
+) -> None:
+    """What the program takes, an editor must not mark."""
+    values = changed(place, value)
+    validated(Config, values, "t.yaml")
+    assert list(validators["settings"].iter_errors(values)) == []
+
+
+@pytest.mark.parametrize(
     ("values", "valid"),
     [
         ({"seed": 1}, True),

@@ -34,6 +34,7 @@ def test_merged_weights_are_served_as_a_model(tmp_path: Path) -> None:
     assert shlex.split(guide.command.replace("\\\n", "")) == [
         *("vllm", "serve", str(merged.resolve())),
         *("--served-model-name", STUDENT, "--max-model-len", "2048"),
+        *("--generation-config", "vllm"),
         *("--chat-template", str(RunPaths.of(config).chat_template.resolve())),
     ]
     card = render_card(material, build_numbers(material))
