@@ -1,6 +1,6 @@
 """Writes the answers of a run as a dataset of chat `messages`, for any trainer that reads one.
 
-The turns are the unprompted view: what the student is asked, without the system prompt.
+The turns are the unprompted view: what the student is shown, without the system prompt.
 """
 
 from collections.abc import Iterator
@@ -86,12 +86,12 @@ def chat_messages(prompt: Prompt, row: Row, answer: str) -> list[dict[str, str]]
     """The unprompted chat of a row with an answer: earlier turns, the user turn, the answer."""
     messages = []
     for turn in (*row.history, None):
-        asked = (
+        shown = (
             row
             if turn is None
             else row.model_copy(update={"question": turn.question, "contexts": turn.contexts})
         )
-        messages.append({"role": "user", "content": user_text(prompt, asked)})
+        messages.append({"role": "user", "content": user_text(prompt, shown)})
         text = answer if turn is None else turn.answer
         messages.append({"role": "assistant", "content": text})
     return messages

@@ -1,16 +1,7 @@
 """A chat with trained students: their view, their answers, the terminal and the pipe."""
 
 import io
-import json
-import os
-import pty
 import re
-import select
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,58 +10,20 @@ from config.checkout import ROOT
 from config.errors import ConfigError, DataError
 from config.load import load_config
 from config.schema import Config
-from data.atomic_write import write_text
 from data.rows import Context, Row, Turn
-from data.run_paths import RunPaths
 from engine.base import Completion, Request
 from engine.hf_generation import greedy_answers
-from engine.models import file_sha256
 from engine.request_builder import RequestBuilder, View
 from prompts.serving_template import serving_template
 from student.chat import answer_lines, main, talk
 from student.chat_model import OnText, open_chat_model
 from student.chat_session import ChatSession
-from student.records import StudentChoice, TrainingResult
 from tests.judge.llm.server import Sent, serving
+from tests.student.chat_settings import LIMIT, chat_settings
 from tests.student.conftest import TrainStudent
 from tests.student.trained_students import ANSWER, END
 
-LIMIT = 12  # tokens of an answer; ANSWER and its end have fewer
 QUESTIONS = ("Say hi.", "Name a colour.")
-
-
-def chat_settings(folder: Path, model: str, weights: Path | None = None) -> Path:
-    """The settings of a run with one trained student, or none."""
-    settings = {
-        "extends": str(ROOT / "config/demo.yaml"),
-        "name": "c",
-        "runs": str(folder),
-        "model": {"name": model},
-        "students": [{"name": "s"}],
-        "predict": {"sampling": {"max_tokens": LIMIT}},
-    }
-    path = folder / "c.yaml"
-    write_text(path, json.dumps(settings))
-    if weights is not None:
-        run = RunPaths(folder / "c")
-        shutil.copytree(weights, run.student("s") / "adapter")
-        result = TrainingResult(
-            name="s",
-            best_step=1,
-            best_epoch=1,
-            strict=None,
-            val_loss=None,
-            steps=1,
-            train_answers=1,
-            answer_tokens=1,
-            seconds=1,
-            trainable=1,
-            adapter_sha256=file_sha256(next(weights.glob("*.safetensors"))),
-        )
-        write_text(run.student("s") / "result.json", result.model_dump_json())
-        choice = StudentChoice(best="s", why="the only one", ranked=())
-        write_text(run.choice, choice.model_dump_json())
-    return path
 
 
 @pytest.fixture
@@ -281,43 +234,3 @@ def test_a_teacher_behind_a_server(
         (body,) = served.bodies
     assert parts == ["From afar."] and model.place == "m on its server"
     assert body["messages"][0]["role"] == "system" and "When?" in body["messages"][-1]["content"]
-
-
-PROGRAM = """
-import signal, sys
-from config.cli import run_command
-from student.chat import main
-signal.signal(signal.SIGINT, signal.default_int_handler)
-run_command(lambda: main(sys.argv[1:]))
-"""
-
-
-def test_ctrl_c_ends_a_terminal(config: Config) -> None:
-    """A real terminal: the answer appears, the end is clean. Ctrl-D takes the way of /quit."""
-    leader, follower = pty.openpty()
-    command = [sys.executable, "-c", PROGRAM, str(Path(config.runs) / "c.yaml")]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdin=follower, stdout=follower, stderr=follower, start_new_session=True
-    )
-    os.close(follower)
-    output = ""
-    try:
-        output += _read_until(leader, "> ")
-        os.write(leader, f"{QUESTIONS[0]}\n".encode())
-        output += _read_until(leader, f"{ANSWER}\r\n> ")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0, output
-    finally:
-        process.kill()
-        os.close(leader)
-    assert "student/s of c, without the prompt" in output and "Traceback" not in output
-
-
-def _read_until(terminal: int, text: str) -> str:
-    """What a terminal shows, up to a text; fails after a minute."""
-    output, deadline = "", time.monotonic() + 60
-    while text not in output and time.monotonic() < deadline:
-        if select.select([terminal], [], [], 1.0)[0]:
-            output += os.read(terminal, 4096).decode("utf-8", "replace")
-    assert text in output, output
-    return output
