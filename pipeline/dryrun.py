@@ -12,11 +12,10 @@ from config.schema import Config
 from data.prepare import PreparedSplits, prepare_splits
 from data.rows import Row
 from data.run_paths import Split
-from engine.check_hub import is_hub_id, tokenizer_folder
-from engine.models import resolve_base
 from engine.request_builder import RequestBuilder
 from pipeline.plan.cost_lines import RunPlan, config_name
 from pipeline.plan.device_rates import this_device
+from pipeline.plan.light_builder import light_builder
 from pipeline.plan.model_size import model_size
 from pipeline.plan.row_lines import every_row, row_lines
 from pipeline.plan.row_tokens import count_tokens
@@ -39,7 +38,7 @@ def dry_run(config: Config, *, verbose: bool = False, rows: bool = False) -> str
     faults = find_faults(config)
     refuse([fault.message for fault in faults if fault.refuses and not fault.may_appear])
     prepared = prepare_splits(config.data, Path(), config.seed, logged_prompt(config, Path()))
-    builder = _light_builder(config)
+    builder = light_builder(config)
     splits: dict[Split, Sequence[Row]] = {
         "train": (*prepared.train, *_probes(builder, prepared)),
         "val": prepared.val,
@@ -61,16 +60,6 @@ def dry_run(config: Config, *, verbose: bool = False, rows: bool = False) -> str
         lines += ["", *every_row(prepared.quality, tokens)]
     lines += [""] * bool(warnings) + [f"warning: {warning}" for warning in warnings]
     return "\n".join(lines)
-
-
-def _light_builder(config: Config) -> RequestBuilder:
-    """A builder that neither hashes nor downloads the weights."""
-    model = config.model
-    if is_hub_id(model.name):
-        folder = str(tokenizer_folder(model.name, model.revision))
-    else:
-        folder = resolve_base(model)
-    return RequestBuilder(config, identity="dry run", folder=folder)
 
 
 def _preflight(config: Config, verbose: bool) -> list[str]:

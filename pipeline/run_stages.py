@@ -17,6 +17,7 @@ from data.records import Record
 from data.run_paths import RunPaths
 from data.stored_file import make_folder
 from pipeline.child import failure_reason, run_child, warnings_of
+from pipeline.plan.expected_time import expected_stage_seconds
 from pipeline.stage_stamp import (
     StageInputs,
     is_up_to_date,
@@ -76,6 +77,8 @@ def run_stages(
                 times = stage_times(run, stages[:-1]).model_dump_json(indent=1)
                 write_text(run.timings, times + "\n")
             code = max(code, run_stage(config, stage, accept_changes, time_left))
+            if stage.name == "data" and not expected:
+                time_left.expect(expected_stage_seconds(config))
     seconds = stage_seconds(run, stages)
     parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)
     print(f"time per stage: {parts}; {sum(seconds.values()):.0f} s in total")

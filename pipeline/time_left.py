@@ -12,6 +12,10 @@ class TimeLeft:
         self._expected = dict(expected)
         self._planned = self._spent = 0.0  # seconds of the stages that have run
 
+    def expect(self, expected: Mapping[str, float]) -> None:
+        """Adds expected seconds of stages that had none."""
+        self._expected = {**expected, **self._expected}
+
     def record(self, stage: str, seconds: float) -> None:
         """Notes that a stage has run."""
         if stage in self._expected:

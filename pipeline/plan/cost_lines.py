@@ -1,7 +1,8 @@
 """Tokens, minutes and memory of a run in lines, each marked as an estimate."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from config.backends import BatchBackend, OpenAiBackend
 from config.schema import Config
@@ -29,6 +30,11 @@ from pipeline.plan.workload import (
     teacher_work,
     training_work,
 )
+
+if TYPE_CHECKING:  # the HTTP client: heavy
+    from judge.llm.dry_run import Plan
+
+_CODE_S: RateRange = (2.0, 10.0)  # of scoring by rules in code alone, imports included
 
 
 class RunPlan:
@@ -66,6 +72,28 @@ class RunPlan:
             but = ", without the parts that are not estimated" * (None in self._seconds)
             lines.append(f"  in all {duration_range(total)}{but}")
         return [*lines, *self._memory()]
+
+    def stage_seconds(self) -> dict[str, float]:
+        """Likely seconds of the stages that call a model; unknown ones are left out."""
+        config, estimator = self._config, self._estimator
+        training = [
+            estimator.training(training_work(config, plan, self._tokens, self._answer))
+            for plan in self._steps
+        ]
+        work = teacher_work(self._builder, self._tokens, self._answer)
+        ranges = {
+            "teacher generate": [teacher_seconds(config, estimator, work)],
+            "student train": training,
+            "student predict": [
+                estimator.answering(prediction_work(config, self._tokens, self._answer))
+            ],
+            "judge score": [self._judge_plan_and_time()[1]],
+        }
+        return {
+            stage: sum(math.sqrt(low * high) for low, high in known)
+            for stage, parts in ranges.items()
+            if len(known := [part for part in parts if part is not None]) == len(parts)
+        }
 
     def _time(self, seconds: RateRange | None) -> str:
         self._seconds.append(seconds)
@@ -109,9 +137,16 @@ class RunPlan:
         ]
 
     def _judge(self) -> list[str]:
+        plan, seconds = self._judge_plan_and_time()
+        if plan is None:
+            return ["  judge: code alone, no calls"]
+        first, *rest = plan.summary()
+        return [f"  {first}{self._time(seconds)}", *(f"  {line}" for line in rest)]
+
+    def _judge_plan_and_time(self) -> "tuple[Plan | None, RateRange | None]":
         server = configured_server(self._config)
         if server is None:
-            return ["  judge: code alone, no calls"]
+            return None, _CODE_S
         from pipeline.plan.judge_plan import plan_judging  # the HTTP client: heavy
 
         rows: dict[JudgedSplit, list[Row]] = {
@@ -119,9 +154,7 @@ class RunPlan:
             for split in get_args(JudgedSplit)
         }
         plan = plan_judging(self._config, server, rows)
-        first, *rest = plan.summary()
-        time = self._time(judge_seconds(self._config, self._estimator, plan))
-        return [f"  {first}{time}", *(f"  {line}" for line in rest)]
+        return plan, judge_seconds(self._config, self._estimator, plan)
 
     def _memory(self) -> list[str]:
         device, size = self._estimator

@@ -1,0 +1,45 @@
+"""How long each stage of a run will probably take, from its prepared rows."""
+
+from pathlib import Path
+
+from config.schema import Config
+from data.rows import Row
+from data.run_paths import RunPaths, Split
+from pipeline.plan.cost_lines import RunPlan
+from pipeline.plan.device_rates import this_device
+from pipeline.plan.light_builder import light_builder
+from pipeline.plan.model_size import model_size
+from pipeline.plan.row_tokens import count_tokens
+from pipeline.plan.training_steps import training_steps
+
+_MOST_ROWS = 5000  # counting the tokens of more takes longer than the answer is worth
+# seconds of stages that call no model, most of them imports
+_SHORT_S = {
+    "data": 3.0,
+    "manifest": 5.0,
+    "teacher probes": 10.0,
+    "teacher select": 8.0,
+    "judge calibrate": 5.0,
+    "judge hidden": 5.0,
+    "report": 5.0,
+}
+
+
+def expected_stage_seconds(config: Config, most_rows: int = _MOST_ROWS) -> dict[str, float]:
+    """Likely seconds by stage; stages that cannot be estimated are left out.
+
+    Empty for a run of more than `most_rows`. Raises the errors of reading prompt, rules and tokenizer.
+    """
+    run = RunPaths.of(config)
+    splits: dict[Split, list[Row]] = {}
+    for split in ("train", "val", "hidden"):
+        splits[split] = run.rows(split)
+        if sum(map(len, splits.values())) > most_rows:
+            return {}
+    builder = light_builder(config)
+    tokens = count_tokens(builder, splits)
+    fitting = sum(row.split == "train" and row.fits for row in tokens)
+    steps = training_steps(config, fitting)
+    size = model_size(Path(builder.model))
+    plan = RunPlan(builder, splits, tokens, steps, this_device(), size)
+    return _SHORT_S | plan.stage_seconds()
