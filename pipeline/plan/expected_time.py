@@ -28,7 +28,7 @@ _SHORT_S = {
 def expected_stage_seconds(config: Config, most_rows: int = _MOST_ROWS) -> dict[str, float]:
     """Likely seconds by stage; stages that cannot be estimated are left out.
 
-    Empty for a run of more than `most_rows`. Raises the errors of reading prompt, rules and tokenizer.
+    Empty for more than `most_rows`. Raises the errors of reading prompt, rules and tokenizer.
     """
     run = RunPaths.of(config)
     splits: dict[Split, list[Row]] = {}
