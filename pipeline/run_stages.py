@@ -86,7 +86,8 @@ def run_stages(
     print()
     for reason in numbers.do_not_serve:
         print(f"do not serve this model: {reason.finding}")
-    print(f"{numbers.headline}\nreport: {run.report('html')}")
+    print(f"{numbers.headline}\nto look closer: unprompted show {run.config}")
+    print(f"to talk to it: unprompted chat {run.config}\nreport: {run.report('html')}")
     return code
 
 
