@@ -89,6 +89,7 @@ def test_memory_grows_with_model_batch_and_method() -> None:
     [
         (None, ""),
         ((5, 50), "under 1 min"),
+        ((20, 80), "about 1 min"),
         ((20, 90), "1 to 2 min"),
         ((600, 1200), "10 to 20 min"),
         ((3600, 9000), "1.0 to 2.5 h"),
