@@ -53,7 +53,7 @@ def _config_first(parser: CommandParser, positionals: list[str]) -> list[str]:
     if not any(action.dest == "config" and action.required for action in positional_actions):
         return positionals
     actions = list(parser.actions())
-    if len(positionals) > 1 and positionals[0] in actions and positionals[1] not in actions:
+    if len(positionals) > 1 and _is_action(positionals[0], positionals[1], actions):
         positionals[:2] = positionals[1::-1]
     if not positionals or (len(positionals) == 1 and positionals[0] in actions):
         example = " ".join((parser.prog, "my.yaml", *positionals))
@@ -68,6 +68,14 @@ def _config_first(parser: CommandParser, positionals: list[str]) -> list[str]:
         way_out = f"did you mean {similar[0]!r}?" if similar else f"choose {_any_of(actions)}"
         raise UsageError(f"{parser.prog}: there is no action {positionals[1]!r}; {way_out}")
     return positionals
+
+
+def _is_action(word: str, other: str, actions: Sequence[str]) -> bool:
+    """Whether of two words the first is the action, as it is or misspelt."""
+    if word in actions or other in actions:
+        return word in actions and other not in actions
+    is_similar = [bool(difflib.get_close_matches(name, actions, n=1)) for name in (word, other)]
+    return is_similar == [True, False]
 
 
 def _any_of(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Tables and colours in a terminal: what `rich` draws, with foreign text made visible first."""
 
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -21,6 +21,10 @@ class _SafeConsole(Console):
         """The pieces of text of a drawing, with escapes in place of control characters."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else visible(text), style, control)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raises what `run_command` handles; rich itself would exit with 1, a failed gate."""
+        raise BrokenPipeError
 
 
 def open_terminal(file: IO[str] | None = None) -> Console:

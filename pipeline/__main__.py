@@ -6,6 +6,7 @@ from pathlib import Path
 from config.cli import add_run_arguments, load_arguments, parse_arguments, run_command
 from config.command_parser import CommandParser, command_parser
 from config.console import print
+from config.errors import UsageError
 
 
 def run_parser() -> CommandParser:
@@ -30,6 +31,9 @@ def run_parser() -> CommandParser:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs all stages that are not up to date, in order; `words` None: the process's own."""
     arguments = parse_arguments(run_parser(), words)
+    if not arguments.dry_run and (arguments.rows or arguments.verbose):
+        option = "--rows" if arguments.rows else "--verbose"
+        raise UsageError(f"unprompted run: {option} is of the dry run; add --dry-run")
     config = load_arguments(arguments)
     from prompts.check_files import check_files
 

@@ -14,7 +14,7 @@ def push_parser() -> CommandParser:
         "new repository is private. The token is HF_TOKEN's, or that of `hf auth login`.",
         "my.yaml me/desk-lora",
     )
-    parser.add_argument("repo_id", metavar="REPO_ID", help="the repository: NAME or OWNER/NAME")
+    parser.add_argument("repo_id", metavar="REPO_ID", help="the repository: OWNER/NAME")
     return parser
 
 

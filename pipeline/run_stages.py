@@ -1,7 +1,6 @@
 """Runs the stages in order, each as a child process; skips those that are up to date."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from config.checkout import checkout_commit
@@ -54,12 +53,8 @@ class StageFailed(UnpromptedError):
         self.exit_code = FAULT_CODE if code == 1 else code if code > 0 else 128 - code
 
 
-def run_stages(
-    config: Config, accept_changes: bool, expected: Mapping[str, float] | None = None
-) -> int:
+def run_stages(config: Config, accept_changes: bool) -> int:
     """Runs all stages. Every command reads the settings of now, resolved in the run's folder.
-
-    `expected`: seconds by stage, where they are known; the terminal shows the time left by them.
 
     Returns 0, or 3 when the judge finds the run inconclusive. Raises StageFailed, and DataError
     when an input of a stage changes while it runs.
@@ -69,15 +64,14 @@ def run_stages(
     with claim(run.root, "run"):
         write_text(run.config, dump_config(config))
         stages = pipeline_stages(config, checkout_commit())
-        known = dict(expected or {}) | stage_seconds(run, stages)
-        time_left = TimeLeft([stage.name for stage in stages], known)
+        time_left = TimeLeft([stage.name for stage in stages], stage_seconds(run, stages))
         code = 0
         for stage in stages:
             if stage.name == "report":
                 times = stage_times(run, stages[:-1]).model_dump_json(indent=1)
                 write_text(run.timings, times + "\n")
             code = max(code, run_stage(config, stage, accept_changes, time_left))
-            if stage.name == "data" and not expected:
+            if stage.name == "data":
                 time_left.expect(expected_stage_seconds(config))
     seconds = stage_seconds(run, stages)
     parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)

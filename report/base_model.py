@@ -27,6 +27,13 @@ def base_for_others(config: Config, saved: SavedStudent) -> str:
     return hub_base(config, saved) or Path(saved.base).name
 
 
+def weights_note(config: Config) -> str:
+    """What others must know of the base's weights; empty: they are as its name says."""
+    if config.model.name != _EMBEDDED:
+        return ""
+    return " (trained and measured on its 4-bit weights; those of the hub may answer otherwise)"
+
+
 def base_license(config: Config, saved: SavedStudent) -> str | None:
     """The license in the base's model card; None where no card of it is on this machine."""
     if config.model.name == _EMBEDDED:

@@ -5,7 +5,6 @@ that it has (https://huggingface.co/docs/hub/eval-results), so they are written 
 val rows are a dataset of the hub.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from huggingface_hub import (
 
 from config.schema import Config
 from config.yaml_file import dump_yaml
+from data.readers.log_files import is_hub_dataset
 from data.records import digest
 from report.base_model import base_license, hub_base
 from report.numbers import Numbers
@@ -26,7 +26,6 @@ from report.run_files import RunFiles
 
 _TASK = "text-generation"  # also the hub's tag of what the model is for
 _UNNAMED = "unknown"  # the hub's word for a dataset that is not on it
-_DATASET_ID = re.compile(r"[\w.-]+/[\w.-]+")
 EVAL_RESULTS = ".eval_results/unprompted.yaml"  # in a repository of the hub, and beside the card
 
 
@@ -81,9 +80,8 @@ def _hub_dataset(config: Config) -> str | None:
     """The id of the hub's dataset that the val rows are read from."""
     if config.data.val is None:  # split off from train: nobody else has this split
         return None
-    path = Path(config.data.val.path)
-    is_id = _DATASET_ID.fullmatch(config.data.val.path) and not path.suffix and not path.exists()
-    return config.data.val.path if is_id else None
+    path = config.data.val.path
+    return path if is_hub_dataset(path) and not Path(path).exists() else None
 
 
 def _results(material: RunFiles, numbers: Numbers) -> Iterator[EvalResult]:

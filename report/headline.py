@@ -88,7 +88,7 @@ def list_doubts(material: RunFiles) -> Iterator[str]:
         yield (
             f"All {len(agreeing.arms)} arms ({', '.join(agreeing.arms)}) have the same verdicts on "
             f"all {agreeing.rows} val rows: these rules and rows tell nothing apart. Look at the "
-            "examples below, and give the rules checks that fail on answers that you find bad"
+            "report's examples, and give the rules checks that fail on answers that you find bad"
         )
 
 

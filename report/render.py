@@ -13,7 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from judge.records import TEACHER
 from report import formats, plots
-from report.base_model import base_for_others
+from report.base_model import base_for_others, weights_note
 from report.examples import choose_examples
 from report.headline import comparison_sentence, label_difference_sentence
 from report.heat_maps import shade
@@ -66,10 +66,13 @@ def render_card(material: RunFiles, numbers: Numbers, repo: str | None = None) -
     metadata = card_metadata(material, numbers).to_yaml()
     saved = material.saved
     assert saved is not None  # else there is no metadata
-    base = f"{material.config.model.name} ({saved.base})"
+    config = material.config
+    base = f"{config.model.name} ({saved.base})"
+    if repo is not None:
+        base = base_for_others(config, saved) + weights_note(config)
     values = {
         "repo": repo,
-        "base": base_for_others(material.config, saved) if repo else base,
+        "base": base,
         "fingerprint": fingerprint_sha256(material),
         "serving": build_serving_guide(material, repo),
     }

@@ -15,7 +15,13 @@ from config.terminal import safe_text
 from data.stored_file import is_stored
 from judge.records import BASE, TEACHER, BoundedRate, RuleScore, StrictScore
 from report.formats import NONE, duration, interval, percent
-from report.headline import best_gap, comparison_sentence, headline_sentence, list_caveats
+from report.headline import (
+    best_gap,
+    comparison_sentence,
+    headline_sentence,
+    list_caveats,
+    list_doubts,
+)
 from report.run_files import RunFiles
 
 _HEADINGS = {BASE: "base", TEACHER: "teacher"}
@@ -24,6 +30,7 @@ _HEADINGS = {BASE: "base", TEACHER: "teacher"}
 def view_run(material: RunFiles) -> RenderableType:
     """What the judge found about the best student. The run must have been judged."""
     return Group(
+        *(safe_text(f"! {doubt}.\n", "bold yellow") for doubt in list_doubts(material)),
         safe_text(headline_sentence(best_gap(material)), "bold"),
         "",
         _rule_table(material),

@@ -23,13 +23,13 @@ _BEGIN, _END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
 
 # parameters, hidden size, layers and vocabulary by the models' config.json on the hub
 SIZES = {
-    "135M (SmolLM2)": ModelSize(EMBEDDED_PARAMETERS, 576, 30, 49_152),
-    "0.5B (Qwen2.5)": ModelSize(494_032_768, 896, 24, 151_936),
-    "1.7B (Qwen3)": ModelSize(1_720_574_976, 2048, 28, 151_936),
-    "4B (Qwen3)": ModelSize(4_022_468_096, 2560, 36, 151_936),
-    "8B (Qwen3)": ModelSize(8_190_735_360, 4096, 36, 151_936),
-    "14B (Qwen3)": ModelSize(14_768_307_200, 5120, 40, 151_936),
-    "32B (Qwen3)": ModelSize(32_762_123_264, 5120, 64, 151_936),
+    "135M (SmolLM2)": ModelSize(EMBEDDED_PARAMETERS, 576, 30),
+    "0.5B (Qwen2.5)": ModelSize(494_032_768, 896, 24),
+    "1.7B (Qwen3)": ModelSize(1_720_574_976, 2048, 28),
+    "4B (Qwen3)": ModelSize(4_022_468_096, 2560, 36),
+    "8B (Qwen3)": ModelSize(8_190_735_360, 4096, 36),
+    "14B (Qwen3)": ModelSize(14_768_307_200, 5120, 40),
+    "32B (Qwen3)": ModelSize(32_762_123_264, 5120, 64),
 }
 METHODS: dict[str, dict[str, Any]] = {
     "LoRA": {"kind": "lora"},

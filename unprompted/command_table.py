@@ -83,10 +83,17 @@ def run_words(words: Sequence[str]) -> int:
     elif name == "completion":
         _print_completion(rest)
     else:
-        similar = difflib.get_close_matches(name, [*COMMANDS, "completion"], n=1)
-        way_out = f"did you mean {similar[0]!r}?" if similar else "see `unprompted --help`"
-        raise UsageError(f"there is no command {name!r}; {way_out}")
+        raise UsageError(f"there is no command {name!r}; {_way_out(words)}")
     return 0
+
+
+def _way_out(words: Sequence[str]) -> str:
+    """What to type where the first word is no command."""
+    similar = difflib.get_close_matches(words[0], [*COMMANDS, "completion"], n=1)
+    if similar:
+        return f"did you mean {similar[0]!r}?"
+    later = next((word for word in words if word in COMMANDS), None)
+    return f"write {later!r} first" if later else "see `unprompted --help`"
 
 
 def front_parser() -> CommandParser:

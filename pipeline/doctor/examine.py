@@ -14,6 +14,7 @@ from pipeline.doctor.finding import Finding
 from pipeline.doctor.packages import vllm_builds
 from pipeline.doctor.settings_needs import key_names, requirement_findings, settings_findings
 from pipeline.doctor.torch_device import TorchDevice, TorchProbe, torch_findings, vllm_findings
+from pipeline.machine_limits import free_memory, usable_cores
 
 _HUB_S = 3.0  # looking up a name may take longer than any timeout of a socket
 _SERVERS_S = 30.0  # one after another
@@ -50,9 +51,9 @@ def _load(path: str | None, overrides: Sequence[str]) -> tuple[Config | None, li
 
 def _machine_findings(config: Config | None) -> list[Finding]:
     """Memory, disk, the embedded model where it is used, and keys."""
-    free, total = machine.free_memory()
+    free, total = free_memory()
     findings = [
-        machine.memory_finding(free, total, machine.usable_cores()),
+        machine.memory_finding(free, total, usable_cores()),
         *machine.folder_findings(Path("runs" if config is None else config.runs)),
     ]
     if config is None or "embedded" in (config.model.name, config.judge.llm):

@@ -1,12 +1,9 @@
 """Memory, disk, folders that must be writable, the embedded model, and keys in the environment."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import psutil
 
 from engine.embedded import embedded_folder, find_embedded
 from pipeline.doctor.finding import Finding
@@ -17,13 +14,6 @@ from pipeline.doctor.torch_device import BYTES_PER_GIB
 MEMORY_WARNING, MEMORY_PROBLEM = 6.0, 2.0
 # The embedded model is converted into 0.3; a student of a 4-billion model, merged, takes 8.
 DISK_WARNING, DISK_PROBLEM = 10.0, 1.0
-_CGROUPS = (  # limit and use of a container, version 2 and 1
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-    ),
-)
 KEYS = ("OPENAI_API_KEY", "HF_TOKEN", "WANDB_API_KEY")  # that common settings name
 
 
@@ -37,27 +27,6 @@ def memory_finding(free: float, total: float, cores: int) -> Finding:
         way_out = f"end other programs: with vLLM the demo takes about {MEMORY_WARNING:g} GiB"
         return Finding("warning", "memory", text, way_out)
     return Finding("ok", "memory", text)
-
-
-def free_memory() -> tuple[float, float]:
-    """Free and total memory in bytes, of the container where it has a limit."""
-    memory = psutil.virtual_memory()
-    free, total = float(memory.available), float(memory.total)
-    for limit_path, use_path in _CGROUPS:
-        try:
-            limit, used = (float(Path(path).read_text()) for path in (limit_path, use_path))
-        except (OSError, ValueError):  # no container, or "max"
-            continue
-        if limit < total:
-            return min(free, limit - used), limit
-    return free, total
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def disk_finding(free: float, folder: Path) -> Finding:

@@ -5,9 +5,7 @@ there.
 """
 
 import importlib.util
-import re
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 from config.backends import OpenAiBackend, RayBackend, RemoteBackend
@@ -15,6 +13,7 @@ from config.errors import SetupError, UnpromptedError
 from config.judging import ServerSettings
 from config.schema import Config
 from config.tracker_check import check_trackers
+from data.readers.log_files import is_hub_dataset
 from engine.check_hub import is_hub_id
 from engine.embedded import EMBEDDED
 from pipeline.doctor.finding import Finding
@@ -86,8 +85,7 @@ def _file_findings(config: Config) -> Iterator[Finding]:
 
 def _is_dataset_id(path: str) -> bool:
     """Whether a path may be the id of a data set on the hub, which is not asked for it."""
-    is_id = re.fullmatch(r"[\w-]+/[\w.-]+", path) and not Path(path).suffix
-    return bool(is_id) and not Path(path).exists() and not Path(path).parent.is_dir()
+    return is_hub_dataset(path) and not Path(path).exists() and not Path(path).parent.is_dir()
 
 
 def _model_findings(config: Config) -> Iterator[Finding]:
@@ -137,11 +135,3 @@ def _tracker_findings(config: Config) -> Iterator[Finding]:
     except SetupError as error:
         text, _, way_out = str(error).removeprefix("report_to: ").partition("; ")
         yield Finding("problem", "report_to", text, way_out)
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

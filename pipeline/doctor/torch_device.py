@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from data.records import Record
 from pipeline.doctor.finding import Finding
 
 _TIMEOUT_S = 30.0  # a first import from a slow disk
-_INSTALL = "set up again: README, Set-up"
+_INSTALL = "set up again, as docs/setup.md says"
 BYTES_PER_GIB = 2**30
 
 
@@ -45,7 +44,6 @@ class TorchProbe:
 
     def __init__(self) -> None:
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-        self._start = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "engine.device_probe"],  # -P: not of the current folder
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
@@ -68,11 +66,6 @@ class TorchProbe:
             lines = [line for line in errors.splitlines() if line.strip()]
             reason = lines[-1] if lines else f"exit code {self._process.returncode}"
             return Finding("problem", "torch", f"cannot be imported: {reason[:200]}", _INSTALL)
-
-    @property
-    def seconds(self) -> float:
-        """Since the child began."""
-        return time.monotonic() - self._start
 
 
 def torch_findings(device: TorchDevice, gpu_memory: float) -> Iterator[Finding]:

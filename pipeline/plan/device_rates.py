@@ -11,6 +11,8 @@ from pathlib import Path
 from shutil import which
 from typing import NamedTuple
 
+from pipeline.machine_limits import free_memory, usable_cores
+
 RateRange = tuple[float, float]  # slow, fast
 
 # Measured with SmolLM2-135M on two cores with AMX in bfloat16, tokens per second: read and written
@@ -64,10 +66,11 @@ def this_device() -> DeviceRates:
     card = _first_card()
     if card is not None:
         return gpu_rates(*card)
+    memory_gib = free_memory()[1] / 2**30
     if sys.platform == "darwin":
         name = f"{platform.machine()} Mac"
-        return DeviceRates(name, False, _machine_gib(), "nothing was measured there")
-    return cpu_rates(len(_cores()), _has_bfloat16(), _machine_gib())
+        return DeviceRates(name, False, memory_gib, "nothing was measured there")
+    return cpu_rates(usable_cores(), _has_bfloat16(), memory_gib)
 
 
 def cpu_rates(cores: int, bfloat16: bool, memory_gib: float) -> DeviceRates:
@@ -131,20 +134,8 @@ def _first_card() -> tuple[str, float] | None:
         return None
 
 
-def _cores() -> set[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
-
-
 def _has_bfloat16() -> bool:
     """As `engine.precision.has_bfloat16`, of a CPU, by the flags that torch reads."""
     flags = Path("/proc/cpuinfo")
     text = flags.read_text("utf-8", "replace") if flags.exists() else ""
     return any(flag in text for flag in (" amx_bf16", " avx512_bf16", " bf16"))
-
-
-def _machine_gib() -> float:
-    import psutil
-
-    return float(psutil.virtual_memory().total) / 2**30

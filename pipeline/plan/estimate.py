@@ -102,7 +102,8 @@ def duration_range(seconds: RateRange | None) -> str:
     if high < 60:
         return "under 1 min"
     if high < 120 * 60:
-        return f"{max(1, round(low / 60))} to {round(high / 60)} min"
+        fewest, most = max(1, round(low / 60)), round(high / 60)
+        return f"{fewest} to {most} min" if fewest < most else f"about {most} min"
     return f"{low / 3600:.1f} to {high / 3600:.1f} h"
 
 

@@ -14,7 +14,6 @@ class ModelSize(NamedTuple):
     parameters: int
     hidden: int
     layers: int
-    vocabulary: int
 
 
 def model_size(folder: Path) -> ModelSize | None:
@@ -22,7 +21,7 @@ def model_size(folder: Path) -> ModelSize | None:
     try:
         config = json.loads((folder / "config.json").read_bytes())
         config = config.get("text_config", config)
-        sizes = [config[name] for name in ("hidden_size", "num_hidden_layers", "vocab_size")]
+        sizes = [config[name] for name in ("hidden_size", "num_hidden_layers")]
         parameters = sum(map(_parameters, folder.glob("*.safetensors")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

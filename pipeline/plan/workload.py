@@ -17,7 +17,6 @@ from teacher.guided.guided_tasks import GUIDED_ROUNDS
 class Work(NamedTuple):
     """One part of a run. Likely figures: half of the candidates, typical answers, a warm cache."""
 
-    part: str
     calls: int  # at most
     most_read: int  # prompt tokens, before prefix caching
     most_written: int  # answer tokens
@@ -39,7 +38,6 @@ def teacher_work(builder: RequestBuilder, tokens: Sequence[RowTokens], answer: i
     likely = (1 + per_row) / 2
     own = sum(row.unprompted for row in sampled)
     return Work(
-        "teacher",
         per_row * len(sampled),
         per_row * sum(row.prompted for row in sampled),
         per_row * len(sampled) * teacher.sampling.max_tokens,
@@ -62,9 +60,7 @@ def prediction_work(config: Config, tokens: Sequence[RowTokens], answer: int) ->
     read = sum(row.unprompted for row in bare) + sum(row.prompted for row in prompted)
     likely_read = sum(row.unprompted for row in (*bare, *prompted))
     limit = config.predict.sampling.max_tokens
-    return Work(
-        "prediction", calls, read, calls * limit, calls, likely_read, calls * min(answer, limit)
-    )
+    return Work(calls, read, calls * limit, calls, likely_read, calls * min(answer, limit))
 
 
 def scored_answers(config: Config, val: Sequence[Row]) -> int:

@@ -216,6 +216,7 @@ NO_CONFIG = (
         ("train --student a", NO_CONFIG.format(" train")),
         ("c.yaml", "unprompted student: the action is missing; choose train"),
         ("c.yaml trian", "unprompted student: there is no action 'trian'; did you mean 'train'?"),
+        ("trian c.yaml", "unprompted student: there is no action 'trian'; did you mean 'train'?"),
         ("c.yaml gate", "unprompted student: there is no action 'gate'; choose train"),
         (
             "c.yaml train --unknown seed=1",

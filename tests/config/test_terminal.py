@@ -1,11 +1,15 @@
 """Drawings in a terminal: as `print` of the console, no text in them steers it."""
 
 import io
+import os
+import subprocess
+import sys
 
 import pytest
 from rich.table import Table
 from rich.text import Text
 
+from config.checkout import ROOT
 from config.terminal import TERMINAL_COLUMNS, open_terminal, safe_text
 from tests.config.test_console import HOSTILE
 
@@ -41,3 +45,19 @@ def test_colours_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     open_terminal(file).print(safe_text("\x1b[31m", "red"))
     assert file.getvalue() == "\x1b[31m\\x1b[31m\x1b[0m\n"
+
+
+def test_a_reader_that_closes_the_output_is_no_fault() -> None:
+    """`unprompted show … | head`: 141, 128 + SIGPIPE, as of every command. rich itself exits with
+    1, which reads as a fault of the program, with a traceback."""
+    program = (
+        "from config.cli import run_command\nfrom config.terminal import open_terminal\n"
+        "run_command(lambda: open_terminal().print('x') or 0)"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (141, "")

@@ -51,7 +51,7 @@ def test_the_demo_took_as_long_as_estimated() -> None:
 def test_the_size_of_the_embedded_model_is_read_from_its_files() -> None:
     assert SIZE is not None
     assert SIZE.parameters == EMBEDDED_PARAMETERS
-    assert (SIZE.hidden, SIZE.layers, SIZE.vocabulary) == (576, 30, 49152)
+    assert (SIZE.hidden, SIZE.layers) == (576, 30)
     assert model_size(Path("/nowhere")) is None
 
 
@@ -89,6 +89,7 @@ def test_memory_grows_with_model_batch_and_method() -> None:
     [
         (None, ""),
         ((5, 50), "under 1 min"),
+        ((20, 80), "about 1 min"),
         ((20, 90), "1 to 2 min"),
         ((600, 1200), "10 to 20 min"),
         ((3600, 9000), "1.0 to 2.5 h"),

@@ -103,3 +103,10 @@ def test_the_run_warns_of_too_few_steps_before_the_teacher(
     assert pipeline.manifest.main() == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("warning: student s: 2 optimiser steps at most (24 rows, batch_size 32")
+
+
+@pytest.mark.parametrize("option", ["--rows", "--verbose"])
+def test_an_option_of_the_dry_run_starts_no_run(ended: Callable[..., str], option: str) -> None:
+    """It would be ignored, and minutes of training begin in place of a look at the rows."""
+    line = ended(pipeline.__main__.main, "my.yaml", option)
+    assert line == f"unprompted run: {option} is of the dry run; add --dry-run"

@@ -13,7 +13,7 @@ from config.load import dump_config, load_config
 from config.terminal import TERMINAL_COLUMNS, open_terminal
 from data.answers import Answer, read_answers
 from data.atomic_write import write_text
-from data.jsonl import read_records, write_records
+from data.jsonl import read_record, read_records, write_records
 from data.rows import Row
 from data.run_paths import RunPaths
 from judge.case_records import ServeDecision, ServeReason
@@ -23,6 +23,7 @@ from pipeline.stage_stamp import stage_inputs, write_stamp
 from pipeline.stages import pipeline_stages
 from report.run_files import read_run
 from report.show_run import view_run
+from student.records import TrainingResult
 from tests.report.judge_fixture import write_json
 from tests.report.run_fixture import make_config, make_run
 
@@ -256,6 +257,17 @@ def test_reasons_not_to_serve_stand_out(tmp_path: Path) -> None:
     text = terminal.file.getvalue()  # type: ignore[attr-defined]
     assert "do not serve this model: It obeys nothing. What would help: more rows." in text
     assert "speaks against serving" not in text
+
+
+def test_doubts_stand_in_front(tmp_path: Path) -> None:
+    """Four steps, fewer than ten: the terminal says first what the report says at its head."""
+    config = make_run(tmp_path)
+    path = RunPaths.of(config).student("lora") / "result.json"
+    write_json(path, read_record(path, TrainingResult).model_copy(update={"steps": 4}))
+    terminal = Console(file=io.StringIO(), width=TERMINAL_COLUMNS)
+    terminal.print(view_run(read_run(config)))
+    text = terminal.file.getvalue()  # type: ignore[attr-defined]
+    assert text.startswith("! Student lora took 4 optimiser steps, fewer than 10")
 
 
 def test_colours_and_width(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:

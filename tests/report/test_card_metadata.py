@@ -75,6 +75,13 @@ def test_the_embedded_base_has_a_name_and_a_license(tmp_path: Path) -> None:
     assert data["license"] == "apache-2.0"
 
 
+def test_a_pushed_card_of_the_embedded_base_names_its_weights(tmp_path: Path) -> None:
+    """The package holds 4-bit weights: whoever loads the hub's has others than were measured."""
+    material = read_run(with_model(make_run(tmp_path), name="embedded"))
+    card = render_card(material, build_numbers(material), "me/desk")
+    assert "SmolLM2-135M-Instruct (trained and measured on its 4-bit weights" in card
+
+
 @pytest.mark.parametrize(
     ("card", "license"),
     [

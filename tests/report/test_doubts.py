@@ -82,8 +82,8 @@ def test_arms_that_all_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     arms = (*ARMS, "arm ")  # the fixture's arm with a foreign name
     assert sentence == (
         f"All 6 arms ({', '.join(arms)}) have the same verdicts on all {ROWS} "
-        "val rows: these rules and rows tell nothing apart. Look at the examples below, and give "
-        "the rules checks that fail on answers that you find bad"
+        "val rows: these rules and rows tell nothing apart. Look at the report's examples, and "
+        "give the rules checks that fail on answers that you find bad"
     )
     write_report(config)
     assert f"warning: {sentence}" in capsys.readouterr().out.splitlines()

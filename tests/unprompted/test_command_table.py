@@ -41,6 +41,8 @@ def test_the_help_of_a_command_has_its_name_and_examples(
     ("words", "line"),
     [
         ("rnu", "there is no command 'rnu'; did you mean 'run'?"),
+        ("my.yaml run", "there is no command 'my.yaml'; write 'run' first"),
+        ("--dry-run run my.yaml", "there is no command '--dry-run'; write 'run' first"),
         ("my.yaml", "there is no command 'my.yaml'; see `unprompted --help`"),
         (
             "completion fish",

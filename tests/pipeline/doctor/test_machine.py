@@ -10,7 +10,6 @@ from pipeline.doctor.machine import (
     disk_finding,
     existing_parent,
     folder_findings,
-    free_memory,
     key_finding,
     memory_finding,
 )
@@ -29,6 +28,7 @@ from pipeline.doctor.torch_device import (
     torch_findings,
     vllm_findings,
 )
+from pipeline.machine_limits import free_memory
 
 CPU = TorchDevice(
     version="2.13.0",
