@@ -1,6 +1,7 @@
 """Runs the stages in order, each as a child process; skips those that are up to date."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from config.checkout import checkout_commit
@@ -72,7 +73,7 @@ def run_stages(config: Config, accept_changes: bool) -> int:
                 write_text(run.timings, times + "\n")
             code = max(code, run_stage(config, stage, accept_changes, time_left))
             if stage.name == "data":
-                time_left.expect(expected_stage_seconds(config))
+                time_left.estimate_with(partial(expected_stage_seconds, config))
     seconds = stage_seconds(run, stages)
     parts = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items() if spent >= 1)
     print(f"time per stage: {parts}; {sum(seconds.values()):.0f} s in total")

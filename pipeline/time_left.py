@@ -1,6 +1,6 @@
 """The time that the remaining stages of a run will take, from expected seconds per stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 
 class TimeLeft:
@@ -10,11 +10,12 @@ class TimeLeft:
         """`expected`: seconds by stage name; a stage without an entry makes the rest unknown."""
         self._stages = tuple(stages)
         self._expected = dict(expected)
+        self._estimate: Callable[[], Mapping[str, float]] | None = None
         self._planned = self._spent = 0.0  # seconds of the stages that have run
 
-    def expect(self, expected: Mapping[str, float]) -> None:
-        """Adds expected seconds of stages that had none."""
-        self._expected = {**expected, **self._expected}
+    def estimate_with(self, estimate: Callable[[], Mapping[str, float]]) -> None:
+        """Sets what gives the expected seconds of the other stages, once and only when needed."""
+        self._estimate = estimate
 
     def record(self, stage: str, seconds: float) -> None:
         """Notes that a stage has run."""
@@ -25,6 +26,9 @@ class TimeLeft:
     def seconds(self, stage: str) -> float | None:
         """Seconds until the end of the run, at the beginning of `stage`; None: not known."""
         remaining = self._stages[self._stages.index(stage) :]
+        if self._estimate is not None and not self._expected.keys() >= set(remaining):
+            self._expected = {**self._estimate(), **self._expected}
+            self._estimate = None
         if not all(name in self._expected for name in remaining):
             return None
         planned = sum(self._expected[name] for name in remaining)

@@ -32,8 +32,8 @@ from prompts.prompt_text import prompt_text
 
 _PROMPT, _RULES, _EXPERIMENT = "prompt.yaml", "rules.yaml", "experiment.yaml"
 _SCHEMAS = ".unprompted"  # folder of the schemas that editors read
-_GPU_MODEL = "Qwen/Qwen3-4B-Instruct-2507"
-_GPU_MIB = 15_000  # of a 16 GB card: LoRA on 4 billion parameters in 16 bits
+# MiB of a card from which LoRA on a model fits, by docs/hardware.md
+_GPU_MODELS = {20_000: "Qwen/Qwen3-4B-Instruct-2507", 10_000: "Qwen/Qwen3-1.7B"}
 
 
 class NewExperiment(NamedTuple):
@@ -159,5 +159,6 @@ def _usual_model() -> str:
         return "embedded"
     query = [command, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     listing = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
-    is_large = bool(listing) and listing[0].isdigit() and int(listing[0]) >= _GPU_MIB
-    return _GPU_MODEL if is_large else "embedded"
+    memory_mib = int(listing[0]) if listing and listing[0].isdigit() else 0
+    fitting = (model for least, model in _GPU_MODELS.items() if memory_mib >= least)
+    return next(fitting, "embedded")

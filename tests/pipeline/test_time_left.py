@@ -46,3 +46,20 @@ def test_an_unknown_stage_leaves_only_its_place() -> None:
 )
 def test_a_duration_is_spoken_roughly(seconds: float, text: str) -> None:
     assert spoken_time(seconds) == text
+
+
+def test_an_estimate_is_made_once_and_only_when_a_stage_is_unknown() -> None:
+    """It reads all rows; a run in which nothing is to do needs none. Measured times stay."""
+    calls = []
+
+    def estimate() -> dict[str, float]:
+        calls.append(1)
+        return {"data": 1.0, "generate": 5.0, "train": 600.0}
+
+    known = TimeLeft(STAGES, EXPECTED)
+    known.estimate_with(estimate)
+    assert known.seconds("data") == 1200 and not calls
+    time_left = TimeLeft(STAGES, {"generate": 540.0})
+    time_left.estimate_with(estimate)
+    assert time_left.seconds("generate") == time_left.seconds("generate") == 1140
+    assert len(calls) == 1
