@@ -69,8 +69,8 @@ class Sources:
 
 def _shared(left: Sequence[str], right: Sequence[str]) -> int:
     count = 0
-    for one, other in zip(left, right, strict=False):
-        if one != other:
+    for first, second in zip(left, right, strict=False):
+        if first != second:
             break
         count += 1
     return count

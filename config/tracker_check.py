@@ -13,7 +13,7 @@ _PACKAGES: dict[TrackerKind, str] = {  # as pip calls them
     "wandb": "wandb",
     "trackio": "trackio",
     "tensorboard": "tensorboard",
-    "mlflow": "mlflow-skinny",
+    "mlflow": "mlflow-skinny alembic sqlalchemy",  # the last two for its database
 }
 
 

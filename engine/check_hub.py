@@ -9,11 +9,9 @@ from typing import NamedTuple
 
 from config.errors import SetupError
 from engine.embedded import EMBEDDED
-from engine.hub_snapshot import hub_snapshot
+from engine.hub_snapshot import TOKENIZER_FILES, hub_snapshot
 
 HUB_REACH_S = 3.0  # seconds for the hub's answer
-_TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
-_NO_TOKENIZER_FILES = ("*/*", "*.safetensors*")
 
 
 class HubModel(NamedTuple):
@@ -60,23 +58,14 @@ def find_on_hub(setting: str, hub_id: str, revision: str | None) -> HubModel:
 
 
 def tokenizer_folder(hub_id: str, revision: str | None) -> Path:
-    """A folder with the model's config and tokenizer, without its weights unless they are cached.
+    """A folder with the model's config and tokenizer; no weights are downloaded.
 
     Raises SetupError as `find_on_hub` and `hub_snapshot` do.
     """
-    if is_cached(hub_id, revision):
-        return hub_snapshot(hub_id, revision)
-    from huggingface_hub import snapshot_download
-
-    model = find_on_hub("model.name", hub_id, revision)
-    return Path(
-        snapshot_download(
-            hub_id,
-            revision=model.commit,
-            allow_patterns=list(_TOKENIZER_FILES),
-            ignore_patterns=list(_NO_TOKENIZER_FILES),
-        )
-    )
+    if not is_cached(hub_id, revision):
+        # by its commit: the branch goes on counting as not cached
+        revision = find_on_hub("model.name", hub_id, revision).commit
+    return hub_snapshot(hub_id, revision, TOKENIZER_FILES)
 
 
 def _ask_hub(hub_id: str, revision: str | None) -> HubModel | Exception:

@@ -88,7 +88,7 @@ class HfEngine:
         from engine.token_sampler import GenerationSettings, RowSettings
 
         model, tokenizer = self._load(group.adapter), load_tokenizer(self._resolved)
-        stop_ids = tuple(dict.fromkeys((*group.stop_ids, *_stop_ids(model, tokenizer))))
+        stop_ids = tuple(dict.fromkeys((*group.stop_ids, *own_stop_ids(model, tokenizer))))
         rows = [RowSettings(request.sampling.max_tokens, request.seed) for request in requests]
         settings = GenerationSettings(
             stop_ids,
@@ -148,7 +148,7 @@ class HfEngine:
         torch.cuda.empty_cache()  # no effect without CUDA
 
 
-def _stop_ids(model: TorchModel, tokenizer: Any) -> tuple[int, ...]:
+def own_stop_ids(model: TorchModel, tokenizer: Any) -> tuple[int, ...]:
     """The tokens at which vLLM ends an answer: of the tokenizer and of generation_config."""
     eos = model.generation_config.eos_token_id
     stop_ids = [tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])]

@@ -42,8 +42,7 @@ def generate_answers(
     model.eval()  # while training, transformers drops the cache under gradient checkpointing
     try:
         skipped = prefix.length if prefix else -_virtual_token_count(model)
-        pairs = zip(prompts, rows, strict=True)
-        lengths = [len(prompt) + row.max_tokens - skipped for prompt, row in pairs]
+        lengths = [len(prompt) + settings.max_tokens - skipped for prompt in prompts]
         for batch in token_batches(lengths, settings.tokens_per_pass, not _pads_exactly(model)):
             of_batch = [prompts[index] for index in batch]
             sampler = TokenSampler(settings, [rows[index] for index in batch])
@@ -109,7 +108,7 @@ def token_batches(
         longest = lengths[order[0]]
         count = max(1, tokens_per_pass // longest)
         if same_length:
-            count = min(count, lengths.count(longest))
+            count = min(count, sum(lengths[index] == longest for index in order))
         yield order[:count]
         order = order[count:]
 

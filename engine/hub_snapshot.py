@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from config.errors import SetupError
 
-# weights as safetensors, tokenizer and config; nothing of subfolders (other formats of the weights)
-_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
-_NO_FILES = ("*/*", "consolidated*")
+TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # and config
+MODEL_FILES = ("*.safetensors", *TOKENIZER_FILES)
+_NO_FILES = ("*/*", "consolidated*")  # other formats of the weights
 _REACH_S = 5.0  # seconds for the hub's first answer; its own client tries for more than a minute
 
 
@@ -22,9 +22,12 @@ class HubCommit(NamedTuple):
 
 
 @cache
-def hub_snapshot(hub_id: str, revision: str | None) -> Path:
+def hub_snapshot(
+    hub_id: str, revision: str | None, patterns: tuple[str, ...] = MODEL_FILES
+) -> Path:
     """The folder of a branch, tag or commit (None: the main branch); downloads what is missing.
 
+    `patterns`: of the files that are needed.
     Without the hub, what was downloaded before. Raises SetupError when there is no such model or
     revision, or the hub cannot be reached.
     """
@@ -36,7 +39,7 @@ def hub_snapshot(hub_id: str, revision: str | None) -> Path:
         folder = snapshot_download(
             hub_id,
             revision=revision,
-            allow_patterns=list(_FILES),
+            allow_patterns=list(patterns),
             ignore_patterns=list(_NO_FILES),
             local_files_only=problem is not None,
         )
@@ -48,7 +51,7 @@ def hub_snapshot(hub_id: str, revision: str | None) -> Path:
             "--local-dir FOLDER`, and give that as a folder"
         ) from None
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        line = str(error).strip().splitlines()[0][:200]
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise SetupError(
             f"model.name = {hub_id}{at} cannot be fetched: {line}; check name and revision, or "
             "give a folder"

@@ -19,6 +19,7 @@ from data.run_paths import RunPaths
 from engine.answer_tokens import without_reasoning
 from engine.base import Completion, Engine, Request
 from engine.factory import teacher_engine, teacher_model
+from engine.hf_engine import own_stop_ids
 from engine.merge_adapter import ADAPTER_CONFIG
 from engine.models import TorchModel, decode_answer, load_base, load_tokenizer, resolve_base
 from engine.precision import local_device, precision
@@ -89,9 +90,7 @@ class _LoadedModel:
     def __init__(self, model: TorchModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        ends = model.generation_config.eos_token_id
-        own = [tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])]
-        self._stop_ids = tuple(token for token in own if token is not None)
+        self._stop_ids = own_stop_ids(model, tokenizer)
 
     @property
     def place(self) -> str:

@@ -3,12 +3,15 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
+import huggingface_hub
 import huggingface_hub.constants
 import pytest
 
 from config.errors import ConfigError, SetupError
 from config.peft_methods import LoraMethod
+from engine.check_hub import tokenizer_folder
 from engine.hub_snapshot import HubCommit, hub_commit, hub_snapshot
 from engine.models import load_base, load_tokenizer, model_identity, resolve_model
 from student.checkpoint import save_student
@@ -79,6 +82,21 @@ def test_a_hub_out_of_reach_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch) 
         resolve_model("no/model")
     assert hub_commit(resolve_model("some/tiny")) == HubCommit("some/tiny", COMMITS[1])
     assert time.monotonic() - start < 20  # 78 s before
+
+
+def test_a_plan_fetches_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model whose config alone is cached, as after a plan of this commit."""
+    download, patterns = huggingface_hub.snapshot_download, list[str]()
+
+    def record(hub_id: str, **options: Any) -> str:
+        patterns.extend(options["allow_patterns"])
+        return str(download(hub_id, **options))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", record)
+    assert hub_commit(str(tokenizer_folder("some/tiny", COMMITS[0]))) == HubCommit(
+        "some/tiny", COMMITS[0]
+    )
+    assert "*.json" in patterns and not [name for name in patterns if "safetensors" in name]
 
 
 def test_unsafe_weights_of_the_hub_are_refused(cache: Path) -> None:

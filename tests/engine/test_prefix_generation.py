@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from config.peft_methods import LoraMethod
-from engine.hf_generation import answer_logprobs, generate_answers
+from engine.hf_generation import answer_logprobs, generate_answers, token_batches
 from engine.prefix_generation import shared_prefix
 from engine.token_sampler import GeneratedAnswer, GenerationSettings, RowSettings
 from tests.student.architectures import ARCHITECTURES, expected_row, student_of
@@ -87,3 +87,8 @@ def test_batches_are_filled_by_the_tokens_behind_the_prefix() -> None:
     assert len(list(generate_answers(model, prompts, settings, prefix=prefix))) == 3
     hook.remove()
     assert batches[0] == torch.Size([3, 8]), "all but the last token of each prompt"
+
+
+def test_rows_of_a_batch_without_padding_have_one_length() -> None:
+    """Three of 4 tokens do not fit in 8: the third of them is alone, not beside one of 3."""
+    assert list(token_batches([4, 3, 4, 3, 4], 8, same_length=True)) == [[0, 2], [4], [1, 3]]
