@@ -27,10 +27,10 @@ def write_back(
 ) -> tuple[str, ...]:
     """Writes the source file with a new `column`, the answers by row id, to `out`.
 
-    Of recognised conversations, the rows are written with their answers as JSONL. Returns the
-    records that got an empty text for lack of an answer: row ids, or `file:line` of malformed
-    records (one that is not a JSON object stays as it is). Raises DataError when the file has no
-    records, the column exists, or an answer belongs to no row.
+    Of recognised conversations and exports, the rows are written with their answers as JSONL.
+    Returns the records that got an empty text for lack of an answer: row ids, or `file:line` of
+    malformed records (one that is not a JSON object stays as it is). Raises DataError when the file
+    has no records, the column exists, or an answer belongs to no row.
     """
     mapped = mapped_logs(source, root)
     if mapped is None:

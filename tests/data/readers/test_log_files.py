@@ -11,6 +11,7 @@ from config.errors import ConfigError, DataError
 from config.load import validated
 from config.log_formats import AutoLogs, CampusLogs, DataSettings, TableLogs
 from data.prepare import prepare_splits
+from data.readers.campus import CONTEXTS, QUESTION, TAGS
 from data.readers.log_files import watched_files
 from data.readers.recognise import recognise_logs, scan_source
 from data.readers.write_back import answers_suffix, write_back
@@ -187,3 +188,21 @@ def test_answers_to_a_recognised_table_are_written_into_it(tmp_path: Path) -> No
     answers = {f"excel_utf8-{number:04d}": "x" for number in range(1, 13)}
     assert write_back(settings, EXPORTS, answers, "new", out) == ()
     assert out.read_text(encoding="utf-8-sig").splitlines()[0] == 'Вопрос;Ответ;Источники;"new"'
+
+
+@pytest.mark.parametrize("name", ["export.json", "lines.log", "campus.jsonl"])
+def test_answers_to_a_table_that_no_field_map_reads_are_written_as_rows(
+    tmp_path: Path, name: str
+) -> None:
+    """Else a run would end in an error at its last step, when everything has been computed."""
+    record = {"question": "When?", "answer": "At nine."}
+    if name == "campus.jsonl":
+        record = {QUESTION: "When?", CONTEXTS: "", TAGS["role"]: "student"}
+    export = {"data": [record]} if name == "export.json" else record
+    (tmp_path / name).write_text(json.dumps(export) + "\n", encoding="utf-8")
+    settings, out = AutoLogs(path=name), tmp_path / "out.jsonl"
+    assert answers_suffix(settings, tmp_path) == ".jsonl"
+    row = f"{name.partition('.')[0]}-0001"
+    assert write_back(settings, tmp_path, {row: "Nine."}, "student", out) == ()
+    line = json.loads(out.read_text(encoding="utf-8"))
+    assert (line["question"], line["student"]) == ("When?", "Nine.")
