@@ -15,7 +15,7 @@ from data.answers import Answer, read_answers
 from data.rows import PRODUCTION, Row
 from data.run_paths import RunPaths
 from data.stored_file import is_stored
-from prompts.prompt_file import Prompt, read_prompt, user_text
+from prompts.prompt_file import Prompt, read_prompt, row_turns
 
 _SPLITS = {"train": "train", "validation": "val"}  # of the dataset, and of the run
 
@@ -84,14 +84,4 @@ def _records(config: Config, run: RunPaths, prompt: Prompt, split: str) -> Itera
 
 def chat_messages(prompt: Prompt, row: Row, answer: str) -> list[dict[str, str]]:
     """The unprompted chat of a row with an answer: earlier turns, the user turn, the answer."""
-    messages = []
-    for turn in (*row.history, None):
-        shown = (
-            row
-            if turn is None
-            else row.model_copy(update={"question": turn.question, "contexts": turn.contexts})
-        )
-        messages.append({"role": "user", "content": user_text(prompt, shown)})
-        text = answer if turn is None else turn.answer
-        messages.append({"role": "assistant", "content": text})
-    return messages
+    return [*row_turns(prompt, row), {"role": "assistant", "content": answer}]

@@ -120,6 +120,19 @@ def user_text(prompt: Prompt, row: Row) -> str:
     return tags + _fill(prompt.user_template, row.question, texts)
 
 
+def row_turns(prompt: Prompt, row: Row) -> list[dict[str, str]]:
+    """The chat messages of a row without the prompt: its earlier turns, and its user turn last."""
+    turns = []
+    for turn in row.history:
+        texts = {"question": turn.question, "contexts": turn.contexts}
+        user = user_text(prompt, row.model_copy(update=texts))
+        turns += [
+            {"role": "user", "content": user},
+            {"role": "assistant", "content": turn.answer},
+        ]
+    return [*turns, {"role": "user", "content": user_text(prompt, row)}]
+
+
 def example_text(prompt: Prompt, example: WorkedExample) -> str:
     """The user turn of a worked example."""
     return _fill(prompt.user_template, example.question, example.contexts)

@@ -15,7 +15,7 @@ from data.rows import Context, Row, Turn
 from prompts.chat_rendering import Message
 from prompts.chat_template import ChatTemplate
 from prompts.check_views import check_views
-from prompts.prompt_file import Prompt, example_text, user_text
+from prompts.prompt_file import Prompt, example_text, row_turns
 
 _SAMPLE = Row(
     id="sample",
@@ -77,10 +77,7 @@ class Renderer:
         """
         system = self.prompt.system if system is None else system
         turns = self._example_turns(order) if prompted else []
-        for turn in row.history:
-            texts = {"question": turn.question, "contexts": turn.contexts}
-            turns += _exchange(user_text(self.prompt, row.model_copy(update=texts)), turn.answer)
-        turns.append({"role": "user", "content": user_text(self.prompt, row)})
+        turns += row_turns(self.prompt, row)
         if prompted and self.system_role == "system":
             turns.insert(0, {"role": "system", "content": system})
         elif prompted:
@@ -91,7 +88,9 @@ class Renderer:
         turns: list[Message] = []
         examples = self.prompt.examples
         for index in range(len(examples)) if order is None else order:
-            turns += _exchange(example_text(self.prompt, examples[index]), examples[index].answer)
+            user = example_text(self.prompt, examples[index])
+            turns.append({"role": "user", "content": user})
+            turns.append({"role": "assistant", "content": examples[index].answer})
         return turns
 
     @property
@@ -129,10 +128,6 @@ class Renderer:
             cut = _cut_passages(row, count)
         dropped = len(row.contexts) - len(cut.contexts)
         return FittedContexts(cut.contexts, dropped, length <= budget, cut.history, length)
-
-
-def _exchange(user: str, assistant: str) -> list[Message]:
-    return [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
 
 
 def _cut_passages(row: Row, count: int) -> Row:

@@ -23,6 +23,7 @@ from engine.merge_adapter import ADAPTER_CONFIG, save_merged
 from engine.models import resolve_base
 from engine.request_builder import RequestBuilder, View
 from judge.labels import best_by_row
+from prompts.prompt_text import logged_prompt
 from prompts.serving_template import serving_template
 from student.checkpoint import check_weights, writing
 from student.evaluate import adherence
@@ -201,7 +202,7 @@ def _write_hidden(config: Config, rows: Sequence[Row], answers: Path) -> None:
     assert source is not None  # there are hidden rows
     texts = {answer.row: answer.text for answer in read_answers(answers)}
     out = RunPaths.of(config).best / f"hidden_answers{answers_suffix(source, Path())}"
-    unanswered = write_back(source, Path(), texts, "answer", out)
+    unanswered = write_back(source, Path(), texts, "answer", out, logged_prompt(config, Path()))
     print(f"hidden: {len(rows)} answers in {out}")
     if unanswered:
         print(f"hidden: without an answer, left empty: {', '.join(unanswered)}")

@@ -74,12 +74,17 @@ def is_messages(value: Any) -> bool:
 
 
 def message_turns(messages: Iterable[Any]) -> tuple[ChatTurn, ...]:
-    """The turns of a list of messages. Raises Malformed naming the message that is none."""
+    """The turns of a list of messages, at least one.
+
+    Raises Malformed naming the message that is none, or when all are hidden reasoning.
+    """
     turns = []
     for number, message in enumerate(messages, 1):
         turn = _turn(message, f"message {number}")
         if turn is not None:
             turns.append(turn)
+    if not turns:
+        raise Malformed("no message with text")
     return tuple(turns)
 
 

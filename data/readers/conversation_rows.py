@@ -77,17 +77,18 @@ class RowBuilder:
         for number in range(1, count + 1):
             pair = turns[2 * number - 2 : 2 * number]
             is_last = number == count
+            row_id = identity if number == 1 or conversation.is_call else f"{identity}/{number}"
             try:
                 answer = _answer(pair, number, is_last)
                 split, is_match = self._split(
                     pair[0].text, number, conversation.contexts if is_last else ()
                 )
+                row = _row(row_id, split, answer, origin, history)
+                row = _with_rejected(row, conversation.rejected if is_last else None)
             except Malformed as error:
                 return rows, error, matched
             if _is_row(pair, is_last, conversation):
-                row_id = identity if number == 1 or conversation.is_call else f"{identity}/{number}"
-                row = _row(row_id, split, answer, origin, history)
-                rows.append(_with_rejected(row, conversation) if is_last else row)
+                rows.append(row)
                 matched += is_match
             if answer is not None:
                 history.append(_turn(split, answer))
@@ -129,10 +130,12 @@ def _turn(split: SplitTurn, answer: str) -> Turn:
     return Turn(question=split.question, answer=answer, contexts=split.contexts)
 
 
-def _with_rejected(row: Row, conversation: Conversation) -> Row:
-    if conversation.rejected is None:
+def _with_rejected(row: Row, rejected: str | None) -> Row:
+    """The row with the answer that people liked less. Raises Malformed as `checked_text` does."""
+    if rejected is None or not has_visible_text(rejected):
         return row
-    return row.model_copy(update={"answers": {**row.answers, REJECTED: conversation.rejected}})
+    text = checked_text(rejected, "rejected answer")
+    return row.model_copy(update={"answers": {**row.answers, REJECTED: text}})
 
 
 def _without_system(turns: Sequence[ChatTurn]) -> tuple[str | None, Sequence[ChatTurn]]:
@@ -142,7 +145,8 @@ def _without_system(turns: Sequence[ChatTurn]) -> tuple[str | None, Sequence[Cha
         if turn.problem:
             raise Unsupported(f"system prompt: {turn.problem}")
     texts = [turn.text for turn in turns[:count] if has_visible_text(turn.text)]
-    return "\n\n".join(texts) if texts else None, turns[count:]
+    system = checked_text("\n\n".join(texts), "system prompt") if texts else None
+    return system, turns[count:]
 
 
 def _merged(turns: Sequence[ChatTurn]) -> Sequence[ChatTurn]:

@@ -9,7 +9,7 @@ from data.rows import PRODUCTION
 
 QUESTION_NAMES = (
     *("question", "user_question", "query", "user_query", "user_input", "user_message"),
-    *("instruction", "prompt", "input", "message", "request", "user", "вопрос"),
+    *("instruction", "prompt", "input", "message", "request", "вопрос"),
     *("вопрос_пользователя", "запрос", "запрос_пользователя", "обращение", "сообщение"),
 )
 ANSWER_NAMES = (
@@ -26,13 +26,17 @@ CONTEXT_NAMES = (
 
 def named_column(columns: Iterable[str], names: Iterable[str]) -> str | None:
     """The column with the first of these names; case and punctuation do not count."""
-    plain = {_plain(column): column for column in columns}
+    plain: dict[str, str] = {}
+    for column in columns:
+        plain.setdefault(_plain(column), column)
     return next((plain[name] for name in names if name in plain), None)
 
 
 def known_fields(record: Mapping[str, Any]) -> FieldMap | None:
     """The field map of a record with usual column names; None without a question."""
     question = named_column(record, QUESTION_NAMES)
+    if question is None and named_column(record, ("assistant", "bot")) is not None:
+        question = named_column(record, ("user",))  # elsewhere an id of the user
     if question is None or isinstance(record[question], list | dict):
         return None
     answer = named_column(record, ANSWER_NAMES)

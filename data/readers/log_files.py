@@ -73,9 +73,17 @@ def is_hub_dataset(path: str) -> bool:
     return bool(_HUB_ID.fullmatch(path)) and log_suffix(Path(path)) not in TABLE_SUFFIXES
 
 
-def single_file(settings: AutoLogs, root: Path) -> bool:
-    """Whether the logs are one file, in whose form answers can be written back."""
-    return (root / settings.path).is_file()
+def is_table_file(path: Path) -> bool:
+    """Whether `read_table` reads this file: by its suffix, and not as an export of one object."""
+    suffix = log_suffix(path).lower()
+    if not path.is_file() or suffix not in TABLE_SUFFIXES:
+        return False
+    return suffix.removesuffix(".gz") != ".json" or read_one_object(path) is None
+
+
+def is_json_list(path: Path) -> bool:
+    """Whether the file's text begins as a list, and not as lines of objects."""
+    return _start(path).startswith("[")
 
 
 def watched_files(settings: Logs, root: Path) -> tuple[Path, ...]:
@@ -158,8 +166,11 @@ def read_any_file(path: Path) -> Iterator[Entry]:
 
 
 def _begins_as_json(path: Path) -> bool:
-    start = next(read_lines(path, "\n", 1000), "")
-    return start.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    return _start(path).startswith(("{", "["))
+
+
+def _start(path: Path) -> str:
+    return next(read_lines(path, "\n", 1000), "").lstrip("\ufeff \t\r\n")
 
 
 def _object_entries(values: Mapping[str, Any]) -> Iterator[Entry]:
@@ -197,7 +208,7 @@ def _saved_dataset(path: Path) -> Any:
     try:
         return datasets.load_from_disk(str(path))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: not a saved dataset: {reason}; save it again") from None
 
 

@@ -21,7 +21,7 @@ from data.readers.entry import Entry
 from data.readers.field_use import FieldUse
 from data.readers.form_counter import FormCounter, joined_forms
 from data.readers.log_columns import known_fields
-from data.readers.log_files import LogPart, log_parts, single_file
+from data.readers.log_files import LogPart, is_json_list, is_table_file, log_parts
 from data.readers.logs import LogNotes, Quarantined, check_unique_ids, quarantined, scan_logs
 from data.readers.recognised_logs import RecognisedLogs
 from data.readers.table_logs import table_row
@@ -88,17 +88,22 @@ def recognise_logs(
 
 
 def mapped_logs(settings: Logs, root: Path) -> MappedLogs | None:
-    """Settings that read the same rows by a field map; None where rows are conversations."""
+    """Settings that read the same rows by a field map.
+
+    None where rows are conversations, or where only this module reads the file: a folder, an export
+    of one object, a file of another suffix or code page.
+    """
     if not isinstance(settings, AutoLogs):
         return settings
-    if not single_file(settings, root):
+    path = root / settings.path
+    if not is_table_file(path):
         return None
     part = log_parts(settings, root).parts[0]
     form = _recognised(part, list(islice(part.entries(), _HEAD)))
     if form.fields is None or part.is_cp1251:
         return None
     if form.name == CAMPUS:
-        return CampusLogs(path=settings.path)
+        return CampusLogs(path=settings.path) if is_json_list(path) else None
     return TableLogs(path=settings.path, fields=form.fields)
 
 

@@ -1,11 +1,8 @@
 """What recognised logs are and hold: the form, the counts, and the system prompts in them."""
 
-from pathlib import Path
 from typing import NamedTuple
 
-from config.errors import DataError
 from config.log_formats import FieldMap
-from data.atomic_write import write_text
 from data.readers.prompt_difference import first_difference, same_prompt
 from data.readers.turn_template import PromptText
 
@@ -84,13 +81,3 @@ class RecognisedLogs(NamedTuple):
             return line
         text, rows = next(iter(others.items()))
         return f"{line}; {len(others)} other; in {rows} rows {first_difference(text, system)}"
-
-
-def write_logged_prompt(form: RecognisedLogs, out: Path) -> None:
-    """Writes the most frequent system prompt of the logs as a text file.
-
-    Raises DataError when there is none, or the file cannot be written.
-    """
-    if form.system is None:
-        raise DataError(f"{form.path}: no system prompt in the logs; give it as a file")
-    write_text(out, form.system.strip() + "\n")

@@ -37,11 +37,6 @@ class TurnTemplate:
         self._texts, self._slots = parts[::2], parts[1::2]
 
     @property
-    def has_contexts(self) -> bool:
-        """Whether passages stand in the user turn."""
-        return len(self._slots) > 1
-
-    @property
     def can_split(self) -> bool:
         """Whether the question can be told from the passages: text stands between the two."""
         is_pair = len(self._slots) == 2 and self._slots.count("question") == 1

@@ -19,22 +19,33 @@ from data.readers.logs import parse_entries
 from data.readers.recognise import mapped_logs, scan_source
 from data.readers.table_logs import CSV_SUFFIXES, add_parquet_column, log_suffix
 from data.readers.text_file import read_text, text_form
+from data.readers.turn_template import PromptText
 from data.rows import Row
 
 
 def write_back(
-    source: Logs, root: Path, answers: Mapping[str, str], column: str, out: Path
+    source: Logs,
+    root: Path,
+    answers: Mapping[str, str],
+    column: str,
+    out: Path,
+    prompt: PromptText | None = None,
 ) -> tuple[str, ...]:
     """Writes the source file with a new `column`, the answers by row id, to `out`.
 
-    Of recognised conversations, the rows are written with their answers as JSONL. Returns the
-    records that got an empty text for lack of an answer: row ids, or `file:line` of malformed
-    records (one that is not a JSON object stays as it is). Raises DataError when the file has no
-    records, the column exists, or an answer belongs to no row.
+    `prompt`: the one with which the rows were read, as it decides on their ids and questions.
+
+    Of recognised conversations and exports, the rows are written with their answers as JSONL.
+    Returns the records that got an empty text for lack of an answer: row ids, or `file:line` of
+    malformed records (one that is not a JSON object stays as it is). Raises DataError when the file
+    has no records, the column exists, or an answer belongs to no row.
     """
     mapped = mapped_logs(source, root)
     if mapped is None:
-        return _write_rows(source, root, answers, column, out)
+        rows: list[Row] = []
+        scan_source(source, root, rows.append, prompt)
+        _check_known(root / source.path, set(answers).difference(row.id for row in rows))
+        return _write_rows(rows, answers, column, out)
     return _write_mapped(mapped, root, answers, column, out)
 
 
@@ -45,11 +56,8 @@ def answers_suffix(source: Logs, root: Path) -> str:
 
 
 def _write_rows(
-    source: Logs, root: Path, answers: Mapping[str, str], column: str, out: Path
+    rows: Sequence[Row], answers: Mapping[str, str], column: str, out: Path
 ) -> tuple[str, ...]:
-    rows: list[Row] = []
-    scan_source(source, root, rows.append)
-    _check_known(root / source.path, set(answers).difference(row.id for row in rows))
     lines = []
     for row in rows:
         values = row.model_dump(mode="json", include={"id", "question", "history", "origin"})

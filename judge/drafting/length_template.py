@@ -13,9 +13,10 @@ _UNIT = (
     r"|символ\w*|знак\w*)"
 )
 _LIMIT = re.compile(
-    r"\b(?P<limit>at most|be|use|write|(?:no|not) (?:more|longer) than|max(?:imum)?(?: of)?|up to"
-    r"|within|in|to|under"
-    r"|fewer than|less than|below|exceed(?:s|ing)?|не (?:более|больше|длиннее)(?: чем)?"
+    r"\b(?P<limit>at most|be|use|write|(?:no|not|never) (?:\w+ ){0,3}(?:more|longer) than"
+    r"|max(?:imum)?(?: of)?|up to|within|in|to|under"
+    r"|fewer than|less than|below|exceed(?:s|ing)?"
+    r"|не (?:\w+ ){0,3}(?:более|больше|длиннее)(?: чем)?"
     r"|максимум|до|в"
     r"|из|менее|меньше|превыша\w+|в пределах|лимит\w*)[\s:—–-]+"
     + _RANGE.format(name="number")
@@ -36,6 +37,11 @@ _OF_A_PART = re.compile(
     re.IGNORECASE,
 )
 _BELOW = re.compile(r"(?:under|fewer|less|below|менее|меньше)", re.IGNORECASE)
+_NOT_BELOW = re.compile(
+    r"\b(?:(?:no|not|never) (?:\w+ ){0,3}(?:fewer|less|under|below)"
+    r"|не (?:\w+ ){0,3}(?:менее|меньше))\b",
+    re.IGNORECASE,
+)
 _AT_LEAST = re.compile(r"\b(?:at least|minimum|no fewer|не менее|минимум)\b", re.IGNORECASE)
 _BRIEF = re.compile(
     r"\b(?:brief\w*|concise\w*|succinct\w*|short (?:answer|repl|response)\w*|кратк\w+|лаконичн\w+"
@@ -53,7 +59,7 @@ def length_checks(order: str, severity: Severity) -> Iterator[TemplateCheck]:
     text = in_digits(order, every=True)
     limits: dict[str, int] = {}
     for match in (*_LIMIT.finditer(text), *_SUFFIXED.finditer(text)):
-        if not _AT_LEAST.search(text[max(0, match.start() - 15) : match.end()]):
+        if not _is_minimum(text, match):
             number = int(match["number"]) - bool(_BELOW.match(match.groupdict().get("limit") or ""))
             unit = _unit(match["unit"])
             limits[unit] = min(number, limits.get(unit, number))
@@ -73,6 +79,12 @@ def length_checks(order: str, severity: Severity) -> Iterator[TemplateCheck]:
         yield TemplateCheck(
             "brief", check, "should", "the prompt states no number: this is a guess"
         )
+
+
+def _is_minimum(text: str, match: re.Match[str]) -> bool:
+    """Whether words in front of a limit make it a lower one: "at least", "never fewer than"."""
+    near, clause = (text[max(0, match.start() - most) : match.end()] for most in (15, 40))
+    return bool(_AT_LEAST.search(near) or _NOT_BELOW.search(clause))
 
 
 def _unit(word: str) -> str:

@@ -114,7 +114,7 @@ def phrase_checks(sentence: PromptSentence, frame: Frame) -> Iterator[TemplateCh
     if _matches(_ONE_OF, order):
         yield _one_of(sentence)
     elif _matches(_FORBIDDEN, order):
-        yield _never(sentence)
+        yield from _never(sentence)
     elif _matches(_STARTS, order) or _matches(_ENDS, order):
         yield from _edges(sentence)
     elif _matches(_SAYS, order) and (sentence.condition or _matches(_ALWAYS, order)):
@@ -178,13 +178,21 @@ def _one_of(sentence: PromptSentence) -> TemplateCheck:
     return TemplateCheck("one_of", {"type": "regex", "pattern": pattern})
 
 
-def _never(sentence: PromptSentence) -> TemplateCheck:
+def _never(sentence: PromptSentence) -> Iterator[TemplateCheck]:
     match = re.search(_FORBIDDEN, sentence.order, re.IGNORECASE)
     behind = sentence.order[match.end() - 1 :] if match else ""
     phrases = [sentence.phrases[int(number)] for number in re.findall(PHRASE, behind)]
-    words = "|".join(rf"(?<!\w){_escaped(phrase)}(?!\w)" for phrase in phrases)
-    pattern = rf"(?i)\A(?![\s\S]*(?:{words}))"
-    return TemplateCheck("never_says", {"type": "regex", "pattern": pattern})
+    words = "|".join(_whole(phrase) for phrase in phrases if phrase)
+    if words:
+        pattern = rf"(?i)\A(?![\s\S]*(?:{words}))"
+        yield TemplateCheck("never_says", {"type": "regex", "pattern": pattern})
+
+
+def _whole(phrase: str) -> str:
+    """The pattern of a phrase that is no part of a word; signs such as ! may stand beside one."""
+    before = r"(?<!\w)" if re.match(r"\w", phrase) else ""
+    behind = r"(?!\w)" if re.search(r"\w\Z", phrase) else ""
+    return f"{before}{_escaped(phrase)}{behind}"
 
 
 def _phrase_behind(pattern: str, sentence: PromptSentence) -> str:

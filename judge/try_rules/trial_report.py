@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from data.rows import Row
 from judge.checks.applicability import by_model
-from judge.try_rules.condition_report import condition_findings
+from judge.checks.unmatched_conditions import unmatched_reason
 from judge.try_rules.trial import RuleTrial, TriedAnswer, TriedOutcome
 from prompts.check_settings import LlmCheck
 from prompts.rules import ScoredRule, one_line
@@ -83,10 +83,7 @@ def _outcome(trial: RuleTrial, outcome: TriedOutcome, word: str, by_system: bool
 def _findings(trial: RuleTrial, rows: Sequence[Row], has_answers: bool) -> Iterator[str]:
     """What a person should look at."""
     if trial.due == 0:
-        if trial.scored.converse:
-            yield "its rule is due on every row that is decided, so this converse is due on none"
-        else:
-            yield from condition_findings(trial.scored.rule, rows)
+        yield from _never_due(trial.scored, rows)
         return
     passes, fails = trial.count("pass"), trial.count("fail")
     if not trial.runs or not has_answers:
@@ -99,6 +96,14 @@ def _findings(trial: RuleTrial, rows: Sequence[Row], has_answers: bool) -> Itera
         yield f"all {fails} answers fail: does it check what the prompt demands?"
     elif trial.due is None and not passes:
         yield f"none of {fails} answers would pass it"
+
+
+def _never_due(scored: ScoredRule, rows: Sequence[Row]) -> Iterator[str]:
+    """Why a rule is due on no row."""
+    if scored.converse:
+        yield "its rule is due on every row that is decided, so this converse is due on none"
+    elif (reason := unmatched_reason(scored.rule, rows)) is not None:
+        yield reason
 
 
 def _example(scored: ScoredRule, outcome: TriedOutcome, tried: TriedAnswer) -> str:

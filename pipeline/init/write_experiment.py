@@ -2,17 +2,19 @@
 
 import argparse
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 from config.console import print
-from config.errors import ConfigError, UsageError
+from config.errors import ConfigError, UnpromptedError, UsageError
 from config.judging import ServerSettings
 from config.load import load_config, validated
 from config.log_formats import AutoLogs
-from config.schema import PromptSettings
+from config.schema import Config, PromptSettings
+from config.yaml_file import parse_yaml
 from data.atomic_write import write_text
 from data.readers.recognise import scan_source
 from data.readers.recognised_logs import RecognisedLogs
@@ -66,9 +68,9 @@ def judge_server(url: str | None, model: str | None, key_env: str) -> ServerSett
 def write_experiment(new: NewExperiment) -> None:
     """Writes the files and prints what it read, and the next commands.
 
-    Raises ConfigError for files that are there already, and where no system prompt is known, and
-    DataError for unusable logs, both before it writes any file. The rules are written last: as
-    `draft_rules_command` does.
+    Raises ConfigError for files that are there already, for a name that no run can have, and where
+    no system prompt is known, and DataError for unusable logs; all before it writes any file. The
+    rules are drafted last, which raises what `draft_rules_command` raises.
     """
     _refuse_existing(new)
     prompt = None
@@ -88,7 +90,10 @@ def write_experiment(new: NewExperiment) -> None:
         logs=new.logs,
         model=new.model or _usual_model(),
     )
-    _write_files(new, names, prompt, experiment_text(names, size, len(prompt.system), new.judge))
+    settings = experiment_text(names, size, len(prompt.system), new.judge)
+    validated(Config, parse_yaml(settings, _EXPERIMENT), "unprompted init")
+    _write_files(new, names, prompt, settings)
+    _draft_rules(new.folder / _EXPERIMENT, names.rules)
 
 
 def _scan(logs: str, prompt: PromptText | None) -> tuple[RecognisedLogs, LogSize]:
@@ -138,11 +143,20 @@ def _write_files(new: NewExperiment, names: ExperimentNames, prompt: Prompt, set
     line = schema_line(f"{_SCHEMAS}/settings.schema.json")
     write_text(experiment, f"{line}\n{settings}")
     print(f"written: {names.prompt}, {experiment} (model: {names.model})")
-    draft_rules_command(load_config(experiment), argparse.Namespace(out=None))
+
+
+def _draft_rules(experiment: Path, rules: str) -> None:
+    """Drafts the rules and prints the next commands, also where drafting fails."""
+    shown = shlex.quote(str(experiment))
+    try:
+        draft_rules_command(load_config(experiment), argparse.Namespace(out=None))
+    except UnpromptedError:
+        print(f"next: mend the error below, then `unprompted judge {shown} draft-rules`")
+        raise
     print(
-        f"next: correct {names.rules}, and look at what the rules find:\n"
-        f"  unprompted judge {experiment} try-rules\n"
-        f"  unprompted run {experiment} --dry-run"
+        f"next: correct {rules}, and look at what the rules find:\n"
+        f"  unprompted judge {shown} try-rules\n"
+        f"  unprompted run {shown} --dry-run"
     )
 
 

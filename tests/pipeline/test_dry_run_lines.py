@@ -89,9 +89,9 @@ def test_val_that_is_all_of_train_is_refused(tmp_path: Path) -> None:
 def test_a_condition_that_matches_no_row_is_said_with_the_values_there_are(tmp_path: Path) -> None:
     text = dry_run(make_experiment(tmp_path, condition="^offtopic$"))
     assert warnings_in(text) == [
-        "warning: rule refuse: its condition labels '^offtopic$' holds on none of 30 rows, so the "
-        "rule is never due; the rows' labels are 'fine' (30); correct the condition in the rule "
-        "file, or add or label rows on which it holds"
+        "warning: rule refuse is never due: its condition labels '^offtopic$' holds on none of 30 "
+        "rows; the rows' labels are 'fine' (30); correct the condition in the rule file, or add or "
+        "label rows on which it holds"
     ]
     assert "  refuse must         0       0" in text.splitlines()
 

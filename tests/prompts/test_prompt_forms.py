@@ -1,5 +1,6 @@
 """A prompt as YAML, plain text or Markdown, with its slots; a changed prompt is accepted."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,40 @@ def test_a_rule_file_of_another_form_is_edited_too(
     accept_prompt(config)
     values = yaml.safe_load(Path("rules.yaml").read_text("utf-8"))
     assert values == {**yaml.safe_load(RULES), "prompt_sha256": prompt_sha256(PROMPT)}
+
+
+@pytest.mark.parametrize("earlier", [{}, {"prompt_sha256": "abc"}])
+def test_rules_in_json_stay_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(write_experiment(tmp_path))
+    Path("rules.yaml").write_text(json.dumps({**yaml.safe_load(RULES), **earlier}), "utf-8")
+    accept_prompt(config)
+    values = json.loads(Path("rules.yaml").read_text("utf-8"))
+    assert values == {**yaml.safe_load(RULES), "prompt_sha256": prompt_sha256(PROMPT)}
+
+
+def test_a_key_without_a_value_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(write_experiment(tmp_path))
+    Path("rules.yaml").write_text(f"prompt_sha256:\n{RULES}", "utf-8")
+    accept_prompt(config)
+    text = f"prompt_sha256: {prompt_sha256(PROMPT)}\n{RULES}"
+    assert Path("rules.yaml").read_text("utf-8") == text
+
+
+def test_a_hash_in_a_block_is_left_to_its_author(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is valid, so the line says what to write and not that it is broken."""
+    monkeypatch.chdir(tmp_path)
+    config = load_config(write_experiment(tmp_path))
+    text = f"prompt_sha256: >-\n  abc\n{RULES}"
+    Path("rules.yaml").write_text(text, "utf-8")
+    with pytest.raises(DataError, match="cannot be edited by the program; write prompt_sha256: "):
+        accept_prompt(config)
+    assert Path("rules.yaml").read_text("utf-8") == text
 
 
 def test_a_prompt_that_lost_a_quote_is_not_accepted(

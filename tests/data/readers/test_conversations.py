@@ -12,7 +12,6 @@ from config.errors import DataError
 from config.log_formats import AutoLogs, DataSettings
 from data.prepare import prepare_data, prepare_splits
 from data.readers.recognise import ScannedLogs, recognise_logs, scan_source
-from data.readers.recognised_logs import write_logged_prompt
 from data.readers.turn_template import PromptText
 from data.rows import PRODUCTION, Row, normalise_question
 from tests.data.readers.export_table import EXPORTS
@@ -131,15 +130,6 @@ def test_worked_examples_of_the_prompt_are_no_history(tmp_path: Path) -> None:
     prompt = PromptText("", "{question}", examples=(("e?", "E."),))
     rows = _scan(tmp_path, [_chat(_user("e?"), _bot("E."), _user("q"), _bot("a"))], prompt)[1]
     assert [(row.question, row.history) for row in rows] == [("q", ())]
-
-
-def test_the_prompt_of_the_logs_is_written(tmp_path: Path) -> None:
-    form = recognise_logs("sharegpt.json", EXPORTS)
-    write_logged_prompt(form, tmp_path / "prompt.txt")
-    assert (tmp_path / "prompt.txt").read_text() == f"{form.system}\n"
-    bare = recognise_logs("prompt_completion.jsonl", EXPORTS)
-    with pytest.raises(DataError, match="no system prompt in the logs"):
-        write_logged_prompt(bare, tmp_path / "p.txt")
 
 
 def test_records_of_another_form_are_quarantined_by_row(tmp_path: Path) -> None:

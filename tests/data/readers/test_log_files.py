@@ -11,8 +11,10 @@ from config.errors import ConfigError, DataError
 from config.load import validated
 from config.log_formats import AutoLogs, CampusLogs, DataSettings, TableLogs
 from data.prepare import prepare_splits
+from data.readers.campus import CONTEXTS, QUESTION, TAGS
 from data.readers.log_files import watched_files
 from data.readers.recognise import recognise_logs, scan_source
+from data.readers.turn_template import PromptText
 from data.readers.write_back import answers_suffix, write_back
 from data.rows import Row
 from tests.data.readers.export_table import EXPORTS
@@ -187,3 +189,34 @@ def test_answers_to_a_recognised_table_are_written_into_it(tmp_path: Path) -> No
     answers = {f"excel_utf8-{number:04d}": "x" for number in range(1, 13)}
     assert write_back(settings, EXPORTS, answers, "new", out) == ()
     assert out.read_text(encoding="utf-8-sig").splitlines()[0] == 'Вопрос;Ответ;Источники;"new"'
+
+
+@pytest.mark.parametrize("name", ["export.json", "lines.log", "campus.jsonl"])
+def test_answers_to_a_table_that_no_field_map_reads_are_written_as_rows(
+    tmp_path: Path, name: str
+) -> None:
+    """Else a run would end in an error at its last step, when everything has been computed."""
+    record = {"question": "When?", "answer": "At nine."}
+    if name == "campus.jsonl":
+        record = {QUESTION: "When?", CONTEXTS: "", TAGS["role"]: "student"}
+    export = {"data": [record]} if name == "export.json" else record
+    (tmp_path / name).write_text(json.dumps(export) + "\n", encoding="utf-8")
+    settings, out = AutoLogs(path=name), tmp_path / "out.jsonl"
+    assert answers_suffix(settings, tmp_path) == ".jsonl"
+    row = f"{name.partition('.')[0]}-0001"
+    assert write_back(settings, tmp_path, {row: "Nine."}, "student", out) == ()
+    line = json.loads(out.read_text(encoding="utf-8"))
+    assert (line["question"], line["student"]) == ("When?", "Nine.")
+
+
+def test_answers_are_written_to_the_rows_that_the_prompt_leaves(tmp_path: Path) -> None:
+    """The prompt's worked example is no exchange: the answered row is the first, without /2."""
+    texts = ("e?", "e.", "When?", "At nine.")
+    roles = ("user", "assistant") * 2
+    turns = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+    (tmp_path / "l.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    settings, out = AutoLogs(path="l.jsonl"), tmp_path / "out.jsonl"
+    prompt = PromptText("s", "{question}", examples=(("e?", "e."),))
+    write_back(settings, tmp_path, {"l-0001": "Nine."}, "student", out, prompt)
+    line = json.loads(out.read_text(encoding="utf-8"))
+    assert (line["question"], line["student"]) == ("When?", "Nine.")

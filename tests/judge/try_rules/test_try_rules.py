@@ -93,24 +93,28 @@ def test_a_condition_and_its_converse(tried: Any) -> None:
     [
         (
             {"field": "labels", "matches": "^refusal$"},
-            "`labels matches '^refusal$'` holds on no row; the rows have 'fine' 6, 'off topic' 3",
+            "its condition labels '^refusal$' holds on none of 12 rows; the rows' labels are "
+            "'fine' (6), 'off topic' (3), 3 rows have none\n",
         ),
         (
             {"field": "comment", "matches": "x"},
-            "`comment matches 'x'` holds on no row: no row has one",
+            "its condition comment 'x' holds on none of 12 rows; the rows have no comments\n",
         ),
         (
             {"field": "tags.campus", "matches": "x"},
-            "holds on no row: no row has the tag 'campus'; there are site",
+            "holds on none of 12 rows; the rows' tags are 'site' (12)\n",
         ),
-        ({"field": "tags.site", "matches": "south"}, "the rows have 'north' 12"),
+        (
+            {"field": "tags.site", "matches": "south"},
+            "; the rows' values of tags.site are 'north' (12)\n",
+        ),
         (
             {"field": "question", "matches": "refund"},
-            "`question matches 'refund'` holds on no row\n",
+            "its condition question 'refund' holds on none of 12 rows\n",
         ),
         (
             {"field": "question", "matches": "Question", "negate": True},
-            "`question does not match 'Question'` holds on no row",
+            "its condition question 'Question' negated holds on none of 12 rows\n",
         ),
     ],
 )
@@ -122,7 +126,7 @@ def test_a_condition_that_matches_no_row(tried: Any, condition: Any, line: str) 
 def test_conditions_that_never_hold_together(tried: Any) -> None:
     code = [{"field": "labels", "matches": "off"}, {"field": "labels", "matches": "fine"}]
     text = tried({**LINK, "applies": {"code": code}})
-    assert "each of its conditions holds on some row, but all of them together on none" in text
+    assert "look: its 2 conditions never hold together, on 12 rows\n" in text
 
 
 def test_all_fail(tried: Any) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.checkout import ROOT
-from config.errors import ConfigError, DataError, UsageError
+from config.errors import ConfigError, DataError, UnpromptedError, UsageError
 from config.load import load_config
 from config.yaml_file import parse_yaml
 from pipeline.dryrun import dry_run
@@ -21,6 +21,7 @@ from pipeline.init.experiment_files import (
 )
 from pipeline.init.init import main
 from prompts.prompt_file import load_prompt
+from tests.judge.llm.server import error, serving
 
 PROMPT = ["--prompt", "prompt.txt", "--logs", "logs.jsonl"]
 # NUL and halves of characters are refused when the prompt is read
@@ -104,6 +105,26 @@ def test_a_mistake_is_one_line_and_writes_nothing(
         main(words.split())
     assert line in str(refusal.value) and "\n" not in str(refusal.value)
     assert {path.name for path in folder.iterdir()} == {"prompt.txt", "logs.jsonl"}
+
+
+def test_a_name_that_no_run_can_have_writes_nothing(folder: Path) -> None:
+    """Half an experiment would be in the way of the corrected command."""
+    with_material(folder, "en")
+    with pytest.raises(ConfigError, match=r"unprompted init: name = 'a/b': write letters"):
+        main([*PROMPT, "--name", "a/b", "--folder", "new"])
+    assert not (folder / "new").exists()
+
+
+def test_a_failed_draft_names_the_command_that_goes_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server refuses the key. The settings stay, with the server that the user named."""
+    with_material(folder, "en")
+    with serving(lambda body: error(401, "wrong key")) as served:
+        judge = ["--judge-url", served.url, "--judge-model", "m"]
+        with pytest.raises(UnpromptedError, match="wrong key"):
+            main([*PROMPT, *judge, "--folder", "my desk"])
+    assert "`unprompted judge 'my desk/experiment.yaml' draft-rules`" in capsys.readouterr().out
 
 
 def test_logs_without_a_system_prompt_need_a_file(folder: Path) -> None:
