@@ -56,7 +56,7 @@ class RecognisedLogs(NamedTuple):
             "not read": self.unread,
         }
         ends = (f"; {words}: {', '.join(values)}" for words, values in lists.items() if values)
-        return line + "".join(ends)
+        return (line + "".join(ends)).encode("utf-8", "replace").decode()  # half characters
 
     def notes(self, prompt: PromptText | None) -> list[str]:
         """Lines on how the logs differ from the prompt file; none where it is unknown."""

@@ -49,3 +49,13 @@ def test_a_blank_rejected_answer_is_none(tmp_path: Path) -> None:
     rows: list[Row] = []
     scan_source(AutoLogs(path="l.jsonl"), tmp_path, rows.append)
     assert rows[0].answers == {PRODUCTION: "a"}
+
+
+def test_a_line_on_the_logs_can_be_written(tmp_path: Path) -> None:
+    """The kind of a part that no row can show is named in it, whatever it is."""
+    image = {"messages": [{"role": "user", "content": [{"type": "x\ud800"}]}]}
+    lines = "".join(f"{json.dumps(record)}\n" for record in ({"messages": _CHAT}, image))
+    (tmp_path / "l.jsonl").write_text(lines)
+    scanned = scan_source(AutoLogs(path="l.jsonl"), tmp_path, lambda row: None)
+    assert scanned.form is not None
+    assert "not used: 1 × x? parts, which a row cannot show" in scanned.form.line()
