@@ -29,9 +29,15 @@ def main(words: Sequence[str] | None = None) -> int:
     """Writes the dataset. Raises as `export_dataset` does."""
     arguments = parse_arguments(export_parser(), words)
     config = load_arguments(arguments)
-    from prompts.chat_dataset import export_dataset
+    from data.run_paths import RunPaths
+    from prompts.chat_dataset import SPLITS, export_dataset
 
-    rows = export_dataset(config, Path(), arguments.folder)
-    counts = ", ".join(f"{split} {count}" for split, count in rows.items())
-    print(f"{arguments.folder}: {counts} rows")
+    chats = export_dataset(config, Path(), arguments.folder)
+    run = RunPaths.of(config)
+    for name, split in SPLITS.items():
+        rows = sum(1 for _ in run.iter_rows(split))
+        print(
+            f"{arguments.folder}: {name}, {chats.get(name, 0)} chats of {rows} rows (a row without "
+            "an answer has none)"
+        )
     return 0

@@ -13,11 +13,11 @@ from config.errors import DataError
 from config.schema import Config
 from data.answers import Answer, read_answers
 from data.rows import PRODUCTION, Row
-from data.run_paths import RunPaths
+from data.run_paths import RunPaths, Split
 from data.stored_file import is_stored
 from prompts.prompt_file import Prompt, read_prompt, row_turns
 
-_SPLITS = {"train": "train", "validation": "val"}  # of the dataset, and of the run
+SPLITS: dict[str, Split] = {"train": "train", "validation": "val"}  # of the dataset → of the run
 
 
 def export_dataset(config: Config, root: Path, folder: Path) -> dict[str, int]:
@@ -35,7 +35,7 @@ def export_dataset(config: Config, root: Path, folder: Path) -> dict[str, int]:
     prompt = read_prompt(config.prompt, root)
     with TemporaryDirectory() as cache:
         parts = {}
-        for split in _SPLITS:
+        for split in SPLITS:
             if next(_records(config, run, prompt, split), None) is not None:
                 parts[split] = datasets.Dataset.from_generator(
                     partial(_records, config, run, prompt, split),
