@@ -11,6 +11,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from benchmarks.judging.hostile_texts import UNITS, hostile_text
 from benchmarks.judging.timed_checks import timed_checks, verdict_on_text
@@ -78,11 +79,20 @@ def _seconds(step: _Step, unit: str, characters: int) -> float:
 
 def forget_texts() -> None:
     """Empties the caches of texts that were read, so that each run reads its text."""
+    for cache in _text_caches(len(sys.modules)):
+        cache.cache_clear()
+
+
+@functools.cache
+def _text_caches(_modules: int) -> "tuple[functools._lru_cache_wrapper[Any], ...]":
+    """The caches of functions that read texts. Sought anew once a module has been imported."""
     caches = (item for item in gc.get_objects() if isinstance(item, functools._lru_cache_wrapper))
-    for cache in caches:
-        reads_texts = cache.__module__.startswith(("judge.checks", "judge.llm.fence", "data."))
-        if reads_texts and cache.__name__ not in _KEPT_CACHES:
-            cache.cache_clear()
+    return tuple(
+        cache
+        for cache in caches
+        if cache.__module__.startswith(("judge.checks", "judge.llm.fence", "data."))
+        and cache.__name__ not in _KEPT_CACHES
+    )
 
 
 def times_table(times: CheckTimes) -> str:

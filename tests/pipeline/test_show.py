@@ -234,7 +234,8 @@ def test_a_run_under_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     path, run = tmp_path / "made.yaml", RunPaths.of(config)
     write_text(path, dump_config(config))
     nothing = shown(capsys, str(path))
-    assert nothing.count("not run") == 9 and "next: data; run `unprompted run " in nothing
+    assert nothing.count("not run") == 9
+    assert "next: data; run `unprompted run " in " ".join(nothing.split())
     stages = pipeline_stages(config, "")
     write_text(run.split("train"), "")
     write_stamp(run, stages[0], stage_inputs(stages[0], config), 4.0)

@@ -60,7 +60,7 @@ def test_the_base_is_asked_once_about_each_train_row(tmp_path: Path) -> None:
     assert [(answer.row, answer.sample) for answer in read_answers(path)] == [("a", 0), ("b", 0)]
     assert engine.bare == 2
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
-    with pytest.raises(DataError, match=r"base\.jsonl: .* row b; run `python -m teac"):
+    with pytest.raises(DataError, match=r"base\.jsonl: .* row b; run `unprompted teac"):
         stored(config)
 
 

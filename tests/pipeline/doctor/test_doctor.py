@@ -71,7 +71,7 @@ def test_settings_that_cannot_be_read(
     assert main([str(path)]) == 2
     output = capsys.readouterr().out
     joined = " ".join(output.split())
-    assert re.search(r"problem settings \S+x\.yaml: .*unknown setting 'modle'; did you", joined)
+    assert re.search(r"problem settings .*x\.yaml ?: .*unknown setting 'modle'; did you", joined)
     assert "1 problem: a run cannot start like this." in output and "\x1b" not in output
     assert re.search(r"^ok +torch ", output, re.M)
 
