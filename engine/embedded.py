@@ -4,8 +4,10 @@ The package contains one GGUF file. It is converted once to bf16 safetensors in 
 """
 
 import importlib.util
+import io
 import os
 import shutil
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from data.file_mode import give_usual_mode
@@ -49,16 +51,17 @@ def _convert(gguf: Path, folder: Path) -> None:
 
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     source, name = str(gguf.parent), gguf.name
-    model = AutoModelForCausalLM.from_pretrained(
-        source,
-        gguf_file=name,
-        dtype=torch.bfloat16,
-        quantization_config=GgufConfig(dequantize=True),
-    )
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.save_pretrained(temporary)
-    AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(temporary)
+    with redirect_stderr(io.StringIO()):  # bars of transformers, which take ten seconds in all
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            gguf_file=name,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+        )
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(temporary)
+        AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(temporary)
     give_usual_mode(temporary)
     try:
         temporary.rename(folder)

@@ -1,7 +1,6 @@
 """`unprompted demo`: the demo's experiment, from any folder."""
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,13 +36,9 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments.overrides[:0] = packaged_files(arguments.config)
     config = load_arguments(arguments)
     print(f"{name}: about {_MINUTES[name]} min on two CPU cores; the report comes at the end")
-    from data.run_paths import RunPaths
     from pipeline.run_stages import run_stages
 
-    code = run_stages(config, arguments.accept_changes)
-    settings = shlex.quote(str(RunPaths.of(config).config))
-    print(f"look at it: unprompted show {settings}; ask the student: unprompted chat {settings}")
-    return code
+    return run_stages(config, arguments.accept_changes)
 
 
 def packaged_files(config: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Runs the stages in order, each as a child process; skips those that are up to date."""
 
+import shlex
 import time
 from functools import partial
 from pathlib import Path
@@ -81,8 +82,9 @@ def run_stages(config: Config, accept_changes: bool) -> int:
     print()
     for reason in numbers.do_not_serve:
         print(f"do not serve this model: {reason.finding}")
-    print(f"{numbers.headline}\nto look closer: unprompted show {run.config}")
-    print(f"to talk to it: unprompted chat {run.config}\nreport: {run.report('html')}")
+    settings = shlex.quote(str(run.config))
+    print(f"{numbers.headline}\nto look closer: unprompted show {settings}")
+    print(f"to talk to it: unprompted chat {settings}\nreport: {run.report('html')}")
     return code
 
 
