@@ -51,7 +51,7 @@ def _convert(gguf: Path, folder: Path) -> None:
 
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     source, name = str(gguf.parent), gguf.name
-    with redirect_stderr(io.StringIO()):  # bars of transformers, which take ten seconds in all
+    with redirect_stderr(io.StringIO()):  # ten seconds need no progress bar
         model = AutoModelForCausalLM.from_pretrained(
             source,
             gguf_file=name,

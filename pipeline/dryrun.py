@@ -14,13 +14,10 @@ from data.rows import Row
 from data.run_paths import Split
 from engine.request_builder import RequestBuilder
 from pipeline.plan.cost_lines import RunPlan, config_name
-from pipeline.plan.device_rates import this_device
 from pipeline.plan.light_builder import light_builder
-from pipeline.plan.model_size import model_size
 from pipeline.plan.row_lines import every_row, row_lines
-from pipeline.plan.row_tokens import count_tokens
 from pipeline.plan.rule_lines import rule_lines, rule_warnings
-from pipeline.plan.training_steps import step_warnings, training_steps
+from pipeline.plan.training_steps import step_warnings
 from prompts.prompt_text import logged_prompt
 from student.requirements import find_faults, refuse
 from teacher.probes.build import build_probes
@@ -44,20 +41,17 @@ def dry_run(config: Config, *, verbose: bool = False, rows: bool = False) -> str
         "val": prepared.val,
         "hidden": prepared.hidden or (),
     }
-    tokens = count_tokens(builder, splits)
-    fitting = sum(row.split == "train" and row.fits for row in tokens)
-    steps = training_steps(config, fitting)
-    plan = RunPlan(builder, splits, tokens, steps, this_device(), model_size(Path(builder.model)))
+    plan = RunPlan(builder, splits)
     warnings = [
         *(fault.message for fault in faults),
-        *step_warnings(steps),
+        *step_warnings(plan.steps),
         *rule_warnings(builder.rules, builder.prompt, splits, config.probes is not None),
     ]
     lines = [dump_config(config)] * verbose + [config_name(config), *_preflight(config, verbose)]
-    lines += ["", *row_lines(config, prepared.quality, tokens)]
+    lines += ["", *row_lines(config, prepared.quality, plan.tokens)]
     lines += ["", *rule_lines(builder.rules, splits), "", *plan.cost_lines()]
     if rows:
-        lines += ["", *every_row(prepared.quality, tokens)]
+        lines += ["", *every_row(prepared.quality, plan.tokens)]
     lines += [""] * bool(warnings) + [f"warning: {warning}" for warning in warnings]
     return "\n".join(lines)
 

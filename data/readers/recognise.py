@@ -75,18 +75,6 @@ def scan_source(
     return ScannedLogs(LogNotes(tuple(reader.quarantined), words), form)
 
 
-def recognise_logs(
-    path: str, root: Path = Path(), prompt: PromptText | None = None, split: str | None = None
-) -> RecognisedLogs:
-    """The form and the counts of logs, from all their records; no row is stored.
-
-    `path` as in `data.train`. Raises DataError as `scan_source` does.
-    """
-    form = scan_source(AutoLogs(path=path, split=split), root, lambda row: None, prompt).form
-    assert form is not None  # the settings do not name the form
-    return form
-
-
 def mapped_logs(settings: Logs, root: Path) -> MappedLogs | None:
     """Settings that read the same rows by a field map.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from config.backends import BatchBackend, OpenAiBackend
@@ -11,7 +12,7 @@ from data.run_paths import Split
 from engine.request_builder import RequestBuilder
 from judge.inputs import JudgedSplit
 from judge.judging_server import configured_server
-from pipeline.plan.device_rates import DeviceRates, RateRange
+from pipeline.plan.device_rates import RateRange, this_device
 from pipeline.plan.estimate import (
     Estimator,
     duration_range,
@@ -20,9 +21,9 @@ from pipeline.plan.estimate import (
     teacher_seconds,
     training_gib,
 )
-from pipeline.plan.model_size import ModelSize
-from pipeline.plan.row_tokens import RowTokens, answer_tokens
-from pipeline.plan.training_steps import TrainingSteps
+from pipeline.plan.model_size import model_size
+from pipeline.plan.row_tokens import answer_tokens, count_tokens
+from pipeline.plan.training_steps import training_steps
 from pipeline.plan.workload import (
     candidate_verdicts,
     prediction_work,
@@ -44,14 +45,12 @@ class RunPlan:
         self,
         builder: RequestBuilder,
         splits: Mapping[Split, Sequence[Row]],
-        tokens: Sequence[RowTokens],
-        steps: Sequence[TrainingSteps],
-        device: DeviceRates,
-        size: ModelSize | None,
     ) -> None:
-        self._builder, self._config = builder, builder.config
-        self._splits, self._tokens, self._steps = splits, tokens, steps
-        self._estimator = Estimator(device, size)
+        self._builder, self._config, self._splits = builder, builder.config, splits
+        self.tokens = count_tokens(builder, splits)
+        fitting = sum(row.split == "train" and row.fits for row in self.tokens)
+        self.steps = training_steps(self._config, fitting)
+        self._estimator = Estimator(this_device(), model_size(Path(builder.model)))
         self._answer = answer_tokens(builder, [*splits["train"], *splits["val"]])
         self._seconds: list[RateRange | None] = []
 
@@ -77,15 +76,15 @@ class RunPlan:
         """Likely seconds of the stages that call a model; unknown ones are left out."""
         config, estimator = self._config, self._estimator
         training = [
-            estimator.training(training_work(config, plan, self._tokens, self._answer))
-            for plan in self._steps
+            estimator.training(training_work(config, plan, self.tokens, self._answer))
+            for plan in self.steps
         ]
-        work = teacher_work(self._builder, self._tokens, self._answer)
+        work = teacher_work(self._builder, self.tokens, self._answer)
         ranges = {
             "teacher generate": [teacher_seconds(config, estimator, work)],
             "student train": training,
             "student predict": [
-                estimator.answering(prediction_work(config, self._tokens, self._answer))
+                estimator.answering(prediction_work(config, self.tokens, self._answer))
             ],
             "judge score": [self._judge_plan_and_time()[1]],
         }
@@ -101,7 +100,7 @@ class RunPlan:
         return f"; {text}" if text else "; time not estimated"
 
     def _teacher(self) -> list[str]:
-        work = teacher_work(self._builder, self._tokens, self._answer)
+        work = teacher_work(self._builder, self.tokens, self._answer)
         time = self._time(teacher_seconds(self._config, self._estimator, work))
         engine = self._config.teacher.engine
         if isinstance(engine, BatchBackend):
@@ -117,8 +116,8 @@ class RunPlan:
 
     def _training(self) -> list[str]:
         lines = []
-        for plan in self._steps:
-            work = training_work(self._config, plan, self._tokens, self._answer)
+        for plan in self.steps:
+            work = training_work(self._config, plan, self.tokens, self._answer)
             time = self._time(self._estimator.training(work))
             lines.append(
                 f"  {plan.line}, {work.read:,.0f} tokens read in training, {work.written:,.0f} "
@@ -127,7 +126,7 @@ class RunPlan:
         return lines
 
     def _prediction(self) -> list[str]:
-        work = prediction_work(self._config, self._tokens, self._answer)
+        work = prediction_work(self._config, self.tokens, self._answer)
         time = self._time(self._estimator.answering(work))
         scored = scored_answers(self._config, self._splits["val"])
         return [
@@ -160,10 +159,10 @@ class RunPlan:
         device, size = self._estimator
         if size is None:
             return ["  memory: not estimated, the model's weights are not here yet"]
-        longest = max(row.unprompted for row in self._tokens) + self._answer
+        longest = max(row.unprompted for row in self.tokens) + self._answer
         ranges = [
             training_gib(self._config, plan.student, size, longest, device.gpu)
-            for plan in self._steps
+            for plan in self.steps
         ]
         low, high = (max(ends) for ends in zip(*ranges, strict=True))
         warning = ""

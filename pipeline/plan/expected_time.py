@@ -1,16 +1,10 @@
 """How long each stage of a run will probably take, from its prepared rows."""
 
-from pathlib import Path
-
 from config.schema import Config
 from data.rows import Row
 from data.run_paths import RunPaths, Split
 from pipeline.plan.cost_lines import RunPlan
-from pipeline.plan.device_rates import this_device
 from pipeline.plan.light_builder import light_builder
-from pipeline.plan.model_size import model_size
-from pipeline.plan.row_tokens import count_tokens
-from pipeline.plan.training_steps import training_steps
 
 _MOST_ROWS = 5000  # counting the tokens of more takes longer than the answer is worth
 # seconds of stages that call no model, most of them imports
@@ -36,10 +30,4 @@ def expected_stage_seconds(config: Config, most_rows: int = _MOST_ROWS) -> dict[
         splits[split] = run.rows(split)
         if sum(map(len, splits.values())) > most_rows:
             return {}
-    builder = light_builder(config)
-    tokens = count_tokens(builder, splits)
-    fitting = sum(row.split == "train" and row.fits for row in tokens)
-    steps = training_steps(config, fitting)
-    size = model_size(Path(builder.model))
-    plan = RunPlan(builder, splits, tokens, steps, this_device(), size)
-    return _SHORT_S | plan.stage_seconds()
+    return _SHORT_S | RunPlan(light_builder(config), splits).stage_seconds()

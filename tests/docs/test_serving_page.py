@@ -40,13 +40,13 @@ def program(words: str, changes: dict[str, str]) -> str:
 
 
 @contextmanager
-def answering(answers: dict[str, str], asked: list[dict[str, Any]]) -> Iterator[str]:
+def answering(answers: dict[str, str], bodies: list[dict[str, Any]]) -> Iterator[str]:
     """A server that answers a user turn from a table; yields its base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append(body)
+            bodies.append(body)
             text = answers[body["messages"][-1]["content"]]
             reply = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
             self.send_response(200)
@@ -83,8 +83,8 @@ def test_the_check_finds_the_student_of_the_report(
     texts = {answer["row"]: answer["text"] for answer in stored}
     answers = {user_text(prompt, row): texts[row.id] for row in run.rows("val")}
     answers[user_text(prompt, run.rows("val")[3])] = "Another answer."
-    asked: list[dict[str, Any]] = []
-    with answering(answers, asked) as url:
+    bodies: list[dict[str, Any]] = []
+    with answering(answers, bodies) as url:
         changes = {
             '"runs/mine"': repr(str(run.root)),
             '"http://localhost:8000/v1"': repr(url),
@@ -92,9 +92,9 @@ def test_the_check_finds_the_student_of_the_report(
         }
         exec(program("best/README.md", changes), {})
     assert capsys.readouterr().out == "19 of 20 answers are those of the report\n"
-    assert {body["model"] for body in asked} == {STUDENT}
-    assert all([turn["role"] for turn in body["messages"]] == ["user"] for body in asked)
-    assert {body["temperature"] for body in asked} == {config.predict.sampling.temperature}
+    assert {body["model"] for body in bodies} == {STUDENT}
+    assert all([turn["role"] for turn in body["messages"]] == ["user"] for body in bodies)
+    assert {body["temperature"] for body in bodies} == {config.predict.sampling.temperature}
 
 
 @pytest.mark.slow

@@ -21,11 +21,11 @@ def models_server(
     status: int, body: bytes = b"", **headers: str
 ) -> Iterator[tuple[str, list[str]]]:
     """A server that answers every GET like this; yields its address and the paths and keys."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(f"{self.path} {self.headers['authorization']}")
+            requests.append(f"{self.path} {self.headers['authorization']}")
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -38,7 +38,7 @@ def models_server(
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1", asked
+        yield f"http://127.0.0.1:{server.server_port}/v1", requests
         server.shutdown()
         thread.join()
 
@@ -56,14 +56,14 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("status", [200, 302, 400, 403, 404, 405, 429, 500, 503])
 def test_any_answer_means_that_it_is_there(status: int) -> None:
     """A gateway may not serve the list, and a redirect is not followed: it would get the key."""
-    with models_server(status, location="http://127.0.0.1:9/") as (url, asked):
+    with models_server(status, location="http://127.0.0.1:9/") as (url, requests):
         assert fault(url) is None
-        assert asked == ["/v1/models Bearer none"]
+        assert requests == ["/v1/models Bearer none"]
 
 
 def test_a_server_that_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a key it is missing for certain; a key that is refused for the list may yet do."""
-    with models_server(401) as (url, asked):
+    with models_server(401) as (url, requests):
         assert fault(url) == ServerFault(
             "key",
             f"judge.llm: {url} needs a key, and the environment variable {ENV} (api_key_env) is "
@@ -72,7 +72,7 @@ def test_a_server_that_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(ENV, "sk-canary-123456")
         refused = fault(url)
         assert refused is not None and refused.kind == "doubt" and "canary" not in refused.message
-        assert asked[-1].endswith("Bearer sk-canary-123456")
+        assert requests[-1].endswith("Bearer sk-canary-123456")
 
 
 def test_a_local_server_needs_no_key() -> None:

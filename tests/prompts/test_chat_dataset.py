@@ -10,12 +10,13 @@ from config.schema import Config
 from data.answers import Answer
 from data.jsonl import read_records, write_records
 from data.prepare import prepare_data
-from data.readers.recognise import recognise_logs, scan_source
+from data.readers.recognise import scan_source
 from data.rows import PRODUCTION, Row
 from data.run_paths import RunPaths
 from prompts.chat_dataset import export_dataset
 from prompts.prompt_file import read_prompt
 from prompts.prompt_text import logged_prompt, prompt_text
+from tests.data.readers.recognised import recognise_logs
 
 
 @pytest.fixture

@@ -47,9 +47,9 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StubHub]:
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """A run whose best student has weights."""
-    made = make_run(tmp_path)
-    (RunPaths.of(made).best / "adapter/adapter_model.safetensors").write_bytes(WEIGHTS)
-    return made
+    settings = make_run(tmp_path)
+    (RunPaths.of(settings).best / "adapter/adapter_model.safetensors").write_bytes(WEIGHTS)
+    return settings
 
 
 def sha256(data: bytes) -> str:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from config.errors import DataError
 from config.log_formats import AutoLogs, DataSettings
 from data.prepare import prepare_data, prepare_splits
-from data.readers.recognise import ScannedLogs, recognise_logs, scan_source
+from data.readers.recognise import ScannedLogs, scan_source
 from data.readers.turn_template import PromptText
 from data.rows import PRODUCTION, Row, normalise_question
 from tests.data.readers.export_table import EXPORTS
+from tests.data.readers.recognised import recognise_logs
 
 SHARED_FOLDER = [HealthCheck.function_scoped_fixture]  # every example writes the same file
 TOOL_CALLS = "tool calls, which a row cannot show"

@@ -13,11 +13,12 @@ from config.log_formats import AutoLogs, CampusLogs, DataSettings, TableLogs
 from data.prepare import prepare_splits
 from data.readers.campus import CONTEXTS, QUESTION, TAGS
 from data.readers.log_files import watched_files
-from data.readers.recognise import recognise_logs, scan_source
+from data.readers.recognise import scan_source
 from data.readers.turn_template import PromptText
 from data.readers.write_back import answers_suffix, write_back
 from data.rows import Row
 from tests.data.readers.export_table import EXPORTS
+from tests.data.readers.recognised import recognise_logs
 
 RECORDS: list[dict[str, Any]] = [
     {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}

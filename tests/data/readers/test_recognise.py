@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from config.log_formats import AutoLogs, CampusLogs, TableLogs
-from data.readers.recognise import mapped_logs, recognise_logs, scan_source
+from data.readers.recognise import mapped_logs, scan_source
 from data.rows import PRODUCTION, Row
 from tests.data.readers.export_table import EXPORTS, FORM_OF, read_export, table_lines
+from tests.data.readers.recognised import recognise_logs
 
 _DOCS = Path("docs/logs.md")
 

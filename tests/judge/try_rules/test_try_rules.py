@@ -137,8 +137,8 @@ def test_all_fail(tried: Any) -> None:
 def test_rules_of_a_language_model_are_listed(tried: Any) -> None:
     """Neither is scored; the fixed phrase is looked for in all answers."""
     judged = {**LINK, "id": "polite", "check": {"type": "llm", "pass": "Polite.", "fail": "Rude."}}
-    asked = {**LINK, "id": "asked", "applies": {"llm": "Is it off topic?"}, "converse": True}
-    text = tried(judged, asked)
+    conditional = {**LINK, "id": "asked", "applies": {"llm": "Is it off topic?"}, "converse": True}
+    text = tried(judged, conditional)
     assert "polite (must)  llm: Polite.\n  due on all 12 rows · not run: a language model" in text
     assert "decides when it is due; on all answers, due or not · passes 6 · fails 6" in text
     line = "takes part in polite, asked, asked_converse: `unprompted judge CONFIG score` asks it"
