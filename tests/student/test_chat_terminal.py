@@ -38,12 +38,25 @@ def test_ctrl_c_ends_a_terminal(small: str, learn: TrainStudent, tmp_path: Path)
         output += _read_until(leader, "> ")
         os.write(leader, f"{QUESTION}\n".encode())
         output += _read_until(leader, f"{ANSWER}\r\n> ")
-        process.send_signal(signal.SIGINT)
+        _press_ctrl_c(process, leader)
         assert process.wait(timeout=60) == 0, output
     finally:
         process.kill()
         os.close(leader)
     assert "student/s of c, without the prompt" in output and "Traceback" not in output
+
+
+def _press_ctrl_c(process: subprocess.Popen[bytes], terminal: int) -> None:
+    """Interrupts the chat until its terminal shows that it noticed.
+
+    CPython's input() shows its prompt before it waits in select(2), and a signal between the two
+    does not wake the select. A person presses again.
+    """
+    for _ in range(6):
+        process.send_signal(signal.SIGINT)
+        if select.select([terminal], [], [], 10.0)[0]:
+            return
+    raise AssertionError("the chat did not notice Ctrl-C")
 
 
 def _read_until(terminal: int, text: str) -> str:
