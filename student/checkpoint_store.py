@@ -1,16 +1,19 @@
 """The checkpoints of a training on disk: the newest to resume from, and the weights of the best.
 
 A checkpoint is complete once its marker file exists; the marker is written after all other files
-are synced to disk. Its optimiser state is twice as large as its weights and serves a resume alone,
-so older checkpoints lose it, and those that another one beats are removed.
+are synced to disk, and holds their hashes. Its optimiser state is twice as large as its weights and
+serves a resume alone, so older checkpoints lose it, and those that another one beats are removed.
 """
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 from config.console import print
+from config.errors import DataError
 from data.atomic_write import write_text
+from engine.models import file_sha256
 from student.checkpoint import AVERAGED, TRAINED, writing
 from student.distributed import process_rank
 
@@ -24,7 +27,10 @@ class CheckpointStore:
         self._folder = folder
 
     def last_complete(self) -> Path | None:
-        """The newest complete checkpoint. Removes incomplete ones and prints their names."""
+        """The newest complete checkpoint. Removes incomplete ones and prints their names.
+
+        Raises DataError where a file of it is not the one that was saved.
+        """
         complete = []
         for folder in self._folder.glob("checkpoint-*"):
             if (folder / COMPLETE).exists():
@@ -32,16 +38,20 @@ class CheckpointStore:
             elif process_rank() == 0:
                 shutil.rmtree(folder)
                 print(f"{folder.name}: incomplete, because the run ended while saving it; removed")
-        return max(complete, key=step_of, default=None)
+        newest = max(complete, key=step_of, default=None)
+        if newest is not None:
+            _check_files(newest)
+        return newest
 
     def mark_complete(self, step: int) -> None:
-        """Syncs the files of a checkpoint to disk, and marks it."""
-        folder = self._checkpoint(step)
+        """Syncs the files of a checkpoint to disk, and marks it with their hashes."""
+        folder, hashes = self._checkpoint(step), {}
         with writing(folder, 0):
             for path in folder.iterdir():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-        write_text(folder / COMPLETE, "")
+                hashes[path.name] = file_sha256(path)
+        write_text(folder / COMPLETE, json.dumps(hashes, indent=1, sort_keys=True) + "\n")
 
     def prune(self, newest: int, best: int) -> None:
         """Leaves the newest checkpoint and the weights to serve of the best step."""
@@ -70,6 +80,18 @@ class CheckpointStore:
 
     def _weights(self, step: int) -> Path:
         return self._folder / f"weights-{step}"
+
+
+def _check_files(checkpoint: Path) -> None:
+    """Raises DataError for a file whose hash is not the marker's. Earlier markers are empty."""
+    marker = (checkpoint / COMPLETE).read_text()
+    for name, sha256 in (json.loads(marker) if marker else {}).items():
+        path = checkpoint / name
+        if not path.exists() or file_sha256(path) != sha256:
+            raise DataError(
+                f"{path}: is damaged or missing, so the training cannot go on from step "
+                f"{step_of(checkpoint)}; restore it, or remove {checkpoint.parent} to train anew"
+            )
 
 
 def _served_weights(folder: Path) -> Path:

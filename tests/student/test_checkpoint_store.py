@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from config.errors import DataError
 from config.load import load_config
 from data.run_paths import RunPaths
 from student.checkpoint import AVERAGED, TRAINED
@@ -19,8 +20,9 @@ def checkpoint(folder: Path, step: int) -> None:
     """A complete checkpoint as a training leaves it."""
     path = folder / f"checkpoint-{step}"
     path.mkdir(parents=True)
-    for name in FILES:
+    for name in set(FILES) - {COMPLETE}:
         (path / name).write_text(f"{name} of {step}")
+    CheckpointStore(folder).mark_complete(step)
 
 
 def files(folder: Path) -> set[str]:
@@ -67,6 +69,29 @@ def test_a_kill_amid_the_removal_is_made_good(tmp_path: Path) -> None:
     assert store.last_complete() == tmp_path / "checkpoint-3"
     store.prune(3, 2)
     assert files(tmp_path) == {*whole(3), f"weights-2/{TRAINED}"}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != COMPLETE])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "missing"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, damage: str) -> None:
+    """Torch would load a flipped bit of an optimiser's state, and train on with it."""
+    checkpoint(tmp_path, 20)
+    path = tmp_path / "checkpoint-20" / name
+    whole_bytes = path.read_bytes()
+    path.write_bytes(whole_bytes[:-1] + (b"" if damage == "cut" else bytes([whole_bytes[-1] ^ 1])))
+    if damage == "missing":
+        path.unlink()
+    with pytest.raises(DataError, match=rf"{name}: is damaged or missing.* from step 20"):
+        CheckpointStore(tmp_path).last_complete()
+    path.write_bytes(whole_bytes)
+    assert CheckpointStore(tmp_path).last_complete() == tmp_path / "checkpoint-20"
+
+
+def test_an_empty_marker_of_an_earlier_version_is_taken(tmp_path: Path) -> None:
+    """It knows no hashes."""
+    checkpoint(tmp_path, 20)
+    (tmp_path / "checkpoint-20" / COMPLETE).write_text("")
+    assert CheckpointStore(tmp_path).last_complete() == tmp_path / "checkpoint-20"
 
 
 # learning rate → which folders hold weights at the evaluation of each epoch of six steps. At a rate
