@@ -10,6 +10,7 @@ LONGEST = (
     "test_served_students.py",
     "test_ray_engine.py",
     "test_examples.py",
+    "test_page_scenarios.py",
     "test_vllm_batch.py",
     "test_vllm_engine.py",
 )
