@@ -5,6 +5,7 @@ requests.
 """
 
 import argparse
+import importlib.util
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -69,6 +70,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Serves until Ctrl-C or SIGTERM. Raises UsageError and SetupError before vLLM starts."""
     arguments = parse_arguments(serve_parser(), words)
     _check(arguments)
+    _check_packages()
     config = load_arguments(arguments)
     with _listener(arguments.host, arguments.port) as listener, ExitStack() as stack:
         plan = stack.enter_context(_plan(config, arguments))
@@ -88,6 +90,14 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(
             f"--shadow {arguments.shadow}: the second answers are for the log; add --log FILE"
         )
+
+
+def _check_packages() -> None:
+    for package in ("prometheus_client", "starlette", "uvicorn"):
+        if importlib.util.find_spec(package) is None:
+            raise SetupError(
+                f"unprompted serve needs {package}; run `pip install 'unprompted[serve]'`"
+            )
 
 
 def _listener(host: str, port: int) -> socket.socket:
