@@ -1,4 +1,4 @@
-"""Runs a vLLM server on a free loopback port: the embedded judge."""
+"""Runs a vLLM server on a free loopback port: of the embedded judge, or of a student."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,11 +29,17 @@ END_TIMEOUT_S = 20
 
 @contextmanager
 def vllm_server(
-    name: str, max_length: int, log: Path, gpu_memory: float = GPU_MEMORY
+    name: str,
+    max_length: int,
+    log: Path,
+    gpu_memory: float = GPU_MEMORY,
+    served_as: str | None = None,
+    arguments: Sequence[str] = (),
 ) -> Iterator[str]:
     """Starts a server of the model `name`, yields its base URL, and ends it with all its children.
 
-    They end with this process too, however it ends. `gpu_memory`: a share of the card.
+    They end with this process too, however it ends. `gpu_memory`: a share of the card. `served_as`:
+    the model's name in requests; None: `name`. `arguments`: further ones of `vllm serve`.
 
     `log` receives the server's output. Raises SetupError when it ends early or does not answer
     within START_TIMEOUT_S.
@@ -42,8 +48,8 @@ def vllm_server(
         port: int = listener.getsockname()[1]  # a free one
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
-        command = _command(resolve_model(name), name, port, max_length)
-        command += ["--gpu-memory-utilization", str(gpu_memory)]
+        command = _command(resolve_model(name), served_as or name, port, max_length)
+        command += ["--gpu-memory-utilization", str(gpu_memory), *arguments]
         with child_group(command, output, os.environ | ENVIRONMENT, END_TIMEOUT_S) as process:
             _wait_for(process, f"http://127.0.0.1:{port}/health", log)
             yield f"http://127.0.0.1:{port}/v1"
@@ -73,10 +79,10 @@ def _wait_for(process: subprocess.Popen[bytes], health_url: str, log: Path) -> N
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise SetupError(f"the judge's server ended with {process.returncode}; see {log}")
+            raise SetupError(f"the server of vLLM ended with {process.returncode}; see {log}")
         try:
             with urllib.request.urlopen(health_url, timeout=2):
                 return
         except OSError:
             time.sleep(0.5)
-    raise SetupError(f"the judge's server did not answer within {START_TIMEOUT_S} s; see {log}")
+    raise SetupError(f"the server of vLLM did not answer within {START_TIMEOUT_S} s; see {log}")

@@ -76,7 +76,7 @@ class Renderer:
         conversation follow in both views, with their passages. `system`: in place of the prompt's.
         """
         system = self.prompt.system if system is None else system
-        turns = self._example_turns(order) if prompted else []
+        turns = self.example_turns(order) if prompted else []
         turns += row_turns(self.prompt, row)
         if prompted and self.system_role == "system":
             turns.insert(0, {"role": "system", "content": system})
@@ -84,7 +84,8 @@ class Renderer:
             turns[0]["content"] = f"{system}\n\n{turns[0]['content']}"
         return [{**turn, "content": self.template.neutralise(turn["content"])} for turn in turns]
 
-    def _example_turns(self, order: Sequence[int] | None) -> list[Message]:
+    def example_turns(self, order: Sequence[int] | None = None) -> list[Message]:
+        """The worked examples as a client sends them, in `order`; None: all, as written."""
         turns: list[Message] = []
         examples = self.prompt.examples
         for index in range(len(examples)) if order is None else order:
@@ -99,7 +100,7 @@ class Renderer:
         of its own."""
         if self.system_role != "system":
             return []
-        return [{"role": "system", "content": self.prompt.system}, *self._example_turns(None)]
+        return [{"role": "system", "content": self.prompt.system}, *self.example_turns()]
 
     def view_ids(
         self, row: Row, prompted: bool, order: Sequence[int] | None = None

@@ -28,6 +28,8 @@ ALLOWED = {
         *("judge.reference.records", "judge.choice_correction"),
         *("judge.metrics.interval", "judge.verdict"),
     },
+    # it finds a student's undamaged weights as the chat does
+    "serving": {"config", "data", "prompts", "wire", "engine", "student.chat_model"},
     "pipeline": {
         *("config", "data", "prompts", "engine", "judge", "teacher", "student", "report"),
         "wire.proxy",  # `doctor` reaches servers as a run does

@@ -51,6 +51,7 @@ GROUPS = {
         Command("report", "write the report of a run again", "report.__main__"),
     ),
     "share": (
+        Command("serve", "the best student for OpenAI clients", "serving.serve"),
         Command("push", "upload the best student to the Hugging Face hub", "pipeline.push_command"),
         Command("export", "the answers as a dataset of chat messages", "pipeline.export_command"),
     ),

@@ -1,0 +1,1 @@
+"""A server for students: a proxy that takes the system prompt out of requests."""
