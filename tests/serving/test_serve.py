@@ -1,5 +1,6 @@
 """`unprompted serve` as a user starts it, with vLLM and a student that learnt one answer."""
 
+import json
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from engine.vllm_server import START_TIMEOUT_S
 from prompts.prompt_file import read_prompt
 from serving.serve import main
 from student.records import StudentChoice
+from tests.serving.model_stub import ModelStub, listener, running
 from tests.student.chat_settings import chat_settings
 from tests.student.trained_students import ANSWER, small_model, train_student
 
@@ -70,6 +72,33 @@ def test_the_student_answers_an_old_client(tmp_path: Path) -> None:
     finally:
         process.kill()
         log.close()
+
+
+def test_a_vllm_that_runs_already(tmp_path: Path) -> None:
+    """With its log and its shadows. SIGTERM ends it with exit code 143."""
+    settings, traffic = chat_settings(tmp_path, "embedded"), tmp_path / "traffic.jsonl"
+    choice = StudentChoice(best="s", why="the only one", ranked=())
+    write_text(tmp_path / "c" / "best" / "choice.json", choice.model_dump_json())
+    prompt = read_prompt(load_config(settings).prompt, ROOT)
+    chat = [{"role": "system", "content": prompt.system}, {"role": "user", "content": "Say hi."}]
+    with running(ModelStub().app(), listener()) as backend, (tmp_path / "out").open("w+") as log:
+        options = ["--backend", f"{backend}/v1", "--port", "0", "--shadow", "1"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(settings), *options, "--log", str(traffic)],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            client = OpenAI(base_url=_address(process, log), api_key="none", max_retries=0)
+            reply = client.chat.completions.create(model="any", messages=cast(Any, chat))
+            assert reply.choices[0].message.content == "s read user: Say hi."
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 143
+        finally:
+            process.kill()
+    (line,) = map(json.loads, traffic.read_text("utf-8").splitlines())
+    assert line["shadow"]["content"].startswith("embedded read system: ")
 
 
 def _address(process: "subprocess.Popen[bytes]", log: Any) -> str:
