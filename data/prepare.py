@@ -113,6 +113,9 @@ def _read_files(
                 start = len(rows.keys)
                 scanned = scan_source(logs, root, store, prompt)
                 notes.append(scanned.notes)
+                if scanned.notes.unread:
+                    sheets = ", ".join(scanned.notes.unread)
+                    recognised.append(f"{logs.path}: not read: {sheets}")
                 if scanned.form is not None:
                     recognised += [scanned.form.line(), *scanned.form.notes(prompt)]
                 places[name] = range(start, len(rows.keys))

@@ -41,6 +41,7 @@ class LogNotes(NamedTuple):
 
     quarantined: tuple[Quarantined, ...]
     missing_words: dict[str, dict[str, int]]  # column → word such as nan, taken as nothing → cells
+    unread: tuple[str, ...] = ()  # sheets of a workbook that are not read
 
 
 class LogFile(NamedTuple):
@@ -55,7 +56,7 @@ def read_logs(settings: MappedLogs, root: Path) -> LogFile:
     """The rows of the configured file, all in memory. Raises DataError as `scan_logs` does."""
     rows: list[Row] = []
     notes = scan_logs(settings, root, rows.append)
-    return LogFile(tuple(rows), *notes)
+    return LogFile(tuple(rows), notes.quarantined, notes.missing_words)
 
 
 def scan_logs(settings: MappedLogs, root: Path, add: Callable[[Row], None]) -> LogNotes:
@@ -68,7 +69,8 @@ def scan_logs(settings: MappedLogs, root: Path, add: Callable[[Row], None]) -> L
     fields = FieldUse(FIELDS if isinstance(settings, CampusLogs) else settings.fields)
     ids: list[str] = []
     quarantined: list[Quarantined] = []
-    for entry, record in parse_entries(settings, root):
+    unread: list[str] = []
+    for entry, record in parse_entries(settings, root, unread):
         if entry.value is not None:
             fields.add(entry.value)
         if isinstance(record, Row):
@@ -82,14 +84,19 @@ def scan_logs(settings: MappedLogs, root: Path, add: Callable[[Row], None]) -> L
         first = f"; line {quarantined[0].line}: {quarantined[0].reason}" if quarantined else ""
         raise DataError(f"{path}: no valid row{first}; is it the right file?")
     check_unique_ids(ids, str(path))
-    return LogNotes(tuple(quarantined), fields.missing_words())
+    return LogNotes(tuple(quarantined), fields.missing_words(), tuple(unread))
 
 
-def parse_entries(settings: MappedLogs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:
-    """Each record of the file as read, and its row or the reason why it is malformed."""
+def parse_entries(
+    settings: MappedLogs, root: Path, unread: list[str] | None = None
+) -> Iterator[tuple[Entry, Row | Quarantined]]:
+    """Each record of the file as read, and its row or the reason why it is malformed.
+
+    unread: receives the sheets of a workbook that are not read.
+    """
     path = root / settings.path
     is_campus = isinstance(settings, CampusLogs)
-    for entry in read_json_list(path) if is_campus else read_table(path):
+    for entry in read_json_list(path) if is_campus else read_table(path, unread):
         record: Row | Quarantined
         try:
             record = _parse_row(entry, settings, path.stem)

@@ -67,7 +67,8 @@ def scan_source(
     parts, unread = log_parts(settings, root)
     reader = _Reader(add, prompt)
     forms = [reader.read(part) for part in parts]
-    form = joined_forms(settings.path, forms, unread)
+    sheets = (f"{sheet} of {part.name}" for part in parts for sheet in part.unread)
+    form = joined_forms(settings.path, forms, (*unread, *sheets))
     if not form.rows:
         raise _no_row(form, reader.quarantined)
     check_unique_ids(reader.ids, settings.path)
@@ -257,8 +258,10 @@ def _unknown_form(part: LogPart, head: Sequence[Entry]) -> DataError:
         first = f"; line {head[0].line}: {head[0].problem}" if head else ""
         what = "no record can be read" if head else "it has no records"
         return DataError(f"{part.name}: {what}{first}; is it the right file?")
+    sheets = ", ".join(part.unread)
     return DataError(
         f"{part.name}: no known form of logs, and no column with a usual name of questions; its "
         f"records have {shown_keys(record)}; name the column yourself: {{kind: table, path: …, "
         "fields: {question: COLUMN}}"
+        + (f", or put its sheet in front of the others ({sheets})" if sheets else "")
     )

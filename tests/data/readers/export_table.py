@@ -50,6 +50,7 @@ FORM_OF = {
     **_forms("LiteLLM logs", "litellm_standard.jsonl", "litellm_spend.jsonl"),
     **_forms("request-response logs", "request_response.jsonl", "anthropic.jsonl"),
     **_forms("table", "table.csv", "excel_utf8.csv", "excel_utf16.csv", "alpaca.json"),
+    **_forms("table", "excel.xlsx"),
 }
 
 
