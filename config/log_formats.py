@@ -18,7 +18,7 @@ class LabelMap(Settings):
 
 
 class FieldMap(Settings):
-    """Columns of a JSON, CSV, Parquet or Excel file, or dotted paths into nested ones: messages.1.content.
+    """Columns of a table, or dotted paths into nested ones: messages.1.content.
 
     A number counts the elements of a list, negative from its end. A column named so itself wins.
     """
