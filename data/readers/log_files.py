@@ -14,6 +14,7 @@ from config.errors import DataError
 from config.log_formats import AutoLogs, Logs
 from data.readers.code_page import as_utf8, is_cp1251
 from data.readers.entry import Entry
+from data.readers.hub_dataset import is_hub_dataset
 from data.readers.json_logs import read_json, read_one_object
 from data.readers.table_logs import (
     CSV_SUFFIXES,
@@ -25,7 +26,6 @@ from data.readers.table_logs import (
 )
 from data.readers.text_file import read_lines
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _SPLIT_NAME = re.compile(r"(?:^|[\W_])(train|validation|valid|val|dev|test)(?=$|[\W_\d])")
 _OF_DATASET = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 _RECORD_LISTS = (  # places of the records in exports that are one object
@@ -74,11 +74,6 @@ def log_parts(settings: AutoLogs, root: Path) -> LogParts:
         load = partial(_hub_dataset, settings)
         return LogParts((_dataset_part(settings.path, load, settings.split or "train"),))
     raise DataError(f"{path}: no such file; paths are relative to the folder you are in")
-
-
-def is_hub_dataset(path: str) -> bool:
-    """Whether a path that is not there may name a dataset on the hub."""
-    return bool(_HUB_ID.fullmatch(path)) and log_suffix(Path(path)) not in TABLE_SUFFIXES
 
 
 def is_table_file(path: Path) -> bool:
