@@ -37,8 +37,9 @@ def hub_dataset_fault(setting: str, path: str, root: Path) -> str | None:
         return None
     place = f"{(root / path).absolute()}{_hint(path, root)}"
     return (
-        f"{setting} = {path}: there is no file or folder {place}, and no dataset of this id in the cache or on the hub ({reason}); correct the path, or "
-        f"download the dataset: hf download --repo-type dataset {path} --local-dir FOLDER"
+        f"{setting} = {path}: there is no file or folder {place}, and no dataset of this id in the "
+        f"cache or on the hub ({reason}); correct the path, or download the dataset: hf download "
+        f"--repo-type dataset {path} --local-dir FOLDER"
     )
 
 

@@ -22,7 +22,8 @@ from data.readers.field_use import FieldUse
 from data.readers.form_counter import FormCounter, joined_forms
 from data.readers.log_columns import known_fields
 from data.readers.log_files import LogPart, is_json_list, is_table_file, log_parts
-from data.readers.logs import LogNotes, Quarantined, check_unique_ids, quarantined, scan_logs
+from data.readers.logs import LogNotes, check_unique_ids, quarantined, scan_logs
+from data.readers.quarantine import Quarantine, Quarantined, count_reason
 from data.readers.recognised_logs import RecognisedLogs
 from data.readers.table_logs import table_row
 from data.readers.trace_forms import TRACE_FORMS
@@ -56,24 +57,28 @@ class ScannedLogs(NamedTuple):
 
 
 def scan_source(
-    settings: Logs, root: Path, add: Callable[[Row], None], prompt: PromptText | None = None
+    settings: Logs,
+    root: Path,
+    add: Callable[[Row], None],
+    prompt: PromptText | None = None,
+    refuse: Callable[[Quarantined], object] | None = None,
 ) -> ScannedLogs:
-    """Passes each row of the configured logs to `add`; malformed records are quarantined.
+    """Passes each row of the configured logs to `add`, each quarantined record to `refuse`.
 
     Raises DataError when the logs are unusable as a whole.
     """
     if not isinstance(settings, AutoLogs):
-        return ScannedLogs(scan_logs(settings, root, add), None)
+        return ScannedLogs(scan_logs(settings, root, add, refuse), None)
     parts, unread = log_parts(settings, root)
-    reader = _Reader(add, prompt)
+    reader = _Reader(add, prompt, Quarantine(refuse))
     forms = [reader.read(part) for part in parts]
     sheets = (f"{sheet} of {part.name}" for part in parts for sheet in part.unread)
     form = joined_forms(settings.path, forms, (*unread, *sheets))
     if not form.rows:
-        raise _no_row(form, reader.quarantined)
+        raise _no_row(form, reader.quarantine.shown)
     check_unique_ids(reader.ids, settings.path)
     words = {column: dict(counts) for column, counts in reader.missing_words.items()}
-    return ScannedLogs(LogNotes(tuple(reader.quarantined), words), form)
+    return ScannedLogs(LogNotes(reader.quarantine, words), form)
 
 
 def mapped_logs(settings: Logs, root: Path) -> MappedLogs | None:
@@ -106,12 +111,14 @@ def _no_row(form: RecognisedLogs, bad: Sequence[Quarantined]) -> DataError:
 class _Reader:
     """Reads the parts of logs one by one."""
 
-    def __init__(self, add: Callable[[Row], None], prompt: PromptText | None) -> None:
+    def __init__(
+        self, add: Callable[[Row], None], prompt: PromptText | None, quarantine: Quarantine
+    ) -> None:
         self._add = add
         self._builder = RowBuilder(prompt)
         self._splits_turns = prompt is not None and TurnTemplate(prompt).can_split
         self.ids: list[str] = []
-        self.quarantined: list[Quarantined] = []
+        self.quarantine = quarantine
         self.missing_words: dict[str, Counter[str]] = {}
 
     def read(self, part: LogPart) -> RecognisedLogs:
@@ -189,11 +196,11 @@ class _Reader:
 
     def _refuse(self, error: Malformed, entry: Entry, part: LogPart, counter: FormCounter) -> None:
         if isinstance(error, Unsupported | NotACall):
-            counter.not_used[str(error)] += 1
+            count_reason(counter.not_used, str(error))
         else:
             counter.counts["quarantined"] += 1
         if not isinstance(error, NotACall):
-            self.quarantined.append(quarantined(entry, part.name, error))
+            self.quarantine.add(quarantined(entry, part.name, error))
 
 
 def _recognised(part: LogPart, head: Sequence[Entry]) -> _PartForm:

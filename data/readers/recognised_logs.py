@@ -6,6 +6,8 @@ from config.log_formats import FieldMap
 from data.readers.prompt_difference import first_difference, same_prompt
 from data.readers.turn_template import PromptText
 
+_SHOWN_REASONS = 10  # why records are not used, in the line
+
 
 class RecognisedLogs(NamedTuple):
     """One part of the logs, or all of them."""
@@ -48,9 +50,12 @@ class RecognisedLogs(NamedTuple):
         }
         parts = [f"{self.path}: {self.name}, {self.rows} rows"]
         line = ", ".join(parts + [words for words, count in counts.items() if count])
-        unused = (f"{count} × {reason}" for reason, count in self.not_used.items())
+        unused = [f"{count} × {reason}" for reason, count in self.not_used.items()]
+        if len(unused) > _SHOWN_REASONS:
+            count = sum(list(self.not_used.values())[_SHOWN_REASONS:])
+            unused[_SHOWN_REASONS:] = [f"{count} for other reasons"]
         lists = {
-            "not used": list(unused),
+            "not used": unused,
             "malformed": [str(self.quarantined)] if self.quarantined else [],
             "columns not used": self.unused_columns,
             "not read": self.unread,
