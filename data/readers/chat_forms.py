@@ -21,6 +21,7 @@ from data.readers.log_columns import CONTEXT_NAMES, QUESTION_NAMES, named_column
 from data.readers.passages import cell_contexts
 from data.readers.payloads import call, reply_turns, request_contexts, request_turns
 from data.readers.promptfoo_csv import is_promptfoo_csv, promptfoo_csv
+from data.readers.trace_scores import TraceScore
 
 Values = Mapping[str, Any]
 Conversations = Iterator[Conversation | Malformed]  # or why a part of the record is none
@@ -40,6 +41,7 @@ class ChatForm(NamedTuple):
     # records of other kinds, such as the chains around them, are not read.
     is_call: Callable[[Values], bool] | None = None
     has_other_records: bool = False  # such as spans without a model; they are counted, not refused
+    scores: Callable[[Values], Iterator[TraceScore]] | None = None  # of a record that matches
 
 
 def _object(values: Values, key: str) -> Values:

@@ -14,8 +14,8 @@ from config.errors import DataError
 from config.log_formats import AutoLogs, CampusLogs, FieldMap, Logs, MappedLogs, TableLogs
 from data.readers import campus
 from data.readers.cells import Malformed, shown_keys
-from data.readers.chat_forms import CHAT_FORMS, ChatForm
-from data.readers.conversation import Conversation, NotACall, Unsupported
+from data.readers.chat_forms import CHAT_FORMS, ChatForm, Conversations
+from data.readers.conversation import NotACall, Unsupported
 from data.readers.conversation_rows import ConversationRows, RowBuilder
 from data.readers.entry import Entry
 from data.readers.field_use import FieldUse
@@ -25,6 +25,7 @@ from data.readers.log_files import LogPart, is_json_list, is_table_file, log_par
 from data.readers.logs import LogNotes, check_unique_ids, quarantined, scan_logs
 from data.readers.quarantine import Quarantine, Quarantined, count_reason
 from data.readers.recognised_logs import RecognisedLogs
+from data.readers.score_labels import ScoreLabels
 from data.readers.table_logs import table_row
 from data.readers.trace_forms import TRACE_FORMS
 from data.readers.turn_template import PromptText, TurnTemplate
@@ -41,6 +42,7 @@ class _PartForm(NamedTuple):
     chat: ChatForm | None  # None: a table or the campus chat-bot
     fields: FieldMap | None
     calls_only: bool  # records that are no calls of a model are not read
+    scores: ScoreLabels | None = None  # what people's scores say, in forms that have them
 
     @property
     def name(self) -> str:
@@ -161,19 +163,22 @@ class _Reader:
             yield ConversationRows((row,), None, None, (), 1)
             return
         _check_form(entry.value, form)
-        for index, conversation in enumerate(form.chat.conversations(entry.value), 1):
+        parts = list(self._conversations(form.chat.conversations(entry.value), identity, origin))
+        if form.scores is not None:
+            parts = form.scores.labelled(parts, entry.value)
+        yield from parts
+
+    def _conversations(
+        self, conversations: Conversations, identity: str, origin: str
+    ) -> Iterator[ConversationRows | Malformed]:
+        for index, conversation in enumerate(conversations, 1):
             name = identity if index == 1 else f"{identity}.{index}"
             try:
-                yield self._rows(conversation, name, origin)
+                if isinstance(conversation, Malformed):
+                    raise conversation
+                yield self._builder.rows(conversation, name, origin)
             except Malformed as error:  # the record's other conversations are still good
                 yield error
-
-    def _rows(
-        self, conversation: Conversation | Malformed, name: str, origin: str
-    ) -> ConversationRows:
-        if isinstance(conversation, Malformed):
-            raise conversation
-        return self._builder.rows(conversation, name, origin)
 
     def _count(
         self, rows: ConversationRows | Malformed, entry: Entry, part: LogPart, counter: FormCounter
@@ -188,6 +193,7 @@ class _Reader:
             counter.counts["answered"] += bool(row.answers)
             counter.counts["with_history"] += bool(row.history)
             counter.counts["with_contexts"] += bool(row.contexts)
+            counter.counts["labelled"] += bool(row.labels)
         counter.counts["unmatched"] += (len(rows.rows) - rows.matched) * self._splits_turns
         counter.add_system(rows.system, len(rows.rows))
         counter.not_used.update(rows.left_out)
@@ -216,7 +222,9 @@ def _recognised(part: LogPart, head: Sequence[Entry]) -> _PartForm:
     form = counts.most_common(1)[0][0]
     if form is not None:
         calls_only = form.is_call is not None and any(map(form.is_call, records))
-        return _PartForm(form, None, calls_only)
+        own = [record for record in records if form.matches(record)]
+        scores = None if form.scores is None else ScoreLabels(form.scores, own)
+        return _PartForm(form, None, calls_only, scores)
     if all(_is_campus(record) for record in records):
         return _PartForm(None, campus.FIELDS, False)
     fields = next(filter(None, map(known_fields, records)))

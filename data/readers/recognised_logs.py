@@ -18,6 +18,7 @@ class RecognisedLogs(NamedTuple):
     answered: int  # rows with a logged answer
     with_history: int  # rows that follow earlier turns
     with_contexts: int  # rows with passages
+    labelled: int  # rows with labels that people gave
     systems: dict[str, int]  # system prompt → rows, the most frequent one first
     more_systems: int  # rows with system prompts beyond the first 1,000 different ones
     not_used: dict[str, int]  # reason → records or turns that a row cannot show
@@ -46,6 +47,7 @@ class RecognisedLogs(NamedTuple):
             ),
             f"earlier turns in {self.with_history}": self.with_history,
             f"passages in {self.with_contexts}": self.with_contexts,
+            f"people's labels in {self.labelled}": self.labelled,
             f"{self.rows - self.answered} without an answer": self.rows - self.answered,
         }
         parts = [f"{self.path}: {self.name}, {self.rows} rows"]
