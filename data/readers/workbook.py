@@ -25,7 +25,10 @@ _MAX_ROWS = 1_048_576  # of a sheet, by the format
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")  # a character that XML cannot hold: _x000D_
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _MAX_CELL = 32_767  # characters, by the format
-_DAMAGED = (BadZipFile, ZlibError, EOFError, KeyError, IndexError, ValueError, TypeError)
+_DAMAGED = (  # what openpyxl raises on changed XML
+    *(BadZipFile, ZlibError, EOFError, LookupError, ValueError, TypeError, AttributeError),
+    *(ArithmeticError, AssertionError, SyntaxError, OSError),
+)
 _Cells = Sequence[Any]  # values of one row
 
 
@@ -77,7 +80,7 @@ def _open(path: Path, *, formulas: bool = False) -> Iterator[Any]:
             )
         except DataError:
             raise
-        except (*_DAMAGED, SyntaxError) as error:  # XML that breaks off is a SyntaxError
+        except _DAMAGED as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
             raise DataError(
                 f"{path}: a damaged Excel workbook ({reason}); open it in Excel and "
@@ -93,8 +96,10 @@ def _rows(sheet: Any, formulas: Iterator[_Cells] | None = None) -> Iterator[tupl
             raise ValueError(f"more than {_MAX_ROWS:,} rows")
         sources = next(formulas, ()) if formulas is not None else ()
         values = [_value(cell) for cell in row]
-        for at, source in enumerate(sources):
-            if values[at] is None and source.data_type == "f":
+        for at, (cell, source) in enumerate(zip(row, sources, strict=False)):
+            # the result "" is stored as text, which openpyxl gives as None
+            is_text = cell.data_type in ("s", "str", "inlineStr")
+            if source.data_type == "f" and cell.value is None and not is_text:
                 values[at] = FormulaError("a formula without a stored result")
         yield line, values
 

@@ -106,6 +106,18 @@ def test_a_formula_that_was_never_computed_is_no_empty_cell(tmp_path: Path) -> N
     ]
 
 
+def test_a_formula_whose_result_is_empty_or_not_available_is_an_empty_cell(tmp_path: Path) -> None:
+    """As Excel stores them: an empty text, and the error #N/A."""
+    path = save_workbook(tmp_path / "b.xlsx", [HEADER, ("q", "F1"), ("r", "F2"), ("s", "F3")])
+    for text, kind, value in ((b"F1", b"str", b""), (b"F2", b"e", b"#N/A"), (b"F3", b"str", b"ok")):
+        inline = b't="inlineStr"><is><t>%b</t></is>' % text
+        stored = b't="%b"><f>A1</f><v>%b</v>' % (kind, value)
+        change_part(path, "xl/worksheets/sheet1.xml", inline, stored)
+    logs = _read(path)
+    assert not logs.quarantined
+    assert [row.answers for row in logs.rows] == [{}, {}, {"production": "ok"}]
+
+
 def test_a_wrong_dimension_cuts_no_row_off(tmp_path: Path) -> None:
     path = save_workbook(tmp_path / "b.xlsx", [HEADER, ("q", "a"), ("r", "b")])
     change_part(
@@ -152,6 +164,7 @@ def test_files_that_are_no_workbook_are_one_line(tmp_path: Path) -> None:
         ("xl/worksheets/sheet1.xml", b'r="A2"', b'r="?"'),
         ("xl/worksheets/sheet1.xml", b"<v>2</v>", b"<v>99</v>"),
         ("xl/workbook.xml", b"<sheets>", b"<sheet>"),
+        ("[Content_Types].xml", b"spreadsheetml.sheet.main", b"spreadsheetml.sheep.main"),
     ],
 )
 def test_damaged_xml_is_one_line(tmp_path: Path, part: str, old: bytes, new: bytes) -> None:
