@@ -18,7 +18,7 @@ class LabelMap(Settings):
 
 
 class FieldMap(Settings):
-    """Columns of a JSON, CSV or Parquet file, or dotted paths into nested ones: messages.1.content.
+    """Columns of a table, or dotted paths into nested ones: messages.1.content.
 
     A number counts the elements of a list, negative from its end. A column named so itself wins.
     """
@@ -52,10 +52,10 @@ class CampusLogs(Settings):
 
 
 class TableLogs(Settings):
-    """A JSON, CSV or Parquet file, by its suffix, with a field map; see docs/logs.md."""
+    """A JSON, CSV, Parquet or Excel file, by its suffix, with a field map; see docs/logs.md."""
 
     kind: Literal["table"] = "table"
-    path: str  # .csv, .tsv, .jsonl, .ndjson or .json, also with .gz, or .parquet
+    path: str  # .csv, .tsv, .jsonl, .ndjson or .json, also with .gz, .parquet or .xlsx
     fields: FieldMap
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from data.clean import CleanCounts
 from data.follow_ups import FollowUpCounts
 from data.label_meaning import unknown_labels_line
-from data.readers.logs import Quarantined
+from data.readers.quarantine import Quarantined
 from data.records import Record
 from data.rows import Row, question_key
 from data.splits import Leakage
@@ -33,11 +33,17 @@ class DataQuality(Record):
     leaks_removed: tuple[str, ...]  # train rows whose question occurs in val or hidden
     duplicates_removed: tuple[str, ...]  # train rows
     records: int  # in all files, valid or malformed
-    quarantined: tuple[Quarantined, ...]
+    quarantined: tuple[Quarantined, ...]  # the first of either kind; quarantine.jsonl has all
     follow_ups: FollowUpCounts | None = None  # of train; None: data.follow_ups is false
     unknown_labels: dict[str, int] = {}  # label that means nothing known → rows
     missing_words: dict[str, dict[str, int]] = {}  # column → word taken as nothing → cells
     recognised: tuple[str, ...] = ()  # lines on logs whose form was recognised
+    quarantine_reasons: dict[str, int] = {}  # reason → quarantined records; {}: all are above
+
+    @property
+    def quarantine_counts(self) -> Counter[str]:
+        """Reason → quarantined records, of all files."""
+        return Counter(self.quarantine_reasons or [record.reason for record in self.quarantined])
 
 
 def quality_notes(quality: DataQuality) -> list[str]:

@@ -6,7 +6,6 @@ add follow-up rows to train.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, Self
@@ -20,11 +19,13 @@ from data.data_quality import DataQuality, SplitCounter, SplitQuality
 from data.follow_ups import FollowUps
 from data.jsonl import read_records, write_records
 from data.label_meaning import UnknownLabels
-from data.readers.logs import LogNotes, Quarantined, check_unique_ids
+from data.readers.logs import LogNotes, check_unique_ids
+from data.readers.quarantine import Quarantine
 from data.readers.recognise import scan_source
 from data.readers.turn_template import PromptText
 from data.rows import Row
 from data.splits import Leakage, RowKey, held_out_questions, measure_leakage
+from data.stored_quarantine import StoredQuarantine
 from data.stored_rows import StoredRows
 
 _SHOWN_LINES = 5  # malformed lines in the error
@@ -50,8 +51,13 @@ def prepare_data(
     Raises DataError when a file is unusable, too many records are malformed, two rows have the
     same id, a split is empty, or the disk is full.
     """
-    with StoredRows(out.parent) as rows, StoredRows(out.parent) as second_turns:
-        logs = _read_files(settings, root, rows, prompt)
+    with (
+        StoredRows(out.parent) as rows,
+        StoredRows(out.parent) as second_turns,
+        StoredQuarantine(out.parent) as bad,
+    ):
+        quarantine = Quarantine(bad.add)
+        logs = _read_files(settings, root, rows, prompt, quarantine)
         splits = _Splits.of(settings, rows, logs.places, seed)
         parts = _write_splits(settings, splits, second_turns, out)
         removed = [rows.keys[at] for at in splits.places["train"] if at in splits.removed]
@@ -62,14 +68,15 @@ def prepare_data(
             leakage=_leakages(keys, settings.near_duplicate),
             leaks_removed=tuple(row.id for row in removed if _leaks(row, splits.held_out)),
             duplicates_removed=tuple(row.id for row in removed if not _leaks(row, splits.held_out)),
-            records=len(rows.keys) + len(logs.quarantined),
-            quarantined=logs.quarantined,
+            records=len(rows.keys) + quarantine.reasons.total(),
+            quarantined=quarantine.shown,
+            quarantine_reasons=dict(quarantine.reasons.most_common()),
             follow_ups=splits.follow_ups and splits.follow_ups.counts(),
             unknown_labels=logs.unknown_labels,
             missing_words=logs.missing_words,
             recognised=logs.recognised,
         )
-    write_records(out / "quarantine.jsonl", quality.quarantined)
+        write_records(out / "quarantine.jsonl", bad.read())
     write_text(out / "quality.json", quality.model_dump_json(indent=1) + "\n")
     return quality
 
@@ -89,14 +96,17 @@ class _Logs(NamedTuple):
     """What the log files hold, beside the stored rows."""
 
     places: dict[str, range]  # file: train, val or hidden → places of its stored rows
-    quarantined: tuple[Quarantined, ...]
     missing_words: dict[str, dict[str, int]]
     unknown_labels: dict[str, int]
     recognised: tuple[str, ...]  # lines on the logs whose form was recognised
 
 
 def _read_files(
-    settings: DataSettings, root: Path, rows: StoredRows, prompt: PromptText | None
+    settings: DataSettings,
+    root: Path,
+    rows: StoredRows,
+    prompt: PromptText | None,
+    quarantine: Quarantine,
 ) -> _Logs:
     files = {"train": settings.train, "val": settings.val, "hidden": settings.hidden}
     places, notes, labels = dict[str, range](), list[LogNotes](), UnknownLabels()
@@ -111,16 +121,18 @@ def _read_files(
         for name, logs in files.items():
             if logs is not None:
                 start = len(rows.keys)
-                scanned = scan_source(logs, root, store, prompt)
+                scanned = scan_source(logs, root, store, prompt, quarantine.add)
                 notes.append(scanned.notes)
+                if scanned.notes.unread:
+                    sheets = ", ".join(scanned.notes.unread)
+                    recognised.append(f"{logs.path}: not read: {sheets}")
                 if scanned.form is not None:
                     recognised += [scanned.form.line(), *scanned.form.notes(prompt)]
                 places[name] = range(start, len(rows.keys))
-    quarantined = tuple(chain.from_iterable(note.quarantined for note in notes))
-    _check_malformed(quarantined, len(rows.keys), settings.max_bad_fraction)
+    _check_malformed(quarantine, len(rows.keys), settings.max_bad_fraction)
     check_unique_ids((row.id for row in rows.keys), "all data files")
     words = _missing_words(notes)
-    return _Logs(places, quarantined, words, labels.counts(), tuple(recognised))
+    return _Logs(places, words, labels.counts(), tuple(recognised))
 
 
 def _missing_words(notes: Iterable[LogNotes]) -> dict[str, dict[str, int]]:
@@ -224,16 +236,16 @@ def _leakages(keys: Mapping[str, Sequence[RowKey]], threshold: float) -> dict[st
     }
 
 
-def _check_malformed(malformed: Sequence[Quarantined], rows: int, max_fraction: float) -> None:
-    malformed = [record for record in malformed if not record.unsupported]
-    total = len(malformed) + rows
-    if len(malformed) <= max_fraction * total:
+def _check_malformed(quarantine: Quarantine, rows: int, max_fraction: float) -> None:
+    total = quarantine.malformed + rows
+    if quarantine.malformed <= max_fraction * total:
         return
+    malformed = [record for record in quarantine.shown if not record.unsupported]
     shown = [f"{record.file}:{record.line}: {record.reason}" for record in malformed[:_SHOWN_LINES]]
-    if len(malformed) > _SHOWN_LINES:
+    if quarantine.malformed > _SHOWN_LINES:
         shown.append("…")
     raise DataError(
-        f"{len(malformed)} of {total} records are malformed, more than data.max_bad_fraction "
+        f"{quarantine.malformed} of {total} records are malformed, more than data.max_bad_fraction "
         f"{max_fraction:g}: {'; '.join(shown)}; correct them or raise the setting"
     )
 

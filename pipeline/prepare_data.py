@@ -39,7 +39,7 @@ def main() -> int:
     print(
         f"rows: {counts}; {len(quality.leaks_removed)} leaks and "
         f"{len(quality.duplicates_removed)} duplicates removed, "
-        f"{len(quality.quarantined)} quarantined"
+        f"{quality.quarantine_counts.total()} quarantined"
     )
     return 0
 

@@ -29,7 +29,7 @@ class ChatRendering:
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, kwargs: Mapping[str, Any], today: date
     ) -> None:
-        """Raises SetupError when the tokenizer has no chat template."""
+        """Raises SetupError when the tokenizer has no chat template, or none by default."""
         if not tokenizer.chat_template:
             raise SetupError(
                 f"model {tokenizer.name_or_path!r} has no chat template; "
@@ -37,7 +37,7 @@ class ChatRendering:
             )
         self.tokenizer = tokenizer
         self.model = f"model {tokenizer.name_or_path!r}"  # subject of errors
-        self.source = str(tokenizer.chat_template)
+        self.source = _source(tokenizer, kwargs)
         self.kwargs = dict(kwargs)
         self.today = today
         self._date_format: str | None = None  # the last one with which the template asked
@@ -106,3 +106,25 @@ class ChatRendering:
     @staticmethod
     def _with_parts(message: Message) -> dict[str, Any]:
         return {**message, "content": [{"type": "text", "text": message["content"]}]}
+
+
+def _source(tokenizer: PreTrainedTokenizerBase, kwargs: Mapping[str, Any]) -> str:
+    """The template that transformers renders with: of several the named one, else the default."""
+    name = kwargs.get("chat_template")
+    templates = tokenizer.chat_template
+    is_several = isinstance(templates, dict)
+    is_named = isinstance(name, str) and is_several and name in templates
+    is_whole = isinstance(name, str) and "{" in name  # a template instead of a name
+    if is_named or is_whole or (name is None and (not is_several or "default" in templates)):
+        return str(tokenizer.get_chat_template(name, tools=kwargs.get("tools")))
+    model = f"model {tokenizer.name_or_path!r}"
+    names = ", ".join(sorted(templates)) if is_several else ""
+    if name is None:
+        raise SetupError(
+            f"{model} has several chat templates and no default: {names}; name one in "
+            "model.template_kwargs.chat_template"
+        )
+    raise SetupError(
+        f"model.template_kwargs.chat_template = {name}: {model} has no chat template of this name; "
+        + (f"name one of {names}" if names else "remove it: it has one template, without a name")
+    )

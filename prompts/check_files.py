@@ -12,7 +12,7 @@ from config.key_lines import KeyPath
 from config.load import settings_sources
 from config.missing_file import no_such_file
 from config.schema import Config
-from data.readers.log_files import is_hub_dataset
+from data.readers.hub_dataset import is_hub_dataset
 from prompts.probe_bank import load_probe_bank
 from prompts.prompt_file import load_prompt, read_prompt
 

@@ -18,7 +18,7 @@ from huggingface_hub import (
 
 from config.schema import Config
 from config.yaml_file import dump_yaml
-from data.readers.log_files import is_hub_dataset
+from data.readers.hub_dataset import is_hub_dataset
 from data.records import digest
 from report.base_model import base_license, hub_base
 from report.numbers import Numbers

@@ -11,8 +11,10 @@ from typing import NamedTuple
 from config.backends import OpenAiBackend
 from config.errors import SetupError
 from config.judging import ServerSettings
+from config.log_formats import AutoLogs
 from config.peft_methods import LoraMethod
 from config.schema import Config
+from data.readers.hub_dataset import hub_dataset_fault
 from data.run_paths import RunPaths
 from data.stored_file import is_stored
 from engine.check_hub import find_on_hub, is_cached, is_hub_id
@@ -44,7 +46,7 @@ def refuse(messages: list[str]) -> None:
 def find_faults(config: Config) -> list[RequirementFault]:
     """Everything that is missing. Takes at most a few seconds for each server."""
     local = [RequirementFault(message, True) for message in local_faults(config)]
-    return [*local, *_hub_faults(config), *_server_faults(config)]
+    return [*local, *_hub_faults(config), *_log_faults(config), *_server_faults(config)]
 
 
 def local_faults(config: Config) -> list[str]:
@@ -94,6 +96,16 @@ def _hub_faults(config: Config) -> Iterator[RequirementFault]:
             find_on_hub(setting, name, revision)
         except SetupError as error:
             yield RequirementFault(str(error), True)
+
+
+def _log_faults(config: Config) -> Iterator[RequirementFault]:
+    """Paths of logs that are neither here nor on the hub. A run that has its rows needs none."""
+    data, is_read = config.data, is_stored(RunPaths.of(config).quality)
+    for name, logs in {"train": data.train, "val": data.val, "hidden": data.hidden}.items():
+        if isinstance(logs, AutoLogs):
+            fault = hub_dataset_fault(f"data.{name}", logs.path, Path())
+            if fault is not None:
+                yield RequirementFault(fault, not is_read)
 
 
 def _server_faults(config: Config) -> Iterator[RequirementFault]:

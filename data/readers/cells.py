@@ -6,7 +6,8 @@ are not text. The readers decide which column means what.
 
 import math
 from collections.abc import Mapping
-from datetime import date, time
+from dataclasses import dataclass
+from datetime import date, time, timedelta
 from decimal import Decimal
 from types import NoneType
 from uuid import UUID
@@ -22,13 +23,20 @@ _NO_SOURCES = "источников нет"
 MISSING_WORDS = frozenset(("nan", "NaN", "NaT", "None", "NULL", "null", "<NA>", "N/A", "#N/A"))
 _MISSING_LENGTH = 16  # characters, with spaces around the word
 
-_SCALARS = (int, float, Decimal, date, time, UUID)
+_SCALARS = (int, float, Decimal, date, time, timedelta, UUID)
 _SCALARS_OR_NONE = (str, NoneType, *_SCALARS)
 _EXACT_FLOAT = 2**53
 
 
 class Malformed(ValueError):
     """The record is not a valid row. The message gives the reason, without the record's text."""
+
+
+@dataclass(frozen=True)
+class FormulaError:
+    """Stands in a workbook's cell whose formula has no value."""
+
+    reason: str
 
 
 def cell_text(value: object, name: str) -> str | None:
@@ -47,6 +55,8 @@ def cell_text(value: object, name: str) -> str | None:
         return str(value).lower()
     if isinstance(value, _SCALARS):
         return _number_text(value, name)
+    if isinstance(value, FormulaError):
+        raise Malformed(f"{name}: {value.reason}; correct it in Excel and save the workbook")
     raise Malformed(f"{name}: expected text, found {type(value).__name__}")
 
 

@@ -1,7 +1,7 @@
 """Forms of logs in which a record is a conversation, or a request with its reply.
 
 OpenAI's chat messages, fine-tuning data, stored completions and evals; ShareGPT; LiteLLM and other
-request logs; promptfoo.
+request logs; promptfoo; Gemini.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +16,12 @@ from data.readers.conversation import (
     message_turns,
     structured,
 )
+from data.readers.gemini import gemini, is_gemini
 from data.readers.log_columns import CONTEXT_NAMES, QUESTION_NAMES, named_column
 from data.readers.passages import cell_contexts
 from data.readers.payloads import call, reply_turns, request_contexts, request_turns
+from data.readers.promptfoo_csv import is_promptfoo_csv, promptfoo_csv
+from data.readers.trace_scores import TraceScore
 
 Values = Mapping[str, Any]
 Conversations = Iterator[Conversation | Malformed]  # or why a part of the record is none
@@ -38,6 +41,7 @@ class ChatForm(NamedTuple):
     # records of other kinds, such as the chains around them, are not read.
     is_call: Callable[[Values], bool] | None = None
     has_other_records: bool = False  # such as spans without a model; they are counted, not refused
+    scores: Callable[[Values], Iterator[TraceScore]] | None = None  # of a record that matches
 
 
 def _object(values: Values, key: str) -> Values:
@@ -182,9 +186,11 @@ def _promptfoo(values: Values) -> Conversations:
 
 CHAT_FORMS = (
     ChatForm("promptfoo results", _is_promptfoo, _promptfoo),
+    ChatForm("promptfoo results", is_promptfoo_csv, promptfoo_csv),
     ChatForm("OpenAI preference data", _is_preference, _preference),
     ChatForm("OpenAI evals", _is_eval, _eval),
     ChatForm("OpenAI stored completions", _is_completion, _completion),
+    ChatForm("Gemini contents", is_gemini, gemini),
     ChatForm("LiteLLM logs", _is_litellm, _litellm),
     ChatForm("request-response logs", _is_request_log, _request_log),
     ChatForm("ShareGPT conversations", _is_sharegpt, _sharegpt),

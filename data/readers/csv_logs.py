@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from config.errors import DataError
 from data.readers.entry import Entry
+from data.readers.promptfoo_csv import distinct_columns
 from data.readers.text_file import SAVE_AS_UTF8, read_lines
 
 _FIELD_LIMIT = 2**31 - 1  # none in effect: `cells` rejects long fields, row by row
@@ -66,7 +67,7 @@ def open_csv(path: Path) -> tuple[CsvHeader, Iterator[_Record]]:
     all_records = _records(path, chain(head[above:], lines), above, delimiter)
     records = (record for record in all_records if record[2] != [])
     header = next((record[2] for record in records), None)
-    columns = tuple(name.strip() for name in header or ())
+    columns = distinct_columns([name.strip() for name in header or ()])
     _check_header(path, columns)
     return CsvHeader(delimiter, columns), records
 

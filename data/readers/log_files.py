@@ -4,7 +4,7 @@ Gives the records of each part; `recognise` finds their form.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -14,11 +14,18 @@ from config.errors import DataError
 from config.log_formats import AutoLogs, Logs
 from data.readers.code_page import as_utf8, is_cp1251
 from data.readers.entry import Entry
+from data.readers.hub_dataset import is_hub_dataset
 from data.readers.json_logs import read_json, read_one_object
-from data.readers.table_logs import CSV_SUFFIXES, TABLE_SUFFIXES, log_suffix, read_table
+from data.readers.table_logs import (
+    CSV_SUFFIXES,
+    OTHER_WORKBOOKS,
+    TABLE_SUFFIXES,
+    WORKBOOK_SUFFIXES,
+    log_suffix,
+    read_table,
+)
 from data.readers.text_file import read_lines
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _SPLIT_NAME = re.compile(r"(?:^|[\W_])(train|validation|valid|val|dev|test)(?=$|[\W_\d])")
 _OF_DATASET = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 _RECORD_LISTS = (  # places of the records in exports that are one object
@@ -36,6 +43,7 @@ class LogPart(NamedTuple):
     stem: str  # in row ids
     entries: Callable[[], Iterator[Entry]]
     is_cp1251: bool = False  # guessed, so that the line on the logs says it
+    unread: Sequence[str] = ()  # sheets of a workbook that are not read, after the first record
 
 
 class LogParts(NamedTuple):
@@ -66,11 +74,6 @@ def log_parts(settings: AutoLogs, root: Path) -> LogParts:
         load = partial(_hub_dataset, settings)
         return LogParts((_dataset_part(settings.path, load, settings.split or "train"),))
     raise DataError(f"{path}: no such file; paths are relative to the folder you are in")
-
-
-def is_hub_dataset(path: str) -> bool:
-    """Whether a path that is not there may name a dataset on the hub."""
-    return bool(_HUB_ID.fullmatch(path)) and log_suffix(Path(path)) not in TABLE_SUFFIXES
 
 
 def is_table_file(path: Path) -> bool:
@@ -107,7 +110,9 @@ def _folder_parts(settings: AutoLogs, path: Path) -> LogParts:
         chosen = [file for file, split in splits.items() if split in (wanted, None)]
     else:
         chosen = files
-    unread = tuple(str(file.relative_to(path)) for file in files if file not in chosen)
+    others = [part for part in path.rglob("*") if log_suffix(part).lower() in OTHER_WORKBOOKS]
+    left_out = [*(file for file in files if file not in chosen), *sorted(others)]
+    unread = tuple(str(file.relative_to(path)) for file in left_out)
     bare = [file.relative_to(path).with_suffix("") for file in chosen]
     parts = []
     for file, name in zip(chosen, bare, strict=True):
@@ -119,7 +124,7 @@ def _folder_parts(settings: AutoLogs, path: Path) -> LogParts:
 
 def _is_log(file: Path, folder: Path) -> bool:
     inner = file.relative_to(folder)
-    is_hidden = any(part.startswith((".", "_")) for part in inner.parts)
+    is_hidden = any(part.startswith((".", "_", "~$")) for part in inner.parts)
     is_known = log_suffix(file).lower() in TABLE_SUFFIXES and file.name not in _OF_DATASET
     return is_known and not is_hidden and file.is_file()
 
@@ -143,6 +148,9 @@ def _chosen_split(settings: AutoLogs, names: list[str]) -> str:
 def _file_part(path: Path, name: str, stem: str) -> LogPart:
     if log_suffix(path).lower() in CSV_SUFFIXES and is_cp1251(path):
         return LogPart(name, stem, partial(_read_cp1251, path), True)
+    if log_suffix(path).lower() in WORKBOOK_SUFFIXES:
+        unread = list[str]()
+        return LogPart(name, stem, partial(read_table, path, unread), unread=unread)
     return LogPart(name, stem, partial(read_any_file, path))
 
 
@@ -159,7 +167,8 @@ def read_any_file(path: Path) -> Iterator[Entry]:
     """
     suffix = log_suffix(path).lower().removesuffix(".gz")
     is_json = suffix in (".json", ".jsonl", ".ndjson")
-    if not is_json and (suffix in TABLE_SUFFIXES or not _begins_as_json(path)):
+    is_known = suffix in (*TABLE_SUFFIXES, *OTHER_WORKBOOKS)
+    if not is_json and (is_known or not _begins_as_json(path)):
         return read_table(path)
     values = read_one_object(path) if suffix not in (".jsonl", ".ndjson") else None
     return read_json(path) if values is None else _object_entries(values)

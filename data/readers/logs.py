@@ -17,30 +17,25 @@ from data.readers.conversation import Unsupported
 from data.readers.entry import Entry
 from data.readers.field_use import FieldUse
 from data.readers.json_logs import read_json_list
+from data.readers.quarantine import Quarantine, Quarantined
 from data.readers.table_logs import read_table, table_row
-from data.records import Record
 from data.rows import Row
 
 _EXCERPT = 200  # characters
 _SHOWN_IDS = 10  # duplicate ids in the error
 
 
-class Quarantined(Record):
-    """A malformed record of a log file."""
-
-    file: str
-    line: int  # from 1; in Parquet the row number
-    reason: str
-    excerpt: str  # at most 200 characters of the record
-    # well formed, but no row can show it (tool calls, images): not counted as malformed
-    unsupported: bool = False
-
-
 class LogNotes(NamedTuple):
     """What a log file holds beside its rows."""
 
-    quarantined: tuple[Quarantined, ...]
+    quarantine: Quarantine
     missing_words: dict[str, dict[str, int]]  # column → word such as nan, taken as nothing → cells
+    unread: tuple[str, ...] = ()  # sheets of a workbook that are not read
+
+    @property
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """The first malformed and the first unsupported records."""
+        return self.quarantine.shown
 
 
 class LogFile(NamedTuple):
@@ -54,42 +49,55 @@ class LogFile(NamedTuple):
 def read_logs(settings: MappedLogs, root: Path) -> LogFile:
     """The rows of the configured file, all in memory. Raises DataError as `scan_logs` does."""
     rows: list[Row] = []
-    notes = scan_logs(settings, root, rows.append)
-    return LogFile(tuple(rows), *notes)
+    bad: list[Quarantined] = []
+    notes = scan_logs(settings, root, rows.append, bad.append)
+    return LogFile(tuple(rows), tuple(bad), notes.missing_words)
 
 
-def scan_logs(settings: MappedLogs, root: Path, add: Callable[[Row], None]) -> LogNotes:
+def scan_logs(
+    settings: MappedLogs,
+    root: Path,
+    add: Callable[[Row], None],
+    refuse: Callable[[Quarantined], object] | None = None,
+) -> LogNotes:
     """Passes each row of the configured file, whose path is relative to `root`, to `add`.
 
-    Malformed records are quarantined. Raises DataError when the whole file is unusable: missing,
-    of another format, without a valid row, without a mapped column, with duplicate ids.
+    `refuse`: receives every malformed record. Raises DataError when the whole file is unusable:
+    missing, of another format, without a valid row, without a mapped column, with duplicate ids.
     """
     path = root / settings.path
     fields = FieldUse(FIELDS if isinstance(settings, CampusLogs) else settings.fields)
     ids: list[str] = []
-    quarantined: list[Quarantined] = []
-    for entry, record in parse_entries(settings, root):
+    quarantine = Quarantine(refuse)
+    unread: list[str] = []
+    for entry, record in parse_entries(settings, root, unread):
         if entry.value is not None:
             fields.add(entry.value)
         if isinstance(record, Row):
             ids.append(record.id)
             add(record)
         else:
-            quarantined.append(record)
+            quarantine.add(record)
     if not isinstance(settings, CampusLogs):
         fields.check(path)
     if not ids:
-        first = f"; line {quarantined[0].line}: {quarantined[0].reason}" if quarantined else ""
+        bad = quarantine.shown
+        first = f"; line {bad[0].line}: {bad[0].reason}" if bad else ""
         raise DataError(f"{path}: no valid row{first}; is it the right file?")
     check_unique_ids(ids, str(path))
-    return LogNotes(tuple(quarantined), fields.missing_words())
+    return LogNotes(quarantine, fields.missing_words(), tuple(unread))
 
 
-def parse_entries(settings: MappedLogs, root: Path) -> Iterator[tuple[Entry, Row | Quarantined]]:
-    """Each record of the file as read, and its row or the reason why it is malformed."""
+def parse_entries(
+    settings: MappedLogs, root: Path, unread: list[str] | None = None
+) -> Iterator[tuple[Entry, Row | Quarantined]]:
+    """Each record of the file as read, and its row or the reason why it is malformed.
+
+    unread: receives the sheets of a workbook that are not read.
+    """
     path = root / settings.path
     is_campus = isinstance(settings, CampusLogs)
-    for entry in read_json_list(path) if is_campus else read_table(path):
+    for entry in read_json_list(path) if is_campus else read_table(path, unread):
         record: Row | Quarantined
         try:
             record = _parse_row(entry, settings, path.stem)

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from data.readers.cells import Malformed, cell_text, is_missing, is_no_passage, shown_keys
+from data.readers.cells import (
+    FormulaError,
+    Malformed,
+    cell_text,
+    is_missing,
+    is_no_passage,
+    shown_keys,
+)
 from data.readers.nested_text import nested_value
 from data.rows import Context
 
@@ -46,7 +53,7 @@ def _passage(value: Any, name: str) -> Context | None:
             raise Malformed(f"{name}: none of the keys {keys} among {shown_keys(value)}")
         url = cell_text(_url(value), f"{name}.url")
         value = value[key]
-    if not (is_missing(value) or isinstance(value, str | bytes)):
+    if not (is_missing(value) or isinstance(value, str | bytes | FormulaError)):
         raise Malformed(f"{name}: expected text, found {type(value).__name__}")
     text = cell_text(value, name)
     return None if text is None or is_no_passage(text) else Context(text=text, url=url or None)

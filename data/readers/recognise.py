@@ -14,16 +14,18 @@ from config.errors import DataError
 from config.log_formats import AutoLogs, CampusLogs, FieldMap, Logs, MappedLogs, TableLogs
 from data.readers import campus
 from data.readers.cells import Malformed, shown_keys
-from data.readers.chat_forms import CHAT_FORMS, ChatForm
-from data.readers.conversation import Conversation, NotACall, Unsupported
+from data.readers.chat_forms import CHAT_FORMS, ChatForm, Conversations
+from data.readers.conversation import NotACall, Unsupported
 from data.readers.conversation_rows import ConversationRows, RowBuilder
 from data.readers.entry import Entry
 from data.readers.field_use import FieldUse
 from data.readers.form_counter import FormCounter, joined_forms
 from data.readers.log_columns import known_fields
 from data.readers.log_files import LogPart, is_json_list, is_table_file, log_parts
-from data.readers.logs import LogNotes, Quarantined, check_unique_ids, quarantined, scan_logs
+from data.readers.logs import LogNotes, check_unique_ids, quarantined, scan_logs
+from data.readers.quarantine import Quarantine, Quarantined, count_reason
 from data.readers.recognised_logs import RecognisedLogs
+from data.readers.score_labels import ScoreLabels
 from data.readers.table_logs import table_row
 from data.readers.trace_forms import TRACE_FORMS
 from data.readers.turn_template import PromptText, TurnTemplate
@@ -40,6 +42,7 @@ class _PartForm(NamedTuple):
     chat: ChatForm | None  # None: a table or the campus chat-bot
     fields: FieldMap | None
     calls_only: bool  # records that are no calls of a model are not read
+    scores: ScoreLabels | None = None  # what people's scores say, in forms that have them
 
     @property
     def name(self) -> str:
@@ -56,23 +59,28 @@ class ScannedLogs(NamedTuple):
 
 
 def scan_source(
-    settings: Logs, root: Path, add: Callable[[Row], None], prompt: PromptText | None = None
+    settings: Logs,
+    root: Path,
+    add: Callable[[Row], None],
+    prompt: PromptText | None = None,
+    refuse: Callable[[Quarantined], object] | None = None,
 ) -> ScannedLogs:
-    """Passes each row of the configured logs to `add`; malformed records are quarantined.
+    """Passes each row of the configured logs to `add`, each quarantined record to `refuse`.
 
     Raises DataError when the logs are unusable as a whole.
     """
     if not isinstance(settings, AutoLogs):
-        return ScannedLogs(scan_logs(settings, root, add), None)
+        return ScannedLogs(scan_logs(settings, root, add, refuse), None)
     parts, unread = log_parts(settings, root)
-    reader = _Reader(add, prompt)
+    reader = _Reader(add, prompt, Quarantine(refuse))
     forms = [reader.read(part) for part in parts]
-    form = joined_forms(settings.path, forms, unread)
+    sheets = (f"{sheet} of {part.name}" for part in parts for sheet in part.unread)
+    form = joined_forms(settings.path, forms, (*unread, *sheets))
     if not form.rows:
-        raise _no_row(form, reader.quarantined)
+        raise _no_row(form, reader.quarantine.shown)
     check_unique_ids(reader.ids, settings.path)
     words = {column: dict(counts) for column, counts in reader.missing_words.items()}
-    return ScannedLogs(LogNotes(tuple(reader.quarantined), words), form)
+    return ScannedLogs(LogNotes(reader.quarantine, words), form)
 
 
 def mapped_logs(settings: Logs, root: Path) -> MappedLogs | None:
@@ -105,12 +113,14 @@ def _no_row(form: RecognisedLogs, bad: Sequence[Quarantined]) -> DataError:
 class _Reader:
     """Reads the parts of logs one by one."""
 
-    def __init__(self, add: Callable[[Row], None], prompt: PromptText | None) -> None:
+    def __init__(
+        self, add: Callable[[Row], None], prompt: PromptText | None, quarantine: Quarantine
+    ) -> None:
         self._add = add
         self._builder = RowBuilder(prompt)
         self._splits_turns = prompt is not None and TurnTemplate(prompt).can_split
         self.ids: list[str] = []
-        self.quarantined: list[Quarantined] = []
+        self.quarantine = quarantine
         self.missing_words: dict[str, Counter[str]] = {}
 
     def read(self, part: LogPart) -> RecognisedLogs:
@@ -153,19 +163,22 @@ class _Reader:
             yield ConversationRows((row,), None, None, (), 1)
             return
         _check_form(entry.value, form)
-        for index, conversation in enumerate(form.chat.conversations(entry.value), 1):
+        parts = list(self._conversations(form.chat.conversations(entry.value), identity, origin))
+        if form.scores is not None:
+            parts = form.scores.labelled(parts, entry.value)
+        yield from parts
+
+    def _conversations(
+        self, conversations: Conversations, identity: str, origin: str
+    ) -> Iterator[ConversationRows | Malformed]:
+        for index, conversation in enumerate(conversations, 1):
             name = identity if index == 1 else f"{identity}.{index}"
             try:
-                yield self._rows(conversation, name, origin)
+                if isinstance(conversation, Malformed):
+                    raise conversation
+                yield self._builder.rows(conversation, name, origin)
             except Malformed as error:  # the record's other conversations are still good
                 yield error
-
-    def _rows(
-        self, conversation: Conversation | Malformed, name: str, origin: str
-    ) -> ConversationRows:
-        if isinstance(conversation, Malformed):
-            raise conversation
-        return self._builder.rows(conversation, name, origin)
 
     def _count(
         self, rows: ConversationRows | Malformed, entry: Entry, part: LogPart, counter: FormCounter
@@ -180,6 +193,7 @@ class _Reader:
             counter.counts["answered"] += bool(row.answers)
             counter.counts["with_history"] += bool(row.history)
             counter.counts["with_contexts"] += bool(row.contexts)
+            counter.counts["labelled"] += bool(row.labels)
         counter.counts["unmatched"] += (len(rows.rows) - rows.matched) * self._splits_turns
         counter.add_system(rows.system, len(rows.rows))
         counter.not_used.update(rows.left_out)
@@ -188,11 +202,11 @@ class _Reader:
 
     def _refuse(self, error: Malformed, entry: Entry, part: LogPart, counter: FormCounter) -> None:
         if isinstance(error, Unsupported | NotACall):
-            counter.not_used[str(error)] += 1
+            count_reason(counter.not_used, str(error))
         else:
             counter.counts["quarantined"] += 1
         if not isinstance(error, NotACall):
-            self.quarantined.append(quarantined(entry, part.name, error))
+            self.quarantine.add(quarantined(entry, part.name, error))
 
 
 def _recognised(part: LogPart, head: Sequence[Entry]) -> _PartForm:
@@ -208,7 +222,9 @@ def _recognised(part: LogPart, head: Sequence[Entry]) -> _PartForm:
     form = counts.most_common(1)[0][0]
     if form is not None:
         calls_only = form.is_call is not None and any(map(form.is_call, records))
-        return _PartForm(form, None, calls_only)
+        own = [record for record in records if form.matches(record)]
+        scores = None if form.scores is None else ScoreLabels(form.scores, own)
+        return _PartForm(form, None, calls_only, scores)
     if all(_is_campus(record) for record in records):
         return _PartForm(None, campus.FIELDS, False)
     fields = next(filter(None, map(known_fields, records)))
@@ -257,8 +273,10 @@ def _unknown_form(part: LogPart, head: Sequence[Entry]) -> DataError:
         first = f"; line {head[0].line}: {head[0].problem}" if head else ""
         what = "no record can be read" if head else "it has no records"
         return DataError(f"{part.name}: {what}{first}; is it the right file?")
+    sheets = ", ".join(part.unread)
     return DataError(
         f"{part.name}: no known form of logs, and no column with a usual name of questions; its "
         f"records have {shown_keys(record)}; name the column yourself: {{kind: table, path: …, "
         "fields: {question: COLUMN}}"
+        + (f", or put its sheet in front of the others ({sheets})" if sheets else "")
     )

@@ -6,6 +6,8 @@ from config.log_formats import FieldMap
 from data.readers.prompt_difference import first_difference, same_prompt
 from data.readers.turn_template import PromptText
 
+_SHOWN_REASONS = 10  # why records are not used, in the line
+
 
 class RecognisedLogs(NamedTuple):
     """One part of the logs, or all of them."""
@@ -16,6 +18,7 @@ class RecognisedLogs(NamedTuple):
     answered: int  # rows with a logged answer
     with_history: int  # rows that follow earlier turns
     with_contexts: int  # rows with passages
+    labelled: int  # rows with labels that people gave
     systems: dict[str, int]  # system prompt → rows, the most frequent one first
     more_systems: int  # rows with system prompts beyond the first 1,000 different ones
     not_used: dict[str, int]  # reason → records or turns that a row cannot show
@@ -44,13 +47,17 @@ class RecognisedLogs(NamedTuple):
             ),
             f"earlier turns in {self.with_history}": self.with_history,
             f"passages in {self.with_contexts}": self.with_contexts,
+            f"people's labels in {self.labelled}": self.labelled,
             f"{self.rows - self.answered} without an answer": self.rows - self.answered,
         }
         parts = [f"{self.path}: {self.name}, {self.rows} rows"]
         line = ", ".join(parts + [words for words, count in counts.items() if count])
-        unused = (f"{count} × {reason}" for reason, count in self.not_used.items())
+        unused = [f"{count} × {reason}" for reason, count in self.not_used.items()]
+        if len(unused) > _SHOWN_REASONS:
+            count = sum(list(self.not_used.values())[_SHOWN_REASONS:])
+            unused[_SHOWN_REASONS:] = [f"{count} for other reasons"]
         lists = {
-            "not used": list(unused),
+            "not used": unused,
             "malformed": [str(self.quarantined)] if self.quarantined else [],
             "columns not used": self.unused_columns,
             "not read": self.unread,

@@ -19,19 +19,24 @@ from data.readers.entry import Entry, open_file
 from data.readers.field_path import check_is_text, find_value
 from data.readers.json_logs import read_json
 from data.readers.passages import cell_contexts
+from data.readers.workbook import read_workbook
+from data.readers.workbook_file import SAVE_AS_WORKBOOK
 from data.rows import Row
 
 CSV_SUFFIXES = (".csv", ".tsv")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _TEXT_SUFFIXES = (*CSV_SUFFIXES, *_JSON_SUFFIXES)
-TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".parquet")
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
+_PACKED_SUFFIXES = tuple(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES)
+TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *_PACKED_SUFFIXES, ".parquet", *WORKBOOK_SUFFIXES)
 _BATCH = 1024  # rows of a Parquet file that are in memory
-_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+OTHER_WORKBOOKS = (".xls", ".xlsb", ".ods", ".numbers")
 
 
-def read_table(path: Path) -> Iterator[Entry]:
+def read_table(path: Path, unread: list[str] | None = None) -> Iterator[Entry]:
     """The records of a file, read by its suffix.
 
+    unread: receives the sheets of a workbook that are not read.
     Raises DataError when the suffix is unknown, the file is missing, or it is of another format.
     """
     suffix = log_suffix(path).lower()
@@ -41,10 +46,13 @@ def read_table(path: Path) -> Iterator[Entry]:
         return read_csv(path)
     if suffix.removesuffix(".gz") in _JSON_SUFFIXES:
         return read_json(path)
-    use = ", ".join(sorted((*CSV_SUFFIXES, *_JSON_SUFFIXES)))
-    hint = "save the sheet as CSV UTF-8; " if suffix in _WORKBOOKS else ""
+    if suffix in WORKBOOK_SUFFIXES:
+        return read_workbook(path, unread)
+    if suffix in OTHER_WORKBOOKS:
+        raise DataError(f"{path}: a workbook of the kind {suffix} is not read; {SAVE_AS_WORKBOOK}")
+    use = ", ".join(sorted(_TEXT_SUFFIXES))
     raise DataError(
-        f"{path}: unknown suffix {suffix!r}; {hint}use {use}, each also with .gz, or .parquet"
+        f"{path}: unknown suffix {suffix!r}; use {use}, each also with .gz, .parquet or .xlsx"
     )
 
 

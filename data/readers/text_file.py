@@ -27,8 +27,8 @@ _MARKS = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NOT_TEXT = {
-    b"PK\x03\x04": "a workbook or a zip archive; save the sheet as CSV UTF-8",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV UTF-8",
+    b"PK\x03\x04": "a workbook or a zip archive; give a workbook the suffix .xlsx",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as .xlsx, or the sheet as CSV UTF-8",
     b"PAR1": "Parquet; give it the suffix .parquet",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or compress it with gzip",
     b"\xfd7zX": "compressed with xz; unpack it, or compress it with gzip",

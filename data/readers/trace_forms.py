@@ -18,6 +18,7 @@ from data.readers.conversation import (
 from data.readers.otlp import Span, SpanEvent, indexed, spans
 from data.readers.passages import cell_contexts
 from data.readers.payloads import call
+from data.readers.trace_scores import langfuse_scores, langsmith_scores, phoenix_scores
 from data.rows import Context
 
 _NO_CONTENT = (
@@ -198,9 +199,15 @@ def _is_llm_run(values: Values) -> bool:
 
 TRACE_FORMS = (
     ChatForm(
-        "Phoenix (OpenInference) spans", _is_openinference, _openinference, has_other_records=True
+        "Phoenix (OpenInference) spans",
+        _is_openinference,
+        _openinference,
+        has_other_records=True,
+        scores=phoenix_scores,
     ),
     ChatForm("OpenTelemetry gen_ai spans", _is_gen_ai, _gen_ai, has_other_records=True),
-    ChatForm("Langfuse observations", _is_langfuse, _langfuse, _is_generation),
-    ChatForm("LangSmith runs", _is_langsmith, _langsmith, _is_llm_run),
+    ChatForm(
+        "Langfuse observations", _is_langfuse, _langfuse, _is_generation, scores=langfuse_scores
+    ),
+    ChatForm("LangSmith runs", _is_langsmith, _langsmith, _is_llm_run, scores=langsmith_scores),
 )

@@ -17,9 +17,15 @@ from data.readers.csv_logs import CsvHeader, open_csv
 from data.readers.entry import Entry
 from data.readers.logs import parse_entries
 from data.readers.recognise import mapped_logs, scan_source
-from data.readers.table_logs import CSV_SUFFIXES, add_parquet_column, log_suffix
+from data.readers.table_logs import (
+    CSV_SUFFIXES,
+    WORKBOOK_SUFFIXES,
+    add_parquet_column,
+    log_suffix,
+)
 from data.readers.text_file import read_text, text_form
 from data.readers.turn_template import PromptText
+from data.readers.workbook import add_workbook_column
 from data.rows import Row
 
 
@@ -52,7 +58,10 @@ def write_back(
 def answers_suffix(source: Logs, root: Path) -> str:
     """The suffix of the file that `write_back` writes."""
     mapped = mapped_logs(source, root)
-    return ".jsonl" if mapped is None else log_suffix(Path(mapped.path))
+    if mapped is None:
+        return ".jsonl"
+    suffix = log_suffix(Path(mapped.path))
+    return ".xlsx" if suffix.lower() in WORKBOOK_SUFFIXES else suffix  # macros are not kept
 
 
 def _write_rows(
@@ -77,6 +86,8 @@ def _write_mapped(
     texts = ["" if row is None else answers.get(row, "") for row in ids]
     if path.suffix.lower() == ".parquet":
         add_parquet_column(path, column, texts, out)
+    elif path.suffix.lower() in WORKBOOK_SUFFIXES:
+        add_workbook_column(path, column, texts, out)
     else:
         write_bytes(out, _spliced(path, column, entries, texts))
     return tuple(

@@ -13,7 +13,7 @@ from config.errors import SetupError, UnpromptedError
 from config.judging import ServerSettings
 from config.schema import Config
 from config.tracker_check import check_trackers
-from data.readers.log_files import is_hub_dataset
+from data.readers.hub_dataset import is_hub_dataset
 from engine.check_hub import is_hub_id
 from engine.embedded import EMBEDDED
 from pipeline.doctor.finding import Finding
@@ -84,8 +84,8 @@ def _file_findings(config: Config) -> Iterator[Finding]:
 
 
 def _is_dataset_id(path: str) -> bool:
-    """Whether a path may be the id of a data set on the hub, which is not asked for it."""
-    return is_hub_dataset(path) and not Path(path).exists() and not Path(path).parent.is_dir()
+    """Whether a path may be the id of a dataset on the hub, which `requirement_findings` asks."""
+    return is_hub_dataset(path) and not Path(path).exists()
 
 
 def _model_findings(config: Config) -> Iterator[Finding]:

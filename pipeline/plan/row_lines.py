@@ -30,7 +30,9 @@ def row_lines(config: Config, quality: DataQuality, tokens: Sequence[RowTokens])
 
 
 def _removed(quality: DataQuality) -> list[str]:
-    reasons = Counter(record.reason[:_REASON] for record in quality.quarantined)
+    reasons = Counter[str]()
+    for reason, count in quality.quarantine_counts.items():
+        reasons[reason[:_REASON]] += count
     parts = []
     if quality.leaks_removed:
         parts.append(f"{len(quality.leaks_removed)} removed: their question is in val or hidden")
@@ -93,6 +95,10 @@ def every_row(quality: DataQuality, tokens: Sequence[RowTokens]) -> list[str]:
         f"{record.file}:{record.line} quarantined: {record.reason}"
         for record in quality.quarantined
     ]
+    more = quality.quarantine_counts.total() - len(quality.quarantined)
+    lines += [
+        f"{more} more records quarantined: data/quarantine.jsonl of the run lists them"
+    ] * bool(more)
     views = {
         "prompted": [row.prompted for row in tokens],
         "unprompted": [row.unprompted for row in tokens],

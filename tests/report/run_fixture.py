@@ -15,7 +15,7 @@ from data.atomic_write import write_text
 from data.clean import CleanCounts
 from data.data_quality import DataQuality, describe_split
 from data.jsonl import read_record, read_records, write_records
-from data.readers.logs import Quarantined
+from data.readers.quarantine import Quarantined
 from data.rows import Context, Row
 from data.run_paths import RunPaths
 from data.splits import Leakage

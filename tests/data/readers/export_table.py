@@ -42,14 +42,20 @@ FORM_OF = {
     **_forms("OpenTelemetry gen_ai spans", "otel_operation_events.jsonl"),
     **_forms("Phoenix (OpenInference) spans", "phoenix_flat.jsonl", "phoenix_nested.json"),
     **_forms("Phoenix (OpenInference) spans", "phoenix_dataframe.jsonl", "phoenix_otlp.jsonl"),
+    **_forms("Phoenix (OpenInference) spans", "phoenix_annotations.jsonl"),
     **_forms("Langfuse observations", "langfuse_observations.jsonl", "langfuse_traces.json"),
-    **_forms("Langfuse observations", "langfuse.csv"),
+    **_forms("Langfuse observations", "langfuse.csv", "langfuse_scores.jsonl"),
     **_forms("LangSmith runs", "langsmith_llm_runs.jsonl", "langsmith_openai_runs.jsonl"),
     **_forms("LangSmith runs", "langsmith_chains.json", "langsmith_graph.jsonl"),
+    **_forms("LangSmith runs", "langsmith_feedback.jsonl"),
     **_forms("promptfoo results", "promptfoo.json", "promptfoo_text.jsonl"),
+    **_forms("promptfoo results", "promptfoo.csv", "promptfoo_prefixes.csv"),
+    **_forms("Gemini contents", "gemini_requests.jsonl", "gemini_genai.jsonl"),
+    **_forms("Gemini contents", "gemini_tuning.jsonl", rows=15),
     **_forms("LiteLLM logs", "litellm_standard.jsonl", "litellm_spend.jsonl"),
     **_forms("request-response logs", "request_response.jsonl", "anthropic.jsonl"),
     **_forms("table", "table.csv", "excel_utf8.csv", "excel_utf16.csv", "alpaca.json"),
+    **_forms("table", "excel.xlsx"),
 }
 
 

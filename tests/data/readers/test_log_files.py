@@ -133,7 +133,7 @@ def test_a_dataset_of_the_hub_that_cannot_be_reached_is_one_line() -> None:
         ("gone.jsonl", "no such file; paths are relative to the folder you are in"),
         ("my/gone.jsonl", "no such file"),
         ("empty", r"the folder has no logs; put files in it that end with \.csv, \.tsv"),
-        ("book.xlsx", "save the sheet as CSV UTF-8"),
+        ("book.xlsx", "a damaged Excel workbook .* save it as .xlsx, or the sheet as CSV UTF-8"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, name: str, message: str) -> None:

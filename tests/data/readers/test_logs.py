@@ -124,9 +124,14 @@ def test_50_duplicate_ids_in_1000_are_listed(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("absent.jsonl", None, "no such file"),
-        ("rows.xlsx", b"x", "unknown suffix '.xlsx'; save the sheet as CSV UTF-8; use .csv"),
+        ("rows.xlsx", b"x", "no Excel workbook, or damaged; save it as .xlsx, or the sheet as CSV"),
+        (
+            "rows.xls",
+            b"x",
+            "a workbook of the kind .xls is not read; save it as .xlsx, or the sheet",
+        ),
         ("rows.zst", b"x", "unknown suffix '.zst'; use .csv, .json, .jsonl"),
-        ("rows.csv", b"PK\x03\x04...", "is a workbook or a zip archive; save the sheet as CSV"),
+        ("rows.csv", b"PK\x03\x04...", "is a workbook or a zip archive; give a workbook the"),
         ("rows.jsonl", b"PAR1...", "is Parquet; give it the suffix .parquet"),
         ("rows.csv", "q,x\n".encode("utf-16-le"), "is UTF-16 without a byte order mark; save"),
         ("rows.csv", "вопрос;q\n".encode("koi8-r"), "is not UTF-8; save the file as UTF-8"),
