@@ -21,7 +21,14 @@ from student.checkpoint import TRAINED
 from student.distributed import all_reduce_sum, gather_shards, shard_for_rank
 from student.records import Step
 from student.train import train
-from tests.student.run_factory import ROOT, add_cases, experiment, losses, tiny_model, trained
+from tests.student.run_factory import (
+    ROOT,
+    add_cases,
+    experiment,
+    losses,
+    small_vocabulary_model,
+    trained,
+)
 
 PYTHON = [sys.executable, "-m"]
 TORCHRUN = [*PYTHON, "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
@@ -47,7 +54,7 @@ def test_two_processes_are_one(
     case, and the weights that are compared are averages over some 5 steps.
     """
     monkeypatch.chdir(ROOT)
-    model = tiny_model(tmp_path / "model")
+    model = small_vocabulary_model(tmp_path / "model")
     changes = ["students.0.method.dropout=0", "students.0.batch_size=5", FLOAT32]
     changes.append("students.0.learning_rate=2e-4")
     changes += ["students.0.case_weights=true", "students.0.averaging=0.1"]
@@ -98,7 +105,7 @@ def test_every_weight_in_two_shares(
     follows its sign, so a single weight may go another way for a step.
     """
     monkeypatch.chdir(ROOT)
-    model = tiny_model(tmp_path / "model", tied)
+    model = small_vocabulary_model(tmp_path / "model", tied)
     single = load_config(experiment(tmp_path / "one", model), FULL)
     path = experiment(tmp_path / "two", model)
     two = load_config(path, FULL)

@@ -23,8 +23,8 @@ from student.evaluate import Evaluation
 from student.model import trainable
 from student.trainer import AnswerTrainer, TrainingTask
 from tests.student.product_types import product_types
-from tests.student.run_factory import ROOT, experiment, tiny_model
-from tests.student.tiny_model import ROWS, tiny
+from tests.student.run_factory import ROOT, experiment, small_vocabulary_model
+from tests.student.small_vocabulary_model import ROWS, tiny
 
 KINDS = ("lora", "dora", "ia3", "p_tuning", "prompt_tuning", "prefix_tuning", "full")
 TWO_STEPS = ("students.0.epochs=1", "students.0.batch_size=12")
@@ -45,7 +45,7 @@ def method(kind: str) -> str:
 )
 def test_products_in_one_process(tmp_path: Path, kind: str, dtype: str) -> None:
     """Forward, backward and evaluation, in nothing else than the precision of the settings."""
-    path = experiment(tmp_path / "run", tiny_model(tmp_path / "model"))
+    path = experiment(tmp_path / "run", small_vocabulary_model(tmp_path / "model"))
     config = load_config(path, [*TWO_STEPS, method(kind), f"model.dtype={dtype}"])
     assert product_types(config) == {f"torch.{dtype}"}
     trained = load_file(RunPaths.of(config).student("s") / TRAINED)
@@ -55,7 +55,7 @@ def test_products_in_one_process(tmp_path: Path, kind: str, dtype: str) -> None:
 @pytest.mark.slow
 def test_products_in_two_processes(tmp_path: Path) -> None:
     """The same in both; `full` is sharded by FSDP2, whose forward accelerate wraps."""
-    model = tiny_model(tmp_path / "model")
+    model = small_vocabulary_model(tmp_path / "model")
     paths = []
     for kind in ("lora", "full"):
         path = experiment(tmp_path / kind, model)

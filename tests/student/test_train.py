@@ -16,7 +16,7 @@ from data.jsonl import read_records
 from data.run_paths import RunPaths
 from student.checkpoint_store import CheckpointStore
 from student.records import Step
-from tests.student.run_factory import ROOT, experiment, losses, tiny_model, trained
+from tests.student.run_factory import ROOT, experiment, losses, small_vocabulary_model, trained
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_kill_changes_nothing(tmp_path: Path) -> None:
     """SIGKILL after the first checkpoint, in the middle of an epoch: same losses and weights, to
     the bit, with dropout, and with the average of the weights."""
-    model = tiny_model(tmp_path / "model")
+    model = small_vocabulary_model(tmp_path / "model")
     # 24 steps an epoch, so there is a checkpoint every 12
     changes = ["students.0.batch_size=1", "students.0.epochs=2", "students.0.averaging=0.1"]
     whole = load_config(experiment(tmp_path / "whole", model), changes)
