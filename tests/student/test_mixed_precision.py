@@ -24,7 +24,7 @@ from student.model import trainable
 from student.trainer import AnswerTrainer, TrainingTask
 from tests.student.product_types import product_types
 from tests.student.run_factory import ROOT, experiment, small_vocabulary_model
-from tests.student.small_vocabulary_model import ROWS, tiny
+from tests.student.tiny_model import ROWS, tiny
 
 KINDS = ("lora", "dora", "ia3", "p_tuning", "prompt_tuning", "prefix_tuning", "full")
 TWO_STEPS = ("students.0.epochs=1", "students.0.batch_size=12")

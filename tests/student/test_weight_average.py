@@ -17,7 +17,7 @@ from student.records import Step
 from student.train import train
 from student.weight_average import WeightAverage
 from tests.student.run_factory import ROOT, experiment, small_vocabulary_model
-from tests.student.small_vocabulary_model import tiny
+from tests.student.tiny_model import tiny
 
 Weights = dict[str, torch.Tensor]
 
