@@ -1,9 +1,8 @@
 """Thirty kills while a checkpoint is being saved, and ten full disks, change nothing of a training.
 
-Each training is a process of its own, forked from one that has torch and TRL loaded already.
+Each training is a process of its own.
 """
 
-import multiprocessing
 import os
 import random
 import resource
@@ -24,6 +23,7 @@ from config.schema import Config
 from data.run_paths import RunPaths
 from student.checkpoint_store import CheckpointStore, step_of
 from student.train import train
+from tests.student.forked_command import start_forked
 from tests.student.run_factory import (
     ROOT,
     experiment,
@@ -69,6 +69,7 @@ def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupte
 
 def _train(config: Config, said: Path, size: int | None = None) -> None:
     """The child: trains, with what it prints in `said`; `size`: of its largest file."""
+    os.chdir(ROOT)
     with ExitStack() as stack:
         nowhere = stack.enter_context(Path(os.devnull).open("w"))
         out = nowhere if size else stack.enter_context(said.open("a", buffering=1))
@@ -81,14 +82,6 @@ def _train(config: Config, said: Path, size: int | None = None) -> None:
         except DataError as error:
             full = "cannot write" in str(error) and str(RunPaths.of(config).root) in str(error)
             sys.exit(FULL if full else 1)
-
-
-def _started(*arguments: object) -> BaseProcess:
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["student.train", "trl", "peft"])
-    process = processes.Process(target=_train, args=arguments)
-    process.start()
-    return process
 
 
 def _removed(said: Path) -> int:
@@ -125,7 +118,7 @@ def test_kills_while_a_checkpoint_is_saved(
     checkpoints = RunPaths.of(killed).student("s") / "checkpoints"
     torn, complete = 0, 0
     for _ in range(KILLS):
-        process = _started(killed, said)
+        process = start_forked(_train, killed, said)
         begun = _unfinished_checkpoint(checkpoints, process, said, torn)
         time.sleep(0.03 * random_.random() ** 4)  # saving takes 3 ms, or ten times as long
         assert process.pid is not None
@@ -154,14 +147,14 @@ def test_a_disk_that_fills_up_while_training(
     checkpoints = RunPaths.of(full).student("s") / "checkpoints"
     for size in SIZES:
         if size == SIZES[5]:  # from here on there is a checkpoint to go on from
-            process = _started(full, tmp_path / "said")
+            process = start_forked(_train, full, tmp_path / "said")
             while not list(checkpoints.glob("*/COMPLETE")):
                 assert process.is_alive()
                 time.sleep(0.001)
             process.kill()
             process.join()
         before = CheckpointStore(checkpoints).last_complete()
-        process = _started(full, tmp_path / "said", size)
+        process = start_forked(_train, full, tmp_path / "said", size)
         process.join()
         assert process.exitcode == FULL, size
         assert CheckpointStore(checkpoints).last_complete() == before and (before is None) == (
