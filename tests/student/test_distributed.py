@@ -37,6 +37,7 @@ class Launched(NamedTuple):
 
     single: Config
     two: Config
+    types: Path  # a folder with the types of matrix products, by training and process
 
 
 def three_students(folder: Path, model: Path) -> Config:
@@ -67,18 +68,36 @@ FULL = {"method": {"kind": "full"}, "learning_rate": 2e-5, "averaging": 0.1}
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
-    """One start of two processes for all three: their imports take longer than the training."""
+    """One start of two processes for all trainings: their imports take longer."""
     folder = tmp_path_factory.mktemp("launched")
     model = small_vocabulary_model(folder / "model")
     single = three_students(folder / "one", model)
     two = three_students(folder / "two", model)
-    command = [*ACCELERATE, "-m", "student", str(folder / "two/t.yaml"), "train"]
+    command = [*ACCELERATE, "-m", "tests.student.several_trainings", str(folder / "two/t.yaml")]
+    command += [str(folder), *(str(mixed(folder / kind, model, kind)) for kind in ("lora", "full"))]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return Launched(single, two)
+    return Launched(single, two, folder)
+
+
+def mixed(folder: Path, model: Path, kind: str) -> Path:
+    """A config of two steps in bfloat16."""
+    path = experiment(folder, model)
+    changes = ["students.0.epochs=1", "students.0.batch_size=12", "model.dtype=bfloat16"]
+    config = load_config(path, [*changes, f"students.0.method={{kind: {kind}}}"])
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_products_in_two_processes(launched: Launched) -> None:
+    """In nothing else than the precision of the settings, as test_mixed_precision.py sees it of one
+    process; `full` is sharded by FSDP2, whose forward accelerate wraps."""
+    for name in ("lora-0", "lora-1", "full-0", "full-1"):
+        assert (launched.types / name).read_text("utf-8") == "torch.bfloat16", name
 
 
 @pytest.mark.slow
@@ -89,8 +108,7 @@ def test_two_processes_are_one(
     """Losses and weights to 1e-4: the same rows per step, summed in another order, in float32.
 
     At a learning rate at which 20 steps move a weight by some 1e-3: gradients that were not shared
-    would show a tenfold difference. test_mixed_precision.py sees the types of both. The weights
-    that are compared are averages over some 5 steps.
+    would show a tenfold difference. The weights that are compared are averages over some 5 steps.
     """
     monkeypatch.chdir(ROOT)
     folders = train_alone(launched, name)
@@ -111,7 +129,7 @@ def train_alone(launched: Launched, name: str) -> tuple[Path, Path]:
     """The folders of a student of one process and of two; their evaluations are equal."""
     (student,) = (student for student in launched.single.students if student.name == name)
     train(launched.single, student, accept_changes=False)
-    alone, shared = (RunPaths.of(config).student(name) for config in launched)
+    alone, shared = (RunPaths.of(config).student(name) for config in launched[:2])
     assert not (shared / "checkpoints").exists()
     assert evaluations(alone) == evaluations(shared) and len(evaluations(alone)) == 4
     return alone, shared
@@ -130,7 +148,8 @@ def test_tied_weights_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The same of a model whose embeddings are its head, by torchrun, killed and resumed."""
     monkeypatch.chdir(ROOT)
     model = small_vocabulary_model(tmp_path / "model", tied=True)
-    launched = Launched(*(three_students(tmp_path / name, model) for name in ("one", "two")))
+    single, two = (three_students(tmp_path / name, model) for name in ("one", "two"))
+    launched = Launched(single, two, tmp_path)
     command = [*TORCHRUN, "-m", "student", str(tmp_path / "two/t.yaml"), "train"]
     command += ["--student", "full"]
     kill_after_first_checkpoint(command, launched.two)
