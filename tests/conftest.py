@@ -11,6 +11,7 @@ LONGEST = (
     "test_ray_engine.py",
     "test_examples.py",
     "test_vllm_batch.py",
+    "test_vllm_server.py",
     "test_vllm_engine.py",
 )
 
