@@ -12,6 +12,7 @@ LONGEST = (
     "test_examples.py",
     "test_page_scenarios.py",
     "test_vllm_batch.py",
+    "test_vllm_server.py",
     "test_vllm_engine.py",
 )
 

@@ -1,8 +1,9 @@
 """The store of top logprobs: unfinished records, a full disk, bytes per token."""
 
+import os
 import random
-import subprocess
-import sys
+import resource
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,28 +14,10 @@ from config.errors import DataError
 from data.records import digest
 from data.top_logprobs import TopLogprobs, TopLogprobsStore, read_top_logprobs
 
-ROOT = Path(__file__).resolve().parents[2]
-FILL = """
-import resource, sys
-from pathlib import Path
-from config.errors import DataError
-from data.top_logprobs import TopLogprobsStore
-from tests.data.test_top_logprobs import KEYS, made
-path, size = Path(sys.argv[1]), int(sys.argv[2])
-resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-try:
-    store = TopLogprobsStore(path, KEYS)
-    for at, key in enumerate(KEYS):
-        if key not in store:
-            store.append(key, made(at))
-    store.finish(KEYS)
-except DataError as error:
-    print(error)
-    sys.exit(2)
-"""
 KEYS = [digest(at) for at in range(40)]
 
 
+@cache
 def made(seed: int, positions: int = 5, width: int = 4) -> TopLogprobs:
     """Random ids of a large vocabulary with falling logprobs."""
     rng = np.random.default_rng(seed)
@@ -185,13 +168,36 @@ def test_a_full_disk_stops_the_store_which_resumes(tmp_path: Path, size: int) ->
     ends = written(whole, len(KEYS))
     assert ends[-1] > size
 
-    command = [sys.executable, "-c", FILL, str(path)]
-    full = subprocess.run([*command, str(size)], cwd=ROOT, capture_output=True, text=True)
+    code, line = filled(path, size)
 
-    assert full.returncode == 2 and full.stdout.count("\n") == 1, full.stderr
     at_once = ends[0] if size < ends[0] else ends[1] - ends[0]
-    assert f"{path}: cannot write {at_once} bytes" in full.stdout
+    assert code == 2 and f"{path}: cannot write {at_once} bytes" in line and "\n" not in line
     assert list(read_top_logprobs(path)) == KEYS[: sum(end <= size for end in ends)]
-    again = subprocess.run([*command, str(2 * ends[-1])], cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
+    assert filled(path, 2 * ends[-1]) == (0, "")
     assert path.read_bytes() == whole.read_bytes()
+
+
+def filled(path: Path, size: int) -> tuple[int, str]:
+    """Stores all records in a process whose files may have `size` bytes: its exit code, and the
+    line of its error."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        code = 1
+        try:
+            store = TopLogprobsStore(path, KEYS)
+            for at, key in enumerate(KEYS):
+                if key not in store:
+                    store.append(key, made(at))
+            store.finish(KEYS)
+            code = 0
+        except DataError as error:
+            os.write(writing, str(error).encode())
+            code = 2
+        finally:
+            os._exit(code)  # the child is no second pytest, whatever was raised
+    os.close(writing)
+    with open(reading, "rb") as lines:
+        line = lines.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), line

@@ -23,11 +23,11 @@ from tests.engine.fake_engine import FakeEngine, fake_tasks
 MEANING = {"model": "m", "prompt": "p", "sampling": {"temperature": 0.5}, "seed": 0}
 
 
-def killed_child(path: Path, paid: Path, seed: int, dies_after: int) -> None:
+def killed_child(tasks: list[Task], path: Path, paid: Path, seed: int, dies_after: int) -> None:
     """Runs the job in a child that sends itself SIGKILL after `dies_after` completions."""
     child = os.fork()
     if child == 0:
-        run_job(FakeEngine(seed, paid, dies_after), fake_tasks(5000), path, MEANING)
+        run_job(FakeEngine(seed, paid, dies_after), tasks, path, MEANING)
         os._exit(0)
     os.waitpid(child, 0)
 
@@ -36,14 +36,14 @@ def killed_child(path: Path, paid: Path, seed: int, dies_after: int) -> None:
 def test_a_hundred_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     """100 SIGKILLs over 5,000 rows, half with torn lines: 0 lost, 0 doubled, cost ≤ 1.05 ×."""
     path, paid, whole = tmp_path / "a.jsonl", tmp_path / "paid", tmp_path / "whole.jsonl"
-    rng = random.Random(0)
+    rng, tasks = random.Random(0), fake_tasks(5000)
     for kill in range(100):
-        killed_child(path, paid, kill, rng.randrange(5, 90))
+        killed_child(tasks, path, paid, kill, rng.randrange(5, 90))
         if kill % 2:
             with path.open("ab") as file:
                 file.write(rng.randbytes(rng.randrange(1, 300)).replace(b"\n", b" "))
-    run_job(FakeEngine(1, paid), fake_tasks(5000), path, MEANING)
-    run_job(FakeEngine(2, tmp_path / "other"), fake_tasks(5000), whole, MEANING)
+    run_job(FakeEngine(1, paid), tasks, path, MEANING)
+    run_job(FakeEngine(2, tmp_path / "other"), tasks, whole, MEANING)
     assert path.read_bytes() == whole.read_bytes()
     assert len(read_answers(path)) == 5000
     assert paid.stat().st_size <= 1.05 * 5000

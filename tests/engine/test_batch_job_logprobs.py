@@ -56,12 +56,12 @@ def test_forty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     A torn answer with its tokens whole is a kill between the two writes; torn tokens of a stored
     answer are a power cut.
     """
-    path, rng = tmp_path / "a.jsonl", random.Random(0)
+    path, rng, tasks = tmp_path / "a.jsonl", random.Random(0), fake_tasks(ROWS, SAMPLING)
     for kill in range(40):
         dies_after = rng.randrange(5, 60)
         child = os.fork()
         if child == 0:
-            job(tmp_path, kill, fake_tasks(ROWS, SAMPLING), dies_after)
+            job(tmp_path, kill, tasks, dies_after)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
         if kill % 4 == 1:
@@ -72,9 +72,9 @@ def test_forty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
             torn(path, rng, 150)
         if kill % 4 == 3:
             torn(top_logprobs_path(path), rng, 1500)
-    done = job(tmp_path, 99, fake_tasks(ROWS, SAMPLING))
+    done = job(tmp_path, 99, tasks)
     assert done.reused > 1000, "the kills left their answers"
-    assert [answer.row for answer in paired(tmp_path)] == [t.row for t in fake_tasks(ROWS)]
+    assert [answer.row for answer in paired(tmp_path)] == [task.row for task in tasks]
     assert pa.ipc.open_stream(top_logprobs_path(path)).read_all().num_rows == ROWS
     assert (tmp_path / "paid").stat().st_size <= 1.05 * ROWS
 

@@ -2,21 +2,14 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from config.backends import OpenAiBackend
 from config.errors import SetupError
-from config.generation import SamplingSettings
 from data.answers import read_answers
-from engine.base import Completion
 from engine.batch_job import Task, run_job
-from engine.openai_engine import OpenAiEngine
-from engine.openai_messages import ChatCodec
 from tests.engine.echo_model import renderer, respond
 from tests.engine.openai_engine_factory import completions_from, engine_at, questions
 from tests.judge.llm.server import Sent, error, serving
@@ -196,54 +189,3 @@ def test_a_caller_who_stops_leaves_nothing_under_way() -> None:
         next(answers)
         answers.close()  # type: ignore[attr-defined]
         assert len(served.bodies) < 10
-
-
-def parting_token(token_ids: Sequence[int], text: str) -> int | None:
-    """The place of the first token that does not go on as the text does; None: all do."""
-    tokenizer, begun = renderer().tokenizer, ""
-    for count in range(1, len(token_ids) + 1):
-        begun = str(tokenizer.decode(token_ids[:count], skip_special_tokens=True)).strip()
-        if not text.startswith(begun):
-            return count - 1
-    return None if begun == text else len(token_ids) - 1
-
-
-@pytest.mark.slow
-def test_a_vllm_server_of_the_bases_tokenizer(tmp_path: Path) -> None:
-    """The embedded model behind HTTP, by ids and by text: the same words, and logprobs.
-
-    Greedily the drawn token is the likeliest one, or in bfloat16 as likely as that; float16 holds
-    three digits of its logprob. The server forms its own batches, which round otherwise: answers
-    may part where two tokens are as likely, to bfloat16's step of 0.125 at logits of 16 and more.
-    """
-    from engine.vllm_server import vllm_server
-
-    def answers(url: str, same: bool, sampling: SamplingSettings) -> list[Completion]:
-        backend = OpenAiBackend(model="embedded", base_urls=(url,), same_tokenizer=same)
-        wanted = questions(4, sampling)
-        completions = OpenAiEngine(backend, ChatCodec(backend, renderer(), {}), 2048).run(wanted)
-        by_key = {completion.key: completion for completion in completions}
-        return [by_key[completion.key] for completion in wanted]
-
-    with vllm_server("embedded", 2048, tmp_path / "server.log") as url:
-        by_ids = answers(url, True, SamplingSettings(max_tokens=12, logprobs=5))
-        by_text = answers(url, False, SamplingSettings(max_tokens=12))
-    for by_id, by_words in zip(by_ids, by_text, strict=True):
-        assert by_id.text.strip() and by_words.text.strip()
-        assert by_id.top_logprobs is not None
-        parting = parting_token(by_id.token_ids, by_words.text.strip())
-        if parting is None:
-            assert (by_id.text.strip(), by_id.finish) == (by_words.text.strip(), by_words.finish)
-        else:
-            likeliest_two = by_id.top_logprobs.logprobs[parting, :2].astype(float)
-            assert likeliest_two[0] - likeliest_two[1] <= 0.25, "two steps of bfloat16"
-        assert by_id.top_logprobs.ids.shape == (
-            len(by_id.token_ids),
-            5,
-        )
-        likeliest = by_id.top_logprobs.logprobs == by_id.top_logprobs.logprobs[:, :1]  # (tokens, 5)
-        is_sampled = by_id.top_logprobs.ids == np.array(by_id.token_ids)[:, None]
-        assert (likeliest & is_sampled).any(axis=1).all()
-        assert by_id.logprobs == pytest.approx(
-            by_id.top_logprobs.logprobs[:, 0].tolist(), rel=2e-3, abs=1e-3
-        )

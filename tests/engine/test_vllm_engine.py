@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,50 +69,66 @@ def answered(engine: VllmEngine, adapter: Adapter | None = None) -> Answers:
     return {request.key: completions[request.key] for request in requests}
 
 
-def forward(
-    model: torch.nn.Module, prompt: tuple[int, ...], answer: tuple[int, ...]
-) -> torch.Tensor:
-    """Logprobs of the whole vocabulary at each answer token, [T, V], in one forward pass."""
-    with torch.no_grad():
-        logits = model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1]
-    return torch.log_softmax(logits.float(), -1)
+class PlainModel:
+    """transformers' model, which reads each text once."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._logprobs: dict[tuple[tuple[int, ...], ...], list[float]] = {}
+
+    def logprobs(self, prompt: tuple[int, ...], answer: tuple[int, ...]) -> list[float]:
+        """Of each answer token, in one forward pass."""
+        if (prompt, answer) not in self._logprobs:
+            with torch.no_grad():
+                logits = self._model(torch.tensor([[*prompt, *answer]])).logits
+            whole = torch.log_softmax(logits[0, len(prompt) - 1 : -1].float(), -1)  # [T, V]
+            chosen = whole.gather(1, torch.tensor(answer)[:, None])
+            self._logprobs[prompt, answer] = [float(value) for value in chosen[:, 0]]
+        return self._logprobs[prompt, answer]
 
 
-def forward_logprobs(
-    model: torch.nn.Module, prompt: tuple[int, ...], answer: tuple[int, ...]
-) -> list[float]:
-    """transformers' logprob of each answer token, in one forward pass."""
-    chosen = forward(model, prompt, answer).gather(1, torch.tensor(answer)[:, None])
-    return [float(value) for value in chosen[:, 0]]
+def loaded() -> Any:
+    """The embedded model in bfloat16, by transformers."""
+    return AutoModelForCausalLM.from_pretrained(resolve_model("embedded"), dtype=torch.bfloat16)
 
 
-def difference(model: torch.nn.Module, answers: Answers) -> float:
+@pytest.fixture(scope="module")
+def plain() -> PlainModel:
+    """The base."""
+    return PlainModel(loaded())
+
+
+@pytest.fixture(scope="module")
+def merged(adapter: Adapter) -> PlainModel:
+    """The base with the adapter folded in by peft."""
+    return PlainModel(PeftModel.from_pretrained(loaded(), str(adapter.path)).merge_and_unload())
+
+
+def difference(model: PlainModel, answers: Answers) -> float:
     """Mean distance of the engine's logprobs from a plain forward pass over the same tokens."""
     pairs = zip(prompts(), answers.values(), strict=True)
     distances = [
         abs(own - other)
         for prompt, (ids, logprobs) in pairs
-        for own, other in zip(logprobs, forward_logprobs(model, prompt, ids), strict=True)
+        for own, other in zip(logprobs, model.logprobs(prompt, ids), strict=True)
     ]
     return sum(distances) / len(distances)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(has_gpu(), reason="adapters are folded in on CPU only")
-def test_answers_and_logprobs_are_transformers_own(engine: VllmEngine, adapter: Adapter) -> None:
+def test_answers_and_logprobs_are_transformers_own(
+    engine: VllmEngine, adapter: Adapter, plain: PlainModel, merged: PlainModel
+) -> None:
     """Base and merged adapter: every answer token has the logprob of a plain forward pass.
 
     And the base is back, to the bit, after an adapter was folded in and out.
     """
-    resolved = resolve_model("embedded")
     before = answered(engine)
     folded = answered(engine, adapter)
     after = answered(engine)
     assert after == before
     assert all(folded[key] != before[key] for key in before), "the adapter changes something"
-    base = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
-    merged = PeftModel.from_pretrained(base, str(adapter.path)).merge_and_unload()
-    plain = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
     assert difference(plain, before) < BFLOAT16
     assert difference(merged, folded) < BFLOAT16
     assert difference(plain, folded) > 3 * BFLOAT16, "and not those of the base"
@@ -127,24 +144,21 @@ def scored(engine: VllmEngine, answer: tuple[int, ...], adapter: Adapter | None 
 @pytest.mark.slow
 @pytest.mark.skipif(has_gpu(), reason="adapters are folded in on CPU only")
 def test_the_likelihood_of_a_given_answer_is_transformers_own(
-    engine: VllmEngine, adapter: Adapter
+    engine: VllmEngine, adapter: Adapter, plain: PlainModel, merged: PlainModel
 ) -> None:
     """Base and merged adapter; also if vLLM's cache contains the answer.
 
     Of cached tokens vLLM has no logprobs and leaves noise in their place. The answer is longer than
     two of its blocks (128 tokens on CPU), so the second time its beginning is in the cache.
     """
-    resolved = resolve_model("embedded")
-    tokenizer = load_tokenizer(resolved)
+    tokenizer = load_tokenizer(resolve_model("embedded"))
     text = (ROOT / "prompts/lakeside/examples.yaml").read_text("utf-8")
     answer = tuple(tokenizer.encode(text, add_special_tokens=False)[:300])
-    plain = AutoModelForCausalLM.from_pretrained(resolved, dtype=torch.bfloat16)
     for _ in range(2):
         answers = scored(engine, answer)
         assert all(ids == answer and len(own) == len(answer) for ids, own in answers.values())
         assert difference(plain, answers) < BFLOAT16
     folded = scored(engine, answer, adapter)
-    merged = PeftModel.from_pretrained(plain, str(adapter.path)).merge_and_unload()
     assert difference(merged, folded) < BFLOAT16
     assert difference(merged, answers) > 3 * BFLOAT16, "and not those of the base"
 

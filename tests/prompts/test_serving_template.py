@@ -2,14 +2,10 @@
 
 import copy
 from functools import cache
-from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from openai import OpenAI
 
 from data.rows import Context, Row, Turn
-from engine.models import resolve_model
 from prompts.chat_rendering import ChatRendering, Message
 from prompts.prompt_file import Prompt
 from prompts.renderer import Renderer
@@ -121,38 +117,3 @@ def test_none_where_the_prompt_stands_in_the_users_turn() -> None:
     base = make_renderer("plain")
     renderer = Renderer(base.tokenizer, base.prompt, system_role="first_user")
     assert renderer.prompt_turns == [] and serving_template(renderer) is None
-
-
-@pytest.mark.slow
-def test_a_vllm_server_drops_the_prompt(tmp_path: Path) -> None:
-    """The same number of prompt tokens, and greedily the same answer, with the prompt and without;
-    another number with another system message."""
-    from engine.vllm_server import vllm_server
-
-    renderer = make_renderer("smollm2")
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for path in Path(resolve_model("embedded")).iterdir():
-        (folder / path.name).symlink_to(path)
-    (folder / "chat_template.jinja").unlink(missing_ok=True)
-    (folder / "chat_template.jinja").write_text(serving_template(renderer) or "", "utf-8")
-    without = raw_chat(renderer, prompted=False)
-    chats = [
-        without,
-        raw_chat(renderer, prompted=True),
-        [renderer.prompt_turns[0], *without],
-        [{"role": "system", "content": "Answer in one long sentence that rhymes."}, *without],
-    ]
-    with vllm_server(str(folder), 2048, tmp_path / "server.log") as url:
-        client = OpenAI(base_url=url, api_key="none")
-        model = client.models.list().data[0].id
-        replies = [
-            client.chat.completions.create(
-                model=model, messages=cast(Any, chat), temperature=0, max_tokens=12
-            )
-            for chat in chats
-        ]
-    tokens = [reply.usage.prompt_tokens if reply.usage else 0 for reply in replies]
-    texts = [reply.choices[0].message.content for reply in replies]
-    assert tokens[0] == tokens[1] == tokens[2] != tokens[3]
-    assert texts[0] == texts[1] == texts[2]

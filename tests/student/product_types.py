@@ -1,18 +1,11 @@
-"""Which number types the matrix products of a training have; as a program, in each process.
+"""Which number types the matrix products of a training have."""
 
-Usage: python -m tests.student.product_types FOLDER CONFIG ...
-"""
-
-import sys
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from config.load import load_config
 from config.schema import Config
-from student.distributed import process_rank
 from student.train import train
 
 # number of tensor arguments in front that are not factors of the product
@@ -51,11 +44,3 @@ def product_types(config: Config) -> set[str]:
         listeners = [lambda step: logged.update(products.types)]
         train(config, config.students[0], accept_changes=False, listeners=listeners)
     return logged or products.types  # only process 0 logs; the others write no weights either
-
-
-if __name__ == "__main__":
-    folder, *paths = sys.argv[1:]
-    for path in map(Path, paths):
-        types = product_types(load_config(path))
-        file = Path(folder) / f"{path.parent.name}-{process_rank()}"
-        file.write_text("\n".join(sorted(types)), "utf-8")

@@ -42,22 +42,35 @@ def saved_model(folder: Path, tokenizer: PreTrainedTokenizerBase, tied: bool = F
     return folder
 
 
+def small_vocabulary_model(folder: Path, tied: bool = False) -> Path:
+    """As `tiny_model`, with 2,000 tokens of the demo's prompt in place of 49,152: most of a step of
+    a tiny model is the loss over its vocabulary, and most of its start its tokenizer."""
+    texts = [path.read_text("utf-8") for path in (ROOT / "prompts/lakeside").glob("*.yaml")]
+    return saved_model(folder, _trained_tokenizer(2000, texts), tied)
+
+
 def other_tokenizer_model(folder: Path) -> Path:
     """A tiny model with a tokenizer of 300 tokens; only its chat template is the embedded's."""
+    texts = ["Lakeside desk: the library opens at nine." * 5]
+    return saved_model(folder, _trained_tokenizer(300, texts))
+
+
+def _trained_tokenizer(tokens: int, texts: list[str]) -> PreTrainedTokenizerBase:
+    """Byte pairs of these texts, with the embedded model's chat template and its tokens."""
     embedded = load_tokenizer(resolve_model("embedded"))
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=300,
+        vocab_size=tokens,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],  # ids as in the embedded
         show_progress=False,
     )
-    bpe.train_from_iterator(["Lakeside desk: the library opens at nine." * 5], trainer)
+    bpe.train_from_iterator(texts, trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|im_end|>")
     tokenizer.chat_template = embedded.chat_template
-    return saved_model(folder, tokenizer)
+    return tokenizer
 
 
 def experiment(folder: Path, model: Path) -> Path:

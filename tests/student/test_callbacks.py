@@ -19,7 +19,7 @@ from data.jsonl import read_records
 from data.run_paths import RunPaths
 from student.records import Step
 from student.train import train
-from tests.student.run_factory import ROOT, experiment, tiny_model
+from tests.student.run_factory import ROOT, experiment, small_vocabulary_model
 
 BLOCK, HEAD = 32768, 7  # bytes of LevelDB's log format, in which wandb writes
 KEYS = ("WANDB_API_KEY", "OPENAI_API_KEY", "HF_TOKEN")
@@ -35,7 +35,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tracked_config(folder: Path, **trackers: Any) -> Path:
     """A config of two students with trackers."""
-    path = experiment(folder, tiny_model(folder / "model"))
+    path = experiment(folder, small_vocabulary_model(folder / "model"))
     values = yaml.safe_load(path.read_text("utf-8")) | trackers
     values["students"][0]["epochs"] = 2
     values["students"] = [values["students"][0] | {"name": name} for name in ("s", "other")]

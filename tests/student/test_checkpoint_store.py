@@ -11,7 +11,7 @@ from student.checkpoint import AVERAGED, TRAINED
 from student.checkpoint_store import COMPLETE, CheckpointStore, step_of
 from student.records import Step
 from student.train import train
-from tests.student.run_factory import ROOT, experiment, tiny_model
+from tests.student.run_factory import ROOT, experiment, small_vocabulary_model
 
 FILES = (TRAINED, "optimizer.pt", "rng_state.pth", COMPLETE)
 
@@ -109,7 +109,9 @@ def test_a_training_holds_one_optimiser_state(
     """Beside the best epoch's weights, which the result has, to the bit."""
     monkeypatch.chdir(ROOT)
     changes = [f"students.0.learning_rate={rate}", "model.dtype=float32"]
-    config = load_config(experiment(tmp_path / "run", tiny_model(tmp_path / "model")), changes)
+    config = load_config(
+        experiment(tmp_path / "run", small_vocabulary_model(tmp_path / "model")), changes
+    )
     run = RunPaths.of(config).student("s")
     folders: list[list[str]] = []
     states: list[int] = []

@@ -1,13 +1,12 @@
-"""Matrix products of a real training have the precision of the settings, in every process."""
+"""Matrix products of a real training have the precision of the settings.
 
-import os
-import subprocess
-import sys
+test_distributed.py sees those of two processes.
+"""
+
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 from trl import SFTConfig
 
@@ -23,7 +22,7 @@ from student.evaluate import Evaluation
 from student.model import trainable
 from student.trainer import AnswerTrainer, TrainingTask
 from tests.student.product_types import product_types
-from tests.student.run_factory import ROOT, experiment, tiny_model
+from tests.student.run_factory import ROOT, experiment, small_vocabulary_model
 from tests.student.tiny_model import ROWS, tiny
 
 KINDS = ("lora", "dora", "ia3", "p_tuning", "prompt_tuning", "prefix_tuning", "full")
@@ -45,34 +44,11 @@ def method(kind: str) -> str:
 )
 def test_products_in_one_process(tmp_path: Path, kind: str, dtype: str) -> None:
     """Forward, backward and evaluation, in nothing else than the precision of the settings."""
-    path = experiment(tmp_path / "run", tiny_model(tmp_path / "model"))
+    path = experiment(tmp_path / "run", small_vocabulary_model(tmp_path / "model"))
     config = load_config(path, [*TWO_STEPS, method(kind), f"model.dtype={dtype}"])
     assert product_types(config) == {f"torch.{dtype}"}
     trained = load_file(RunPaths.of(config).student("s") / TRAINED)
     assert {weight.dtype for weight in trained.values()} == {torch.float32}
-
-
-@pytest.mark.slow
-def test_products_in_two_processes(tmp_path: Path) -> None:
-    """The same in both; `full` is sharded by FSDP2, whose forward accelerate wraps."""
-    model = tiny_model(tmp_path / "model")
-    paths = []
-    for kind in ("lora", "full"):
-        path = experiment(tmp_path / kind, model)
-        settings = load_config(path, [*TWO_STEPS, method(kind), "model.dtype=bfloat16"]).model_dump(
-            mode="json"
-        )
-        path.write_text(yaml.safe_dump(settings), "utf-8")
-        paths.append(str(path))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    subprocess.run(
-        [*launcher, "-m", "tests.student.product_types", str(tmp_path), *paths],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        check=True,
-    )
-    for name in ("lora-0", "lora-1", "full-0", "full-1"):
-        assert (tmp_path / name).read_text("utf-8") == "torch.bfloat16", name
 
 
 def test_a_scaled_loss_gives_the_same_step(tmp_path: Path) -> None:

@@ -1,9 +1,5 @@
 """A killed training goes on from its last complete checkpoint, and ends where it would have."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +12,8 @@ from data.jsonl import read_records
 from data.run_paths import RunPaths
 from student.checkpoint_store import CheckpointStore
 from student.records import Step
-from tests.student.run_factory import ROOT, experiment, losses, tiny_model, trained
+from tests.student.forked_command import start_command
+from tests.student.run_factory import ROOT, experiment, losses, small_vocabulary_model, trained
 
 
 @pytest.fixture(autouse=True)
@@ -28,21 +25,19 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_kill_changes_nothing(tmp_path: Path) -> None:
     """SIGKILL after the first checkpoint, in the middle of an epoch: same losses and weights, to
     the bit, with dropout, and with the average of the weights."""
-    model = tiny_model(tmp_path / "model")
+    model = small_vocabulary_model(tmp_path / "model")
     # 24 steps an epoch, so there is a checkpoint every 12
     changes = ["students.0.batch_size=1", "students.0.epochs=2", "students.0.averaging=0.1"]
     whole = load_config(experiment(tmp_path / "whole", model), changes)
     path = experiment(tmp_path / "killed", model)
     killed = load_config(path, changes)
-    command = [sys.executable, "-m", "student", str(path), "train", *changes]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = start_command([str(path), "train", *changes], tmp_path / "output")
     folder = RunPaths.of(killed).student("s")
-    deadline = time.monotonic() + 200
-    while not list(folder.glob("checkpoints/*/COMPLETE")) and time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+    while not list(folder.glob("checkpoints/*/COMPLETE")):
+        assert process.is_alive(), (tmp_path / "output").read_text("utf-8")
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert not (folder / "result.json").exists(), "it ended before it was killed"
 
     expected = trained(whole)

@@ -16,7 +16,7 @@ from student.model import trainable
 from student.records import Step
 from student.train import train
 from student.weight_average import WeightAverage
-from tests.student.run_factory import ROOT, experiment, tiny_model
+from tests.student.run_factory import ROOT, experiment, small_vocabulary_model
 from tests.student.tiny_model import tiny
 
 Weights = dict[str, torch.Tensor]
@@ -103,7 +103,7 @@ def test_what_a_training_evaluates_and_serves(
     what the result holds. Val loss is that of the averages: the step that overshoots shows in the
     plain losses alone, and at the end the average lags behind."""
     monkeypatch.chdir(ROOT)
-    model = tiny_model(tmp_path / "model")
+    model = small_vocabulary_model(tmp_path / "model")
     averaging = Watched(tmp_path / "averaging", model, "students.0.averaging=0.25")
     plain = Watched(tmp_path / "plain", model)
     assert averaging.best_step == plain.best_step == 8

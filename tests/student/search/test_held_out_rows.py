@@ -20,7 +20,7 @@ from student.search.corrected_rate import TrialRows
 from student.search.results import leaderboard_lines, search_result
 from student.search.search import run_search
 from tests.judge.factories import make_row, make_rule, make_rules
-from tests.student.run_factory import ROOT, experiment, tiny_model
+from tests.student.run_factory import ROOT, experiment, small_vocabulary_model
 
 VAL = 24
 
@@ -32,7 +32,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def searching(folder: Path) -> Path:
     """A config that searches two learning rates, on a val of 24 questions."""
-    path = experiment(folder, tiny_model(folder / "model"))
+    path = experiment(folder, small_vocabulary_model(folder / "model"))
     values = yaml.safe_load(path.read_text("utf-8"))
     values["students"][0]["epochs"] = 1
     values["predict"]["eval_rows"] = VAL

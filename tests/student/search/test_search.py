@@ -1,10 +1,9 @@
 """A search: what it tries, what it goes on with, who wins, and what it never opens."""
 
 import os
-import signal
-import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,14 @@ from student.search.search import run_search
 from student.search.space import combinations
 from student.search.study import PruneByValLoss
 from student.train import read_result, train
-from tests.student.run_factory import ROOT, experiment, other_tokenizer_model, tiny_model
+from tests.student.forked_command import run_in_checkout, start_command, start_forked
+from tests.student.run_factory import (
+    ROOT,
+    experiment,
+    other_tokenizer_model,
+    small_vocabulary_model,
+    tiny_model,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +42,7 @@ def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny base."""
-    return tiny_model(tmp_path_factory.mktemp("model"))
+    return small_vocabulary_model(tmp_path_factory.mktemp("model"))
 
 
 RATES = {"low": 1e-4, "high": 1e-2}
@@ -63,23 +69,26 @@ def test_the_hidden_set_is_never_opened(tmp_path: Path, model: Path) -> None:
     path = searching(tmp_path, model, rank=[2, 4])
     run = RunPaths.of(load_config(path))
     run.split("hidden").write_text("poison: not a row\n", "utf-8")
-    script = (
-        "import sys; opened = set()\n"
-        "sys.addaudithook(lambda event, of: event == 'open' and opened.add(str(of[0])))\n"
-        f"sys.argv = ['student', {str(path)!r}, 'search']\n"
-        "from student.__main__ import main\n"
-        "assert main() == 0\n"
-        "print('opened:', *sorted(opened), sep='\\n')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    opened = done.stdout.split("opened:\n")[1].splitlines()
+    output = tmp_path / "output"
+    process = start_forked(_search_and_name_files, str(path), output)
+    process.join()
+    lines = output.read_text("utf-8")
+    assert process.exitcode == 0, lines
+    opened = lines.split("opened:\n")[1].splitlines()
     assert str(run.split("val")) in opened
     assert not [name for name in opened if Path(name).name in ("hidden.jsonl", "hidden.json")]
     outcome = SearchResult.model_validate_json(run.search.read_bytes())
-    assert f"best: {outcome.best}" in done.stdout and "unprompted run" in done.stdout
+    assert f"best: {outcome.best}" in lines and "unprompted run" in lines
+
+
+def _search_and_name_files(path: str, output: Path) -> None:
+    opened: set[str] = set()
+    sys.addaudithook(lambda event, of: opened.add(str(of[0])) if event == "open" else None)
+    try:
+        run_in_checkout([path, "search"], output)
+    finally:
+        with output.open("a") as file:
+            file.write("\n".join(["opened:", *sorted(opened)]))
 
 
 @pytest.mark.slow
@@ -145,16 +154,13 @@ def test_a_killed_search_goes_on(tmp_path: Path, model: Path) -> None:
     path = searching(tmp_path / "killed", model, epochs=3, trials=3)
     config = load_config(path)
     run = RunPaths.of(config)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "student", str(path), "search"], cwd=ROOT, stdout=subprocess.DEVNULL
-    )
+    process = start_command([str(path), "search"], tmp_path / "output")
     second = run.student(whole.trials[1].name)
-    deadline = time.monotonic() + 200
-    while not list(second.glob("checkpoints/*/COMPLETE")) and time.monotonic() < deadline:
-        assert process.poll() is None
+    while not list(second.glob("checkpoints/*/COMPLETE")):
+        assert process.is_alive()
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert not (second / "result.json").exists(), "it ended before it was killed"
     first_metrics = run.student(whole.trials[0].name) / "metrics.jsonl"
     first = first_metrics.read_bytes()
@@ -184,17 +190,16 @@ def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
     """As on two GPUs: each trial is trained by one of them, and there is none too many."""
     path = searching(tmp_path, model, trials=4, rank=[2, 4])
     run = RunPaths.of(load_config(path))
-    command = [sys.executable, "-m", "student", str(path), "search"]
+    outputs = [tmp_path / name for name in "ab"]
     with lock_file(run.search):  # both wait here, so that neither is done before the other begins
-        workers = [
-            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in "ab"
-        ]
-        lock = str(run.search) + ".lock"
+        workers = [start_command([str(path), "search"], output) for output in outputs]
         for worker in workers:
-            while worker.poll() is None and lock not in _opened(worker.pid):
+            while worker.is_alive() and f"{run.search}.lock" not in _opened(worker.pid):
                 time.sleep(0.05)
-    output = [worker.communicate()[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], output
+    for worker in workers:
+        worker.join()
+    output = [path.read_text("utf-8") for path in outputs]
+    assert [worker.exitcode for worker in workers] == [0, 0], output
     outcome = SearchResult.model_validate_json(run.search.read_bytes())
     assert [trial.state for trial in outcome.trials] == ["complete"] * 4
     names = [trial.name for trial in outcome.trials]
@@ -205,13 +210,11 @@ def test_two_processes_share_the_work(tmp_path: Path, model: Path) -> None:
         assert [step.step for step in steps if step.loss is not None] == [1, 2, 3, 4, 5, 6]
 
 
-def _opened(pid: int) -> set[str]:
+def _opened(pid: int | None) -> set[str]:
     outcome = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
+        with suppress(OSError):  # closed meanwhile
             outcome.add(os.readlink(link))
-        except OSError:
-            continue  # closed meanwhile
     return outcome
 
 
