@@ -5,6 +5,7 @@ report's Markdown is converted from its page. An unknown name is an error, and t
 change any value.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,9 @@ def _render(name: str, material: RunFiles, numbers: Numbers, **values: Any) -> s
     return template.render(_values(material, numbers) | values) + "\n"
 
 
+@cache
 def _environment(html: bool) -> ImmutableSandboxedEnvironment:
+    """The templates' settings; it keeps what is compiled, which takes longer than filling it."""
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(_FOLDER),
         undefined=StrictUndefined,

@@ -4,6 +4,7 @@ import pytest
 
 LONGEST = (
     "test_loop.py",
+    "test_notebook.py",
     "test_distributed.py",
     "test_search.py",
     "test_checkpoint.py",
@@ -14,6 +15,8 @@ LONGEST = (
     "test_vllm_batch.py",
     "test_vllm_server.py",
     "test_vllm_engine.py",
+    "test_vllm_judge.py",
+    "test_render.py",
 )
 
 

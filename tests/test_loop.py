@@ -4,9 +4,9 @@ The scores mean nothing at this size. The test checks that the stages fit togeth
 """
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,12 @@ def run(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeline", str(config), *options]
     env = guarded_environment(config.parent / "attempts")
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+def cpu_of_children() -> float:
+    """Seconds of CPU of the processes that have ended; those of one command run one by one."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 @pytest.mark.reliability(line=23)
@@ -91,11 +97,11 @@ def test_logs_in_report_out_and_nothing_asked_twice(tmp_path: Path) -> None:
     attempts = tmp_path / "attempts"
     assert not attempts.exists(), f"a default run looks up and connects to nothing: {attempts}"
 
-    start = time.monotonic()
+    start = cpu_of_children()
     second = run(config)
     assert second.returncode == 0, second.stderr
     assert second.stdout.count("unchanged, skipped") == 10
-    assert time.monotonic() - start < 15  # seconds
+    assert cpu_of_children() - start < 15  # seconds; other work on the machine does not count
 
     changed = run(config, "teacher.sampling.temperature=0.5")
     assert changed.returncode == 2

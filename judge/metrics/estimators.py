@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from judge.metrics.agreement import Confusion, youden
 from judge.metrics.interval import Interval, Refusal
@@ -31,7 +31,7 @@ Verdicts = Sequence[float | None]
 
 MIN_J = 0.3  # below this the correction divides noise by almost nothing
 POWER = 0.8
-_Z = float(norm.ppf((1 + CONFIDENCE) / 2))
+_Z = float(ndtri((1 + CONFIDENCE) / 2))
 
 
 def corrected_rate(
@@ -144,7 +144,7 @@ def non_inferiority(
         # n = ((z₀.₉₅ + z₀.₈)·σ/δ)²: Julious 2004 (Stat. Med. 23), at a true difference of 0. σ is
         # √n · the clustered error, so it includes the correlation of repeated questions.
         deviation = mean.error * math.sqrt(len(differences))
-        rows = (float(norm.ppf(CONFIDENCE) + norm.ppf(POWER)) * deviation / shrunk_margin) ** 2
+        rows = (float(ndtri(CONFIDENCE) + ndtri(POWER)) * deviation / shrunk_margin) ** 2
     value = mean.value - optimism
     return NonInferiority(value, value - half, -shrunk_margin, math.ceil(rows))
 

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtr
 
 from judge.metrics.interval import Interval
 from judge.metrics.stats import CONFIDENCE, ClusterMean, Floats, cluster_sums
@@ -25,7 +25,7 @@ class Regression(NamedTuple):
         value = float(weights @ self.coefficients)
         error = float(np.sqrt(weights @ self.covariance @ weights))
         half = ClusterMean(value, error, self.groups).bound((1 + CONFIDENCE) / 2)
-        p = float(2 * t.sf(abs(value) / error, self.groups - 1)) if error else 1.0
+        p = float(2 * stdtr(self.groups - 1, -abs(value) / error)) if error else 1.0
         return Interval(value, value - half, value + half), p
 
 

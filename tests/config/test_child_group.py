@@ -5,9 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
-
-import pytest
 
 from config.checkout import ROOT
 from config.child_group import WATCHER_GRACE_S, child_group
@@ -28,6 +27,7 @@ from config.child_group import child_group
 signal.signal(signal.SIGINT, signal.default_int_handler)
 command = [sys.executable, "-c", {CHILD!r}, sys.argv[1], sys.argv[2]]
 with child_group(command, sys.stdout, os.environ, None):
+    open(sys.argv[1] + "-watched", "w").write(" ")
     time.sleep(60)
 """
 
@@ -58,17 +58,27 @@ def gone_after(pids: list[int], seconds: float) -> bool:
     return not any(map(alive, pids))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("grandchild", [SLEEPS, STUBBORN])
-def test_a_parent_that_is_killed(tmp_path: Path, number: signal.Signals, grandchild: str) -> None:
-    """SIGKILL cannot be caught: only a watcher sees it. Who ignores SIGTERM gets SIGKILL."""
-    command = [sys.executable, "-c", PARENT, str(tmp_path / "pids"), grandchild]
-    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    pids = wait_for(tmp_path / "pids")
-    assert all(map(alive, pids))
-    os.kill(parent.pid, number)
-    parent.wait(30)
-    assert gone_after(pids, WATCHER_GRACE_S + 10)
+def test_parents_that_are_killed(tmp_path: Path) -> None:
+    """SIGKILL cannot be caught: only a watcher sees it. Who ignores SIGTERM gets SIGKILL.
+
+    All six at once: three of them take the watcher's grace.
+    """
+    signals = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+    parents: dict[tuple[signal.Signals, str], tuple[subprocess.Popen[bytes], Path]] = {}
+    for number, grandchild in product(signals, (SLEEPS, STUBBORN)):
+        path = tmp_path / f"pids-{len(parents)}"
+        command = [sys.executable, "-c", PARENT, str(path), grandchild]
+        parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        parents[number, grandchild] = (parent, path)
+    pids = {case: wait_for(path) for case, (_, path) in parents.items()}
+    for _, path in parents.values():
+        wait_for(path.with_name(f"{path.name}-watched"))
+    assert all(alive(pid) for numbers in pids.values() for pid in numbers)
+    for (number, _), (parent, _) in parents.items():
+        os.kill(parent.pid, number)
+    for parent, _ in parents.values():
+        parent.wait(30)
+    assert gone_after([pid for numbers in pids.values() for pid in numbers], WATCHER_GRACE_S + 10)
 
 
 def test_a_parent_that_goes_on(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Claims: who comes second is told who is first, for as long as any child of the first lives."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -18,12 +20,12 @@ from data.file_lock import claim, lock_file
 from tests.student.run_factory import experiment, tiny_model
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from data.file_lock import claim
 with claim(Path(sys.argv[1]), "student/a", "best"):
     print("claimed", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.read()
 """
 # A stage that ignores SIGTERM, as one in a long call of a library does, and writes its number.
 STAGE = """
@@ -46,7 +48,8 @@ def start(program: str, *words: str, path: str = "") -> "subprocess.Popen[str]":
     """A process that runs this program; `path`: a folder of further modules."""
     env = os.environ | {"PYTHONPATH": f"{ROOT}:{path}"}
     command = [sys.executable, "-c", program, *words]
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdin=pipe, stdout=pipe, text=True)
 
 
 def refusal(root: Path, part: str) -> str | None:
@@ -60,7 +63,7 @@ def refusal(root: Path, part: str) -> str | None:
 
 def test_the_second_is_told_who_and_what_to_do(tmp_path: Path) -> None:
     """Process, command and way out; an override may hold a secret, and other parts are free."""
-    holder = start(HOLDER, str(tmp_path), "60", "judge.llm.api_key=canary")
+    holder = start(HOLDER, str(tmp_path), "judge.llm.api_key=canary")
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "claimed\n"
         for part in ("student/a", "best"):
@@ -114,13 +117,31 @@ def wait_for_claim(claims: Path, holder: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.01)
 
 
-def test_waiting_says_for_whom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    holder = start(HOLDER, str(tmp_path), "0.5")
-    assert holder.stdout is not None and holder.stdout.readline() == "claimed\n"
+def test_waiting_says_for_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holder ends once the line is printed, and the claim is had then."""
+    holder = start(HOLDER, str(tmp_path))
+    assert holder.stdin is not None and holder.stdout is not None
+    assert holder.stdout.readline() == "claimed\n"
+    screen = Screen(holder.stdin)
+    monkeypatch.setattr(sys, "stderr", screen)
     with claim(tmp_path, "best", wait=True):
         assert holder.wait(30) == 0
-    assert f"waiting: {tmp_path / 'best'}: process {holder.pid} " in capsys.readouterr().err
-    holder.communicate()
+    assert f"waiting: {tmp_path / 'best'}: process {holder.pid} " in screen.getvalue()
+    holder.stdout.close()
+
+
+class Screen(io.StringIO):
+    """Ends a holder's input as soon as a line is printed."""
+
+    def __init__(self, holder: IO[str]) -> None:
+        super().__init__()
+        self.holder = holder
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        if text.endswith("\n"):
+            self.holder.close()
+        return count
 
 
 def test_a_stage_that_outlives_its_pipeline_keeps_the_run_claimed(tmp_path: Path) -> None:
@@ -137,15 +158,15 @@ def test_a_stage_that_outlives_its_pipeline_keeps_the_run_claimed(tmp_path: Path
     stage = int(pid_file.read_text())
     pipeline.kill()
     pipeline.wait()  # the watcher has its output open still
-    line, refusals = refusal(tmp_path, "run"), 0
+    killed = time.monotonic()
+    line = refusal(tmp_path, "run")
     assert line is not None and f"process {pipeline.pid} " in line
     assert "has ended, but what it started is writing still" in line
     assert str(stage) in line.rsplit("kill -9 ", 1)[1].split()
     while is_alive(stage):
         assert refusal(tmp_path, "run") is not None or not is_alive(stage)
-        refusals += 1
         time.sleep(0.05)
-    assert refusals > WATCHER_GRACE_S / 2 / 0.05
+    assert time.monotonic() - killed > WATCHER_GRACE_S / 2
     deadline = time.monotonic() + 10
     while refusal(tmp_path, "run") is not None:
         assert time.monotonic() < deadline, "nobody lives, and the run is claimed"

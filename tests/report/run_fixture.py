@@ -1,9 +1,12 @@
 """A small run folder of real records, with a given text in every place that outsiders can fill."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -130,8 +133,20 @@ def make_answers(arm: str, rows: Sequence[Row], obeys: int, text: str = "") -> l
 
 
 def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
-    """A whole run: the base obeys on 2 of 24 rows, the teacher on `teacher`, the student on 18."""
+    """A whole run: the base obeys on 2 of 24 rows, the teacher on `teacher`, the student on 18.
+
+    A copy of a run that is made once: no file of a run says where it lies.
+    """
     config = make_config(root, text)
+    source = Path(_first_run(text, teacher).name)
+    shutil.copytree(source / "runs", root / "runs", copy_function=shutil.copy, dirs_exist_ok=True)
+    return config
+
+
+@cache
+def _first_run(text: str, teacher: int) -> TemporaryDirectory[str]:
+    folder = TemporaryDirectory(prefix="run")
+    config = make_config(Path(folder.name), text)
     run = RunPaths.of(config)
     rows = make_rows(text)
     write_records(run.split("train"), rows[:1])
@@ -158,7 +173,7 @@ def make_run(root: Path, text: str = "", teacher: int = 20) -> Config:
     make_search(run, text)
     assess_again(config)
     write_summary(config)
-    return config
+    return folder
 
 
 def assess_again(config: Config) -> None:

@@ -80,6 +80,14 @@ def test_every_file_that_is_opened_is_declared(tmp_path: Path, name: str) -> Non
     assert undeclared == set()
 
 
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The settings of a run with a report; every test stamps it as it finds it."""
+    config = make_run(tmp_path_factory.mktemp("reported"))
+    write_report(config)
+    return config
+
+
 @pytest.mark.parametrize(
     "file",
     [
@@ -90,9 +98,8 @@ def test_every_file_that_is_opened_is_declared(tmp_path: Path, name: str) -> Non
         "best/chat_template.jinja",
     ],
 )
-def test_a_report_is_written_anew_after_a_change(tmp_path: Path, file: str) -> None:
-    config = make_run(tmp_path)
-    write_report(config)
+def test_a_report_is_written_anew_after_a_change(reported: Config, file: str) -> None:
+    config = reported
     run, report = RunPaths.of(config), stage_named(config, "report")
     write_stamp(run, report, stage_inputs(report, config), 1.0)
     assert is_up_to_date(run, report, stage_inputs(report, config))

@@ -78,6 +78,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Tags:
     return Tags(html_of(read_fixture(tmp_path_factory.mktemp("plain"), "words")))
 
 
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a run in which everybody writes a script."""
+    return html_of(read_fixture(tmp_path_factory.mktemp("hostile"), HOSTILE[0]))
+
+
 @pytest.mark.reliability(line=22)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_adds_no_tag_and_no_attribute(plain: Tags, tmp_path: Path, text: str) -> None:
@@ -98,17 +104,15 @@ def test_hostile_text_adds_no_tag_and_no_attribute(plain: Tags, tmp_path: Path, 
     ],
 )
 def test_foreign_text_stands_in_the_new_sections(
-    tmp_path: Path, start: str, end: str, least: int
+    hostile_page: str, start: str, end: str, least: int
 ) -> None:
     """Names of rules, attacks and arms, labels and answers: without them the test above is void."""
-    page = html_of(read_fixture(tmp_path, HOSTILE[0]))
-    part = page[page.index(start) : page.index(end)]
+    part = hostile_page[hostile_page.index(start) : hostile_page.index(end)]
     assert part.count("&lt;script&gt;") >= least
     assert "<script" not in part
 
 
-def test_comments_of_labelling_people_stay_private(tmp_path: Path) -> None:
-    material = read_fixture(tmp_path)
+def test_comments_of_labelling_people_stay_private(material: RunFiles) -> None:
     numbers = build_numbers(material)
     pages = (html_of(material), render_markdown(material, numbers), numbers.model_dump_json())
     assert not any("private" in page for page in pages)
@@ -121,14 +125,13 @@ def test_page_fetches_nothing(plain: Tags) -> None:
     assert all(link.startswith("#") for link in plain.links)
 
 
-def test_style_reaches_nothing_outside(tmp_path: Path) -> None:
-    page = html_of(read_fixture(tmp_path))
+def test_style_reaches_nothing_outside(material: RunFiles) -> None:
+    page = html_of(material)
     assert "@import" not in page
     assert set(re.findall(r"url\(\s*['\"]?(.)", page)) <= {"#"}
 
 
-def test_page_is_the_same_each_time(tmp_path: Path) -> None:
-    material = read_fixture(tmp_path)
+def test_page_is_the_same_each_time(material: RunFiles) -> None:
     assert html_of(material) == html_of(material)
 
 
