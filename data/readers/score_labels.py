@@ -99,8 +99,6 @@ class ScoreLabels:
         """Why a score is not used."""
         if score.problem is not None:
             return score.problem
-        if score.problem is not None:
-            return score.problem
         if not has_answer:
             return "of no single answer"
         if isinstance(score.value, str) and len(score.value) > _LONGEST:

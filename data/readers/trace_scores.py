@@ -13,7 +13,6 @@ _OF_PEOPLE = frozenset(  # words of names under which applications send what the
     ("user", "users", "human", "customer", "expert", "reviewer", "annotator", "feedback", "thumb")
 ) | {"thumbs", "thumbsup"}
 _IDS = "the export has only ids; export traces with their scores"
-_IDS = "the export has only ids; export traces with their scores"
 _OTHER_LISTS = frozenset(("input", "output", "observations", "tags", "traceTags", "comments"))
 _PERSON, _PROGRAM = ("annotation", "app", "human"), ("eval", "model", "auto_eval", "llm", "code")
 
