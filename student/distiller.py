@@ -23,6 +23,7 @@ from student.forward import base_only, base_states, causal_model, student_states
 from student.head import Head
 from student.losses import (
     LossFunction,
+    chunk_positions,
     cross_entropy,
     divergence,
     nll_and_buckets,
@@ -67,7 +68,8 @@ class Distiller:
         for batch, states, teacher in self.passes(examples):
             head = Head(causal_model(self.model))  # after the pass, which unshards it
             loss = loss_function(self.objective, batch, teacher, head)
-            yield summed_loss(states, head, loss)
+            chunk = chunk_positions(states.device, head.vocabulary, teacher is not None)
+            yield summed_loss(states, head, loss, chunk)
 
     def passes(self, examples: Sequence[Example]) -> Iterator[ForwardPass]:
         """The forward passes over `examples`, one at a time."""
@@ -139,7 +141,7 @@ def loss_function(
         else:
             with torch.no_grad():
                 teacher = tempered_logprobs(head(teacher_states[part]), temperature)
-            if ce_weight or bool(dictated.any()):
+            if ce_weight or batch.any_dictated:
                 nll = cross_entropy(logits, targets)
             student = tempered_logprobs(logits, temperature)
         kl = divergence(teacher, student, direction)
@@ -162,4 +164,6 @@ def retention_losses(
             student_states(model, batch),
             Head(causal),
         )
-        yield summed_loss(states, head, loss_function(objective, batch, teacher, head))
+        loss = loss_function(objective, batch, teacher, head)
+        chunk = chunk_positions(states.device, head.vocabulary, whole_distributions=True)
+        yield summed_loss(states, head, loss, chunk)
