@@ -31,6 +31,7 @@ from student.losses import (
     summed_loss,
     tempered_logprobs,
 )
+from student.prefetch import device_batches
 
 
 class ForwardPass(NamedTuple):
@@ -74,11 +75,10 @@ class Distiller:
     def passes(self, examples: Sequence[Example]) -> Iterator[ForwardPass]:
         """The forward passes over `examples`, one at a time."""
         device = causal_model(self.model).device
-        for rows in self._pass_rows(examples):
-            teacher = None
-            if self.objective.needs_teacher_pass:
-                teacher = self._teacher_states(rows, device)
-            batch = collate(rows, device)
+        prefix = self._cached_prefix() if self.objective.needs_teacher_pass else None
+        skipped = prefix.length if prefix else 0
+        for batch, prompted in device_batches(self._collated(examples, skipped), device):
+            teacher = None if prompted is None else base_states(self.model, prompted, prefix)
             yield ForwardPass(batch, student_states(self.model, batch), teacher)
 
     def count_passes(self, examples: Sequence[Example]) -> int:
@@ -101,12 +101,15 @@ class Distiller:
         prompt_length = len(example.teacher_prompt_ids) - len(self.shared_prompt)
         return example.length + max(0, prompt_length - len(example.prompt_ids))
 
-    def _teacher_states(self, rows: Sequence[Example], device: torch.device) -> torch.Tensor:
-        """The prompted base's hidden states [N, D]."""
-        prefix = self._cached_prefix()
-        skipped = prefix.length if prefix else 0
-        prompted = collate([example.teacher_view(skipped) for example in rows], device)
-        return base_states(self.model, prompted, prefix)
+    def _collated(
+        self, examples: Sequence[Example], skipped: int
+    ) -> Iterator[tuple[Batch, Batch | None]]:
+        """The student's batch of each pass, and its teacher's without the first tokens, if any."""
+        for rows in self._pass_rows(examples):
+            prompted = None
+            if self.objective.needs_teacher_pass:
+                prompted = collate([example.teacher_view(skipped) for example in rows])
+            yield collate(rows), prompted
 
     def _cached_prefix(self) -> PrefixCache | None:
         causal = causal_model(self.model)
@@ -157,8 +160,12 @@ def retention_losses(
 ) -> Iterator[torch.Tensor]:
     """Summed KL(base ‖ student) on the base's own answers, both without the prompt, by pass."""
     causal, objective = causal_model(model), OnPolicy(direction="forward")
-    for indices in token_batches([example.length for example in examples], tokens_per_pass):
-        batch = collate([examples[index] for index in indices], causal.device)
+    lengths = [example.length for example in examples]
+    collated = (
+        (collate([examples[index] for index in indices]),)
+        for indices in token_batches(lengths, tokens_per_pass)
+    )
+    for (batch,) in device_batches(collated, causal.device):
         teacher, states, head = (
             base_states(model, batch),
             student_states(model, batch),

@@ -224,6 +224,7 @@ def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Pa
         gradient_checkpointing=torch.cuda.is_available()
         and not isinstance(student.method, PrefixTuningMethod),
         logging_steps=1,
+        logging_nan_inf_filter=False,  # it would wait for the card in every step, and log 0 for NaN
         eval_strategy="no",  # EvaluationSchedule says when
         save_strategy="no",
         report_to="none",  # trackers follow metrics.jsonl

@@ -4,6 +4,7 @@ TRL brings optimiser, learning rate and checkpoints. This module defines an opti
 evaluation, and the content of a checkpoint.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,7 @@ from student.distributed import (
     unsharded,
 )
 from student.evaluate import Evaluation
+from student.head import unchanged_weights
 from student.step_sampler import StepSampler
 from student.weight_average import WeightAverage
 
@@ -128,14 +130,14 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         if examples:
             with self.compute_loss_context_manager():
                 examples = task.distiller.with_answers(examples)
-        length = sum(example.length for example in examples)
-        self._step_tokens = float(all_reduce_sum(self._tensor(length)))
-        self._step_answer_tokens = float(all_reduce_sum(self._answer_tokens(examples)))
-        loss = self._backward(self._losses(examples), examples)
-        if task.retention:
-            retained = shard_for_rank(task.retention_batch(self.state.global_step))
-            losses = retention_losses(self.model, retained, task.distiller.tokens_per_pass)
-            self._backward(losses, retained, task.retention_weight)
+        retained = shard_for_rank(task.retention_batch(self.state.global_step))
+        self._step_tokens = self._sum_over_processes(sum(example.length for example in examples))
+        self._step_answer_tokens = self._answer_tokens(examples)
+        with unchanged_weights():
+            loss = self._backward(self._losses(examples), self._step_answer_tokens)
+            if task.retention:
+                losses = retention_losses(self.model, retained, task.distiller.tokens_per_pass)
+                self._backward(losses, self._answer_tokens(retained), task.retention_weight)
         all_reduce_gradients(self.model.parameters())
         return loss
 
@@ -154,10 +156,9 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
                 yield from (loss * 0 for loss in distiller.losses([shortest]))
 
     def _backward(
-        self, losses: Iterator[torch.Tensor], examples: Sequence[Example], weight: float = 1.0
+        self, losses: Iterator[torch.Tensor], tokens: torch.Tensor, weight: float = 1.0
     ) -> torch.Tensor:
         """Backward through one forward pass after another; the mean loss over all processes."""
-        tokens = all_reduce_sum(self._answer_tokens(examples))
         summed = torch.zeros((), device=self.args.device)
         while True:
             with self.compute_loss_context_manager():  # mixed precision, forward passes only
@@ -173,10 +174,12 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         return loss if scaler is None else scaler.scale(loss)
 
     def _answer_tokens(self, examples: Sequence[Example]) -> torch.Tensor:
-        return self._tensor(sum(example.answer_tokens for example in examples))
+        """Of all processes."""
+        return self._sum_over_processes(sum(example.answer_tokens for example in examples))
 
-    def _tensor(self, count: int) -> torch.Tensor:
-        return torch.tensor(float(count), device=self.args.device)
+    def _sum_over_processes(self, count: int) -> torch.Tensor:
+        """On the device, filled there: a copy of a number to a card waits for the card."""
+        return all_reduce_sum(torch.full((), float(count), device=self.args.device))
 
     # -- checkpoints -----------------------------------------------------------------------------
 
@@ -220,8 +223,10 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """Adds the throughput of an optimiser step, its update included."""
         if "loss" in logs:
             seconds = time.monotonic() - self._step_start
-            logs["tokens_per_s"] = round(self._step_tokens / seconds, 1)
-            logs["answer_tokens_per_s"] = round(self._step_answer_tokens / seconds, 1)
+            logs["tokens_per_s"] = round(float(self._step_tokens) / seconds, 1)
+            logs["answer_tokens_per_s"] = round(float(self._step_answer_tokens) / seconds, 1)
+            if not math.isfinite(logs["loss"]):
+                self._tr_loss.zero_()  # transformers subtracts it from itself: NaN would stay
         super().log(logs, start_time)
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
@@ -253,4 +258,4 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         summed = torch.zeros((), device=self.args.device)
         for loss in distiller.losses(val):
             summed += loss
-        return float(all_reduce_sum(summed) / all_reduce_sum(self._answer_tokens(val)))
+        return float(all_reduce_sum(summed) / self._answer_tokens(val))
