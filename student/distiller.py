@@ -90,11 +90,11 @@ class Distiller:
         rows = list(examples)
         if not supports_shared_prompt(causal_model(self.model)):
             rows = [row for example in examples for row in example.single_answers()]
-        lengths = [self._pass_length(row) for row in rows]
+        lengths = [self.pass_length(row) for row in rows]
         for indices in token_batches(lengths, self.tokens_per_pass):
             yield [rows[index] for index in indices]
 
-    def _pass_length(self, example: Example) -> int:
+    def pass_length(self, example: Example) -> int:
         """Positions of the longer of the two passes: the student's, and the teacher's if any."""
         if not self.objective.needs_teacher_pass:
             return example.length

@@ -15,12 +15,12 @@ from torch.autograd.function import once_differentiable
 
 from config.training import Direction
 from student.head import Head
+from student.memory_plan import LOSS_BYTES
 
 LOGIT_CHUNK = 64  # positions projected at a time: 37 MiB of float32 logits at V = 152k
 # On a graphics card so few rows would read a head of 778 MB again and again. There a chunk takes as
-# many as fit these bytes: its logits, and what a loss makes of them at its peak (measured by
+# many as fit LOSS_BYTES: its logits, and what a loss makes of them at its peak (measured by
 # tests/student/test_loss_memory.py, logits in 16 bits).
-LOSS_BYTES = 3 << 29  # 1.5 GiB
 _TEXT_BYTES = 14  # per logit: cross-entropy, and K stored tokens with the rest
 _DISTRIBUTION_BYTES = 36  # per logit: the divergence of two whole distributions, at most
 

@@ -20,10 +20,12 @@ from torch.utils.data import DataLoader
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is imported
 from trl import SFTConfig, SFTTrainer
 
-from config.errors import DataError
+from config.console import print
+from config.errors import DataError, SetupError
 from config.training import CrossEntropy
 from engine.models import TorchModel
 from student.checkpoint import load_trained, save_trained, trained_bytes, writing
+from student.checkpointing import possible_levels, set_checkpointing
 from student.collator import Example
 from student.distiller import Distiller, retention_losses
 from student.distributed import (
@@ -31,6 +33,7 @@ from student.distributed import (
     all_gather,
     all_reduce_gradients,
     all_reduce_sum,
+    is_distributed,
     is_sharded,
     load_sharded_optimizer,
     save_sharded_optimizer,
@@ -39,6 +42,8 @@ from student.distributed import (
 )
 from student.evaluate import Evaluation
 from student.head import unchanged_weights
+from student.memory_plan import PassPlan, plan_words, smaller_plan
+from student.out_of_memory import repeat_until_it_fits
 from student.step_sampler import StepSampler
 from student.weight_average import WeightAverage
 
@@ -89,6 +94,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             processing_class=tokenizer,
             data_collator=lambda rows: {"rows": torch.tensor([row["row"] for row in rows])},
         )
+        self.levels = possible_levels(self.model)
+        self.plan = PassPlan("off", task.distiller.tokens_per_pass)
         self.average = WeightAverage(self.model, task.averaging) if task.averaging else None
         if self.average:
             self.add_callback(self.average)
@@ -133,13 +140,42 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         retained = shard_for_rank(task.retention_batch(self.state.global_step))
         self._step_tokens = self._sum_over_processes(sum(example.length for example in examples))
         self._step_answer_tokens = self._answer_tokens(examples)
-        with unchanged_weights():
-            loss = self._backward(self._losses(examples), self._step_answer_tokens)
-            if task.retention:
-                losses = retention_losses(self.model, retained, task.distiller.tokens_per_pass)
-                self._backward(losses, self._answer_tokens(retained), task.retention_weight)
+        retained_tokens = self._answer_tokens(retained)
+
+        def passes() -> torch.Tensor:
+            with unchanged_weights():
+                loss = self._backward(self._losses(examples), self._step_answer_tokens)
+                if task.retention:
+                    losses = retention_losses(self.model, retained, task.distiller.tokens_per_pass)
+                    self._backward(losses, retained_tokens, task.retention_weight)
+            return loss
+
+        loss = repeat_until_it_fits(passes, self._use_smaller_plan)
         all_reduce_gradients(self.model.parameters())
         return loss
+
+    def set_plan(self, plan: PassPlan) -> None:
+        """What is recomputed and the tokens of a pass, from the next step on."""
+        self.plan = plan
+        self.task.distiller.tokens_per_pass = plan.tokens_per_pass
+        set_checkpointing(self.model, plan.checkpointing)
+
+    def _use_smaller_plan(self) -> None:
+        """After a pass that ran out of memory. Raises SetupError where nothing smaller is left.
+
+        The other processes wait in an exchange for the passes of this one, so none can go back.
+        """
+        longest = max(map(self.task.distiller.pass_length, self.task.train))
+        plan = None if is_distributed() else smaller_plan(self.plan, longest, self.levels)
+        step = f"step {self.state.global_step + 1}: out of memory with {plan_words(self.plan)}"
+        if plan is None:
+            raise SetupError(
+                f"{step}; set a smaller tokens_per_pass or checkpointing: full, else use method "
+                "qlora or a smaller base; the training goes on from its last checkpoint"
+            )
+        print(f"{step}; the step is repeated with {plan_words(plan)}", flush=True)
+        self.model.zero_grad(set_to_none=True)
+        self.set_plan(plan)
 
     def _losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
         """The loss of each forward pass.

@@ -9,7 +9,6 @@ from config.training import Direction
 from student.head import Head
 from student.losses import (
     LOGIT_CHUNK,
-    LOSS_BYTES,
     chunk_positions,
     cross_entropy,
     divergence,
@@ -17,6 +16,7 @@ from student.losses import (
     summed_loss,
     tempered_logprobs,
 )
+from student.memory_plan import LOSS_BYTES
 from tests.student.live_bytes import live_bytes
 from tests.student.tiny_model import tiny
 

@@ -14,7 +14,7 @@ from config.training import CrossEntropy, Distillation, Objective
 from student.collator import Batch, collate
 from student.prefetch import device_batches, prefetched
 from tests.student.tiny_model import ROWS
-from tests.student.trainer_factory import new_trainer
+from tests.student.trainer_factory import learner, new_trainer
 
 WAITING = {  # what reads a value, or a number of values, from the device
     torch.ops.aten._local_scalar_dense.default,
@@ -73,7 +73,7 @@ def test_a_step_reads_nothing_from_the_device(
     for packed rows.
     """
     steps, rows = WatchedSteps(), [ROWS[0]] * 3
-    trainer = new_trainer(tmp_path, OBJECTIVES[name], tokens_per_pass, batch_size=3, rows=rows)
+    trainer = new_trainer(tmp_path, learner(OBJECTIVES[name], tokens_per_pass), 3, rows=rows)
     passes = trainer.task.distiller.count_passes(rows)
     assert passes == (1 if tokens_per_pass > 1 else 3)
     trainer.add_callback(steps)
@@ -91,7 +91,7 @@ def test_the_count_can_count() -> None:
 
 def test_not_a_number_is_missing_and_does_not_stay(tmp_path: Path) -> None:
     """Of four steps the second has no loss; transformers would log 0, or no loss ever again."""
-    trainer = new_trainer(tmp_path, CrossEntropy(), 4096, batch_size=1, epochs=2)
+    trainer = new_trainer(tmp_path, learner(CrossEntropy(), 4096), batch_size=1, epochs=2)
     logged: list[float] = []
     losses, calls = trainer.task.distiller.losses, iter(range(99))
 

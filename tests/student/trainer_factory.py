@@ -1,6 +1,7 @@
 """The real trainer on the tiny model, for tests of its steps."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,24 @@ from student.evaluate import Evaluation
 from student.trainer import AnswerTrainer, TrainingTask
 from tests.student.tiny_model import ROWS, SYSTEM, tiny
 
+_tokenizer = cache(lambda: load_tokenizer(resolve_model("embedded")))
+
+
+def learner(objective: Objective, tokens_per_pass: int, adapter: Any = None) -> Distiller:
+    """The objective on a new model."""
+    sampling = GenerationSettings((2,), 5, temperature=1.0)
+    return Distiller(tiny(adapter=adapter), objective, SYSTEM, sampling, tokens_per_pass)
+
 
 def new_trainer(
     folder: Path,
-    objective: Objective,
-    tokens_per_pass: int,
+    distiller: Distiller,
     batch_size: int,
     epochs: int = 1,
     rows: Sequence[Example] = ROWS,
     **settings: Any,
 ) -> AnswerTrainer:
     """`settings` are those of transformers."""
-    sampling = GenerationSettings((2,), 5, temperature=1.0)
-    distiller = Distiller(tiny(), objective, SYSTEM, sampling, tokens_per_pass)
     arguments = SFTConfig(
         **{
             "output_dir": str(folder),
@@ -47,6 +53,5 @@ def new_trainer(
         }
     )
     task = TrainingTask(distiller, rows, [], batch_size)
-    tokenizer = load_tokenizer(resolve_model("embedded"))
     no_answers = Evaluation(None, None, {}, {}, 0, [])
-    return AnswerTrainer(distiller.model, arguments, task, tokenizer, lambda _: no_answers)
+    return AnswerTrainer(distiller.model, arguments, task, _tokenizer(), lambda _: no_answers)
