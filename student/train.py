@@ -223,6 +223,7 @@ def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Pa
         per_device_train_batch_size=student.batch_size,  # the distiller splits it into passes
         num_train_epochs=student.epochs,
         learning_rate=student.learning_rate,
+        optim="adamw_torch_fused",
         lr_scheduler_type="linear",
         warmup_steps=student.warmup_fraction,  # below 1: a share of all steps
         seed=config.seed_of(student),
