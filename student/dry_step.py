@@ -1,12 +1,12 @@
 """Measures what a pass of a training takes, by real forward and backward passes before it starts.
 
-The rows are copies of the longest one, so its objective, its answers and its teacher's view are
-those of the training. What a step adds later, such as the optimiser's state, is computed.
+The rows are copies of the longest one, so objective, answers and the teacher's view are the
+training's. What a step adds later, such as the optimiser's state, is computed.
 """
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 
 from config.training import Checkpointing, OnPolicy
 from student.checkpointing import set_checkpointing
-from student.collator import Example
+from student.collator import Example, TokenIds
 from student.distiller import Distiller
 from student.memory_plan import MemoryUse
 from student.model import trainable
@@ -25,6 +25,7 @@ PeakMeter = Callable[[Callable[[], None]], int]
 # tokens of the smaller pass: of fewer a chunk of the loss is not full; the larger one has what
 # `memory_plan` asks of a level at least
 LEAST_MEASURED = 2048
+_ORDER: tuple[Checkpointing, ...] = ("full", "off", "selective")  # of the measured levels
 
 
 def cuda_peak(run: Callable[[], None]) -> int:
@@ -42,6 +43,7 @@ class DryRows(NamedTuple):
 
     row: Example
     length: int  # tokens of the row in a pass
+    longest: int  # tokens of the row of which this is a part
     least: int = LEAST_MEASURED
 
     def passes(self) -> tuple[int, int]:
@@ -50,14 +52,33 @@ class DryRows(NamedTuple):
         return count, 2 * count
 
 
-def longest_row(distiller: Distiller, examples: Sequence[Example]) -> DryRows:
-    """The row that needs the largest pass. On policy an answer may have its most tokens."""
+def longest_row(
+    distiller: Distiller, examples: Sequence[Example], least: int = LEAST_MEASURED
+) -> DryRows:
+    """The row that needs the largest pass, without the start of its question where that is long.
+
+    On policy an answer may have its most tokens.
+    """
     rows = list(examples)
     if isinstance(distiller.objective, OnPolicy):
         answer = np.resize(rows[0].answers[0], distiller.sampling.max_tokens)
         rows = [row._replace(answers=(answer,), token_weights=(), dictated=()) for row in rows]
     row = max(rows, key=distiller.pass_length)
-    return DryRows(row, distiller.pass_length(row))
+    longest = distiller.pass_length(row)
+    if longest > least:
+        shared = distiller.shared_prompt
+        row = row._replace(
+            prompt_ids=_without_start(row.prompt_ids, longest - least),
+            teacher_prompt_ids=np.append(
+                shared, _without_start(row.teacher_prompt_ids[len(shared) :], longest - least)
+            ),
+        )
+    return DryRows(row, distiller.pass_length(row), longest, least)
+
+
+def _without_start(ids: TokenIds, surplus: int) -> TokenIds:
+    """At least one token remains, if there is one."""
+    return ids[min(surplus, len(ids) - 1) :] if len(ids) else ids
 
 
 def measure_passes(
@@ -70,22 +91,24 @@ def measure_passes(
     """The bytes of passes at each level, from two sizes; `fixed` is the larger one of all levels.
 
     `precision` is that of the training's forward passes. Leaves no gradient and no random number
-    behind. A level whose pass does not fit is left out, but never the last one. Raises
-    torch.OutOfMemoryError where that one does not fit.
+    behind. A level whose pass does not fit is left out. Raises torch.OutOfMemoryError where none
+    fits.
     """
     measured: dict[Checkpointing, tuple[float, float]] = {}
+    order = sorted(levels, key=_ORDER.index)
     with _untouched(distiller):
-        for level in reversed([level for level in levels if level != "selective"]):
+        for level in order:
+            if level == "selective" and "off" in measured and "full" in measured:
+                continue  # every other layer: half of both
             set_checkpointing(distiller.model, level)
-            try:
+            with suppress(torch.OutOfMemoryError):
                 measured[level] = _measured_line(distiller, rows, meter, precision)
-            except torch.OutOfMemoryError:
-                if not measured:
-                    raise
     set_checkpointing(distiller.model, "off")
+    if not measured:
+        raise torch.OutOfMemoryError(f"a pass of {rows.passes()[1] * rows.length} tokens")
     per_token = {level: slope for level, (_, slope) in measured.items()}
-    if "selective" in levels and len(per_token) == 2:
-        per_token["selective"] = sum(per_token.values()) / 2  # every other layer
+    if "selective" in levels and {"off", "full"} <= per_token.keys():
+        per_token["selective"] = (per_token["off"] + per_token["full"]) / 2
     return MemoryUse(max(start for start, _ in measured.values()), per_token)
 
 

@@ -66,14 +66,14 @@ def measured_plan(
     if use is None:  # behind the handler, which holds the tensors of the pass
         count = rows.passes()[1]
         raise SetupError(
-            f"student {student.name}: {count} rows of {rows.length:,} tokens do not fit the memory "
-            f"of the card with checkpointing {levels[-1]}; use method qlora or a smaller base, or "
-            "end other programs on the card"
+            f"student {student.name}: a pass of {count * rows.length:,} tokens does not fit the "
+            f"memory of the card with checkpointing {levels[-1]}; use method qlora or a smaller "
+            "base, or end other programs on the card"
         )
     later = optimiser_bytes(trainer.model, student.averaging is not None) + LOSS_BYTES
     use = MemoryUse(use.fixed + later, use.per_token)
     mean = sum(map(distiller.pass_length, examples)) / len(examples)
-    sizes = Rows(rows.length, round(mean * student.batch_size))
+    sizes = Rows(rows.longest, round(mean * student.batch_size))
     free = free_bytes()
     chosen = levels[0] if len(levels) == 1 else None
     plan = plan_pass(use, free, sizes, chosen, tokens_per_pass)

@@ -53,24 +53,12 @@ def derived_use(student: StudentSettings, size: ModelSize, gpu: bool) -> MemoryU
     return MemoryUse(fixed, levels)
 
 
-def card_plan(
-    student: StudentSettings, size: ModelSize, rows: Rows, card_bytes: float, factor: float = 1.0
-) -> PassPlan:
-    """How the training fits into an empty card, if it takes `factor` of what is derived."""
-    use = derived_use(student, size, gpu=True)
-    scaled = MemoryUse(factor * use.fixed, {k: factor * v for k, v in use.per_token.items()})
-    free = card_bytes - factor * (weight_bytes(student, size) + _LIBRARIES)
+def card_plan(student: StudentSettings, size: ModelSize, rows: Rows, card_bytes: float) -> PassPlan:
+    """How the training fits into an empty card."""
+    free = max(0.0, card_bytes - weight_bytes(student, size) - _LIBRARIES)
     level = None if student.checkpointing == "auto" else student.checkpointing
     tokens = None if student.tokens_per_pass == "auto" else student.tokens_per_pass
-    return plan_pass(scaled, max(0.0, free), rows, level, tokens)
-
-
-def fits_card(
-    student: StudentSettings, size: ModelSize, rows: Rows, card_bytes: float
-) -> tuple[bool, bool]:
-    """Whether it fits at the lower and at the upper end of what it may take."""
-    plans = [card_plan(student, size, rows, card_bytes, factor) for factor in _SPREAD]
-    return plans[0].fits, plans[1].fits
+    return plan_pass(derived_use(student, size, gpu=True), free, rows, level, tokens)
 
 
 def training_gib(student: StudentSettings, size: ModelSize, longest: int, gpu: bool) -> RateRange:

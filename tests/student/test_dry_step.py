@@ -1,5 +1,6 @@
 """The dry step on a CPU: its bytes predict larger passes, and it leaves nothing behind."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from peft import PrefixTuningConfig, PromptTuningConfig
 
+from config.errors import SetupError
 from config.peft_methods import LoraMethod
 from config.training import CrossEntropy, Distillation, OnPolicy, StudentSettings
 from engine.embedded import embedded_model
@@ -20,7 +22,7 @@ from student.memory_fit import fit_to_memory, measured_plan
 from student.memory_plan import LEVELS, LOSS_BYTES, PassPlan
 from student.model import load_student, trainable
 from tests.student.live_bytes import live_bytes
-from tests.student.tiny_model import ROWS, tiny
+from tests.student.tiny_model import ROWS, SYSTEM, row, tiny
 from tests.student.trainer_factory import learner, new_trainer
 
 PREFIX = PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
@@ -39,7 +41,8 @@ def embedded() -> Distiller:
 def rows_of(tokens: int) -> DryRows:
     """A row with an answer of four tokens; the smaller pass has so many tokens."""
     ids = np.arange(100, 100 + LENGTH, dtype=np.int32)
-    return DryRows(Example(ids[:-3], (np.arange(4, dtype=np.int32),)), LENGTH, least=tokens)
+    row = Example(ids[:-3], (np.arange(4, dtype=np.int32),))
+    return DryRows(row, LENGTH, LENGTH, least=tokens)
 
 
 def test_two_small_passes_predict_a_larger_one(embedded: Distiller) -> None:
@@ -68,7 +71,7 @@ def test_nothing_is_left_behind() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    rows = longest_row(distiller, ROWS)._replace(least=8)
+    rows = longest_row(distiller, ROWS, least=8)
     measure_passes(distiller, rows, LEVELS, live_bytes, nullcontext)
     assert torch.equal(torch.rand(3), expected)
     assert all(weight.grad is None for weight in distiller.model.parameters())
@@ -82,23 +85,51 @@ def test_the_longest_row_counts_its_teacher_and_its_longest_answer() -> None:
     on_policy = longest_row(learner(OnPolicy(), 4096), ROWS)
     assert on_policy.row.prompt_ids.tolist() == [3, 4, 5, 6, 7] and on_policy.length == 9
     assert len(on_policy.row.answers[0]) == 5
-    assert DryRows(ROWS[0], 9, 2048).passes() == (228, 456)  # 228 · 9 = 2,052
+    assert DryRows(ROWS[0], 9, 9, 2048).passes() == (228, 456)  # 228 · 9 = 2,052
+
+
+def test_a_long_row_is_measured_without_the_start_of_its_question() -> None:
+    """So that a pass of two of them fits where one does; the teacher keeps what all rows share."""
+    distiller = learner(Distillation(teacher="adapter_off"), 4096)
+    long = row(range(3, 43), (5, 2))  # 41 positions, of which 20 are too many
+    dry = longest_row(distiller, [*ROWS, long], least=21)
+    assert (dry.length, dry.longest) == (21, 41)
+    assert dry.row.prompt_ids.tolist() == list(range(23, 43))
+    assert dry.row.teacher_prompt_ids.tolist() == [*SYSTEM, *range(23, 43)]
+    assert longest_row(distiller, [long], least=1).row.prompt_ids.tolist() == [42]
 
 
 def test_a_level_without_room_is_left_out() -> None:
-    """Out of memory in the dry step: without recomputing it does not fit, with it it does."""
+    """Out of memory in the dry step without recomputing: half of the layers is measured instead."""
     distiller = learner(CrossEntropy(), 4096)
+    layers = distiller.model.get_base_model().model.layers
 
-    def small_card(run: object) -> int:
-        if not distiller.model.get_base_model().is_gradient_checkpointing:
+    def small_card(run: Callable[[], None]) -> int:
+        if not any(layer.gradient_checkpointing for layer in layers):
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return 1000
+        return live_bytes(run)
 
-    rows = longest_row(distiller, ROWS)
+    rows = longest_row(distiller, ROWS, least=8)
     use = measure_passes(distiller, rows, LEVELS, small_card, nullcontext)
-    assert list(use.per_token) == ["full"]
-    with pytest.raises(torch.OutOfMemoryError):
+    assert use.per_token.keys() == {"full", "selective"}
+    # equal: the one of two layers that is kept, or the one that is computed again at a time
+    assert use.per_token["selective"] >= use.per_token["full"] > 0
+    with pytest.raises(torch.OutOfMemoryError, match="a pass of 16 tokens"):
         measure_passes(distiller, rows, ("off",), small_card, nullcontext)
+
+
+def test_what_fits_nowhere_is_one_line(tmp_path: Path) -> None:
+    """The student, the size of the pass, the ways out; so is a level that a model cannot have."""
+    trainer = new_trainer(tmp_path, learner(CrossEntropy(), 8192), batch_size=3)
+
+    def no_memory(run: object) -> int:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(SetupError, match=r"student s: a pass of 4,104 tokens does not fit .* full"):
+        measured_plan(trainer, student(), LEVELS, None, no_memory, lambda: 0.0)
+    trainer.levels = ("off",)
+    with pytest.raises(SetupError, match=r"checkpointing = full: .* set checkpointing: off"):
+        fit_to_memory(trainer, student(checkpointing="full"))
 
 
 def test_what_a_step_adds_later() -> None:
