@@ -13,6 +13,9 @@ from config.settings import Fraction, Settings, usual_kind
 # forward: KL(teacher ‖ student), mass-covering · reverse: KL(student ‖ teacher), mode-seeking ·
 # jsd: the mean of both against their mixture
 Direction = Literal["forward", "reverse", "jsd"]
+Checkpointing = Literal["off", "selective", "full"]
+Auto = Literal["auto"]
+MEMORY_SETTINGS = {"tokens_per_pass", "checkpointing"}  # how passes fit; no weight depends on them
 
 
 LEAST_STEPS = 10  # optimiser steps; with fewer, a student is hardly different from its base
@@ -88,8 +91,13 @@ class StudentSettings(Settings):
     warmup_fraction: Fraction = 0.03  # share of the optimiser steps before the peak
     epochs: PositiveInt = 2  # passes over the rows with a selected answer
     batch_size: PositiveInt = 32  # rows per optimiser step, each with all its selected answers
-    # tokens of a forward pass, padding included; a longer row has a pass of its own
-    tokens_per_pass: PositiveInt = 8192
+    # tokens of a forward pass, padding included; a longer row has a pass of its own · auto: on a
+    # graphics card as many as its memory holds, by a measured pass; else 8192
+    tokens_per_pass: PositiveInt | Auto = "auto"
+    # layers whose activations are computed again in the backward pass, which takes less memory and
+    # more time: no layer (off), every other one (selective), every one (full) · auto: on a graphics
+    # card the first of them that fits its memory; else off
+    checkpointing: Checkpointing | Auto = "auto"
     retention: Retention | None = None
     # half-life of an exponential average of the weights, as a share of all optimiser steps; the
     # average is evaluated, saved and served in place of the last weights; None: none

@@ -76,6 +76,7 @@ class Batch(NamedTuple):
     top_ids: torch.Tensor | None  # [N, K] the teacher's most likely tokens; any where dictated
     top_logprobs: torch.Tensor | None  # [N, K] float32
     dictated: torch.Tensor  # [N] bool: the target is all that there is to learn
+    any_dictated: bool  # whether one is: reading it from the tensor would wait for the device
     weights: torch.Tensor  # [N] float32, of the losses
 
 
@@ -122,6 +123,7 @@ def collate(examples: Sequence[Example], device: torch.device | None = None) -> 
         top_ids=tensor([top.ids for top in tops]) if tops else None,
         top_logprobs=tensor([top.logprobs for top in tops], torch.float32) if tops else None,
         dictated=tensor([np.repeat(dictated, sizes)], torch.bool),
+        any_dictated=any(dictated),
         weights=tensor(weights, torch.float32),
     )
 

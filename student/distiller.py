@@ -23,6 +23,7 @@ from student.forward import base_only, base_states, causal_model, student_states
 from student.head import Head
 from student.losses import (
     LossFunction,
+    chunk_positions,
     cross_entropy,
     divergence,
     nll_and_buckets,
@@ -30,6 +31,7 @@ from student.losses import (
     summed_loss,
     tempered_logprobs,
 )
+from student.prefetch import device_batches
 
 
 class ForwardPass(NamedTuple):
@@ -67,16 +69,16 @@ class Distiller:
         for batch, states, teacher in self.passes(examples):
             head = Head(causal_model(self.model))  # after the pass, which unshards it
             loss = loss_function(self.objective, batch, teacher, head)
-            yield summed_loss(states, head, loss)
+            chunk = chunk_positions(states.device, head.vocabulary, teacher is not None)
+            yield summed_loss(states, head, loss, chunk)
 
     def passes(self, examples: Sequence[Example]) -> Iterator[ForwardPass]:
         """The forward passes over `examples`, one at a time."""
         device = causal_model(self.model).device
-        for rows in self._pass_rows(examples):
-            teacher = None
-            if self.objective.needs_teacher_pass:
-                teacher = self._teacher_states(rows, device)
-            batch = collate(rows, device)
+        prefix = self._cached_prefix() if self.objective.needs_teacher_pass else None
+        skipped = prefix.length if prefix else 0
+        for batch, prompted in device_batches(self._collated(examples, skipped), device):
+            teacher = None if prompted is None else base_states(self.model, prompted, prefix)
             yield ForwardPass(batch, student_states(self.model, batch), teacher)
 
     def count_passes(self, examples: Sequence[Example]) -> int:
@@ -88,23 +90,26 @@ class Distiller:
         rows = list(examples)
         if not supports_shared_prompt(causal_model(self.model)):
             rows = [row for example in examples for row in example.single_answers()]
-        lengths = [self._pass_length(row) for row in rows]
+        lengths = [self.pass_length(row) for row in rows]
         for indices in token_batches(lengths, self.tokens_per_pass):
             yield [rows[index] for index in indices]
 
-    def _pass_length(self, example: Example) -> int:
+    def pass_length(self, example: Example) -> int:
         """Positions of the longer of the two passes: the student's, and the teacher's if any."""
         if not self.objective.needs_teacher_pass:
             return example.length
         prompt_length = len(example.teacher_prompt_ids) - len(self.shared_prompt)
         return example.length + max(0, prompt_length - len(example.prompt_ids))
 
-    def _teacher_states(self, rows: Sequence[Example], device: torch.device) -> torch.Tensor:
-        """The prompted base's hidden states [N, D]."""
-        prefix = self._cached_prefix()
-        skipped = prefix.length if prefix else 0
-        prompted = collate([example.teacher_view(skipped) for example in rows], device)
-        return base_states(self.model, prompted, prefix)
+    def _collated(
+        self, examples: Sequence[Example], skipped: int
+    ) -> Iterator[tuple[Batch, Batch | None]]:
+        """The student's batch of each pass, and its teacher's without the first tokens, if any."""
+        for rows in self._pass_rows(examples):
+            prompted = None
+            if self.objective.needs_teacher_pass:
+                prompted = collate([example.teacher_view(skipped) for example in rows])
+            yield collate(rows), prompted
 
     def _cached_prefix(self) -> PrefixCache | None:
         causal = causal_model(self.model)
@@ -139,7 +144,7 @@ def loss_function(
         else:
             with torch.no_grad():
                 teacher = tempered_logprobs(head(teacher_states[part]), temperature)
-            if ce_weight or bool(dictated.any()):
+            if ce_weight or batch.any_dictated:
                 nll = cross_entropy(logits, targets)
             student = tempered_logprobs(logits, temperature)
         kl = divergence(teacher, student, direction)
@@ -155,11 +160,17 @@ def retention_losses(
 ) -> Iterator[torch.Tensor]:
     """Summed KL(base ‖ student) on the base's own answers, both without the prompt, by pass."""
     causal, objective = causal_model(model), OnPolicy(direction="forward")
-    for indices in token_batches([example.length for example in examples], tokens_per_pass):
-        batch = collate([examples[index] for index in indices], causal.device)
+    lengths = [example.length for example in examples]
+    collated = (
+        (collate([examples[index] for index in indices]),)
+        for indices in token_batches(lengths, tokens_per_pass)
+    )
+    for (batch,) in device_batches(collated, causal.device):
         teacher, states, head = (
             base_states(model, batch),
             student_states(model, batch),
             Head(causal),
         )
-        yield summed_loss(states, head, loss_function(objective, batch, teacher, head))
+        loss = loss_function(objective, batch, teacher, head)
+        chunk = chunk_positions(states.device, head.vocabulary, whole_distributions=True)
+        yield summed_loss(states, head, loss, chunk)

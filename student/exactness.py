@@ -20,6 +20,7 @@ from student.collator import NO_TOKENS, Example, TokenIds
 from student.distiller import Distiller
 from student.forward import causal_model
 from student.head import Head
+from student.memory_plan import USUAL_TOKENS
 
 TOLERANCE = 1e-3  # nats, in float32
 _TOLERANCE_4BIT = 0.5  # a 4-bit base multiplies in bfloat16
@@ -82,7 +83,7 @@ def _differences(model: TorchModel, settings: StudentSettings) -> dict[str, floa
         OnPolicy() if needs_base else CrossEntropy(),
         system if needs_base else NO_TOKENS,
         GenerationSettings((0,), 1),
-        settings.tokens_per_pass,
+        USUAL_TOKENS,
     )
     student, base = [], []
     # passes take longer rows first, as both answers stand in `_LENGTHS`

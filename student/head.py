@@ -4,7 +4,9 @@ Models scale, cap and shift their logits, each in its own code (Gemma 2, Granite
 that code runs, with its decoder replaced by one that returns given hidden states.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -12,11 +14,26 @@ import torch
 from config.errors import ConfigError
 from engine.models import TorchModel
 
+# weight and its cast by `id`, while the weights stay as they are
+_CASTS: ContextVar[dict[int, tuple[torch.Tensor, torch.Tensor]] | None] = ContextVar(
+    "casts", default=None
+)
+
+
+@contextmanager
+def unchanged_weights() -> Iterator[None]:
+    """Heads made inside cast a weight once between them: no step of the optimiser is inside."""
+    token = _CASTS.set({})
+    try:
+        yield
+    finally:
+        _CASTS.reset(token)
+
 
 class Head:
     """What one model computes behind its decoder. Stands for one pass: FSDP shards weights again.
 
-    Under autocast each weight is cast once, here; autocast itself would cast it for every chunk.
+    Under autocast each weight is cast here; autocast itself would cast it for every chunk.
     """
 
     def __init__(self, causal: TorchModel) -> None:
@@ -36,6 +53,7 @@ class Head:
         own = {id(w): w for module in modules.values() for w in module.parameters()}
         self.weights = tuple(own.values())
         self.leaves = tuple(_leaf(weight) for weight in self.weights)
+        self.vocabulary: int = causal.config.get_text_config().vocab_size  # V
         self._decoder = _Hidden(decoder)
         replaced: dict[int, Any] = dict(zip(own, self.leaves, strict=True))
         replaced[id(decoder)] = self._decoder
@@ -53,8 +71,17 @@ def _leaf(weight: torch.Tensor) -> torch.Tensor:
     device = weight.device.type
     leaf = weight.detach()
     if torch.is_autocast_enabled(device) and weight.is_floating_point():
-        leaf = leaf.to(torch.get_autocast_dtype(device))
+        leaf = _cast_once(weight, torch.get_autocast_dtype(device))
     return leaf.requires_grad_(weight.requires_grad and torch.is_grad_enabled())
+
+
+def _cast_once(weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    casts = _CASTS.get()
+    if casts is None or weight.dtype == dtype:
+        return weight.detach().to(dtype)
+    if id(weight) not in casts:
+        casts[id(weight)] = weight, weight.detach().to(dtype)
+    return casts[id(weight)][1].detach()  # a leaf of its own, with its own gradient
 
 
 class _Hidden(torch.nn.Module):

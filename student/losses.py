@@ -11,11 +11,18 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from config.training import Direction
 from student.head import Head
+from student.memory_plan import LOSS_BYTES
 
 LOGIT_CHUNK = 64  # positions projected at a time: 37 MiB of float32 logits at V = 152k
+# On a graphics card so few rows would read a head of 778 MB again and again. There a chunk takes as
+# many as fit LOSS_BYTES: its logits, and what a loss makes of them at its peak (measured by
+# tests/student/test_loss_memory.py, logits in 16 bits).
+_TEXT_BYTES = 14  # per logit: cross-entropy, and K stored tokens with the rest
+_DISTRIBUTION_BYTES = 36  # per logit: the divergence of two whole distributions, at most
 
 # logits [n, V] of some positions, and their slice of the N positions → losses [n]
 LossFunction = Callable[[torch.Tensor, slice], torch.Tensor]
@@ -60,18 +67,69 @@ def nll_and_buckets(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """−log p(target) [N], and the log-probabilities of K tokens and the rest [N, K+1].
 
-    logits: [N, V]; targets: [N]; ids: [N, K]. The temperature is that of the K+1 alone. The rest is
-    summed over its own tokens; 1 − Σ would be rounding noise at a mass of 1e-7.
+    logits: [N, V]; targets: [N]; ids: [N, K], distinct. The temperature is that of the K+1 alone.
+    The rest is summed over its own tokens; 1 − Σ would be rounding noise at a mass of 1e-7.
     """
-    logits = logits.float()
-    picked = logits.gather(-1, torch.cat([ids, targets[:, None]], -1))  # [N, K+1]
-    others = logits.scatter(-1, ids, float("-inf"))  # [N, V]
-    buckets = torch.cat([picked[:, :-1], others.logsumexp(-1, keepdim=True)], -1)  # [N, K+1]
-    nll = buckets.logsumexp(-1) - picked[:, -1]
-    if temperature != 1.0:
-        rest = (others / temperature).logsumexp(-1, keepdim=True)
-        buckets = torch.cat([picked[:, :-1] / temperature, rest], -1)
-    return nll, torch.log_softmax(buckets, -1).clamp_min(_MIN_LOGPROB)
+    nll, buckets = _NllAndBuckets.apply(  # type: ignore[no-untyped-call]
+        logits, targets, ids, temperature
+    )
+    return nll, buckets
+
+
+class _NllAndBuckets(torch.autograd.Function):
+    """Autograd would keep and walk six tensors [N, V]; by hand it is one, written once.
+
+    With z the logits, q = softmax(z / T), Q the mass of the rest, p = softmax(z), and the gradients
+    g [K+1] of the buckets' log-probabilities, whose sum is G:
+
+        token k of the K  (g_k − G q_k) / T
+        token i of the rest  q_i (g_rest / Q − G) / T
+
+    and, of −log p(target) with gradient h: h (p − 1 at the target).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: torch.Tensor, targets: torch.Tensor, ids: torch.Tensor, temperature: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32), copy=True)
+        picked = wide.gather(-1, torch.cat([ids, targets[:, None]], -1))  # [N, K+1]
+        kept, target = picked[:, :-1], picked[:, -1]
+        others = wide.scatter_(-1, ids, float("-inf"))  # [N, V]
+        buckets = torch.cat([kept, others.logsumexp(-1, keepdim=True)], -1)  # [N, K+1]
+        total = buckets.logsumexp(-1)
+        tempered, tempered_total = buckets, total
+        if temperature != 1.0:
+            rest = (others / temperature).logsumexp(-1, keepdim=True)
+            tempered = torch.cat([kept / temperature, rest], -1)
+            tempered_total = tempered.logsumexp(-1)
+        logprobs = torch.log_softmax(tempered, -1)
+        ctx.save_for_backward(others, targets, ids, kept, logprobs, total, tempered_total)
+        ctx.temperature, ctx.dtype = temperature, logits.dtype
+        return total - target, logprobs.clamp_min(_MIN_LOGPROB)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, nll_grad: torch.Tensor, bucket_grad: torch.Tensor
+    ) -> tuple[torch.Tensor, None, None, None]:
+        others, targets, ids, kept, logprobs, total, tempered_total = ctx.saved_tensors
+        temperature: float = ctx.temperature
+        slopes = bucket_grad.masked_fill(logprobs < _MIN_LOGPROB, 0) / temperature  # [N, K+1]
+        summed = slopes.sum(-1, keepdim=True)
+        rest_mass = logprobs[:, -1:].clamp_min(_MIN_LOGPROB).exp()
+        spread = slopes[:, -1:] / rest_mass - summed  # times q, the gradient in the rest
+        nll_grad = nll_grad[:, None]
+        kept_grad = slopes[:, :-1] - summed * logprobs[:, :-1].exp()
+        kept_grad = kept_grad + nll_grad * (kept - total[:, None]).exp()
+        if temperature == 1.0:
+            grad = (others - total[:, None]).exp_().mul_(spread + nll_grad)  # [N, V]
+        else:
+            grad = (others / temperature).sub_(tempered_total[:, None]).exp_().mul_(spread)
+            grad += (others - total[:, None]).exp_().mul_(nll_grad)
+        grad.scatter_(-1, ids, kept_grad)
+        grad.scatter_add_(-1, targets[:, None], -nll_grad)
+        return grad.to(ctx.dtype), None, None, None
 
 
 def stored_buckets(
@@ -91,6 +149,17 @@ def stored_buckets(
     spread = (1 - 1 / temperature) * math.log(tokens) if tokens else float("-inf")
     weights = torch.cat([logprobs.double() / temperature, rest / temperature + spread], -1)
     return torch.log_softmax(weights, -1).float().clamp_min(_MIN_LOGPROB)
+
+
+def chunk_positions(device: torch.device, vocabulary: int, whole_distributions: bool) -> int:
+    """How many positions `summed_loss` projects at a time.
+
+    `whole_distributions`: the loss compares the teacher's and the student's over all V tokens.
+    """
+    if device.type != "cuda":
+        return LOGIT_CHUNK
+    logit_bytes = _DISTRIBUTION_BYTES if whole_distributions else _TEXT_BYTES
+    return max(LOGIT_CHUNK, LOSS_BYTES // (logit_bytes * vocabulary))
 
 
 def summed_loss(

@@ -12,10 +12,10 @@ import torch
 from transformers import ProgressCallback
 
 from config.console import print
-from config.errors import ConfigError, DataError
-from config.peft_methods import FullMethod, PrefixTuningMethod
+from config.errors import ConfigError, DataError, SetupError
+from config.peft_methods import FullMethod
 from config.schema import Config
-from config.training import StudentSettings
+from config.training import MEMORY_SETTINGS, StudentSettings
 from data.atomic_write import write_text
 from data.fingerprint import Fingerprint, check_fingerprint
 from data.jsonl import read_stored_record
@@ -37,6 +37,8 @@ from student.distributed import barrier, is_distributed, is_sharded, process_ran
 from student.evaluate import evaluate
 from student.evaluation_schedule import EvaluationSchedule
 from student.forward import base_only
+from student.memory_fit import fit_to_memory
+from student.memory_plan import USUAL_TOKENS, plan_words
 from student.model import load_student, trainable
 from student.records import TrainingResult
 from student.trackers import StepListener, open_trackers
@@ -95,8 +97,8 @@ def read_result(folder: Path) -> TrainingResult:
 def _fingerprint(
     student: StudentSettings, builder: RequestBuilder, data_sha256: str, start: str | None
 ) -> Fingerprint:
-    """Everything that the trained weights depend on; `tokens_per_pass` is not part of it."""
-    settings = student.model_dump(mode="json", exclude={"name", "tokens_per_pass", "seed", "start"})
+    """Everything that the trained weights depend on; how passes fit into memory is not."""
+    settings = student.model_dump(mode="json", exclude={"name", "seed", "start", *MEMORY_SETTINGS})
     return {
         **settings,
         "start": start,
@@ -142,7 +144,14 @@ def _train(
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressBarCallback())
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    fit_to_memory(trainer, student)
+    try:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except torch.OutOfMemoryError as error:  # outside of the passes, which are made smaller
+        raise SetupError(
+            f"student {student.name}: out of memory, {plan_words(trainer.plan)}; use method qlora "
+            "or a smaller base, or end other programs on the card"
+        ) from error
     if process_rank() == 0:
         if is_sharded(model):  # the other processes stop here
             model = load_base(builder.model, dtype=torch.float32)
@@ -179,7 +188,7 @@ def _training_task(
         objective=student.objective,
         shared_prompt=common_prefix(teacher_prompts) if student.needs_adapter_off else NO_TOKENS,
         sampling=GenerationSettings((end,), max_tokens, temperature=1.0),
-        tokens_per_pass=student.tokens_per_pass,
+        tokens_per_pass=USUAL_TOKENS,  # `fit_to_memory` sets it
     )
     task = TrainingTask(
         distiller,
@@ -214,16 +223,16 @@ def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Pa
         per_device_train_batch_size=student.batch_size,  # the distiller splits it into passes
         num_train_epochs=student.epochs,
         learning_rate=student.learning_rate,
+        optim="adamw_torch_fused",
         lr_scheduler_type="linear",
         warmup_steps=student.warmup_fraction,  # below 1: a share of all steps
         seed=config.seed_of(student),
         bf16=dtype == "bfloat16",
         fp16=dtype == "float16",  # scales the loss
         use_cpu=not torch.cuda.is_available(),
-        # checkpointing drops the KV cache that prefix tuning trains
-        gradient_checkpointing=torch.cuda.is_available()
-        and not isinstance(student.method, PrefixTuningMethod),
+        gradient_checkpointing=False,  # `fit_to_memory` sets it
         logging_steps=1,
+        logging_nan_inf_filter=False,  # it would wait for the card in every step, and log 0 for NaN
         eval_strategy="no",  # EvaluationSchedule says when
         save_strategy="no",
         report_to="none",  # trackers follow metrics.jsonl

@@ -4,6 +4,7 @@ TRL brings optimiser, learning rate and checkpoints. This module defines an opti
 evaluation, and the content of a checkpoint.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +20,12 @@ from torch.utils.data import DataLoader
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL is imported
 from trl import SFTConfig, SFTTrainer
 
-from config.errors import DataError
+from config.console import print
+from config.errors import DataError, SetupError
 from config.training import CrossEntropy
 from engine.models import TorchModel
 from student.checkpoint import load_trained, save_trained, trained_bytes, writing
+from student.checkpointing import possible_levels, set_checkpointing
 from student.collator import Example
 from student.distiller import Distiller, retention_losses
 from student.distributed import (
@@ -30,6 +33,7 @@ from student.distributed import (
     all_gather,
     all_reduce_gradients,
     all_reduce_sum,
+    is_distributed,
     is_sharded,
     load_sharded_optimizer,
     save_sharded_optimizer,
@@ -37,6 +41,9 @@ from student.distributed import (
     unsharded,
 )
 from student.evaluate import Evaluation
+from student.head import unchanged_weights
+from student.memory_plan import PassPlan, plan_words, smaller_plan
+from student.out_of_memory import repeat_until_it_fits
 from student.step_sampler import StepSampler
 from student.weight_average import WeightAverage
 
@@ -87,6 +94,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             processing_class=tokenizer,
             data_collator=lambda rows: {"rows": torch.tensor([row["row"] for row in rows])},
         )
+        self.levels = possible_levels(self.model)
+        self.plan = PassPlan("off", task.distiller.tokens_per_pass)
         self.average = WeightAverage(self.model, task.averaging) if task.averaging else None
         if self.average:
             self.add_callback(self.average)
@@ -128,16 +137,45 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         if examples:
             with self.compute_loss_context_manager():
                 examples = task.distiller.with_answers(examples)
-        length = sum(example.length for example in examples)
-        self._step_tokens = float(all_reduce_sum(self._tensor(length)))
-        self._step_answer_tokens = float(all_reduce_sum(self._answer_tokens(examples)))
-        loss = self._backward(self._losses(examples), examples)
-        if task.retention:
-            retained = shard_for_rank(task.retention_batch(self.state.global_step))
-            losses = retention_losses(self.model, retained, task.distiller.tokens_per_pass)
-            self._backward(losses, retained, task.retention_weight)
+        retained = shard_for_rank(task.retention_batch(self.state.global_step))
+        self._step_tokens = self._sum_over_processes(sum(example.length for example in examples))
+        self._step_answer_tokens = self._answer_tokens(examples)
+        retained_tokens = self._answer_tokens(retained)
+
+        def passes() -> torch.Tensor:
+            with unchanged_weights():
+                loss = self._backward(self._losses(examples), self._step_answer_tokens)
+                if task.retention:
+                    losses = retention_losses(self.model, retained, task.distiller.tokens_per_pass)
+                    self._backward(losses, retained_tokens, task.retention_weight)
+            return loss
+
+        loss = repeat_until_it_fits(passes, self._use_smaller_plan)
         all_reduce_gradients(self.model.parameters())
         return loss
+
+    def set_plan(self, plan: PassPlan) -> None:
+        """What is recomputed and the tokens of a pass, from the next step on."""
+        self.plan = plan
+        self.task.distiller.tokens_per_pass = plan.tokens_per_pass
+        set_checkpointing(self.model, plan.checkpointing)
+
+    def _use_smaller_plan(self) -> None:
+        """After a pass that ran out of memory. Raises SetupError where nothing smaller is left.
+
+        The other processes wait in an exchange for the passes of this one, so none can go back.
+        """
+        longest = max(map(self.task.distiller.pass_length, self.task.train))
+        plan = None if is_distributed() else smaller_plan(self.plan, longest, self.levels)
+        step = f"step {self.state.global_step + 1}: out of memory with {plan_words(self.plan)}"
+        if plan is None:
+            raise SetupError(
+                f"{step}; set a smaller tokens_per_pass or checkpointing: full, else use method "
+                "qlora or a smaller base; the training goes on from its last checkpoint"
+            )
+        print(f"{step}; the step is repeated with {plan_words(plan)}", flush=True)
+        self.model.zero_grad(set_to_none=True)
+        self.set_plan(plan)
 
     def _losses(self, examples: Sequence[Example]) -> Iterator[torch.Tensor]:
         """The loss of each forward pass.
@@ -154,10 +192,9 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
                 yield from (loss * 0 for loss in distiller.losses([shortest]))
 
     def _backward(
-        self, losses: Iterator[torch.Tensor], examples: Sequence[Example], weight: float = 1.0
+        self, losses: Iterator[torch.Tensor], tokens: torch.Tensor, weight: float = 1.0
     ) -> torch.Tensor:
         """Backward through one forward pass after another; the mean loss over all processes."""
-        tokens = all_reduce_sum(self._answer_tokens(examples))
         summed = torch.zeros((), device=self.args.device)
         while True:
             with self.compute_loss_context_manager():  # mixed precision, forward passes only
@@ -173,10 +210,12 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         return loss if scaler is None else scaler.scale(loss)
 
     def _answer_tokens(self, examples: Sequence[Example]) -> torch.Tensor:
-        return self._tensor(sum(example.answer_tokens for example in examples))
+        """Of all processes."""
+        return self._sum_over_processes(sum(example.answer_tokens for example in examples))
 
-    def _tensor(self, count: int) -> torch.Tensor:
-        return torch.tensor(float(count), device=self.args.device)
+    def _sum_over_processes(self, count: int) -> torch.Tensor:
+        """On the device, filled there: a copy of a number to a card waits for the card."""
+        return all_reduce_sum(torch.full((), float(count), device=self.args.device))
 
     # -- checkpoints -----------------------------------------------------------------------------
 
@@ -220,8 +259,10 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """Adds the throughput of an optimiser step, its update included."""
         if "loss" in logs:
             seconds = time.monotonic() - self._step_start
-            logs["tokens_per_s"] = round(self._step_tokens / seconds, 1)
-            logs["answer_tokens_per_s"] = round(self._step_answer_tokens / seconds, 1)
+            logs["tokens_per_s"] = round(float(self._step_tokens) / seconds, 1)
+            logs["answer_tokens_per_s"] = round(float(self._step_answer_tokens) / seconds, 1)
+            if not math.isfinite(logs["loss"]):
+                self._tr_loss.zero_()  # transformers subtracts it from itself: NaN would stay
         super().log(logs, start_time)
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
@@ -253,4 +294,4 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         summed = torch.zeros((), device=self.args.device)
         for loss in distiller.losses(val):
             summed += loss
-        return float(all_reduce_sum(summed) / all_reduce_sum(self._answer_tokens(val)))
+        return float(all_reduce_sum(summed) / self._answer_tokens(val))

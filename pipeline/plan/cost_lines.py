@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from config.backends import BatchBackend, OpenAiBackend
 from config.schema import Config
+from config.training import StudentSettings
 from data.rows import Row
 from data.run_paths import Split
 from engine.request_builder import RequestBuilder
@@ -19,10 +20,10 @@ from pipeline.plan.estimate import (
     engine_line,
     judge_seconds,
     teacher_seconds,
-    training_gib,
 )
-from pipeline.plan.model_size import model_size
+from pipeline.plan.model_size import ModelSize, model_size
 from pipeline.plan.row_tokens import answer_tokens, count_tokens
+from pipeline.plan.training_memory import card_plan, training_gib
 from pipeline.plan.training_steps import training_steps
 from pipeline.plan.workload import (
     candidate_verdicts,
@@ -31,6 +32,7 @@ from pipeline.plan.workload import (
     teacher_work,
     training_work,
 )
+from student.memory_plan import Rows, plan_words
 
 if TYPE_CHECKING:  # the HTTP client: heavy
     from judge.llm.dry_run import Plan
@@ -160,18 +162,26 @@ class RunPlan:
         if size is None:
             return ["  memory: not estimated, the model's weights are not here yet"]
         longest = max(row.unprompted for row in self.tokens) + self._answer
-        ranges = [
-            training_gib(self._config, plan.student, size, longest, device.gpu)
-            for plan in self.steps
-        ]
+        students = [plan.student for plan in self.steps]
+        ranges = [training_gib(student, size, longest, device.gpu) for student in students]
         low, high = (max(ends) for ends in zip(*ranges, strict=True))
         warning = ""
         if device.memory_gib and low > device.memory_gib:
             warning = f"; this is more than the {device.memory_gib:.0f} GiB that there are"
-        return [
-            f"  memory, computed from sizes: training {low:.1f} to {high:.1f} GiB, then "
-            f"{engine_line(self._config, device, size)}{warning}"
-        ]
+        line = (
+            f"  memory, computed from sizes: training {low:.1f} to {high:.1f} GiB"
+            f"{' at least' * device.gpu}, then {engine_line(self._config, device, size)}{warning}"
+        )
+        if not device.gpu:
+            return [line]
+        return [line, *(self._card_line(student, size, longest) for student in students)]
+
+    def _card_line(self, student: StudentSettings, size: ModelSize, longest: int) -> str:
+        """How a student fits into the card."""
+        rows = Rows(longest, longest * student.batch_size)
+        plan = card_plan(student, size, rows, self._estimator.device.memory_gib * 2**30)
+        words = plan_words(plan) if plan.fits else "too little memory"
+        return f"  student {student.name}: {words}; a measured pass decides before the training"
 
 
 def config_name(config: Config) -> str:

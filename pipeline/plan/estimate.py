@@ -1,13 +1,11 @@
-"""Minutes and memory of a run, estimated as ranges from token counts and the device's rates."""
+"""Minutes of a run as ranges, from token counts and the device's rates; memory of its engine."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from config.backends import BatchBackend, OpenAiBackend
 from config.judging import ServerSettings
-from config.peft_methods import FullMethod, LoraMethod
 from config.schema import Config
-from config.training import StudentSettings
 from pipeline.plan.device_rates import DeviceRates, RateRange
 from pipeline.plan.model_size import EMBEDDED_PARAMETERS, ModelSize
 from pipeline.plan.workload import TrainingWork, Work
@@ -20,11 +18,6 @@ _REPLY_TOKENS = 0.5  # share of the judge's token limit that a reply takes
 _GIB = 2**30
 _KV_CACHE_GIB = 4.0  # of vLLM on a CPU
 _ENGINE_GIB = 1.5  # of vLLM's process on a CPU, beside weights and cache
-_LIBRARIES_GIB = 1.2  # torch and transformers in a process
-_MEMORY_SPREAD = (0.7, 1.5)
-_LORA_WIDTH = 23  # sum of in- and outputs of a layer's linear maps, in hidden sizes
-_LAYER_VALUES = 34  # bytes per position, layer and hidden unit in 16 bits (arXiv 2205.05198)
-_ADAM_BYTES = 16  # per trained parameter: itself, its gradient and two moments in float32
 
 
 class Estimator(NamedTuple):
@@ -105,26 +98,6 @@ def duration_range(seconds: RateRange | None) -> str:
         fewest, most = max(1, round(low / 60)), round(high / 60)
         return f"{fewest} to {most} min" if fewest < most else f"about {most} min"
     return f"{low / 3600:.1f} to {high / 3600:.1f} h"
-
-
-def training_gib(
-    config: Config, student: StudentSettings, size: ModelSize, longest: int, gpu: bool
-) -> RateRange:
-    """GiB that a training takes at its peak, without the cache of an engine."""
-    value_bytes = 2  # of weights and activations in 16 bits
-    trained = size.parameters
-    weights = size.parameters * value_bytes
-    method = student.method
-    if not isinstance(method, FullMethod):
-        rank = method.rank if isinstance(method, LoraMethod) else 1
-        trained = rank * size.layers * size.hidden * _LORA_WIDTH
-    if isinstance(method, LoraMethod) and method.kind == "qlora":
-        weights //= 4
-    positions = min(student.tokens_per_pass, student.batch_size * longest)
-    layers = 1 if gpu else size.layers  # on a GPU activations are recomputed layer by layer
-    stored = positions * size.hidden * (_LAYER_VALUES * layers + 2 * size.layers)
-    total = (weights + trained * _ADAM_BYTES + stored) / _GIB + _LIBRARIES_GIB
-    return total * _MEMORY_SPREAD[0], total * _MEMORY_SPREAD[1]
 
 
 def engine_line(config: Config, device: DeviceRates, size: ModelSize) -> str:

@@ -22,6 +22,7 @@ from config.console import print
 from config.errors import ConfigError, DataError, UnpromptedError
 from config.schema import Config
 from config.search_space import SearchSettings
+from config.training import MEMORY_SETTINGS
 from data.atomic_write import write_text
 from data.file_lock import lock_file
 from data.fingerprint import Fingerprint, check_fingerprint
@@ -220,7 +221,7 @@ def _fingerprint(builder: RequestBuilder, search: SearchSettings) -> Fingerprint
                 f"{path}: does not exist; run `unprompted run CONFIG` first, as far as "
                 "`teacher select`"
             )
-    student = config.students[0].model_dump(mode="json", exclude={"name", "tokens_per_pass"})
+    student = config.students[0].model_dump(mode="json", exclude={"name", *MEMORY_SETTINGS})
     return {
         **search.model_dump(mode="json", exclude={"trials"}),
         "student": student,

@@ -10,9 +10,10 @@ from data.prepare import prepare_splits
 from engine.embedded import embedded_model
 from engine.request_builder import RequestBuilder
 from pipeline.plan.device_rates import cpu_rates, gpu_rates
-from pipeline.plan.estimate import Estimator, duration_range, teacher_seconds, training_gib
+from pipeline.plan.estimate import Estimator, duration_range, teacher_seconds
 from pipeline.plan.model_size import EMBEDDED_PARAMETERS, model_size
 from pipeline.plan.row_tokens import answer_tokens, count_tokens
+from pipeline.plan.training_memory import training_gib
 from pipeline.plan.training_steps import training_steps
 from pipeline.plan.workload import prediction_work, teacher_work, training_work
 
@@ -52,6 +53,7 @@ def test_the_size_of_the_embedded_model_is_read_from_its_files() -> None:
     assert SIZE is not None
     assert SIZE.parameters == EMBEDDED_PARAMETERS
     assert (SIZE.hidden, SIZE.layers) == (576, 30)
+    assert SIZE.embeddings == 49_152 * 576, "its embeddings are its head"
     assert model_size(Path("/nowhere")) is None
 
 
@@ -77,10 +79,10 @@ def test_memory_grows_with_model_batch_and_method() -> None:
         ["students=[{name: lora, method: {kind: full}, batch_size: 4}]"],
     ).students[0]
     first, second, third = (
-        training_gib(config, student, SIZE, 200, gpu=False) for student in (small, large, full)
+        training_gib(student, SIZE, 200, gpu=False) for student in (small, large, full)
     )
     assert first[0] < second[0] and first[0] < third[0]
-    on_card = training_gib(config, large, SIZE, 200, gpu=True)
+    on_card = training_gib(large, SIZE, 200, gpu=True)
     assert on_card[0] < second[0], "activations are recomputed there"
 
 

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from config.errors import ConfigError
 from student.collator import collate
 from student.forward import student_states
-from student.head import Head
+from student.head import Head, unchanged_weights
 from student.losses import cross_entropy, summed_loss
 from tests.student.tiny_model import ROWS, WORDS, row, tiny
 
@@ -92,6 +92,23 @@ def test_mixed_precision_casts_the_head_once(trained: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         expected = cross_entropy(causal.lm_head(hidden), targets).sum()
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
+
+
+def test_the_passes_of_a_step_cast_the_head_once() -> None:
+    """While the weights stay as they are; outside, each pass sees what an optimiser changed."""
+    causal = tiny().unload().requires_grad_(True)
+    states = torch.randn(3, 32)
+    with torch.autocast("cpu", torch.bfloat16), Casts(causal.lm_head.weight.shape) as casts:
+        with unchanged_weights():
+            first, second = Head(causal), Head(causal)
+            assert casts.count == 1 and torch.equal(first(states), second(states))
+            grads = [
+                torch.autograd.grad(head(states).sum(), head.leaves[0]) for head in (first, second)
+            ]
+            assert torch.equal(grads[0][0], grads[1][0])
+        with torch.no_grad():
+            causal.lm_head.weight.mul_(2)
+        assert torch.equal(Head(causal)(states), 2 * first(states)) and casts.count == 2
 
 
 def test_a_model_without_a_decoder_is_refused() -> None:

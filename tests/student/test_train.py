@@ -12,6 +12,7 @@ from data.jsonl import read_records
 from data.run_paths import RunPaths
 from student.checkpoint_store import CheckpointStore
 from student.records import Step
+from student.train import train
 from tests.student.forked_command import start_command
 from tests.student.run_factory import ROOT, experiment, losses, small_vocabulary_model, trained
 
@@ -47,6 +48,34 @@ def test_a_kill_changes_nothing(tmp_path: Path) -> None:
     assert evaluated(killed) == evaluated(whole) == [12, 24, 36, 48]
     assert resumed.keys() == expected.keys()
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
+
+
+class Stopped(Exception):
+    """Raised by a listener of a training."""
+
+
+def test_a_training_goes_on_with_other_passes(tmp_path: Path) -> None:
+    """Stopped behind the checkpoint of the first epoch, it resumes with smaller passes and half of
+    the layers computed again: no setting that counts has changed, and to 1e-5 (sums in another
+    order, float32) the weights are those of a whole training."""
+    model = small_vocabulary_model(tmp_path / "model")
+    changes = ["students.0.method.dropout=0", "students.0.batch_size=12", "students.0.epochs=2"]
+    changes += ["model.dtype=float32", "students.0.learning_rate=1e-3"]
+    whole = trained(load_config(experiment(tmp_path / "whole", model), changes))
+    path = experiment(tmp_path / "stopped", model)
+    first = load_config(path, changes)
+
+    def stop(step: Step) -> None:
+        if step.step == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(first, first.students[0], accept_changes=False, listeners=[stop])
+    others = ["students.0.tokens_per_pass=64", "students.0.checkpointing=selective"]
+    resumed = trained(load_config(path, [*changes, *others]))
+    assert resumed.keys() == whole.keys()
+    assert all(torch.allclose(resumed[n], whole[n], atol=1e-5) for n in whole)
+    assert [step for step, _ in losses(first)] == [1, 2, 3, 4]
 
 
 def evaluated(config: Config) -> list[int]:
