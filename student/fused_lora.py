@@ -113,28 +113,31 @@ class FusedLora:
 
     def _fused_adapter(self, layer: Any, x: torch.Tensor) -> str | None:
         """The adapter, if a single plain one acts on a frozen base in training; or None."""
-        adapters = [name for name in layer.active_adapters if name in layer.lora_A]
+        names = [name for name in layer.active_adapters if name in layer.lora_A]
         if (
-            len(adapters) != 1
+            len(names) != 1
             or layer.disable_adapters
             or layer.merged
-            or x.device.type not in self.fused_devices
             or not (layer.training or torch.is_grad_enabled())
         ):
             return None
-        name, base = adapters[0], layer.base_layer
+        name, base, device = names[0], layer.base_layer, x.device
+        if device.type not in self.fused_devices or not (
+            type(base) is nn.Linear or _is_4bit(base, nn.Module)
+        ):
+            return None
         down, up = layer.lora_A[name], layer.lora_B[name]
+        weight, bias, factor = base.weight, base.bias, down.weight
         plain = (
             name not in layer.lora_variant
             and type(layer.lora_dropout[name]) is nn.Identity
-            and (type(base) is nn.Linear or _is_4bit(base, nn.Module))
             and type(down) is type(up) is nn.Linear
             and up.bias is None
-            and not base.weight.requires_grad
-            and (base.bias is None or not base.bias.requires_grad)
-            and base.weight.device == down.weight.device == x.device  # offloaded: elsewhere
-            and not isinstance(base.weight, DTensor)
-            and not isinstance(down.weight, DTensor)
+            and not weight.requires_grad
+            and (bias is None or not bias.requires_grad)
+            and weight.device == factor.device == device  # offloaded weights are elsewhere
+            and not isinstance(weight, DTensor)
+            and not isinstance(factor, DTensor)
         )
         return name if plain else None
 

@@ -12,7 +12,7 @@ from peft import LoraConfig, PeftModel
 from config.peft_methods import LoraMethod
 from config.training import CrossEntropy
 from engine.models import load_base
-from engine.precision import has_bfloat16
+from engine.precision import has_bfloat16, has_gpu
 from engine.token_sampler import GenerationSettings
 from student.checkpoint import save_student
 from student.collator import NO_TOKENS, Example
@@ -263,3 +263,28 @@ def test_rows_of_a_distiller_are_fused(small: str) -> None:
         assert nodes(loss) == 14 * len(devices)
         losses.append(float(loss.detach()))
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu(), reason="the device that it is for")
+@pytest.mark.parametrize("kind", ["lora", "qlora"])
+def test_on_a_gpu_it_is_pefts(small: str, kind: Any) -> None:
+    """As `load_student` fuses it: 28 layers, and the losses and gradients of peft."""
+    model = load_student(small, LoraMethod(kind=kind, rank=4, alpha=8), 0, dtype="bfloat16")
+    model.to("cuda").train()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.02)
+    results = []
+    for devices in (("cuda",), ()):
+        fuse_lora(model, devices)
+        with torch.autocast("cuda", torch.bfloat16):
+            logits = answer_logits(model, prompts()[0], answer_ids())
+        assert nodes(logits) == 28 * len(devices)
+        targets = torch.tensor(answer_ids(), device="cuda")
+        loss = torch.nn.functional.cross_entropy(logits.float(), targets)
+        results.append((loss.detach(), gradients(model, loss)))
+    (computed, ours), (expected, theirs) = results
+    assert float(computed) == pytest.approx(float(expected), rel=1e-2)
+    assert float((ours - theirs).norm() / theirs.norm()) < 5e-2  # bfloat16 through four layers
