@@ -24,6 +24,7 @@ from config.peft_methods import (
 from engine.models import TorchModel, load_base
 from engine.precision import precision
 from student.distributed import load_sharded
+from student.fused_lora import fuse_lora
 
 _IA3_FEEDFORWARD = ("down_proj",)
 _IA3_TARGETS = ("k_proj", "v_proj", *_IA3_FEEDFORWARD)
@@ -54,6 +55,7 @@ def load_student(
         base = load_base(resolved, dtype=precision(dtype))
     torch.manual_seed(seed)
     model = attach_adapter(base, method)
+    fuse_lora(model)
     if isinstance(method, PrefixTuningMethod) or (
         isinstance(method, PromptTuningMethod) and method.start == "prompt"
     ):
