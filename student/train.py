@@ -66,7 +66,7 @@ def train(
             f"{student.name}: {data.unmatched} answers left out: their stored probabilities are "
             "not of the tokens to learn"
         )
-    arguments = _trainer_arguments(config, student, folder / "checkpoints")  # sets up the processes
+    arguments = trainer_arguments(config, student, folder / "checkpoints")  # sets up the processes
     start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
     fingerprint = _fingerprint(student, builder, data.sha256, start)
     if process_rank() == 0 and check_fingerprint(
@@ -204,7 +204,8 @@ def _training_task(
     return replace(task, retention=examples, retention_weight=retention.weight)
 
 
-def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
+def trainer_arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
+    """The trainer's settings on this machine, as an `SFTConfig`."""
     from trl import SFTConfig
 
     dtype = precision(config.model.dtype)
