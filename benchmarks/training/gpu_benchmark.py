@@ -5,7 +5,6 @@ ample, `TMPDIR=/dev/shm` saves the disk). Each part has a limit of its own in se
 together have six minutes; a part that fails or has no time left is left out with its reason.
 """
 
-import gc
 import math
 import signal
 import time
@@ -79,7 +78,7 @@ def measure_on_card(
             line = (str(error).strip().splitlines() or [""])[0][:200]
             left_out[part.title] = f"{type(error).__name__}: {line}"
             print(f"  left out, {left_out[part.title]}", flush=True)
-        gc.collect()
+            parts.free()
     parts.close()
     card = torch.cuda.get_device_name() if has_gpu() else "CPU"
     return GpuResult(

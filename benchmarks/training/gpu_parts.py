@@ -93,7 +93,7 @@ class GpuParts:
 
     def trl(self, shape: ModelShape, lengths: ExampleLengths, deadline: float) -> None:
         """TRL's training of a workload, on a model that our code never touched."""
-        self._free()
+        self.free()
         folder = self._base(shape)
         model = attach_peer_adapter(load_base(str(folder)), LoraMethod()).to(self._device)
         with _unpatched(causal_model(model)):
@@ -145,7 +145,7 @@ class GpuParts:
 
     def close(self) -> None:
         """Frees the card and removes the random models."""
-        self._free()
+        self.free()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _add(self, title: str, ours: bool, measure: TrainingMeasure, model: TorchModel) -> None:
@@ -158,7 +158,7 @@ class GpuParts:
         """The student of the part before where it is the same one, which compiles it once."""
         key = (shape.name, method.model_dump_json())
         if self._loaded is None or self._loaded[0] != key:
-            self._free()
+            self.free()
             folder = self._base(shape)
             model = load_student(str(folder), method, seed=0)
             if method.kind != "qlora":
@@ -168,10 +168,11 @@ class GpuParts:
 
     def _base(self, shape: ModelShape) -> Path:
         folder = save_random_model(shape, self._folder / shape.name, self._device)
-        self._free()
+        self.free()
         return folder
 
-    def _free(self) -> None:
+    def free(self) -> None:
+        """Frees the student that is loaded."""
         self._loaded = None
         gc.collect()
         torch.cuda.empty_cache()  # no effect without CUDA

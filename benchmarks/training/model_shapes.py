@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from engine.models import TorchModel, load_tokenizer, resolve_model
+from benchmarks.chat_tokenizer import small_chat_tokenizer
+from engine.models import TorchModel
 
 
 class ModelShape(NamedTuple):
@@ -40,8 +41,7 @@ QWEN25_7B = _shape("Qwen2.5-7B", "qwen2", 152_064, 3_584, 18_944, 28, 28, 4, tie
 
 
 def save_random_model(shape: ModelShape, folder: Path, device: str) -> Path:
-    """A folder with random weights in bfloat16 and the embedded model's tokenizer; made on `device`
-    and returned."""
+    """`folder` with random weights in bfloat16, made on `device`, and a small tokenizer."""
     if (folder / "config.json").exists():
         return folder
     config = AutoConfig.for_model(shape.model_type, **shape.fields)
@@ -49,7 +49,7 @@ def save_random_model(shape: ModelShape, folder: Path, device: str) -> Path:
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(folder)
-    load_tokenizer(resolve_model("embedded")).save_pretrained(folder)
+    small_chat_tokenizer().save_pretrained(folder)
     return folder
 
 

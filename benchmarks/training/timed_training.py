@@ -3,6 +3,7 @@
 Both run their own `train()`, optimiser included. A step is what the loop does between two batches.
 """
 
+import gc
 import math
 import statistics
 import tempfile
@@ -119,6 +120,7 @@ def time_trl(
             reasons.append(f"{size} rows do not fit")
         del trainer
         model.zero_grad()
+        gc.collect()  # a trainer holds itself in circles
         torch.cuda.empty_cache()
     raise RuntimeError("; ".join(reasons))
 
