@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from engine.precision import precision
 from engine.prefix_cache import common_prefix
 from engine.request_builder import RequestBuilder
 from engine.token_sampler import GenerationSettings
+from student.answer_source import answer_source
 from student.callbacks import MetricsCallback, ProgressBarCallback
 from student.checkpoint import load_trained, save_student, save_trained
 from student.checkpoint_store import CheckpointStore, step_of
@@ -128,12 +128,13 @@ def _train(
     if not is_sharded(model):
         model.to(arguments.device)
     metrics = MetricsCallback(folder / "metrics.jsonl", step_of(resume) if resume else 0, listeners)
+    task = _training_task(student, builder, data, model)
     trainer = AnswerTrainer(
         model,
         arguments,
-        _training_task(student, builder, data, model),
+        task,
         builder.renderer.tokenizer,
-        partial(evaluate, config, builder, data.evaluated),
+        lambda model: evaluate(config, builder, data.evaluated, model, task.distiller.draw),
     )
     for weight in trainable(model).values():
         if weight.dtype != torch.float32:  # TRL casts them to bfloat16 on a 4-bit base
@@ -142,7 +143,9 @@ def _train(
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressBarCallback())
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    with answer_source(config, student, builder.model, len(data.evaluated)) as draw:
+        task.distiller.draw = draw
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if process_rank() == 0:
         if is_sharded(model):  # the other processes stop here
             model = load_base(builder.model, dtype=torch.float32)
