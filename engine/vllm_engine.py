@@ -27,7 +27,7 @@ from engine.merge_adapter import merged_weights
 from engine.models import decode_answer, load_tokenizer, model_identity, resolve_model
 from engine.precision import has_gpu
 
-IN_FLIGHT = 2  # requests handed to vLLM for each that it computes at once: 512 on a CPU
+BATCHES_IN_FLIGHT = 2  # requests handed to vLLM for each that it computes at once: 512 on a CPU
 
 
 class VllmEngine:
@@ -84,7 +84,7 @@ class VllmEngine:
     def _answer(self, requests: Iterable[Request]) -> Iterator[Completion]:
         engine = self._start_llm().llm_engine
         waiting = iter(requests)
-        limit = IN_FLIGHT * engine.vllm_config.scheduler_config.max_num_seqs
+        limit = BATCHES_IN_FLIGHT * engine.vllm_config.scheduler_config.max_num_seqs
         in_flight: dict[str, Request] = {}
         try:
             while True:
