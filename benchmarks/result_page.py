@@ -39,9 +39,8 @@ def limits_table(figures: Record, limits: Mapping[str, Limit]) -> list[str]:
     lines = ["| figure | measured | limit | how |", "| --- | --- | --- | --- |"]
     for name, value in figures.model_dump().items():
         sign, bound, method = limits[name]
-        measured = "—" if value is None else f"{value:.3f}"
-        if bound is not None and bound >= 100:
-            measured = f"{value:,.0f}"
+        places = 0 if bound is not None and bound >= 100 else 3
+        measured = "—" if value is None else f"{value:,.{places}f}"
         limit = "" if bound is None else f"{sign} {bound:,g}"
         lines.append(f"| {name} | {measured} | {limit} | {method} |")
     return lines

@@ -16,7 +16,16 @@ class LocalBackend(Settings):
     scores: ClassVar[bool] = True
 
 
-class VllmBackend(LocalBackend):
+class SeededBackend(LocalBackend):
+    """vLLM, whose samples may have a seed each."""
+
+    # Whether each sample is drawn by a seed of its own, whatever else is answered beside it. On a
+    # card vLLM then samples with its slow sampler; without seeds an answer depends on its batch,
+    # and what a resumed run still lacks is drawn anew. null: on a CPU yes, with CUDA no
+    seeded: bool | None = None
+
+
+class VllmBackend(SeededBackend):
     """vLLM in this process; transformers where vLLM is not installed."""
 
     kind: Literal["vllm"] = "vllm"
@@ -31,7 +40,7 @@ class TransformersBackend(LocalBackend):
     kind: Literal["transformers"] = "transformers"
 
 
-class RayBackend(LocalBackend):
+class RayBackend(SeededBackend):
     """vLLM in `workers` processes of a Ray cluster, one GPU each if the cluster has GPUs.
 
     Every node needs this checkout, its Python and the model's folder at the same paths.

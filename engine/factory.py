@@ -3,7 +3,13 @@
 from functools import cache, partial
 from pathlib import Path
 
-from config.backends import BatchBackend, OpenAiBackend, RayBackend, TransformersBackend
+from config.backends import (
+    BatchBackend,
+    OpenAiBackend,
+    RayBackend,
+    SeededBackend,
+    TransformersBackend,
+)
 from config.console import print
 from config.generation import ModelSettings
 from config.schema import Config
@@ -34,7 +40,7 @@ def teacher_engine(config: Config, root: Path = Path()) -> Engine:
         from engine.ray_engine import RayEngine
 
         identity = model_identity(resolve_base(model), model.dtype)
-        return RayEngine(backend, partial(_vllm_engine, model), identity, max_length)
+        return RayEngine(backend, partial(_vllm_engine, config, model), identity, max_length)
     return local_engine(config, model)
 
 
@@ -94,7 +100,7 @@ def local_engine(config: Config, model: ModelSettings, max_lora_rank: int = 0) -
         from engine.hf_engine import HfEngine
 
         return HfEngine(resolve_base(model), model.max_length, model.dtype)
-    return _vllm_engine(model, max_lora_rank)
+    return _vllm_engine(config, model, max_lora_rank)
 
 
 @cache
@@ -102,9 +108,11 @@ def _print_without_vllm() -> None:
     print(f"{NO_VLLM}: answers are generated with transformers, slower; {vllm_way_out()} for speed")
 
 
-def _vllm_engine(model: ModelSettings, max_lora_rank: int = 0) -> Engine:
+def _vllm_engine(config: Config, model: ModelSettings, max_lora_rank: int = 0) -> Engine:
     from engine.vllm_engine import VllmEngine  # heavy
 
-    return VllmEngine(
-        resolve_base(model), model.max_length, max_lora_rank, model.dtype, model.gpu_memory
-    )
+    backend, name = config.teacher.engine, resolve_base(model)
+    engine = VllmEngine(name, model.max_length, max_lora_rank, model.dtype, model.gpu_memory)
+    if isinstance(backend, SeededBackend) and backend.seeded is not None:
+        engine.seeded = backend.seeded
+    return engine

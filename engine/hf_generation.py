@@ -4,7 +4,7 @@ Inserts virtual tokens itself: peft's `generate` puts a batch's padding between 
 so that an answer would depend on the other prompts of its batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,11 @@ from engine.models import TorchModel
 from engine.prefix_cache import PrefixCache, attending_to
 from engine.prefix_generation import generate_behind
 from engine.token_sampler import GeneratedAnswer, GenerationSettings, RowSettings, TokenSampler
+
+# a model, prompts and settings → an answer per prompt, in any order: `generate_answers`
+AnswerSource = Callable[
+    [TorchModel, Sequence[tuple[int, ...]], GenerationSettings], Iterator[GeneratedAnswer]
+]
 
 
 def generate_answers(
@@ -57,11 +62,15 @@ def generate_answers(
 
 
 def greedy_answers(
-    model: TorchModel, prompts: Sequence[tuple[int, ...]], stop_id: int, max_tokens: int
+    model: TorchModel,
+    prompts: Sequence[tuple[int, ...]],
+    stop_id: int,
+    max_tokens: int,
+    draw: AnswerSource = generate_answers,
 ) -> list[list[int]]:
     """Token ids of the greedy answers, without the stop token, in the prompts' order."""
     answers: list[list[int]] = [[] for _ in prompts]
-    for answer in generate_answers(model, prompts, GenerationSettings((stop_id,), max_tokens)):
+    for answer in draw(model, prompts, GenerationSettings((stop_id,), max_tokens)):
         answers[answer.prompt] = [token for token in answer.token_ids if token != stop_id]
     return answers
 

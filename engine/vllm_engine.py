@@ -8,26 +8,26 @@ Answers are decoded here, once each. vLLM would also decode every top token at e
 K = 20, in dictionaries, 114 µs of Python per token instead of 8 µs flat and undecoded.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import groupby, islice
+from functools import lru_cache
+from itertools import chain, groupby, islice
 from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from config.errors import SetupError
-from config.generation import GPU_MEMORY, Dtype
-from config.vllm_package import vllm_way_out
+from config.generation import GPU_MEMORY, Dtype, SamplingSettings
 from data.top_logprobs import TopLogprobs
 from engine.answer_tokens import without_reasoning
 from engine.base import Adapter, Completion, Request
+from engine.load_vllm import load_llm, shut_down
 from engine.merge_adapter import merged_weights
 from engine.models import decode_answer, load_tokenizer, model_identity, resolve_model
-from engine.precision import has_gpu, precision
+from engine.precision import has_gpu
 
-MAX_IN_FLIGHT = 512  # requests handed to vLLM at a time; it forms its own batches
+BATCHES_IN_FLIGHT = 2  # requests handed to vLLM for each that it computes at once: 512 on a CPU
 
 
 class VllmEngine:
@@ -47,12 +47,15 @@ class VllmEngine:
     ) -> None:
         """`max_length` in tokens; `max_lora_rank` 0: adapters are merged; `gpu_memory`: a share."""
         self.gpu_memory = gpu_memory
+        # whether each sample has a seed of its own: on a card that switches vLLM to a slow sampler
+        self.seeded = not has_gpu()
         self._resolved = resolve_model(name)
         self._dtype = dtype
         self.identity = model_identity(self._resolved, dtype)
         self.max_length = max_length
         self._lora_rank = max_lora_rank if has_gpu() else 0
         self._merged: Adapter | None = None  # currently in the weights
+        self._stream = 0  # vLLM's own seed, when it starts
         self._lora_ids: dict[str, int] = {}  # adapter sha256 → vLLM's id of it
         self._tokenizer = load_tokenizer(self._resolved)
         self._llm: Any = None
@@ -62,8 +65,16 @@ class VllmEngine:
 
         If adapters are merged, consecutive requests of one adapter are answered together.
         """
+        waiting = iter(requests)
+        first = next(waiting, None)
+        if first is None:
+            return
+        if not self.seeded:  # of vLLM: a run that draws more samples does not draw the same again
+            self._stream = crc32(first.key.encode())
         merges = not self._lora_rank
-        groups = groupby(requests, key=lambda request: request.adapter if merges else None)
+        groups = groupby(
+            chain([first], waiting), key=lambda request: request.adapter if merges else None
+        )
         for adapter, group in groups:
             if merges:
                 self._merge(adapter)
@@ -73,10 +84,11 @@ class VllmEngine:
     def _answer(self, requests: Iterable[Request]) -> Iterator[Completion]:
         engine = self._start_llm().llm_engine
         waiting = iter(requests)
+        limit = BATCHES_IN_FLIGHT * engine.vllm_config.scheduler_config.max_num_seqs
         in_flight: dict[str, Request] = {}
         try:
             while True:
-                for request in islice(waiting, MAX_IN_FLIGHT - len(in_flight)):
+                for request in islice(waiting, limit - len(in_flight)):
                     self._add(engine, request)
                     in_flight[request.key] = request
                 if not in_flight:
@@ -115,11 +127,8 @@ class VllmEngine:
         """Ends vLLM and frees its memory; a later request starts it again."""
         if self._llm is None:
             return
-        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
-
-        self._llm.llm_engine.engine_core.shutdown()
-        self._llm = self._merged = None
-        cleanup_dist_env_and_memory()
+        llm, self._llm, self._merged = self._llm, None, None
+        shut_down(llm)
 
     def _start_llm(self) -> Any:
         if self._llm is None:
@@ -129,13 +138,20 @@ class VllmEngine:
                 self._lora_rank,
                 dtype=self._dtype,
                 gpu_memory=self.gpu_memory,
+                seed=self._stream,
             )
         return self._llm
 
     def _add(self, engine: Any, request: Request, use_cache: bool = True) -> None:
         prompt = {"prompt_token_ids": [*request.prompt_ids, *request.scored_ids]}
-        params = _scoring_params(use_cache) if request.scored_ids else _sampling_params(request)
+        params = _scoring_params(use_cache) if request.scored_ids else self._sampling(request)
         engine.add_request(request.key, prompt, params, lora_request=self._lora(request.adapter))
+
+    def _sampling(self, request: Request) -> Any:
+        is_seeded = self.seeded and request.sampling.temperature > 0
+        return _sampling_params(
+            request.sampling, request.stop_ids, request.seed if is_seeded else None
+        )
 
     def _lora(self, adapter: Adapter | None) -> Any:
         if adapter is None:
@@ -144,58 +160,6 @@ class VllmEngine:
 
         lora_id = self._lora_ids.setdefault(adapter.sha256, len(self._lora_ids) + 1)
         return LoRARequest(adapter.name, lora_id, str(adapter.path))
-
-
-def load_llm(
-    resolved: str,
-    max_length: int,
-    max_lora_rank: int = 0,
-    prefix_caching: bool = True,
-    dtype: Dtype = "auto",
-    gpu_memory: float = GPU_MEMORY,
-) -> Any:
-    """vLLM's `LLM` with our settings. Raises SetupError when it is missing or cannot load."""
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # no child process
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "4")  # GiB
-    try:
-        from vllm import LLM
-    except ImportError as error:
-        raise SetupError(
-            f"vLLM cannot be imported ({error}); {vllm_way_out()}, or set teacher.engine: "
-            "{kind: transformers}"
-        ) from None
-    options: dict[str, Any] = {}
-    if max_lora_rank:
-        ranks = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM accepts
-        rank = next(rank for rank in ranks if rank >= max_lora_rank)
-        options |= {"enable_lora": True, "max_lora_rank": rank}
-    if not has_gpu():
-        # Compiling takes longer than it saves on CPU (90 s against 14 s to start, same speed);
-        # chunked prefill with seeded requests ends in `CPU Generator does not use offset`.
-        options |= {
-            "enforce_eager": True,
-            "enable_chunked_prefill": False,
-            "max_num_batched_tokens": max(8192, max_length),
-        }
-    try:
-        return LLM(
-            model=resolved,
-            max_model_len=max_length,
-            enable_prefix_caching=prefix_caching,
-            max_logprobs=-1,  # no limit on `sampling.logprobs`
-            disable_log_stats=True,
-            use_tqdm_on_load=False,  # keeps its bar out of the log
-            trust_remote_code=False,
-            dtype=precision(dtype),
-            gpu_memory_utilization=gpu_memory,
-            seed=0,
-            **options,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        line = str(error).strip().splitlines()[0][:300]
-        raise SetupError(f"model {resolved}: vLLM cannot load it: {line}") from error
 
 
 def _repack_head(worker: Any) -> None:
@@ -211,16 +175,18 @@ def _repack_head(worker: Any) -> None:
             module.quant_method.process_weights_after_loading(module)
 
 
-def _sampling_params(request: Request) -> Any:
+@lru_cache(maxsize=8)  # vLLM copies them; without seeds most requests have the same ones
+def _sampling_params(
+    sampling: SamplingSettings, stop_ids: tuple[int, ...], seed: int | None
+) -> Any:
     from vllm import SamplingParams
 
-    sampling = request.sampling
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
-        seed=request.seed if sampling.temperature > 0 else None,
-        stop_token_ids=list(request.stop_ids),  # beside those of generation_config.json
+        seed=seed,
+        stop_token_ids=list(stop_ids),  # beside those of generation_config.json
         logprobs=sampling.logprobs,  # 0: of the sampled token only
         flat_logprobs=True,
         detokenize=False,

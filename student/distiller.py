@@ -14,7 +14,7 @@ import torch
 
 from config.training import CrossEntropy, Objective, OnPolicy
 from engine.attention_support import supports_prefix_cache, supports_shared_prompt
-from engine.hf_generation import generate_answers, token_batches
+from engine.hf_generation import AnswerSource, generate_answers, token_batches
 from engine.models import TorchModel
 from engine.prefix_cache import PrefixCache, compute_prefix
 from engine.token_sampler import GenerationSettings
@@ -51,6 +51,7 @@ class Distiller:
     shared_prompt: TokenIds  # tokens that the teacher's view of every row starts with
     sampling: GenerationSettings  # of the student's on-policy answers
     tokens_per_pass: int  # of a forward pass, padding included
+    draw: AnswerSource = generate_answers  # of the student's on-policy answers
     _prefix: PrefixCache | None = None
 
     def with_answers(self, examples: Sequence[Example]) -> list[Example]:
@@ -59,7 +60,7 @@ class Distiller:
             return list(examples)
         prompts = [tuple(example.prompt_ids.tolist()) for example in examples]
         sampled = list(examples)
-        for answer in generate_answers(self.model, prompts, self.sampling):
+        for answer in self.draw(self.model, prompts, self.sampling):
             ids = np.array(answer.token_ids, np.int32)
             sampled[answer.prompt] = examples[answer.prompt]._replace(answers=(ids,), dictated=())
         return sampled

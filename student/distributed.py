@@ -32,7 +32,9 @@ SHARDED_OPTIMIZER = "sharded_optimizer.pt"  # file in a checkpoint
 
 def is_distributed() -> bool:
     """Whether this process is one of several."""
-    return distributed.is_available() and distributed.is_initialized()
+    # vLLM makes a group of one where it answers beside a training
+    in_group = distributed.is_available() and distributed.is_initialized()
+    return in_group and distributed.get_world_size() > 1
 
 
 def process_rank() -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from config.schema import Config
 from data.answers import Answer
 from data.rows import Row
-from engine.hf_generation import greedy_answers
+from engine.hf_generation import AnswerSource, generate_answers, greedy_answers
 from engine.models import TorchModel
 from engine.request_builder import RequestBuilder, View
 from judge.checks.check import code_verdicts
@@ -41,13 +41,17 @@ class Adherence(NamedTuple):
 
 
 def evaluate(
-    config: Config, builder: RequestBuilder, rows: Sequence[Row], model: TorchModel
+    config: Config,
+    builder: RequestBuilder,
+    rows: Sequence[Row],
+    model: TorchModel,
+    draw: AnswerSource = generate_answers,
 ) -> Evaluation:
     """Answers these val rows without the prompt, and scores the answers."""
     rows = [row for row in rows if builder.fit_contexts(row).fits]
     prompts = shard_for_rank([builder.view_ids(row, View(prompted=False)) for row in rows])
     end, max_tokens = builder.renderer.template.end_of_turn, config.predict.sampling.max_tokens
-    generated = gather_shards(greedy_answers(model, prompts, end, max_tokens))
+    generated = gather_shards(greedy_answers(model, prompts, end, max_tokens, draw))
     answers = [
         _answer(builder, row, ids, max_tokens) for row, ids in zip(rows, generated, strict=True)
     ]

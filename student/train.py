@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from engine.precision import precision
 from engine.prefix_cache import common_prefix
 from engine.request_builder import RequestBuilder
 from engine.token_sampler import GenerationSettings
+from student.answer_source import answer_source
 from student.callbacks import MetricsCallback, ProgressBarCallback
 from student.checkpoint import load_trained, save_student, save_trained
 from student.checkpoint_store import CheckpointStore, step_of
@@ -68,7 +68,7 @@ def train(
             f"{student.name}: {data.unmatched} answers left out: their stored probabilities are "
             "not of the tokens to learn"
         )
-    arguments = _trainer_arguments(config, student, folder / "checkpoints")  # sets up the processes
+    arguments = trainer_arguments(config, student, folder / "checkpoints")  # sets up the processes
     start = read_result(run.student(student.start)).adapter_sha256 if student.start else None
     fingerprint = _fingerprint(student, builder, data.sha256, start)
     if process_rank() == 0 and check_fingerprint(
@@ -130,12 +130,13 @@ def _train(
     if not is_sharded(model):
         model.to(arguments.device)
     metrics = MetricsCallback(folder / "metrics.jsonl", step_of(resume) if resume else 0, listeners)
+    task = _training_task(student, builder, data, model)
     trainer = AnswerTrainer(
         model,
         arguments,
-        _training_task(student, builder, data, model),
+        task,
         builder.renderer.tokenizer,
-        partial(evaluate, config, builder, data.evaluated),
+        lambda model: evaluate(config, builder, data.evaluated, model, task.distiller.draw),
     )
     for weight in trainable(model).values():
         if weight.dtype != torch.float32:  # TRL casts them to bfloat16 on a 4-bit base
@@ -144,14 +145,16 @@ def _train(
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressBarCallback())
-    fit_to_memory(trainer, student)
-    try:
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    except torch.OutOfMemoryError as error:  # outside of the passes, which are made smaller
-        raise SetupError(
-            f"student {student.name}: out of memory, {plan_words(trainer.plan)}; use method qlora "
-            "or a smaller base, or end other programs on the card"
-        ) from error
+    with answer_source(config, student, builder.model, len(data.evaluated)) as draw:
+        task.distiller.draw = draw
+        fit_to_memory(trainer, student)  # with what vLLM takes, if it draws
+        try:
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        except torch.OutOfMemoryError as error:  # outside of the passes, which are made smaller
+            raise SetupError(
+                f"student {student.name}: out of memory, {plan_words(trainer.plan)}; use method "
+                "qlora or a smaller base, or end other programs on the card"
+            ) from error
     if process_rank() == 0:
         if is_sharded(model):  # the other processes stop here
             model = load_base(builder.model, dtype=torch.float32)
@@ -213,7 +216,8 @@ def _training_task(
     return replace(task, retention=examples, retention_weight=retention.weight)
 
 
-def _trainer_arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
+def trainer_arguments(config: Config, student: StudentSettings, checkpoints: Path) -> Any:
+    """The trainer's settings on this machine, as an `SFTConfig`."""
     from trl import SFTConfig
 
     dtype = precision(config.model.dtype)

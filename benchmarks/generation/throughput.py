@@ -23,9 +23,10 @@ from engine.base import Engine, make_request
 from engine.batch_job import Task, run_job
 from engine.embedded import EMBEDDED
 from engine.hf_engine import HfEngine
+from engine.load_vllm import load_llm
 from engine.models import load_base, resolve_model
 from engine.precision import has_gpu
-from engine.vllm_engine import VllmEngine, load_llm
+from engine.vllm_engine import VllmEngine
 
 Prompts: TypeAlias = Sequence[tuple[int, ...]]
 EngineKind = Literal["cached", "uncached", "hf_engine", "transformers"]

@@ -6,14 +6,19 @@ machine; a step is what the loop does between two batches, the update included.
 Row lengths like those of the campus logs on the embedded model: 1,300 tokens of system prompt, 300
 of the row itself, answers of 64, 8 rows a step. The ids are random: they do not change the time.
 Prints a table and, on the last line, the figures as JSON. The table replaces
-results/training-DEVICE.md.
+results/training-cpu.md.
+
+`--device cuda` instead runs whole trainings of published shapes in six minutes (gpu_benchmark.py).
+It reads no network: beside torch it needs transformers, trl, peft, accelerate, datasets and what
+they import, as wheels in a folder: `pip install --no-index --find-links WHEELS --target SITE
+transformers trl peft accelerate datasets pydantic openai optuna tenacity gguf` and
+`PYTHONPATH=SITE python -m benchmarks.training --device cuda`. liger-kernel makes the peer faster,
+bitsandbytes adds qlora.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-
-import torch
 
 from benchmarks.result_page import Limit, conditions, limits_table, publish
 from benchmarks.stopwatch import extra_peak_mb, median_seconds
@@ -25,7 +30,7 @@ from config.training import CrossEntropy, Distillation
 from data.records import Record
 from engine.precision import Precision, precision
 
-TRAINING_RESULTS = ROOT / "benchmarks" / "results" / "training.md"
+TRAINING_RESULTS = ROOT / "benchmarks" / "results" / "training-cpu.md"
 ROW_LENGTHS = RowLengths(system=1300, own=300, answer=64, rows=8)
 
 
@@ -120,24 +125,28 @@ def main(argv: list[str] | None = None) -> int:
     """Measures, and prints the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each step")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each step on cpu")
     arguments = parser.parse_args(argv)
+    if arguments.device == "cuda":
+        from benchmarks.training.gpu_benchmark import run_gpu_benchmark
+
+        run_gpu_benchmark()
+        return 0
     dtypes: dict[Precision, None] = dict.fromkeys(("float32", precision()))
-    card = f"{torch.cuda.get_device_name()}, " if arguments.device == "cuda" else ""
     text, measured = "# Cost of a training step\n", {}
     for dtype in dtypes:
         setting = (
-            f"{card}{conditions(('torch', 'transformers', 'peft', 'trl'))}\n"
+            f"{conditions(('torch', 'transformers', 'peft', 'trl'))}\n"
             f"{ROW_LENGTHS.system} tokens of prompt, {ROW_LENGTHS.own} of a row, "
             f"{ROW_LENGTHS.answer} of an answer, {ROW_LENGTHS.rows} rows a step, LoRA r 32 in "
             f"{dtype}. Each trainer ran in its own loop, all with the same settings."
         )
         figures, times, remarks = measure_training(
-            arguments.device, dtype, BenchmarkRows(ROW_LENGTHS), arguments.repeats
+            "cpu", dtype, BenchmarkRows(ROW_LENGTHS), arguments.repeats
         )
         measured[dtype] = figures
         text += f"\n## In {dtype}\n\n{setting}\n\n{training_table(figures, times, remarks)}\n"
-    page = TRAINING_RESULTS.with_stem(f"training-{arguments.device}")
+    page = TRAINING_RESULTS
     publish(text, TrainingComparison.model_validate(measured), page)
     return 0
 

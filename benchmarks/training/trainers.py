@@ -76,15 +76,15 @@ class TrainerFactory:
         no_answers = Evaluation(None, None, {}, {}, 0, [])
         settings = self._settings(len(rows))
         settings.dataset_kwargs = {"skip_prepare_dataset": True}  # it reads `task` alone
-        return _quiet(
+        return quiet(
             AnswerTrainer(model, settings, task, self._rows.tokenizer, lambda _: no_answers)
         )
 
     def sft(self, answers: int) -> SFTTrainer:
         """SFTTrainer: as many answers as ours, each a row of its own, unpadded."""
-        rows = _single_answers(self._rows.examples(answers))
+        rows = single_answers(self._rows.examples(answers))
         model, settings = self._model(), self._settings(len(rows))
-        return _quiet(
+        return quiet(
             SFTTrainer(
                 model=model,
                 args=settings,
@@ -106,7 +106,7 @@ class TrainerFactory:
             processing_class=self._rows.tokenizer,
         )
         trainer.teacher_ids, trainer.answer_length = teacher_ids, len(rows[0].answers[0])
-        return _quiet(trainer)
+        return quiet(trainer)
 
     def _model(self) -> TorchModel:
         model = load_student(self._rows.model, LoraMethod(), seed=0, dtype=self._dtype)
@@ -148,7 +148,8 @@ class _PromptedGkd(SFTTrainer):  # type: ignore[misc]
         return GKDTrainer.generalized_jsd_loss(student[:, answer], teacher[:, answer], beta=0.0)
 
 
-def _single_answers(rows: Sequence[Example]) -> list[Example]:
+def single_answers(rows: Sequence[Example]) -> list[Example]:
+    """Each answer as an example of its own."""
     return [row._replace(answers=(answer,)) for row in rows for answer in row.answers]
 
 
@@ -158,7 +159,8 @@ def _dataset(rows: Sequence[Example]) -> Dataset:
     return Dataset.from_dict({"input_ids": ids, "completion_mask": masks})
 
 
-def _quiet(trainer: SFTTrainer) -> SFTTrainer:
+def quiet(trainer: SFTTrainer) -> SFTTrainer:
+    """The trainer, which prints no losses."""
     trainer.remove_callback(PrinterCallback)
     return trainer
 

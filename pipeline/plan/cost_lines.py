@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from config.backends import BatchBackend, OpenAiBackend
+from config.backends import BatchBackend, OpenAiBackend, SeededBackend
 from config.schema import Config
 from config.training import StudentSettings
 from data.rows import Row
@@ -112,9 +112,19 @@ class RunPlan:
         line = (
             f"  teacher: {work.calls:,} calls at most, {work.most_read:,} prompt tokens before "
             f"prefix caching, {work.most_written:,} answer tokens at most{time}"
+            f"{self._without_seeds()}"
         )
         verdicts = candidate_verdicts(self._builder, work.calls, len(self._splits["train"]))
         return [line] + [f"  judge, of candidates: {verdicts:,} verdicts at most"] * bool(verdicts)
+
+    def _without_seeds(self) -> str:
+        teacher = self._config.teacher
+        engine = teacher.engine
+        if not isinstance(engine, SeededBackend) or not teacher.sampling.temperature:
+            return ""
+        is_seeded = not self._estimator.device.gpu if engine.seeded is None else engine.seeded
+        note = "samples without seeds, so that another run draws others (teacher.engine.seeded)"
+        return "" if is_seeded else f"; {note}"
 
     def _training(self) -> list[str]:
         lines = []

@@ -30,3 +30,13 @@ def test_the_teachers_engine_gets_the_share(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(ROOT)
     engine = cast(VllmEngine, teacher_engine(load_config(DEMO, ["model.gpu_memory=0.5"]), Path()))
     assert engine.gpu_memory == 0.5
+
+
+@pytest.mark.parametrize(("setting", "seeded"), [("null", True), ("true", True), ("false", False)])
+def test_the_teachers_engine_gets_its_seeds(
+    monkeypatch: pytest.MonkeyPatch, setting: str, seeded: bool
+) -> None:
+    """On a CPU each sample has a seed of its own unless the settings say otherwise."""
+    monkeypatch.chdir(ROOT)
+    config = load_config(DEMO, [f"teacher.engine={{kind: vllm, seeded: {setting}}}"])
+    assert cast(VllmEngine, teacher_engine(config, Path())).seeded is seeded

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from config.generation import SamplingSettings
 from config.peft_methods import LoraMethod
-from engine.base import Adapter, make_request, score_request
+from engine.base import Adapter, Request, make_request, score_request
 from engine.hf_generation import greedy_answers
 from engine.merge_adapter import merged_weights
 from engine.models import load_tokenizer, resolve_model
@@ -194,3 +194,27 @@ def test_the_look_at_val_says_what_the_engine_says(engine: VllmEngine) -> None:
         for own, ids in zip(by_transformers, by_engine, strict=True)
     ]
     assert sum(equal) >= len(equal) - 1
+
+
+@pytest.mark.slow
+def test_samples_depend_on_their_seeds_or_on_their_batch(engine: VllmEngine) -> None:
+    """With seeds a sample is the same alone as among others, and again; without, it is drawn anew.
+
+    Four answers of 12 tokens at temperature 1.5 are the same twice by chance about never.
+    """
+    sampling = SamplingSettings(temperature=1.5, max_tokens=12)
+    requests = [make_request("m", ids, sampling, seed) for seed, ids in enumerate(prompts())]
+
+    def drawn(*asked: Request) -> dict[str, tuple[int, ...]]:
+        return {done.key: done.token_ids for done in engine.run(asked)}
+
+    together = drawn(*requests)
+    assert drawn(*requests) == together and drawn(requests[0]).items() <= together.items()
+    engine.seeded = False
+    try:
+        first, second = drawn(*requests), drawn(*requests)
+    finally:
+        engine.seeded = True
+    assert first.keys() == second.keys() == together.keys()
+    assert first != second != together
+    assert all(0 < len(ids) <= 12 for ids in first.values())

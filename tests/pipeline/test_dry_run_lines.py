@@ -40,6 +40,19 @@ def test_rows_rules_steps_and_costs_of_a_sound_experiment(tmp_path: Path) -> Non
     assert not (tmp_path / "runs").exists()
 
 
+def test_samples_without_seeds_are_told(tmp_path: Path) -> None:
+    """On a CPU each sample has a seed, and nothing is said of it; greedy answers need none."""
+    note = "samples without seeds, so that another run draws others (teacher.engine.seeded)"
+    engine = {"kind": "vllm", "seeded": False}
+    for teacher, told in (
+        ({}, False),
+        ({"engine": engine}, True),
+        ({"engine": engine, "sampling": {"temperature": 0}}, False),
+    ):
+        text = dry_run(make_experiment(tmp_path, teacher=teacher))
+        assert (note in text) is told
+
+
 def test_settings_and_rows_only_where_asked_for(tmp_path: Path) -> None:
     config = make_experiment(tmp_path)
     short, full = dry_run(config), dry_run(config, rows=True)

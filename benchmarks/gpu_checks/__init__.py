@@ -1,0 +1,1 @@
+"""Whether everything that trains on a graphics card works there."""
