@@ -74,7 +74,7 @@ def measure_passes(
     torch.OutOfMemoryError where that one does not fit.
     """
     measured: dict[Checkpointing, tuple[float, float]] = {}
-    with _untouched(distiller):
+    with untouched(distiller):
         for level in reversed([level for level in levels if level != "selective"]):
             set_checkpointing(distiller.model, level)
             try:
@@ -105,16 +105,7 @@ def _measured_line(
 
     def run(count: int) -> None:
         distiller.tokens_per_pass = count * rows.length
-        try:
-            losses = distiller.losses([rows.row] * count)
-            while True:
-                with precision():
-                    loss = next(losses, None)
-                if loss is None:
-                    return
-                torch.autograd.backward(loss)
-        finally:
-            distiller.model.zero_grad(set_to_none=True)
+        run_passes(distiller, [rows.row] * count, precision)
 
     small, large = rows.passes()
     run(small)  # workspaces, compiled kernels and the prompt's cache are there from now on
@@ -123,8 +114,26 @@ def _measured_line(
     return max(0.0, peaks[0] - per_token * small * rows.length), per_token
 
 
+def run_passes(
+    distiller: Distiller,
+    examples: Sequence[Example],
+    precision: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """Forward and backward passes over the examples, whose gradients are thrown away."""
+    try:
+        losses = distiller.losses(examples)
+        while True:
+            with precision():
+                loss = next(losses, None)
+            if loss is None:
+                return
+            torch.autograd.backward(loss)
+    finally:
+        distiller.model.zero_grad(set_to_none=True)
+
+
 @contextmanager
-def _untouched(distiller: Distiller) -> Iterator[None]:
+def untouched(distiller: Distiller) -> Iterator[None]:
     """Random state, mode and tokens per pass are afterwards as before."""
     model, tokens = distiller.model, distiller.tokens_per_pass
     training = model.training

@@ -36,6 +36,7 @@ from student.distiller import Distiller
 from student.distributed import barrier, is_distributed, is_sharded, process_rank
 from student.evaluate import evaluate
 from student.evaluation_schedule import EvaluationSchedule
+from student.fast_passes import compile_passes, pack_passes
 from student.forward import base_only
 from student.memory_fit import fit_to_memory
 from student.memory_plan import USUAL_TOKENS, plan_words
@@ -144,7 +145,9 @@ def _train(
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressBarCallback())
+    pack_passes(trainer, student)
     fit_to_memory(trainer, student)
+    compile_passes(trainer, student)
     try:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     except torch.OutOfMemoryError as error:  # outside of the passes, which are made smaller
