@@ -33,7 +33,7 @@ from tests.student.test_exactness import ADAPTER_OFF, CE
 from tests.student.tiny_model import ROWS, row, tiny
 
 FOUR = row((9, 8, 7, 6), (5, 2), (6, 7, 2), (8, 2), (9, 10, 11, 12, 2))
-PACKABLE = ("Llama", "Qwen 3", "Gemma 3", "Mistral", "GPT-NeoX")  # Gemma's and Mistral's: windows
+PACKABLE = ("Llama", "Qwen3", "Gemma 3", "Mistral, sliding window", "GPT-NeoX", "DeepSeek-V3")
 
 
 def packed(distiller: Distiller) -> Distiller:
@@ -56,8 +56,9 @@ def test_packing_changes_nothing(objective: Any, tokens_per_pass: int) -> None:
 
 @pytest.mark.parametrize("name", PACKABLE)
 def test_packed_rows_are_the_models_own(name: str) -> None:
-    """Log-probabilities of `model(...)` on each answer alone, and their gradients, for rows with one
-    and with four answers. Windows are shorter than the rows."""
+    """Log-probabilities of `model(...)` on each answer alone, and their gradients, for rows with
+    one and with four answers. Windows are shorter than the rows. Single gradients among large ones
+    differ by the rounding of the large: their distance is measured against their norm."""
     base = ARCHITECTURES[name]()
     assert supports_packed_rows(base)
     adapter = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
@@ -74,7 +75,9 @@ def test_packed_rows_are_the_models_own(name: str) -> None:
                 logits.float(), ids[0, -len(answer) :], reduction="sum"
             )
     torch.autograd.backward(total)
-    assert_same(actual, (float(total.detach()), gradients(model)))
+    expected = gradients(model)
+    assert actual[0] == pytest.approx(float(total.detach()), rel=1e-5)
+    assert float((actual[1] - expected).norm() / expected.norm()) < 1e-5
 
 
 def test_padding_weighs_nothing_whatever_it_holds() -> None:

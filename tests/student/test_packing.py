@@ -42,7 +42,8 @@ def test_widths_of_the_usual_pass(length: int, width: int) -> None:
 
 def test_most_of_a_pass_is_rows() -> None:
     """Prompts with passages of 1,500 tokens and answers of 200, spread by a third, 32 to a step:
-    at least 90 % of all positions are theirs; padded batches have 80 %."""
+    at least 94 % of all positions are theirs, as many as in padded batches, whose sizes all
+    differ. A step's last pass is the one with room."""
     random = np.random.default_rng(0)
     used = total = 0
     for _ in range(50):
@@ -50,5 +51,4 @@ def test_most_of_a_pass_is_rows() -> None:
         used += sum(lengths)
         for rows in pack(lengths, 8192):
             total += packed_width(sum(lengths[index] for index in rows), 8192)
-    assert used / total > 0.9
-    print(f"{used / total:.1%} of the positions are rows")
+    assert used / total > 0.94
