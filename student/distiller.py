@@ -100,7 +100,7 @@ class Distiller:
         """Positions of the longer of the two passes: the student's, and the teacher's if any."""
         if not self.objective.needs_teacher_pass:
             return example.length
-        prompt_length = len(example.teacher_prompt_ids) - len(self.shared_prompt)
+        prompt_length = len(example.teacher_prompt_ids) - self._prefix_length()
         return example.length + max(0, prompt_length - len(example.prompt_ids))
 
     def _collated(
@@ -117,12 +117,15 @@ class Distiller:
         return collate_pass(rows, self.tokens_per_pass, self.packed)
 
     def _cached_prefix(self) -> PrefixCache | None:
-        causal = causal_model(self.model)
-        possible = len(self.shared_prompt) and supports_prefix_cache(causal)
-        if self._prefix is None and possible:
+        if self._prefix is None and self._prefix_length():
             with base_only(self.model):
-                self._prefix = compute_prefix(causal, self.shared_prompt)
+                self._prefix = compute_prefix(causal_model(self.model), self.shared_prompt)
         return self._prefix
+
+    def _prefix_length(self) -> int:
+        """Tokens that the teacher's passes leave out; 0 where its layers cannot read a cache."""
+        possible = supports_prefix_cache(causal_model(self.model))
+        return len(self.shared_prompt) if possible else 0
 
 
 def loss_function(

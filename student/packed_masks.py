@@ -45,7 +45,10 @@ def packed_mask_function(batch: Batch, window: int | None, prefix_length: int = 
     all. Behind a prefix there are no windows (`supports_prefix_cache`).
     """
     assert batch.documents is not None
-    documents, segments, positions = batch.documents[0], batch.segments[0], batch.positions[0]
+    # [T] of 32 bits: the kernel reads them for every score of a block that is seen in part
+    documents, segments, positions = (
+        part[0].int() for part in (batch.documents, batch.segments, batch.positions)
+    )
     key_documents = torch.cat([documents.new_full((prefix_length,), _OF_ALL), documents])
     key_segments = torch.cat([segments.new_zeros(prefix_length), segments])
 

@@ -73,8 +73,8 @@ def test_generation_is_not_compiled(backend: Any) -> None:
     assert [one.token_ids for one in generate_answers(model, [(5, 6, 7)], settings)] == answers
 
 
-@pytest.mark.parametrize("behind_prefix", [False, True])
-def test_block_masks_compiled(backend: Any, behind_prefix: bool) -> None:
+@pytest.mark.parametrize(("behind_prefix", "window"), [(False, None), (False, 4), (True, None)])
+def test_block_masks_compiled(backend: Any, behind_prefix: bool, window: int | None) -> None:
     """The way of a graphics card as far as a CPU goes: block masks through the model's own layers,
     new ones by pass, whose forward is the dense mask's. Heads are 16 wide, as the kernel asks."""
     torch.manual_seed(0)
@@ -84,10 +84,10 @@ def test_block_masks_compiled(backend: Any, behind_prefix: bool) -> None:
     skipped = prefix.length if prefix else 0
     for rows in (ROWS, [FOUR], [*ROWS, FOUR]):
         batch = collate(rows, packed_width=128)
-        sees = packed_mask_function(batch, None, skipped)
+        sees = packed_mask_function(batch, window, skipped)
         states = []
         for compiled in (False, True):
-            mask: Any = create_mask(packed_mask_function(batch, None), 1, 1, 128, 128, "cpu")
+            mask: Any = create_mask(packed_mask_function(batch, window), 1, 1, 128, 128, "cpu")
             if compiled:
                 mask = create_block_mask(sees, 1, None, 128, skipped + 128, "cpu")
                 compile_layers(causal, backend=backend)

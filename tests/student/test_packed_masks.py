@@ -58,7 +58,7 @@ def test_it_is_the_mask_of_padded_rows(window: int | None) -> None:
     padded, distance = _mask(collate(rows), VirtualPrefix(None, None, 0))
     if window is not None:
         padded = padded & (distance < window)[:, None]
-    expected = torch.block_diag(
+    expected: torch.Tensor = torch.block_diag(  # type: ignore[no-untyped-call]
         *(mask[0, : one.length, : one.length] for mask, one in zip(padded, rows, strict=True))
     )
     packed = dense(collate(rows, packed_width=40), window)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from config.training import CrossEntropy
+from config.training import CrossEntropy, OnPolicy
 from engine.attention_support import supports_packed_rows
 from engine.token_sampler import GenerationSettings
 from student.collator import NO_TOKENS, Example, collate
@@ -30,7 +30,7 @@ from tests.student.test_distiller import (
     new_distiller,
 )
 from tests.student.test_exactness import ADAPTER_OFF, CE
-from tests.student.tiny_model import ROWS, row, tiny
+from tests.student.tiny_model import ROWS, SYSTEM, row, tiny
 
 FOUR = row((9, 8, 7, 6), (5, 2), (6, 7, 2), (8, 2), (9, 10, 11, 12, 2))
 PACKABLE = ("Llama", "Qwen3", "Gemma 3", "Mistral, sliding window", "GPT-NeoX", "DeepSeek-V3")
@@ -106,6 +106,15 @@ def test_passes_are_counted(rows: list[Example]) -> None:
     """As FSDP's ranks need it: each rank packs its own rows."""
     distiller = packed(new_distiller(CrossEntropy(), 12))
     assert distiller.count_passes(rows) == len(list(distiller.losses(rows)))
+
+
+def test_a_prompt_that_is_read_with_each_row_counts() -> None:
+    """Windows cannot read a cached prompt, so the six tokens of the system prompt are in the pass:
+    it has room for the tokens it says."""
+    distiller = packed(new_distiller(OnPolicy(), 24))
+    cached = distiller.pass_length(ROWS[1])
+    causal_model(distiller.model).config.sliding_window = 4
+    assert distiller.pass_length(ROWS[1]) == cached + len(SYSTEM)
 
 
 @pytest.mark.parametrize("settings", [CE, ADAPTER_OFF], ids=["ce", "adapter_off"])
