@@ -10,6 +10,7 @@ from typing import Any
 from engine.layer_types import layer_types
 
 _MASKED = {"full_attention", "sliding_attention"}  # types of layers that a mask describes wholly
+_ATTENTION_DROPOUTS = ("attention_dropout", "attn_pdrop", "attn_dropout")
 
 
 def supports_shared_prompt(causal: Any) -> bool:
@@ -36,7 +37,21 @@ def supports_prefix_cache(causal: Any) -> bool:
     config = causal.get_decoder().config
     return (
         supports_shared_prompt(causal)
-        and config._attn_implementation == "sdpa"
         and layer_types(config) == {"full_attention"}
-        and getattr(config, "attn_logit_softcapping", None) is None
+        and _masks_say_all(config)
     )
+
+
+def supports_packed_rows(causal: Any) -> bool:
+    """Whether a row can hold several examples, told apart by a block mask and position ids alone.
+
+    So there are neither soft caps, nor attention sinks, nor dropout of attention.
+    """
+    config = causal.get_decoder().config
+    dropouts = (getattr(config, name, None) for name in _ATTENTION_DROPOUTS)
+    return supports_shared_prompt(causal) and _masks_say_all(config) and not any(dropouts)
+
+
+def _masks_say_all(config: Any) -> bool:
+    softcap = getattr(config, "attn_logit_softcapping", None)
+    return config._attn_implementation == "sdpa" and softcap is None

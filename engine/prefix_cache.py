@@ -6,24 +6,35 @@ All rows of a batch attend to the same copy of it, in training and where answers
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.attention.bias import causal_lower_right
+from torch.nn.attention.flex_attention import BlockMask
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from engine.packed_attention import attend_packed
+
 _ATTENTION = "with_prefix_cache"  # name of our attention in transformers' registry
 
 
-class PrefixCache(NamedTuple):
-    """Keys and values of the first P tokens by layer, each [1, heads, P, head width]."""
+class PrefixCache:
+    """Keys and values of the first P tokens by layer, each [1, heads, P, head width].
 
-    length: int
-    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    Its attention stays the same function and is not traced: a compiled layer would be compiled anew
+    for each layer's number, and for each function.
+    """
+
+    def __init__(self, length: int, layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]) -> None:
+        self.length = length
+        self.layers = layers
+        self.attention: Callable[..., Any] = torch.compiler.disable(  # type: ignore[no-untyped-call]
+            partial(_attention, layers)
+        )
 
 
 @contextmanager
@@ -32,7 +43,7 @@ def attending_to(causal: Any, prefix: PrefixCache | None) -> Iterator[None]:
 
     The batch's position ids must start after it. The batch's mask covers its own tokens only.
     """
-    with _attending_by(causal, prefix and partial(_attention, prefix)):
+    with _attending_by(causal, prefix.attention if prefix else None):
         yield
 
 
@@ -51,19 +62,23 @@ def _attending_by(causal: Any, attention: Callable[..., Any] | None) -> Iterator
 
 
 def _attention(
-    prefix: PrefixCache,
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...],
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
+    attention_mask: torch.Tensor | BlockMask | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """A layer's attention as transformers calls it: [B, heads, T, width] → [B, T, heads, width].
 
     `key` and `value` have as many heads as the prefix; several query heads share each.
     """
-    layer, scale = prefix.layers[module.layer_idx], options["scaling"]
+    layer, scale = layers[module.layer_idx], options["scaling"]
+    if isinstance(attention_mask, BlockMask):  # one row, whose mask covers the prefix too
+        keys, values = (torch.cat(parts, -2) for parts in zip(layer, (key, value), strict=True))
+        output = attend_packed(query, keys, values, attention_mask, scale)
+        return output.transpose(1, 2).contiguous(), None
     if query.shape[-2] == 1 and attention_mask is not None:
         output = attend_decoding(query, key, value, layer, attention_mask, scale)
         return output.transpose(1, 2), None

@@ -1,4 +1,4 @@
-"""Examples, and their collation into padded batches.
+"""Examples, and their collation into padded batches or packed rows.
 
 `collate` records which positions predict which target tokens. A row holds its prompt once, followed
 by all its answers. Each answer attends to the prompt and to itself, and its position ids continue
@@ -65,11 +65,12 @@ class Example(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Padded rows, and the positions whose logits predict the target tokens."""
+    """Padded rows or one packed row, and the positions whose logits predict the target tokens."""
 
     input_ids: torch.Tensor  # [B, T], padded on the right
     segments: torch.Tensor  # [B, T] 0: prompt, k: k-th answer, PADDING
     positions: torch.Tensor  # [B, T] position ids; those of every answer continue the prompt's
+    documents: torch.Tensor | None  # [1, T] number of the example, PADDING; None: one in each row
     several_answers: bool  # whether a row has several answers; else a causal mask is enough
     logit_positions: torch.Tensor  # [N] index into the flat B·T positions
     targets: torch.Tensor  # [N] token ids, row by row and answer by answer
@@ -80,26 +81,40 @@ class Batch(NamedTuple):
     weights: torch.Tensor  # [N] float32, of the losses
 
 
-def collate(examples: Sequence[Example], device: torch.device | None = None) -> Batch:
-    """Pads the examples on the right to the longest one."""
-    width = max(example.length for example in examples)
-    shape = (len(examples), width)
-    input_ids, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    segments = np.full(shape, PADDING)
+def collate(
+    examples: Sequence[Example],
+    device: torch.device | None = None,
+    packed_width: int | None = None,
+) -> Batch:
+    """Pads the examples on the right to the longest one.
+
+    `packed_width`: they stand behind one another in a single row of so many positions instead.
+    """
+    lengths = [example.length for example in examples]
+    shape, starts = (len(examples), max(lengths)), np.arange(len(examples)) * max(lengths)
+    if packed_width is not None:
+        shape, starts = (1, packed_width), np.cumsum([0, *lengths[:-1]])
+    size = shape[0] * shape[1]
+    input_ids, positions = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    segments, documents = np.full(size, PADDING), np.full(size, PADDING)
     logit_positions: list[NDArray[np.int64]] = []
-    for row, example in enumerate(examples):
-        prompt_length = start = len(example.prompt_ids)
-        input_ids[row, :start] = example.prompt_ids
-        positions[row, :start] = np.arange(start)
-        segments[row, :start] = 0
+    for document, (example, first) in enumerate(zip(examples, starts.tolist(), strict=True)):
+        prompt_length = len(example.prompt_ids)
+        start = first + prompt_length  # all count flat positions
+        input_ids[first:start] = example.prompt_ids
+        positions[first:start] = np.arange(prompt_length)
+        segments[first:start] = 0
+        documents[first : first + example.length] = document
         for number, answer in enumerate(example.answers, 1):
             end = start + len(answer) - 1
-            input_ids[row, start:end] = answer[:-1]
-            positions[row, start:end] = prompt_length + np.arange(end - start)
-            segments[row, start:end] = number
-            predicting = np.append(prompt_length - 1, np.arange(start, end))
-            logit_positions.append(row * width + predicting)
+            input_ids[start:end] = answer[:-1]
+            positions[start:end] = prompt_length + np.arange(end - start)
+            segments[start:end] = number
+            logit_positions.append(np.append(first + prompt_length - 1, np.arange(start, end)))
             start = end
+
+    def rows(flat: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(flat.reshape(shape)).to(device)
 
     def tensor(parts: Sequence[NDArray[Any]], dtype: torch.dtype = torch.long) -> torch.Tensor:
         return torch.from_numpy(np.concatenate(parts)).to(device=device, dtype=dtype)
@@ -114,9 +129,10 @@ def collate(examples: Sequence[Example], device: torch.device | None = None) -> 
     ]
     sizes = [len(answer) for answer in answers]
     return Batch(
-        input_ids=torch.from_numpy(input_ids).to(device),
-        segments=torch.from_numpy(segments).to(device),
-        positions=torch.from_numpy(positions).to(device),
+        input_ids=rows(input_ids),
+        segments=rows(segments),
+        positions=rows(positions),
+        documents=None if packed_width is None else rows(documents),
         several_answers=any(len(example.answers) > 1 for example in examples),
         logit_positions=tensor(logit_positions),
         targets=tensor(answers),

@@ -5,7 +5,7 @@ of a dictated answer, which the teacher did not choose, every objective is the c
 are weighted by row and summed over answer tokens; the trainer divides by their number.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ from student.losses import (
     summed_loss,
     tempered_logprobs,
 )
+from student.packing import pack, packed_width
 from student.prefetch import device_batches
 
 
@@ -52,6 +53,7 @@ class Distiller:
     sampling: GenerationSettings  # of the student's on-policy answers
     tokens_per_pass: int  # of a forward pass, padding included
     draw: AnswerSource = generate_answers  # of the student's on-policy answers
+    packed: bool = False  # whether rows share one without padding between them
     _prefix: PrefixCache | None = None
 
     def with_answers(self, examples: Sequence[Example]) -> list[Example]:
@@ -92,14 +94,14 @@ class Distiller:
         if not supports_shared_prompt(causal_model(self.model)):
             rows = [row for example in examples for row in example.single_answers()]
         lengths = [self.pass_length(row) for row in rows]
-        for indices in token_batches(lengths, self.tokens_per_pass):
+        for indices in pass_indices(lengths, self.tokens_per_pass, self.packed):
             yield [rows[index] for index in indices]
 
     def pass_length(self, example: Example) -> int:
         """Positions of the longer of the two passes: the student's, and the teacher's if any."""
         if not self.objective.needs_teacher_pass:
             return example.length
-        prompt_length = len(example.teacher_prompt_ids) - len(self.shared_prompt)
+        prompt_length = len(example.teacher_prompt_ids) - self._prefix_length()
         return example.length + max(0, prompt_length - len(example.prompt_ids))
 
     def _collated(
@@ -109,16 +111,22 @@ class Distiller:
         for rows in self._pass_rows(examples):
             prompted = None
             if self.objective.needs_teacher_pass:
-                prompted = collate([example.teacher_view(skipped) for example in rows])
-            yield collate(rows), prompted
+                prompted = self._batch([example.teacher_view(skipped) for example in rows])
+            yield self._batch(rows), prompted
+
+    def _batch(self, rows: Sequence[Example]) -> Batch:
+        return collate_pass(rows, self.tokens_per_pass, self.packed)
 
     def _cached_prefix(self) -> PrefixCache | None:
-        causal = causal_model(self.model)
-        possible = len(self.shared_prompt) and supports_prefix_cache(causal)
-        if self._prefix is None and possible:
+        if self._prefix is None and self._prefix_length():
             with base_only(self.model):
-                self._prefix = compute_prefix(causal, self.shared_prompt)
+                self._prefix = compute_prefix(causal_model(self.model), self.shared_prompt)
         return self._prefix
+
+    def _prefix_length(self) -> int:
+        """Tokens that the teacher's passes leave out; 0 where its layers cannot read a cache."""
+        possible = supports_prefix_cache(causal_model(self.model))
+        return len(self.shared_prompt) if possible else 0
 
 
 def loss_function(
@@ -156,15 +164,30 @@ def loss_function(
     return distillation_loss
 
 
+def pass_indices(lengths: Sequence[int], tokens_per_pass: int, packed: bool) -> Iterable[list[int]]:
+    """Indices of the rows of each pass."""
+    if packed:
+        return pack(lengths, tokens_per_pass)
+    return token_batches(lengths, tokens_per_pass)
+
+
+def collate_pass(rows: Sequence[Example], tokens_per_pass: int, packed: bool) -> Batch:
+    """The batch of a pass."""
+    if not packed:
+        return collate(rows)
+    length = sum(row.length for row in rows)
+    return collate(rows, packed_width=packed_width(length, tokens_per_pass))
+
+
 def retention_losses(
-    model: TorchModel, examples: Sequence[Example], tokens_per_pass: int
+    model: TorchModel, examples: Sequence[Example], tokens_per_pass: int, packed: bool = False
 ) -> Iterator[torch.Tensor]:
     """Summed KL(base ‖ student) on the base's own answers, both without the prompt, by pass."""
     causal, objective = causal_model(model), OnPolicy(direction="forward")
     lengths = [example.length for example in examples]
     collated = (
-        (collate([examples[index] for index in indices]),)
-        for indices in token_batches(lengths, tokens_per_pass)
+        (collate_pass([examples[index] for index in indices], tokens_per_pass, packed),)
+        for indices in pass_indices(lengths, tokens_per_pass, packed)
     )
     for (batch,) in device_batches(collated, causal.device):
         teacher, states, head = (

@@ -96,7 +96,7 @@ def measure_passes(
     """
     measured: dict[Checkpointing, tuple[float, float]] = {}
     order = sorted(levels, key=_ORDER.index)
-    with _untouched(distiller):
+    with untouched(distiller):
         for level in order:
             if level == "selective" and "off" in measured and "full" in measured:
                 continue  # every other layer: half of both
@@ -128,16 +128,7 @@ def _measured_line(
 
     def run(count: int) -> None:
         distiller.tokens_per_pass = count * rows.length
-        try:
-            losses = distiller.losses([rows.row] * count)
-            while True:
-                with precision():
-                    loss = next(losses, None)
-                if loss is None:
-                    return
-                torch.autograd.backward(loss)
-        finally:
-            distiller.model.zero_grad(set_to_none=True)
+        run_passes(distiller, [rows.row] * count, precision)
 
     small, large = rows.passes()
     run(small)  # workspaces, compiled kernels and the prompt's cache are there from now on
@@ -146,8 +137,26 @@ def _measured_line(
     return max(0.0, peaks[0] - per_token * small * rows.length), per_token
 
 
+def run_passes(
+    distiller: Distiller,
+    examples: Sequence[Example],
+    precision: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """Forward and backward passes over the examples, whose gradients are thrown away."""
+    try:
+        losses = distiller.losses(examples)
+        while True:
+            with precision():
+                loss = next(losses, None)
+            if loss is None:
+                return
+            torch.autograd.backward(loss)
+    finally:
+        distiller.model.zero_grad(set_to_none=True)
+
+
 @contextmanager
-def _untouched(distiller: Distiller) -> Iterator[None]:
+def untouched(distiller: Distiller) -> Iterator[None]:
     """Random state, mode and tokens per pass are afterwards as before."""
     model, tokens = distiller.model, distiller.tokens_per_pass
     training = model.training

@@ -4,16 +4,18 @@ Short answers to one prompt go through the passes of a training: in one row, and
 prompt where the objective reads it. Their log-probabilities must be those of `model(...)`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from peft import PeftModel
 
 from config.errors import ConfigError
 from config.peft_methods import Virtual
 from config.training import CrossEntropy, OnPolicy, StudentSettings
+from engine.attention_support import supports_packed_rows
 from engine.models import TorchModel
 from engine.token_sampler import GenerationSettings
 from student.collator import NO_TOKENS, Example, TokenIds
@@ -43,24 +45,46 @@ def check_exact(model: TorchModel, settings: StudentSettings) -> float:
     `model`: as `load_student` gives it; it is compared in float32. Raises ConfigError where the
     difference is above `TOLERANCE`, or where the model cannot be run this way.
     """
-    causal = causal_model(model)
-    training = model.training
-    model.eval()
     try:
-        with in_float32(causal), torch.autocast(causal.device.type, enabled=False):
-            differences = _differences(model, settings)
+        differences = _differences(model, settings, packed=False)
     except _FOREIGN_ERRORS as error:
-        line = (str(error).strip().splitlines() or [""])[0][:200]
-        problem = f"a training pass fails ({type(error).__name__}: {line})"
+        problem = f"a training pass fails ({_first_line(error)})"
         raise ConfigError(_message(model, settings, problem)) from error
-    finally:
-        model.train(training)
-    tolerance = _TOLERANCE_4BIT if getattr(causal, "is_loaded_in_4bit", False) else TOLERANCE
-    for view, difference in differences.items():
-        if not difference <= tolerance:  # NaN is no equality
-            problem = f"log-probabilities of {view} are {difference:.2g} nats from the model's own"
-            raise ConfigError(_message(model, settings, problem))
+    fault = _too_large(model, differences)
+    if fault:
+        raise ConfigError(_message(model, settings, fault))
     return max(differences.values())
+
+
+@torch.no_grad()
+def packing_fault(model: TorchModel, settings: StudentSettings) -> str | None:
+    """Why rows cannot share a packed pass; None: they can, and it gives the model's own numbers.
+
+    `model`: as for `check_exact`. Whatever fails in its packed pass, the padded one remains.
+    """
+    if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
+        return "virtual tokens stand before every row"
+    if not supports_packed_rows(causal_model(model)):
+        return "a mask does not describe all that this model's layers see"
+    try:
+        differences = _differences(model, settings, packed=True)
+    except Exception as error:  # a compiler's, too
+        return f"a packed pass fails ({_first_line(error)})"
+    return _too_large(model, differences)
+
+
+def _too_large(model: TorchModel, differences: Mapping[str, float]) -> str | None:
+    """The first difference that is more than rounding, in words."""
+    is_4bit = getattr(causal_model(model), "is_loaded_in_4bit", False)
+    for view, difference in differences.items():
+        if not difference <= (_TOLERANCE_4BIT if is_4bit else TOLERANCE):  # NaN is no equality
+            return f"log-probabilities of {view} are {difference:.2g} nats from the model's own"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    line = (str(error).strip().splitlines() or [""])[0][:200]
+    return f"{type(error).__name__}: {line}"
 
 
 def _message(model: TorchModel, settings: StudentSettings, problem: str) -> str:
@@ -73,8 +97,20 @@ def _message(model: TorchModel, settings: StudentSettings, problem: str) -> str:
     return f"model.name = {name}, student {settings.name}: {problem}; use {', or '.join(fixes)}"
 
 
-def _differences(model: TorchModel, settings: StudentSettings) -> dict[str, float]:
+def _differences(model: TorchModel, settings: StudentSettings, packed: bool) -> dict[str, float]:
     """The largest difference of a token's log-probability by view, in nats."""
+    causal, training = causal_model(model), model.training
+    model.eval()
+    try:
+        with in_float32(causal), torch.autocast(causal.device.type, enabled=False):
+            return _differences_in_float32(model, settings, packed)
+    finally:
+        model.train(training)
+
+
+def _differences_in_float32(
+    model: TorchModel, settings: StudentSettings, packed: bool
+) -> dict[str, float]:
     system, question, *answers = _token_ids(causal_model(model))
     example = Example(question, tuple(answers), (), np.append(system, question))
     needs_base = settings.needs_adapter_off
@@ -84,6 +120,7 @@ def _differences(model: TorchModel, settings: StudentSettings) -> dict[str, floa
         system if needs_base else NO_TOKENS,
         GenerationSettings((0,), 1),
         USUAL_TOKENS,
+        packed=packed,
     )
     student, base = [], []
     # passes take longer rows first, as both answers stand in `_LENGTHS`

@@ -17,6 +17,7 @@ from engine.models import TorchModel
 from engine.prefix_cache import PrefixCache, attending_to
 from student.collator import PADDING, Batch
 from student.distributed import is_sharded
+from student.packed_masks import packed_masks
 
 
 def causal_model(model: TorchModel) -> Any:
@@ -92,9 +93,13 @@ def _states(causal: Any, batch: Batch, virtual: VirtualPrefix, skipped: int = 0)
         tokens = causal.get_input_embeddings()(batch.input_ids)  # [B, T, D]
         inputs = {"inputs_embeds": torch.cat([virtual.embeddings.to(tokens.dtype), tokens], 1)}
     inputs |= {"past_key_values": virtual.cache, "use_cache": False}
-    if batch.several_answers:
+    packed = batch.documents is not None
+    if packed:
+        masks = packed_masks(causal.get_decoder().config, batch, skipped)
+        inputs |= {"attention_mask": masks}
+    elif batch.several_answers:
         inputs |= {"attention_mask": _masks(causal.get_decoder(), batch, virtual)}
-    if batch.several_answers or skipped:
+    if packed or batch.several_answers or skipped:
         inputs |= {"position_ids": _positions(batch, virtual) + skipped}
     hidden = _decoder_states(causal, inputs)  # [B, T, D], or [B, P + T, D]
     states: torch.Tensor = hidden[:, -width:].flatten(0, 1)[batch.logit_positions]  # [N, D]

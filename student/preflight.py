@@ -34,7 +34,7 @@ from student.base_checks import (
     context_length,
     load_checked_base,
 )
-from student.exactness import TOLERANCE, check_exact
+from student.exactness import TOLERANCE, check_exact, packing_fault
 from student.generation_check import check_generation
 from student.model import load_student
 from student.requirements import device_faults, refuse
@@ -148,14 +148,18 @@ def _check_room(builder: RequestBuilder, prompts: Sequence[tuple[int, ...]]) -> 
 
 def _check_students(builder: RequestBuilder) -> str:
     """Raises ConfigError where a student's passes are not what its model computes."""
+    packing = ""
     for student in _distinct_students(builder.config).values():
         _free_memory()
         dtype, system_ids = builder.config.model.dtype, builder.renderer.system_ids
         model = load_student(builder.model, student.method, 0, system_ids, dtype)
         check_exact(model.to("cuda" if has_gpu() else "cpu"), student)
+        if has_gpu():
+            fault = packing_fault(model, student)
+            packing += f", {student.name} {f'padded: {fault}' if fault else 'packed'}"
         del model
     names = ", ".join(student.name for student in builder.config.students)
-    return f"training passes of {names} exact to {TOLERANCE:g} nats"
+    return f"training passes of {names} exact to {TOLERANCE:g} nats{packing}"
 
 
 def _distinct_students(config: Config) -> dict[str, StudentSettings]:

@@ -36,8 +36,8 @@ from student.distiller import Distiller
 from student.distributed import barrier, is_distributed, is_sharded, process_rank
 from student.evaluate import evaluate
 from student.evaluation_schedule import EvaluationSchedule
+from student.fast_passes import prepare_passes
 from student.forward import base_only
-from student.memory_fit import fit_to_memory
 from student.memory_plan import USUAL_TOKENS, plan_words
 from student.model import load_student, trainable
 from student.records import TrainingResult
@@ -145,9 +145,9 @@ def _train(
     trainer.add_callback(metrics)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressBarCallback())
+    prepare_passes(trainer, student)
     with answer_source(config, student, builder.model, len(data.evaluated)) as draw:
         task.distiller.draw = draw
-        fit_to_memory(trainer, student)  # with what vLLM takes, if it draws
         try:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         except torch.OutOfMemoryError as error:  # outside of the passes, which are made smaller
@@ -191,7 +191,7 @@ def _training_task(
         objective=student.objective,
         shared_prompt=common_prefix(teacher_prompts) if student.needs_adapter_off else NO_TOKENS,
         sampling=GenerationSettings((end,), max_tokens, temperature=1.0),
-        tokens_per_pass=USUAL_TOKENS,  # `fit_to_memory` sets it
+        tokens_per_pass=USUAL_TOKENS,  # `prepare_passes` sets it
     )
     task = TrainingTask(
         distiller,
@@ -234,7 +234,7 @@ def trainer_arguments(config: Config, student: StudentSettings, checkpoints: Pat
         bf16=dtype == "bfloat16",
         fp16=dtype == "float16",  # scales the loss
         use_cpu=not torch.cuda.is_available(),
-        gradient_checkpointing=False,  # `fit_to_memory` sets it
+        gradient_checkpointing=False,  # `prepare_passes` sets it
         logging_steps=1,
         logging_nan_inf_filter=False,  # it would wait for the card in every step, and log 0 for NaN
         eval_strategy="no",  # EvaluationSchedule says when

@@ -146,7 +146,10 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             with unchanged_weights():
                 loss = self._backward(self._losses(examples), self._step_answer_tokens)
                 if task.retention:
-                    losses = retention_losses(self.model, retained, task.distiller.tokens_per_pass)
+                    distiller = task.distiller
+                    losses = retention_losses(
+                        self.model, retained, distiller.tokens_per_pass, distiller.packed
+                    )
                     self._backward(losses, retained_tokens, task.retention_weight)
             return loss
 

@@ -33,8 +33,8 @@ from engine.token_sampler import GenerationSettings
 from student.collator import NO_TOKENS, Example
 from student.distiller import Distiller
 from student.evaluate import Evaluation
+from student.fast_passes import prepare_passes
 from student.forward import causal_model
-from student.memory_fit import fit_to_memory
 from student.memory_plan import USUAL_TOKENS, plan_words
 from student.model import trainable
 from student.train import trainer_arguments
@@ -85,7 +85,7 @@ def time_ours(
     trainer = AnswerTrainer(model, arguments, task, tokenizer, lambda _: no_answers)
     for weight in trainable(model).values():
         weight.data = weight.data.float()  # as the product: TRL casts those on a 4-bit base
-    fit_to_memory(trainer, student)
+    prepare_passes(trainer, student)
     return _timed(trainer, f"ours, {plan_words(trainer.plan)}", examples, deadline)
 
 
