@@ -74,6 +74,12 @@ def _as_line(message: str) -> str:
     return line if len(line) <= _MAX_LINE else f"{line[:600]} … {line[-_MAX_LINE + 603 :]}"
 
 
+def first_line(error: BaseException, most: int = 200) -> str:
+    """The first line of an error's message, its first `most` characters; without one its type."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:most]
+
+
 def system_way_out(error: BaseException) -> str | None:
     """What a user can do about an error of files or disks; None for every other error."""
     if not isinstance(error, OSError):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from glob import escape
 from pathlib import Path
 
-from config.errors import DataError, system_way_out
+from config.errors import DataError, first_line, system_way_out
 from data.stored_file import is_stored, make_folder
 
 _ABANDONED_S = 3600  # without a write for so long: the writer of a temporary file was killed
@@ -69,7 +69,7 @@ def _prefix(path: Path) -> str:
 def write_error(path: Path, size: int, error: Exception) -> DataError:
     """The error to raise when a file of `size` bytes cannot be written."""
     system = error.strerror if isinstance(error, OSError) else None
-    reason = system or (str(error).splitlines() or [type(error).__name__])[0]
+    reason = system or first_line(error)
     way_out = system_way_out(error) or "free some space and run again"
     return DataError(
         f"{path}: cannot write {size} bytes: {reason}; {way_out}; finished records are kept"

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple
 
-from config.errors import SetupError
+from config.errors import SetupError, first_line
 
 TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # and config
 MODEL_FILES = ("*.safetensors", *TOKENIZER_FILES)
@@ -51,7 +51,7 @@ def hub_snapshot(
             "--local-dir FOLDER`, and give that as a folder"
         ) from None
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        line = first_line(error)
         raise SetupError(
             f"model.name = {hub_id}{at} cannot be fetched: {line}; check name and revision, or "
             "give a folder"

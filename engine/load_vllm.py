@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from config.errors import SetupError
+from config.errors import SetupError, first_line
 from config.generation import GPU_MEMORY, Dtype
 from config.vllm_package import vllm_way_out
 from engine.precision import has_gpu, precision
@@ -60,7 +60,7 @@ def load_llm(
             **({"seed": 0} | options | more),
         )
     except (OSError, ValueError, RuntimeError) as error:
-        line = str(error).strip().splitlines()[0][:300]
+        line = first_line(error, 300)
         raise SetupError(f"model {resolved}: vLLM cannot load it: {line}") from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from config.errors import ConfigError, SetupError
+from config.errors import ConfigError, SetupError, first_line
 from config.generation import Dtype, ModelSettings
 from data.records import digest
 from engine.embedded import EMBEDDED, embedded_model
@@ -153,7 +153,7 @@ def decode_answer(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) 
 
 
 def _load_error(subject: str, error: Exception) -> SetupError:
-    line = str(error).strip().splitlines()[0][:200]
+    line = first_line(error)
     return SetupError(f"model.name = {subject} cannot be loaded: {line}")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from config.console import print
+from config.errors import first_line
 from config.generation import GPU_MEMORY, Dtype
 from engine.hf_generation import answer_logprobs, generate_answers
 from engine.load_vllm import load_llm, shut_down
@@ -140,7 +141,7 @@ class VllmAnswers:
         return adapter
 
     def _give_up(self, error: Exception) -> None:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        line = first_line(error)
         print(f"vLLM does not answer beside the training ({line}); transformers does")
         self._gave_up = True
         self.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from config.errors import ConfigError, SetupError
+from config.errors import ConfigError, SetupError, first_line
 from config.generation import Dtype
 from engine.merge_adapter import ADAPTER_CONFIG
 from engine.models import TorchModel, load_base
@@ -58,7 +58,7 @@ def _reason(error: Exception) -> str:
             "it is loaded by code of its own, which is never run; use a model whose architecture "
             "transformers has"
         )
-    return f"its config cannot be read: {str(error).strip().splitlines()[0][:200]}"
+    return f"its config cannot be read: {first_line(error)}"
 
 
 def _adapter_error(subject: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 
-from config.errors import ConfigError
+from config.errors import ConfigError, first_line
 from config.peft_methods import Virtual
 from config.training import CrossEntropy, OnPolicy, StudentSettings
 from engine.attention_support import supports_packed_rows
@@ -83,7 +83,7 @@ def _too_large(model: TorchModel, differences: Mapping[str, float]) -> str | Non
 
 
 def _first_line(error: Exception) -> str:
-    line = (str(error).strip().splitlines() or [""])[0][:200]
+    line = first_line(error)
     return f"{type(error).__name__}: {line}"
 
 

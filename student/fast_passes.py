@@ -4,6 +4,7 @@ Both are tried before the training and left out, in one line, where they fail or
 """
 
 from config.console import print
+from config.errors import first_line
 from config.training import StudentSettings
 from student.compiled_layers import compile_layers, uncompile_layers
 from student.distributed import is_sharded
@@ -15,7 +16,10 @@ from student.trainer import AnswerTrainer
 
 
 def prepare_passes(trainer: AnswerTrainer, student: StudentSettings) -> None:
-    """Packs, measures memory and compiles, in this order: what is measured is what will run."""
+    """Packs, decides by a measured pass what fits into memory, then compiles.
+
+    Layers that are not compiled take more memory, so the decision is careful.
+    """
     pack_passes(trainer, student)
     fit_to_memory(trainer, student)
     compile_passes(trainer, student)
@@ -54,6 +58,6 @@ def _fault_of_a_pass(trainer: AnswerTrainer) -> str | None:
         with untouched(distiller):
             run_passes(distiller, [shortest], trainer.compute_loss_context_manager)
     except Exception as error:  # a compiler's, a driver's; what is not theirs comes again later
-        line = (str(error).strip().splitlines() or [""])[0][:200]
+        line = first_line(error)
         return f"a pass fails ({type(error).__name__}: {line})"
     return None

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from config.errors import ConfigError, SetupError
+from config.errors import ConfigError, SetupError, first_line
 from config.generation import Dtype
 from config.peft_methods import (
     FullMethod,
@@ -62,7 +62,7 @@ def load_student(
         try:
             _start_from_prompt(model, method, prompt_ids)
         except (AttributeError, LookupError, ValueError) as error:  # no keys in linear attention
-            line = str(error).strip().splitlines()[0][:200]
+            line = first_line(error)
             raise ConfigError(
                 f"method {method.kind} cannot start from the prompt on {_name(base)}: {line}; use "
                 "method lora"
@@ -78,7 +78,7 @@ def attach_adapter(base: TorchModel, method: Method) -> TorchModel:
     try:
         return get_peft_model(base, _peft_config(method, base))
     except (TypeError, ValueError) as error:
-        line = str(error).strip().splitlines()[0][:200]
+        line = first_line(error)
         raise ConfigError(
             f"method {method.kind} cannot be attached to {_name(base)}: {line}; use "
             f"{'another model' if method.kind == 'lora' else 'method lora'}"

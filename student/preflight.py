@@ -15,7 +15,7 @@ from importlib.metadata import version
 import torch
 
 from config.console import print
-from config.errors import ConfigError, SetupError, UnpromptedError
+from config.errors import ConfigError, SetupError, UnpromptedError, first_line
 from config.schema import Config
 from config.tracker_check import check_trackers
 from config.training import StudentSettings
@@ -87,7 +87,7 @@ def check_base(builder: RequestBuilder) -> tuple[str, ...]:
     except UnpromptedError:
         raise
     except Exception as error:  # of transformers or peft, for an architecture they do not support
-        line = (str(error).strip().splitlines() or [""])[0][:200]
+        line = first_line(error)
         raise SetupError(
             f"model.name = {builder.config.model.name}: its code fails in the preflight "
             f"({type(error).__name__}: {line}); use another model: docs/models.md lists those that "

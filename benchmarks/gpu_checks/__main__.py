@@ -24,6 +24,7 @@ from benchmarks.gpu_checks.small_trainings import (
 )
 from config.checkout import ROOT
 from config.console import print
+from config.errors import first_line
 from data.records import Record
 from engine.precision import has_gpu
 
@@ -58,7 +59,7 @@ def run_checks(model: Path, folder: Path, seconds: float, only: Collection[str] 
         try:
             check = check_training(folder / str(number), model, student, name)
         except Exception as error:  # the other checks go on
-            line = (str(error).strip().splitlines() or [""])[0][:300]
+            line = first_line(error, 300)
             check = TrainingCheck(name=name, passed=False, detail=f"{type(error).__name__}: {line}")
         result.checks.append(check)
         _print_check(check, time.perf_counter() - began)

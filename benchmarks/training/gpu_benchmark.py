@@ -30,6 +30,7 @@ from benchmarks.training.model_shapes import ModelShape
 from benchmarks.training.random_examples import ExampleLengths
 from config.checkout import ROOT
 from config.console import print
+from config.errors import first_line
 from config.peft_methods import LoraMethod
 from config.training import CrossEntropy, Distillation
 from engine.precision import has_gpu
@@ -75,7 +76,7 @@ def measure_on_card(
             with _interrupted_after(limit if device == "cuda" else None):
                 part.run(time.perf_counter() + 0.8 * limit)
         except Exception as error:  # the other parts go on
-            line = (str(error).strip().splitlines() or [""])[0][:200]
+            line = first_line(error)
             left_out[part.title] = f"{type(error).__name__}: {line}"
             print(f"  left out, {left_out[part.title]}", flush=True)
             parts.free()

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from threading import Thread
 
+from config.errors import first_line
 from data.readers.table_logs import TABLE_SUFFIXES, log_suffix
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -67,7 +68,7 @@ def _ask_hub(name: str) -> str | None:
     try:
         HfApi().dataset_info(name, timeout=_REACH_S)
     except Exception as error:  # of the hub, of the network, or of a name that is no id
-        return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        return first_line(error)
     return None
 
 

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from config.errors import DataError
+from config.errors import DataError, first_line
 from config.log_formats import AutoLogs, Logs
 from data.readers.code_page import as_utf8, is_cp1251
 from data.readers.entry import Entry
@@ -217,7 +217,7 @@ def _saved_dataset(path: Path) -> Any:
     try:
         return datasets.load_from_disk(str(path))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise DataError(f"{path}: not a saved dataset: {reason}; save it again") from None
 
 
@@ -233,7 +233,7 @@ def _hub_dataset(settings: AutoLogs) -> Iterator[Any]:
             HfApi().dataset_info(name, timeout=_HUB_TIMEOUT)
         yield from datasets.load_dataset(name, split=split, streaming=not is_offline)
     except Exception as error:  # whatever a client of the network raises
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)
         raise DataError(
             f"{name}: no file or folder here, and no dataset on the hub that can be loaded "
             f"({reason}); check the name, or download it where there is network: hf download "

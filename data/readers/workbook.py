@@ -15,7 +15,7 @@ from warnings import filterwarnings
 from zipfile import BadZipFile
 from zlib import error as ZlibError
 
-from config.errors import DataError
+from config.errors import DataError, first_line
 from data.atomic_write import write_bytes
 from data.readers.cells import FormulaError
 from data.readers.entry import Entry, open_file
@@ -81,7 +81,7 @@ def _open(path: Path, *, formulas: bool = False) -> Iterator[Any]:
         except DataError:
             raise
         except _DAMAGED as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+            reason = first_line(error, 100)
             raise DataError(
                 f"{path}: a damaged Excel workbook ({reason}); open it in Excel and "
                 f"{SAVE_AS_WORKBOOK}"

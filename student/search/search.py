@@ -19,7 +19,7 @@ import yaml
 from optuna.trial import TrialState
 
 from config.console import print
-from config.errors import ConfigError, DataError, UnpromptedError
+from config.errors import ConfigError, DataError, UnpromptedError, first_line
 from config.schema import Config
 from config.search_space import SearchSettings
 from config.training import MEMORY_SETTINGS
@@ -150,7 +150,7 @@ class _Worker:
             outcome = {"state": "pruned", "reason": str(error), **pruner.measured}
         except Exception as error:
             print(traceback.format_exc(), end="", file=sys.stderr)
-            line = (str(error).splitlines() or [""])[0][:300]
+            line = first_line(error, 300)
             reason = f"{type(error).__name__}: {line}"
             outcome = {"state": "failed", "reason": reason, **pruner.measured}
         shutil.rmtree(self.run.student(record.name) / "checkpoints", ignore_errors=True)
