@@ -14,7 +14,13 @@ from config.settings import Fraction, Settings, usual_kind
 # no such adapter; transformers generates the answers
 Served = Literal["adapter", "folded", "live"]
 
-MAX_RANK = 512  # of the adapters that vLLM serves
+_VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # values of vLLM's --max-lora-rank
+MAX_RANK = _VLLM_RANKS[-1]  # of the adapters that vLLM serves
+
+
+def vllm_rank(rank: int) -> int:
+    """The least value of vLLM's --max-lora-rank that takes an adapter; `rank` ≤ MAX_RANK."""
+    return next(value for value in _VLLM_RANKS if value >= rank)
 
 
 class LoraMethod(Settings):

@@ -5,6 +5,7 @@ from typing import Any
 
 from config.errors import SetupError, first_line
 from config.generation import GPU_MEMORY, Dtype
+from config.peft_methods import vllm_rank
 from config.vllm_package import vllm_way_out
 from engine.precision import has_gpu, precision
 
@@ -12,7 +13,7 @@ from engine.precision import has_gpu, precision
 def load_llm(
     resolved: str,
     max_length: int,
-    max_lora_rank: int = 0,
+    lora_rank: int = 0,
     prefix_caching: bool = True,
     dtype: Dtype = "auto",
     gpu_memory: float = GPU_MEMORY,
@@ -34,10 +35,8 @@ def load_llm(
             "{kind: transformers}"
         ) from None
     options: dict[str, Any] = {}
-    if max_lora_rank:
-        ranks = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM accepts
-        rank = next(rank for rank in ranks if rank >= max_lora_rank)
-        options |= {"enable_lora": True, "max_lora_rank": rank}
+    if lora_rank:
+        options |= {"enable_lora": True, "max_lora_rank": vllm_rank(lora_rank)}
     if not has_gpu():
         # Compiling takes longer than it saves on CPU (90 s against 14 s to start, same speed);
         # chunked prefill with seeded requests ends in `CPU Generator does not use offset`.

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config.peft_methods import vllm_rank
 from data.rows import Context, Row
 from prompts.prompt_file import user_text
 from report.base_model import base_for_others
 from report.run_files import RunFiles, SavedStudent
 
-_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # values of vLLM's --max-lora-rank
 _ROW = Row(
     id="example",
     question="Your question",
@@ -47,7 +47,7 @@ def build_serving_guide(material: RunFiles, repo: str | None = None) -> ServingG
     if saved.served == "folded":
         model = f"{path} \\\n  --served-model-name {shlex.quote(name)}"
     else:
-        rank = next(rank for rank in _RANKS if rank >= (saved.rank or 0))
+        rank = vllm_rank(saved.rank or 0)
         revision = f"  --revision {saved.revision} \\\n" if saved.revision else ""
         model = (
             f"{shlex.quote(_base(material, saved, repo))} \\\n{revision}"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from config.console import print
 from config.errors import SetupError
+from config.peft_methods import vllm_rank
 from config.schema import Config
 from config.training import StudentSettings
 from data.run_paths import RunPaths
@@ -19,7 +20,6 @@ from serving.routing import PROMPTED
 from serving.serving_app import ServedModel
 from student.chat_model import student_folder
 
-_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # values of vLLM's --max-lora-rank
 # else vLLM adds what the base's generation_config.json names, such as a repetition penalty
 _OWN_SAMPLING = ("--generation-config", "vllm")
 
@@ -103,7 +103,7 @@ def _server(
         served_as, folder = merged[0], str(merged[1])
     arguments = [*_OWN_SAMPLING]
     if adapters:
-        rank = next(rank for rank in _RANKS if rank >= max(adapter.rank for adapter in adapters))
+        rank = vllm_rank(max(adapter.rank for adapter in adapters))
         arguments += ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules"]
         arguments += [f"{adapter.name}={adapter.folder}" for adapter in adapters]
     log = RunPaths.of(config).root / "serving" / f"{served_as.replace('/', '_')}.log"

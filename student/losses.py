@@ -94,17 +94,17 @@ class _NllAndBuckets(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32), copy=True)
         picked = wide.gather(-1, torch.cat([ids, targets[:, None]], -1))  # [N, K+1]
-        kept, target = picked[:, :-1], picked[:, -1]
+        stored, target = picked[:, :-1], picked[:, -1]
         others = wide.scatter_(-1, ids, float("-inf"))  # [N, V]
-        buckets = torch.cat([kept, others.logsumexp(-1, keepdim=True)], -1)  # [N, K+1]
+        buckets = torch.cat([stored, others.logsumexp(-1, keepdim=True)], -1)  # [N, K+1]
         total = buckets.logsumexp(-1)
         tempered, tempered_total = buckets, total
         if temperature != 1.0:
             rest = (others / temperature).logsumexp(-1, keepdim=True)
-            tempered = torch.cat([kept / temperature, rest], -1)
+            tempered = torch.cat([stored / temperature, rest], -1)
             tempered_total = tempered.logsumexp(-1)
         logprobs = torch.log_softmax(tempered, -1)
-        ctx.save_for_backward(others, targets, ids, kept, logprobs, total, tempered_total)
+        ctx.save_for_backward(others, targets, ids, stored, logprobs, total, tempered_total)
         ctx.temperature, ctx.dtype = temperature, logits.dtype
         return total - target, logprobs.clamp_min(_MIN_LOGPROB)
 
@@ -113,21 +113,21 @@ class _NllAndBuckets(torch.autograd.Function):
     def backward(
         ctx: Any, nll_grad: torch.Tensor, bucket_grad: torch.Tensor
     ) -> tuple[torch.Tensor, None, None, None]:
-        others, targets, ids, kept, logprobs, total, tempered_total = ctx.saved_tensors
+        others, targets, ids, stored, logprobs, total, tempered_total = ctx.saved_tensors
         temperature: float = ctx.temperature
         slopes = bucket_grad.masked_fill(logprobs < _MIN_LOGPROB, 0) / temperature  # [N, K+1]
         summed = slopes.sum(-1, keepdim=True)
         rest_mass = logprobs[:, -1:].clamp_min(_MIN_LOGPROB).exp()
         spread = slopes[:, -1:] / rest_mass - summed  # times q, the gradient in the rest
         nll_grad = nll_grad[:, None]
-        kept_grad = slopes[:, :-1] - summed * logprobs[:, :-1].exp()
-        kept_grad = kept_grad + nll_grad * (kept - total[:, None]).exp()
+        stored_grad = slopes[:, :-1] - summed * logprobs[:, :-1].exp()
+        stored_grad = stored_grad + nll_grad * (stored - total[:, None]).exp()
         if temperature == 1.0:
             grad = (others - total[:, None]).exp_().mul_(spread + nll_grad)  # [N, V]
         else:
             grad = (others / temperature).sub_(tempered_total[:, None]).exp_().mul_(spread)
             grad += (others - total[:, None]).exp_().mul_(nll_grad)
-        grad.scatter_(-1, ids, kept_grad)
+        grad.scatter_(-1, ids, stored_grad)
         grad.scatter_add_(-1, targets[:, None], -nll_grad)
         return grad.to(ctx.dtype), None, None, None
 
@@ -168,7 +168,7 @@ def summed_loss(
     """Sum of the losses over all positions, a scalar. hidden: [N, D].
 
     Gradients flow to `hidden`, and to the head's weights where they are trained. Each chunk's
-    gradient is computed in the forward pass, so no logits are kept or recomputed, as in fused
+    gradient is computed in the forward pass, so no logits are stored or recomputed, as in fused
     linear cross-entropy (Wijmans et al., Cut Your Losses, arXiv 2411.09009; Hsu et al., Liger
     Kernel, arXiv 2410.10989), here for any head and any loss of a token's logits.
     """

@@ -120,15 +120,15 @@ async def _median_ms(urls: list[str], stream: bool, at_once: int, rounds: int) -
     async with aiohttp.ClientSession(connector=connector) as session:
         for _ in range(rounds):
             for url in urls:
-                asked = [_ask(session, url, stream) for _ in range(at_once)]
-                seconds[url] += await asyncio.gather(*asked)
+                requests = [_ask(session, url, stream) for _ in range(at_once)]
+                seconds[url] += await asyncio.gather(*requests)
     return [1000 * statistics.median(seconds[url][at_once:]) for url in urls]
 
 
 async def _lost(url: str) -> int:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        asked = [_ask(session, url, False) for _ in range(200)]
-        replies = await asyncio.gather(*asked, return_exceptions=True)
+        requests = [_ask(session, url, False) for _ in range(200)]
+        replies = await asyncio.gather(*requests, return_exceptions=True)
     return sum(isinstance(reply, BaseException) for reply in replies)
 
 
