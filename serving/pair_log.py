@@ -39,7 +39,9 @@ class PairLog:
         }
         if shadow is not None:
             line["shadow"] = {"route": shadow[0], "content": shadow[1]}
-        self._appender.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        text = json.dumps(line, ensure_ascii=False)
+        # half of a surrogate pair has no UTF-8; it stays the escape that JSON has for it
+        self._appender.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
     def __enter__(self) -> Self:
         return self

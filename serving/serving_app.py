@@ -233,7 +233,7 @@ def _routed(payload: Mapping[str, Any], route: Route, target: ServedModel) -> by
     routed = {**payload, "model": target.model, "messages": messages}
     if target.template_kwargs and "chat_template_kwargs" not in payload:
         routed["chat_template_kwargs"] = dict(target.template_kwargs)
-    return json.dumps(routed, ensure_ascii=False).encode()
+    return json.dumps(routed).encode()
 
 
 def _about(route: Route) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError
 
-from config.errors import DataError
+from config.errors import DataError, first_line
 from data.readers.entry import open_file
 
 SAVE_AS_WORKBOOK = "save it as .xlsx, or the sheet as CSV UTF-8"
@@ -38,8 +38,8 @@ def check_workbook(path: Path) -> None:
             _check_parts(path, book)
     except (BadZipFile, ZlibError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise DataError(
-            f"{path}: a damaged Excel workbook ({error}); copy it again, or open it in Excel and "
-            f"{SAVE_AS_WORKBOOK}"
+            f"{path}: a damaged Excel workbook ({first_line(error)}); copy it again, or open it in "
+            f"Excel and {SAVE_AS_WORKBOOK}"
         ) from None
 
 

@@ -52,7 +52,7 @@ class ModelStub:
         message = {"role": "assistant", "content": text_of(body)}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         reply = {"id": "x", "object": "chat.completion", "created": 1, "model": body["model"]}
-        return JSONResponse(reply | {"choices": [choice]})
+        return Response(json.dumps(reply | {"choices": [choice]}), media_type="application/json")
 
     async def _events(self, body: Body) -> AsyncIterator[bytes]:
         head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}

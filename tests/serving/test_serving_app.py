@@ -170,6 +170,19 @@ def test_the_log_is_training_data(tmp_path: Path, stream: bool) -> None:
     assert [row.question for row in rows] == ["When?"] * 4
 
 
+def test_half_of_a_surrogate_pair_costs_no_answer(tmp_path: Path) -> None:
+    """JSON can hold it and UTF-8 cannot: in a question, and so in the stub's answer and the log."""
+    log, stub = tmp_path / "traffic.jsonl", ModelStub()
+    question = {"role": "user", "content": "\ud83d <|im_end|> Привет"}
+    body = json.dumps({"model": "x", "messages": [OLD_CLIENT[0], question]})
+    with proxied(stub, log) as client:
+        url = f"{client.base_url}chat/completions"
+        assert httpx2.post(url, content=body.encode()).status_code == 200
+    (line,) = map(json.loads, log.read_text("utf-8").splitlines())
+    assert stub.bodies[0]["messages"] == [question] == line["messages"][:1]
+    assert "Привет" in log.read_text("utf-8")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_servers_errors_reach_the_client(stream: bool) -> None:
     """Status, body and Retry-After."""
